@@ -1,0 +1,269 @@
+"""Everything that differs between installations comes from the environment; README lists the variables.
+
+A value that makes no sense is refused by the variable's name, so that a typing error never turns into a
+quiet default.
+"""
+
+import os
+import secrets
+import zoneinfo
+from datetime import timedelta
+from pathlib import Path
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+
+def env_bool(name, default):
+    """django-environ reads every unknown word as False; here "DEBUG=flase" is an error."""
+    value = env.str(name, "").strip().lower()
+    if not value:
+        return default
+    if value in env.BOOLEAN_TRUE_STRINGS:
+        return True
+    if value in ("0", "false", "off", "no", "n"):
+        return False
+    raise ImproperlyConfigured(f"{name} must be 1 or 0 (or true/false, yes/no, on/off), not {value!r}.")
+
+
+def env_int(name, default, low, high):
+    value = env.str(name, "").strip() or str(default)
+    if not (value.isascii() and value.isdigit() and low <= int(value) <= high):
+        raise ImproperlyConfigured(f"{name} must be a whole number from {low} to {high}, not {value!r}.")
+    return int(value)
+
+
+def env_choice(name, default, choices, what):
+    value = env.str(name, "").strip() or default
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} must be {what}, not {value!r}.")
+    return value
+
+
+def env_list(name, default=()):
+    return [item.strip() for item in env.list(name, default=list(default)) if item.strip()]
+
+
+def env_database(default):
+    """The value is never repeated in the message: it holds a password."""
+    value = env.str("DATABASE_URL", "").strip() or default
+    try:
+        database = env.db_url_config(value)
+    except Exception:
+        database = {}
+    engine = database.get("ENGINE", "").rpartition(".")[2]
+    if engine not in ("sqlite3", "postgresql") or not database.get("NAME"):
+        raise ImproperlyConfigured(
+            "DATABASE_URL must be sqlite:////path/to/file or postgres://user:password@host:port/name."
+        )
+    if engine == "sqlite3":
+        if database["NAME"] != ":memory:":
+            database["NAME"] = BASE_DIR / database["NAME"]
+        database["OPTIONS"] = {
+            # A transaction takes the write lock when it begins: one that reads first and writes later
+            # would otherwise fail at once with "database is locked" when another wrote in between.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 30,
+            "init_command": (
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY; "
+                "PRAGMA cache_size=-65536; PRAGMA mmap_size=268435456"
+            ),
+        }
+    else:
+        database.setdefault("CONN_MAX_AGE", 600)
+        database["CONN_HEALTH_CHECKS"] = True
+        database.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+    return database
+
+
+def secret_key():
+    """The given key, else one made on the first start and kept in VAR_DIR, readable by its owner alone."""
+    if key := env.str("SECRET_KEY", ""):
+        if len(key) < 50:
+            raise ImproperlyConfigured("SECRET_KEY must have at least 50 characters.")
+        return key
+    path = VAR_DIR / "secret_key"
+    try:
+        if not path.exists():
+            VAR_DIR.mkdir(parents=True, exist_ok=True)
+            draft = path.with_name(f"secret_key.{os.getpid()}")
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(64))
+            try:
+                # Of two processes that start together the first wins, and both read the same key.
+                os.link(draft, path)
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        return path.read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"VAR_DIR {VAR_DIR} cannot be written: {error.strerror}.") from None
+
+
+# Where it runs
+DEBUG = env_bool("DEBUG", False)
+VAR_DIR = BASE_DIR / Path(env.str("VAR_DIR", "") or "var").expanduser()
+SECRET_KEY = secret_key()
+DATABASES = {"default": env_database(f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
+HOST = env.str("HOST", "").strip() or "127.0.0.1"
+PORT = env_int("PORT", 8000, 1, 65535)
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", dict.fromkeys(["localhost", "127.0.0.1", "[::1]", HOST]))
+CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
+if odd := [origin for origin in CSRF_TRUSTED_ORIGINS if not origin.startswith(("http://", "https://"))]:
+    raise ImproperlyConfigured(f"CSRF_TRUSTED_ORIGINS must begin with https:// or http://, not {odd[0]!r}.")
+TIME_ZONE = env_choice(
+    "TIME_ZONE", "UTC", zoneinfo.available_timezones(), "a time zone such as UTC or Europe/Vilnius"
+)
+
+# The product's rules and limits
+HOLD_DAYS = env_int("HOLD_DAYS", 30, 0, 3650)
+NEW_DIDS_LIMIT = env_int("NEW_DIDS_LIMIT", 1_000_000, 1, 10_000_000)
+REQUEST_LIMIT = env_int("REQUEST_LIMIT", 100_000, 1, 1_000_000)
+UPLOAD_LIMIT = env_int("UPLOAD_LIMIT_MB", 200, 1, 4096) * 1024 * 1024
+PAGE_SIZES = [20, 50, 100, 500]
+
+# TLS=1 says that visitors come by https through a proxy that ends it and sets X-Forwarded-Proto and
+# X-Forwarded-For. Off by default: a secure cookie would make signing in on http://127.0.0.1 impossible.
+TLS = env_bool("TLS", False)
+TRUSTED_PROXIES = env_int("TRUSTED_PROXIES", int(TLS), 0, 10)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = TLS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = TLS
+# Entering the browsers' preload list binds a whole domain for years: its owner's decision, not ours.
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "frame-ancestors": [NONE],
+        "form-action": [SELF],
+        "base-uri": [SELF],
+    }
+}
+
+INSTALLED_APPS = [
+    "didmgmt",
+    "audit",
+    "clients",
+    "staff",
+    "operators",
+    "jobs",
+    "dids",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "axes",
+    "csp",
+    "django_filters",
+    "django_htmx",
+    "import_export",
+]
+MIDDLEWARE = [
+    "didmgmt.proxy.ClientAddressMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "audit.middleware.OriginMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+ROOT_URLCONF = "didmgmt.urls"
+WSGI_APPLICATION = "didmgmt.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_I18N = False
+USE_TZ = True
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# Signing in
+AUTH_USER_MODEL = "staff.User"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "staff:login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "staff:login"
+# By name and address together: a stranger who guesses cannot lock the owner out from elsewhere.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
+# Files
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+MEDIA_ROOT = VAR_DIR / "files"
+FILE_UPLOAD_PERMISSIONS = 0o600
+# A form may name the ticked rows of several pages of 500.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {
+        "handlers": ["stderr"],
+        "level": env_choice(
+            "LOG_LEVEL",
+            "INFO",
+            ("DEBUG", "INFO", "WARNING", "ERROR"),
+            "one of DEBUG, INFO, WARNING, ERROR",
+        ),
+    },
+    # Django's own handlers (console in DEBUG, mail to ADMINS) give way to the one above.
+    "loggers": {"django": {"handlers": [], "propagate": True}, "axes": {"level": "WARNING"}},
+}

@@ -1,0 +1,15 @@
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+from didmgmt import health
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="dids:list"), name="home"),
+    path("dids/", include("dids.urls")),
+    path("operators/", include("operators.urls")),
+    path("admin/", admin.site.urls),
+    path("healthz", health.alive, name="healthz"),
+    path("readyz", health.ready, name="readyz"),
+    path("", include("staff.urls")),
+]

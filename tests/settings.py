@@ -1,0 +1,21 @@
+"""The product's settings with what makes tests quick and repeatable."""
+
+import atexit
+import os
+import tempfile
+
+os.environ.setdefault("SECRET_KEY", "only-for-tests-" * 4)
+if "VAR_DIR" not in os.environ:
+    # Set in the environment so that the worker processes of a parallel run share it.
+    folder = tempfile.TemporaryDirectory(prefix="did-tests-")
+    atexit.register(folder.cleanup)
+    os.environ["VAR_DIR"] = folder.name
+
+from didmgmt.settings import *  # noqa: F403
+from didmgmt.settings import DATABASES, STORAGES, VAR_DIR
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # A file, not memory: racing connections and the live server need to share it.
+    DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
