@@ -120,6 +120,11 @@ TIME_ZONE = env_choice(
     "TIME_ZONE", "UTC", zoneinfo.available_timezones(), "a time zone such as UTC or Europe/Vilnius"
 )
 
+# What `manage.py serve` (make run) starts with
+DEMO = env_bool("DEMO", True)
+WEB_PROCESSES = env_int("WEB_PROCESSES", 2, 1, 64)
+WEB_THREADS = env_int("WEB_THREADS", 4, 1, 64)
+
 # The product's rules and limits
 HOLD_DAYS = env_int("HOLD_DAYS", 30, 0, 3650)
 NEW_DIDS_LIMIT = env_int("NEW_DIDS_LIMIT", 1_000_000, 1, 10_000_000)

@@ -1,0 +1,45 @@
+# Everything works from a fresh clone with Python 3.11+, make and the package registry.
+.DEFAULT_GOAL := help
+.PHONY: help run setup test lint vendor clean
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
+MANAGE = .venv/bin/python manage.py
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
+	@echo "make run reads PORT, HOST, DATABASE_URL, ADMIN_PASSWORD, DEMO=0 and more: see README.md."
+
+run: .venv/.installed  ## start the product at http://127.0.0.1:8000/
+	@exec $(MANAGE) serve
+
+setup: .venv/.installed-dev  ## make .venv with everything in it, start nothing
+
+test: setup  ## lint, then all tests on SQLite, PostgreSQL and in a browser, with a summary
+	@exec .venv/bin/python tests/run.py
+
+lint: setup  ## style, format and forgotten migrations
+	@exec .venv/bin/python tests/run.py lint
+
+vendor: setup  ## fetch the front-end files in static/vendor again
+	$(MANAGE) vendor
+
+clean:  ## remove .venv and caches; var/, which holds the data, stays
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.installed: requirements.txt | .venv/bin/python
+	@echo "Installing the requirements into .venv …" && $(call install,requirements.txt)
+	@touch $@
+
+.venv/.installed-dev: requirements.txt requirements-dev.txt | .venv/bin/python
+	@echo "Installing the requirements for development into .venv …" && $(call install,requirements-dev.txt)
+	@touch .venv/.installed $@
+
+.venv/bin/python:
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Error: Python 3.11 or newer is needed; name one with PYTHON=/path/to/python3.11." >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "Error: $(PYTHON) cannot make .venv (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+
+install = .venv/bin/python -m pip install --quiet --disable-pip-version-check -r $(1) || { \
+	echo "Error: the requirements could not be installed; the lines above say why." >&2; exit 1; }

@@ -1,0 +1,214 @@
+"""``make run``: one command from an empty folder to a running product.
+
+It owns two child processes, the web server and the worker: they start together and stop together.
+"""
+
+import errno
+import hashlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import BaseCommand, call_command
+from django.db import Error, connection, connections, transaction
+from django.db.migrations.executor import MigrationExecutor
+
+from audit import triggers
+
+ANSWER_WITHIN = 60
+STOP_WITHIN = 30
+
+
+class Command(BaseCommand):
+    help = "Prepare the database and files, then run the web server and the worker until Ctrl-C."
+    requires_system_checks = ()  # a second start must be quick; migrate runs the checks when it has work
+
+    def handle(self, *args, **options):
+        try:
+            self._check_folder()
+            self._check_port()
+            self._check_database()
+            self._migrate()
+            self._collect_static()
+            if self._create_first_administrator() and settings.DEMO:
+                self._load_demo()
+        except KeyboardInterrupt:
+            raise SystemExit("Stopped before the start was complete; run it again.") from None
+        connections.close_all()
+        self._run()
+
+    # --- what must be right before anything starts ---
+
+    def _check_folder(self):
+        try:
+            settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=settings.VAR_DIR):
+                pass
+        except OSError as error:
+            refuse(
+                f"The folder {settings.VAR_DIR} cannot be written ({error.strerror}); "
+                "make it writable or name another with VAR_DIR."
+            )
+
+    def _check_port(self):
+        host, port = settings.HOST, settings.PORT
+        try:
+            family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+        except socket.gaierror:
+            refuse(f"HOST {host!r} is not an address or a name of this machine.")
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                refuse(f"Port {port} on {host} is taken by another program; choose another with PORT.")
+            refuse(f"Cannot listen on {host} port {port}: {error.strerror}.")
+
+    def _check_database(self):
+        database = connection.settings_dict
+        try:
+            connection.ensure_connection()
+            with transaction.atomic():
+                pass  # on SQLite this asks for the write lock, which a read-only file refuses
+        except Error as error:
+            reason = (str(error).strip().splitlines() or ["no reason given"])[0].rstrip(".")
+            if connection.vendor == "sqlite":
+                refuse(f"The SQLite database {database['NAME']} cannot be opened for writing: {reason}.")
+            where = f"{database['HOST'] or 'the local socket'}:{database['PORT'] or 5432}"
+            refuse(f"The database {database['NAME']!r} at {where} cannot be reached: {reason}.")
+
+    # --- what is made when it is not there yet ---
+
+    def _migrate(self):
+        executor = MigrationExecutor(connection)
+        if plan := executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            self._say(f"Bringing the database up to date ({len(plan)} migrations) …")
+            call_command("migrate", interactive=False, verbosity=0)
+        if restored := triggers.install(connection):
+            self._say(f"{restored} history triggers were missing and have been put back.")
+
+    def _collect_static(self):
+        """Gather and compress the static files, unless the same were gathered last time."""
+        if settings.DEBUG:
+            return
+        digest = hashlib.sha256()
+        for finder in get_finders():
+            for path, storage in finder.list([]):
+                state = os.stat(storage.path(path))
+                digest.update(f"{storage.path(path)}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+        stamp = settings.STATIC_ROOT / ".collected"
+        if stamp.exists() and stamp.read_text() == digest.hexdigest():
+            return
+        call_command("collectstatic", interactive=False, clear=True, verbosity=0)
+        stamp.write_text(digest.hexdigest())
+
+    def _create_first_administrator(self):
+        """True when there was nobody who could sign in, that is, on the first start."""
+        User = get_user_model()
+        if User.objects.exists():
+            return False
+        given = os.environ.get("ADMIN_PASSWORD")
+        password = given or secrets.token_urlsafe(12)
+        admin = User.objects.create_superuser("admin", password=password)
+        admin.groups.set(Group.objects.filter(name="Administrator"))
+        shown = "the one in ADMIN_PASSWORD" if given else f"{password}   (shown only this once)"
+        self._say(f"Created the first administrator.\n  User name: admin\n  Password:  {shown}")
+        return True
+
+    def _load_demo(self):
+        if apps.get_model("dids", "DID").objects.exists():
+            return
+        self._say("Loading demonstration data (DEMO=0 starts empty) …")
+        call_command("demo_data")
+
+    # --- running ---
+
+    def _run(self):
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        children = {"web server": start(*gunicorn()), "worker": start("manage.py", "worker")}
+        try:
+            if self._answers(children, stop):
+                self._say(f"Running at {address()} – Ctrl-C stops it.")
+            while not stop.wait(0.2) and not ended(children):
+                pass
+        finally:
+            first = ended(children)
+            self._stop(children)
+        if first and not stop.is_set():
+            name, child = first
+            refuse(f"The {name} ended by itself with status {child.returncode}, so everything was stopped.")
+        self._say("Stopped.")
+
+    def _answers(self, children, stop):
+        """True once the web server accepts connections; False when stopped or when a child has ended."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104
+        deadline = time.monotonic() + ANSWER_WITHIN
+        while time.monotonic() < deadline and not ended(children):
+            try:
+                socket.create_connection((host, settings.PORT), timeout=1).close()
+                return True
+            except OSError:
+                if stop.wait(0.05):
+                    return False
+        return False
+
+    def _stop(self, children):
+        for child in children.values():
+            child.terminate()
+        deadline = time.monotonic() + STOP_WITHIN
+        for name, child in children.items():
+            try:
+                child.wait(max(0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                self.stderr.write(f"The {name} did not stop within {STOP_WITHIN} s and was killed.")
+                child.kill()
+                child.wait()
+
+    def _say(self, text):
+        self.stdout.write(text)
+        self.stdout.flush()
+
+
+def refuse(sentence):
+    raise SystemExit(f"Error: {sentence}")
+
+
+def start(*arguments):
+    """A child in a process group of its own: Ctrl-C reaches this process alone, which stops them in order."""
+    environment = {name: value for name, value in os.environ.items() if name != "ADMIN_PASSWORD"}
+    return subprocess.Popen(
+        [sys.executable, *arguments], cwd=settings.BASE_DIR, env=environment, process_group=0
+    )
+
+
+def gunicorn():
+    host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
+    command = ["-m", "gunicorn", "didmgmt.wsgi", "--bind", f"{host}:{settings.PORT}"]
+    command += ["--workers", str(settings.WEB_PROCESSES), "--threads", str(settings.WEB_THREADS)]
+    # Uploads and exports of millions of rows take minutes; threads keep the heartbeat going meanwhile.
+    command += ["--worker-class", "gthread", "--timeout", "120", "--graceful-timeout", "20"]
+    command += ["--log-level", "warning", "--no-control-socket"]
+    return [*command, "--reload"] if settings.DEBUG else command
+
+
+def address():
+    host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
+    return f"http://{host}:{settings.PORT}/"
+
+
+def ended(children):
+    """(name, process) of the first child that is no more, else None."""
+    return next(((name, child) for name, child in children.items() if child.poll() is not None), None)
