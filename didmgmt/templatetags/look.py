@@ -1,0 +1,104 @@
+"""What templates need to look alike: icons, status, numbers, moments, form controls, sorting."""
+
+from django import forms, template
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+
+register = template.Library()
+
+
+@register.simple_tag
+def icon(name, label=""):
+    """An icon of the sprite; without a label it is decoration and hidden from screen readers."""
+    href = f"{static('vendor/tabler-icons.svg')}#{name}"
+    if label:
+        return format_html('<svg class="icon" role="img" aria-label="{}"><use href="{}"/></svg>', label, href)
+    return format_html('<svg class="icon" aria-hidden="true"><use href="{}"/></svg>', href)
+
+
+@register.inclusion_tag("_status.html")
+def status(key, label, days_left=None, explanation=""):
+    return {"key": key, "label": label, "days_left": days_left, "explanation": explanation}
+
+
+@register.filter
+def thousands(value):
+    """6402 → 6,402. Never for DID numbers."""
+    return f"{value:,}" if isinstance(value, int) else value
+
+
+@register.simple_tag
+def moment(value):
+    """`<time>` with "3 Nov 2026, 14:05" in the current zone, and seconds and zone on hover.
+
+    An empty value gives an empty string.
+    """
+    if not value:
+        return ""
+    local = timezone.localtime(value)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        value.isoformat(),
+        f"{date_format(local, 'j M Y, H:i:s')} {timezone.get_current_timezone_name()}",
+        date_format(local, "j M Y, H:i"),
+    )
+
+
+@register.inclusion_tag("_sort_header.html", takes_context=True)
+def sort_header(context, key, label):
+    """Column head that sorts by `key`, and the other way round when it does so already."""
+    current = context["listing"].sort
+    direction = {key: "ascending", f"-{key}": "descending"}.get(current)
+    return {
+        "request": context["request"],
+        "key": key,
+        "label": label,
+        "direction": direction,
+        "next_sort": f"-{key}" if direction == "ascending" else key,
+    }
+
+
+@register.filter
+def control(field, described_by=""):
+    """The form field's control in the look of the house."""
+    widget = field.field.widget
+    attrs = {"class": f"{widget.attrs.get('class', '')} {_control_class(widget)}".strip()}
+    if described_by:
+        attrs["aria-describedby"] = described_by
+    return field.as_widget(attrs=attrs)
+
+
+def _control_class(widget):
+    if isinstance(widget, forms.CheckboxInput | forms.CheckboxSelectMultiple | forms.RadioSelect):
+        return "form-check-input"
+    if isinstance(widget, forms.Select):
+        return "form-select"
+    return "form-control"
+
+
+@register.filter
+def kind_of(field):
+    """`check`, `group` or `text`: how _field.html lays the field out."""
+    widget = field.field.widget
+    if isinstance(widget, forms.CheckboxSelectMultiple | forms.RadioSelect):
+        return "group"
+    return "check" if isinstance(widget, forms.CheckboxInput) else "text"
+
+
+@register.filter
+def sizes(text):
+    """ "20,50" → [20, 50]."""
+    return [int(size) for size in text.split(",")]
+
+
+@register.filter
+def digits(value):
+    return len(str(value))
+
+
+@register.filter
+def pairs(query, without):
+    """(name, value) of every parameter of a QueryDict but one, for a form's hidden inputs."""
+    return [(name, value) for name, values in query.lists() if name != without for value in values]

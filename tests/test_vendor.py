@@ -1,0 +1,50 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+
+VENDOR = Path(settings.BASE_DIR) / "static" / "vendor"
+
+
+@pytest.fixture
+def copy(tmp_path):
+    return Path(shutil.copytree(VENDOR, tmp_path / "vendor"))
+
+
+def test_the_vendor_files_are_as_recorded(capsys):
+    call_command("vendor", "--check")
+    assert "as recorded" in capsys.readouterr().out
+
+
+def test_an_edited_vendor_file_is_named(copy):
+    (copy / "htmx.min.js").write_text("alert(1)")
+    with pytest.raises(CommandError, match="htmx.min.js is not the file that was recorded"):
+        call_command("vendor", "--check", folder=copy)
+
+
+def test_a_missing_vendor_file_is_named(copy):
+    (copy / "tabler.min.css").unlink()
+    with pytest.raises(CommandError, match="tabler.min.css is missing"):
+        call_command("vendor", "--check", folder=copy)
+
+
+def test_a_file_nobody_recorded_is_named(copy):
+    (copy / "stray.js").write_text("")
+    with pytest.raises(CommandError, match="stray.js is not recorded"):
+        call_command("vendor", "--check", folder=copy)
+
+
+def test_every_package_has_its_version_and_licence_recorded():
+    for package in json.loads((VENDOR / "VERSIONS.json").read_text())["packages"]:
+        assert package["version"] and package["licence"], package["name"]
+
+
+def test_the_sprite_has_every_icon_that_is_asked_for():
+    packages = json.loads((VENDOR / "VERSIONS.json").read_text())["packages"]
+    (sprite,) = [file for package in packages for file in package["files"] if "icons" in file]
+    drawn = (VENDOR / sprite["to"]).read_text()
+    for name in sprite["icons"]:
+        assert f'<symbol id="{name}"' in drawn
