@@ -15,10 +15,10 @@ run: .venv/.installed  ## start the product at http://127.0.0.1:8000/
 setup: .venv/.installed-dev  ## make .venv with everything in it, start nothing
 
 test: setup  ## lint, then all tests on SQLite, PostgreSQL and in a browser, with a summary
-	@exec .venv/bin/python tests/run.py
+	@exec .venv/bin/python -m tests.run
 
 lint: setup  ## style, format and forgotten migrations
-	@exec .venv/bin/python tests/run.py lint
+	@exec .venv/bin/python -m tests.run lint
 
 vendor: setup  ## fetch the front-end files in static/vendor again
 	$(MANAGE) vendor

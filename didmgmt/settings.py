@@ -126,7 +126,7 @@ WEB_PROCESSES = env_int("WEB_PROCESSES", 2, 1, 64)
 WEB_THREADS = env_int("WEB_THREADS", 4, 1, 64)
 
 # The product's rules and limits
-HOLD_DAYS = env_int("HOLD_DAYS", 30, 0, 3650)
+HOLD_DAYS = env_int("HOLD_DAYS", 30, 0, 365)
 NEW_DIDS_LIMIT = env_int("NEW_DIDS_LIMIT", 1_000_000, 1, 10_000_000)
 REQUEST_LIMIT = env_int("REQUEST_LIMIT", 100_000, 1, 1_000_000)
 UPLOAD_LIMIT = env_int("UPLOAD_LIMIT_MB", 200, 1, 4096) * 1024 * 1024

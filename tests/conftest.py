@@ -1,0 +1,93 @@
+import os
+import socket
+
+import pytest
+from django.core.management.color import no_style
+from django.db import connections
+from django.test import TransactionTestCase
+from playwright.sync_api import sync_playwright
+
+from audit import triggers
+from tests import chromium
+
+# --- the database ---------------------------------------------------------------------------------
+
+MADE_BY_MIGRATIONS = {"django_content_type", "auth_permission", "auth_group", "auth_group_permissions"}
+
+
+def empty_all_tables(test_case):
+    """Leave what migrations left. Replaces ``flush``, which history's triggers refuse and which would
+    take the roles away."""
+    for alias in test_case._databases_names(include_mirrors=False):
+        connection = connections[alias]
+        tables = set(connection.introspection.django_table_names(only_existing=True)) - MADE_BY_MIGRATIONS
+        triggers.drop(connection)
+        connection.ops.execute_sql_flush(
+            connection.ops.sql_flush(no_style(), sorted(tables), reset_sequences=False)
+        )
+        triggers.install(connection)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def transactional_tests_keep_the_roles():
+    patch = pytest.MonkeyPatch()
+    patch.setattr(TransactionTestCase, "_fixture_teardown", empty_all_tables)
+    yield
+    patch.undo()
+
+
+# --- the network ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session", autouse=True)
+def only_loopback():
+    """A test that reaches for another machine fails at once, saying for which."""
+    connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
+
+    def guarded(original):
+        def guard(self, address):
+            if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1", "localhost"):
+                raise AssertionError(f"A test tried to connect to {address[0]}")
+            return original(self, address)
+
+        return guard
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(socket.socket, "connect", guarded(connect))
+    patch.setattr(socket.socket, "connect_ex", guarded(connect_ex))
+    yield
+    patch.undo()
+
+
+# --- the browser ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def browser():
+    path = chromium.chromium()
+    if path is None:
+        pytest.skip("there is no Chromium; name one with CHROMIUM")
+    # playwright keeps an event loop in this thread, and Django would take every query for a mistake.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        process = playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
+        yield process
+        process.close()
+
+
+@pytest.fixture
+def page(browser, live_server):
+    """A fresh page on the live server; the test fails for an uncaught script error and for anything
+    that the Content-Security-Policy refused."""
+    complaints = []
+    context = browser.new_context(base_url=live_server.url)
+    page = context.new_page()
+    page.set_default_timeout(10_000)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on(
+        "console",
+        lambda said: complaints.append(said.text) if "Content Security Policy" in said.text else None,
+    )
+    yield page
+    context.close()
+    assert complaints == []
