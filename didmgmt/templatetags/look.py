@@ -1,6 +1,7 @@
 """What templates need to look alike: icons, status, numbers, moments, form controls, sorting."""
 
 from django import forms, template
+from django.conf import settings
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -87,10 +88,9 @@ def kind_of(field):
     return "check" if isinstance(widget, forms.CheckboxInput) else "text"
 
 
-@register.filter
-def sizes(text):
-    """ "20,50" → [20, 50]."""
-    return [int(size) for size in text.split(",")]
+@register.simple_tag
+def page_sizes():
+    return settings.PAGE_SIZES
 
 
 @register.filter

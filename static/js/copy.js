@@ -1,0 +1,33 @@
+// [data-copy="12568"]: one click copies the value and says so.
+
+async function copy(text) {
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+    return;
+  }
+  // Browsers offer the clipboard only on https and localhost; the old way works everywhere.
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.className = "visually-hidden";
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  if (!done) throw new Error("The browser refused to copy.");
+}
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const polite = document.getElementById("polite");
+  try {
+    await copy(button.dataset.copy);
+    polite.textContent = `Copied ${button.dataset.copy}`;
+    button.classList.add("is-copied");
+    setTimeout(() => button.classList.remove("is-copied"), 1500);
+  } catch {
+    polite.textContent = "The browser did not allow copying";
+  }
+  setTimeout(() => (polite.textContent = ""), 3000);
+  button.focus({ preventScroll: true });
+});

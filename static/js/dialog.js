@@ -1,0 +1,74 @@
+// Native dialogs. Those of the server arrive by htmx in #dialog-slot and open by themselves.
+
+const slot = document.getElementById("dialog-slot");
+let opener = null;
+
+function open(dialog) {
+  if (!dialog || dialog.open) return;
+  dialog.showModal();
+  const wrong = dialog.querySelector('[aria-invalid="true"]');
+  if (wrong) wrong.focus();
+}
+
+function isTopOfPage(element) {
+  return !element || element === document.body;
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-dialog-open]");
+  if (button) {
+    opener = button;
+    open(document.querySelector(button.dataset.dialogOpen));
+  }
+  const closer = event.target.closest("[data-dialog-close]");
+  const dialog = closer?.closest("dialog");
+  // A dialog shown as a page of its own (no htmx) follows its link instead.
+  if (dialog?.matches(":modal")) {
+    event.preventDefault();
+    dialog.close();
+  }
+});
+
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const element = event.detail.requestConfig.elt;
+  if (event.detail.target === slot && !slot.contains(element)) opener = element;
+});
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target === slot) open(slot.querySelector("dialog"));
+});
+
+// What was typed is not thrown away by a click beside the dialog.
+for (const kind of ["input", "change"]) {
+  document.addEventListener(kind, (event) => {
+    const dialog = event.target.closest("dialog:modal");
+    if (dialog) dialog.dataset.typed = "1";
+  });
+}
+
+let pressedOn = null;
+document.addEventListener("pointerdown", (event) => (pressedOn = event.target));
+document.addEventListener("click", (event) => {
+  const dialog = event.target;
+  if (!(dialog instanceof HTMLDialogElement) || pressedOn !== dialog || dialog.dataset.typed) return;
+  if (dialog.matches(":modal") && event.clientX + event.clientY > 0) dialog.close();
+});
+
+document.addEventListener(
+  "close",
+  (event) => {
+    const dialog = event.target;
+    if (!(dialog instanceof HTMLDialogElement)) return;
+    delete dialog.dataset.typed;
+    if (dialog.hasAttribute("data-reload-on-close")) {
+      location.reload();
+      return;
+    }
+    if (slot.contains(dialog)) dialog.remove();
+    // The browser gives the focus back by itself, unless the opener was inside a menu that has closed.
+    if (opener?.isConnected && isTopOfPage(document.activeElement)) {
+      (opener.closest("details[data-menu]:not([open])")?.querySelector("summary") || opener).focus();
+    }
+  },
+  true,
+);

@@ -1,0 +1,51 @@
+// The frame's small manners: menus, panels that open in place, messages, tidy addresses.
+
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details[data-menu][open]")) {
+    if (!menu.contains(event.target) || event.target.closest("a, [data-dialog-open]")) menu.open = false;
+  }
+
+  const dismiss = event.target.closest("[data-dismiss]");
+  if (dismiss) {
+    const next = dismiss.closest(".notice").nextElementSibling?.querySelector("[data-dismiss]");
+    dismiss.closest(".notice").remove();
+    (next || document.getElementById("content")).focus({ preventScroll: true });
+  }
+
+  const toggle = event.target.closest("[data-toggle]");
+  if (toggle) {
+    const panel = document.querySelector(toggle.dataset.toggle);
+    panel.hidden = !panel.hidden;
+    toggle.setAttribute("aria-expanded", String(!panel.hidden));
+    if (!panel.hidden) panel.querySelector("input:not([type=hidden]), select")?.focus();
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  const menu = document.querySelector("details[data-menu][open]");
+  if (menu) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+
+// A GET form leaves empty fields out of the address.
+document.addEventListener("formdata", (event) => {
+  if (!event.target.matches("form[data-tidy]")) return;
+  for (const name of new Set(event.formData.keys())) {
+    const values = event.formData.getAll(name).filter((value) => value !== "");
+    event.formData.delete(name);
+    for (const value of values) event.formData.append(name, value);
+  }
+});
+
+// A one-line box swallows the line ends of a pasted list, and two numbers would become one.
+document.addEventListener("paste", (event) => {
+  const input = event.target.closest?.("input[data-number-search], input[data-numbers]");
+  const text = event.clipboardData?.getData("text") ?? "";
+  if (!input || !/[\r\n\t]/.test(text)) return;
+  event.preventDefault();
+  input.setRangeText(text.trim().replace(/\s*[\r\n\t]+\s*/g, ", "), input.selectionStart, input.selectionEnd, "end");
+  input.dispatchEvent(new Event("input", { bubbles: true }));
+});

@@ -1,0 +1,48 @@
+// Keys without a modifier, off while something is typed or a dialog is open.
+
+function typing(element) {
+  return element.closest("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]");
+}
+
+function rows() {
+  return [...document.querySelectorAll("table[data-keys] tbody tr")];
+}
+
+function step(by) {
+  const all = rows();
+  if (!all.length) return;
+  const at = all.indexOf(document.activeElement.closest("tr"));
+  const row = all[at < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(Math.max(at + by, 0), all.length - 1)];
+  row.tabIndex = -1;
+  row.focus({ preventScroll: true });
+  row.scrollIntoView({ block: "nearest" });
+}
+
+const actions = {
+  "/": () => {
+    const box = document.getElementById("number-search");
+    box?.focus();
+    box?.select();
+  },
+  "?": () => document.querySelector('[data-dialog-open="#keys"]')?.click(),
+  j: () => step(1),
+  k: () => step(-1),
+  x: () => document.activeElement.closest("tr")?.querySelector("input[name=ids]")?.click(),
+};
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (typing(event.target)) {
+    if (event.key === "Escape" && event.target.id === "number-search") event.target.blur();
+    return;
+  }
+  if (document.querySelector("dialog:modal")) return;
+  if (event.key === "Enter" && event.target.matches("tr")) {
+    event.target.querySelector("[data-row-link]")?.click();
+    return;
+  }
+  if (Object.hasOwn(actions, event.key)) {
+    event.preventDefault();
+    actions[event.key]();
+  }
+});

@@ -1,0 +1,77 @@
+// Text that is cut (.cut) shows the whole on hover and focus; [data-tip] shows its explanation.
+
+const tip = document.createElement("div");
+tip.className = "tip";
+tip.id = "tip";
+tip.setAttribute("role", "tooltip");
+tip.popover = "manual";
+document.body.append(tip);
+
+let owner = null;
+let timer;
+
+const isCut = (element) => element.scrollWidth > element.clientWidth + 1;
+
+function textFor(element) {
+  if (element.dataset.tip) return element.dataset.tip;
+  return element.matches(".cut") && isCut(element) ? element.textContent.trim() : "";
+}
+
+function show(element) {
+  const text = textFor(element);
+  if (!text) return;
+  hide();
+  owner = element;
+  tip.textContent = text;
+  element.setAttribute("aria-describedby", "tip");
+  tip.showPopover();
+  const box = element.getBoundingClientRect();
+  const own = tip.getBoundingClientRect();
+  const below = box.bottom + 6 + own.height < innerHeight;
+  tip.style.top = `${below ? box.bottom + 6 : box.top - own.height - 6}px`;
+  tip.style.left = `${Math.max(8, Math.min(box.left, innerWidth - own.width - 8))}px`;
+}
+
+function hide() {
+  clearTimeout(timer);
+  if (!owner) return;
+  owner.removeAttribute("aria-describedby");
+  owner = null;
+  tip.hidePopover();
+}
+
+const OWNERS = ".cut, [data-tip]";
+document.addEventListener("pointerover", (event) => {
+  const element = event.target.closest?.(OWNERS);
+  if (!element || element === owner) return;
+  clearTimeout(timer);
+  timer = setTimeout(() => show(element), 300);
+});
+document.addEventListener("pointerout", (event) => {
+  const element = event.target.closest?.(OWNERS);
+  if (element && !element.contains(event.relatedTarget) && event.relatedTarget !== tip) hide();
+});
+document.addEventListener("focusin", (event) => {
+  const element = event.target.closest(OWNERS);
+  if (element && element.matches(":focus-visible")) show(element);
+});
+document.addEventListener("focusout", hide);
+document.addEventListener("scroll", hide, { capture: true, passive: true });
+document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
+document.addEventListener("tip:show", (event) => show(event.target));
+
+// Only text that really is cut becomes a stop of the Tab key.
+function markCut() {
+  const cells = [...document.querySelectorAll(".cut:not(a, button)")];
+  const cut = cells.map(isCut);
+  cells.forEach((cell, index) => {
+    if (cut[index]) cell.tabIndex = 0;
+    else cell.removeAttribute("tabindex");
+  });
+}
+markCut();
+let resizing;
+addEventListener("resize", () => {
+  clearTimeout(resizing);
+  resizing = setTimeout(markCut, 200);
+});
