@@ -6,6 +6,7 @@ quiet default.
 
 import os
 import secrets
+import warnings
 import zoneinfo
 from datetime import timedelta
 from pathlib import Path
@@ -52,7 +53,8 @@ def env_database(default):
     """The value is never repeated in the message: it holds a password."""
     value = env.str("DATABASE_URL", "").strip() or default
     try:
-        database = env.db_url_config(value)
+        with warnings.catch_warnings(action="error"):  # the library's warning would print the password
+            database = env.db_url_config(value)
     except Exception:
         database = {}
     engine = database.get("ENGINE", "").rpartition(".")[2]

@@ -47,6 +47,7 @@ def only_loopback():
     def guarded(original):
         def guard(self, address):
             if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1", "localhost"):
+                self.close()
                 raise AssertionError(f"A test tried to connect to {address[0]}")
             return original(self, address)
 

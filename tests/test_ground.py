@@ -1,0 +1,351 @@
+"""What holds everything up: settings, ``make run``, health, and the test suite's own promises."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+import urllib.request
+from datetime import timedelta
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.test import TransactionTestCase, override_settings
+from django.utils import timezone
+
+from audit import history, triggers
+from clients.models import Reseller
+from didmgmt.proxy import ClientAddressMiddleware
+from jobs.models import WorkerBeat
+
+
+def environment(folder, **variables):
+    """A clean one: nothing of the suite's own settings reaches the program under test."""
+    return {"PATH": os.environ["PATH"], "VAR_DIR": str(folder)} | variables
+
+
+def manage(folder, *arguments, **variables):
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=settings.BASE_DIR,
+        env=environment(folder, **variables),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def printed(folder, code, **variables):
+    """What that Python code prints inside the project."""
+    run = manage(folder, "shell", "--no-imports", "-c", code, **variables)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
+def assert_refused(run, *words):
+    """One sentence on stderr, no traceback, a non-zero exit."""
+    assert run.returncode != 0
+    assert run.stderr.startswith("Error: ")
+    assert run.stderr.count("\n") == 1
+    for word in words:
+        assert word in run.stderr
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DEBUG", "flase"),
+        ("TLS", "maybe"),
+        ("DEMO", "2"),
+        ("PORT", "80a"),
+        ("PORT", "65536"),
+        ("HOLD_DAYS", "-1"),
+        ("REQUEST_LIMIT", "0"),
+        ("TRUSTED_PROXIES", "one"),
+        ("TIME_ZONE", "Europe/Atlantis"),
+        ("LOG_LEVEL", "LOUD"),
+        ("CSRF_TRUSTED_ORIGINS", "did.example.com"),
+        ("SECRET_KEY", "short"),
+        ("DATABASE_URL", "mysql://u:hidden@h/n"),
+        ("DATABASE_URL", "postgres://u:hidden@h:port/n"),
+        ("DATABASE_URL", "nonsense"),
+    ],
+)
+def test_an_odd_value_is_refused_by_its_name(tmp_path, name, value):
+    run = manage(tmp_path, "check", **{name: value})
+    assert_refused(run, name)
+    assert "hidden" not in run.stderr
+
+
+def test_a_generated_secret_key_is_private_and_stays_the_same(tmp_path):
+    show = "from django.conf import settings; print(settings.SECRET_KEY)"
+    key = printed(tmp_path, show)
+    assert len(key) >= 50
+    assert printed(tmp_path, show) == key
+    assert stat.S_IMODE((tmp_path / "secret_key").stat().st_mode) == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
+
+
+def test_the_deployment_check_passes_behind_tls(tmp_path):
+    run = manage(tmp_path, "check", "--deploy", "--fail-level", "WARNING", TLS="1")
+    assert run.returncode == 0, run.stderr
+
+
+def test_no_debug_unless_it_is_asked_for(tmp_path):
+    run = manage(
+        tmp_path, "shell", "--no-imports", "-c", "from django.conf import settings as s; print(s.DEBUG)"
+    )
+    assert run.stdout.strip() == "False"
+
+
+def test_pages_forbid_scripts_and_frames_from_elsewhere(client, db):
+    policy = client.get("/", follow=True).headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+
+
+# --- proxies --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "address"),
+    [
+        (1, "192.0.2.9, 198.51.100.7", "198.51.100.7"),  # the first is the visitor's own claim
+        (2, "192.0.2.9, 198.51.100.7, 10.0.0.2", "198.51.100.7"),
+        (1, "", "10.0.0.1"),
+        (2, "198.51.100.7", "10.0.0.1"),
+    ],
+)
+def test_the_visitors_address_is_what_the_trusted_proxy_wrote(rf, proxies, forwarded, address):
+    request = rf.get("/", REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_FOR=forwarded)
+    with override_settings(TRUSTED_PROXIES=proxies):
+        ClientAddressMiddleware(lambda _: None)(request)
+    assert request.META["REMOTE_ADDR"] == address
+
+
+# --- health ---------------------------------------------------------------------------------------
+
+
+def test_healthz_needs_nobody_signed_in_and_no_database(client):
+    assert client.get("/healthz").content == b"ok"
+
+
+def test_readyz_is_ready_with_a_worker(client, db):
+    WorkerBeat.beat("w")
+    response = client.get("/readyz")
+    assert response.status_code == 200
+    assert response.json() == {"database": "ok", "migrations": "ok", "history": "ok", "worker": "ok"}
+
+
+def test_readyz_names_a_silent_worker(client, db):
+    WorkerBeat.objects.create(worker="w", seen_at=timezone.now() - timedelta(seconds=61))
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["worker"] == "failed"
+
+
+def test_readyz_names_lost_history(client, db):
+    WorkerBeat.beat("w")
+    triggers.drop(connection)
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json() == {"database": "ok", "migrations": "ok", "history": "failed", "worker": "ok"}
+
+
+# --- make run -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def database_url(tmp_path):
+    """An empty database on the engine under test, for a program of its own."""
+    if connection.vendor == "sqlite":
+        yield f"sqlite:///{tmp_path}/db.sqlite3"
+        return
+    server = {key: connection.settings_dict[key.upper()] for key in ("user", "password", "host", "port")}
+    name = f"did_serve_{os.getpid()}"
+    with psycopg.connect(**{k: v for k, v in server.items() if v}, dbname="postgres", autocommit=True) as db:
+        db.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        db.execute(f"CREATE DATABASE {name}")
+        yield "postgres://{user}:{password}@{host}:{port}/".format(**server) + name
+        db.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serving(folder, database_url, port, **variables):
+    """``manage.py serve`` once it says that it runs; ``lines`` is what it said until then."""
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "serve"],
+        cwd=settings.BASE_DIR,
+        env=environment(folder, DATABASE_URL=database_url, PORT=port, DEMO="0", **variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with process:
+        process.lines = []
+        for line in process.stdout:
+            process.lines.append(line)
+            if line.startswith("Running at"):
+                break
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.lines += process.stdout
+
+
+def test_a_first_start_works_stops_on_ctrl_c_and_a_second_one_keeps_everything(tmp_path, database_url):
+    port = free_port()
+    with serving(tmp_path, database_url, port) as first:
+        assert f"Running at http://127.0.0.1:{port}/" in first.lines[-1]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/dids/", timeout=10) as response:
+            assert response.url.startswith(f"http://127.0.0.1:{port}/login/")
+    assert first.returncode == 0, first.lines
+    assert first.lines[-1] == "Stopped.\n"
+    assert any(re.search(r"Password: +\S{16}", line) for line in first.lines)
+    collected = (tmp_path / "static").stat().st_mtime_ns
+
+    with serving(tmp_path, database_url, port) as second:
+        # No migration, no new administrator, no files gathered again: that is what makes it quick.
+        assert len(second.lines) == 1
+    assert second.returncode == 0, second.lines
+    assert (tmp_path / "static").stat().st_mtime_ns == collected
+
+
+def test_the_first_administrator_takes_the_given_password_and_it_is_not_printed(tmp_path, database_url):
+    with serving(tmp_path, database_url, free_port(), ADMIN_PASSWORD="correct horse") as process:
+        pass
+    assert "correct horse" not in "".join(process.lines)
+    check = (
+        "from staff.models import User; u = User.objects.get();"
+        "print(u.username, u.is_superuser, u.check_password('correct horse'), u.groups.get())"
+    )
+    assert printed(tmp_path, check, DATABASE_URL=database_url) == "admin True True Administrator"
+
+
+def test_when_the_worker_dies_all_stops_with_a_sentence(tmp_path, database_url):
+    port = free_port()
+    with serving(tmp_path, database_url, port) as process:
+        os.kill(child_of(process.pid, "worker"), signal.SIGKILL)
+        said = process.stdout.read()
+    assert process.returncode == 1
+    assert "Error: The worker ended by itself with status -9, so everything was stopped." in said
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(port)), timeout=5)
+
+
+def child_of(pid, word):
+    listing = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    for line in listing.stdout.splitlines():
+        child, parent, command = line.split(None, 2)
+        if int(parent) == pid and word in command:
+            return int(child)
+    raise AssertionError(f"no child with {word}:\n{listing.stdout}")
+
+
+def test_a_taken_port_is_refused(tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        assert_refused(manage(tmp_path, "serve", PORT=port), f"Port {port}", "taken")
+
+
+def test_a_host_that_is_not_ours_is_refused(tmp_path):
+    assert_refused(manage(tmp_path, "serve", HOST="192.0.2.1", PORT=free_port()), "192.0.2.1")
+
+
+def test_an_unreachable_database_is_refused_without_its_password(tmp_path):
+    url = f"postgres://user:hidden@127.0.0.1:{free_port()}/did"
+    run = manage(tmp_path, "serve", PORT=free_port(), DATABASE_URL=url)
+    assert_refused(run, "database 'did'", "cannot be reached")
+    assert "hidden" not in run.stderr
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path):
+    (tmp_path / "db.sqlite3").write_text("a letter to a friend, rather long" * 100)
+    assert_refused(manage(tmp_path, "serve", PORT=free_port()), "db.sqlite3", "cannot be opened")
+
+
+def test_a_database_in_a_missing_folder_is_refused(tmp_path):
+    url = f"sqlite:///{tmp_path}/missing/db.sqlite3"
+    assert_refused(manage(tmp_path, "serve", PORT=free_port(), DATABASE_URL=url), "cannot be opened")
+
+
+@pytest.mark.parametrize("key", ["", "k" * 50])
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path, key):
+    (tmp_path / "file").touch()
+    run = manage(tmp_path / "file" / "var", "serve", PORT=free_port(), SECRET_KEY=key)
+    assert_refused(run, "cannot be written", "VAR_DIR")
+
+
+def test_sqlite_waits_and_writes_ahead(tmp_path):
+    code = (
+        "from django.db import connection; cursor = connection.cursor();"
+        "pragmas = ['journal_mode', 'busy_timeout', 'foreign_keys'];"
+        "print(*[cursor.execute(f'PRAGMA {name}').fetchone()[0] for name in pragmas])"
+    )
+    assert printed(tmp_path, code) == "wal 30000 1"
+    with contextlib.closing(sqlite3.connect(tmp_path / "db.sqlite3")) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_make_refuses_an_old_python_with_a_sentence(tmp_path):
+    for name in ("Makefile", "requirements.txt"):
+        (tmp_path / name).write_bytes((settings.BASE_DIR / name).read_bytes())
+    run = subprocess.run(
+        ["make", "run", "PYTHON=false"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert run.returncode != 0
+    assert run.stderr.startswith("Error: Python 3.11 or newer is needed")
+    assert not (tmp_path / ".venv").exists()
+
+
+# --- the tests themselves -------------------------------------------------------------------------
+
+
+def test_a_transactional_test_leaves_the_roles_and_nothing_else(transactional_db):
+    Reseller.objects.create(name="Leftover")
+    TransactionTestCase._fixture_teardown(TransactionTestCase)
+    assert not Reseller.objects.exists()
+    assert not history.TRACKED[Reseller].objects.exists()
+    assert Group.objects.filter(name="Administrator").exists()
+    assert triggers.missing(connection) == []
+
+
+def test_a_test_that_reaches_for_another_machine_fails():
+    with pytest.raises(AssertionError, match="tried to connect to 192.0.2.1"):
+        socket.create_connection(("192.0.2.1", 80), timeout=1)
+
+
+@pytest.mark.parametrize(("ci", "failed"), [("true", 1), ("", 0)])
+def test_a_part_that_cannot_run_fails_only_in_ci(tmp_path, ci, failed):
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.run", "browser"],
+        cwd=settings.BASE_DIR,
+        env=environment(tmp_path, PATH=str(tmp_path), CI=ci),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == failed
+    assert "could not run: there is no Chromium" in run.stdout
+    assert run.stdout.splitlines()[-1] == f"0 passed, {failed} failed"
