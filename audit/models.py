@@ -1,0 +1,77 @@
+"""Change: one action of one actor. History rows (see ``audit.history``) point at it."""
+
+from django.conf import settings
+from django.db import connection, models
+from django.utils import timezone
+
+from audit import history
+
+
+class ChangeQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """The changes that ``user`` may list: all, or those made by people of the same reseller."""
+        if not user.is_authenticated:
+            return self.none()
+        if user.reseller_id is None:
+            return self
+        return self.filter(actor__reseller=user.reseller_id)
+
+
+class Change(models.Model):
+    """One action of one actor: who, when, what kind, how many things, from where."""
+
+    class Kind(models.TextChoices):
+        CREATE = "create", "New"
+        EDIT = "edit", "Edit"
+        MASS_EDIT = "mass_edit", "Mass edit"
+        DELETE = "delete", "Delete"
+        IMPORT = "import", "Import"
+        ASSIGN = "assign", "Assign"
+        BLOCK = "block", "Block"
+        UNBLOCK = "unblock", "Unblock"
+        HOLD = "hold", "Hold"
+        END_HOLD = "end_hold", "End of hold"
+        PACKAGE = "package", "Client package"
+        UNDO = "undo", "Undo"
+
+    class Actor(models.TextChoices):
+        PERSON = "person", "Person"
+        TOKEN = "token", "API token"
+        SYSTEM = "system", "System"
+
+    id = models.BigAutoField(primary_key=True)
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    kind = models.CharField(max_length=20, choices=Kind)
+    label = models.CharField(max_length=200, blank=True)
+    actor_kind = models.CharField(max_length=10, choices=Actor)
+    # People who changed something are deactivated, never deleted.
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="changes"
+    )
+    actor_name = models.CharField(max_length=150)
+    source = models.CharField(max_length=200, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+    touched = models.PositiveIntegerField(default=0, help_text="How many things it wrote")
+    undo_of = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="undone_by"
+    )
+
+    objects = ChangeQuerySet.as_manager()
+
+    # The moment its history rows bear when it is not the database's clock; of one transaction.
+    written_at = None
+
+    def __str__(self):
+        return self.label or self.get_kind_display()
+
+    def close(self):
+        """Keep the count of what was written; a change that wrote nothing is taken back.
+
+        One UPDATE; where no method counted, one query over the history tables decides.
+        """
+        if not self.touched:
+            self.touched = history.count_rows(connection, self.pk)
+        if self.touched:
+            self.save(update_fields=["touched"])
+        else:
+            self.delete()
