@@ -1,0 +1,35 @@
+"""The people who sign in; roles are groups (see migration ``0002_roles``)."""
+
+import zoneinfo
+
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.core.exceptions import ValidationError
+from django.db import models
+
+from clients.models import BranchQuerySet, Reseller
+
+
+def known_time_zone(value):
+    if value not in zoneinfo.available_timezones():
+        raise ValidationError(f"“{value}” is not a time zone; write one like Europe/Berlin or UTC.")
+
+
+class StaffManager(UserManager.from_queryset(BranchQuerySet)):
+    """``create_user`` and ``visible_to``."""
+
+
+class User(AbstractUser):
+    """A person of staff. Bound to a reseller, it sees and touches only that reseller's rows."""
+
+    id = models.BigAutoField(primary_key=True)
+    reseller = models.ForeignKey(
+        Reseller,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="staff",
+        help_text="Empty: sees every reseller",
+    )
+    time_zone = models.CharField(max_length=50, default="UTC", validators=[known_time_zone])
+
+    objects = StaffManager()
