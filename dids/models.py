@@ -1,0 +1,817 @@
+"""DIDs and what changes with them. Every write to a number is a method of ``DIDQuerySet``."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from functools import cached_property, reduce
+from itertools import islice
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import connection, models
+from django.db.models import Case, Count, ExpressionWrapper, F, OuterRef, Q, Subquery, Sum, Value, When
+from django.db.models.functions import Coalesce
+from django.db.models.lookups import Exact
+from django.utils import timezone
+
+import audit
+from audit import history
+from audit.models import Change
+from clients.models import Account, BranchQuerySet, Client, HoldDaysField, Package, hold_days_in_range
+from clients.tags import MAX_LABEL, MAX_TAG, split_tags, tag_label
+from dids import status as st
+from dids.outcome import SAMPLE, Result
+from operators.models import Operator
+
+CHUNK = 5_000  # rows locked and written at a time; ids of a chunk are all that Python holds
+UNSET = object()  # a field left alone, where None and "" mean that it is emptied
+NUMBER_MAX = 20
+
+
+class Tag(models.Model):
+    """A short label; a number carries any number of them."""
+
+    id = models.BigAutoField(primary_key=True)
+    name = models.CharField(max_length=MAX_TAG, unique=True)
+
+    def __str__(self):
+        return self.name
+
+
+class TagSet(models.Model):
+    """A set of tags that some number carries. Never changed once made: history points at it."""
+
+    id = models.BigAutoField(primary_key=True)
+    label = models.CharField(max_length=MAX_LABEL, unique=True)
+    tags = models.ManyToManyField(Tag, related_name="sets")
+
+    def __str__(self):
+        return self.label
+
+    @classmethod
+    def of(cls, tags):
+        """The row for these tags (an iterable of names), made when new; None for no tags."""
+        label = tag_label(tags)
+        if not label:
+            return None
+        tag_set, made = cls.objects.get_or_create(label=label)
+        if made:
+            names = split_tags(label)
+            Tag.objects.bulk_create([Tag(name=name) for name in names], ignore_conflicts=True)
+            tag_set.tags.add(*Tag.objects.filter(name__in=names))
+        return tag_set
+
+
+class ClientPackageQuerySet(BranchQuerySet):
+    branch = "package__reseller"
+
+    def running(self, now):
+        """Active, begun and not over at ``now``, whether or not the worker has come by."""
+        return self.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now), active=True, starts_at__lte=now)
+
+
+class ClientPackage(models.Model):
+    """A package given to a client. ``active`` is its switch; the dates bound it as well."""
+
+    id = models.BigAutoField(primary_key=True)
+    client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="client_packages")
+    package = models.ForeignKey(Package, on_delete=models.PROTECT, related_name="client_packages")
+    starts_at = models.DateTimeField(default=timezone.now)
+    ends_at = models.DateTimeField(null=True, blank=True)
+    active = models.BooleanField(default=True)
+
+    objects = ClientPackageQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ends_at__isnull=True) | Q(ends_at__gt=F("starts_at")),
+                name="client_package_ends_later",
+            )
+        ]
+        indexes = [models.Index(fields=["ends_at"], name="client_package_due", condition=Q(active=True))]
+
+    def __str__(self):
+        return f"{self.package} of {self.client}"
+
+    def clean(self):
+        if self.client_id and self.package_id and self.client.reseller_id != self.package.reseller_id:
+            raise ValidationError(
+                f"{self.client} belongs to {self.client.reseller}, the package {self.package} to "
+                f"{self.package.reseller}; give it a package of its own reseller."
+            )
+
+    def is_running(self, now):
+        return self.active and self.starts_at <= now and (self.ends_at is None or self.ends_at > now)
+
+    def places_taken(self):
+        """How many numbers take a place (Active or Blocked); one indexed count."""
+        return DID.objects.filter(client_package=self, status__in=st.IN_PLACE).count()
+
+    def deactivate(self, *, by, now=None, ended=False):
+        """Switch it off and put its numbers on Hold, in one change. Returns the Result of the holds.
+
+        ``ended``: because its end has come. Switching off what is off already does nothing.
+        """
+        word = "ended" if ended else "switched off"
+        with audit.change(Change.Kind.PACKAGE, by=by, label=f"Package {self} {word}", at=now) as change:
+            locked = ClientPackage.objects.select_for_update(no_key=True).get(pk=self.pk)
+            if not locked.active:
+                return Result()
+            self.active = locked.active = False
+            locked.save(update_fields=["active"])
+            change.touched += 1
+            # The numbers go on Hold because of the package: the system moves them, in this change.
+            return DID.objects.filter(client_package=self, status__in=st.IN_PLACE).hold(
+                by=audit.SYSTEM, now=now
+            )
+
+    def activate(self, *, by, now=None):
+        """Switch it on; numbers can be picked again. True when it was off."""
+        with audit.change(Change.Kind.PACKAGE, by=by, label=f"Package {self} switched on", at=now) as change:
+            made = ClientPackage.objects.filter(pk=self.pk, active=False).update(active=True)
+            change.touched += made
+        self.active = True
+        return bool(made)
+
+
+class _Plan:
+    """What one write does to a number: who is refused and why, who is so already, what is set."""
+
+    GO, SAME = "go", "same"
+
+    def __init__(self, *, refusals=(), unchanged=None, updates=dict):
+        self.refusals = list(refusals)  # (code, Q, why), the first that holds counts
+        self.unchanged = unchanged
+        self.updates = updates  # called when it comes to writing, not for a rehearsal
+
+    def verdict(self):
+        """An expression: "go", "same" or the code of a refusal; wants ``status_now`` annotated."""
+        whens = [When(condition, then=Value(code)) for code, condition, _ in self.refusals]
+        if self.unchanged is not None:
+            whens.insert(0, When(self.unchanged, then=Value(self.SAME)))
+        return Case(*whens, default=Value(self.GO), output_field=models.CharField())
+
+
+class DIDQuerySet(BranchQuerySet):
+    """The inventory and every write to it.
+
+    **Writes** take ``by=`` (a user, whose rights are asked for, or ``audit.SYSTEM``) and return a
+    ``Result``: how many were done, were so already, were refused for which cause. They lock and
+    write ``CHUNK`` rows at a time in the order of ids, so that two writers of the same numbers wait
+    for one another and never deadlock; the second finds the numbers as the first left them. One
+    call is one transaction and one change. Cost: about four queries a chunk.
+
+    **Overdue holds.** A Hold whose ``hold_until`` has passed *is* its After Hold status, whether or
+    not the worker has written it: reads use ``status_now``. A filter by status stays a plain
+    ``status = x`` on the index as long as nothing is overdue at that moment, which one probe of the
+    partial index on ``hold_until`` tells; only while something waits for the worker is the overdue
+    part added (an OR of two indexed conditions). Counters correct ``Stock`` by one grouped count
+    over that partial index. Writes release the overdue ones among their rows first, as a change of
+    the system's own.
+    """
+
+    branch = "operator__reseller"
+
+    # --- reads
+
+    def with_status_now(self, now=None):
+        """Annotates ``status_now``: the status at ``now``, overdue holds being over."""
+        return self.annotate(status_now=_status_now(now or timezone.now()))
+
+    def hold_over(self, now):
+        """Holds whose time has passed; served by the partial index on ``hold_until``."""
+        return self.filter(status=st.HOLD, hold_until__lte=now)
+
+    def in_status(self, statuses, now=None):
+        """Numbers whose status at ``now`` is one of ``statuses``; costs one probe for overdue holds."""
+        now = now or timezone.now()
+        stored = Q(status__in=statuses) if len(statuses) > 1 else Q(status=statuses[0])
+        if not DID.objects.hold_over(now).exists():
+            return self.filter(stored)
+        over = Q(status=st.HOLD, hold_until__lte=now)
+        back = over & Q(after_hold__in=statuses)
+        return self.filter((stored & ~over) | back if st.HOLD in statuses else stored | back)
+
+    def held_by(self, clients, now=None):
+        """Numbers shown with one of these clients (a queryset or list), overdue holds left out."""
+        over = Q(status=st.HOLD, hold_until__lte=now or timezone.now())
+        return self.filter(~over, account__in=Account.objects.filter(client__in=clients))
+
+    def tagged(self, tags):
+        """Numbers that carry any of these tags (names)."""
+        return self.filter(tag_set__in=TagSet.objects.filter(tags__name__in=tags))
+
+    def for_table(self, now=None):
+        """With all that a row of the list shows, in one query; annotates ``status_now``."""
+        return self.with_status_now(now).select_related(
+            "operator__reseller", "tag_set", "account__client", "client_package__package"
+        )
+
+    # --- writes
+
+    def create_numbers(
+        self,
+        numbers,
+        *,
+        operator,
+        by,
+        status=st.INSTOCK,
+        after_hold=st.INSTOCK,
+        hold_days=None,
+        tags=(),
+        notes="",
+        now=None,
+    ):
+        """Make ``numbers`` (an iterable of digit strings, normalised, any length); exactly once each.
+
+        Those that exist already are left alone and counted as refused, so that repeating is
+        harmless. Sorted input keeps two writers of the same range from deadlocking: pass it sorted.
+        """
+        if status not in st.FREE:
+            raise ValueError(f"a new number can't be {status}")
+        result = Result()
+        with audit.change(Change.Kind.CREATE, by=by, label="New DIDs", at=now) as change:
+            row = {
+                "operator_id": operator.pk,
+                "status": status,
+                "after_hold": after_hold,
+                "hold_days": hold_days,
+                "tag_set_id": getattr(TagSet.of(tags), "pk", None),
+                "notes": notes,
+            }
+            for chunk in _chunks(numbers):
+                newest = DID.objects.aggregate(newest=Coalesce(models.Max("pk"), 0))["newest"]
+                made = _insert_numbers(chunk, row)
+                result.done += made
+                if made < len(chunk):
+                    there = DID.objects.filter(number__in=chunk, pk__lte=newest).order_by("number")
+                    result.refuse(
+                        "exists",
+                        "exist already and were left as they are",
+                        len(chunk) - made,
+                        there.values_list("number", flat=True)[:SAMPLE],
+                    )
+            change.touched += result.done
+        return result
+
+    def edit(self, *, by, now=None, kind=Change.Kind.EDIT, label="", **fields):
+        """Change fields of every number here: ``status``, ``after_hold``, ``hold_days`` (None: by the
+        package, operator or reseller), ``tags`` (replaces), ``add_tags``, ``remove_tags``, ``notes``.
+
+        A field not given is left alone. A number whose move is refused is left alone as a whole.
+        Changed hold days move the end of a running Hold, counted from its start.
+        """
+        return self._write(
+            kind, lambda scope, now: _edit_plan(scope, by, now, **fields), by=by, label=label, now=now
+        )
+
+    def rehearse_edit(self, *, by, now=None, **fields):
+        """The Result that ``edit`` would have now; writes nothing. Two or three queries."""
+        now = now or timezone.now()
+        return self._rehearse(_edit_plan(self, by, now, **fields), now)
+
+    def assign(self, client_package, account, *, by, now=None):
+        """Give In Stock numbers to ``account`` by ``client_package``; Hold ones return to their client.
+
+        As many as the package has places, in the order of ids. The client package is locked first:
+        two people who take its last place wait for one another.
+        """
+        with audit.change(
+            Change.Kind.ASSIGN, by=by, label=f"Assigned to {account} by {client_package}", at=now
+        ):
+            locked = (
+                ClientPackage.objects.select_for_update(no_key=True, of=("self",))
+                .select_related("package", "client")
+                .get(pk=client_package.pk)
+            )
+            free = max(0, locked.package.did_limit - locked.places_taken())
+            return self._write(
+                Change.Kind.ASSIGN,
+                lambda scope, now: _assign_plan(locked, account, by, now),
+                by=by,
+                now=now,
+                room=(
+                    free,
+                    f"package {locked} has {locked.package.did_limit:,} places and no free one is left;"
+                    " raise its DID limit or put numbers on Hold",
+                ),
+            )
+
+    def block(self, *, by, now=None):
+        """Active to Blocked."""
+        return self.edit(by=by, now=now, kind=Change.Kind.BLOCK, label="Blocked", status=st.BLOCKED)
+
+    def unblock(self, *, by, now=None):
+        """Blocked to Active, while the client package is active; a number on Hold stays there."""
+        return self.edit(by=by, now=now, kind=Change.Kind.UNBLOCK, label="Unblocked", status=st.ACTIVE)
+
+    def hold(self, *, by, now=None):
+        """Active and Blocked to Hold until ``now`` + hold days; with 0 days straight to After Hold."""
+        return self.edit(by=by, now=now, kind=Change.Kind.HOLD, label="Put on hold", status=st.HOLD)
+
+    def end_hold(self, *, by, now=None):
+        """Hold to each number's After Hold status, whether its time has come or not."""
+        return self._write(
+            Change.Kind.END_HOLD,
+            lambda *_: _end_hold_plan(by),
+            by=by,
+            label="Hold ended",
+            now=now,
+            release=False,
+        )
+
+    def delete_unused(self, *, by, now=None):
+        """Delete Reserved, In Stock and Archive numbers; their history stays readable."""
+        return self._write(
+            Change.Kind.DELETE, lambda *_: _delete_plan(by), by=by, label="Deleted", now=now, delete=True
+        )
+
+    def rehearse_delete(self, *, by, now=None):
+        """The Result that ``delete_unused`` would have now; writes nothing."""
+        return self._rehearse(_delete_plan(by), now or timezone.now())
+
+    def _write(self, kind, plan_for, *, by, now, label="", delete=False, release=True, room=None):
+        """Judge and write every number here, chunk by chunk, in one change.
+
+        ``plan_for(scope, moment)`` makes the plan for the locked rows of a chunk. ``release``: end
+        the overdue holds among them first. ``room``: (how many may be done, why the rest is refused).
+        ``now``: the moment it happens at, also in history; None: the clock, read when the rows of a
+        chunk are locked.
+        """
+        result = Result()
+        with audit.change(kind, by=by, label=label, at=now) as change:
+            for ids in self._locked_chunks(for_delete=delete):
+                scope, moment = DID.objects.filter(pk__in=ids), now or timezone.now()
+                if release:
+                    scope._release_overdue(moment, at=now)
+                plan = plan_for(scope, moment)
+                judged = scope.with_status_now(moment).annotate(verdict=plan.verdict())
+                go = _count(judged, plan, result)
+                todo = judged.filter(verdict=_Plan.GO)
+                if room and go > room[0] - result.done:
+                    todo, go = _only_as_many_as_fit(todo, go, room, result)
+                if go and delete:
+                    todo.delete()
+                elif go:
+                    todo.update(**plan.updates())
+                result.done += go
+                change.touched += go
+        return result
+
+    def _rehearse(self, plan, now):
+        result = Result()
+        judged = self.order_by().with_status_now(now).annotate(verdict=plan.verdict())
+        result.done = _count(judged, plan, result)
+        return result
+
+    def _locked_chunks(self, *, for_delete):
+        """Lists of ids, each locked to the end of the transaction, ascending.
+
+        They are found first and locked then, so that a number which somebody else moved in between
+        is judged by what it is now and refused with its cause, instead of dropping out unseen.
+        """
+        last = 0
+        while ids := list(
+            self.order_by("pk").filter(pk__gt=last).values_list("pk", flat=True).distinct()[:CHUNK]
+        ):
+            last = ids[-1]
+            if connection.features.has_select_for_update:
+                locked = (
+                    DID.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=not for_delete)
+                )
+                ids = list(locked.values_list("pk", flat=True))
+            yield ids
+
+    def _release_overdue(self, now, at):
+        overdue = self.hold_over(now)
+        if overdue.exists():
+            with audit.change(
+                Change.Kind.END_HOLD, by=audit.SYSTEM, label="Hold over", at=at, apart=True
+            ) as change:
+                change.touched += overdue.update(**_END_OF_HOLD)
+
+
+class DID(models.Model):
+    """One telephone number. Its reseller is its operator's; see ``dids.status`` for its life.
+
+    ``hold_from`` and ``hold_until`` are set on Hold alone; account and client package are set on
+    Active, Blocked and Hold alone. The database checks both.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    # Unique by a constraint rather than by the field: PostgreSQL would add a second, pattern index.
+    number = models.CharField("DID", max_length=NUMBER_MAX)
+    operator = models.ForeignKey(Operator, on_delete=models.PROTECT, related_name="dids", db_index=False)
+    status = models.CharField(max_length=10, choices=st.CHOICES, default=st.INSTOCK)
+    after_hold = models.CharField(max_length=10, choices=st.FREE_CHOICES, default=st.INSTOCK)
+    hold_days = HoldDaysField()
+    hold_from = models.DateTimeField(null=True, blank=True)
+    hold_until = models.DateTimeField(null=True, blank=True)
+    tag_set = models.ForeignKey(
+        TagSet, null=True, blank=True, on_delete=models.PROTECT, related_name="dids", db_index=False
+    )
+    notes = models.CharField(max_length=500, blank=True, default="")
+    account = models.ForeignKey(
+        Account, null=True, blank=True, on_delete=models.PROTECT, related_name="dids", db_index=False
+    )
+    client_package = models.ForeignKey(
+        ClientPackage, null=True, blank=True, on_delete=models.PROTECT, related_name="dids", db_index=False
+    )
+
+    objects = DIDQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "DID"
+        verbose_name_plural = "DIDs"
+        permissions = [
+            ("import_did", "Can import DIDs"),
+            ("export_did", "Can export DIDs"),
+            ("assign_did", "Can assign DIDs to clients"),
+            ("block_did", "Can block and unblock DIDs"),
+            ("hold_did", "Can put DIDs on hold"),
+            ("end_hold_did", "Can end a hold"),
+            ("restore_did", "Can restore DIDs from the archive"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["number"], name="did_number"),
+            models.CheckConstraint(condition=Q(status__in=list(st.LABELS)), name="did_status_known"),
+            models.CheckConstraint(condition=Q(after_hold__in=st.FREE), name="did_after_hold_free"),
+            models.CheckConstraint(
+                condition=Q(status=st.HOLD, hold_from__isnull=False, hold_until__isnull=False)
+                | (~Q(status=st.HOLD) & Q(hold_from__isnull=True, hold_until__isnull=True)),
+                name="did_hold_until_on_hold",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=st.HELD, account__isnull=False, client_package__isnull=False)
+                | Q(status__in=st.FREE, account__isnull=True, client_package__isnull=True),
+                name="did_holder_when_held",
+            ),
+            hold_days_in_range("did_hold_days"),
+        ]
+        indexes = [
+            # filter by operator (and the operator's own list), sorted by number
+            models.Index(fields=["operator", "number"], name="did_operator_number"),
+            # filter by status, sorted by number
+            models.Index(fields=["status", "number"], name="did_status_number"),
+            # filter by tag; the free ones have no entry
+            models.Index(
+                fields=["tag_set", "number"], name="did_tag_set", condition=Q(tag_set__isnull=False)
+            ),
+            # filter by client; is an account still used?
+            models.Index(
+                fields=["account", "number"], name="did_account", condition=Q(account__isnull=False)
+            ),
+            # places taken, and the numbers of a package that ends
+            models.Index(
+                fields=["client_package", "status"],
+                name="did_client_package",
+                condition=Q(client_package__isnull=False),
+            ),
+            # what is due, and the probe for overdue holds
+            models.Index(fields=["hold_until"], name="did_hold_due", condition=Q(hold_until__isnull=False)),
+        ]
+
+    def __str__(self):
+        return self.number
+
+    @cached_property
+    def status_now(self):
+        """The status at this moment, an overdue Hold being over; annotated by ``with_status_now``."""
+        over = self.status == st.HOLD and self.hold_until <= timezone.now()
+        return self.after_hold if over else self.status
+
+    @property
+    def status_label(self):
+        return st.LABELS[self.status_now]
+
+    @property
+    def holder(self):
+        """The account that the number is shown with, or None; of a Hold the last one."""
+        return self.account if self.status_now in st.HELD else None
+
+    @property
+    def days_left(self):
+        """Days of Hold left, begun ones counted; None when it is not resting."""
+        if self.status_now != st.HOLD:
+            return None
+        return -((timezone.now() - self.hold_until) // timedelta(days=1))
+
+
+class StockQuerySet(models.QuerySet):
+    def by_status(self, operators=None, now=None):
+        """{status: count} of the inventory at ``now``, of ``operators`` (a queryset or list) or of all.
+
+        Exact, overdue holds counted as over; two queries whose cost does not grow with the inventory.
+        """
+        stock, overdue = self, DID.objects.hold_over(now or timezone.now())
+        if operators is not None:
+            stock, overdue = stock.filter(operator__in=operators), overdue.filter(operator__in=operators)
+        counts = dict.fromkeys(st.LABELS, 0)
+        counts.update(stock.order_by().values_list("status").annotate(Sum("numbers")))
+        for after_hold, count in overdue.order_by().values_list("after_hold").annotate(Count("pk")):
+            counts[st.HOLD] -= count
+            counts[after_hold] += count
+        return counts
+
+
+class Stock(models.Model):
+    """How many numbers an operator has in a status, as the sum over rows; written by triggers alone.
+
+    On PostgreSQL each statement adds rows of differences, which never wait for one another;
+    ``dids.stock.compact`` sums them up from time to time. See ``dids.stock``.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    operator = models.ForeignKey(
+        Operator, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="stock"
+    )
+    status = models.CharField(max_length=10, choices=st.CHOICES)
+    numbers = models.BigIntegerField()
+
+    objects = StockQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["operator", "status"], name="stock_operator_status")]
+
+    def __str__(self):
+        return f"{self.operator_id} {self.status}: {self.numbers}"
+
+
+ClientPackageHistory = history.track(ClientPackage)
+DIDHistory = history.track(DID)
+
+
+# --- expressions and plans -------------------------------------------------------------------------
+
+_END_OF_HOLD = {
+    "status": F("after_hold"),
+    "account": None,
+    "client_package": None,
+    "hold_from": None,
+    "hold_until": None,
+}
+
+
+def _status_now(now):
+    over = Q(status=st.HOLD, hold_until__lte=now)
+    return Case(When(over, then=F("after_hold")), default=F("status"), output_field=models.CharField())
+
+
+def _move_refusals(target, by, *, through=None):
+    """(code, Q, why) of every status that can't go to ``target``, or may not for want of a right.
+
+    ``through``: the sources that the calling method serves; None: those that an edit serves.
+    """
+    for source in st.LABELS:
+        move = st.MOVES.get((source, target))
+        served = move and (source in through if through else move.edit)
+        if source == target and not served:
+            continue
+        if not served:
+            yield f"{source}>{target}", Q(status_now=source), st.why_not(source, target)
+        elif not by.has_perm(f"dids.{move.right}"):
+            yield f"{source}>{target}:right", Q(status_now=source), st.lacks_right(move.right)
+
+
+def _hold_days(own):
+    """The number's hold days, else its package's, operator's, reseller's, else the setting's."""
+
+    def of(model, ref, field):
+        return Subquery(model.objects.filter(pk=OuterRef(ref)).values(field)[:1])
+
+    return Coalesce(
+        own,
+        of(ClientPackage, "client_package", "package__hold_days"),
+        of(Operator, "operator", "hold_days"),
+        of(Operator, "operator", "reseller__hold_days"),
+        Value(settings.HOLD_DAYS),
+        output_field=models.IntegerField(),
+    )
+
+
+def _end_of(start, days, found):
+    """``start`` + ``days`` (expressions) as a moment; ``found``: the numbers of days that occur."""
+    whens = [
+        When(Exact(days, d), then=ExpressionWrapper(start + Value(timedelta(days=d)), models.DateTimeField()))
+        for d in found
+    ]
+    return Case(*whens, default=start, output_field=models.DateTimeField())
+
+
+def _edit_plan(
+    scope,
+    by,
+    now,
+    *,
+    status=UNSET,
+    after_hold=UNSET,
+    hold_days=UNSET,
+    notes=UNSET,
+    tags=UNSET,
+    add_tags=(),
+    remove_tags=(),
+):
+    plain = {"after_hold": after_hold, "hold_days": hold_days, "notes": notes}
+    plain = {name: value for name, value in plain.items() if value is not UNSET}
+    same = [
+        Q(**{name: value}) if value is not None else Q(**{f"{name}__isnull": True})
+        for name, value in plain.items()
+    ]
+    new_labels = {}
+    if tags is not UNSET or add_tags or remove_tags:
+        new_labels = _new_labels(scope, tags, add_tags, remove_tags)
+        same.append(~_bears(new_labels))
+    refusals = []
+    if (plain or new_labels) and not by.has_perm("dids.change_did"):
+        refusals.append(("right", Q(pk__gt=0), st.lacks_right("change_did")))
+    if status is not UNSET:
+        same.append(Q(status_now=status))
+        refusals += _move_refusals(status, by)
+    if status == st.ACTIVE:
+        off = Q(status_now=st.BLOCKED) & ~Q(client_package__in=ClientPackage.objects.running(now))
+        refusals.append(("package off", off, "the client package is not active; activate it first"))
+
+    def updates():
+        written = plain | _status_updates(scope, now, status, after_hold, hold_days)
+        return written | {"tag_set": _tag_set_update(new_labels)} if new_labels else written
+
+    return _Plan(refusals=refusals, unchanged=reduce(Q.__and__, same, Q(pk__gt=0)), updates=updates)
+
+
+def _status_updates(scope, now, status, after_hold, hold_days):
+    """What a change of status, of hold days or of both sets beside the plain fields."""
+    if status in st.FREE:
+        return _END_OF_HOLD | {"status": status}
+    if status in st.IN_PLACE:
+        return {"status": status, "hold_from": None, "hold_until": None}
+    if status is UNSET and hold_days is UNSET:
+        return {}
+    days = _hold_days(
+        F("hold_days") if hold_days is UNSET else Value(hold_days, output_field=models.IntegerField())
+    )
+    found = list(scope.order_by().annotate(_days=days).values_list("_days", flat=True).distinct())
+    if status is UNSET:
+        until = _end_of(F("hold_from"), days, found)
+        return {"hold_until": Case(When(status=st.HOLD, then=until), default=None)}
+    start = Case(
+        When(status=st.HOLD, then=F("hold_from")), default=Value(now), output_field=models.DateTimeField()
+    )
+    held = {"status": Value(st.HOLD), "hold_from": start, "hold_until": _end_of(start, days, found)}
+    if 0 not in found:
+        return held
+    # No days of rest: straight to After Hold, in the same write.
+    straight = ~Q(status=st.HOLD) & Q(Exact(days, 0))
+    freed = _END_OF_HOLD | {"status": F("after_hold") if after_hold is UNSET else Value(after_hold)}
+    kept = {"account": F("account"), "client_package": F("client_package")} | held
+    return {name: Case(When(straight, then=freed[name]), default=kept[name]) for name in freed}
+
+
+def _assign_plan(client_package, account, by, now):
+    client, package = client_package.client, client_package.package
+    everyone = Q(pk__gt=0)
+    refusals = []
+    if account.client_id != client.pk:
+        refusals.append(
+            ("account", everyone, f"account {account} is not one of {client}; choose an account of {client}")
+        )
+    if client.closed_at:
+        refusals.append(("closed", everyone, f"client {client} is closed"))
+    if not client_package.is_running(now):
+        refusals.append(
+            ("package off", everyone, f"package {client_package} is not active; activate it first")
+        )
+    refusals += _move_refusals(st.ACTIVE, by, through=(st.INSTOCK, st.HOLD))
+    refusals += [
+        ("blocked", Q(status_now=st.BLOCKED), "Blocked; unblock instead"),
+        ("active", Q(status_now=st.ACTIVE), "Active and in use already; put on Hold first"),
+        (
+            "reseller",
+            ~Q(operator__in=Operator.objects.filter(reseller=package.reseller_id)),
+            f"of another reseller's operator than package {package}; pick numbers of {package.reseller}",
+        ),
+        (
+            "client",
+            Q(status_now=st.HOLD) & ~Q(account__in=Account.objects.filter(client=client)),
+            f"on Hold after another client than {client}; end the hold first",
+        ),
+    ]
+    allowed = split_tags(package.allowed_tags)
+    if allowed:
+        unfit = Q(tag_set__isnull=True) | ~Q(tag_set__in=TagSet.objects.filter(tags__name__in=allowed))
+        why = f"without a tag that package {package} allows ({package.allowed_tags}); tag them first"
+        refusals.append(("tags", unfit, why))
+    updates = {
+        "status": st.ACTIVE,
+        "account": account,
+        "client_package": client_package,
+        "hold_from": None,
+        "hold_until": None,
+    }
+    return _Plan(
+        refusals=refusals,
+        unchanged=Q(status_now=st.ACTIVE, account=account, client_package=client_package),
+        updates=lambda: updates,
+    )
+
+
+def _end_hold_plan(by):
+    refusals = [
+        (source, Q(status=source), f"{st.LABELS[source]}, not on Hold")
+        for source in st.LABELS
+        if source != st.HOLD
+    ]
+    right = st.MOVES[st.HOLD, st.INSTOCK].right
+    if not by.has_perm(f"dids.{right}"):
+        refusals.append(("right", Q(status=st.HOLD), st.lacks_right(right)))
+    return _Plan(refusals=refusals, updates=lambda: _END_OF_HOLD)
+
+
+def _delete_plan(by):
+    return _Plan(refusals=_move_refusals(st.DELETED, by))
+
+
+def _count(judged, plan, result):
+    """Count the verdicts into ``result``, with the first numbers of each refusal; returns how many may go."""
+    counts = dict(judged.order_by().values_list("verdict").annotate(Count("pk")))
+    result.unchanged += counts.pop(_Plan.SAME, 0)
+    go = counts.pop(_Plan.GO, 0)
+    why = {code: text for code, _, text in plan.refusals}
+    for code, count in counts.items():
+        known = result.refusals.get(code)
+        wanted = SAMPLE - len(known.numbers) if known else SAMPLE
+        sample = (
+            judged.filter(verdict=code).order_by("number").values_list("number", flat=True)[:wanted]
+            if wanted
+            else ()
+        )
+        result.refuse(code, why[code], count, sample)
+    return go
+
+
+def _only_as_many_as_fit(todo, go, room, result):
+    """The first of ``todo`` for which there is room, and how many; the rest is refused as "full"."""
+    free, why = room
+    left = max(0, free - result.done)
+    ids = list(todo.order_by("pk").values_list("pk", flat=True)[:left])
+    rest = todo.exclude(pk__in=ids).order_by("pk").values_list("number", flat=True)[:SAMPLE]
+    result.refuse("full", why, go - len(ids), list(rest))
+    return DID.objects.filter(pk__in=ids), len(ids)
+
+
+def _new_labels(scope, tags, add_tags, remove_tags):
+    """{tag set id or None: its new label} of the sets in ``scope`` that change; distinct sets are few."""
+    labels = scope.order_by().values_list("tag_set_id", "tag_set__label").distinct()
+    new = {}
+    for pk, label in labels:
+        if tags is UNSET:
+            after = tag_label((set(split_tags(label)) | set(add_tags)) - set(remove_tags))
+        else:
+            after = tag_label(tags)
+        if after != (label or ""):
+            new[pk] = after
+    return new
+
+
+def _bears(tag_sets):
+    """Numbers whose tag set is one of these ids; None among them means those without tags."""
+    some = Q(tag_set__in=[pk for pk in tag_sets if pk is not None])
+    return some | Q(tag_set__isnull=True) if None in tag_sets else some
+
+
+def _tag_set_update(new_labels):
+    made = {label: getattr(TagSet.of([label]), "pk", None) for label in set(new_labels.values())}
+    whens = [
+        When(Q(tag_set__isnull=True) if pk is None else Q(tag_set=pk), then=Value(made[label]))
+        for pk, label in new_labels.items()
+    ]
+    return Case(*whens, default=F("tag_set"), output_field=models.BigIntegerField())
+
+
+def _chunks(numbers):
+    numbers = iter(numbers)
+    while chunk := sorted(islice(numbers, CHUNK)):
+        yield chunk
+
+
+def _insert_numbers(numbers, row):
+    """INSERT … SELECT of one chunk; existing numbers are skipped. Returns how many were made.
+
+    Raw, because bulk_create(ignore_conflicts=True) does not tell how many it made, and builds an
+    object for each.
+    """
+    columns = ", ".join(row)
+    if connection.vendor == "postgresql":
+        source, values = "unnest(%s::text[]) AS n(value)", numbers
+    else:
+        source, values = "json_each(%s) AS n", json.dumps(numbers)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO dids_did (number, {columns})"
+            f" SELECT n.value, {', '.join(['%s'] * len(row))} FROM {source}"
+            " WHERE true ORDER BY n.value ON CONFLICT (number) DO NOTHING",
+            [*row.values(), values],
+        )
+        return cursor.rowcount

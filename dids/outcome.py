@@ -1,0 +1,52 @@
+"""What came of a write: how many numbers it changed, and for what it refused, which and why."""
+
+from dataclasses import dataclass, field
+
+SAMPLE = 5  # numbers named for each refusal
+
+
+@dataclass
+class Refusal:
+    """``count`` numbers refused for one cause; ``numbers``: the first of them; ``why`` has no full stop."""
+
+    code: str
+    why: str
+    count: int = 0
+    numbers: list[str] = field(default_factory=list)
+
+    def __str__(self):
+        named = ", ".join(self.numbers)
+        more = self.count - len(self.numbers)
+        if more and named:
+            named += f" and {more:,} more"
+        return f"{self.count:,} refused{f' ({named})' if named else ''}: {self.why}."
+
+
+@dataclass
+class Result:
+    """Counts of one write or of its rehearsal."""
+
+    done: int = 0
+    unchanged: int = 0
+    refusals: dict[str, Refusal] = field(default_factory=dict)
+
+    @property
+    def refused(self):
+        return sum(refusal.count for refusal in self.refusals.values())
+
+    @property
+    def selected(self):
+        return self.done + self.unchanged + self.refused
+
+    def refuse(self, code, why, count, numbers=()):
+        """Count refusals of one cause; keeps the first numbers of it."""
+        refusal = self.refusals.setdefault(code, Refusal(code, why))
+        refusal.count += count
+        refusal.numbers.extend(list(numbers)[: SAMPLE - len(refusal.numbers)])
+
+    def sentence(self, did="changed"):
+        """ "12 numbers changed, 3 unchanged. 2 refused (111, 112): it is Active, …"."""
+        parts = [f"{self.done:,} {'number' if self.done == 1 else 'numbers'} {did}"]
+        if self.unchanged:
+            parts.append(f"{self.unchanged:,} already so")
+        return " ".join([", ".join(parts) + ".", *map(str, self.refusals.values())])
