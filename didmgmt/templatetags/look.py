@@ -1,5 +1,7 @@
 """What templates need to look alike: icons, status, numbers, moments, form controls, sorting."""
 
+from datetime import timedelta
+
 from django import forms, template
 from django.conf import settings
 from django.templatetags.static import static
@@ -102,3 +104,10 @@ def digits(value):
 def pairs(query, without):
     """(name, value) of every parameter of a QueryDict but one, for a form's hidden inputs."""
     return [(name, value) for name, values in query.lists() if name != without for value in values]
+
+
+@register.filter
+def in_words(duration):
+    """A timedelta as "15 minutes", rounded up."""
+    minutes = -(-duration // timedelta(minutes=1))
+    return f"{minutes} minute{'' if minutes == 1 else 's'}"
