@@ -1,0 +1,54 @@
+"""The smallest carrier that can sell a number, for tests of the rules."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+
+from django.contrib.auth.models import Permission
+from django.utils import timezone
+
+from audit import SYSTEM
+from clients.models import Account, Client, Package, Reseller
+from dids.models import DID, ClientPackage
+from operators.models import Operator
+from staff.models import User
+
+
+def carrier(name="North", *, did_limit=100, **package):
+    """A reseller with an operator, and a client who has a running package and one account."""
+    reseller = Reseller.objects.create(name=name)
+    client = Client.objects.create(reseller=reseller, name=f"{name} Bakery")
+    package = Package.objects.create(reseller=reseller, name="Basic", did_limit=did_limit, **package)
+    return SimpleNamespace(
+        reseller=reseller,
+        operator=Operator.objects.create(reseller=reseller, name=f"{name} Telecom"),
+        client=client,
+        account=Account.objects.create(client=client, name=f"{name.lower()}_bakery"),
+        package=package,
+        client_package=ClientPackage.objects.create(
+            client=client, package=package, starts_at=timezone.now() - timedelta(days=30)
+        ),
+    )
+
+
+def numbers_in(status, numbers, house, *, now=None, **new):
+    """``numbers`` brought into ``status`` by legal moves; returns their queryset."""
+    start = status if status in ("reserved", "instock", "archive") else "instock"
+    DID.objects.create_numbers(numbers, operator=house.operator, by=SYSTEM, status=start, now=now, **new)
+    dids = DID.objects.filter(number__in=numbers)
+    if status in ("active", "blocked", "hold"):
+        dids.assign(house.client_package, house.account, by=SYSTEM, now=now)
+    if status == "blocked":
+        dids.block(by=SYSTEM, now=now)
+    if status == "hold":
+        dids.hold(by=SYSTEM, now=now)
+    assert set(dids.values_list("status", flat=True)) == {status}
+    return dids
+
+
+def person(username, *rights, reseller=None):
+    """Somebody with exactly these rights ("dids.change_did", …)."""
+    user = User.objects.create_user(username, password="secret-enough-9", reseller=reseller)
+    for right in rights:
+        app, codename = right.split(".")
+        user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+    return User.objects.get(pk=user.pk)
