@@ -29,6 +29,20 @@ UNSET = object()  # a field left alone, where None and "" mean that it is emptie
 NUMBER_MAX = 20
 
 
+class DigitsOnly(models.Func):
+    """Whether a text is one or more ASCII digits; a condition for a CHECK on both engines."""
+
+    arity = 1
+    output_field = models.BooleanField()
+
+    def as_postgresql(self, compiler, connection, **context):
+        return self.as_sql(compiler, connection, template="(%(expressions)s ~ '^[0-9]+$')", **context)
+
+    def as_sqlite(self, compiler, connection, **context):
+        template = "(%(expressions)s <> '' AND %(expressions)s NOT GLOB '*[^0-9]*')"
+        return self.as_sql(compiler, connection, template=template, **context)
+
+
 class Tag(models.Model):
     """A short label; a number carries any number of them."""
 
@@ -436,6 +450,7 @@ class DID(models.Model):
         ]
         constraints = [
             models.UniqueConstraint(fields=["number"], name="did_number"),
+            models.CheckConstraint(condition=DigitsOnly("number"), name="did_number_digits"),
             models.CheckConstraint(condition=Q(status__in=list(st.LABELS)), name="did_status_known"),
             models.CheckConstraint(condition=Q(after_hold__in=st.FREE), name="did_after_hold_free"),
             models.CheckConstraint(

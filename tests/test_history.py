@@ -1,0 +1,244 @@
+"""History is written by the database: complete, append-only, and bound to its change."""
+
+from datetime import UTC, datetime
+from io import StringIO
+
+import pytest
+from django.apps import apps
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.db import DatabaseError, connection, migrations, models, transaction
+from django.db.migrations.state import ProjectState
+
+import audit
+from audit import SYSTEM, triggers
+from audit.history import TRACKED
+from audit.models import Change
+from clients.models import Account, Client, Package, Reseller
+from dids.models import DID, ClientPackage, DIDHistory
+from operators.models import Operator
+from tests.carrier import carrier, numbers_in, person
+
+pytestmark = pytest.mark.django_db
+
+
+def execute(statement):
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def history_of(thing):
+    return TRACKED[type(thing)].objects.filter(object_id=thing.pk).order_by("history_id")
+
+
+@pytest.mark.parametrize("model", [Operator, Reseller, Client, Account, Package, ClientPackage, DID])
+def test_everything_that_the_product_keeps_is_recorded(model):
+    assert model in TRACKED
+    house = carrier()
+    numbers_in("active", ["100"], house)
+    thing = model.objects.get()
+    columns = [f.attname for f in model._meta.concrete_fields if not f.primary_key]
+
+    assert history_of(thing).first().event == "+"
+    last = history_of(thing).last()
+    assert {c: getattr(last, c) for c in columns} == {c: getattr(thing, c) for c in columns}
+
+
+def test_a_bulk_statement_makes_a_row_for_each_number():
+    numbers_in("instock", ["100", "101", "102"], carrier())
+    before = DIDHistory.objects.count()
+
+    DID.objects.update(notes="in bulk")
+
+    assert DIDHistory.objects.count() == before + 3
+    assert set(DIDHistory.objects.filter(event="~").values_list("notes", flat=True)) == {"in bulk"}
+
+
+def test_a_write_by_raw_sql_is_recorded_as_outside_the_application():
+    numbers_in("instock", ["100"], carrier())
+
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE dids_did SET notes = 'by hand' WHERE number = '100'")
+
+    row = DIDHistory.objects.latest("history_id")
+    assert (row.event, row.notes, row.change) == ("~", "by hand", None)
+
+
+def test_a_deleted_number_leaves_its_last_state():
+    dids = numbers_in("archive", ["0049"], carrier())
+
+    dids.delete_unused(by=SYSTEM)
+
+    row = DIDHistory.objects.latest("history_id")
+    assert (row.event, row.number, row.status) == ("-", "0049", "archive")
+
+
+def test_a_row_names_the_change_with_actor_screen_and_address():
+    house, anna = carrier(), person("anna", "dids.add_did")
+
+    with audit.origin("/dids/new/", "192.0.2.7"):
+        DID.objects.create_numbers(["100", "101"], operator=house.operator, by=anna)
+
+    change = DIDHistory.objects.latest("history_id").change
+    assert (change.actor, change.actor_name, change.actor_kind) == (anna, "anna", "person")
+    assert (change.kind, change.source, change.address) == ("create", "/dids/new/", "192.0.2.7")
+    assert change.touched == 2
+
+
+def test_the_moment_of_a_change_is_the_databases_unless_it_is_given():
+    house = carrier()
+    past = datetime(2026, 3, 1, 12, 30, 15, 250000, tzinfo=UTC)
+
+    DID.objects.create_numbers(["100"], operator=house.operator, by=SYSTEM, now=past)
+    DID.objects.create_numbers(["101"], operator=house.operator, by=SYSTEM)
+
+    then, today = DIDHistory.objects.order_by("history_id")
+    assert (then.at, then.change.at) == (past, past)
+    assert today.at > past
+    assert abs((today.at - today.change.at).total_seconds()) < 5
+
+
+def test_changes_inside_a_change_are_one():
+    house, anna = carrier(), person("anna", "dids.change_did")
+    numbers_in("instock", ["100"], house)
+
+    with audit.change("edit", by=anna, label="Two things") as change:
+        DID.objects.all().edit(by=anna, notes="first")
+        DID.objects.all().edit(by=anna, notes="second")
+
+    assert DIDHistory.objects.filter(change=change).count() == 2
+    change.refresh_from_db()
+    assert change.touched == 2
+
+
+def test_a_change_that_wrote_nothing_leaves_no_trace():
+    house = carrier()
+    numbers_in("instock", ["100"], house)
+    before = Change.objects.count()
+
+    DID.objects.all().block(by=SYSTEM)
+
+    assert Change.objects.count() == before
+
+
+def test_a_change_that_only_raw_sql_wrote_in_is_kept_and_counted():
+    house = carrier()
+    with audit.change("edit", by=SYSTEM, label="Renamed") as change:
+        Operator.objects.filter(pk=house.operator.pk).update(name="Renamed")
+
+    change.refresh_from_db()
+    assert change.touched == 1
+    assert history_of(house.operator).last().change == change
+
+
+def test_what_is_rolled_back_leaves_neither_change_nor_history():
+    house = carrier()
+    before = (Change.objects.count(), DIDHistory.objects.count())
+
+    def make_and_fail():
+        with audit.change("create", by=SYSTEM):
+            DID.objects.create_numbers(["100"], operator=house.operator, by=SYSTEM)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        make_and_fail()
+
+    assert (Change.objects.count(), DIDHistory.objects.count()) == before
+    DID.objects.create_numbers(["101"], operator=house.operator, by=SYSTEM)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE dids_did SET notes = 'outside'")
+    assert DIDHistory.objects.latest("history_id").change is None
+
+
+@pytest.mark.parametrize("model", list(TRACKED.values()), ids=lambda m: m.__name__)
+@pytest.mark.parametrize("statement", ["UPDATE {} SET event = 'x'", "DELETE FROM {}"])
+def test_history_refuses_to_be_changed(model, statement):
+    numbers_in("active", ["100"], carrier())
+    rows = model.objects.count()
+    assert rows
+
+    with (
+        pytest.raises(DatabaseError, match="append-only"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(statement.format(model._meta.db_table))
+
+    assert model.objects.count() == rows
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no TRUNCATE")
+@pytest.mark.parametrize("table", ["dids_didhistory", "dids_did"])
+def test_truncate_is_refused_too(table):
+    numbers_in("instock", ["100"], carrier())
+    connection.check_constraints()  # those that wait for the commit would refuse it first
+
+    with pytest.raises(DatabaseError, match="append-only"):
+        execute(f"TRUNCATE {table} CASCADE")
+
+
+def test_the_check_names_a_missing_trigger_and_one_command_puts_it_back():
+    lost = triggers.wanted(connection)[0]
+    with connection.cursor() as cursor:
+        on = f" ON {lost.table}" if connection.vendor == "postgresql" else ""
+        cursor.execute(f"DROP TRIGGER {lost.name}{on}")
+
+    with pytest.raises(SystemCheckError, match=lost.name):
+        call_command("check", databases=["default"])
+    out = StringIO()
+    call_command("install_triggers", stdout=out)
+
+    assert out.getvalue() == "1 triggers installed.\n"
+    call_command("check", databases=["default"])
+
+
+def test_the_check_finds_a_trigger_that_was_rewritten():
+    table = DIDHistory._meta.db_table
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                f"CREATE OR REPLACE FUNCTION {table}_write() RETURNS trigger LANGUAGE plpgsql"
+                " AS $$ BEGIN RETURN NULL; END $$"
+            )
+        else:
+            cursor.execute(f"DROP TRIGGER {table}_insert")
+            cursor.execute(
+                f"CREATE TRIGGER {table}_insert AFTER INSERT ON dids_did FOR EACH ROW BEGIN SELECT 1; END"
+            )
+
+    with pytest.raises(SystemCheckError, match=f"{table}_insert"):
+        call_command("check", databases=["default"])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_history_survives_a_migration_that_rebuilds_the_table():
+    """SQLite rebuilds a table to alter a column, and drops its triggers with it."""
+    numbers_in("instock", ["100"], carrier())
+    state = ProjectState.from_apps(apps)
+    wider = models.CharField(max_length=501, blank=True, default="")
+    forth = [
+        migrations.AlterField("DID", "notes", wider),
+        migrations.AlterField("DIDHistory", "notes", wider.clone()),
+    ]
+    narrow = DID._meta.get_field("notes").clone()
+    back = [
+        migrations.AlterField("DID", "notes", narrow),
+        migrations.AlterField("DIDHistory", "notes", narrow.clone()),
+    ]
+    audit_app = apps.get_app_config("audit")
+    for operations in (forth, back):
+        triggers.before_migrate(audit_app, using="default", plan=operations)
+        with connection.schema_editor() as editor:
+            for operation in operations:
+                after = state.clone()
+                operation.state_forwards("dids", after)
+                operation.database_forwards("dids", editor, state, after)
+                state = after
+        triggers.after_migrate(audit_app, using="default")
+
+        assert triggers.missing(connection) == []
+        before = DIDHistory.objects.count()
+        DID.objects.all().edit(by=SYSTEM, notes=f"after rebuild {before}")
+        assert DIDHistory.objects.count() == before + 1
+        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+            DIDHistory.objects.all().delete()
