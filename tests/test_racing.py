@@ -1,0 +1,178 @@
+"""Two people at once: one wins, the other is told so; nobody gets an error and nothing is lost."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection, connections
+from django.utils import timezone
+
+from audit import SYSTEM
+from dids import stock
+from dids.duties import release_due_holds
+from dids.models import DID, ClientPackage, DIDHistory, Stock
+from tests.carrier import carrier, numbers_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def at_once(*works):
+    """Run each in a thread with a connection of its own, all released together; returns their results."""
+    gate = threading.Barrier(len(works))
+    results = [None] * len(works)
+
+    def run(index, work):
+        try:
+            gate.wait(timeout=30)
+            results[index] = work()
+        except Exception as error:
+            results[index] = error
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+        assert not thread.is_alive(), "a writer waits for ever"
+    errors = [result for result in results if isinstance(result, Exception)]
+    assert errors == []
+    return results
+
+
+def stock_is_exact():
+    counted = {}
+    for operator, status in DID.objects.values_list("operator_id", "status"):
+        counted[operator, status] = counted.get((operator, status), 0) + 1
+    kept = {}
+    for operator, status, numbers in Stock.objects.values_list("operator_id", "status", "numbers"):
+        kept[operator, status] = kept.get((operator, status), 0) + numbers
+    return {pair: n for pair, n in kept.items() if n} == counted
+
+
+NUMBERS = [str(n) for n in range(1000, 1300)]
+
+
+def test_of_two_who_take_the_same_numbers_one_wins_each_and_the_other_is_told():
+    house = carrier(did_limit=1000)
+    other = ClientPackage.objects.create(client=house.client, package=house.package)
+    numbers_in("instock", NUMBERS, house)
+    backwards = DID.objects.filter(number__in=NUMBERS).order_by("-number")
+
+    first, second = at_once(
+        lambda: DID.objects.filter(number__in=NUMBERS).assign(house.client_package, house.account, by=SYSTEM),
+        lambda: backwards.assign(other, house.account, by=SYSTEM),
+    )
+
+    assert first.done + second.done == len(NUMBERS)
+    assert {first.done, second.done} == {0, len(NUMBERS)}
+    loser = first if first.done == 0 else second
+    assert loser.refused == len(NUMBERS)
+    assert "Active and in use already" in loser.sentence()
+    assert DIDHistory.objects.filter(status="active").count() == len(NUMBERS)
+
+
+def test_of_two_who_take_the_last_places_together_no_more_than_the_limit_are_given():
+    house = carrier(did_limit=100)
+    numbers_in("instock", NUMBERS, house)
+
+    def take(numbers):
+        return DID.objects.filter(number__in=numbers).assign(house.client_package, house.account, by=SYSTEM)
+
+    first, second = at_once(lambda: take(NUMBERS[:80]), lambda: take(NUMBERS[80:160]))
+
+    assert first.done + second.done == 100
+    assert first.refused + second.refused == 60
+    assert house.client_package.places_taken() == 100
+
+
+def test_two_who_make_overlapping_ranges_make_each_number_once():
+    house = carrier()
+
+    first, second = at_once(
+        lambda: DID.objects.create_numbers(NUMBERS[:200], operator=house.operator, by=SYSTEM, notes="one"),
+        lambda: DID.objects.create_numbers(NUMBERS[100:], operator=house.operator, by=SYSTEM, notes="two"),
+    )
+
+    assert first.done + second.done == 300
+    assert first.refused + second.refused == 100
+    assert DID.objects.count() == DIDHistory.objects.count() == 300
+
+
+def test_one_who_deletes_and_one_who_edits_the_same_number_both_get_an_answer():
+    numbers_in("instock", ["100"], carrier())
+
+    deleted, edited = at_once(
+        lambda: DID.objects.filter(number="100").delete_unused(by=SYSTEM),
+        lambda: DID.objects.filter(number="100").edit(by=SYSTEM, notes="mine"),
+    )
+
+    assert deleted.done == 1
+    assert edited.done in (0, 1)
+    assert not DID.objects.exists()
+    assert DIDHistory.objects.latest("history_id").event == "-"
+
+
+def test_a_package_that_ends_while_numbers_are_picked_leaves_none_in_use():
+    house = carrier(did_limit=1000)
+    numbers_in("active", NUMBERS[:100], house)
+    numbers_in("instock", NUMBERS[100:], house)
+
+    at_once(
+        lambda: house.client_package.deactivate(by=SYSTEM),
+        lambda: DID.objects.filter(status="instock").assign(house.client_package, house.account, by=SYSTEM),
+    )
+
+    assert not DID.objects.filter(status="active").exists()
+
+
+def test_many_writers_of_mixed_moves_neither_deadlock_nor_miscount():
+    house = carrier(did_limit=1000)
+    numbers_in("instock", NUMBERS, house)
+    everything = DID.objects.filter(number__in=NUMBERS)
+
+    at_once(
+        lambda: everything.edit(by=SYSTEM, status="reserved"),
+        lambda: everything.order_by("-number").edit(by=SYSTEM, status="archive", notes="x"),
+        lambda: everything.edit(by=SYSTEM, add_tags=["a"]),
+        lambda: everything.order_by("-pk").edit(by=SYSTEM, add_tags=["b"]),
+        lambda: everything.filter(number__gt="1150").delete_unused(by=SYSTEM),
+        lambda: everything.assign(house.client_package, house.account, by=SYSTEM),
+        stock.compact,
+    )
+
+    assert stock_is_exact()
+    assert set(DID.objects.values_list("tag_set__label", flat=True)) == {"a, b"}
+
+
+def test_summing_up_stock_rows_keeps_every_count_while_others_write(monkeypatch):
+    house = carrier()
+    monkeypatch.setattr(stock, "COMPACT_ABOVE", 3)
+    numbers_in("instock", NUMBERS, house)
+
+    def edit_one_by_one(status):
+        for number in NUMBERS[:40]:
+            DID.objects.filter(number=number).edit(by=SYSTEM, status=status)
+
+    at_once(
+        lambda: edit_one_by_one("reserved"),
+        lambda: edit_one_by_one("archive"),
+        lambda: [stock.compact() for _ in range(20)],
+    )
+    stock.compact()
+
+    assert stock_is_exact()
+    if connection.vendor == "postgresql":
+        assert Stock.objects.count() <= 3
+
+
+def test_two_workers_release_a_due_hold_once():
+    house = carrier(did_limit=1000)
+    numbers_in("hold", NUMBERS[:200], house, hold_days=1)
+    due = timezone.now() + timedelta(days=2)
+
+    first, second = at_once(lambda: release_due_holds(due), lambda: release_due_holds(due))
+
+    assert first + second == 200
+    assert DIDHistory.objects.filter(change__kind="end_hold").count() == 200
