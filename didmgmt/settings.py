@@ -179,6 +179,7 @@ INSTALLED_APPS = [
     "import_export",
 ]
 MIDDLEWARE = [
+    "didmgmt.timing.ServerTimeMiddleware",
     "didmgmt.proxy.ClientAddressMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -243,6 +244,7 @@ AXES_VERBOSE = False
 # Files
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -272,5 +274,10 @@ LOGGING = {
         ),
     },
     # Django's own handlers (console in DEBUG, mail to ADMINS) give way to the one above.
-    "loggers": {"django": {"handlers": [], "propagate": True}, "axes": {"level": "WARNING"}},
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},
+        "axes": {"level": "WARNING"},
+        # warns at each HEAD that Django answered with a body, which gunicorn rightly drops
+        "gunicorn.http.wsgi": {"level": "ERROR"},
+    },
 }

@@ -1,6 +1,7 @@
 import os
 import socket
 
+import hypothesis
 import pytest
 from django.core.management.color import no_style
 from django.db import connections
@@ -9,6 +10,10 @@ from playwright.sync_api import sync_playwright
 
 from audit import triggers
 from tests import chromium
+
+# How long an example takes depends on what else the machine is doing.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
 # --- the database ---------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from audit import triggers
 
 ANSWER_WITHIN = 60
 STOP_WITHIN = 30
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - and the one to knock at
 
 
 class Command(BaseCommand):
@@ -142,6 +143,8 @@ class Command(BaseCommand):
         try:
             if self._answers(children, stop):
                 self._say(f"Running at {address()} – Ctrl-C stops it.")
+                if settings.HOST in EVERY_ADDRESS and not os.environ.get("ALLOWED_HOSTS"):
+                    self._say("Visitors by another name are turned away until ALLOWED_HOSTS names it.")
             while not stop.wait(0.2) and not ended(children):
                 pass
         finally:
@@ -154,7 +157,7 @@ class Command(BaseCommand):
 
     def _answers(self, children, stop):
         """True once the web server accepts connections; False when stopped or when a child has ended."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104
+        host = EVERY_ADDRESS.get(settings.HOST, settings.HOST)
         deadline = time.monotonic() + ANSWER_WITHIN
         while time.monotonic() < deadline and not ended(children):
             try:
