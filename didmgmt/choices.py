@@ -1,0 +1,70 @@
+"""Choices too many to print into a page: the control shows the chosen ones and loads others as typed.
+
+The address in ``data-choices-url`` answers ``?q=`` by ``choices``; static/js/combobox.js asks it.
+"""
+
+from django import forms
+from django.http import JsonResponse
+from django.urls import reverse_lazy
+
+SHOWN = 20
+
+
+class _Remote:
+    """Prints the empty option and the chosen ones; the field validates against its whole queryset."""
+
+    def __init__(self, url_name, *, placeholder="", attrs=None):
+        remote = {"data-choices-url": reverse_lazy(url_name)}
+        if placeholder:
+            remote["data-placeholder"] = placeholder
+        super().__init__(attrs=remote | (attrs or {}))
+
+    def optgroups(self, name, value, attrs=None):
+        every, field = self.choices, self.choices.field
+        chosen = [one for one in map(str, value) if one and fits(field, one)]
+        key = field.to_field_name or "pk"
+        rows = field.queryset.filter(**{f"{key}__in": chosen}) if chosen else ()
+        self.choices = [(str(getattr(row, key)), field.label_from_instance(row)) for row in rows]
+        if field.empty_label is not None:
+            self.choices.insert(0, ("", field.empty_label))
+        try:
+            return super().optgroups(name, value, attrs)
+        finally:
+            self.choices = every
+
+
+class RemoteSelect(_Remote, forms.Select):
+    """For a ModelChoiceField. ``url_name``: of the view that answers with ``choices``."""
+
+
+class TickedSelect(forms.SelectMultiple):
+    """A select of several whose blank value, as scripts and bookmarks send it, means none."""
+
+    def value_from_datadict(self, data, files, name):
+        return [one for one in super().value_from_datadict(data, files, name) or [] if one]
+
+
+class RemoteSelectMultiple(_Remote, TickedSelect):
+    """For a ModelMultipleChoiceField."""
+
+
+def fits(field, value):
+    """Whether ``value`` can be a key of the field's rows at all; the databases fail for one that can't."""
+    if field.to_field_name:
+        return "\0" not in value
+    return value.isascii() and value.isdigit() and len(value) <= 18
+
+
+def choices(request, queryset, *, search, text=str, key="pk", note=None):
+    """The answer to ``?q=``: up to 20 of an ordered ``queryset`` whose ``search`` column contains it.
+
+    ``text`` and ``note`` say of a row what the option shows; one query.
+    """
+    if typed := request.GET.get("q", "").replace("\0", "").strip():
+        queryset = queryset.filter(**{f"{search}__icontains": typed})
+    rows = list(queryset[: SHOWN + 1])
+    results = [
+        {"id": getattr(row, key), "text": text(row)} | ({"note": note(row)} if note else {})
+        for row in rows[:SHOWN]
+    ]
+    return JsonResponse({"results": results, "more": len(rows) > SHOWN})

@@ -1,0 +1,259 @@
+"""Lists as addresses describe them: filter, sort, page; and the selection made on such a list.
+
+Nothing here knows a model of ours. Both read a django-filter FilterSet and fail closed: with a value
+that makes no sense there are no rows and there is no selection, only errors.
+"""
+
+from functools import cached_property
+
+from django.conf import settings
+from django.db import models
+from django.http import QueryDict
+
+TICKED_LIMIT = 20_000  # rows ticked one by one: each is a parameter of every query
+NAMED = 5  # vanished rows that a sentence names
+
+
+class Listing:
+    """One page of a queryset, filtered and sorted by the parameters of the address.
+
+    ``sorts``: {key: (column, …)}, ascending, the first one being the default; the address says
+    ``sort=key`` or ``sort=-key``, which turns round every column. The columns end with a unique one,
+    else the primary key is added. A column given as an expression (``F("tag_set__label")``) may be
+    empty; empty ones come last both ways. An unknown key is an error, as an unknown value is.
+
+    ``total``: how many rows match, when there is a cheaper way than to count them: a callable that
+    gets the valid filterset. ``fetch``: makes of a queryset of the page's rows one with all that
+    they show. The page's keys are found first, over an index and from the nearer end, and only
+    these rows are fetched: a page deep inside costs no joins for the rows before it. Three queries
+    and those of the filter.
+    """
+
+    def __init__(self, request, queryset, filterset_class, *, sorts, total=None, fetch=None):
+        self.request = request
+        self.filterset = filterset_class(request.GET, queryset, request=request)
+        self.form = self.filterset.form
+        self.sort = request.GET.get("sort") or next(iter(sorts))
+        self.errors = filter_errors(self.filterset)
+        if self.sort.removeprefix("-") not in sorts:
+            known = ", ".join(sorts)
+            self.errors.append(f"Sort: “{self.sort[:50]}” is not a column; there are {known}.")
+        self.valid = not self.errors
+        self.total_label = None
+        self.found = self.filterset.qs if self.valid else queryset.none()
+        if not self.valid:
+            self.total = 0
+        else:
+            self.total = total(self.filterset) if total else self.found.order_by().count()
+        self._place()
+        self.rows = self._page_rows(sorts, fetch) if self.total else []
+
+    def _place(self):
+        self.per_page = _whole(self.request.GET.get("per_page"))
+        if self.per_page not in settings.PAGE_SIZES:
+            self.per_page = settings.PAGE_SIZES[0]
+        self.pages = max(1, -(-self.total // self.per_page))
+        self.page = min(max(1, _whole(self.request.GET.get("page"))), self.pages)
+        self.first = min((self.page - 1) * self.per_page + 1, self.total)
+        self.last = min(self.page * self.per_page, self.total)
+
+    def _page_rows(self, sorts, fetch):
+        order = _ordering(self.found.model, sorts[self.sort.removeprefix("-")], self.sort.startswith("-"))
+        ordered = self.found.order_by(*order)
+        if self.first - 1 > self.total - self.last:
+            backwards = ordered.reverse()[self.total - self.last : self.total - self.first + 1]
+            keys = list(backwards.values_list("pk", flat=True))[::-1]
+        else:
+            keys = list(ordered[self.first - 1 : self.last].values_list("pk", flat=True))
+        rows = self.found.model._default_manager.filter(pk__in=keys)
+        by_key = {row.pk: row for row in (fetch(rows) if fetch else rows)}
+        # One that was deleted between the two queries is left out.
+        return [by_key[key] for key in keys if key in by_key]
+
+    @cached_property
+    def query(self):
+        """The filter as a query string, in the order of its fields, without sort and page."""
+        return filter_data(self.filterset).urlencode()
+
+    @cached_property
+    def reset_url(self):
+        return self._url(QueryDict(mutable=True))
+
+    @cached_property
+    def chips(self):
+        """What the list is filtered by: {label, value, remove_url} of each value."""
+        data = filter_data(self.filterset)
+        refined = getattr(self.filterset, "refines", {})
+        chips = []
+        for name in data:
+            names = _shown_values(self.form, name)
+            for value in data.getlist(name):
+                rest = data.copy()
+                rest.setlist(name, [other for other in data.getlist(name) if other != value])
+                for refinement, of in refined.items():
+                    if of == name and not rest.getlist(name):
+                        rest.setlist(refinement, [])
+                shown = names.get(value, value)
+                chips.append({"label": self.form[name].label, "value": shown, "remove_url": self._url(rest)})
+        return chips
+
+    def _url(self, data):
+        """This list filtered by ``data``; order and page size stay as they are."""
+        for name in ("sort", "per_page"):
+            if value := self.request.GET.get(name):
+                data[name] = value
+        return f"{self.request.path}?{data.urlencode()}" if any(data.values()) else self.request.path
+
+
+class Selection:
+    """The rows that an action is asked for: those ticked, or all that match a filter.
+
+    ``queryset`` holds them, ``count`` counts them; with an ``error`` (a sentence) both are empty.
+    ``note`` tells of ticked rows that have vanished meanwhile, or is "". ``scope``, ``ids``,
+    ``query``, ``expected`` are what a form carries on to the next step.
+    """
+
+    def __init__(self, queryset, scope, *, ids="", query="", expected=""):
+        self.scope, self.ids, self.query, self.expected = scope, ids, query, expected
+        self.error = self.note = ""
+        self.queryset, self.count = queryset.none(), 0
+
+    @classmethod
+    def from_request(cls, request, queryset, filterset_class, *, limit=None):
+        """Read scope, ids, query and expected from a POST, or ``?ids=`` of an address.
+
+        ``queryset``: what the person may touch. ``limit``: the most rows that may be selected,
+        settings.REQUEST_LIMIT when not given.
+        Refused are: an invalid filter, a count that is not the one that was confirmed, rows above
+        the limit, and nothing. Costs one query beside the filter's own.
+        """
+        data = request.POST if request.method == "POST" else request.GET
+        scope = data.get("scope") or "ids"
+        ids = [key.strip() for part in data.getlist("ids") for key in part.split(",") if key.strip()]
+        selection = cls(
+            queryset,
+            scope,
+            ids=",".join(dict.fromkeys(ids)) if scope == "ids" else "",
+            query=data.get("query", ""),
+            expected=data.get("expected", ""),
+        )
+        if scope == "ids":
+            selection._take_ticked(queryset)
+        elif scope == "all":
+            selection._take_matching(request, queryset, filterset_class)
+        else:
+            selection._refuse(f"“{scope[:50]}” is not a way to select rows.")
+        limit = settings.REQUEST_LIMIT if limit is None else limit
+        if selection.count > limit:
+            selection._refuse(
+                f"{selection.count:,} {selection._noun} are selected; at most {limit:,} can be done at once."
+                " Narrow the search and do them in parts."
+            )
+        return selection
+
+    @property
+    def _noun(self):
+        return self.queryset.model._meta.verbose_name_plural
+
+    def _take_ticked(self, queryset):
+        ids = self.ids.split(",") if self.ids else []
+        if not ids:
+            self._refuse(f"No {self._noun} are selected. Tick some rows first.")
+        elif any(not _whole(key) for key in ids):
+            bad = next(key for key in ids if not _whole(key))
+            self._refuse(f"“{bad[:50]}” is not the id of a row. Tick the rows again.")
+        elif len(ids) > TICKED_LIMIT:
+            self._refuse(
+                f"{len(ids):,} rows are ticked one by one; at most {TICKED_LIMIT:,} can be."
+                " Search for them and select all that match."
+            )
+        else:
+            wanted = dict.fromkeys(map(int, ids))
+            self.queryset = queryset.filter(pk__in=wanted)
+            found = set(self.queryset.order_by().values_list("pk", flat=True))
+            self.count = len(found)
+            gone = [key for key in wanted if key not in found]
+            if not found:
+                self._refuse(f"None of the selected {self._noun} is there any more.")
+            elif gone:
+                named = ", ".join(map(str, gone[:NAMED])) + (", …" if len(gone) > NAMED else "")
+                self.note = (
+                    f"{len(gone):,} of the {len(wanted):,} selected {self._noun} are no longer there"
+                    f" (ID {named})."
+                )
+
+    def _take_matching(self, request, queryset, filterset_class):
+        filterset = filterset_class(QueryDict(self.query), queryset, request=request)
+        if errors := filter_errors(filterset):
+            return self._refuse(" ".join(["Nothing is selected: the search is wrong.", *errors]))
+        self.queryset = filterset.qs
+        self.count = self.queryset.order_by().count()
+        expected = _whole(self.expected)
+        if not self.count:
+            self._refuse(f"No {self._noun} match any more.")
+        elif not expected:
+            self._refuse(f"It is not known how many {self._noun} you saw. Select them again on the list.")
+        elif self.count != expected:
+            self._refuse(
+                f"{expected:,} {self._noun} matched when you selected them, now {self.count:,} do."
+                " Look at the list again and select them anew."
+            )
+        return None
+
+    def _refuse(self, sentence):
+        self.error, self.queryset, self.count = sentence, self.queryset.none(), 0
+
+
+def filter_errors(filterset):
+    """Sentences about every value that makes no sense; empty when the filter may be applied."""
+    if filterset.is_valid():
+        return []
+    return [
+        f"{filterset.form[name].label}: {error}" if name in filterset.form.fields else str(error)
+        for name, errors in filterset.errors.items()
+        for error in errors
+    ]
+
+
+def filter_data(filterset):
+    """What the address filters by, as a QueryDict of the filter's own parameters, blanks left out."""
+    data = QueryDict(mutable=True)
+    refined = getattr(filterset, "refines", {})
+    for name in filterset.filters:
+        values = [value for value in filterset.data.getlist(name) if value.strip()]
+        if values and filterset.data.get(refined.get(name, name), "").strip():
+            data.setlist(name, list(dict.fromkeys(values)))
+    return data
+
+
+def _ordering(model, columns, descending):
+    """Expressions for ``order_by``, of which the last one is unique."""
+    unique = {"pk", model._meta.pk.name}
+    unique.update(fields[0] for fields in _unique_fields(model) if len(fields) == 1)
+    if columns[-1] not in unique:
+        columns = (*columns, "pk")
+    if not descending:
+        return [c if isinstance(c, str) else c.asc(nulls_last=True) for c in columns]
+    return [f"-{c}" if isinstance(c, str) else c.desc(nulls_last=True) for c in columns]
+
+
+def _unique_fields(model):
+    yield from ((field.name,) for field in model._meta.local_fields if field.unique)
+    yield from (constraint.fields for constraint in model._meta.total_unique_constraints)
+
+
+def _shown_values(form, name):
+    """{value in the address: what a person reads}; empty for plain text."""
+    field, cleaned = form.fields[name], getattr(form, "cleaned_data", {}).get(name)
+    if isinstance(cleaned, models.Model):
+        cleaned = [cleaned]
+    if hasattr(field, "queryset"):
+        key = field.to_field_name or "pk"
+        return {str(getattr(row, key)): str(row) for row in cleaned or ()}
+    return {str(key): label for key, label in getattr(field, "choices", ())}
+
+
+def _whole(text):
+    """The positive whole number that ``text`` is, else 0."""
+    text = text or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
