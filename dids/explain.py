@@ -7,13 +7,12 @@ from django.db.models.functions import Lag
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from audit.history import last_known
 from audit.models import Change
-from clients.models import Account, Client, Package
 from dids import status as st
-from dids.models import ClientPackage, DIDHistory
+from dids.models import DIDHistory
+from dids.names import Names
 
-_OUTSIDE = "something outside the application"
+OUTSIDE = "something outside the application"
 _TAILS = {
     Change.Kind.MASS_EDIT: " in a mass edit",
     Change.Kind.IMPORT: " by an import",
@@ -30,7 +29,11 @@ def explain(dids, now=None):
     """
     dids, now = list(dids), now or timezone.now()
     starts = _starts([did.pk for did in dids])
-    names = _Former(starts[did.pk] for did in dids if did.pk in starts and did.status in st.FREE)
+    former = [starts[did.pk] for did in dids if did.pk in starts and did.status in st.FREE]
+    names = Names(
+        accounts={start.old_account for start in former},
+        client_packages={start.old_package for start in former},
+    )
     return {did.pk: _sentence(did, starts.get(did.pk), names, now) for did in dids}
 
 
@@ -72,28 +75,6 @@ def _starts(pks):
     return {version.object_id: version for version in versions}  # the last one of each stays
 
 
-class _Former:
-    """Names of the clients and packages that numbers had before, also of those since deleted."""
-
-    def __init__(self, starts):
-        starts = [s for s in starts if s.old_status in st.HELD]
-        accounts = last_known(Account, {s.old_account for s in starts}, "client_id")
-        packages = last_known(ClientPackage, {s.old_package for s in starts}, "package_id")
-        self._clients = last_known(Client, {a["client_id"] for a in accounts.values()}, "name")
-        self._packages = last_known(Package, {p["package_id"] for p in packages.values()}, "name")
-        self._accounts, self._client_packages = accounts, packages
-
-    def client(self, start):
-        account = self._accounts.get(start.old_account)
-        client = account and self._clients.get(account["client_id"])
-        return client["name"] if client else "its client"
-
-    def package(self, start):
-        given = self._client_packages.get(start.old_package)
-        package = given and self._packages.get(given["package_id"])
-        return f"package {package['name']} of {self.client(start)}" if package else "its package"
-
-
 def _sentence(did, start, names, now):
     if did.status == st.HOLD and did.hold_until <= now:
         client = did.account.client.name
@@ -111,7 +92,7 @@ def _cause(did, start, names):
     """Why the number came to its status: a clause that follows "because"."""
     change, source, target = start.change, start.old_status, start.status
     if change is None:
-        return f"{_OUTSIDE} {_verb(start, _client(did, start, names))}"
+        return f"{OUTSIDE} {_verb(start, _client(did, start, names))}"
     actor = actor_name(change)
     client = _client(did, start, names)
     tail = _TAILS.get(change.kind, "")
@@ -153,13 +134,16 @@ def _client(did, start, names):
     if did.status in st.HELD:
         return did.account.client.name
     # The client under another operator may be another reseller's.
-    return names.client(start) if start.old_operator == did.operator_id else "its client"
+    known = start.old_account and start.old_operator == did.operator_id
+    return names.client(start.old_account) if known else "its client"
 
 
 def _package(did, start, names):
     if did.status in st.HELD:
         return f"package {did.client_package.package.name} of {did.account.client.name}"
-    return names.package(start) if start.old_operator == did.operator_id else "its package"
+    if not start.old_package or start.old_operator != did.operator_id:
+        return "its package"
+    return f"package {names.package(start.old_package)} of {names.client(start.old_account)}"
 
 
 def _package_stopped(change, actor):

@@ -25,7 +25,9 @@ def sentence(dids, now=NOON + 3 * DAY):
 
 @pytest.fixture
 def house():
-    return carrier()
+    house = carrier()
+    ClientPackage.objects.update(starts_at=NOON - 300 * DAY)
+    return house
 
 
 @pytest.fixture

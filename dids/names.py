@@ -1,0 +1,66 @@
+"""Names for the ids that history keeps, also of what has been deleted since."""
+
+from audit.history import last_known
+from clients.models import Account, Client, Package
+from dids.models import ClientPackage, TagSet
+from operators.models import Operator
+
+
+class Names:
+    """Looks the names up for sets of ids: a query a kind, a second one only where some are gone.
+
+    What nobody knows any more is told by its id ("operator 12").
+    """
+
+    def __init__(self, *, operators=(), accounts=(), client_packages=(), tag_sets=()):
+        self._operators = last_known(Operator, operators, "name")
+        self._accounts = last_known(Account, accounts, "name", "client_id")
+        self._clients = last_known(Client, {a["client_id"] for a in self._accounts.values()}, "name")
+        self._client_packages = last_known(ClientPackage, client_packages, "package_id")
+        packages = {given["package_id"] for given in self._client_packages.values()}
+        self._packages = last_known(Package, packages, "name")
+        self._tag_sets = {pk for pk in tag_sets if pk is not None}
+        if self._tag_sets:
+            self._tag_sets = dict(TagSet.objects.filter(pk__in=self._tag_sets).values_list("pk", "label"))
+
+    @classmethod
+    def of(cls, versions):
+        """For everything that these rows of ``DIDHistory`` point at."""
+        return cls(
+            operators={version.operator_id for version in versions},
+            accounts={version.account_id for version in versions},
+            client_packages={version.client_package_id for version in versions},
+            tag_sets={version.tag_set_id for version in versions},
+        )
+
+    def operator(self, pk):
+        return _name(self._operators, pk, "operator")
+
+    def client(self, account):
+        """The client of an account's id."""
+        known = self._accounts.get(account)
+        return (
+            _name(self._clients, known["client_id"], "client")
+            if known
+            else f"the client of account {account}"
+        )
+
+    def holder(self, account):
+        """ "Rose Orig | rose_orig", as the list shows it; "" for None."""
+        if account is None:
+            return ""
+        return f"{self.client(account)} | {_name(self._accounts, account, 'account')}"
+
+    def package(self, client_package):
+        """The name of a client package's package; "" for None."""
+        if client_package is None:
+            return ""
+        known = self._client_packages.get(client_package)
+        return _name(self._packages, known["package_id"], "package") if known else f"package {client_package}"
+
+    def tags(self, tag_set):
+        return "" if tag_set is None else self._tag_sets.get(tag_set, f"tag set {tag_set}")
+
+
+def _name(known, pk, what):
+    return known[pk]["name"] if pk in known else f"{what} {pk}"
