@@ -12,7 +12,7 @@ def release_due_holds(now):
     released = 0
     while ids := list(DID.objects.hold_over(now).order_by("pk").values_list("pk", flat=True)[:CHUNK]):
         # hold_over again: another worker may have released them, and somebody reassigned them.
-        released += DID.objects.filter(pk__in=ids).hold_over(now).end_hold(by=audit.SYSTEM).done
+        released += DID.objects.filter(pk__among=ids).hold_over(now).end_hold(by=audit.SYSTEM).done
     return released
 
 

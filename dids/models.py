@@ -10,7 +10,19 @@ from itertools import islice
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connection, models
-from django.db.models import Case, Count, ExpressionWrapper, F, OuterRef, Q, Subquery, Sum, Value, When
+from django.db.models import (
+    Case,
+    Count,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    Subquery,
+    Sum,
+    Value,
+    When,
+)
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import Exact
 from django.utils import timezone
@@ -43,11 +55,48 @@ class DigitsOnly(models.Func):
         return self.as_sql(compiler, connection, template=template, **context)
 
 
+@models.BigAutoField.register_lookup
+class Among(models.Lookup):
+    """``pk__among=[…]``: like ``in``, with the whole list as one parameter.
+
+    For a chunk of 5,000 ids that spares the client and the parser most of their work.
+    """
+
+    lookup_name = "among"
+
+    def get_prep_lookup(self):
+        return list(self.rhs)
+
+    def as_postgresql(self, compiler, connection):
+        column, params = self.process_lhs(compiler, connection)
+        return f"{column} = ANY(%s)", [*params, self.rhs]
+
+    def as_sqlite(self, compiler, connection):
+        column, params = self.process_lhs(compiler, connection)
+        return f"{column} IN (SELECT value FROM json_each(%s))", [*params, json.dumps(self.rhs)]
+
+
+class TagQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """All tags, or those on numbers of the reseller that ``user`` is bound to.
+
+        Bound: looks at the numbers of each tag set until one of the reseller's is met.
+        """
+        if not user.is_authenticated:
+            return self.none()
+        if user.reseller_id is None:
+            return self
+        theirs = DID.objects.visible_to(user).filter(tag_set=OuterRef("pk"))
+        return self.filter(sets__in=TagSet.objects.filter(Exists(theirs))).distinct()
+
+
 class Tag(models.Model):
     """A short label; a number carries any number of them."""
 
     id = models.BigAutoField(primary_key=True)
     name = models.CharField(max_length=MAX_TAG, unique=True)
+
+    objects = TagQuerySet.as_manager()
 
     def __str__(self):
         return self.name
@@ -217,6 +266,13 @@ class DIDQuerySet(BranchQuerySet):
         """Numbers that carry any of these tags (names)."""
         return self.filter(tag_set__in=TagSet.objects.filter(tags__name__in=tags))
 
+    def by_status(self, now=None):
+        """{status: count} of these numbers at ``now``; one grouped count, and one of overdue holds."""
+        now = now or timezone.now()
+        counts = dict.fromkeys(st.LABELS, 0)
+        counts.update(self.order_by().values_list("status").annotate(Count("pk")))
+        return _holds_over(counts, self.hold_over(now))
+
     def for_table(self, now=None):
         """With all that a row of the list shows, in one query; annotates ``status_now``."""
         return self.with_status_now(now).select_related(
@@ -357,7 +413,7 @@ class DIDQuerySet(BranchQuerySet):
         result = Result()
         with audit.change(kind, by=by, label=label, at=now) as change:
             for ids in self._locked_chunks(for_delete=delete):
-                scope, moment = DID.objects.filter(pk__in=ids), now or timezone.now()
+                scope, moment = DID.objects.filter(pk__among=ids), now or timezone.now()
                 if release:
                     scope._release_overdue(moment, at=now)
                 plan = plan_for(scope, moment)
@@ -393,14 +449,15 @@ class DIDQuerySet(BranchQuerySet):
             last = ids[-1]
             if connection.features.has_select_for_update:
                 locked = (
-                    DID.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=not for_delete)
+                    DID.objects.filter(pk__among=ids).order_by("pk").select_for_update(no_key=not for_delete)
                 )
                 ids = list(locked.values_list("pk", flat=True))
             yield ids
 
     def _release_overdue(self, now, at):
         overdue = self.hold_over(now)
-        if overdue.exists():
+        # Asked of the whole inventory first: one probe of the small index instead of one an id.
+        if DID.objects.hold_over(now).exists() and overdue.exists():
             with audit.change(
                 Change.Kind.END_HOLD, by=audit.SYSTEM, label="Hold over", at=at, apart=True
             ) as change:
@@ -507,6 +564,22 @@ class DID(models.Model):
         return self.account if self.status_now in st.HELD else None
 
     @property
+    def client_name(self):
+        return self.holder.client.name if self.holder else ""
+
+    @property
+    def account_name(self):
+        return self.holder.name if self.holder else ""
+
+    @property
+    def tag_label(self):
+        return self.tag_set.label if self.tag_set else ""
+
+    @property
+    def reseller_name(self):
+        return self.operator.reseller.name
+
+    @property
     def days_left(self):
         """Days of Hold left, begun ones counted; None when it is not resting."""
         if self.status_now != st.HOLD:
@@ -525,10 +598,7 @@ class StockQuerySet(models.QuerySet):
             stock, overdue = stock.filter(operator__in=operators), overdue.filter(operator__in=operators)
         counts = dict.fromkeys(st.LABELS, 0)
         counts.update(stock.order_by().values_list("status").annotate(Sum("numbers")))
-        for after_hold, count in overdue.order_by().values_list("after_hold").annotate(Count("pk")):
-            counts[st.HOLD] -= count
-            counts[after_hold] += count
-        return counts
+        return _holds_over(counts, overdue)
 
 
 class Stock(models.Model):
@@ -573,6 +643,14 @@ _END_OF_HOLD = {
 def _status_now(now):
     over = Q(status=st.HOLD, hold_until__lte=now)
     return Case(When(over, then=F("after_hold")), default=F("status"), output_field=models.CharField())
+
+
+def _holds_over(counts, overdue):
+    """``counts`` by stored status, with the ``overdue`` holds counted as what they have become."""
+    for after_hold, count in overdue.order_by().values_list("after_hold").annotate(Count("pk")):
+        counts[st.HOLD] -= count
+        counts[after_hold] += count
+    return counts
 
 
 def _move_refusals(target, by, *, through=None):
@@ -771,9 +849,9 @@ def _only_as_many_as_fit(todo, go, room, result):
     free, why = room
     left = max(0, free - result.done)
     ids = list(todo.order_by("pk").values_list("pk", flat=True)[:left])
-    rest = todo.exclude(pk__in=ids).order_by("pk").values_list("number", flat=True)[:SAMPLE]
+    rest = todo.exclude(pk__among=ids).order_by("pk").values_list("number", flat=True)[:SAMPLE]
     result.refuse("full", why, go - len(ids), list(rest))
-    return DID.objects.filter(pk__in=ids), len(ids)
+    return DID.objects.filter(pk__among=ids), len(ids)
 
 
 def _new_labels(scope, tags, add_tags, remove_tags):
