@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -48,3 +49,11 @@ def test_the_sprite_has_every_icon_that_is_asked_for():
     drawn = (VENDOR / sprite["to"]).read_text()
     for name in sprite["icons"]:
         assert f'<symbol id="{name}"' in drawn
+
+
+def test_every_icon_of_the_templates_is_in_the_sprite():
+    drawn = set(re.findall(r'<symbol id="([^"]+)"', (VENDOR / "tabler-icons.svg").read_text()))
+    templates = (Path(settings.BASE_DIR) / "templates").rglob("*.html")
+    asked = {name for path in templates for name in re.findall(r'{% icon "([^"]+)"', path.read_text())}
+    assert asked
+    assert asked - drawn == set()

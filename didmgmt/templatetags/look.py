@@ -55,7 +55,6 @@ def sort_header(context, key, label):
     current = context["listing"].sort
     direction = {key: "ascending", f"-{key}": "descending"}.get(current)
     return {
-        "request": context["request"],
         "key": key,
         "label": label,
         "direction": direction,

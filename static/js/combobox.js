@@ -183,7 +183,7 @@ class Combobox {
   place() {
     const box = this.box.getBoundingClientRect();
     this.popup.style.width = `${box.width}px`;
-    this.popup.style.left = `${box.left}px`;
+    this.popup.style.left = `${Math.max(8, Math.min(box.left, innerWidth - this.popup.offsetWidth - 8))}px`;
     const height = this.popup.offsetHeight;
     const above = box.bottom + height + 4 > innerHeight && box.top > height + 4;
     this.popup.style.top = `${above ? box.top - height - 4 : box.bottom + 4}px`;

@@ -6,8 +6,19 @@ let opener = null;
 function open(dialog) {
   if (!dialog || dialog.open) return;
   dialog.showModal();
-  const wrong = dialog.querySelector('[aria-invalid="true"]');
-  if (wrong) wrong.focus();
+  // The wrong field, else the one that asks for it, else the first one to fill in, else the way out.
+  for (const first of [
+    '[aria-invalid="true"]',
+    "[autofocus]",
+    ".dialog-body :is(select, textarea, input:not([type=hidden], [type=checkbox])):not([hidden])",
+    ".dialog-foot .btn",
+  ]) {
+    const element = dialog.querySelector(first);
+    if (element) {
+      element.focus();
+      break;
+    }
+  }
 }
 
 function isTopOfPage(element) {
