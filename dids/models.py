@@ -39,6 +39,7 @@ from operators.models import Operator
 CHUNK = 5_000  # rows locked and written at a time; ids of a chunk are all that Python holds
 UNSET = object()  # a field left alone, where None and "" mean that it is emptied
 NUMBER_MAX = 20
+EXIST = "exist already and were left as they are"
 
 
 class DigitsOnly(models.Func):
@@ -279,6 +280,15 @@ class DIDQuerySet(BranchQuerySet):
             "operator__reseller", "tag_set", "account__client", "client_package__package"
         )
 
+    def with_hold_days(self):
+        """Annotates ``hold_days_now``: how long it would rest, its package's and operator's days counted."""
+        return self.annotate(hold_days_now=_hold_days(F("hold_days")))
+
+    def with_version(self):
+        """Annotates ``version``, which ``edit`` takes: the id of the number's newest history row."""
+        newest = DIDHistory.objects.filter(object_id=OuterRef("pk")).order_by("-history_id")
+        return self.annotate(version=Subquery(newest.values("history_id")[:1]))
+
     # --- writes
 
     def create_numbers(
@@ -319,11 +329,23 @@ class DIDQuerySet(BranchQuerySet):
                     there = DID.objects.filter(number__in=chunk, pk__lte=newest).order_by("number")
                     result.refuse(
                         "exists",
-                        "exist already and were left as they are",
+                        EXIST,
                         len(chunk) - made,
                         there.values_list("number", flat=True)[:SAMPLE],
                     )
             change.touched += result.done
+        return result
+
+    def rehearse_create(self, numbers):
+        """The Result that ``create_numbers`` would have now; one query for each ``CHUNK``."""
+        result = Result()
+        for chunk in _chunks(numbers):
+            there = list(
+                DID.objects.filter(number__in=chunk).order_by("number").values_list("number", flat=True)
+            )
+            result.done += len(chunk) - len(there)
+            if there:
+                result.refuse("exists", EXIST, len(there), there)
         return result
 
     def edit(self, *, by, now=None, kind=Change.Kind.EDIT, label="", **fields):
@@ -331,6 +353,7 @@ class DIDQuerySet(BranchQuerySet):
         package, operator or reseller), ``tags`` (replaces), ``add_tags``, ``remove_tags``, ``notes``.
 
         A field not given is left alone. A number whose move is refused is left alone as a whole.
+        ``version`` (see ``with_version``) refuses a number that was written to since, as "changed".
         Changed hold days move the end of a running Hold, counted from its start.
         """
         return self._write(
@@ -706,6 +729,7 @@ def _edit_plan(
     tags=UNSET,
     add_tags=(),
     remove_tags=(),
+    version=None,
 ):
     plain = {"after_hold": after_hold, "hold_days": hold_days, "notes": notes}
     plain = {name: value for name, value in plain.items() if value is not UNSET}
@@ -718,6 +742,8 @@ def _edit_plan(
         new_labels = _new_labels(scope, tags, add_tags, remove_tags)
         same.append(~_bears(new_labels))
     refusals = []
+    if version is not None:
+        refusals.append(("changed", _written_since(version), "changed by somebody else in the meantime"))
     if (plain or new_labels) and not by.has_perm("dids.change_did"):
         refusals.append(("right", Q(pk__gt=0), st.lacks_right("change_did")))
     if status is not UNSET:
@@ -732,6 +758,13 @@ def _edit_plan(
         return written | {"tag_set": _tag_set_update(new_labels)} if new_labels else written
 
     return _Plan(refusals=refusals, unchanged=reduce(Q.__and__, same, Q(pk__gt=0)), updates=updates)
+
+
+def _written_since(version):
+    """Numbers with a later history row; a hold that was over by itself does not count."""
+    later = DIDHistory.objects.filter(object_id=OuterRef("pk"), history_id__gt=version)
+    by_itself = Q(change__kind=Change.Kind.END_HOLD, change__actor_kind=Change.Actor.SYSTEM)
+    return Q(models.Exists(later.exclude(by_itself)))
 
 
 def _status_updates(scope, now, status, after_hold, hold_days):

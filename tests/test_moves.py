@@ -356,3 +356,52 @@ def play(steps):
 
 def holds_found_over():
     return DIDHistory.objects.filter(change__label="Hold over").count()
+
+
+def seen_version(dids):
+    return dids.with_version().get().version
+
+
+def test_an_edit_of_what_was_changed_since_it_was_seen_is_refused():
+    dids = numbers_in("instock", ["100"], carrier())
+    seen = seen_version(dids)
+    dids.edit(by=SYSTEM, notes="theirs")
+
+    result = dids.edit(by=SYSTEM, notes="mine", version=seen)
+
+    assert (result.done, list(result.refusals)) == (0, ["changed"])
+    assert dids.get().notes == "theirs"
+    assert dids.edit(by=SYSTEM, notes="mine", version=seen_version(dids)).done == 1
+
+
+def test_an_edit_of_what_was_written_outside_the_application_since_is_refused():
+    dids = numbers_in("instock", ["100"], carrier())
+    seen = seen_version(dids)
+    dids.update(notes="by hand")
+
+    assert list(dids.edit(by=SYSTEM, notes="mine", version=seen).refusals) == ["changed"]
+
+
+def test_a_hold_that_was_over_meanwhile_does_not_stand_in_the_way_of_an_edit():
+    house, now = carrier(hold_days=1), timezone.now()
+    dids = numbers_in("hold", ["100"], house, now=now)
+    seen = seen_version(dids)
+
+    result = dids.edit(by=SYSTEM, notes="mine", version=seen, now=now + timedelta(days=2))
+
+    assert result.done == 1
+    assert (dids.get().status, dids.get().notes) == ("instock", "mine")
+
+
+def test_making_numbers_is_rehearsed_without_making_any():
+    house = carrier()
+    numbers_in("instock", ["101", "103"], house)
+
+    rehearsed = DID.objects.rehearse_create(str(n) for n in range(100, 110))
+
+    assert rehearsed.done == 8
+    assert rehearsed.refusals["exists"].numbers == ["101", "103"]
+    assert DID.objects.count() == 2
+    assert rehearsed == DID.objects.create_numbers(
+        (str(n) for n in range(100, 110)), operator=house.operator, by=SYSTEM
+    )
