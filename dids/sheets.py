@@ -1,0 +1,640 @@
+"""
+Tables in files: bytes to rows of text, and rows of text to bytes.
+
+Text files are read in a stream, in memory that does not grow with the file. Quoting is RFC 4180 as far as a
+file keeps to it; a quote that is not where the RFC puts one stays text and swallows nothing after it.
+Nothing here knows what the columns mean, or the database.
+"""
+
+import codecs
+import csv
+import io
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, NamedTuple
+
+BLOCK = 1 << 20  # bytes read at once
+HEAD = 1 << 16  # bytes that decide the delimiter
+LONGEST_LINE = 1 << 20  # characters
+
+DELIMITERS = {
+    "comma": ",",
+    "semicolon": ";",
+    "tab": "\t",
+    "pipe": "|",
+    "colon": ":",
+    "caret": "^",
+    "tilde": "~",
+    "blank": " ",
+    "none": "",
+}
+ENCODINGS = {
+    "utf-8": "Unicode (UTF-8)",
+    "utf-16-le": "Unicode (UTF-16, little endian)",
+    "utf-16-be": "Unicode (UTF-16, big endian)",
+    "cp1252": "Western European (Windows-1252)",
+    "cp1250": "Central European (Windows-1250)",
+    "cp1251": "Cyrillic (Windows-1251)",
+    "cp1253": "Greek (Windows-1253)",
+    "cp1254": "Turkish (Windows-1254)",
+    "cp1255": "Hebrew (Windows-1255)",
+    "cp1256": "Arabic (Windows-1256)",
+    "cp1257": "Baltic (Windows-1257)",
+    "cp850": "Western European (DOS 850)",
+    "cp852": "Central European (DOS 852)",
+    "cp866": "Cyrillic (DOS 866)",
+    "koi8-r": "Cyrillic (KOI8-R)",
+    "iso8859-1": "Western European (ISO 8859-1)",
+    "iso8859-2": "Central European (ISO 8859-2)",
+    "iso8859-15": "Western European (ISO 8859-15)",
+    "shift_jis": "Japanese (Shift JIS)",
+    "gb18030": "Chinese (GB 18030)",
+    "big5": "Chinese (Big5)",
+    "euc_kr": "Korean (EUC-KR)",
+}
+
+
+class SheetError(ValueError):
+    """A file that can't be read as a table; its text is a sentence that says what it is and what to do."""
+
+
+class Limits(NamedTuple):
+    """What a file may hold: rows that are not blank, columns, characters in a cell."""
+
+    rows: int = 2_000_000
+    columns: int = 200
+    cell: int = 32_767
+
+
+LIMITS = Limits()
+
+
+class Problem(NamedTuple):
+    """
+    Why a row does not fit: ``short``, ``long`` (it has too few or too many cells for the table), ``columns``,
+    ``cell`` (it is above a limit) or ``damaged`` (its bytes are not text of the file's encoding).
+    """
+
+    code: str
+    sentence: str
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+class Row(NamedTuple):
+    """
+    One row as it stands in the file. ``line`` is where it begins, counted from 1 as an editor counts lines;
+    ``cells`` are neither trimmed nor filled up to the table's width; ``problem`` is None when it fits.
+    """
+
+    line: int
+    cells: list[str]
+    problem: Problem | None
+
+
+@dataclass(frozen=True)
+class Format:
+    """
+    How a file is to be read.
+
+    ``delimiter``  one of the values of DELIMITERS, or what a ``sep=`` line names; ``""`` is one column
+    ``least``      columns a row needs to fit, ``width`` columns it may have. They differ where the file
+                   leaves out empty cells at the end of rows, or ends rows with a delimiter
+    ``start``      the line on which the table begins, after what a report writes above it
+    """
+
+    encoding: str
+    delimiter: str
+    width: int
+    least: int
+    start: int
+
+
+# --- what the bytes are ---------------------------------------------------------------------------
+
+_SIGNATURES = (
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook (.xls, or a password-protected .xlsx)"),
+    (b"%PDF", "a PDF document"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ\x00", "an xz archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard archive"),
+    (b"SQLite format 3\x00", "an SQLite database"),
+    (b"\x89PNG\r\n", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"{\\rtf", "an RTF document"),
+    (b"\x7fELF", "a program"),
+)
+_ZIP = b"PK\x03\x04"
+_EMPTY_ZIP = b"PK\x05\x06"
+_MARKUP = re.compile(
+    r"\s*<(?:!doctype\s+html|html|head|body|table|meta|style|div|(?P<xml>\?xml))\b", re.IGNORECASE
+)
+_CONTROLS = bytes(set(range(32)) - set(b"\0\t\n\r\v\f\x1a"))
+_SAVE_AS_CSV = "Open it in a spreadsheet program, save it as CSV and load that file."
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+def _refuse_what_is_not_text(file: BinaryIO, head: bytes) -> None:
+    if not head.strip(b" \t\r\n\v\f\0\x1a"):
+        raise SheetError("The file is empty. Choose a file with at least one row.")
+    kind = next((kind for signature, kind in _SIGNATURES if head.startswith(signature)), "")
+    if head.startswith((_ZIP, _EMPTY_ZIP)):
+        kind = _zip_kind(file)
+    if kind:
+        raise SheetError(f"The file is {kind}, not a text file. {_SAVE_AS_CSV}")
+
+
+def _zip_kind(file: BinaryIO) -> str:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, NotImplementedError):
+        return "a damaged ZIP archive or workbook"
+    if any(name.startswith("xl/") for name in names):
+        return "an Excel workbook (.xlsx)"
+    return "an OpenDocument file (.ods)" if "content.xml" in names else "a ZIP archive"
+
+
+def _refuse_markup(text: str) -> None:
+    if markup := _MARKUP.match(text.lstrip("\ufeff")):
+        kind = "an XML document" if markup["xml"] else "a web page (HTML)"
+        raise SheetError(f"The file is {kind}, whatever its name says. {_SAVE_AS_CSV}")
+
+
+def _find_encoding(file: BinaryIO, head: bytes) -> str:
+    for bom, encoding in _BOMS:
+        if head.startswith(bom):
+            return encoding
+    # Digits, delimiters and line ends of UTF-16 have a zero byte, always on the same side.
+    pairs = len(head) // 2 or 1
+    zeros_first, zeros_last = head[::2].count(0), head[1::2].count(0)
+    if max(zeros_first, zeros_last) > pairs / 5 and min(zeros_first, zeros_last) < pairs / 20:
+        return "utf-16-be" if zeros_first > zeros_last else "utf-16-le"
+    controls = len(head) - len(head.translate(None, _CONTROLS))
+    if controls > 5 + len(head) / 50 or head.count(0) > len(head) / 3:
+        raise SheetError(f"The file is not text. {_SAVE_AS_CSV}")
+    return _find_8_bit_encoding(file)
+
+
+def _find_8_bit_encoding(file: BinaryIO) -> str:
+    """
+    UTF-8 when the whole file is; a head without accents says nothing about row 50,000. Else by the first
+    lines that hold more than ASCII.
+    """
+    file.seek(0)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for block in _blocks(file):
+            decoder.decode(block)
+        decoder.decode(b"", final=True)
+        return "utf-8"
+    except UnicodeDecodeError:
+        pass
+    file.seek(0)
+    sample, tail = bytearray(), b""
+    for block in _blocks(file):
+        *lines, tail = (tail + block).replace(b"\r", b"\n").split(b"\n")
+        for line in lines:
+            if not line.isascii():
+                sample += line[:1000] + b"\n"
+        if len(sample) > HEAD or len(tail) > LONGEST_LINE:
+            break
+    sample += tail[:LONGEST_LINE]
+    read = sample.decode("utf-8", _DAMAGED)
+    bad = read.count(_MARK)
+    good = sum(not char.isascii() for char in read) - bad
+    return "utf-8" if good > 4 * bad else _guess_code_page(bytes(sample))
+
+
+# Letters beyond ASCII of the languages that a code page is for, lower case.
+_ALPHABETS = {
+    "cp1252": (
+        "àâæçèéêëîïôœùûüÿ", "äöüß", "áéíñóúüºª", "àáâãçéêíóôõúüºª", "àèéìíîòóùú", "åäöæøéü", "äöõüšž",
+        "ëéïóöüèê", "áðéíóúýþæö",
+    ),
+    "cp1250": (
+        "ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "čćđšž", "ăâîşţ", "çë",
+    ),
+    "cp1251": (
+        "абвгдежзийклмнопрстуфхцчшщъыьэюяё", "абвгґдеєжзиіїйклмнопрстуфхцчшщьюя",
+        "абвгдђежзијклљмнњопрстћуфхцчџш",
+    ),
+}  # fmt: skip
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+def _guess_code_page(sample: bytes) -> str:
+    """
+    The Windows code page whose languages explain the words of ``sample`` best: all of a word's letters
+    beyond ASCII are in the alphabet of one language. On a tie the more usual page, in the order above.
+    """
+
+    def explained(encoding: str) -> int:
+        text = sample.decode(encoding, "replace").lower()
+        words = Counter(word for word in _WORD.findall(text) if not word.isascii())
+        return max(
+            sum(count if _is_spelt(word, alphabet) else -count for word, count in words.items())
+            for alphabet in _ALPHABETS[encoding]
+        )
+
+    return max(_ALPHABETS, key=explained)
+
+
+def _is_spelt(word: str, alphabet: str) -> bool:
+    """Whether ``word`` can be of the language: Cyrillic is all beyond ASCII, Latin seldom is."""
+    beyond = [char for char in word if not char.isascii()]
+    if not all(char in alphabet for char in beyond):
+        return False
+    if "а" in alphabet:  # the Cyrillic one
+        return len(beyond) == len(word) > 1
+    return len(beyond) < max(len(word), 3)
+
+
+# --- lines ----------------------------------------------------------------------------------------
+
+_DAMAGED = "didmgmt.damaged"
+_MARK = "\udcff"  # stands for bytes that are no text until the row has been flagged; no file can hold it
+
+
+def _mark_damage(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return _MARK, error.end
+
+
+codecs.register_error(_DAMAGED, _mark_damage)
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    while block := file.read(BLOCK):
+        yield block
+
+
+def _lines(file: BinaryIO, encoding: str) -> Iterator[str]:
+    """
+    The lines of ``file`` with their ends, which may be CR, LF and CRLF in one file. Zero bytes, a byte order
+    mark and the end-of-file sign of DOS are left out; bytes that are no text come as _MARK.
+    """
+    file.seek(0)
+    decoder = io.IncrementalNewlineDecoder(
+        codecs.getincrementaldecoder(encoding)(errors=_DAMAGED), translate=False
+    )
+    number, tail, begun = 0, "", False
+    for block in _blocks(file):
+        text = tail + decoder.decode(block).replace("\0", "")
+        if text and not begun:
+            text, begun = text.lstrip("\ufeff"), True
+        end = max(text.rfind("\n"), text.rfind("\r")) + 1
+        for line in io.StringIO(text[:end], newline=""):
+            number += 1
+            if len(line) > LONGEST_LINE:
+                raise _too_long(number)
+            yield line
+        tail = text[end:]
+        if len(tail) > LONGEST_LINE:
+            raise _too_long(number + 1)
+    tail = (tail + decoder.decode(b"", final=True)).replace("\0", "").rstrip("\x1a")
+    yield from io.StringIO(tail, newline="")
+
+
+def _too_long(number: int) -> SheetError:
+    return SheetError(
+        f"Line {number:,} is longer than {LONGEST_LINE:,} characters, which no table of numbers needs. "
+        "Check that this is the right file."
+    )
+
+
+# --- rows -----------------------------------------------------------------------------------------
+
+_SEP_LINE = re.compile(r'"?sep=([^"\w\r\n])"?[\r\n]*', re.IGNORECASE)  # Excel's own way to name the delimiter
+_BLANK_SEPARATED = re.compile(r'"((?:[^"]|"")*)"(?= |$)|([^ ]+)')
+_NEVER = "\0"  # a delimiter that no line holds
+
+
+class _Rows:
+    """
+    Splits lines into the cells of rows.
+
+    Iterating yields (line number, cells, lines the row took, characters of the row). A line without a quote
+    is split by ``str.split``, one with quotes by the csv module in its strict mode, and only what that
+    refuses (cells over several lines, stray quotes) by ``_careful``.
+    """
+
+    def __init__(self, lines: Iterator[str], delimiter: str, longest_cell: int):
+        self.lines = lines
+        self.delimiter = delimiter
+        self.longest_cell = longest_cell
+        self.returned: list[str] = []  # lines that were looked at too early, the next one last
+        self.given: list[str] = []
+        self.strict = csv.reader(self._one_line(), delimiter=delimiter or _NEVER, strict=True)
+
+    def _one_line(self) -> Iterator[str | None]:
+        # None makes the reader raise csv.Error where it asks for a second line of one row
+        while True:
+            yield self.given.pop() if self.given else None
+
+    def __iter__(self) -> Iterator[tuple[int, list[str], int, str]]:
+        delimiter, blanks = self.delimiter or _NEVER, self.delimiter == " "
+        lines, returned = self.lines, self.returned
+        number = 1
+        while line := returned.pop() if returned else next(lines, ""):
+            taken = 1
+            if number == 1 and _SEP_LINE.fullmatch(line):
+                number += 1
+                continue
+            if blanks:
+                cells = [
+                    quoted.replace('""', '"') or plain
+                    for quoted, plain in _BLANK_SEPARATED.findall(line.strip(" \r\n"))
+                ]
+            elif '"' not in line:
+                cells = line.rstrip("\r\n").split(delimiter)
+            else:
+                self.given.append(line)
+                try:
+                    cells = next(self.strict)
+                except csv.Error:
+                    cells, line, taken = self._careful(line)
+            if len(cells) > 1 or (cells and cells[0].strip()) or '"' in line:
+                yield number, cells, taken, line
+            number += taken
+
+    def _careful(self, text: str) -> tuple[list[str], str, int]:
+        """
+        The cells of the row that begins with the line ``text``, all its text, and how many lines it took.
+
+        A quote that opens a cell is believed when it is closed: by a quote before a delimiter or the end of
+        a line, blanks between allowed. Other quotes inside are text, but then the cell must end on its line.
+        An opening quote that is not believed is text.
+        """
+        cells, at, taken = [], 0, 1
+        while True:
+            if text.startswith('"', at) and (closed := self._close(text, at)):
+                text, end, at, more = closed
+                cells.append(text[end[0] : end[1]].replace('""', '"'))
+                taken += more
+            else:
+                stop = text.find(self.delimiter, at) if self.delimiter else -1
+                stop = stop if stop >= 0 else len(text.rstrip("\r\n"))
+                cells.append(text[at:stop])
+                at = stop
+            if not self.delimiter or not text.startswith(self.delimiter, at):
+                return cells, text, taken
+            at += len(self.delimiter)
+
+    def _close(self, text: str, opening: int) -> tuple[str, tuple[int, int], int, int] | None:
+        """
+        Where the cell that is opened by a quote ends: (text with the lines it needed, (begin, end) of the
+        content, where the cell ends, number of those lines), or None when the quote is not closed.
+        """
+        line_end, at = len(text), opening + 1
+        stray, fetched = False, []
+        while True:
+            quote = text.find('"', at)
+            if quote < 0 or (stray and quote >= line_end):
+                line = ""
+                if not stray and len(text) - opening <= self.longest_cell:
+                    line = self.returned.pop() if self.returned else next(self.lines, "")
+                if not line:
+                    self.returned.extend(reversed(fetched))
+                    return None
+                fetched.append(line)
+                at, text = len(text), text + line
+                continue
+            if text.startswith('"', quote + 1):
+                at = quote + 2
+                continue
+            after = quote + 1
+            while text.startswith(" ", after):
+                after += 1
+            if after >= len(text) or text[after] in ("\r", "\n", self.delimiter):
+                return text, (opening + 1, quote), after, len(fetched)
+            stray = True
+            at = quote + 1
+
+
+def read(file: BinaryIO, format: Format, limits: Limits = LIMITS) -> Iterator[Row]:
+    """
+    The rows of ``file`` in a stream, blank lines left out.
+
+    A row that does not fit is flagged and the next one is read as if nothing had been; a preamble is short
+    rows. Raises SheetError when there are more rows than allowed, or a line no table has. Reads about
+    500,000 rows of 11 columns a second.
+    """
+    least, width, longest = format.least, format.width, limits.cell
+    rows = _Rows(_lines(file, format.encoding), format.delimiter, longest)
+    for count, (line, cells, _, text) in enumerate(rows, start=1):
+        if count > limits.rows:
+            raise SheetError(
+                f"The file has more than {limits.rows:,} rows. Split it and load one part after the other."
+            )
+        if least <= len(cells) <= width and len(text) <= longest and (text.isascii() or _MARK not in text):
+            yield Row(line, cells, None)
+        else:
+            problem = _problem(cells, format, limits)
+            yield Row(line, [cell.replace(_MARK, "\ufffd") for cell in cells], problem)
+
+
+def _problem(cells: list[str], format: Format, limits: Limits) -> Problem | None:
+    count = len(cells)
+    if any(_MARK in cell for cell in cells):
+        encoding = ENCODINGS.get(format.encoding, format.encoding)
+        return Problem(
+            "damaged",
+            f"Some bytes are not text of the encoding {encoding} and are shown as “\ufffd”. "
+            "Choose the encoding of the file, or correct the row.",
+        )
+    if count > limits.columns:
+        return Problem("columns", f"The row has {count:,} columns; at most {limits.columns:,} are allowed.")
+    for column, cell in enumerate(cells, start=1):
+        if len(cell) > limits.cell:
+            return Problem(
+                "cell",
+                f"The cell in column {column} has {len(cell):,} characters; "
+                f"at most {limits.cell:,} are allowed.",
+            )
+    if count < format.least:
+        return Problem("short", f"The row has {_columns(count)} where the table has {format.least}.")
+    if any(cells[format.width :]):
+        return Problem(
+            "long",
+            f"The row has {_columns(count)} where the table has {format.width}. "
+            "Put quotes around a cell that holds the delimiter.",
+        )
+    return None
+
+
+def _columns(count: int) -> str:
+    return f"{count:,} column" if count == 1 else f"{count:,} columns"
+
+
+# --- what the file looks like ---------------------------------------------------------------------
+
+SAMPLE = 300  # lines that decide the delimiter
+
+# Cells that look like something: number or date, date with a time, time, decimal, address, words.
+_KNOWN = re.compile(
+    r"[+(]?\d[\d ().\-/]*"
+    r"|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}[ T]\d{1,2}:\d\d(:\d\d([.,]\d+)?)?( ?[AaPp][Mm]|Z|[+-]\d\d:?\d\d)?"
+    r"|\d{1,2}:\d\d(:\d\d)?( ?[AaPp][Mm])?"
+    r"|[+-]?\d+[.,]\d+|-"
+    r"|(sips?|tel|https?|mailto):\S+"
+    r"|[^\W\d_][\w .'’&@()/+#-]*"
+)
+_NUMBERS = {" ": re.compile(r"\+?\d{3,}"), ":": re.compile(r"[+(]?\d[\d ().\-/]{2,}")}
+
+
+def sniff(
+    file: BinaryIO, *, encoding: str = "", delimiter: str | None = None, limits: Limits = LIMITS
+) -> Format:
+    """
+    How to read ``file``, which is binary and can be rewound.
+
+    ``encoding`` (a key of ENCODINGS) and ``delimiter`` (a value of DELIMITERS) are found out where they are
+    not given. Raises SheetError for what is not a text file or has too many columns. Reads the whole file
+    once, to be sure of its encoding, and decides the rest by its first 64 KiB.
+    """
+    if encoding and encoding not in ENCODINGS:
+        raise SheetError(f"The encoding “{encoding[:40]}” is not known. Choose one of the list.")
+    file.seek(0)
+    head = file.read(HEAD)
+    _refuse_what_is_not_text(file, head)
+    encoding = encoding or _find_encoding(file, head)
+    lines = list(_lines(io.BytesIO(head), encoding))
+    if len(head) == HEAD and len(lines) > 1:
+        lines.pop()  # cut in the middle
+    _refuse_markup("".join(lines[:10]))
+    if delimiter is None:
+        sep = _SEP_LINE.fullmatch(lines[0]) if lines else None
+        delimiter = sep[1] if sep else _find_delimiter(lines[:SAMPLE], limits.cell)
+    elif delimiter not in DELIMITERS.values():
+        raise SheetError("The delimiter is not known. Choose one of the list.")
+    found = Format(encoding, delimiter, *_shape(lines, delimiter, limits.cell))
+    if found.width > limits.columns:
+        raise SheetError(
+            f"The file has {found.width:,} columns; at most {limits.columns:,} are allowed. "
+            "Leave only the columns that are needed, or choose another delimiter."
+        )
+    return found
+
+
+def _shape(lines: list[str], delimiter: str, longest_cell: int) -> tuple[int, int, int]:
+    """(width, least, start) of the table in ``lines``, as in Format."""
+    rows = [(number, cells) for number, cells, _, _ in _Rows(iter(lines), delimiter, longest_cell)]
+    if not rows:
+        raise SheetError("The file is empty. Choose a file with at least one row.")
+    usual = _usual_width(Counter(len(cells) for _, cells in rows))
+    least = max(_filled(cells) for _, cells in rows if len(cells) == usual) or usual
+    start, first = next((number, cells) for number, cells in rows if len(cells) >= least)
+    return max(usual, len(first)), least, start
+
+
+def _usual_width(widths: Counter[int]) -> int:
+    return max(widths, key=lambda width: (widths[width], width))
+
+
+def _filled(cells: list[str]) -> int:
+    """The number of ``cells`` up to the last that is not empty."""
+    return next((at for at in range(len(cells), 0, -1) if cells[at - 1]), 0)
+
+
+def _find_delimiter(lines: list[str], longest_cell: int) -> str:
+    """
+    The delimiter that splits the rows most evenly into cells that look like something, ``""`` when none
+    does. Frequency says nothing: notes are full of commas. Blanks and colons also stand inside numbers and
+    times, so they need a column of numbers, and lines that do not look like one value.
+    """
+    scores = {}
+    for delimiter in filter(None, DELIMITERS.values()):
+        rows = [cells for _, cells, _, _ in _Rows(iter(lines), delimiter, longest_cell)]
+        widths = Counter(len(cells) for cells in rows)
+        widths.pop(1, None)
+        if not widths:
+            continue
+        usual = _usual_width(widths)
+        even = [cells for cells in rows if len(cells) == usual]
+        filled = [cell for cells in even for cell in cells if cell.strip()]
+        share = len(even) / len(rows)
+        known = sum(_KNOWN.fullmatch(cell.strip()) is not None for cell in filled) / (len(filled) or 1)
+        scores[delimiter] = share**2 * known * (1 - 1 / usual)
+        if (numbers := _NUMBERS.get(delimiter)) and not (
+            _has_column(even, numbers) and _is_no_single_value(lines)
+        ):
+            scores[delimiter] = 0
+    best = max(scores, key=scores.__getitem__, default="")
+    return best if best and scores[best] > 0.1 else ""
+
+
+def _has_column(rows: list[list[str]], like: re.Pattern[str]) -> bool:
+    """Whether some column is all ``like`` this, but for the first row, which may be a header."""
+    columns = zip(*(rows[1:] or rows), strict=True)
+    return any(all(like.fullmatch(cell) for cell in column) for column in columns)
+
+
+def _is_no_single_value(lines: list[str]) -> bool:
+    values = [line.strip() for line in lines if line.strip()]
+    alike = sum(not value[0].isalpha() and _KNOWN.fullmatch(value) is not None for value in values)
+    return alike < len(values) / 2
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+CHUNK = 1 << 16  # characters
+_RUNS = "=+-@\t\r\n＝＋－＠"  # what a cell begins with that a spreadsheet would run
+_FORMULA = re.compile(f"'*[{re.escape(_RUNS)}]")
+_LOOK = frozenset(_RUNS + "'")
+
+
+def escape(text: str) -> str:
+    """
+    ``text`` made harmless for spreadsheets: an apostrophe before what they would run as a formula.
+
+    So is a text that begins with apostrophes before a formula, so that ``unescape`` gives back each text.
+    """
+    return "'" + text if _FORMULA.match(text) else text
+
+
+def unescape(cell: str) -> str:
+    """The text that ``escape`` made ``cell`` of. Other cells that begin with an apostrophe stay."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell, 1) else cell
+
+
+def write(rows: Iterable[Iterable[str | int | None]], *, bom: bool = False) -> Iterator[bytes]:
+    """
+    CSV of ``rows`` in a stream: comma, CRLF, UTF-8, quotes where needed, None as an empty cell, text escaped.
+
+    The first row, usually the header, comes at once, the rest in chunks of some 64 KiB. Without a byte order
+    mark, which programs that read CSV take for a part of the first header; with ``bom``, Excel shows letters
+    beyond ASCII right on opening the file. Our own import reads both.
+    """
+    if bom:
+        yield codecs.BOM_UTF8
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    enough = 0
+    for row in rows:
+        writer.writerow(
+            [escape(cell) if cell.__class__ is str and cell[:1] in _LOOK else cell for cell in row]
+        )
+        if text.tell() > enough:
+            yield text.getvalue().encode("utf-8", "replace")
+            text.seek(0)
+            text.truncate()
+            enough = CHUNK
+    if text.tell():
+        yield text.getvalue().encode("utf-8", "replace")
