@@ -3,6 +3,7 @@
 // The select stays in the form and holds the value, so that the server sees nothing new and the page works
 // without this script. The address answers ?q= with {"results": [{"id", "text", "note"}], "more": true}.
 // Pattern: the combobox with listbox popup of the ARIA authoring practices.
+// Tom Select 2.6.2 was tried first: axe-core finds the select it hides without a name (critical, select-name).
 
 let serial = 0;
 let opened = null;
