@@ -32,6 +32,8 @@ class Change(models.Model):
         HOLD = "hold", "Hold"
         END_HOLD = "end_hold", "End of hold"
         PACKAGE = "package", "Client package"
+        OPERATOR = "operator", "Operator"
+        RESELLER = "reseller", "Reseller"
         UNDO = "undo", "Undo"
 
     class Actor(models.TextChoices):
@@ -57,6 +59,9 @@ class Change(models.Model):
     )
 
     objects = ChangeQuerySet.as_manager()
+
+    class Meta:
+        permissions = [("undo_change", "Can undo changes")]
 
     # The moment its history rows bear when it is not the database's clock; of one transaction.
     written_at = None

@@ -10,6 +10,7 @@ from playwright.sync_api import sync_playwright
 
 from audit import triggers
 from tests import chromium
+from tests.world import make_world, member, session_cookie
 
 # How long an example takes depends on what else the machine is doing.
 hypothesis.settings.register_profile("suite", deadline=None)
@@ -39,6 +40,51 @@ def transactional_tests_keep_the_roles():
     patch.setattr(TransactionTestCase, "_fixture_teardown", empty_all_tables)
     yield
     patch.undo()
+
+
+# --- the cast (tests/world.py) ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def world(db):
+    return make_world()
+
+
+@pytest.fixture
+def viewer(db):
+    return member("Viewer")
+
+
+@pytest.fixture
+def clerk(db):
+    return member("Clerk")
+
+
+@pytest.fixture
+def provisioner(db):
+    return member("Provisioner")
+
+
+@pytest.fixture
+def supervisor(db):
+    return member("Supervisor")
+
+
+@pytest.fixture
+def administrator(db):
+    return member("Administrator", is_staff=True)
+
+
+@pytest.fixture
+def owner(world):
+    """A supervisor who is bound to Reseller 1, where nearly everything is."""
+    return member("Supervisor", username="owner", reseller=world.reseller)
+
+
+@pytest.fixture
+def stranger(world):
+    """Somebody with all rights, but bound to Reseller 2."""
+    return member("Administrator", username="stranger", reseller=world.reseller_2, is_staff=True)
 
 
 # --- the network ----------------------------------------------------------------------------------
@@ -97,3 +143,14 @@ def page(browser, live_server):
     yield page
     context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def page_of(page, live_server):
+    """``page_of(user)``: the page, with ``user`` signed in."""
+
+    def signed_in(user):
+        page.context.add_cookies([session_cookie(user, live_server.url)])
+        return page
+
+    return signed_in

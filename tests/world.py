@@ -1,0 +1,100 @@
+"""The cast and the small world that tests of screens share: two resellers and the manual's numbers."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.test import Client as Browser
+from django.utils import timezone
+
+from audit import SYSTEM
+from clients.models import Account, Client, Package, Reseller
+from dids.models import DID, ClientPackage
+from operators.models import Operator
+from staff.models import User
+
+PASSWORD = "correct-horse-9"
+
+# number: (its operator, its status), in the order of the manual's IDs
+NUMBERS = {
+    "12568": ("operator", "reserved"),
+    "2568": ("operator", "blocked"),
+    "2567": ("operator", "active"),
+    "2563": ("operator", "hold"),
+    "12567": ("operator", "archive"),
+    "256999": ("operator", "instock"),
+    "3333": ("operator_2", "instock"),
+    "111": ("operator", "reserved"),
+    "112": ("operator", "reserved"),
+    "113": ("operator", "reserved"),
+    "114": ("operator", "reserved"),
+    "115": ("operator", "reserved"),
+    "116": ("operator", "reserved"),
+}
+
+
+@dataclass
+class World:
+    """Reseller 1 with "DID Operator", Rose Orig and twelve numbers; Reseller 2 with one number."""
+
+    reseller: Reseller
+    reseller_2: Reseller
+    operator: Operator
+    operator_2: Operator
+    client: Client
+    account: Account
+    package: Package
+    client_package: ClientPackage
+
+    def did(self, number):
+        """The number as it is now."""
+        return DID.objects.get(number=number)
+
+
+def make_world():
+    reseller, reseller_2 = (Reseller.objects.create(name=f"Reseller {n}") for n in (1, 2))
+    client = Client.objects.create(reseller=reseller, name="Rose Orig")
+    package = Package.objects.create(reseller=reseller, name="Basic", did_limit=5)
+    world = World(
+        reseller=reseller,
+        reseller_2=reseller_2,
+        operator=Operator.objects.create(reseller=reseller, name="DID Operator"),
+        operator_2=Operator.objects.create(reseller=reseller_2, name="DID Operator 2"),
+        client=client,
+        account=Account.objects.create(client=client, name="rose_orig"),
+        package=package,
+        client_package=ClientPackage.objects.create(
+            client=client, package=package, starts_at=timezone.now() - timedelta(days=30)
+        ),
+    )
+    for number, (operator, status) in NUMBERS.items():
+        start = "instock" if status in ("active", "blocked", "hold") else status
+        DID.objects.create_numbers([number], operator=getattr(world, operator), by=SYSTEM, status=start)
+    in_use = DID.objects.filter(
+        number__in=[n for n, (_, s) in NUMBERS.items() if s in ("active", "blocked", "hold")]
+    )
+    in_use.assign(world.client_package, world.account, by=SYSTEM)
+    in_use.filter(number="2568").block(by=SYSTEM)
+    in_use.filter(number="2563").hold(by=SYSTEM)
+    return world
+
+
+def member(role, *, username=None, reseller=None, **fields):
+    """Somebody who has that role ("Viewer" … "Administrator"); bound to ``reseller`` when given."""
+    user = User.objects.create_user(username or role.lower(), password=PASSWORD, reseller=reseller, **fields)
+    user.groups.add(Group.objects.get(name=role))
+    return user
+
+
+def client_of(user):
+    """A test client in which ``user`` is signed in."""
+    browser = Browser()
+    browser.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return browser
+
+
+def session_cookie(user, url):
+    """What a real browser needs to be signed in as ``user`` at ``url``, without the form."""
+    value = client_of(user).cookies[settings.SESSION_COOKIE_NAME].value
+    return {"name": settings.SESSION_COOKIE_NAME, "value": value, "url": url}
