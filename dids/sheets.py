@@ -379,40 +379,47 @@ class _Rows:
         The cells of the row that begins with the line ``text``, all its text, and how many lines it took.
 
         A quote that opens a cell is believed when it is closed: by a quote before a delimiter or the end of
-        a line, blanks between allowed. Other quotes inside are text, but then the cell must end on its line.
-        An opening quote that is not believed is text.
+        a line, blanks between allowed. An opening quote that is not believed is text.
         """
         cells, at, taken = [], 0, 1
+        end = len(text.rstrip("\r\n"))
         while True:
             if text.startswith('"', at) and (closed := self._close(text, at)):
-                text, end, at, more = closed
-                cells.append(text[end[0] : end[1]].replace('""', '"'))
-                taken += more
+                text, quote, after, fetched = closed
+                cells.append(text[at + 1 : quote].replace('""', '"'))
+                at = after
+                if fetched:
+                    taken += fetched
+                    end = len(text.rstrip("\r\n"))
             else:
-                stop = text.find(self.delimiter, at) if self.delimiter else -1
-                stop = stop if stop >= 0 else len(text.rstrip("\r\n"))
+                stop = text.find(self.delimiter, at, end) if self.delimiter else -1
+                stop = stop if stop >= 0 else end
                 cells.append(text[at:stop])
                 at = stop
-            if not self.delimiter or not text.startswith(self.delimiter, at):
+            if at >= end:
                 return cells, text, taken
-            at += len(self.delimiter)
+            at += 1  # the delimiter
 
-    def _close(self, text: str, opening: int) -> tuple[str, tuple[int, int], int, int] | None:
+    def _close(self, text: str, opening: int) -> tuple[str, int, int, int] | None:
         """
-        Where the cell that is opened by a quote ends: (text with the lines it needed, (begin, end) of the
-        content, where the cell ends, number of those lines), or None when the quote is not closed.
+        How the quoted cell that begins at ``opening`` ends: (text with the lines it needed, its closing
+        quote, what comes after it, number of those lines), or None when it does not.
+
+        A quote inside that is neither doubled nor closing is text. A cell with such a one ends on its own
+        line, and before a quote that opens another cell: one slip must not swallow what follows.
         """
         line_end, at = len(text), opening + 1
         stray, fetched = False, []
         while True:
             quote = text.find('"', at)
-            if quote < 0 or (stray and quote >= line_end):
+            if stray and (quote < 0 or quote >= line_end or text[quote - 1] == self.delimiter):
+                break
+            if quote < 0:
                 line = ""
-                if not stray and len(text) - opening <= self.longest_cell:
+                if len(text) - opening <= self.longest_cell:
                     line = self.returned.pop() if self.returned else next(self.lines, "")
                 if not line:
-                    self.returned.extend(reversed(fetched))
-                    return None
+                    break
                 fetched.append(line)
                 at, text = len(text), text + line
                 continue
@@ -422,10 +429,13 @@ class _Rows:
             after = quote + 1
             while text.startswith(" ", after):
                 after += 1
-            if after >= len(text) or text[after] in ("\r", "\n", self.delimiter):
-                return text, (opening + 1, quote), after, len(fetched)
-            stray = True
-            at = quote + 1
+            if after == len(text) or text[after] in ("\r", "\n", self.delimiter):
+                return text, quote, after, len(fetched)
+            if text[quote - 1] == self.delimiter:
+                break
+            stray, at = True, quote + 1
+        self.returned.extend(reversed(fetched))
+        return None
 
 
 def read(file: BinaryIO, format: Format, limits: Limits = LIMITS) -> Iterator[Row]:

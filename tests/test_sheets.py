@@ -97,6 +97,15 @@ def test_a_quote_that_is_never_closed_swallows_nothing_of_a_large_file():
     assert not any(row.problem for row in rows)
 
 
+@pytest.mark.parametrize("cell", ['"a', '""a', '"""a', '"a"b', '"" a'])
+def test_a_line_full_of_stray_quotes_takes_no_longer_than_its_length(cell):
+    line = ",".join([cell] * (LONGEST_LINE // 8))
+    started = time.perf_counter()
+    [row] = read(io.BytesIO(line.encode()), Format("utf-8", ",", 2, 2, 1))
+    assert time.perf_counter() - started < 5
+    assert len(row.cells) == LONGEST_LINE // 8
+
+
 def test_an_upload_is_read_as_a_file_is():
     upload = SimpleUploadedFile("numbers.csv", b"number,notes\n4420,a\n")
     assert [row.cells for row in read(upload, sniff(upload))] == [["number", "notes"], ["4420", "a"]]
