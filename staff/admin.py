@@ -1,0 +1,79 @@
+"""People in Django's admin. Nobody can give, or take over, more rights than they have."""
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin  # brings the groups with it
+from django.contrib.auth.models import Group, Permission
+from django.db.models import Q
+
+from staff.models import User
+
+
+def rights_of(person):
+    """The permissions of a person, active or not; those of a superuser are not among them."""
+    return Permission.objects.filter(Q(group__user=person) | Q(user=person))
+
+
+def rights_beyond(person):
+    """The permissions that a person who is not a superuser lacks."""
+    return Permission.objects.exclude(pk__in=rights_of(person).values("pk"))
+
+
+@admin.register(User)
+class PersonAdmin(UserAdmin):
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email", "reseller", "time_zone")}),
+        ("Rights", {"fields": ("is_active", "is_staff", "groups")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+    superuser_fields = ("Superuser", {"fields": ("is_superuser", "user_permissions")})
+    add_fieldsets = (
+        (
+            None,
+            {
+                "classes": ("wide",),
+                "fields": ("username", "reseller", "usable_password", "password1", "password2"),
+            },
+        ),
+    )
+    list_display = ("username", "first_name", "last_name", "reseller", "is_active", "is_staff", "last_login")
+    list_filter = ("is_active", "groups", "reseller")
+    list_select_related = ("reseller",)
+    readonly_fields = ("last_login", "date_joined")
+    actions = None  # people are deleted one by one
+
+    def get_queryset(self, request):
+        people = super().get_queryset(request)
+        return people if request.user.is_superuser else people.filter(is_superuser=False)
+
+    def get_fieldsets(self, request, obj=None):
+        fieldsets = super().get_fieldsets(request, obj)
+        return (*fieldsets, self.superuser_fields) if obj and request.user.is_superuser else fieldsets
+
+    def formfield_for_manytomany(self, db_field, request, **kwargs):
+        if db_field.name == "groups" and not request.user.is_superuser:
+            kwargs["queryset"] = Group.objects.exclude(permissions__in=rights_beyond(request.user))
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def has_change_permission(self, request, obj=None):
+        return super().has_change_permission(request, obj) and self._is_no_greater(request, obj)
+
+    def has_delete_permission(self, request, obj=None):
+        return super().has_delete_permission(request, obj) and self._is_no_greater(request, obj)
+
+    def _is_no_greater(self, request, obj):
+        """Else a new password would be a way to somebody else's rights."""
+        if obj is None or request.user.is_superuser:
+            return True
+        beyond = rights_beyond(request.user)
+        return not obj.is_superuser and not rights_of(obj).filter(pk__in=beyond.values("pk")).exists()
+
+    def get_deleted_objects(self, objs, request):
+        """Whoever did something stays on record; Django would list every single change instead."""
+        kept = [
+            f"{person.get_username()} has changed things here and stays on record. "
+            "Take away “Active” instead: then nobody can sign in by that name."
+            for person in objs
+            if person.changes.exists() or person.jobs.exists() or person.logentry_set.exists()
+        ]
+        return ([], {}, set(), kept) if kept else super().get_deleted_objects(objs, request)
