@@ -1,0 +1,38 @@
+import time
+
+from django.core.management import BaseCommand, CommandError
+from django.core.management.base import CommandParser
+from django.db import connection
+
+from clients.models import Reseller
+from dids import status as st
+from dids import stock
+from dids.demo import World
+from dids.models import DID, Stock
+
+
+class Command(BaseCommand):
+    help = "Fill an empty system with a made-up carrier: numbers, clients and months of history."
+
+    def add_arguments(self, parser: CommandParser):
+        parser.add_argument("--numbers", type=int, default=6_000, help="how many DIDs (default: 6,000)")
+
+    def handle(self, *, numbers, **options):
+        if not 1 <= numbers <= 20_000_000:
+            raise CommandError("--numbers must be from 1 to 20,000,000.")
+        if DID.objects.exists() or Reseller.objects.exists():
+            raise CommandError(
+                "There are numbers or resellers already, and invented ones must not get among them; "
+                "give DATABASE_URL of an empty database."
+            )
+        began = time.monotonic()
+        written = World(numbers, say=self.stdout.write).build()
+        stock.compact()
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                # So that the first pages are planned by what is there now, not when autovacuum comes by.
+                cursor.execute("ANALYZE")
+        counts = ", ".join(f"{n:,} {st.LABELS[key]}" for key, n in Stock.objects.by_status().items())
+        self.stdout.write(
+            f"Made {numbers:,} numbers ({counts}) by {written:,} writes in {time.monotonic() - began:.0f} s."
+        )
