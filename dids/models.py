@@ -336,8 +336,11 @@ class DIDQuerySet(BranchQuerySet):
             change.touched += result.done
         return result
 
-    def rehearse_create(self, numbers):
-        """The Result that ``create_numbers`` would have now; one query for each ``CHUNK``."""
+    def rehearse_create(self, numbers, sample=SAMPLE):
+        """The Result that ``create_numbers`` would have now, naming up to ``sample`` of those that exist.
+
+        One query for each ``CHUNK``.
+        """
         result = Result()
         for chunk in _chunks(numbers):
             there = list(
@@ -345,7 +348,7 @@ class DIDQuerySet(BranchQuerySet):
             )
             result.done += len(chunk) - len(there)
             if there:
-                result.refuse("exists", EXIST, len(there), there)
+                result.refuse("exists", EXIST, len(there), there, sample)
         return result
 
     def edit(self, *, by, now=None, kind=Change.Kind.EDIT, label="", **fields):

@@ -14,12 +14,15 @@ class Refusal:
     count: int = 0
     numbers: list[str] = field(default_factory=list)
 
+    @property
+    def named(self):
+        """ "111, 112 and 3 more"; "" when no number is known."""
+        named, more = ", ".join(self.numbers), self.count - len(self.numbers)
+        return f"{named} and {more:,} more" if more and named else named
+
     def __str__(self):
-        named = ", ".join(self.numbers)
-        more = self.count - len(self.numbers)
-        if more and named:
-            named += f" and {more:,} more"
-        return f"{self.count:,} refused{f' ({named})' if named else ''}: {self.why}."
+        named = f" ({self.named})" if self.numbers else ""
+        return f"{self.count:,} refused{named}: {self.why}."
 
 
 @dataclass
@@ -38,11 +41,11 @@ class Result:
     def selected(self):
         return self.done + self.unchanged + self.refused
 
-    def refuse(self, code, why, count, numbers=()):
-        """Count refusals of one cause; keeps the first numbers of it."""
+    def refuse(self, code, why, count, numbers=(), sample=SAMPLE):
+        """Count refusals of one cause; keeps the first ``sample`` numbers of it."""
         refusal = self.refusals.setdefault(code, Refusal(code, why))
         refusal.count += count
-        refusal.numbers.extend(list(numbers)[: SAMPLE - len(refusal.numbers)])
+        refusal.numbers.extend(list(numbers)[: max(0, sample - len(refusal.numbers))])
 
     def sentence(self, did="changed"):
         """ "12 numbers changed, 3 unchanged. 2 refused (111, 112): it is Active, …"."""

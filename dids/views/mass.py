@@ -1,0 +1,121 @@
+"""Mass edit and delete: what will happen to the selected numbers, then doing it."""
+
+from urllib.parse import urlsplit
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required, user_passes_test
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_http_methods
+from django_htmx.http import HttpResponseClientRedirect
+
+from audit.models import Change
+from didmgmt.listing import Selection
+from dids.filters import DIDFilter
+from dids.forms import DeleteForm, MassEditForm
+from dids.models import DID
+from dids.views.number import EDIT_RIGHTS
+
+TYPED_ABOVE = 1_000  # more numbers than these are deleted only when their count is typed
+
+
+def _may_edit(user):
+    if user.is_authenticated and not any(map(user.has_perm, EDIT_RIGHTS)):
+        raise PermissionDenied
+    return user.is_authenticated
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@user_passes_test(_may_edit)
+def did_mass_edit(request):
+    selection, step = _selection(request), request.POST.get("step", "form")
+    if selection.error:
+        return _refused(request, selection, "Mass Edit")
+    form = MassEditForm(request.POST if step != "form" else None)
+    fields = form.touched() if form.is_bound and form.is_valid() else {}
+    if step == "apply" and not fields and form.is_valid():
+        form.add_error(None, "Tick at least one field to change.")
+    if step == "apply" and not form.errors:
+        result = selection.queryset.edit(
+            by=request.user, kind=Change.Kind.MASS_EDIT, label="Mass edit", **fields
+        )
+        return _done(request, result, "changed")
+    rehearsal = _rehearsed(selection.queryset.rehearse_edit(by=request.user, **fields)) if fields else None
+    context = {"selection": selection, "form": form, "rehearsal": rehearsal}
+    if step == "rehearse" and request.htmx:
+        return render(request, "dids/_rehearsal.html", context | {"oob": True})
+    return _dialog(request, "dids/_mass_edit.html", "Mass Edit", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("dids.delete_did", raise_exception=True)
+def did_delete(request):
+    selection, step = _selection(request), request.POST.get("step", "form")
+    if selection.error:
+        return _refused(request, selection, "Delete")
+    result = selection.queryset.rehearse_delete(by=request.user)
+    form = None
+    if result.done > TYPED_ABOVE:
+        form = DeleteForm(request.POST if step == "apply" else None, count=result.done)
+    if step == "apply" and result.done and (form is None or form.is_valid()):
+        return _done(request, selection.queryset.delete_unused(by=request.user), "deleted")
+    context = {"selection": selection, "form": form, "rehearsal": _rehearsed(result)}
+    return _dialog(request, "dids/_delete.html", "Delete", context)
+
+
+def _selection(request):
+    """The numbers that the request names; 404 when an address names none that the person may see."""
+    selection = Selection.from_request(request, DID.objects.visible_to(request.user), DIDFilter)
+    if selection.error and request.GET.get("ids"):
+        raise Http404(selection.error)
+    return selection
+
+
+def _dialog(request, template, title, context, *, status=200):
+    form = context.get("form")
+    context |= {"dialog_template": template, "dialog_title": title, "back_url": _back_url(request)}
+    wrong = form is not None and form.is_bound and form.errors
+    page = template if request.htmx else "dialog_page.html"
+    return render(request, page, context, status=422 if wrong else status)
+
+
+def _refused(request, selection, title):
+    status = 422 if request.method == "POST" else 200
+    return _dialog(request, "dids/_selection_refused.html", title, {"selection": selection}, status=status)
+
+
+def _done(request, result, did):
+    tell = messages.success if result.done else messages.warning
+    tell(request, result.sentence(did), extra_tags="selection-clear")
+    back = _back_url(request)
+    return HttpResponseClientRedirect(back) if request.htmx else redirect(back)
+
+
+def _back_url(request):
+    """The list that the person came from, with its filter and page; never the dialog's own address.
+
+    A form carries it on as ``back``; of a deleted number no page is left to go back to.
+    """
+    came_from = request.POST.get("back") or request.htmx.current_url or request.headers.get("Referer", "")
+    listed = reverse("dids:list")
+    if not url_has_allowed_host_and_scheme(came_from, {request.get_host()}, request.is_secure()):
+        return listed
+    address = urlsplit(came_from)
+    return f"{listed}?{address.query}" if address.path == listed and address.query else listed
+
+
+def _rehearsed(result):
+    """A Result in the words of _rehearsal.html."""
+    return {
+        "changed": result.done,
+        "changed_label": f"{result.done:,} {'number' if result.done == 1 else 'numbers'}",
+        "unchanged": result.unchanged,
+        "refused_count": result.refused,
+        "refused": [
+            {"count": refusal.count, "sentence": refusal.why, "numbers": refusal.numbers}
+            for refusal in result.refusals.values()
+        ],
+    }
