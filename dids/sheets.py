@@ -548,14 +548,16 @@ def _shape(lines: list[str], delimiter: str, longest_cell: int) -> tuple[int, in
     rows = [(number, cells) for number, cells, _, _ in _Rows(iter(lines), delimiter, longest_cell)]
     if not rows:
         raise SheetError("The file is empty. Choose a file with at least one row.")
-    usual = _usual_width(Counter(len(cells) for _, cells in rows))
+    usual = _usual_width(cells for _, cells in rows)
     least = max(_filled(cells) for _, cells in rows if len(cells) == usual) or usual
     start, first = next((number, cells) for number, cells in rows if len(cells) >= least)
     return max(usual, len(first)), least, start
 
 
-def _usual_width(widths: Counter[int]) -> int:
-    return max(widths, key=lambda width: (widths[width], width))
+def _usual_width(rows: Iterable[list[str]]) -> int:
+    """The number of cells most rows have; rows of one, such as titles, only count if there are no others."""
+    widths = Counter(map(len, rows))
+    return max(widths, key=lambda width: (width > 1, widths[width], width))
 
 
 def _filled(cells: list[str]) -> int:
@@ -572,11 +574,9 @@ def _find_delimiter(lines: list[str], longest_cell: int) -> str:
     scores = {}
     for delimiter in filter(None, DELIMITERS.values()):
         rows = [cells for _, cells, _, _ in _Rows(iter(lines), delimiter, longest_cell)]
-        widths = Counter(len(cells) for cells in rows)
-        widths.pop(1, None)
-        if not widths:
+        usual = _usual_width(rows) if rows else 1
+        if usual == 1:
             continue
-        usual = _usual_width(widths)
         even = [cells for cells in rows if len(cells) == usual]
         filled = [cell for cells in even for cell in cells if cell.strip()]
         share = len(even) / len(rows)
@@ -587,7 +587,7 @@ def _find_delimiter(lines: list[str], longest_cell: int) -> str:
         ):
             scores[delimiter] = 0
     best = max(scores, key=scores.__getitem__, default="")
-    return best if best and scores[best] > 0.1 else ""
+    return best if best and scores[best] > 0.08 else ""
 
 
 def _has_column(rows: list[list[str]], like: re.Pattern[str]) -> bool:

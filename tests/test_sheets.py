@@ -97,6 +97,16 @@ def test_a_quote_that_is_never_closed_swallows_nothing_of_a_large_file():
     assert not any(row.problem for row in rows)
 
 
+def test_a_quote_closed_beyond_the_longest_cell_was_no_opening():
+    content = '4420,"open\n' + "4421,b\n" * 10_000 + '4422,close"\n'
+    assert len(rows_of(content)) == 10_002
+
+
+def test_the_row_cut_by_the_end_of_the_sample_says_nothing_about_the_table():
+    content = f'number,a,{"b" * 2_000}\n4420,{"x" * 32_000},"{"y," * 16_000}"\n'
+    assert [len(cells) for cells in cells_of(content)] == [3, 3]
+
+
 @pytest.mark.parametrize("cell", ['"a', '""a', '"""a', '"a"b', '"" a'])
 def test_a_line_full_of_stray_quotes_takes_no_longer_than_its_length(cell):
     line = ",".join([cell] * (LONGEST_LINE // 8))
@@ -143,6 +153,32 @@ def test_no_character_but_quotes_and_delimiters_is_lost_or_moved_to_another_row(
     assert [char for char in read_back if char in "1a;"] == [
         char for char in text if char in "1a;"
     ]  # fmt: skip
+
+
+COLUMNS = {
+    "number": st.integers(10**9, 10**12).map(str),
+    "did": st.from_regex(r"\+44 20 79\d\d \d{4}|\(212\) 5\d\d-\d{4}|0044\.79\d\d\.\d{4}", fullmatch=True),
+    "status": st.sampled_from(["reserved", "In Stock", "on_hold"]),
+    "operator": st.sampled_from(["Op 1", "O'Neil & Co", "Acme, Inc.", "Smith; Jones", "T-Mobile"]),
+    "notes": st.sampled_from(
+        ["", "call at 10:30", "#42; urgent", "a, b, c", '5" rack', "A | B", "~ 5", "http://x.org/a?b=1"]
+    ),
+    "moment": st.from_regex(r"[0-2]\d\.1[0-2]\.2024 1\d:[0-5]\d:[0-5]\d", fullmatch=True),
+    "price": st.from_regex(r"\d{1,2},\d\d", fullmatch=True),
+    "client": st.sampled_from(["", "Rose Orig", "Müller GmbH", "Łódź Sp. z o.o."]),
+}
+
+
+@given(st.data())
+def test_the_delimiter_of_a_plausible_table_is_found(data):
+    names = data.draw(st.lists(st.sampled_from(list(COLUMNS)), min_size=1, max_size=6, unique=True))
+    names = ["number", *(name for name in names if name != "number")]
+    delimiter = data.draw(st.sampled_from([",", ";", "\t", "|", "^", "~", ":"])) if len(names) > 1 else ""
+    rows = data.draw(st.lists(st.tuples(*(COLUMNS[name] for name in names)), min_size=1, max_size=8))
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter or ",").writerows([names, *rows])
+    assert cells_of(text.getvalue()) == [names, *map(list, rows)]
+    assert sniff(io.BytesIO(text.getvalue().encode())).delimiter == delimiter
 
 
 # --- limits ---------------------------------------------------------------------------------------
