@@ -37,14 +37,18 @@ class RemoteSelect(_Remote, forms.Select):
     """For a ModelChoiceField. ``url_name``: of the view that answers with ``choices``."""
 
 
-class TickedSelect(forms.SelectMultiple):
-    """A select of several whose blank value, as scripts and bookmarks send it, means none."""
+class _Several:
+    """A blank value among several, as scripts and bookmarks send it, means none."""
 
     def value_from_datadict(self, data, files, name):
         return [one for one in super().value_from_datadict(data, files, name) or [] if one]
 
 
-class RemoteSelectMultiple(_Remote, TickedSelect):
+class TickedBoxes(_Several, forms.CheckboxSelectMultiple):
+    """For a MultipleChoiceField of few choices."""
+
+
+class RemoteSelectMultiple(_Remote, _Several, forms.SelectMultiple):
     """For a ModelMultipleChoiceField."""
 
 

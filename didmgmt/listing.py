@@ -11,6 +11,7 @@ from django.db import models
 from django.http import QueryDict
 
 TICKED_LIMIT = 20_000  # rows ticked one by one: each is a parameter of every query
+SHOWN = 60  # characters of somebody's input that a sentence repeats
 NAMED = 5  # vanished rows that a sentence names
 
 
@@ -25,50 +26,81 @@ class Listing:
     ``total``: how many rows match, when there is a cheaper way than to count them: a callable that
     gets the valid filterset. ``fetch``: makes of a queryset of the page's rows one with all that
     they show. The page's keys are found first, over an index and from the nearer end, and only
-    these rows are fetched: a page deep inside costs no joins for the rows before it. Three queries
-    and those of the filter.
+    these rows are fetched: a page deep inside costs no joins for the rows before it. Costs three
+    queries and those of the filter, when they are asked for.
+
+    A page beyond the end is the last one; what is no page at all is the first.
     """
+
+    total_label = None  # stands in for the total of a list that is not counted to its end
 
     def __init__(self, request, queryset, filterset_class, *, sorts, total=None, fetch=None):
         self.request = request
         self.filterset = filterset_class(request.GET, queryset, request=request)
         self.form = self.filterset.form
-        self.sort = request.GET.get("sort") or next(iter(sorts))
         self.errors = filter_errors(self.filterset)
-        if self.sort.removeprefix("-") not in sorts:
+        self.sort = request.GET.get("sort") or next(iter(sorts))
+        self._columns = sorts.get(self.sort.removeprefix("-"))
+        if self._columns is None:
             known = ", ".join(sorts)
-            self.errors.append(f"Sort: “{self.sort[:50]}” is not a column; there are {known}.")
+            self.errors.append(f"Sort: “{shorten(self.sort)}” is no column to sort by; there are {known}.")
         self.valid = not self.errors
-        self.total_label = None
-        self.found = self.filterset.qs if self.valid else queryset.none()
-        if not self.valid:
-            self.total = 0
-        else:
-            self.total = total(self.filterset) if total else self.found.order_by().count()
-        self._place()
-        self.rows = self._page_rows(sorts, fetch) if self.total else []
-
-    def _place(self):
-        self.per_page = _whole(self.request.GET.get("per_page"))
+        self.per_page = _whole(request.GET.get("per_page"))
         if self.per_page not in settings.PAGE_SIZES:
             self.per_page = settings.PAGE_SIZES[0]
-        self.pages = max(1, -(-self.total // self.per_page))
-        self.page = min(max(1, _whole(self.request.GET.get("page"))), self.pages)
-        self.first = min((self.page - 1) * self.per_page + 1, self.total)
-        self.last = min(self.page * self.per_page, self.total)
+        self._count, self._fetch = total, fetch
 
-    def _page_rows(self, sorts, fetch):
-        order = _ordering(self.found.model, sorts[self.sort.removeprefix("-")], self.sort.startswith("-"))
-        ordered = self.found.order_by(*order)
-        if self.first - 1 > self.total - self.last:
-            backwards = ordered.reverse()[self.total - self.last : self.total - self.first + 1]
-            keys = list(backwards.values_list("pk", flat=True))[::-1]
-        else:
-            keys = list(ordered[self.first - 1 : self.last].values_list("pk", flat=True))
-        rows = self.found.model._default_manager.filter(pk__in=keys)
-        by_key = {row.pk: row for row in (fetch(rows) if fetch else rows)}
+    @cached_property
+    def found(self):
+        """All that match, without an order."""
+        return self.filterset.qs.order_by() if self.valid else self.filterset.queryset.none()
+
+    @cached_property
+    def ordered(self):
+        """All that match, in the order that the address asks for."""
+        return self.found.order_by(*_ordering(self.found.model, self._columns, self.sort.startswith("-")))
+
+    @cached_property
+    def total(self):
+        if not self.valid:
+            return 0
+        return self._count(self.filterset) if self._count else self.found.count()
+
+    @cached_property
+    def pages(self):
+        return max(1, -(-self.total // self.per_page))
+
+    @cached_property
+    def page(self):
+        return min(max(1, _whole(self.request.GET.get("page"))), self.pages)
+
+    @property
+    def first(self):
+        return min((self.page - 1) * self.per_page + 1, self.total)
+
+    @property
+    def last(self):
+        return min(self.page * self.per_page, self.total)
+
+    @cached_property
+    def keys(self):
+        """The primary keys of the page's rows, in order."""
+        if not self.total:
+            return []
+        before, behind = self.first - 1, self.total - self.last
+        if before <= behind:
+            return list(self.ordered.values_list("pk", flat=True)[before : self.last])
+        backwards = self.ordered.reverse().values_list("pk", flat=True)
+        return list(backwards[behind : self.total - before])[::-1]
+
+    @cached_property
+    def rows(self):
+        if not self.keys:
+            return []
+        rows = self.found.model._default_manager.filter(pk__in=self.keys)
+        by_key = {row.pk: row for row in (self._fetch(rows) if self._fetch else rows)}
         # One that was deleted between the two queries is left out.
-        return [by_key[key] for key in keys if key in by_key]
+        return [by_key[key] for key in self.keys if key in by_key]
 
     @cached_property
     def query(self):
@@ -77,32 +109,35 @@ class Listing:
 
     @cached_property
     def reset_url(self):
-        return self._url(QueryDict(mutable=True))
+        return self._address(QueryDict(mutable=True))
 
     @cached_property
     def chips(self):
         """What the list is filtered by: {label, value, remove_url} of each value."""
-        data = filter_data(self.filterset)
-        refined = getattr(self.filterset, "refines", {})
-        chips = []
-        for name in data:
-            names = _shown_values(self.form, name)
-            for value in data.getlist(name):
-                rest = data.copy()
-                rest.setlist(name, [other for other in data.getlist(name) if other != value])
-                for refinement, of in refined.items():
-                    if of == name and not rest.getlist(name):
-                        rest.setlist(refinement, [])
-                shown = names.get(value, value)
-                chips.append({"label": self.form[name].label, "value": shown, "remove_url": self._url(rest)})
-        return chips
+        asked = list(described(self.filterset))
+        return [
+            {
+                "label": label,
+                "value": shown,
+                "remove_url": self.url(**{name: [v for n, v, *_ in asked if n == name and v != value]}),
+            }
+            for name, value, label, shown in asked
+        ]
 
-    def _url(self, data):
-        """This list filtered by ``data``; order and page size stay as they are."""
+    def url(self, **parameters):
+        """This list, from its first page, with lists of values for some parameters of the filter."""
+        data = filter_data(self.filterset)
+        for name, values in parameters.items():
+            data.setlist(name, values)
+        return self._address(_without_idle(self.filterset, data))
+
+    def _address(self, data):
+        """Order and page size stay as they are."""
         for name in ("sort", "per_page"):
             if value := self.request.GET.get(name):
                 data[name] = value
-        return f"{self.request.path}?{data.urlencode()}" if any(data.values()) else self.request.path
+        query = data.urlencode()
+        return f"{self.request.path}?{query}" if query else self.request.path
 
 
 class Selection:
@@ -110,12 +145,14 @@ class Selection:
 
     ``queryset`` holds them, ``count`` counts them; with an ``error`` (a sentence) both are empty.
     ``note`` tells of ticked rows that have vanished meanwhile, or is "". ``scope``, ``ids``,
-    ``query``, ``expected`` are what a form carries on to the next step.
+    ``query``, ``expected`` are what a form carries on to the next step. ``filterset``: the valid one
+    of "all that match", else None.
     """
 
     def __init__(self, queryset, scope, *, ids="", query="", expected=""):
         self.scope, self.ids, self.query, self.expected = scope, ids, query, expected
         self.error = self.note = ""
+        self.filterset = None
         self.queryset, self.count = queryset.none(), 0
 
     @classmethod
@@ -142,7 +179,7 @@ class Selection:
         elif scope == "all":
             selection._take_matching(request, queryset, filterset_class)
         else:
-            selection._refuse(f"“{scope[:50]}” is not a way to select rows.")
+            selection._refuse(f"“{shorten(scope)}” is not a way to select rows.")
         limit = settings.REQUEST_LIMIT if limit is None else limit
         if selection.count > limit:
             selection._refuse(
@@ -161,7 +198,7 @@ class Selection:
             self._refuse(f"No {self._noun} are selected. Tick some rows first.")
         elif any(not _whole(key) for key in ids):
             bad = next(key for key in ids if not _whole(key))
-            self._refuse(f"“{bad[:50]}” is not the id of a row. Tick the rows again.")
+            self._refuse(f"“{shorten(bad)}” is not the id of a row. Tick the rows again.")
         elif len(ids) > TICKED_LIMIT:
             self._refuse(
                 f"{len(ids):,} rows are ticked one by one; at most {TICKED_LIMIT:,} can be."
@@ -186,8 +223,8 @@ class Selection:
         filterset = filterset_class(QueryDict(self.query), queryset, request=request)
         if errors := filter_errors(filterset):
             return self._refuse(" ".join(["Nothing is selected: the search is wrong.", *errors]))
-        self.queryset = filterset.qs
-        self.count = self.queryset.order_by().count()
+        self.filterset, self.queryset = filterset, filterset.qs.order_by()
+        self.count = self.queryset.count()
         expected = _whole(self.expected)
         if not self.count:
             self._refuse(f"No {self._noun} match any more.")
@@ -216,14 +253,34 @@ def filter_errors(filterset):
 
 
 def filter_data(filterset):
-    """What the address filters by, as a QueryDict of the filter's own parameters, blanks left out."""
+    """What the address filters by, as a QueryDict of the filter's own parameters, blanks left out.
+
+    As the form reads it: of a parameter that takes one value, the last one counts.
+    """
     data = QueryDict(mutable=True)
-    refined = getattr(filterset, "refines", {})
-    for name in filterset.filters:
-        values = [value for value in filterset.data.getlist(name) if value.strip()]
-        if values and filterset.data.get(refined.get(name, name), "").strip():
+    for name, field in filterset.form.fields.items():
+        value = field.widget.value_from_datadict(filterset.data, {}, name)
+        values = value if isinstance(value, list) else [value]
+        if values := [one for one in values if one and one.strip()]:
             data.setlist(name, list(dict.fromkeys(values)))
+    return _without_idle(filterset, data)
+
+
+def _without_idle(filterset, data):
+    """``data`` without what only says how another parameter is meant that isn't there."""
+    for refining, refined in getattr(filterset, "refines", {}).items():
+        if not data.get(refined):
+            data.pop(refining, None)
     return data
+
+
+def described(filterset):
+    """(parameter, value, label, what a person reads) of every value that is filtered by."""
+    data = filter_data(filterset)
+    for name in data:
+        words, label = _words(filterset.form, name), filterset.form[name].label
+        for value in data.getlist(name):
+            yield name, value, label, words.get(value) or shorten(value)
 
 
 def _ordering(model, columns, descending):
@@ -242,15 +299,19 @@ def _unique_fields(model):
     yield from (constraint.fields for constraint in model._meta.total_unique_constraints)
 
 
-def _shown_values(form, name):
-    """{value in the address: what a person reads}; empty for plain text."""
+def _words(form, name):
+    """{value in the address: what a person reads} of the chosen rows, or of all choices."""
     field, cleaned = form.fields[name], getattr(form, "cleaned_data", {}).get(name)
-    if isinstance(cleaned, models.Model):
-        cleaned = [cleaned]
     if hasattr(field, "queryset"):
         key = field.to_field_name or "pk"
-        return {str(getattr(row, key)): str(row) for row in cleaned or ()}
+        rows = [cleaned] if isinstance(cleaned, models.Model) else cleaned or []
+        return {str(getattr(row, key)): str(row) for row in rows}
     return {str(key): label for key, label in getattr(field, "choices", ())}
+
+
+def shorten(text):
+    """``text`` fit for a sentence: pasted lists are long."""
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
 def _whole(text):

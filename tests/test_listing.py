@@ -1,0 +1,307 @@
+"""A list as its address describes it, and the selection made on it, shown on a list of clients."""
+
+import django_filters
+import pytest
+from django.db.models import F
+from django.test import RequestFactory
+
+from clients.models import Client, Reseller
+from didmgmt.listing import Listing, Selection
+
+pytestmark = pytest.mark.django_db
+
+SORTS = {
+    "name": ("name",),
+    "id": ("id",),
+    "closed": (F("closed_at"), "name"),
+    "reseller": ("reseller__name",),
+}
+
+
+class ClientFilter(django_filters.FilterSet):
+    name = django_filters.CharFilter(label="Name", lookup_expr="startswith")
+    reseller = django_filters.ModelChoiceFilter(label="Reseller", queryset=Reseller.objects.all())
+
+    class Meta:
+        model = Client
+        fields = []
+
+
+@pytest.fixture
+def clients():
+    """Two resellers with 60 clients each, c000 … c119 in turns."""
+    north, south = (Reseller.objects.create(name=name) for name in ("North", "South"))
+    Client.objects.bulk_create(
+        Client(name=f"c{n:03}", reseller=south if n % 2 else north) for n in range(120)
+    )
+    return north, south
+
+
+def listing(query="", **options):
+    options = {"sorts": SORTS} | options
+    return Listing(RequestFactory().get(f"/clients/?{query}"), Client.objects.all(), ClientFilter, **options)
+
+
+def names(query="", **options):
+    return [client.name for client in listing(query, **options).rows]
+
+
+# --- pages -----------------------------------------------------------------------------------------
+
+
+def test_a_page_has_its_rows_and_says_which_they_are(clients):
+    second = listing("page=2&per_page=50")
+    assert [client.name for client in second.rows] == [f"c{n:03}" for n in range(50, 100)]
+    assert (second.first, second.last, second.total) == (51, 100, 120)
+    assert (second.page, second.pages, second.per_page) == (2, 3, 50)
+
+
+@pytest.mark.parametrize("sort", ["name", "-name", "id", "-id", "reseller", "-reseller", "closed", "-closed"])
+def test_the_pages_together_are_all_rows_once_and_in_order(clients, sort):
+    together = [name for page in range(1, 7) for name in names(f"sort={sort}&page={page}")]
+    assert together == names(f"sort={sort}&per_page=500")
+    assert sorted(together) == [f"c{n:03}" for n in range(120)]
+
+
+def test_the_last_page_may_be_short(clients):
+    last = listing("page=3&per_page=50")
+    assert len(last.rows) == 20
+    assert (last.first, last.last) == (101, 120)
+
+
+def test_a_page_beyond_the_end_is_the_last_one(clients):
+    assert listing("page=99").page == 6
+    assert names("page=99") == names("page=6")
+
+
+@pytest.mark.parametrize("page", ["abc", "0", "-1", "1.5", "٣", "", "9" * 30])
+def test_what_is_no_page_is_the_first_one(clients, page):
+    found = listing(f"page={page}")
+    assert (found.page, found.valid) == (1, True)
+    assert found.rows[0].name == "c000"
+
+
+@pytest.mark.parametrize("per_page", ["7", "abc", "0", "-20", "1000000"])
+def test_a_page_has_one_of_the_offered_sizes(clients, per_page):
+    assert listing(f"per_page={per_page}").per_page == 20
+
+
+def test_an_empty_list_is_one_page_without_rows(db):
+    empty = listing("page=5")
+    assert (empty.rows, empty.total, empty.first, empty.last, empty.page, empty.pages) == ([], 0, 0, 0, 1, 1)
+
+
+@pytest.mark.parametrize("page", [1, 2, 3])
+def test_a_page_takes_three_queries_wherever_it_is(clients, page, django_assert_num_queries):
+    with django_assert_num_queries(3):
+        assert listing(f"page={page}&per_page=50").rows
+
+
+def test_a_known_total_spares_the_count(clients, django_assert_num_queries):
+    with django_assert_num_queries(2):
+        assert listing(total=lambda filterset: 120).pages == 6
+        assert names(total=lambda filterset: 120)[0] == "c000"
+
+
+def test_what_a_row_shows_is_fetched_with_it(clients, django_assert_num_queries):
+    with django_assert_num_queries(3):
+        rows = listing("per_page=50", fetch=lambda found: found.select_related("reseller")).rows
+        assert {row.reseller.name for row in rows} == {"North", "South"}
+
+
+def test_a_row_that_vanishes_while_the_page_is_read_is_left_out(clients):
+    found = listing()
+    assert len(found.keys) == 20
+    Client.objects.get(name="c003").delete()
+    assert [row.name for row in found.rows][:4] == ["c000", "c001", "c002", "c004"]
+
+
+# --- order -----------------------------------------------------------------------------------------
+
+
+def test_rows_that_are_equal_keep_their_places(clients):
+    by_reseller = names("sort=reseller&per_page=500")
+    assert by_reseller == [f"c{n:03}" for n in (*range(0, 120, 2), *range(1, 120, 2))]
+    assert names("sort=-reseller&per_page=500") == by_reseller[::-1]
+
+
+def test_empty_values_come_last_both_ways(clients):
+    for day, name in ((3, "c007"), (5, "c005")):
+        Client.objects.filter(name=name).update(closed_at=f"2026-01-0{day}T00:00Z")
+    assert names("sort=closed")[:3] == ["c007", "c005", "c000"]
+    assert names("sort=-closed")[:3] == ["c005", "c007", "c119"]
+    assert names("sort=-closed&page=6")[-1] == "c000"
+
+
+@pytest.mark.parametrize("sort", ["password", "reseller__name", "-", "--name", "?"])
+def test_an_unknown_sort_is_an_error_and_shows_nothing(clients, sort):
+    refused = listing(f"sort={sort}")
+    assert not refused.valid
+    assert (refused.rows, refused.total) == ([], 0)
+    assert refused.errors == [
+        f"Sort: “{sort}” is no column to sort by; there are name, id, closed, reseller."
+    ]
+
+
+# --- the filter ------------------------------------------------------------------------------------
+
+
+def test_the_filter_narrows_rows_and_total(clients):
+    found = listing("name=c01&sort=-name")
+    assert [row.name for row in found.rows] == [f"c{n:03}" for n in range(19, 9, -1)]
+    assert found.total == 10
+
+
+def test_an_invalid_value_shows_no_rows_and_is_named(clients):
+    wrong = listing("reseller=nobody&name=c01")
+    assert not wrong.valid
+    assert (wrong.rows, wrong.total) == ([], 0)
+    assert wrong.found.count() == 0
+    assert len(wrong.errors) == 1 and wrong.errors[0].startswith("Reseller: ")
+
+
+def test_the_query_tells_the_filter_alone(clients):
+    north, _ = clients
+    query = f"page=2&sort=-name&reseller={north.pk}&per_page=50&utm=x&name=%20&name=c0"
+    assert listing(query).query == f"name=c0&reseller={north.pk}"
+    assert listing("page=2&sort=id").query == ""
+
+
+def test_of_a_value_given_twice_the_last_one_counts_everywhere(clients):
+    found = listing("name=c01&name=c02")
+    assert (found.query, found.total, len(found.chips)) == ("name=c02", 10, 1)
+    assert {row.name[:3] for row in found.rows} == {"c02"}
+
+
+def test_reset_keeps_order_and_page_size(clients):
+    assert listing("name=c0&page=3&sort=-name&per_page=50").reset_url == "/clients/?sort=-name&per_page=50"
+    assert listing("name=c0&page=3").reset_url == "/clients/"
+
+
+def test_a_chip_tells_one_value_and_takes_it_away(clients):
+    north, _ = clients
+    chips = listing(f"name=c0&reseller={north.pk}&sort=id&page=2").chips
+    assert [(chip["label"], chip["value"]) for chip in chips] == [("Name", "c0"), ("Reseller", "North")]
+    assert chips[0]["remove_url"] == f"/clients/?reseller={north.pk}&sort=id"
+
+
+def test_a_value_that_is_wrong_has_a_chip_too(clients):
+    (chip,) = listing(f"reseller={'x' * 100}").chips
+    assert chip["value"] == "x" * 59 + "…"
+    assert chip["remove_url"] == "/clients/"
+
+
+# --- the selection ---------------------------------------------------------------------------------
+
+
+def selected(limit=None, **posted):
+    request = RequestFactory().post("/clients/", posted)
+    return Selection.from_request(request, Client.objects.all(), ClientFilter, limit=limit)
+
+
+def ids_of(*names):
+    by_name = dict(Client.objects.values_list("name", "pk"))
+    return [by_name[name] for name in names]
+
+
+def test_ticked_rows_are_selected(clients):
+    ids = ids_of("c001", "c005", "c119")
+    selection = selected(scope="ids", ids=",".join(map(str, ids)))
+    assert (selection.error, selection.note, selection.count) == ("", "", 3)
+    assert set(selection.queryset.values_list("pk", flat=True)) == set(ids)
+    assert selection.ids == ",".join(map(str, ids))
+
+
+def test_boxes_that_are_sent_one_by_one_are_selected(clients):
+    ids = ids_of("c001", "c005")
+    assert selected(ids=["", *ids, ids[0]]).count == 2
+
+
+def test_an_address_may_name_a_row(clients):
+    (pk,) = ids_of("c007")
+    request = RequestFactory().get(f"/clients/?ids={pk}")
+    selection = Selection.from_request(request, Client.objects.all(), ClientFilter)
+    assert [client.name for client in selection.queryset] == ["c007"]
+
+
+def test_rows_that_are_out_of_reach_count_as_gone(clients):
+    north, _ = clients
+    ids = ids_of("c000", "c001")
+    request = RequestFactory().post("/clients/", {"ids": ids})
+    selection = Selection.from_request(request, Client.objects.filter(reseller=north), ClientFilter)
+    assert selection.count == 1
+    assert selection.note == f"1 of the 2 selected clients are no longer there (ID {ids[1]})."
+
+
+def test_vanished_rows_are_counted_and_named(clients):
+    ids = ids_of(*(f"c{n:03}" for n in range(10)))
+    Client.objects.filter(pk__in=ids[:7]).delete()
+    selection = selected(ids=ids)
+    assert selection.count == 3
+    named = ", ".join(map(str, ids[:5]))
+    assert selection.note == f"7 of the 10 selected clients are no longer there (ID {named}, …)."
+
+
+def test_nothing_is_selected_when_all_ticked_rows_are_gone(clients):
+    ids = ids_of("c001")
+    Client.objects.filter(pk__in=ids).delete()
+    assert_refused(selected(ids=ids), "None of the selected clients is there any more.")
+
+
+def test_no_ticked_row_is_refused(clients):
+    assert_refused(selected(ids=""), "No clients are selected.")
+
+
+@pytest.mark.parametrize("bad", ["x", "-1", "1.5", "1 2", "9" * 19, "٣"])
+def test_what_is_no_id_is_refused_with_all_the_rest(clients, bad):
+    (pk,) = ids_of("c001")
+    assert_refused(selected(ids=[pk, bad]), f"“{bad}” is not the id of a row.")
+
+
+def test_all_that_match_are_found_again_by_the_filter(clients):
+    selection = selected(scope="all", query="name=c01", expected="10", ids="1,2,3")
+    assert (selection.error, selection.count, selection.ids) == ("", 10, "")
+    assert {client.name[:3] for client in selection.queryset} == {"c01"}
+
+
+def test_a_changed_number_of_matches_is_refused(clients):
+    Client.objects.get(name="c011").delete()
+    selection = selected(scope="all", query="name=c01", expected="10")
+    assert_refused(selection, "10 clients matched when you selected them, now 9 do.")
+
+
+@pytest.mark.parametrize("expected", ["", "0", "many", "-10"])
+def test_all_that_match_without_a_count_that_was_seen_is_refused(clients, expected):
+    assert_refused(selected(scope="all", query="name=c01", expected=expected), "It is not known how many")
+
+
+def test_an_invalid_filter_selects_nothing(clients):
+    selection = selected(scope="all", query="name=c01&reseller=nobody", expected="120")
+    assert_refused(selection, "Nothing is selected: the search is wrong. Reseller: ")
+
+
+def test_a_filter_that_matches_nothing_any_more_is_refused(clients):
+    assert_refused(selected(scope="all", query="name=x", expected="3"), "No clients match any more.")
+
+
+def test_more_rows_than_one_request_does_are_refused(clients, settings):
+    settings.REQUEST_LIMIT = 100
+    selection = selected(scope="all", query="", expected="120")
+    assert_refused(selection, "120 clients are selected; at most 100 can be done at once. Narrow the search")
+    assert selected(scope="all", query="", expected="120", limit=120).count == 120
+    assert_refused(selected(ids=ids_of("c001", "c002"), limit=1), "2 clients are selected; at most 1")
+
+
+def test_more_ticked_rows_than_a_query_takes_are_refused(clients):
+    ids = ",".join(map(str, range(1, 20_002)))
+    assert_refused(selected(ids=ids), "20,001 rows are ticked one by one; at most 20,000 can be.")
+
+
+def test_another_scope_is_refused(clients):
+    assert_refused(selected(scope="everything"), "“everything” is not a way to select rows.")
+
+
+def assert_refused(selection, sentence):
+    assert selection.error.startswith(sentence)
+    assert selection.count == 0
+    assert list(selection.queryset) == []
