@@ -4,6 +4,7 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.db import IntegrityError
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
@@ -30,7 +31,14 @@ def did_new(request):
         return _page(request, form, preview=_preview(request.POST.get("numbers", "")), status=422)
     fields = form.cleaned_data
     numbers = fields.pop("numbers")
-    result = DID.objects.create_numbers(numbers, by=request.user, **fields)
+    try:
+        result = DID.objects.create_numbers(numbers, by=request.user, **fields)
+    except IntegrityError:
+        # The operator was deleted meanwhile: asked again, the form says so.
+        form.full_clean()
+        if not form.errors:
+            raise
+        return _page(request, form, status=422)
     tell = messages.success if result.done else messages.warning
     tell(request, _sentence(result, fields["operator"]))
     return redirect(_list_of(numbers))

@@ -1,0 +1,109 @@
+"""The Operators tab and its dialogs."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.db.models.functions import Lower
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from clients.models import Reseller
+from didmgmt import dialogs
+from didmgmt.choices import choices
+from didmgmt.listing import Listing
+from operators.filters import OperatorFilter
+from operators.forms import OperatorForm
+from operators.models import Operator, numbers
+
+SORTS = {
+    "name": (Lower("name"), "id"),
+    "id": ("id",),
+    "dids": ("did_count", "id"),
+    "reseller": (Lower("reseller__name"), Lower("name"), "id"),
+}
+
+may_view = permission_required("operators.view_operator", raise_exception=True)
+
+
+@require_safe
+@may_view
+def operator_list(request):
+    listing = Listing(
+        request,
+        Operator.objects.visible_to(request.user).with_did_count(),
+        OperatorFilter,
+        sorts=SORTS,
+        fetch=lambda found: found.with_did_count().select_related("reseller"),
+    )
+    return render(request, "operators/list.html", {"listing": listing})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("operators.add_operator", raise_exception=True)
+def operator_new(request):
+    return _dialog(request, Operator())
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("operators.change_operator", raise_exception=True)
+def operator_edit(request, pk):
+    return _dialog(request, get_object_or_404(Operator.objects.visible_to(request.user), pk=pk))
+
+
+def _dialog(request, operator):
+    """The form of a new operator or of this one. Apply saves and goes on with what is saved."""
+    back_url = dialogs.back_to(request, reverse("operators:list"))
+    form = OperatorForm(
+        request.POST if request.method == "POST" else None, instance=operator, by=request.user
+    )
+    saved_text = ""
+    if form.is_valid() and form.record():
+        saved_text = f"Operator {operator} is saved."
+        if "apply" not in request.POST:
+            messages.success(request, saved_text)
+            return dialogs.close(request, back_url)
+        form = OperatorForm(instance=operator, by=request.user)
+    title = form.initial["name"] if operator.pk else "New Operator"
+    action_url = reverse("operators:edit", args=[operator.pk]) if operator.pk else reverse("operators:new")
+    context = {"form": form, "title": title, "action_url": action_url, "saved_text": saved_text}
+    status = 422 if form.errors else 200
+    return dialogs.show(
+        request, "operators/_form.html", context, title=title, back_url=back_url, status=status
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("operators.delete_operator", raise_exception=True)
+def operator_delete(request, pk):
+    operators = Operator.objects.visible_to(request.user).with_did_count()
+    operator = get_object_or_404(operators, pk=pk)
+    back_url = dialogs.back_to(request, reverse("operators:list"))
+    owned = operator.did_count
+    if request.method == "POST":
+        owned = operator.delete_unused(by=request.user)
+        if not owned:
+            messages.success(request, f"Operator {operator} is deleted.")
+            return dialogs.close(request, back_url)
+    refusal = owned and (
+        f"It owns {numbers(owned)}. Delete these first; Active, Blocked and Hold ones must come out of use "
+        "before that."
+    )
+    context = {"operator": operator, "refusal": refusal}
+    status = 422 if refusal and request.method == "POST" else 200
+    title = f"Delete {operator}"
+    return dialogs.show(
+        request, "operators/_delete.html", context, title=title, back_url=back_url, status=status
+    )
+
+
+@require_safe
+@may_view
+def operator_choices(request):
+    operators = Operator.objects.visible_to(request.user).select_related("reseller").order_by("name", "pk")
+    return choices(request, operators, search="name", note=lambda operator: operator.reseller.name)
+
+
+@require_safe
+@may_view
+def reseller_choices(request):
+    return choices(request, Reseller.objects.visible_to(request.user).order_by("name"), search="name")
