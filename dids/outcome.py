@@ -48,8 +48,10 @@ class Result:
         refusal.numbers.extend(list(numbers)[: max(0, sample - len(refusal.numbers))])
 
     def sentence(self, did="changed"):
-        """ "12 numbers changed, 3 unchanged. 2 refused (111, 112): it is Active, …"."""
-        parts = [f"{self.done:,} {'number' if self.done == 1 else 'numbers'} {did}"]
+        """ "12 numbers changed, 3 already so. 2 refused (111, 112): Active, in use …"."""
+        parts = [
+            f"{f'{self.done:,}' if self.done else 'No'} {'numbers' if self.done > 1 else 'number'} {did}"
+        ]
         if self.unchanged:
             parts.append(f"{self.unchanged:,} already so")
         return " ".join([", ".join(parts) + ".", *map(str, self.refusals.values())])

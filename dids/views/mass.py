@@ -1,18 +1,15 @@
 """Mass edit and delete: what will happen to the selected numbers, then doing it."""
 
-from urllib.parse import urlsplit
-
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required, user_passes_test
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods
-from django_htmx.http import HttpResponseClientRedirect
 
 from audit.models import Change
+from didmgmt import dialogs
 from didmgmt.listing import Selection
 from dids.filters import DIDFilter
 from dids.forms import DeleteForm, MassEditForm
@@ -74,37 +71,33 @@ def _selection(request):
     return selection
 
 
-def _dialog(request, template, title, context, *, status=200):
+def _dialog(request, template, title, context):
     form = context.get("form")
-    context |= {"dialog_template": template, "dialog_title": title, "back_url": _back_url(request)}
     wrong = form is not None and form.is_bound and form.errors
-    page = template if request.htmx else "dialog_page.html"
-    return render(request, page, context, status=422 if wrong else status)
+    return dialogs.show(
+        request, template, context, title=title, back_url=_back(request), status=422 if wrong else 200
+    )
 
 
 def _refused(request, selection, title):
-    status = 422 if request.method == "POST" else 200
-    return _dialog(request, "dids/_selection_refused.html", title, {"selection": selection}, status=status)
+    return dialogs.show(
+        request,
+        "dids/_selection_refused.html",
+        {"selection": selection},
+        title=title,
+        back_url=_back(request),
+        status=422 if request.method == "POST" else 200,
+    )
 
 
 def _done(request, result, did):
     tell = messages.success if result.done else messages.warning
     tell(request, result.sentence(did), extra_tags="selection-clear")
-    back = _back_url(request)
-    return HttpResponseClientRedirect(back) if request.htmx else redirect(back)
+    return dialogs.close(request, _back(request))
 
 
-def _back_url(request):
-    """The list that the person came from, with its filter and page; never the dialog's own address.
-
-    A form carries it on as ``back``; of a deleted number no page is left to go back to.
-    """
-    came_from = request.POST.get("back") or request.htmx.current_url or request.headers.get("Referer", "")
-    listed = reverse("dids:list")
-    if not url_has_allowed_host_and_scheme(came_from, {request.get_host()}, request.is_secure()):
-        return listed
-    address = urlsplit(came_from)
-    return f"{listed}?{address.query}" if address.path == listed and address.query else listed
+def _back(request):
+    return dialogs.back_to(request, reverse("dids:list"))
 
 
 def _rehearsed(result):

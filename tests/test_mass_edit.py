@@ -1,0 +1,318 @@
+"""Mass Edit: what will happen is said before, only ticked fields change, refusals say why."""
+
+import pytest
+from django.contrib.messages import get_messages
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from audit import SYSTEM
+from audit.models import Change
+from dids.models import DID, DIDHistory
+from tests.carrier import person
+from tests.world import client_of
+
+pytestmark = pytest.mark.django_db
+ADDRESS = "/dids/mass-edit/"
+LIST = "/dids/?status=reserved&page=2"
+HTMX = {"HX-Request": "true", "HX-Current-URL": f"http://testserver{LIST}"}
+
+
+@pytest.fixture
+def browser(supervisor):
+    return client_of(supervisor)
+
+
+def ticked(world, *numbers):
+    return {"scope": "ids", "ids": ",".join(str(world.did(number).pk) for number in numbers)}
+
+
+def change(**fields):
+    """Form data with the box of each field ticked."""
+    return {f"change_{name}": "on" for name in fields if name != "tag_action"} | fields
+
+
+def rehearse(browser, data):
+    return browser.post(ADDRESS, data | {"step": "rehearse"}, headers=HTMX).content.decode()
+
+
+def update(browser, data):
+    return browser.post(ADDRESS, data | {"step": "apply"}, headers=HTMX)
+
+
+def said(response):
+    """The newest message, for the next page to show."""
+    return str(list(get_messages(response.wsgi_request))[-1])
+
+
+def test_the_dialog_opens_with_every_field_left_alone(world, browser):
+    response = browser.post(ADDRESS, ticked(world, "111", "112"), headers=HTMX)
+    html = response.content.decode()
+
+    assert response.status_code == 200
+    assert html.strip().startswith("<dialog")
+    assert "2 numbers" in html and "checked" not in html
+    for field in ("Set Status to", "After Hold", "Hold days", "Tag", "Notes"):
+        assert field in html
+
+
+def test_without_scripts_the_dialog_is_a_page(world, browser):
+    html = browser.post(ADDRESS, ticked(world, "111")).content.decode()
+
+    assert "<!doctype html>" in html and 'id="mass-edit"' in html
+
+
+def test_the_rehearsal_counts_and_explains_and_writes_nothing(world, browser):
+    rows = DIDHistory.objects.count()
+    data = ticked(world, "111", "112", "256999", "2567", "2568") | change(status="instock")
+
+    html = rehearse(browser, data)
+
+    assert "<b>2</b> will change, 1 are so already" in html and "2</b> will be refused" in html
+    assert "in use by a client; put on Hold first" in html
+    assert "2567" in html and "2568" in html
+    assert "Update 2 numbers" in html and 'hx-swap-oob="true"' in html
+    assert DIDHistory.objects.count() == rows
+
+
+def test_update_changes_what_it_can_and_says_what_it_refused(world, browser, supervisor):
+    data = ticked(world, "111", "112", "2567") | change(status="instock", notes="for sale")
+
+    response = update(browser, data)
+
+    assert response.headers["HX-Redirect"] == LIST
+    sentence = said(response)
+    assert sentence.startswith("2 numbers changed. 1 refused (2567): Active, in use by a client;")
+    assert {world.did(n).status for n in ("111", "112")} == {"instock"}
+    assert (world.did("2567").status, world.did("2567").notes) == ("active", "")
+    made = Change.objects.latest("pk")
+    assert (made.kind, made.actor, made.touched) == (Change.Kind.MASS_EDIT, supervisor, 2)
+    assert DIDHistory.objects.filter(change=made, event="~").count() == 2
+
+
+def test_without_scripts_update_leads_back_to_the_same_list(world, browser):
+    data = ticked(world, "111") | change(notes="n") | {"step": "apply", "back": f"http://testserver{LIST}"}
+
+    response = browser.post(ADDRESS, data)
+
+    assert (response.status_code, response.url) == (302, LIST)
+
+
+@pytest.mark.parametrize(
+    "back",
+    ["https://evil.example/dids/?q=1", "//evil.example/dids/", "javascript:alert(1)", "/admin/?x=1", ""],
+)
+def test_update_never_leads_anywhere_but_to_the_list(world, browser, back):
+    data = ticked(world, "111") | change(notes="n") | {"step": "apply", "back": back}
+
+    assert browser.post(ADDRESS, data).url == "/dids/"
+
+
+def test_a_field_whose_box_is_not_ticked_is_left_alone(world, browser):
+    DID.objects.filter(number="111").edit(by=SYSTEM, notes="keep", tags=["keep"], hold_days=9)
+
+    update(
+        browser,
+        ticked(world, "111") | {"notes": "x", "tags": "x", "hold_days": "1"} | change(after_hold="archive"),
+    )
+
+    did = world.did("111")
+    assert (did.notes, did.tag_set.label, did.hold_days, did.after_hold) == ("keep", "keep", 9, "archive")
+
+
+def test_a_ticked_field_that_is_empty_is_emptied(world, browser):
+    DID.objects.filter(number="111").edit(by=SYSTEM, notes="n", tags=["t"], hold_days=9)
+
+    update(browser, ticked(world, "111") | change(notes="", hold_days="", tags="", tag_action="replace"))
+
+    did = world.did("111")
+    assert (did.notes, did.tag_set, did.hold_days) == ("", None, None)
+
+
+@pytest.mark.parametrize(("action", "label"), [("add", "gold, vip"), ("remove", ""), ("replace", "vip")])
+def test_tags_are_added_removed_or_replaced(world, browser, action, label):
+    tags = ["gold"] if action != "remove" else ["vip"]
+    DID.objects.filter(number="111").edit(by=SYSTEM, tags=tags)
+
+    update(browser, ticked(world, "111") | change(tags="vip", tag_action=action))
+
+    tag_set = world.did("111").tag_set
+    assert (tag_set.label if tag_set else "") == label
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "Tick at least one field to change."),
+        (change(status=""), "Choose a status, or untick the field."),
+        (change(after_hold=""), "Choose a status, or untick the field."),
+        (change(status="hodl"), "hodl is not one of the available choices"),
+        (change(hold_days="366"), "less than or equal to 365"),
+        (change(tags="", tag_action="add"), "Write the tags"),
+        (change(tags="t" * 51, tag_action="add"), "at most 50 fit"),
+    ],
+)
+def test_what_makes_no_sense_is_shown_in_the_dialog_and_changes_nothing(world, browser, fields, message):
+    rows = DIDHistory.objects.count()
+    response = update(browser, ticked(world, "111") | fields)
+
+    assert response.status_code == 422
+    assert message in response.content.decode()
+    assert DIDHistory.objects.count() == rows
+    assert "Update" in rehearse(browser, ticked(world, "111") | fields)
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "kept"),
+    [
+        ("2567", "blocked", True),
+        ("2568", "active", True),
+        ("2567", "hold", True),
+        ("2563", "archive", False),
+        ("12567", "instock", False),
+    ],
+)
+def test_every_move_of_an_edit_is_offered(world, browser, number, status, kept):
+    assert update(browser, ticked(world, number) | change(status=status)).status_code == 200
+
+    did = world.did(number)
+    assert (did.status, did.account is not None) == (status, kept)
+
+
+def test_all_that_match_are_found_by_the_server_again(world, browser):
+    data = {"scope": "all", "query": "status=reserved", "expected": "7"} | change(notes="all of them")
+
+    response = update(browser, data)
+
+    assert said(response) == "7 numbers changed."
+    assert set(DID.objects.filter(notes="all of them").values_list("status", flat=True)) == {"reserved"}
+
+
+@pytest.mark.parametrize(
+    ("query", "expected", "message"),
+    [
+        ("status=hodl", "7", "the search is wrong"),
+        ("operator=999999", "7", "the search is wrong"),
+        ("status=reserved", "6", "6 DIDs matched when you selected them, now 7 do."),
+        ("status=reserved", "", "It is not known how many"),
+        ("q=98765", "1", "No DIDs match any more."),
+    ],
+)
+@pytest.mark.parametrize("step", ["form", "rehearse", "apply"])
+def test_nothing_is_changed_when_the_selection_is_not_what_was_seen(
+    world, browser, query, expected, message, step
+):
+    rows = DIDHistory.objects.count()
+    data = {"scope": "all", "query": query, "expected": expected, "step": step} | change(notes="x")
+
+    response = browser.post(ADDRESS, data, headers=HTMX)
+
+    assert response.status_code == 422
+    assert message in response.content.decode()
+    assert DIDHistory.objects.count() == rows
+
+
+def test_more_than_one_request_does_is_refused(world, browser, settings):
+    settings.REQUEST_LIMIT = 6
+    data = {"scope": "all", "query": "status=reserved", "expected": "7"} | change(notes="x")
+
+    response = update(browser, data)
+
+    assert response.status_code == 422
+    assert "7 DIDs are selected; at most 6 can be done at once." in response.content.decode()
+    assert not DID.objects.filter(notes="x").exists()
+
+
+def test_a_row_that_has_gone_meanwhile_is_said_to_be_gone(world, browser):
+    data = ticked(world, "111", "112")
+    DID.objects.filter(number="112").delete_unused(by=SYSTEM)
+
+    assert (
+        "1 of the 2 selected DIDs are no longer there"
+        in browser.post(ADDRESS, data, headers=HTMX).content.decode()
+    )
+
+
+def test_updating_again_writes_nothing(world, browser):
+    data = ticked(world, "111", "112") | change(notes="n", tags="gold", tag_action="add")
+    update(browser, data)
+    rows, changes = DIDHistory.objects.count(), Change.objects.count()
+
+    response = update(browser, data)
+
+    assert said(response) == "No number changed, 2 already so."
+    assert (DIDHistory.objects.count(), Change.objects.count()) == (rows, changes)
+
+
+def test_each_move_needs_its_own_right(world, clerk):
+    browser = client_of(clerk)
+    data = ticked(world, "2567", "12567", "111")
+
+    sentence = said(update(browser, data | change(status="reserved")))
+    assert "1 already so" in sentence and "in use by a client" in sentence
+    assert "1 refused (12567): you don't have the right to restore numbers from the archive" in sentence
+    assert "to block and unblock numbers" in said(update(browser, data | change(status="blocked")))
+    assert (world.did("12567").status, world.did("2567").status) == ("archive", "active")
+
+
+def test_who_may_only_block_blocks_and_edits_nothing(world):
+    browser = client_of(person("guard", "dids.view_did", "dids.block_did"))
+
+    update(browser, ticked(world, "2567") | change(status="blocked"))
+    update(browser, ticked(world, "2567") | change(notes="x"))
+
+    assert (world.did("2567").status, world.did("2567").notes) == ("blocked", "")
+
+
+@pytest.mark.parametrize("step", ["form", "rehearse", "apply"])
+def test_without_any_right_to_edit_there_is_no_dialog(world, viewer, step):
+    browser = client_of(viewer)
+    data = ticked(world, "111") | change(notes="x") | {"step": step}
+
+    assert browser.post(ADDRESS, data).status_code == 403
+    assert browser.get(ADDRESS).status_code == 403
+    assert world.did("111").notes == ""
+
+
+def test_a_stranger_reaches_no_number_of_another_reseller(world, stranger):
+    browser = client_of(stranger)
+    ids = ticked(world, "111", "112")
+
+    assert browser.get(f"{ADDRESS}?ids={ids['ids']}").status_code == 404
+    response = update(browser, ids | change(notes="x"))
+    assert response.status_code == 422 and "111" not in response.content.decode().replace(ids["ids"], "")
+    update(browser, {"scope": "all", "query": "", "expected": "13"} | change(notes="x"))
+    update(browser, {"scope": "all", "query": "", "expected": "1"} | change(notes="mine"))
+    assert [did.number for did in DID.objects.exclude(notes="")] == ["3333"]
+
+
+def test_of_mixed_rows_only_those_of_the_own_branch_change(world, stranger):
+    response = update(client_of(stranger), ticked(world, "111", "3333") | change(notes="x"))
+
+    assert said(response) == "1 number changed."
+    assert world.did("111").notes == ""
+
+
+def test_wrong_methods_are_refused(browser):
+    assert browser.put(ADDRESS).status_code == 405
+    assert browser.delete(ADDRESS).status_code == 405
+
+
+def test_the_address_alone_says_what_to_do(world, browser):
+    response = browser.get(ADDRESS)
+
+    assert response.status_code == 200
+    assert "No DIDs are selected. Tick some rows first." in response.content.decode()
+
+
+def test_hundreds_of_numbers_cost_no_more_queries_than_a_few(world, browser):
+    numbers = [str(n) for n in range(5000, 5400)]
+    DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
+
+    def cost(*asked):
+        data = ticked(world, *asked) | change(notes=str(len(asked)), status="reserved")
+        with CaptureQueriesContext(connection) as queries:
+            rehearse(browser, data)
+            assert update(browser, data).status_code == 200
+        return len(queries)
+
+    assert cost(*numbers[:3]) == cost(*numbers[3:]) <= 40

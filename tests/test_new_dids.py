@@ -1,0 +1,227 @@
+"""New DIDs: what will be made is said before, what exists is left alone."""
+
+import pytest
+from django.conf import settings as product
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from audit.models import Change
+from dids.models import DID, DIDHistory
+from tests.carrier import person
+from tests.world import client_of
+
+pytestmark = pytest.mark.django_db
+NEW = "/dids/new/"
+
+
+@pytest.fixture
+def browser(clerk):
+    return client_of(clerk)
+
+
+def form(world, numbers, **more):
+    return {
+        "numbers": numbers,
+        "operator": world.operator.pk,
+        "status": "instock",
+        "after_hold": "instock",
+    } | more
+
+
+def preview(browser, text):
+    data = {"step": "preview", "numbers": text}
+    return browser.post(NEW, data, headers={"HX-Request": "true"}).content.decode()
+
+
+def test_a_range_is_made_with_all_that_the_form_says(world, browser, clerk):
+    data = form(
+        world,
+        "4420-4429",
+        status="reserved",
+        after_hold="archive",
+        hold_days="7",
+        tags="b, a",
+        notes="ordered",
+    )
+    response = browser.post(NEW, data, follow=True)
+
+    made = DID.objects.filter(number__startswith="442")
+    assert [did.number for did in made.order_by("number")] == [str(n) for n in range(4420, 4430)]
+    assert {
+        (did.operator, did.status, did.after_hold, did.hold_days, did.tag_set.label, did.notes)
+        for did in made
+    } == {(world.operator, "reserved", "archive", 7, "a, b", "ordered")}
+    change = Change.objects.latest("pk")
+    assert (change.kind, change.actor, change.touched) == ("create", clerk, 10)
+    assert DIDHistory.objects.filter(change=change, event="+").count() == 10
+    assert response.redirect_chain[-1][0] == "/dids/?q=4420-4429"
+    assert "10 DIDs created for DID Operator." in response.content.decode()
+
+
+def test_numbers_are_read_in_any_writing_with_leading_zeros(world, browser):
+    browser.post(NEW, form(world, "+44 20 7946 0001; 007\n008,009"))
+
+    numbers = set(DID.objects.values_list("number", flat=True))
+    assert {"442079460001", "007", "008", "009"} <= numbers
+
+
+def test_numbers_that_exist_are_named_and_left_alone(world, browser):
+    before = world.did("111")
+    response = browser.post(NEW, form(world, "110-117", notes="new"), follow=True)
+
+    assert (
+        "2 DIDs created for DID Operator. "
+        "6 exist already and were left as they are: 111, 112, 113, 114, 115 and 1 more."
+        in response.content.decode()
+    )
+    after = world.did("111")
+    assert (after.notes, after.status) == (before.notes, before.status)
+    assert DID.objects.filter(notes="new").count() == 2
+
+
+def test_repeating_the_form_is_harmless(world, browser):
+    browser.post(NEW, form(world, "4420-4429"))
+    numbers, rows, changes = DID.objects.count(), DIDHistory.objects.count(), Change.objects.count()
+
+    response = browser.post(NEW, form(world, "4420-4429"), follow=True)
+
+    assert "No DID was created. 10 exist already" in response.content.decode()
+    assert (DID.objects.count(), DIDHistory.objects.count(), Change.objects.count()) == (
+        numbers,
+        rows,
+        changes,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("4420-4429", "<b>10 DIDs</b> will be made, from 4420 to 4429."),
+        ("4420", "<b>1 DID</b> will be made: 4420."),
+        ("110-117", "<b>2</b> of 8 will be made. <b>6</b> exist already and stay as they are"),
+        ("111, 110", "<b>1</b> of 2 will be made. <b>1</b> exists already and stays as it is"),
+        ("111", "<b>0</b> of 1 will be made."),
+        ("4420, 4420", "1 named more than once counts once."),
+        ("4420, 44a0", "“44a0”"),
+        ("212-555", "<b>344 DIDs</b>"),
+        ("212-5555", "it may be one number, 2125555, or a range"),
+        ("", "Type numbers to see how many will be made."),
+        ("1-1000001", "more than"),
+    ],
+)
+def test_the_preview_says_what_will_be_made_and_makes_nothing(world, browser, text, said):
+    before = DID.objects.count()
+
+    html = preview(browser, text.replace("1-1000001", "1000000-2000000"))
+
+    assert said in html
+    assert DID.objects.count() == before
+
+
+def test_without_scripts_the_preview_comes_on_the_page_with_all_that_was_entered(world, browser):
+    data = form(world, "4420-4429", notes="typed", step="preview")
+    html = browser.post(NEW, data).content.decode()
+
+    assert "<b>10 DIDs</b> will be made" in html and "Create 10 DIDs" in html
+    assert "typed" in html and "4420-4429" in html
+    assert f'<option value="{world.operator.pk}" selected>' in html
+    assert not DID.objects.filter(number="4420").exists()
+
+
+def test_the_preview_counts_a_large_range_in_few_queries(world, browser):
+    with CaptureQueriesContext(connection) as queries:
+        html = preview(browser, f"{10**9}-{10**9 + 99_999}")
+
+    assert "<b>100,000 DIDs</b>" in html
+    assert len(queries) <= 25
+
+
+def test_more_than_one_go_allows_is_refused_clearly(world, browser, settings):
+    settings.REQUEST_LIMIT = 50
+    response = browser.post(NEW, form(world, "1000-1050"))
+
+    assert response.status_code == 422
+    assert (
+        "This makes 51 numbers; at most 50 can be made in one go. Make them in parts."
+        in response.content.decode()
+    )
+    assert not DID.objects.filter(number="1000").exists()
+
+
+def test_more_than_the_limit_of_the_form_is_refused_without_counting_it_out(world, browser):
+    response = browser.post(NEW, form(world, f"{'1' * 20}-{'9' * 20}"))
+
+    assert response.status_code == 422
+    assert f"more than the {product.NEW_DIDS_LIMIT:,} allowed at once" in response.content.decode()
+
+
+def test_one_unreadable_entry_stops_all_and_says_which(world, browser):
+    response = browser.post(NEW, form(world, "4420\n44x1\n4422", notes="kept"))
+    html = response.content.decode()
+
+    assert response.status_code == 422
+    assert "Line 2, “44x1”: “x” is not a digit." in html
+    assert "4422" in html and "kept" in html
+    assert not DID.objects.filter(number="4420").exists()
+
+
+def test_of_many_unreadable_entries_the_rest_is_counted(world, browser):
+    html = browser.post(NEW, form(world, "\n".join(f"x{n}" for n in range(9)))).content.decode()
+
+    assert "4 more entries can" in html
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("operator", "", "Choose the operator"),
+        ("operator", "999999", "This is no operator that you know."),
+        ("operator", "9" * 30, "This is no operator that you know."),
+        ("operator", "x", "This is no operator that you know."),
+        ("status", "active", "active is not one of the available choices"),
+        ("hold_days", "366", "less than or equal to 365"),
+        ("tags", "t" * 51, "at most 50 fit"),
+        ("notes", "n" * 501, "at most 500 characters"),
+        ("numbers", "", "This field is required."),
+    ],
+)
+def test_a_wrong_value_is_shown_at_its_field(world, browser, field, value, said):
+    response = browser.post(NEW, form(world, "4420") | {field: value})
+
+    assert response.status_code == 422
+    assert said in str(response.context["form"].errors[field])
+    assert not DID.objects.filter(number="4420").exists()
+
+
+def test_a_list_of_scattered_numbers_leads_to_a_list_that_shows_them(world, browser):
+    assert browser.post(NEW, form(world, "4420, 5530")).url == "/dids/?q=4420%2C5530"
+    assert browser.post(NEW, form(world, "4421")).url == "/dids/?q=%3D4421"
+    assert browser.post(NEW, form(world, "6000-6100, 7000-7100")).url == "/dids/?sort=-id"
+
+
+def test_one_bound_to_a_reseller_makes_numbers_of_its_own_operators_alone(world, stranger):
+    response = client_of(stranger).post(NEW, form(world, "4420"))
+
+    assert response.status_code == 422
+    assert "This is no operator that you know." in response.content.decode()
+    assert not DID.objects.filter(number="4420").exists()
+
+
+def test_without_the_right_there_is_no_form_and_nothing_is_made(world, viewer):
+    for user in (viewer, person("nobody")):
+        browser = client_of(user)
+        assert browser.get(NEW).status_code == 403
+        assert browser.post(NEW, form(world, "4420")).status_code == 403
+    assert not DID.objects.filter(number="4420").exists()
+
+
+def test_wrong_methods_are_refused(browser):
+    assert browser.put(NEW).status_code == 405
+    assert browser.delete(NEW).status_code == 405
+
+
+def test_the_form_starts_with_the_usual_values(world, browser):
+    form = browser.get(NEW).context["form"]
+
+    assert (form["status"].value(), form["after_hold"].value()) == ("instock", "instock")
+    assert [key for key, _ in form.fields["status"].choices] == ["reserved", "instock", "archive"]
