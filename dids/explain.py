@@ -78,7 +78,7 @@ def _starts(pks):
 def _sentence(did, start, names, now):
     if did.status == st.HOLD and did.hold_until <= now:
         client = did.account.client.name
-        cause, since, status = f"its hold after {client} was over", did.hold_until, did.after_hold
+        cause, since, status = f"its hold after use by {client} was over", did.hold_until, did.after_hold
     else:
         status = did.status
         since = start and start.at
@@ -100,10 +100,10 @@ def _cause(did, start, names):
         straight = "" if target == st.HOLD else ", without days of hold"
         if change.kind == Change.Kind.PACKAGE:
             return f"{_package(did, start, names)} {_package_stopped(change, actor)}{straight}"
-        put = f"put it on hold after {client}" if target == st.HOLD else f"took it from {client}"
+        put = f"put it on hold after use by {client}" if target == st.HOLD else f"took it from {client}"
         return f"{actor} {put}{tail}{straight}"
     if source == st.HOLD and target in st.FREE and change.actor_kind == Change.Actor.SYSTEM:
-        return f"its hold after {client} was over"
+        return f"its hold after use by {client} was over"
     return f"{actor} {_verb(start, client)}{tail}"
 
 
@@ -114,13 +114,13 @@ def _verb(start, client):
     if target == st.BLOCKED:
         return "blocked it"
     if target == st.HOLD:
-        return f"put it on hold after {client}"
+        return f"put it on hold after use by {client}"
     if target == st.ACTIVE:
         if source == st.BLOCKED:
             return "unblocked it"
         return f"gave it back to {client}" if source == st.HOLD else f"assigned it to {client}"
     if source == st.HOLD:
-        return f"ended its hold after {client}"
+        return f"ended its hold after use by {client}"
     if source in st.IN_PLACE:
         return f"took it from {client}"
     if target == st.ARCHIVE:

@@ -66,7 +66,7 @@ def test_a_hold_by_a_person_names_the_person(house, anna):
     dids.edit(by=anna, now=NOON, kind="mass_edit", status="hold")
 
     assert sentence(dids) == (
-        "On hold since 3 Nov 2026 because anna put it on hold after North Bakery in a mass edit; "
+        "On hold since 3 Nov 2026 because anna put it on hold after use by North Bakery in a mass edit; "
         "becomes In Stock on 3 Dec 2026."
     )
 
@@ -75,7 +75,7 @@ def test_an_overdue_hold_is_told_as_over(house):
     dids = numbers_in("hold", ["100"], house, now=NOON)
 
     assert sentence(dids, NOON + 40 * DAY) == (
-        "In Stock since 3 Dec 2026 because its hold after North Bakery was over; can be assigned to a client."
+        "In Stock since 3 Dec 2026 because its hold after use by North Bakery was over; can be assigned to a client."
     )
 
 
@@ -93,7 +93,7 @@ def test_a_hold_ended_by_hand_names_who_and_after_whom(house, anna):
     dids.edit(by=anna, now=NOON, status="archive")
 
     assert sentence(dids) == (
-        "Archived since 3 Nov 2026 because anna ended its hold after North Bakery; "
+        "Archived since 3 Nov 2026 because anna ended its hold after use by North Bakery; "
         "out of use until it is restored."
     )
 

@@ -101,7 +101,7 @@ def test_repeating_the_form_is_harmless(world, browser):
         ("110-117", "<b>2</b> of 8 will be made. <b>6</b> exist already and stay as they are"),
         ("111, 110", "<b>1</b> of 2 will be made. <b>1</b> exists already and stays as it is"),
         ("111", "<b>0</b> of 1 will be made."),
-        ("4420, 4420", "1 named more than once counts once."),
+        ("4420, 4420", "1 is named more than once and counts once."),
         ("4420, 44a0", "“44a0”"),
         ("212-555", "<b>344 DIDs</b>"),
         ("212-5555", "it may be one number, 2125555, or a range"),

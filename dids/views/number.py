@@ -99,7 +99,7 @@ def _seen(request, did):
     version = request.POST.get("version", "")
     if not (version.isascii() and version.isdigit() and len(version) < 19):
         return None
-    return DIDHistory.objects.filter(object_id=did.pk, history_id=version).first()
+    return versions(did.pk, request.user).filter(history_id=version).first()
 
 
 def _merged(request, pk, touched, seen):
