@@ -1,0 +1,316 @@
+"""DID Management: the page with the list of numbers."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from audit import SYSTEM
+from clients.models import Client
+from dids.models import DID
+from tests.world import NUMBERS, client_of, member
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def show(world, viewer):
+    """The page for a query, as a viewer sees it: (numbers in the order of the rows, the page's text)."""
+    browser = client_of(viewer)
+
+    def get(query="", user=None):
+        response = (client_of(user) if user else browser).get(f"/dids/?{query}")
+        assert response.status_code == 200
+        return numbers_of(response), response.text
+
+    return get
+
+
+def numbers_of(response):
+    return re.findall(r'<td class="col-number"><a [^>]*>(\d+)</a>', response.text)
+
+
+def words(text):
+    """The text of a page without its tags, on one line."""
+    return " ".join(re.sub(r"<[^>]+>", " ", text).split())
+
+
+def row_of(text, number):
+    (row,) = [row for row in re.findall(r"<tr>.*?</tr>", text, re.DOTALL) if f">{number}</a>" in row]
+    return words(row)
+
+
+@pytest.fixture
+def overdue(world):
+    """The hold of 2563 is over and nobody has written it yet."""
+    DID.objects.filter(number="2563").update(hold_until=timezone.now() - timedelta(seconds=1))
+
+
+# --- what is shown -----------------------------------------------------------------------------------
+
+
+def test_the_list_shows_every_number_by_number(show):
+    numbers, text = show()
+    assert numbers == sorted(NUMBERS)
+    assert "Rows 1 – 13 of 13" in words(text)
+
+
+def test_a_row_tells_what_the_manual_shows(show, world):
+    DID.objects.filter(number="2567").edit(by=SYSTEM, tags=["vip", "gold"], notes="night shift")
+    _, text = show()
+    pk = world.did("2567").pk
+    assert row_of(text, "2567") == (
+        f"{pk} Active DID Operator 2567 gold, vip night shift Rose Orig | rose_orig Reseller 1"
+    )
+    assert "Hold · 30 d" in row_of(text, "2563")
+    assert "Rose Orig | rose_orig" in row_of(text, "2563")
+    assert "Rose Orig" not in row_of(text, "256999")
+
+
+def test_a_status_explains_itself(show):
+    _, text = show("q=2567")
+    assert re.search(r'class="did-status did-status-active" data-tip="Active since [^"]+\."', text)
+
+
+def test_an_overdue_hold_is_shown_as_what_it_has_become(show, overdue):
+    _, text = show("q=2563")
+    assert "In Stock" in row_of(text, "2563")
+    assert "Rose Orig" not in row_of(text, "2563")
+    numbers, _ = show("status=hold")
+    assert numbers == []
+    numbers, _ = show("status=instock")
+    assert "2563" in numbers
+
+
+def test_an_overdue_hold_is_sorted_as_what_it_has_become(show, overdue):
+    by_status, _ = show("sort=status")
+    assert by_status == [
+        "2567", "12567", "2568", "2563", "256999", "3333", "111", "112", "113", "114", "115", "116", "12568",
+    ]  # fmt: skip
+    by_client, _ = show("sort=client")
+    assert by_client[:3] == ["2567", "2568", "111"]
+
+
+def test_counters_are_filters_of_one_click(show):
+    _, text = show("q=256&sort=-number&page=2")
+    (counters,) = re.findall(r'<nav class="counters".*?</nav>', text, re.DOTALL)
+    assert words(counters) == "All 6 Reserved 1 In Stock 1 Active 1 Blocked 1 Hold 1 Archive 1"
+    assert 'href="/dids/?q=256&amp;status=hold&amp;sort=-number"' in counters
+    assert re.search(r'href="/dids/\?q=256&amp;sort=-number" aria-current="true"', counters)
+    numbers, text = show("q=256&status=hold")
+    assert numbers == ["2563"]
+    (counters,) = re.findall(r'<nav class="counters".*?</nav>', text, re.DOTALL)
+    assert words(counters) == "All 6 Reserved 1 In Stock 1 Active 1 Blocked 1 Hold 1 Archive 1"
+
+
+def test_counters_follow_overdue_holds(show, overdue):
+    _, text = show()
+    (counters,) = re.findall(r'<nav class="counters".*?</nav>', text, re.DOTALL)
+    assert "In Stock 3" in words(counters)
+    assert "Hold 0" in words(counters)
+
+
+def test_what_is_filtered_by_is_shown_and_can_be_removed(show, world):
+    _, text = show(f"q=25&match=begins&client={world.client.pk}&status=active&sort=id")
+    chips = re.search(r'<ul class="chips".*?</ul>', text, re.DOTALL)[0]
+    assert words(chips) == "Number: 25 Match: Begins Status: Active Client: Rose Orig Reset"
+    without_number = f'href="/dids/?status=active&amp;client={world.client.pk}&amp;sort=id"'
+    assert without_number in chips
+
+
+def test_choices_of_the_search_are_not_dumped_into_the_page(show, world):
+    Client.objects.bulk_create(Client(reseller=world.reseller, name=f"Customer {n}") for n in range(50))
+    _, text = show(f"client={world.client.pk}")
+    assert f'<option value="{world.client.pk}" selected>Rose Orig</option>' in text
+    assert "Customer" not in text
+    assert 'data-choices-url="/dids/choices/clients/"' in text
+
+
+# --- sorting and paging --------------------------------------------------------------------------------
+
+BY_COLUMN = {
+    "number": lambda did: did.number,
+    "id": lambda did: did.pk,
+    "status": lambda did: (did.status, did.number),
+    "operator": lambda did: (did.operator.name.lower(), did.number),
+    "tag": lambda did: (did.tag_label, did.number),
+    "notes": lambda did: (did.notes, did.number),
+    "client": lambda did: (did.client_name.lower(), did.account_name.lower(), did.number),
+    "reseller": lambda did: (did.reseller_name.lower(), did.number),
+}
+EMPTY = {"tag": "tag_label", "notes": "notes", "client": "client_name"}
+
+
+@pytest.mark.parametrize("column", BY_COLUMN)
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("late", [False, True])
+def test_every_column_sorts_both_ways(show, column, backwards, late, request):
+    if late:
+        request.getfixturevalue("overdue")
+    DID.objects.filter(number__in=["111", "3333"]).edit(by=SYSTEM, tags=["b"], notes="b note")
+    DID.objects.filter(number__in=["115", "2567"]).edit(by=SYSTEM, tags=["a"], notes="a note")
+    numbers, text = show(f"sort={'-' if backwards else ''}{column}")
+
+    dids = list(DID.objects.for_table())
+    for did in dids:
+        did.status = did.status_now
+    ordered = sorted(dids, key=BY_COLUMN[column], reverse=backwards)
+    if column in EMPTY:  # they come last both ways
+        ordered.sort(key=lambda did: not getattr(did, EMPTY[column]))
+    assert numbers == [did.number for did in ordered]
+    assert f'class="col-{column}" aria-sort="{"descending" if backwards else "ascending"}"' in text
+
+
+def test_pages_hold_the_rows_in_order(show, world):
+    DID.objects.create_numbers(map(str, range(5000, 5100)), operator=world.operator, by=SYSTEM)
+    first, text = show("q=50&match=begins&page=1")
+    last, _ = show("q=50&match=begins&page=5")
+    assert first == [str(n) for n in range(5000, 5020)]
+    assert last == [str(n) for n in range(5080, 5100)]
+    assert "Rows 1 – 20 of 100" in words(text)
+    assert show("q=50&match=begins&page=77")[0] == last
+    assert show("q=50&match=begins&page=x")[0] == first
+
+
+@pytest.mark.parametrize("query", ["", "sort=-status&page=2", "q=555&sort=operator", "status=instock"])
+def test_the_page_costs_the_same_queries_for_any_number_of_rows(
+    world, viewer, query, django_assert_num_queries, django_assert_max_num_queries
+):
+    DID.objects.create_numbers(
+        (f"555{n}" for n in range(1000, 2100)), operator=world.operator, by=SYSTEM, tags=["x"], notes="y"
+    )
+    DID.objects.filter(number__in=["5551000", "5551001"]).assign(
+        world.client_package, world.account, by=SYSTEM
+    )
+    browser = client_of(viewer)
+    with django_assert_max_num_queries(15) as spent:
+        assert len(numbers_of(browser.get(f"/dids/?{query}&per_page=20"))) == 20
+    for rows in (100, 500):
+        with django_assert_num_queries(len(spent.captured_queries)):
+            assert len(numbers_of(browser.get(f"/dids/?{query}&per_page={rows}"))) == rows
+
+
+# --- what is wrong -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ("status=hodl", "Status: “hodl” is no status that you know."),
+        ("operator=999", "Operator: “999” is no operator that you know."),
+        ("q=abc", "Number: “abc”"),
+        ("sort=password", "Sort: “password” is no column to sort by"),
+    ],
+)
+def test_an_invalid_search_shows_its_error_and_no_numbers(show, query, error):
+    numbers, text = show(f"{query}&status=active")
+    assert numbers == []
+    assert error in words(text)
+    assert "No numbers are shown until the search is corrected." in words(text)
+    assert "selection-form" not in text
+    assert "/dids/export/" not in text
+    assert 'class="counters"' not in text
+
+
+def test_a_search_without_matches_offers_a_way_back(show):
+    numbers, text = show("q=4711")
+    assert numbers == []
+    assert "No numbers match" in text
+    assert 'href="/dids/"' in text
+
+
+def test_an_empty_inventory_says_how_to_begin(db, clerk):
+    response = client_of(clerk).get("/dids/")
+    assert "No numbers yet" in response.text
+    assert "Create an operator" in response.text
+    assert 'href="/dids/new/"' in response.text
+
+
+# --- who sees what ---------------------------------------------------------------------------------------
+
+
+def test_a_stranger_sees_the_numbers_of_its_reseller_alone(show, stranger):
+    numbers, text = show("", stranger)
+    assert numbers == ["3333"]
+    assert "Rose Orig" not in text and "Reseller 1" not in text
+    (counters,) = re.findall(r'<nav class="counters".*?</nav>', text, re.DOTALL)
+    assert words(counters) == "All 1 Reserved 0 In Stock 1 Active 0 Blocked 0 Hold 0 Archive 0"
+
+
+def test_a_stranger_learns_nothing_from_addresses(show, stranger, world):
+    for query in (
+        f"operator={world.operator.pk}",
+        f"reseller={world.reseller.pk}",
+        f"client={world.client.pk}",
+    ):
+        numbers, text = show(query, stranger)
+        assert numbers == []
+        assert "that you know" in text
+        assert "Rose Orig" not in text and ">DID Operator<" not in text
+
+
+def test_without_a_role_nothing_is_seen(world):
+    nobody = member("Viewer", username="nobody")
+    nobody.groups.clear()
+    for name in ("list", "client_choices", "tag_choices"):
+        assert client_of(nobody).get(reverse(f"dids:{name}")).status_code == 403
+
+
+def test_the_list_is_only_read(world, viewer):
+    assert client_of(viewer).post("/dids/").status_code == 405
+
+
+def test_a_viewer_is_offered_nothing_to_change(show, clerk):
+    _, text = show()
+    assert "/dids/export/" in text
+    assert "/dids/new/" not in text and "/dids/mass-edit/" not in text and "/dids/delete/" not in text
+    _, text = show("", clerk)
+    assert "/dids/new/" in text and "/dids/mass-edit/" in text
+
+
+# --- choices -----------------------------------------------------------------------------------------------
+
+
+def chosen(user, address):
+    answer = client_of(user).get(address).json()
+    return [(result["id"], result["text"], result.get("note")) for result in answer["results"]], answer[
+        "more"
+    ]
+
+
+def test_clients_are_found_as_typed(world, viewer):
+    lily = Client.objects.create(reseller=world.reseller_2, name="Lily")
+    assert chosen(viewer, "/dids/choices/clients/") == (
+        [(lily.pk, "Lily", "Reseller 2"), (world.client.pk, "Rose Orig", "Reseller 1")],
+        False,
+    )
+    assert chosen(viewer, "/dids/choices/clients/?q=rose") == (
+        [(world.client.pk, "Rose Orig", "Reseller 1")],
+        False,
+    )
+    assert chosen(viewer, "/dids/choices/clients/?q=%00") == chosen(viewer, "/dids/choices/clients/")
+
+
+def test_no_more_choices_are_sent_than_fit(world, viewer):
+    Client.objects.bulk_create(Client(reseller=world.reseller, name=f"C {n:02}") for n in range(30))
+    results, more = chosen(viewer, "/dids/choices/clients/?q=c+")
+    assert [text for _, text, _ in results] == [f"C {n:02}" for n in range(20)]
+    assert more
+
+
+def test_tags_are_found_as_typed(world, viewer):
+    DID.objects.filter(number="111").edit(by=SYSTEM, tags=["gold", "Golf"])
+    DID.objects.filter(number="3333").edit(by=SYSTEM, tags=["old"])
+    assert chosen(viewer, "/dids/choices/tags/?q=ol") == (
+        [("Golf", "Golf", None), ("gold", "gold", None), ("old", "old", None)],
+        False,
+    )
+
+
+def test_a_stranger_is_offered_its_own_alone(world, stranger):
+    DID.objects.filter(number="111").edit(by=SYSTEM, tags=["theirs", "shared"])
+    DID.objects.filter(number="3333").edit(by=SYSTEM, tags=["ours", "shared"])
+    assert chosen(stranger, "/dids/choices/clients/") == ([], False)
+    assert [text for _, text, _ in chosen(stranger, "/dids/choices/tags/")[0]] == ["ours", "shared"]
