@@ -1,0 +1,227 @@
+"""Who gets what at every address: one row for each, and an address without a row fails.
+
+People, in the order of the columns: nobody signed in; a viewer; a stranger, who has every right but
+in another reseller; the owner, a supervisor of the reseller whose things are asked for; an
+administrator, who is bound to no reseller and comes into the staff admin.
+"""
+
+import re
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.urls import URLPattern, get_resolver, resolve
+
+from operators.models import Operator
+from tests.world import PASSWORD, client_of, member
+
+PEOPLE = ["anonymous", "viewer", "stranger", "owner", "administrator"]
+
+
+class Door:
+    """An address and what GET and POST answer to each of PEOPLE; "login": led to the sign-in page.
+
+    ``{number}`` and the like, in the address and in the body that the POST sends, are ids of
+    Reseller 1's things.
+    """
+
+    def __init__(self, name, path, get, post, /, **sent):
+        self.name, self.path, self.sent = name, path, sent
+        self.get, self.post = (dict(zip(PEOPLE, answers.split(), strict=True)) for answers in (get, post))
+
+
+STAFF_ONLY = "login 403 403 403 200"
+SIGNED_IN = "login 200 200 200 200"
+NO_POST = "login 405 405 405 405"
+
+DOORS = [
+    # name, address                              anonymous viewer stranger owner administrator: GET, POST
+    Door("home", "/", "login 302 302 302 302", "login 302 302 302 302"),
+    Door("healthz", "/healthz", "200 200 200 200 200", "405 405 405 405 405"),
+    Door("readyz", "/readyz", "503 503 503 503 503", "405 405 405 405 405"),  # no worker runs in a test
+    Door("staff:login", "/login/", "200 302 302 302 302", "200 302 302 302 302"),
+    Door("staff:logout", "/logout/", "login 405 405 405 405", "login 302 302 302 302"),
+    Door(
+        "staff:password_change",
+        "/password/",
+        SIGNED_IN,
+        "login 302 302 302 302",
+        old_password=PASSWORD,
+        new_password1="battery-staple-7",
+        new_password2="battery-staple-7",
+    ),
+    Door("staff:password_change_done", "/password/done/", SIGNED_IN, NO_POST),
+    Door("staff:me", "/me/", SIGNED_IN, "login 302 302 302 302", time_zone="UTC"),
+    Door("dids:list", "/dids/", SIGNED_IN, NO_POST),
+    Door("dids:detail", "/dids/{number}/", "login 200 404 200 200", "login 403 404 302 302", notes="seen"),
+    Door("dids:history", "/dids/{number}/history/", "login 200 404 200 200", NO_POST),
+    Door(
+        "dids:new",
+        "/dids/new/",
+        "login 403 200 200 200",
+        "login 403 422 302 302",
+        numbers="4000",
+        operator="{operator}",
+        status="instock",
+        after_hold="instock",
+    ),
+    Door(
+        "dids:mass_edit",
+        "/dids/mass-edit/?ids={number}",
+        "login 403 404 200 200",
+        "login 403 404 302 302",
+        ids="{number}",
+        step="apply",
+        change_notes="on",
+        notes="seen",
+    ),
+    Door(
+        "dids:delete",
+        "/dids/delete/?ids={number}",
+        "login 403 404 200 200",
+        "login 403 404 302 302",
+        ids="{number}",
+        step="apply",
+    ),
+    Door("dids:export", "/dids/export/", SIGNED_IN, "login 200 302 200 200", ids="{number}"),
+    Door("dids:client_choices", "/dids/choices/clients/", SIGNED_IN, NO_POST),
+    Door("dids:tag_choices", "/dids/choices/tags/", SIGNED_IN, NO_POST),
+    Door("operators:list", "/operators/", SIGNED_IN, NO_POST),
+    Door(
+        "operators:new",
+        "/operators/new/",
+        "login 403 200 200 200",
+        "login 403 422 302 302",
+        name="Oliver",
+        reseller="{reseller}",
+    ),
+    Door(
+        "operators:edit",
+        "/operators/{spare}/",
+        "login 403 404 200 200",
+        "login 403 404 302 302",
+        name="Spore",
+        reseller="{reseller}",
+    ),
+    Door("operators:delete", "/operators/{spare}/delete/", "login 403 404 200 200", "login 403 404 302 302"),
+    Door("operators:choices", "/operators/choices/", SIGNED_IN, NO_POST),
+    Door("operators:reseller_choices", "/operators/choices/resellers/", SIGNED_IN, NO_POST),
+    # Django's own pages for staff: they are entered by unbound staff alone.
+    Door("admin:index", "/admin/", STAFF_ONLY, STAFF_ONLY),
+    Door("admin:login", "/admin/login/", "login login login login login", "login login login login login"),
+    Door("admin:logout", "/admin/logout/", "login 403 403 403 405", "login 403 403 403 302"),
+    Door(
+        "admin:password_change", "/admin/password_change/", "login 403 403 403 302", "login 403 403 403 302"
+    ),
+    Door("admin:password_change_done", "/admin/password_change/done/", STAFF_ONLY, "login 403 403 403 405"),
+    Door("admin:autocomplete", "/admin/autocomplete/", "login 403 403 403 403", "login 403 403 403 405"),
+    Door("admin:jsi18n", "/admin/jsi18n/", STAFF_ONLY, "login 403 403 403 405"),
+    Door("admin:view_on_site", "/admin/r/1/1/", "login 403 403 403 404", "login 403 403 403 404"),
+    Door("admin:app_list", "/admin/staff/", STAFF_ONLY, STAFF_ONLY),
+    Door("admin:auth_group_changelist", "/admin/auth/group/", STAFF_ONLY, STAFF_ONLY),
+    Door("admin:auth_group_add", "/admin/auth/group/add/", "login 403 403 403 403", "login 403 403 403 403"),
+    Door("admin:auth_group_change", "/admin/auth/group/{role}/change/", STAFF_ONLY, "login 403 403 403 403"),
+    Door(
+        "admin:auth_group_delete",
+        "/admin/auth/group/{role}/delete/",
+        "login 403 403 403 403",
+        "login 403 403 403 403",
+        post="yes",
+    ),
+    Door("admin:auth_group_history", "/admin/auth/group/{role}/history/", STAFF_ONLY, STAFF_ONLY),
+    Door("admin:staff_user_changelist", "/admin/staff/user/", STAFF_ONLY, STAFF_ONLY),
+    Door(
+        "admin:staff_user_add",
+        "/admin/staff/user/add/",
+        STAFF_ONLY,
+        "login 403 403 403 302",
+        username="nina",
+        usable_password="false",
+    ),
+    Door(
+        "admin:staff_user_change",
+        "/admin/staff/user/{person}/change/",
+        STAFF_ONLY,
+        "login 403 403 403 302",
+        username="nina",
+        time_zone="UTC",
+    ),
+    Door(
+        "admin:auth_user_password_change",
+        "/admin/staff/user/{person}/password/",
+        STAFF_ONLY,
+        "login 403 403 403 302",
+        password1="battery-staple-7",
+        password2="battery-staple-7",
+        usable_password="true",
+    ),
+    Door(
+        "admin:staff_user_delete",
+        "/admin/staff/user/{person}/delete/",
+        STAFF_ONLY,
+        "login 403 403 403 302",
+        post="yes",
+    ),
+    Door("admin:staff_user_history", "/admin/staff/user/{person}/history/", STAFF_ONLY, STAFF_ONLY),
+    Door(
+        "admin:<path:object_id>/",
+        "/admin/staff/user/{person}/",
+        "login 403 403 403 302",
+        "login 403 403 403 302",
+    ),
+    Door("admin:(?P<url>.*)$", "/admin/nothing/", "login 403 403 403 404", "login 403 403 403 404"),
+]
+
+
+def addresses(resolver=None, namespace=""):
+    """The names of all addresses; one without a name is called by its pattern."""
+    for pattern in (resolver or get_resolver()).url_patterns:
+        if isinstance(pattern, URLPattern):
+            yield f"{namespace}{pattern.name or pattern.pattern}"
+        else:
+            yield from addresses(
+                pattern, f"{namespace}{pattern.namespace}:" if pattern.namespace else namespace
+            )
+
+
+def test_every_address_has_its_row_and_every_row_its_address():
+    assert {door.name for door in DOORS} == set(addresses())
+
+
+@pytest.fixture
+def ids(world):
+    """What stands for the names in braces: things of Reseller 1, a role and somebody who did nothing."""
+    spare = Operator.objects.create(reseller=world.reseller, name="Spare Line")
+    return {
+        "number": world.did("256999").pk,
+        "operator": world.operator.pk,
+        "spare": spare.pk,
+        "reseller": world.reseller.pk,
+        "role": Group.objects.get(name="Viewer").pk,
+        "person": member("Clerk", username="someone").pk,
+    }
+
+
+# What a stranger's pages and messages must not hold.
+SECRETS = ["Reseller 1", "Rose Orig", "rose_orig", "Basic", "256999", "DID Operator<", "Spare Line"]
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
+def test_each_address_answers_each_person_as_the_table_says(door, who, ids, request):
+    browser = Client() if who == "anonymous" else client_of(request.getfixturevalue(who))
+    path = door.path.format(**ids)
+    found = resolve(path.split("?")[0])
+    assert found.view_name == door.name or found.route.endswith(door.name.partition(":")[2])
+    sent = {name: value.format(**ids) for name, value in door.sent.items()}
+
+    shown, done = browser.get(path), browser.post(path, sent)
+    assert (outcome(shown), outcome(done)) == (door.get[who], door.post[who])
+    if who == "stranger":
+        body = b"".join([*shown, *done]).decode()
+        assert [secret for secret in SECRETS if secret in body] == []
+
+
+def outcome(answer):
+    led_to_sign_in = answer.status_code == 302 and re.match(r"(/admin)?/login/\?next=", answer.url)
+    return "login" if led_to_sign_in else str(answer.status_code)
