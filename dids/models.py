@@ -443,7 +443,8 @@ class DIDQuerySet(BranchQuerySet):
                 if release:
                     scope._release_overdue(moment, at=now)
                 plan = plan_for(scope, moment)
-                judged = scope.with_status_now(moment).annotate(verdict=plan.verdict())
+                # Those that were over are released: the stored status is the one that counts.
+                judged = scope.annotate(status_now=F("status"), verdict=plan.verdict())
                 go = _count(judged, plan, result)
                 todo = judged.filter(verdict=_Plan.GO)
                 if room and go > room[0] - result.done:
@@ -468,11 +469,9 @@ class DIDQuerySet(BranchQuerySet):
         They are found first and locked then, so that a number which somebody else moved in between
         is judged by what it is now and refused with its cause, instead of dropping out unseen.
         """
-        last = 0
-        while ids := list(
-            self.order_by("pk").filter(pk__gt=last).values_list("pk", flat=True).distinct()[:CHUNK]
-        ):
-            last = ids[-1]
+        every, last, full = self.order_by("pk").values_list("pk", flat=True).distinct(), 0, True
+        while full and (ids := list(every.filter(pk__gt=last)[:CHUNK])):
+            last, full = ids[-1], len(ids) == CHUNK
             if connection.features.has_select_for_update:
                 locked = (
                     DID.objects.filter(pk__among=ids).order_by("pk").select_for_update(no_key=not for_delete)
