@@ -42,7 +42,7 @@ DELIVERY_MAX = 20_000  # numbers made in one transaction
 SAY_EVERY = 3  # seconds
 
 
-@dataclass
+@dataclass(eq=False)
 class Run:
     """Numbers delivered together, with ids from ``low`` to ``high``; what is done is done to runs."""
 
@@ -55,7 +55,7 @@ class Run:
         return self.high - self.low + 1
 
     def dids(self):
-        return DID.objects.filter(pk__range=(self.low, self.high), operator=self.operator)
+        return DID.objects.filter(pk__range=(self.low, self.high))
 
     def cut(self, size):
         """The first ``size`` numbers as a run of their own, and the rest of them or None."""
@@ -100,6 +100,7 @@ class World:
             self._reference()
             self._plan_deliveries()
             self._plan_customers()
+            self._plan_withdrawals()
             self._play()
         return self.written
 
@@ -251,9 +252,11 @@ class World:
 
     def _create(self, numbers, *, operator, **fields):
         newest = DID.objects.aggregate(newest=Max("pk"))["newest"] or 0
-        self._done(DID.objects.create_numbers(numbers, operator=operator, **fields))
-        made = DID.objects.filter(pk__gt=newest, operator=operator).aggregate(low=Min("pk"), high=Max("pk"))
-        return Run(operator, made["low"], made["high"])
+        made = self._done(DID.objects.create_numbers(numbers, operator=operator, **fields)).done
+        ids = DID.objects.filter(pk__gt=newest).aggregate(low=Min("pk"), high=Max("pk"))
+        if ids["high"] - ids["low"] + 1 != made:
+            raise RuntimeError("Somebody else is writing numbers; give the demo world an hour of its own.")
+        return Run(operator, ids["low"], ids["high"])
 
     def _deliver_by_mistake(self, moment, operator, plan, low):
         person = self._somebody("Provisioner")
@@ -264,16 +267,16 @@ class World:
     def _shelve(self, run):
         self.stock.setdefault((run.operator.reseller_id, run.toll_free), []).append(run)
 
+    def _take(self, shelf, run, size):
+        """At most ``size`` numbers of ``run``, which is on ``shelf``; the rest goes back there."""
+        taken, rest = run.cut(size)
+        shelf.remove(run)
+        if rest:
+            shelf.append(rest)
+        return taken
+
     def _release(self, moment, run):
-        self._done(
-            run.dids().edit(
-                by=self._somebody("Clerk", "Provisioner"),
-                kind=Change.Kind.MASS_EDIT,
-                label="Released for sale",
-                status=st.INSTOCK,
-                now=moment,
-            )
-        )
+        self._mass_edit(moment, run.dids(), label="Released for sale", status=st.INSTOCK)
         self._shelve(run)
 
     def _tag(self, moment, run, tag):
@@ -291,15 +294,37 @@ class World:
         person = self._somebody("Clerk", "Provisioner")
         self._done(few.dids().edit(by=person, notes=self.rng.choice(LONG_NOTES), now=moment))
 
-    def _mass_edit(self, moment, dids, **fields):
-        person = self._somebody("Clerk", "Supervisor")
-        self._done(dids.edit(by=person, kind=Change.Kind.MASS_EDIT, label="Mass edit", now=moment, **fields))
+    def _mass_edit(self, moment, dids, *, by=None, label="Mass edit", **fields):
+        by = by or self._somebody("Clerk", "Provisioner")
+        self._done(dids.edit(by=by, kind=Change.Kind.MASS_EDIT, label=label, now=moment, **fields))
+
+    # --- numbers leave the shelf ---
+
+    def _plan_withdrawals(self):
+        for _ in range(10):
+            self._at(self._ago(5, 200), self._withdraw, st.ARCHIVE, "The operator withdrew the range")
+            self._at(self._ago(5, 100), self._withdraw, st.RESERVED, "Kept for a large client")
+
+    def _withdraw(self, moment, status, reason):
+        shelves = [shelf for shelf in self.stock.values() if shelf]
+        if not shelves:
+            return
+        shelf = self.rng.choice(shelves)
+        run = self._take(shelf, self.rng.choice(shelf), max(1, self.numbers // 400))
+        self._mass_edit(moment, run.dids(), label=reason, status=status)
+        if self.rng.random() < 0.2:
+            self._at(self._after(moment, 3, 60), self._put_back, run)
+
+    def _put_back(self, moment, run):
+        boss = self._somebody("Supervisor")
+        self._mass_edit(moment, run.dids(), by=boss, label="Back on sale", status=st.INSTOCK)
+        self._shelve(run)
 
     # --- numbers are sold ---
 
     def _plan_customers(self):
         rng = self.rng
-        many = min(600, max(6, self.numbers // 100))
+        many = min(400, max(6, self.numbers // 100))
         weights = [rng.paretovariate(1.1) for _ in range(many)]
         demand = 0.75 * self.numbers / sum(weights)
         names = [f"{first} {second}" for first in CLIENT_FIRST for second in CLIENT_SECOND]
@@ -317,7 +342,10 @@ class World:
         package = freephone if toll_free else next(p for p in by_size if p.did_limit >= wants)
         slug = name.lower().replace(" ", "_").replace("&_", "").replace("'", "")
         person = self._somebody("Provisioner", "Supervisor")
-        ends_at = self.now + timedelta(days=rng.randrange(20, 400)) if rng.random() < 0.4 else None
+        lost = max(self._ago(1, 120), self._after(moment, 10, 20)) if rng.random() < 0.1 else None
+        ends_at = rng.choice((None, None, None, self.now + timedelta(days=rng.randrange(20, 400))))
+        if lost and rng.random() < 0.5:
+            ends_at = lost
         with audit.change(Change.Kind.CREATE, by=person, label=f"New client {name}", at=moment):
             client = Client.objects.create(reseller=reseller, name=name)
             accounts = [
@@ -331,8 +359,8 @@ class World:
         for _ in range(rng.choice((1, 2, 2, 3, 5))):
             self._at(self._after(moment, 0, (self.now - moment).days * 0.95), self._order, customer)
         self._at(moment + timedelta(hours=1), self._order, customer)
-        if rng.random() < 0.08:
-            self._at(max(self._ago(1, 120), self._after(moment, 10, 20)), self._lose, customer)
+        if lost:
+            self._at(lost, self._lose, customer)
 
     def _order(self, moment, customer):
         rng = self.rng
@@ -340,12 +368,10 @@ class World:
         shelf = self.stock.get((customer.client.reseller_id, customer.toll_free))
         if size <= 0 or not shelf or not customer.client_package.active:
             return
-        while size > 0 and shelf:
-            run, rest = shelf.pop(rng.randrange(len(shelf))).cut(size)
-            if rest:
-                shelf.append(rest)
-            size -= len(run)
-            self._sell(moment, customer, run)
+        # From a range that has as many side by side, else from the largest one.
+        ample = [run for run in shelf if len(run) >= size]
+        picked = rng.choice(ample) if ample else max(shelf, key=len)
+        self._sell(moment, customer, self._take(shelf, picked, size))
 
     def _sell(self, moment, customer, run):
         rng = self.rng
@@ -403,15 +429,27 @@ class World:
             self._shelve(run)
 
     def _lose(self, moment, customer):
-        """The package ends or is switched off and its numbers go on Hold; few clients come back in time."""
+        """The package ends and its numbers go on Hold; a few clients come back in time, some close."""
         rng, given = self.rng, customer.client_package
         customer.wants = 0
-        self._done(given.deactivate(by=self._somebody("Provisioner", "Supervisor"), now=moment))
+        expired = given.ends_at == moment
+        by = audit.SYSTEM if expired else self._somebody("Provisioner", "Supervisor")
+        self._done(given.deactivate(by=by, now=moment, ended=expired))
         theirs = DID.objects.filter(client_package=given, status=st.HOLD)
-        if rng.random() < 0.3:
+        if not expired and rng.random() < 0.4:
             self._at(self._after(moment, 1, 6), self._win_back, customer)
+        elif rng.random() < 0.4:
+            self._at(self._after(moment, 1, 30), self._close, customer)
         for hold_until in theirs.values_list("hold_until", flat=True).distinct():
             self._when_over(hold_until, self._end_holds, hold_until)
+
+    def _close(self, moment, customer):
+        client = customer.client
+        with audit.change(
+            Change.Kind.EDIT, by=self._somebody("Supervisor"), label=f"{client} closed", at=moment
+        ):
+            client.closed_at = moment
+            client.save(update_fields=["closed_at"])
 
     def _end_holds(self, moment, hold_until):
         self._done(
