@@ -47,7 +47,10 @@ def _hold_days(**kwargs):
 
 
 class NotesField(forms.CharField):
-    """Line breaks as the database keeps them, whatever the browser sends: else each saving is a change."""
+    """Line breaks and blanks at the ends as in the database, whatever a browser makes of them.
+
+    Else each saving would be a change.
+    """
 
     def __init__(self):
         length = DID._meta.get_field("notes").max_length
@@ -56,6 +59,9 @@ class NotesField(forms.CharField):
 
     def to_python(self, value):
         return super().to_python(value).replace("\r\n", "\n").replace("\r", "\n")
+
+    def has_changed(self, initial, data):
+        return self.to_python(initial) != self.to_python(data)
 
 
 class EditForm(forms.Form):

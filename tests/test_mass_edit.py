@@ -74,6 +74,13 @@ def test_the_rehearsal_counts_and_explains_and_writes_nothing(world, browser):
     assert DIDHistory.objects.count() == rows
 
 
+def test_the_rehearsal_says_when_there_is_nothing_to_do(world, browser):
+    html = rehearse(browser, ticked(world, "2567") | change(status="instock"))
+
+    assert "<b>0</b> will change" in html
+    assert "Nothing to update" in html and "disabled" in html
+
+
 def test_update_changes_what_it_can_and_says_what_it_refused(world, browser, supervisor):
     data = ticked(world, "111", "112", "2567") | change(status="instock", notes="for sale")
 

@@ -101,6 +101,16 @@ def test_saving_again_writes_no_history(world, browser):
     assert (DIDHistory.objects.count(), Change.objects.count()) == (rows, changes)
 
 
+def test_what_a_browser_makes_of_the_text_is_no_change(world, browser):
+    did = world.did("256999")
+    DID.objects.filter(pk=did.pk).edit(by=SYSTEM, notes="two\nlines ")
+    rows = DIDHistory.objects.count()
+
+    browser.post(address(did), fields_of(browser.get(address(did))) | {"notes": "two\r\nlines"})
+
+    assert DIDHistory.objects.count() == rows
+
+
 def test_a_parameter_that_was_not_sent_is_a_field_left_alone(world, browser):
     did = world.did("256999")
     DID.objects.filter(pk=did.pk).edit(by=SYSTEM, notes="keep me", tags=["gold"])

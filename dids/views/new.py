@@ -28,7 +28,8 @@ def did_new(request):
         return _page(request, NewForm(by=request.user, initial=request.POST.dict()), preview=preview)
     form = NewForm(request.POST, by=request.user)
     if not form.is_valid():
-        return _page(request, form, preview=_preview(request.POST.get("numbers", "")), status=422)
+        preview = None if "numbers" in form.errors else _preview(request.POST["numbers"])
+        return _page(request, form, preview=preview, status=422)
     fields = form.cleaned_data
     numbers = fields.pop("numbers")
     try:

@@ -14,6 +14,7 @@ from dids.explain import OUTSIDE, actor_name, explain
 from dids.forms import EditForm
 from dids.models import DID, DIDHistory
 from dids.names import Names
+from dids.numbers import shorten
 from dids.timeline import differences, timeline, versions
 
 BESIDE = 20  # entries of the timeline that stand beside the form
@@ -110,7 +111,7 @@ def _merged(request, pk, touched, seen):
     form = EditForm(shown | entered, shown=shown, by=request.user)
     newer = versions(pk, request.user).select_related("change").first()
     what = "; ".join(
-        f"{name}: {old or 'empty'} → {new or 'empty'}"
+        f"{name}: {shorten(old) or 'empty'} → {shorten(new) or 'empty'}"
         for name, old, new in differences(seen, newer, Names.of([seen, newer]))
     )
     who = actor_name(newer.change) if newer.change else OUTSIDE
