@@ -1,0 +1,173 @@
+"""Selecting, mass edit, delete and New DIDs with mouse and keyboard, in a real browser."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from audit import SYSTEM
+from dids.models import DID
+from tests.world import make_world, member, session_cookie
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
+RANGE = [str(n) for n in range(5000, 5045)]  # three pages of twenty
+
+
+@pytest.fixture
+def world(transactional_db):
+    world = make_world()
+    DID.objects.create_numbers(RANGE, operator=world.operator, by=SYSTEM)
+    return world
+
+
+@pytest.fixture
+def signed_in(page, live_server, world):
+    page.context.add_cookies([session_cookie(member("Supervisor"), live_server.url)])
+    return page
+
+
+def tick(page, *numbers):
+    for number in numbers:
+        page.get_by_label(f"Select {number}", exact=True).check()
+
+
+def bar(page, name):
+    return page.locator("[data-selection-bar]").get_by_role("button", name=name)
+
+
+def next_page(page):
+    page.get_by_role("link", name="Next page").click()
+    page.wait_for_url(re.compile("page=2"))
+
+
+def test_rows_of_two_pages_are_edited_together(signed_in):
+    page = signed_in
+    page.goto("/dids/?q=5000-5044")
+    tick(page, "5001", "5002")
+    next_page(page)
+    tick(page, "5021")
+    expect(page.locator("[data-selection-count]")).to_have_text("3 selected, 2 on other pages")
+
+    bar(page, "Mass Edit").click()
+    dialog = page.get_by_role("dialog", name="Mass Edit")
+    dialog.get_by_label("Set Status to", exact=True).select_option("reserved")
+    expect(dialog.get_by_label("Change Set Status to")).to_be_checked()
+    expect(dialog.get_by_text("3 will change")).to_be_visible()
+    dialog.get_by_role("button", name="Update 3 numbers").click()
+
+    expect(page.get_by_text("3 numbers changed.")).to_be_visible()
+    assert "q=5000-5044" in page.url and "page=2" in page.url
+    expect(page.locator("[data-selection-bar]")).not_to_be_visible()
+    reserved = DID.objects.filter(number__in=RANGE, status="reserved").order_by("number")
+    assert [did.number for did in reserved] == ["5001", "5002", "5021"]
+
+
+def test_all_that_match_are_edited_without_being_on_the_page(signed_in):
+    page = signed_in
+    page.goto("/dids/?q=5000-5044")
+    page.get_by_label("Select every row of this page").check()
+    page.get_by_role("button", name="Select all 45 that match").click()
+    expect(page.locator("[data-selection-count]")).to_have_text("All 45 that match are selected")
+
+    bar(page, "Mass Edit").click()
+    dialog = page.get_by_role("dialog", name="Mass Edit")
+    dialog.get_by_label("Notes", exact=True).fill("all of them")
+    dialog.get_by_role("button", name="Update 45 numbers").click()
+
+    expect(page.get_by_text("45 numbers changed.")).to_be_visible()
+    assert DID.objects.filter(notes="all of them").count() == 45
+
+
+def test_what_came_in_after_the_selection_is_not_edited_unseen(signed_in, world):
+    page = signed_in
+    page.goto("/dids/?status=instock&operator=" + str(world.operator.pk))
+    page.get_by_label("Select every row of this page").check()
+    page.get_by_role("button", name="Select all 46 that match").click()
+    DID.objects.create_numbers(["6000"], operator=world.operator, by=SYSTEM)
+
+    bar(page, "Mass Edit").click()
+
+    expect(page.get_by_role("alert")).to_contain_text(
+        "46 DIDs matched when you selected them, now 47 do. Look at the list again"
+    )
+
+
+def test_the_dialog_is_worked_by_keyboard_alone(signed_in):
+    page = signed_in
+    page.goto("/dids/?q=5000-5044")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(page.locator("[data-selection-count]")).to_have_text("1 selected")
+    bar(page, "Mass Edit").focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Mass Edit")
+    expect(dialog).to_be_visible()
+    assert dialog.evaluate("dialog => dialog.contains(document.activeElement)")
+
+    for _ in range(30):  # the focus goes round inside and never into the page behind
+        page.keyboard.press("Tab")
+        assert page.evaluate(
+            "document.activeElement === document.body || Boolean(document.activeElement.closest('dialog'))"
+        )
+    page.keyboard.press("Escape")
+
+    expect(dialog).not_to_be_visible()
+    expect(bar(page, "Mass Edit")).to_be_focused()
+    expect(page.locator("[data-selection-count]")).to_have_text("1 selected")
+
+
+def test_a_wrong_value_keeps_the_dialog_open_with_the_focus_on_it(signed_in):
+    page = signed_in
+    page.goto("/dids/?q=5000-5044")
+    tick(page, "5001")
+    bar(page, "Mass Edit").click()
+    dialog = page.get_by_role("dialog", name="Mass Edit")
+    dialog.get_by_label("Notes", exact=True).fill("typed")
+    dialog.get_by_label("Hold days", exact=True).fill("400")
+    dialog.get_by_role("button", name="Update").click()
+
+    expect(dialog.get_by_label("Hold days", exact=True)).to_be_focused()
+    expect(dialog.get_by_text("less than or equal to 365").first).to_be_visible()
+    expect(dialog.get_by_label("Notes", exact=True)).to_have_value("typed")
+    assert not DID.objects.filter(notes="typed").exists()
+
+
+def test_a_row_is_deleted_from_its_icon(signed_in):
+    page = signed_in
+    page.goto("/dids/?q=5000-5044")
+    page.get_by_role("link", name="Delete 5003").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete 1 number").click()
+
+    expect(page.get_by_text("1 number deleted.")).to_be_visible()
+    assert "q=5000-5044" in page.url
+    assert not DID.objects.filter(number="5003").exists()
+
+
+def test_new_dids_says_while_one_types_what_it_will_make(signed_in):
+    page = signed_in
+    page.goto("/dids/")
+    page.get_by_role("link", name="New DIDs").click()
+    page.get_by_label("DID(s)").fill("5040-5049")
+    expect(page.get_by_text("5 of 10 will be made. 5 exist already")).to_be_visible()
+    page.get_by_role("combobox", name="Operator").fill("did op")
+    page.get_by_role("option", name="DID Operator Reseller 1").click()
+    page.get_by_role("button", name="Create 5 DIDs").click()
+
+    expect(page.get_by_text("5 DIDs created for DID Operator. 5 exist already")).to_be_visible()
+    assert page.url.endswith("/dids/?q=5040-5049")
+    assert DID.objects.filter(number="5049").exists()
+
+
+def test_a_number_is_edited_on_its_page(signed_in, world):
+    page = signed_in
+    page.goto(f"/dids/{world.did('2567').pk}/")
+    page.get_by_label("Status", exact=True).select_option("blocked")
+    page.get_by_label("Notes").fill("unpaid")
+    page.get_by_role("button", name="Save changes").click()
+
+    expect(page.get_by_text("2567 is saved.")).to_be_visible()
+    expect(
+        page.get_by_text("because supervisor blocked it; unreachable until it is unblocked")
+    ).to_be_visible()
+    expect(page.locator(".history > li").first).to_contain_text("unpaid")
+    assert world.did("2567").status == "blocked"
