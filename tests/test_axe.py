@@ -1,0 +1,165 @@
+"""axe-core finds nothing to complain of, on any page, light and dark, on a desk and on a phone."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.world import member
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+WIDTHS = {"desk": (1440, 900), "phone": (390, 844)}
+NUMBER = "2563"  # on Hold: everything that a number can have
+
+
+def violations(page):
+    """What axe finds in both themes and at both widths, one line each."""
+    found = []
+    for width, (x, y) in WIDTHS.items():
+        page.set_viewport_size({"width": x, "height": y})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            for violation in Axe().run(page).response["violations"]:
+                where = "; ".join(node["html"][:200] for node in violation["nodes"][:3])
+                found.append(f"{width}, {scheme}: {violation['id']}: {violation['help']}: {where}")
+    return found
+
+
+@pytest.fixture
+def shown(page_of, world, request):
+    """``shown(address, role="Supervisor")``: the page there, as somebody of that role sees it."""
+
+    def open_as(path, role="Supervisor"):
+        page = page_of(member(role))
+        visit(
+            page,
+            path.format(number=world.did(NUMBER).pk, free=world.did("256999").pk, operator=world.operator.pk),
+        )
+        return page
+
+    return open_as
+
+
+def visit(page, path, status=200):
+    assert page.goto(path).status == status
+
+
+def test_a_barrier_would_be_found(shown):
+    page = shown("/operators/")
+    page.evaluate("document.querySelector('main').append(document.createElement('img'))")
+    assert {line.split(": ")[0] for line in violations(page) if "image-alt" in line} == {
+        f"{width}, {scheme}" for width in WIDTHS for scheme in ("light", "dark")
+    }
+
+
+PAGES = [
+    "/dids/",
+    "/dids/?q=999999",
+    "/dids/?status=nonsense",
+    "/dids/?status=hold&sort=-number",
+    "/dids/{number}/",
+    "/dids/{number}/history/",
+    "/dids/new/",
+    "/dids/mass-edit/?ids={number}",
+    "/dids/delete/?ids={free}",
+    "/dids/delete/?ids={number}",
+    "/operators/",
+    "/operators/?reseller=0",
+    "/operators/?name=nobody",
+    "/operators/new/",
+    "/operators/{operator}/",
+    "/operators/{operator}/delete/",
+    "/me/",
+    "/password/",
+    "/password/done/",
+]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_has_no_barrier(shown, path):
+    assert violations(shown(path)) == []
+
+
+def test_what_a_viewer_sees_has_no_barrier(shown):
+    page = shown("/dids/", "Viewer")
+    assert violations(page) == []
+    visit(page, "/dids/new/", 403)
+    assert violations(page) == []
+    visit(page, "/nothing/here/", 404)
+    assert violations(page) == []
+
+
+def test_an_empty_system_has_no_barrier(page_of, db):
+    page = page_of(member("Supervisor"))
+    for path in ("/dids/", "/operators/"):
+        visit(page, path)
+        assert "yet" in page.inner_text("main")
+        assert violations(page) == []
+
+
+def test_signing_in_has_no_barrier(page, db):
+    visit(page, "/login/")
+    assert violations(page) == []
+    page.get_by_label("Username").fill("nobody")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    assert page.locator(".notice-error").is_visible()
+    assert violations(page) == []
+
+
+# --- what opens in place ----------------------------------------------------------------------------
+
+
+def test_the_open_search_has_no_barrier(shown):
+    page = shown("/dids/?status=reserved")
+    page.get_by_role("button", name="Advanced Search").click()
+    assert violations(page) == []
+
+
+def test_the_open_menu_and_the_list_of_keys_have_no_barrier(shown):
+    page = shown("/dids/")
+    page.locator("summary.person").click()
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    page.locator("h1").click()
+    page.keyboard.press("?")
+    page.locator("#keys[open]").wait_for()
+    assert violations(page) == []
+
+
+def test_a_list_with_ticked_rows_has_no_barrier(shown):
+    page = shown("/dids/")
+    for box in page.get_by_role("checkbox", name="Select").all()[:3]:
+        box.check()
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("button", ["Mass Edit", "Delete"])
+def test_a_dialog_for_ticked_rows_has_no_barrier(shown, button):
+    page = shown("/dids/")
+    page.locator("tbody input[type=checkbox]").first.check()
+    page.locator(".selection-bar").get_by_role("button", name=button).click()
+    page.locator("#dialog-slot dialog[open]").wait_for()
+    assert violations(page) == []
+
+
+def test_the_rehearsal_of_a_mass_edit_has_no_barrier(shown):
+    page = shown("/dids/mass-edit/?ids={number}")
+    page.locator("[name=change_status]").check()
+    page.locator("[name=status]").select_option("blocked")
+    page.get_by_text("refused").first.wait_for()
+    assert violations(page) == []
+
+
+def test_the_operators_dialogs_have_no_barrier(shown):
+    page = shown("/operators/")
+    page.get_by_role("link", name="New Operator").click()
+    dialog = page.locator("#dialog-slot dialog[open]")
+    dialog.wait_for()
+    assert violations(page) == []
+    dialog.get_by_role("button", name="OK").click()
+    page.locator("dialog .field-error").first.wait_for()
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Delete DID Operator", exact=True).click()
+    page.get_by_text("It owns 12 numbers").wait_for()
+    assert violations(page) == []
