@@ -260,6 +260,8 @@ MEDIA_ROOT = VAR_DIR / "files"
 FILE_UPLOAD_PERMISSIONS = 0o600
 # A form may name the ticked rows of several pages of 500.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
+# New DIDs takes a million numbers pasted line by line: 20 digits and "%0D%0A" each.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
 
 LOGGING = {
     "version": 1,

@@ -1,5 +1,7 @@
 """New DIDs: what will be made is said before, what exists is left alone."""
 
+from urllib.parse import urlencode
+
 import pytest
 from django.conf import settings as product
 from django.db import connection
@@ -134,6 +136,17 @@ def test_the_preview_counts_a_large_range_in_few_queries(world, browser):
 
     assert "<b>100,000 DIDs</b>" in html
     assert len(queries) <= 25
+
+
+def test_as_many_numbers_as_one_go_allows_can_be_pasted_line_by_line(world, browser):
+    lines = "\r\n".join(str(10**19 + 2 * n) for n in range(product.REQUEST_LIMIT))
+    body = urlencode({"step": "preview", "numbers": lines})
+
+    response = browser.post(
+        NEW, body, content_type="application/x-www-form-urlencoded", headers={"HX-Request": "true"}
+    )
+
+    assert "<b>100,000 DIDs</b> will be made" in response.content.decode()
 
 
 def test_more_than_one_go_allows_is_refused_clearly(world, browser, settings):
