@@ -201,7 +201,7 @@ class World:
 
     def _plan_deliveries(self):
         rng, left = self.rng, self.numbers
-        usual = min(DELIVERY_MAX // 2, max(self.numbers // 240, min(100, self.numbers // 30), 4))
+        usual = min(DELIVERY_MAX // 2, max(self.numbers // 150, min(100, self.numbers // 30), 4))
         next_free = {name: plan.first for name, plan in PLANS.items()}
         routes = [(operator, PLANS[name], name) for operator, plans in self.operators for name in plans]
         large = [route for route in routes if route[1].most > DELIVERY_MAX]
@@ -233,12 +233,12 @@ class World:
             status=status,
             after_hold=rng.choices((st.INSTOCK, st.RESERVED, st.ARCHIVE), (80, 14, 6))[0],
             hold_days=rng.choices((None, 7, 60, 90), (90, 4, 3, 3))[0],
-            tags=[*plan.tags, *extra],
+            tags=[*(plan.tags if plan.toll_free or rng.random() < 0.6 else ()), *extra],
             notes=rng.choice(NOTES).format(order=order) if rng.random() < 0.4 else "",
             now=moment,
         )
         self.made += len(run)
-        run.toll_free = "toll-free" in plan.tags
+        run.toll_free = plan.toll_free
         if status == st.RESERVED and rng.random() < 0.6:
             self._at(self._after(moment, 5, 60), self._release, run)
         elif status == st.INSTOCK:
@@ -324,7 +324,7 @@ class World:
 
     def _plan_customers(self):
         rng = self.rng
-        many = min(400, max(6, self.numbers // 100))
+        many = min(250, max(6, self.numbers // 100))
         weights = [rng.paretovariate(1.1) for _ in range(many)]
         demand = 0.75 * self.numbers / sum(weights)
         names = [f"{first} {second}" for first in CLIENT_FIRST for second in CLIENT_SECOND]

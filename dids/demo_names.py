@@ -17,6 +17,10 @@ class Plan:
     tags: tuple[str, ...] = ()
     most: int = 1_000_000
 
+    @property
+    def toll_free(self):
+        return "toll-free" in self.tags
+
     def numbers(self, low, size):
         """``size`` numbers from ``low`` on, one by one and ascending."""
         return (f"{self.prefix}{n:0{self.digits}}" for n in range(low, low + size))

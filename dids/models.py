@@ -34,6 +34,7 @@ from clients.models import Account, BranchQuerySet, Client, HoldDaysField, Packa
 from clients.tags import MAX_LABEL, MAX_TAG, split_tags, tag_label
 from dids import status as st
 from dids.outcome import SAMPLE, Result
+from dids.staging import SPAN, ImportBatch, ImportRow
 from operators.models import Operator
 
 CHUNK = 5_000  # rows locked and written at a time; ids of a chunk are all that Python holds
@@ -245,8 +246,12 @@ class DIDQuerySet(BranchQuerySet):
         return self.annotate(status_now=_status_now(now or timezone.now()))
 
     def hold_over(self, now):
-        """Holds whose time has passed; served by the partial index on ``hold_until``."""
-        return self.filter(status=st.HOLD, hold_until__lte=now)
+        """Holds whose time has passed; served by the partial index on ``hold_until``.
+
+        Only a Hold has an end, the database sees to that. To ask for the status as well would have
+        SQLite go through all holds by the index on status.
+        """
+        return self.filter(hold_until__lte=now)
 
     def in_status(self, statuses, now=None):
         """Numbers whose status at ``now`` is one of ``statuses``; costs one probe for overdue holds."""
@@ -428,6 +433,26 @@ class DIDQuerySet(BranchQuerySet):
         """The Result that ``delete_unused`` would have now; writes nothing."""
         return self._rehearse(_delete_plan(by), now or timezone.now())
 
+    def merge_staged(self, first, last, *, by, defaults, clear_notes, label="", now, resume=None):
+        """Write the staged rows of an import from ``first`` to ``last`` that have the verdicts + and ~.
+
+        They were judged just now, in this transaction, and their numbers are locked; the legal moves
+        are asked for once more by the UPDATE. ``defaults``: status, after_hold, tags (a label) and
+        notes of new numbers where the file says nothing. ``clear_notes``: blank notes empty those of a
+        number that exists. ``resume``: the change that earlier chunks belong to. Returns (made,
+        updated, change); made are fewer than staged where somebody else made a number meanwhile.
+        """
+        with audit.change(Change.Kind.IMPORT, by=by, label=label, resume=resume) as change:
+            batch = ImportBatch(pk=first // SPAN)
+            changes = ImportRow.objects.filter(pk__range=(first, last), verdict="~")
+            _stage_holds(batch.groups, now)
+            made, updated = _merge_new(first, last, defaults), 0
+            if changes.exists():
+                _stage_holds(changes, now)
+                updated = _merge_changes(first, last, clear_notes)
+            change.touched += made + updated
+        return made, updated, change
+
     def _write(self, kind, plan_for, *, by, now, label="", delete=False, release=True, room=None):
         """Judge and write every number here, chunk by chunk, in one change.
 
@@ -441,7 +466,7 @@ class DIDQuerySet(BranchQuerySet):
             for ids in self._locked_chunks(for_delete=delete):
                 scope, moment = DID.objects.filter(pk__among=ids), now or timezone.now()
                 if release:
-                    scope._release_overdue(moment, at=now)
+                    scope.release_overdue(moment, at=now)
                 plan = plan_for(scope, moment)
                 # Those that were over are released: the stored status is the one that counts.
                 judged = scope.annotate(status_now=F("status"), verdict=plan.verdict())
@@ -479,7 +504,11 @@ class DIDQuerySet(BranchQuerySet):
                 ids = list(locked.values_list("pk", flat=True))
             yield ids
 
-    def _release_overdue(self, now, at):
+    def release_overdue(self, now, at=None):
+        """Write the holds among these that are over, as a change of the system's own.
+
+        ``at``: the moment its history bears; None: the clock.
+        """
         overdue = self.hold_over(now)
         # Asked of the whole inventory first: one probe of the small index instead of one an id.
         if DID.objects.hold_over(now).exists() and overdue.exists():
@@ -745,7 +774,7 @@ def _edit_plan(
         same.append(~_bears(new_labels))
     refusals = []
     if version is not None:
-        refusals.append(("changed", _written_since(version), "changed by somebody else in the meantime"))
+        refusals.append(("changed", written_since(version), "changed by somebody else in the meantime"))
     if (plain or new_labels) and not by.has_perm("dids.change_did"):
         refusals.append(("right", Q(pk__gt=0), st.lacks_right("change_did")))
     if status is not UNSET:
@@ -762,9 +791,12 @@ def _edit_plan(
     return _Plan(refusals=refusals, unchanged=reduce(Q.__and__, same, Q(pk__gt=0)), updates=updates)
 
 
-def _written_since(version):
-    """Numbers with a later history row; a hold that was over by itself does not count."""
-    later = DIDHistory.objects.filter(object_id=OuterRef("pk"), history_id__gt=version)
+def written_since(version, number="pk"):
+    """Numbers with a later history row; a hold that was over by itself does not count.
+
+    ``number``: the field with the number's key, where rows of another table are asked.
+    """
+    later = DIDHistory.objects.filter(object_id=OuterRef(number), history_id__gt=version)
     by_itself = Q(change__kind=Change.Kind.END_HOLD, change__actor_kind=Change.Actor.SYSTEM)
     return Q(models.Exists(later.exclude(by_itself)))
 
@@ -922,6 +954,74 @@ def _chunks(numbers):
     numbers = iter(numbers)
     while chunk := sorted(islice(numbers, CHUNK)):
         yield chunk
+
+
+def _stage_holds(staged, now):
+    """Say of the ``staged`` rows (or groups) that go on Hold from when until when it lasts.
+
+    A Hold under way goes on from its start. None in ``hold_until`` stays for a Hold of no days.
+    """
+    resting = staged.filter(status=st.HOLD, hold_until=None)
+    days = _hold_days(F("hold_days"))
+    found = list(resting.order_by().annotate(_days=days).values_list("_days", flat=True).distinct())
+    if not found:
+        return
+    start = Coalesce(F("hold_from"), Value(now), output_field=models.DateTimeField())
+    none = Q(Exact(days, 0), hold_from=None)
+    resting.update(
+        hold_until=Case(When(none, then=None), default=_end_of(start, days, found)), hold_from=start
+    )
+
+
+_HOLDER = ("account_id", "client_package_id", "hold_from", "hold_until")
+
+
+def _rests_not(staged):
+    """Whether a staged Hold is one of no days, which is After Hold at once; as SQL."""
+    return f"({staged}.status = '{st.HOLD}' AND {staged}.hold_until IS NULL)"
+
+
+def _merge_new(first, last, defaults):
+    """INSERT … SELECT of the staged rows with new numbers; returns how many were made."""
+    over = _rests_not("g")
+    holder = ", ".join(f"CASE WHEN NOT {over} THEN g.{name} END" for name in _HOLDER)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO dids_did"
+            f" (number, operator_id, status, after_hold, hold_days, tag_set_id, notes, {', '.join(_HOLDER)})"
+            f" SELECT r.number, g.operator_id, CASE WHEN {over}"
+            " THEN coalesce(g.after_hold, %(after_hold)s) ELSE coalesce(g.status, %(status)s) END,"
+            " coalesce(g.after_hold, %(after_hold)s), g.hold_days, coalesce(g.tag_set_id, %(tag_set)s),"
+            f" CASE WHEN r.notes = '' THEN %(notes)s ELSE r.notes END, {holder}"
+            " FROM dids_importrow r JOIN dids_importgroup g ON g.id = r.group_id"
+            " WHERE r.id BETWEEN %(first)s AND %(last)s AND r.verdict = '+'"
+            " ORDER BY r.number ON CONFLICT (number) DO NOTHING",
+            {
+                **defaults,
+                "tag_set": getattr(TagSet.of([defaults["tags"]]), "pk", None),
+                "first": first,
+                "last": last,
+            },
+        )
+        return cursor.rowcount
+
+
+def _merge_changes(first, last, clear_notes):
+    """UPDATE … FROM the staged rows that change a number; returns how many numbers it changed."""
+    over = _rests_not("r")
+    holder = ", ".join(f"{name} = CASE WHEN NOT {over} THEN r.{name} END" for name in _HOLDER)
+    legal = ", ".join(f"'{source}>{target}'" for source, target in st.MOVES)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE dids_did AS d SET status = CASE WHEN {over} THEN r.after_hold ELSE r.status END,"
+            " operator_id = r.operator_id, after_hold = r.after_hold, hold_days = r.hold_days,"
+            " tag_set_id = r.tag_set_id,"
+            f" notes = CASE WHEN r.notes = '' AND NOT %(clear)s THEN d.notes ELSE r.notes END, {holder}"
+            " FROM dids_importrow r WHERE r.id BETWEEN %(first)s AND %(last)s AND r.verdict = '~'"
+            f" AND d.id = r.did_id AND (d.status = r.status OR d.status || '>' || r.status IN ({legal}))",
+            {"first": first, "last": last, "clear": clear_notes},
+        )
+        return cursor.rowcount
 
 
 def _insert_numbers(numbers, row):

@@ -1,5 +1,17 @@
-from django.urls import path  # noqa: F401
+from django.urls import path
+
+from dids.views import exporting, inventory, mass, new, number
 
 app_name = "dids"
 
-urlpatterns = []
+urlpatterns = [
+    path("", inventory.did_list, name="list"),
+    path("export/", exporting.did_export, name="export"),
+    path("new/", new.did_new, name="new"),
+    path("mass-edit/", mass.did_mass_edit, name="mass_edit"),
+    path("delete/", mass.did_delete, name="delete"),
+    path("<int:pk>/", number.did_detail, name="detail"),
+    path("<int:pk>/history/", number.did_history, name="history"),
+    path("choices/clients/", inventory.client_choices, name="client_choices"),
+    path("choices/tags/", inventory.tag_choices, name="tag_choices"),
+]

@@ -128,7 +128,7 @@ def test_choices_of_the_search_are_not_dumped_into_the_page(show, world):
     assert 'data-choices-url="/dids/choices/clients/"' in text
 
 
-# --- sorting and paging --------------------------------------------------------------------------------
+# --- sorting and paging -------------------------------------------------------------------------------
 
 BY_COLUMN = {
     "number": lambda did: did.number,
@@ -192,7 +192,7 @@ def test_the_page_costs_the_same_queries_for_any_number_of_rows(
             assert len(numbers_of(browser.get(f"/dids/?{query}&per_page={rows}"))) == rows
 
 
-# --- what is wrong -------------------------------------------------------------------------------------
+# --- what is wrong ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_an_empty_inventory_says_how_to_begin(db, clerk):
     assert 'href="/dids/new/"' in response.text
 
 
-# --- who sees what ---------------------------------------------------------------------------------------
+# --- who sees what ------------------------------------------------------------------------------------
 
 
 def test_a_stranger_sees_the_numbers_of_its_reseller_alone(show, stranger):
@@ -270,7 +270,7 @@ def test_a_viewer_is_offered_nothing_to_change(show, clerk):
     assert "/dids/new/" in text and "/dids/mass-edit/" in text
 
 
-# --- choices -----------------------------------------------------------------------------------------------
+# --- choices ------------------------------------------------------------------------------------------
 
 
 def chosen(user, address):
