@@ -323,7 +323,7 @@ class Import:
         return refusals.explained(self.refused[:limit], self.job.owner)
 
     def refused_file(self):
-        """CSV of the refused rows as they stand in the file, with the reason; imports again once corrected."""
+        """CSV of the refused rows as they stand, with the reason; imports again once corrected."""
         return sheets.write(self._refused_rows())
 
     def _refused_rows(self):

@@ -55,7 +55,7 @@ class Terms:
 
     @cached_property
     def home(self):
-        """Whose names are meant where neither file nor operator says: the person's reseller, or the only one."""
+        """Whose names are meant where nothing says: the person's reseller, or the only one."""
         if self.branch or self.operator:
             return self.branch or self.operator.reseller_id
         resellers = list(Reseller.objects.values_list("pk", flat=True)[:2])

@@ -1,12 +1,17 @@
 from django.urls import path
 
-from dids.views import exporting, inventory, mass, new, number
+from dids.views import exporting, importing, inventory, mass, new, number
 
 app_name = "dids"
 
 urlpatterns = [
     path("", inventory.did_list, name="list"),
     path("export/", exporting.did_export, name="export"),
+    path("import/", importing.import_upload, name="import"),
+    path("import/<uuid:pk>/columns/", importing.import_columns, name="import_columns"),
+    path("import/<uuid:pk>/check/", importing.import_check, name="import_check"),
+    path("import/<uuid:pk>/result/", importing.import_result, name="import_result"),
+    path("import/<uuid:pk>/refused.csv", importing.import_refused, name="import_refused"),
     path("new/", new.did_new, name="new"),
     path("mass-edit/", mass.did_mass_edit, name="mass_edit"),
     path("delete/", mass.did_delete, name="delete"),

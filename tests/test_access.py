@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver, resolve
 
 from operators.models import Operator
+from tests.imports import imported
 from tests.world import PASSWORD, client_of, member
 
 PEOPLE = ["anonymous", "viewer", "stranger", "owner", "administrator"]
@@ -84,6 +85,17 @@ DOORS = [
         step="apply",
     ),
     Door("dids:export", "/dids/export/", SIGNED_IN, "login 200 302 200 200", ids="{number}"),
+    Door("dids:import", "/dids/import/", "login 403 200 200 200", "login 403 422 422 422"),
+    *(
+        # An import is its owner's alone, whatever rights others have.
+        Door(f"dids:import_{step}", f"/dids/import/{{import}}/{path}", *answers)
+        for step, path, answers in (
+            ("columns", "columns/", ("login 403 404 302 404", "login 403 404 302 404")),
+            ("check", "check/", ("login 403 404 302 404", "login 403 404 302 404")),
+            ("result", "result/", ("login 403 404 200 404", "login 405 405 405 405")),
+            ("refused", "refused.csv", ("login 403 404 200 404", "login 405 405 405 405")),
+        )
+    ),
     Door("dids:client_choices", "/dids/choices/clients/", SIGNED_IN, NO_POST),
     Door("dids:tag_choices", "/dids/choices/tags/", SIGNED_IN, NO_POST),
     Door("operators:list", "/operators/", SIGNED_IN, NO_POST),
@@ -189,7 +201,7 @@ def test_every_address_has_its_row_and_every_row_its_address():
 
 
 @pytest.fixture
-def ids(world):
+def ids(world, request):
     """What stands for the names in braces: things of Reseller 1, a role and somebody who did nothing."""
     spare = Operator.objects.create(reseller=world.reseller, name="Spare Line")
     return {
@@ -197,10 +209,13 @@ def ids(world):
         "operator": world.operator.pk,
         "spare": spare.pk,
         "reseller": world.reseller.pk,
+        "import": imported(SEED, request.getfixturevalue("owner"), operator=world.operator).job.pk,
         "role": Group.objects.get(name="Viewer").pk,
         "person": member("Clerk", username="someone").pk,
     }
 
+
+SEED = "DID\n778899\nnonsense\n"
 
 # What a stranger's pages and messages must not hold.
 SECRETS = ["Reseller 1", "Rose Orig", "rose_orig", "Basic", "256999", "DID Operator<", "Spare Line"]

@@ -75,7 +75,8 @@ def test_an_overdue_hold_is_told_as_over(house):
     dids = numbers_in("hold", ["100"], house, now=NOON)
 
     assert sentence(dids, NOON + 40 * DAY) == (
-        "In Stock since 3 Dec 2026 because its hold after use by North Bakery was over; can be assigned to a client."
+        "In Stock since 3 Dec 2026 because its hold after use by North Bakery was over;"
+        " can be assigned to a client."
     )
 
 
