@@ -158,9 +158,9 @@ class ColumnsForm(forms.Form):
 
 
 def file_note(format, rows):
-    """ "1,204 rows, comma, UTF-8": what was detected."""
+    """ "1,204 lines, separated by comma, Unicode (UTF-8)": what was detected."""
     named = {char: name for name, char in sheets.DELIMITERS.items()}
     delimiter = named.get(format.delimiter, format.delimiter)
     split = "one column" if delimiter == "none" else f"separated by {delimiter}"
     encoding = sheets.ENCODINGS.get(format.encoding, format.encoding)
-    return f"{rows:,} {'row' if rows == 1 else 'rows'}, {split}, {encoding}"
+    return f"{rows:,} {'line' if rows == 1 else 'lines'}, {split}, {encoding}"

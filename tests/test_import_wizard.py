@@ -157,6 +157,21 @@ def test_numbers_that_exist_are_updated_or_left_as_chosen(browser):
     assert DID.objects.get(number="2567").notes == ""
 
 
+def test_new_tags_are_made_of_the_file_and_of_the_defaults(browser):
+    make_world()
+    text = "DID,Operator,Tag\n100,DID Operator,\"vip, gold\"\n101,DID Operator,\n256999,,silver\n"
+
+    def check():
+        step_2 = browser.get(upload(browser, text, tags="fresh").url)
+        return browser.post(step_2.request["PATH_INFO"], columns_of(step_2)).url
+
+    browser.post(check())
+
+    tags = {number: DID.objects.get(number=number).tag_set.label for number in ("100", "101", "256999")}
+    assert tags == {"100": "gold, vip", "101": "fresh", "256999": "silver"}
+    assert browser.get(check()).context["counts"]["unchanged"] == 3
+
+
 def test_applying_twice_writes_once(browser):
     step_2 = browser.get(upload(browser, OURS).url)
     check = browser.post(step_2.request["PATH_INFO"], columns_of(step_2) | {"create": "on"}).url
