@@ -163,3 +163,26 @@ def test_the_operators_dialogs_have_no_barrier(shown):
     page.get_by_role("link", name="Delete DID Operator", exact=True).click()
     page.get_by_text("It owns 12 numbers").wait_for()
     assert violations(page) == []
+
+
+def test_the_steps_of_an_import_have_no_barrier(shown, tmp_path):
+    file = tmp_path / "numbers.csv"
+    file.write_text("DID;Operator;Notes\n100;DID Operator;fresh\n12x;DID Operator;\n200;Nobody;\n")
+    page = shown("/dids/import/")
+    assert violations(page) == []
+    page.get_by_role("button", name="Upload and choose columns").click()
+    page.get_by_text("Choose a file to import.").wait_for()
+    assert violations(page) == []
+
+    page.locator("[name=file]").set_input_files(file)
+    page.get_by_role("button", name="Upload and choose columns").click()
+    page.get_by_role("button", name="Check all rows").wait_for()
+    assert violations(page) == []
+    page.get_by_role("button", name="Check all rows").click()
+    page.get_by_role("button", name="Import 1 number").wait_for()
+    assert violations(page) == []
+    page.get_by_role("button", name="Import 1 number").click()
+    page.get_by_text("1 created, 0 updated, 0 unchanged, 2 refused.").wait_for()
+    assert violations(page) == []
+    page.get_by_role("link", name="Show the numbers").click()
+    assert page.get_by_role("link", name="100", exact=True).is_visible()
