@@ -159,7 +159,7 @@ def test_numbers_that_exist_are_updated_or_left_as_chosen(browser):
 
 def test_new_tags_are_made_of_the_file_and_of_the_defaults(browser):
     make_world()
-    text = "DID,Operator,Tag\n100,DID Operator,\"vip, gold\"\n101,DID Operator,\n256999,,silver\n"
+    text = 'DID,Operator,Tag\n100,DID Operator,"vip, gold"\n101,DID Operator,\n256999,,silver\n'
 
     def check():
         step_2 = browser.get(upload(browser, text, tags="fresh").url)
