@@ -274,7 +274,7 @@ def archive(*names):
         (archive("numbers.csv"), "a ZIP archive"),
         (workbook()[:200], "a damaged ZIP archive or workbook"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "an Excel workbook (.xls"),
-        (gzip.compress(b"4420,a\n"), "a gzip archive"),
+        (gzip.compress(b"4420,a\n", mtime=0), "a gzip archive"),
         (b"%PDF-1.7\n4420,a\n", "a PDF document"),
         (b"\xef\xbb\xbf\n <!DOCTYPE html>\n<p>4420", "a web page (HTML)"),
         (b"<table><tr><td>4420</td></tr></table>", "a web page (HTML)"),
