@@ -1,22 +1,32 @@
 """
-Tables in files: bytes to rows of text, and rows of text to bytes.
+Text files: bytes to rows.
 
-Text files are read in a stream, in memory that does not grow with the file. Quoting is RFC 4180 as far as a
-file keeps to it; a quote that is not where the RFC puts one stays text and swallows nothing after it.
-Nothing here knows what the columns mean, or the database.
+They are read in a stream, in memory that does not grow with the file. Quoting is RFC 4180 as far as a file
+keeps to it; a quote that is not where the RFC puts one stays text and swallows nothing after it.
 """
 
 import codecs
 import csv
 import io
 import re
-import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import BinaryIO, NamedTuple
+from collections.abc import Iterator
+from typing import BinaryIO
 
-BLOCK = 1 << 20  # bytes read at once
+from dids.sheets.content import EMPTY, KINDS, SAVE_AS_CSV, blocks, kind_of, refuse_markup
+from dids.sheets.table import (
+    LIMITS,
+    TEXT,
+    Format,
+    Limits,
+    Problem,
+    Row,
+    SheetError,
+    shape,
+    too_many_rows,
+    usual_width,
+)
+
 HEAD = 1 << 16  # bytes that decide the delimiter
 LONGEST_LINE = 1 << 20  # characters
 
@@ -57,88 +67,9 @@ ENCODINGS = {
 }
 
 
-class SheetError(ValueError):
-    """A file that can't be read as a table; its text is a sentence that says what it is and what to do."""
-
-
-class Limits(NamedTuple):
-    """What a file may hold: rows that are not blank, columns, characters in a cell."""
-
-    rows: int = 2_000_000
-    columns: int = 200
-    cell: int = 32_767
-
-
-LIMITS = Limits()
-
-
-class Problem(NamedTuple):
-    """
-    Why a row does not fit: ``short``, ``long`` (it has too few or too many cells for the table), ``columns``,
-    ``cell`` (it is above a limit) or ``damaged`` (its bytes are not text of the file's encoding).
-    """
-
-    code: str
-    sentence: str
-
-    def __str__(self) -> str:
-        return self.sentence
-
-
-class Row(NamedTuple):
-    """
-    One row as it stands in the file. ``line`` is where it begins, counted from 1 as an editor counts lines;
-    ``cells`` are neither trimmed nor filled up to the table's width; ``problem`` is None when it fits.
-    """
-
-    line: int
-    cells: list[str]
-    problem: Problem | None
-
-
-@dataclass(frozen=True)
-class Format:
-    """
-    How a file is to be read.
-
-    ``delimiter``  one of the values of DELIMITERS, or what a ``sep=`` line names; ``""`` is one column
-    ``least``      columns a row needs to fit, ``width`` columns it may have. They differ where the file
-                   leaves out empty cells at the end of rows, or ends rows with a delimiter
-    ``start``      the line on which the table begins, after what a report writes above it
-    """
-
-    encoding: str
-    delimiter: str
-    width: int
-    least: int
-    start: int
-
-
 # --- what the bytes are ---------------------------------------------------------------------------
 
-_SIGNATURES = (
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Excel workbook (.xls, or a password-protected .xlsx)"),
-    (b"%PDF", "a PDF document"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"BZh", "a bzip2 archive"),
-    (b"\xfd7zXZ\x00", "an xz archive"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
-    (b"Rar!\x1a\x07", "a RAR archive"),
-    (b"\x28\xb5\x2f\xfd", "a Zstandard archive"),
-    (b"SQLite format 3\x00", "an SQLite database"),
-    (b"\x89PNG\r\n", "a PNG picture"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"GIF8", "a GIF picture"),
-    (b"{\\rtf", "an RTF document"),
-    (b"\x7fELF", "a program"),
-)
-_ZIP = b"PK\x03\x04"
-_EMPTY_ZIP = b"PK\x05\x06"
-_MARKUP = re.compile(
-    r"\s*<(?:!doctype\s+html|html|head|body|table|meta|style|div|(?P<xml>\?xml))\b", re.IGNORECASE
-)
 _CONTROLS = bytes(set(range(32)) - set(b"\0\t\n\r\v\f\x1a"))
-_SAVE_AS_CSV = "Open it in a spreadsheet program, save it as CSV and load that file."
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -147,33 +78,6 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-
-
-def _refuse_what_is_not_text(file: BinaryIO, head: bytes) -> None:
-    if not head.strip(b" \t\r\n\v\f\0\x1a"):
-        raise SheetError("The file is empty. Choose a file with at least one row.")
-    kind = next((kind for signature, kind in _SIGNATURES if head.startswith(signature)), "")
-    if head.startswith((_ZIP, _EMPTY_ZIP)):
-        kind = _zip_kind(file)
-    if kind:
-        raise SheetError(f"The file is {kind}, not a text file. {_SAVE_AS_CSV}")
-
-
-def _zip_kind(file: BinaryIO) -> str:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, NotImplementedError):
-        return "a damaged ZIP archive or workbook"
-    if any(name.startswith("xl/") for name in names):
-        return "an Excel workbook (.xlsx)"
-    return "an OpenDocument file (.ods)" if "content.xml" in names else "a ZIP archive"
-
-
-def _refuse_markup(text: str) -> None:
-    if markup := _MARKUP.match(text.lstrip("\ufeff")):
-        kind = "an XML document" if markup["xml"] else "a web page (HTML)"
-        raise SheetError(f"The file is {kind}, whatever its name says. {_SAVE_AS_CSV}")
 
 
 def _find_encoding(file: BinaryIO, head: bytes) -> str:
@@ -187,7 +91,7 @@ def _find_encoding(file: BinaryIO, head: bytes) -> str:
         return "utf-16-be" if zeros_first > zeros_last else "utf-16-le"
     controls = len(head) - len(head.translate(None, _CONTROLS))
     if controls > 5 + len(head) / 50 or head.count(0) > len(head) / 3:
-        raise SheetError(f"The file is not text. {_SAVE_AS_CSV}")
+        raise SheetError(f"The file is not text. {SAVE_AS_CSV}")
     return _find_8_bit_encoding(file)
 
 
@@ -199,7 +103,7 @@ def _find_8_bit_encoding(file: BinaryIO) -> str:
     file.seek(0)
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        for block in _blocks(file):
+        for block in blocks(file):
             decoder.decode(block)
         decoder.decode(b"", final=True)
         return "utf-8"
@@ -207,7 +111,7 @@ def _find_8_bit_encoding(file: BinaryIO) -> str:
         pass
     file.seek(0)
     sample, tail = bytearray(), b""
-    for block in _blocks(file):
+    for block in blocks(file):
         *lines, tail = (tail + block).replace(b"\r", b"\n").split(b"\n")
         for line in lines:
             if not line.isascii():
@@ -280,11 +184,6 @@ def _mark_damage(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(_DAMAGED, _mark_damage)
 
 
-def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    while block := file.read(BLOCK):
-        yield block
-
-
 def _lines(file: BinaryIO, encoding: str) -> Iterator[str]:
     """
     The lines of ``file`` with their ends, which may be CR, LF and CRLF in one file. Zero bytes, a byte order
@@ -295,7 +194,7 @@ def _lines(file: BinaryIO, encoding: str) -> Iterator[str]:
         codecs.getincrementaldecoder(encoding)(errors=_DAMAGED), translate=False
     )
     number, tail, begun = 0, "", False
-    for block in _blocks(file):
+    for block in blocks(file):
         text = tail + decoder.decode(block).replace("\0", "")
         if text and not begun:
             text, begun = text.lstrip("\ufeff"), True
@@ -438,7 +337,7 @@ class _Rows:
         return None
 
 
-def read(file: BinaryIO, format: Format, limits: Limits = LIMITS) -> Iterator[Row]:
+def read_text(file: BinaryIO, format: Format, limits: Limits = LIMITS) -> Iterator[Row]:
     """
     The rows of ``file`` in a stream, blank lines left out.
 
@@ -450,9 +349,7 @@ def read(file: BinaryIO, format: Format, limits: Limits = LIMITS) -> Iterator[Ro
     rows = _Rows(_lines(file, format.encoding), format.delimiter, longest)
     for count, (line, cells, _, text) in enumerate(rows, start=1):
         if count > limits.rows:
-            raise SheetError(
-                f"The file has more than {limits.rows:,} rows. Split it and load one part after the other."
-            )
+            raise too_many_rows(limits)
         if least <= len(cells) <= width and len(text) <= longest and (text.isascii() or _MARK not in text):
             yield Row(line, cells, None)
         else:
@@ -523,46 +420,30 @@ def sniff(
         raise SheetError(f"The encoding “{encoding[:40]}” is not known. Choose one of the list.")
     file.seek(0)
     head = file.read(HEAD)
-    _refuse_what_is_not_text(file, head)
+    if not head.strip(b" \t\r\n\v\f\0\x1a"):
+        raise SheetError(EMPTY)
+    if (kind := kind_of(file)) != TEXT:
+        raise SheetError(f"The file is {KINDS[kind]}, not a text file. {SAVE_AS_CSV}")
     encoding = encoding or _find_encoding(file, head)
     lines = list(_lines(io.BytesIO(head), encoding))
     if len(head) == HEAD and len(lines) > 1:
         lines.pop()  # cut in the middle
-    _refuse_markup("".join(lines[:10]))
+    refuse_markup("".join(lines[:10]))
     if delimiter is None:
         sep = _SEP_LINE.fullmatch(lines[0]) if lines else None
         delimiter = sep[1] if sep else _find_delimiter(lines[:SAMPLE], limits.cell)
     elif delimiter not in DELIMITERS.values():
         raise SheetError("The delimiter is not known. Choose one of the list.")
-    found = Format(encoding, delimiter, *_shape(lines, delimiter, limits.cell))
+    rows = [(number, cells) for number, cells, _, _ in _Rows(iter(lines), delimiter, limits.cell)]
+    if not rows:
+        raise SheetError(EMPTY)
+    found = Format(encoding, delimiter, *shape(rows))
     if found.width > limits.columns:
         raise SheetError(
             f"The file has {found.width:,} columns; at most {limits.columns:,} are allowed. "
             "Leave only the columns that are needed, or choose another delimiter."
         )
     return found
-
-
-def _shape(lines: list[str], delimiter: str, longest_cell: int) -> tuple[int, int, int]:
-    """(width, least, start) of the table in ``lines``, as in Format."""
-    rows = [(number, cells) for number, cells, _, _ in _Rows(iter(lines), delimiter, longest_cell)]
-    if not rows:
-        raise SheetError("The file is empty. Choose a file with at least one row.")
-    usual = _usual_width(cells for _, cells in rows)
-    least = max(_filled(cells) for _, cells in rows if len(cells) == usual) or usual
-    start, first = next((number, cells) for number, cells in rows if len(cells) >= least)
-    return max(usual, len(first)), least, start
-
-
-def _usual_width(rows: Iterable[list[str]]) -> int:
-    """The number of cells most rows have; rows of one, such as titles, only count if there are no others."""
-    widths = Counter(map(len, rows))
-    return max(widths, key=lambda width: (width > 1, widths[width], width))
-
-
-def _filled(cells: list[str]) -> int:
-    """The number of ``cells`` up to the last that is not empty."""
-    return next((at for at in range(len(cells), 0, -1) if cells[at - 1]), 0)
 
 
 def _find_delimiter(lines: list[str], longest_cell: int) -> str:
@@ -574,7 +455,7 @@ def _find_delimiter(lines: list[str], longest_cell: int) -> str:
     scores = {}
     for delimiter in filter(None, DELIMITERS.values()):
         rows = [cells for _, cells, _, _ in _Rows(iter(lines), delimiter, longest_cell)]
-        usual = _usual_width(rows) if rows else 1
+        usual = usual_width(rows) if rows else 1
         if usual == 1:
             continue
         even = [cells for cells in rows if len(cells) == usual]
@@ -600,51 +481,3 @@ def _is_no_single_value(lines: list[str]) -> bool:
     values = [line.strip() for line in lines if line.strip()]
     alike = sum(not value[0].isalpha() and _KNOWN.fullmatch(value) is not None for value in values)
     return alike < len(values) / 2
-
-
-# --- writing --------------------------------------------------------------------------------------
-
-CHUNK = 1 << 16  # characters
-_RUNS = "=+-@\t\r\n＝＋－＠"  # what a cell begins with that a spreadsheet would run
-_FORMULA = re.compile(f"'*[{re.escape(_RUNS)}]")
-_LOOK = frozenset(_RUNS + "'")
-
-
-def escape(text: str) -> str:
-    """
-    ``text`` made harmless for spreadsheets: an apostrophe before what they would run as a formula.
-
-    So is a text that begins with apostrophes before a formula, so that ``unescape`` gives back each text.
-    """
-    return "'" + text if _FORMULA.match(text) else text
-
-
-def unescape(cell: str) -> str:
-    """The text that ``escape`` made ``cell`` of. Other cells that begin with an apostrophe stay."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell, 1) else cell
-
-
-def write(rows: Iterable[Iterable[str | int | None]], *, bom: bool = False) -> Iterator[bytes]:
-    """
-    CSV of ``rows`` in a stream: comma, CRLF, UTF-8, quotes where needed, None as an empty cell, text escaped.
-
-    The first row, usually the header, comes at once, the rest in chunks of some 64 KiB. Without a byte order
-    mark, which programs that read CSV take for a part of the first header; with ``bom``, Excel shows letters
-    beyond ASCII right on opening the file. Our own import reads both.
-    """
-    if bom:
-        yield codecs.BOM_UTF8
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    enough = 0
-    for row in rows:
-        writer.writerow(
-            [escape(cell) if cell.__class__ is str and cell[:1] in _LOOK else cell for cell in row]
-        )
-        if text.tell() > enough:
-            yield text.getvalue().encode("utf-8", "replace")
-            text.seek(0)
-            text.truncate()
-            enough = CHUNK
-    if text.tell():
-        yield text.getvalue().encode("utf-8", "replace")

@@ -1,0 +1,28 @@
+"""
+Tables in files: bytes to rows of text, and rows of text to bytes.
+
+``load`` finds out what a file is and makes it ready, ``read`` gives its rows; ``write`` and
+``write_workbook`` make files. Nothing here knows what the columns mean, or the database.
+"""
+
+from dids.sheets.table import LIMITS, Format, Limits, Problem, Row, SheetError
+from dids.sheets.text import DELIMITERS, ENCODINGS, LONGEST_LINE, sniff
+from dids.sheets.text import read_text as read
+from dids.sheets.writing import escape, unescape, write
+
+__all__ = [
+    "DELIMITERS",
+    "ENCODINGS",
+    "LIMITS",
+    "LONGEST_LINE",
+    "Format",
+    "Limits",
+    "Problem",
+    "Row",
+    "SheetError",
+    "escape",
+    "read",
+    "sniff",
+    "unescape",
+    "write",
+]
