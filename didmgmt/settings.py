@@ -132,6 +132,13 @@ HOLD_DAYS = env_int("HOLD_DAYS", 30, 0, 365)
 NEW_DIDS_LIMIT = env_int("NEW_DIDS_LIMIT", 1_000_000, 1, 10_000_000)
 REQUEST_LIMIT = env_int("REQUEST_LIMIT", 100_000, 1, 1_000_000)
 UPLOAD_LIMIT = env_int("UPLOAD_LIMIT_MB", 200, 1, 4096) * 1024 * 1024
+# What a file to import may hold, and what reading a workbook may cost
+IMPORT_ROWS = env_int("IMPORT_ROWS", 2_000_000, 1, 100_000_000)
+IMPORT_COLUMNS = env_int("IMPORT_COLUMNS", 200, 1, 16_384)
+IMPORT_CELL = env_int("IMPORT_CELL", 32_767, 100, 1_000_000)
+UNPACKED_LIMIT = env_int("UNPACKED_LIMIT_MB", 2048, 1, 65_536) * 1024 * 1024
+READ_SECONDS = env_int("READ_SECONDS", 120, 1, 3600)
+READ_MEMORY = env_int("READ_MEMORY_MB", 2048, 256, 65_536) * 1024 * 1024
 PAGE_SIZES = [20, 50, 100, 500]
 
 # TLS=1 says that visitors come by https through a proxy that ends it and sets X-Forwarded-Proto and

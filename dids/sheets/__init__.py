@@ -5,24 +5,29 @@ Tables in files: bytes to rows of text, and rows of text to bytes.
 ``write_workbook`` make files. Nothing here knows what the columns mean, or the database.
 """
 
+from dids.sheets.damage import Damage
+from dids.sheets.loading import Loaded, load, read
 from dids.sheets.table import LIMITS, Format, Limits, Problem, Row, SheetError
 from dids.sheets.text import DELIMITERS, ENCODINGS, LONGEST_LINE, sniff
-from dids.sheets.text import read_text as read
-from dids.sheets.writing import escape, unescape, write
+from dids.sheets.writing import escape, unescape, write, write_workbook
 
 __all__ = [
     "DELIMITERS",
     "ENCODINGS",
     "LIMITS",
     "LONGEST_LINE",
+    "Damage",
     "Format",
     "Limits",
+    "Loaded",
     "Problem",
     "Row",
     "SheetError",
     "escape",
+    "load",
     "read",
     "sniff",
     "unescape",
     "write",
+    "write_workbook",
 ]

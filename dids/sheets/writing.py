@@ -5,6 +5,15 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice, zip_longest
+from typing import BinaryIO
+
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.styles import Font
+from openpyxl.utils import get_column_letter
+
+from dids.sheets.table import SheetError
 
 CHUNK = 1 << 16  # characters
 _RUNS = "=+-@\t\r\n＝＋－＠"  # what a cell begins with that a spreadsheet would run
@@ -50,3 +59,52 @@ def write(rows: Iterable[Iterable[str | int | None]], *, bom: bool = False) -> I
             enough = CHUNK
     if text.tell():
         yield text.getvalue().encode("utf-8", "replace")
+
+
+MOST_ROWS = 1_048_576  # of a worksheet
+WIDEST = 60  # characters; a longer cell is shown in part
+PROGRESS = 1_000  # rows
+_NO_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+def write_workbook(rows: Iterable[Iterable[str | int | None]], target: BinaryIO | str) -> Iterator[int]:
+    """
+    Write ``rows``, of which the first is the header, as an Excel workbook to ``target``, a path or a binary
+    file, complete when this is exhausted. Gives how many rows there are so far, now and then and at the end.
+
+    All cells are text, so that no zero is lost and no formula run; characters that XML can't hold become
+    "\ufffd". Memory does not grow with the rows. Raises SheetError when they are more than a sheet holds.
+    """
+    rows = iter(rows)
+    head = [[_cell_text(cell) for cell in row] for row in islice(rows, 100)]
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("Sheet1")
+    sheet.freeze_panes = "A2"
+    for index, cells in enumerate(zip_longest(*head, fillvalue=""), start=1):
+        longest = max(map(len, cells))
+        sheet.column_dimensions[get_column_letter(index)].width = min(max(longest, 8) + 2, WIDEST)
+    bold, count = Font(bold=True), 0
+    for row in chain(head, ([_cell_text(cell) for cell in row] for row in rows)):
+        count += 1
+        if count > MOST_ROWS:
+            raise SheetError(f"A worksheet holds at most {MOST_ROWS:,} rows. Choose CSV, or fewer rows.")
+        sheet.append([_text_cell(sheet, text, bold if count == 1 else None) for text in row])
+        if count % PROGRESS == 0:
+            yield count
+    book.save(target)
+    yield count
+
+
+def _cell_text(cell: str | int | None) -> str:
+    return "" if cell is None else _NO_XML.sub("\ufffd", str(cell))
+
+
+def _text_cell(sheet, text: str, font: Font | None):
+    """What ``append`` takes; a plain text where openpyxl would not take it for something else."""
+    if not font and text[:1] not in ("=", "#"):
+        return text or None
+    cell = WriteOnlyCell(sheet, text)
+    cell.data_type = "s"
+    if font:
+        cell.font = font
+    return cell
