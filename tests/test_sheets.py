@@ -1,4 +1,4 @@
-"""Text files to rows and back: what is detected, flagged and refused, and what a round trip keeps."""
+"""Files to rows and back: what is detected, flagged and refused, and what a round trip keeps."""
 
 import csv
 import gzip
@@ -22,6 +22,7 @@ from dids.sheets import (
     Limits,
     SheetError,
     escape,
+    load,
     read,
     sniff,
     unescape,
@@ -48,20 +49,31 @@ def test_each_sample_has_its_expected_rows():
     assert {path.name for path in SAMPLES.iterdir()} == {*EXPECTED, "expected.json"}
 
 
-@pytest.mark.parametrize("name", EXPECTED)
+@pytest.mark.parametrize("name", [name for name in EXPECTED if "error" not in EXPECTED[name]])
 def test_an_awkward_file_is_read_as_a_person_would(name):
     expected = EXPECTED[name]
-    with (SAMPLES / name).open("rb") as file:
-        found = sniff(file)
-        rows = list(read(file, found))
+    with (SAMPLES / name).open("rb") as file, load(file, name) as loaded:
+        found = loaded.format
+        rows = list(read(loaded.file, found))
     assert [row.cells for row in rows] == expected["rows"]
     assert [row.line for row in rows] == expected["lines"]
+    assert loaded.rows == len(rows)
     assert {str(row.line): row.problem.code for row in rows if row.problem} == expected["problems"]
     assert (found.encoding, found.delimiter, found.start) == (
         expected["encoding"],
         expected["delimiter"],
         expected["start"],
     )
+    assert (found.kind, found.sheet) == (expected.get("kind", "text"), expected.get("sheet", ""))
+    assert loaded.notes == expected.get("notes", [])
+    assert [list(damage[:4]) for damage in loaded.damage] == expected.get("damage", [])
+
+
+@pytest.mark.parametrize("name", [name for name in EXPECTED if "error" in EXPECTED[name]])
+def test_a_file_that_holds_no_table_is_refused_with_what_it_is_and_what_to_do(name):
+    with (SAMPLES / name).open("rb") as file, pytest.raises(SheetError) as refusal:
+        load(file, name)
+    assert str(refusal.value) == EXPECTED[name]["error"]
 
 
 def test_a_given_delimiter_and_encoding_override_what_would_be_detected():

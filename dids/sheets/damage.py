@@ -19,6 +19,8 @@ _WRITTEN = re.compile(r"'?\+?[\d(][\d ()\-./\u00a0]*")
 _DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?:[ T].*)?")
 _EXPONENT = re.compile(r"\d+(?:[.,]\d*)?[eE]\+?\d{1,3}")
 _DECIMAL = re.compile(r"\d+[.,]\d{1,2}")
+# What a program makes of a long number that it took for a quantity: 4.42071E+11, 442071234567.0
+_LARGE = re.compile(r"\d(?:[.,]\d*)?[eE]\+?(?:0?[6-9]|[1-9]\d)|\d{7,}[.,]00?")
 
 
 class Damage(NamedTuple):
@@ -145,12 +147,9 @@ def _is_of_numbers(index: int, rows: list[tuple[int, list[str], str]]) -> bool:
 
 
 def _looks_like_number(cell: str) -> bool:
-    if _EXPONENT.fullmatch(cell):
-        return True
-    digits = cell.translate(_SEPARATORS).lstrip("+")
-    return len(digits) >= LEAST_DIGITS and bool(
-        (_WRITTEN.fullmatch(cell) and not _DATE.fullmatch(cell)) or _DECIMAL.fullmatch(cell)
-    )
+    if _WRITTEN.fullmatch(cell) and not _DATE.fullmatch(cell):
+        return len(cell.translate(_SEPARATORS).lstrip("+")) >= LEAST_DIGITS
+    return _LARGE.fullmatch(cell) is not None
 
 
 class _Column:

@@ -157,9 +157,7 @@ class _Reader:
         if error == "unknown":
             return SheetError(f"The workbook has no sheet “{self.sheet[:100]}”. Its sheets: {names}.")
         if error == "empty" and self.sheet:
-            return SheetError(
-                f"The sheet “{self.sheet}” is empty. Choose another one of the sheets: {names}."
-            )
+            return SheetError(f"The sheet “{self.sheet}” is empty. Choose another of the sheets: {names}.")
         if error == "empty":
             return SheetError("The workbook has no rows. Choose a file with at least one row.")
         if error == "time":
@@ -241,7 +239,7 @@ def read_stored(file: BinaryIO, format: Format, limits: Limits) -> Iterator[Row]
 def _lines(file: BinaryIO) -> Iterator[bytes]:
     file.seek(0)
     tail = b""
-    for block in blocks(file):
+    for block in blocks(file, 1 << 16):
         *lines, tail = (tail + block).split(b"\n")
         yield from lines
 

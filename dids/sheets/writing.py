@@ -84,14 +84,19 @@ def write_workbook(rows: Iterable[Iterable[str | int | None]], target: BinaryIO 
         longest = max(map(len, cells))
         sheet.column_dimensions[get_column_letter(index)].width = min(max(longest, 8) + 2, WIDEST)
     bold, count = Font(bold=True), 0
-    for row in chain(head, ([_cell_text(cell) for cell in row] for row in rows)):
-        count += 1
-        if count > MOST_ROWS:
-            raise SheetError(f"A worksheet holds at most {MOST_ROWS:,} rows. Choose CSV, or fewer rows.")
-        sheet.append([_text_cell(sheet, text, bold if count == 1 else None) for text in row])
-        if count % PROGRESS == 0:
-            yield count
-    book.save(target)
+    try:
+        for row in chain(head, ([_cell_text(cell) for cell in row] for row in rows)):
+            count += 1
+            if count > MOST_ROWS:
+                raise SheetError(f"A worksheet holds at most {MOST_ROWS:,} rows. Choose CSV, or fewer rows.")
+            sheet.append([_text_cell(sheet, text, bold if count == 1 else None) for text in row])
+            if count % PROGRESS == 0:
+                yield count
+        book.save(target)
+    finally:
+        if not sheet.closed:  # given up; openpyxl would leave its temporary file until the process ends
+            sheet.close()
+            sheet._writer.cleanup()
     yield count
 
 
