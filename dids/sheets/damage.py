@@ -33,8 +33,8 @@ class Damage(NamedTuple):
     ``decimal``     with a decimal point, such as 123.5 or 4420.0
     ``zeros``       as long as the others but for the zeros these begin with
     ``date``        dates and times (workbooks)
-    ``formula``     formulas, whose saved results are read (.xlsx, .ods)
-    ``uncomputed``  formulas without a saved result, in any column (.xlsx, .ods)
+    ``formula``     formulas, whose saved results are read (workbooks)
+    ``uncomputed``  formulas without a saved result, in any column (workbooks)
     """
 
     column: int

@@ -12,7 +12,7 @@ under limits. JSON is the arguments of ``main``. On standard output come, a line
 
 The letters: ``t`` text or empty, ``n`` a whole number of at most 15 digits, ``x`` any other number, ``d``
 date or time, ``b`` TRUE or FALSE, ``e`` error. Upper case is a formula, whose text is the result that was
-saved with it, empty when there is none. Formulas of .xls are not recognised, and its errors are empty.
+saved with it, empty when there is none.
 """
 
 import datetime
@@ -20,6 +20,7 @@ import json
 import posixpath
 import re
 import resource
+import struct
 import sys
 import zipfile
 from xml.etree import ElementTree
@@ -97,7 +98,7 @@ def rows(book, path, kind, name):
     if sheet.start is None:
         return
     left = [""] * sheet.start[1]
-    noted = notes(path, kind, name)
+    noted = notes(path, kind, name, book.sheet_names.index(name))
     at, marks = next(noted, (0, None))
     for number, values in enumerate(sheet.iter_rows(), start=1):
         if left:
@@ -167,14 +168,16 @@ def mark(letters, texts, marks):
 # --- formulas and errors ----------------------------------------------------------------------------
 
 
-def notes(path, kind, name):
+def notes(path, kind, name, place):
     """
     (row from 1, {column from 0: (whether it is a formula, name of the error)}) of the rows that have some,
     ascending. Nothing where the file is not as it should be: its cells have been read, this adds to them.
+    ``place`` is that of the sheet among all.
     """
-    if kind == "xls":
-        return
     try:
+        if kind == "xls":
+            yield from xls_notes(path, place)
+            return
         with zipfile.ZipFile(path) as archive:
             part = sheet_part(archive, name) if kind == "xlsx" else "content.xml"
             if has_traces(archive, part, TRACES[kind]):
@@ -183,21 +186,28 @@ def notes(path, kind, name):
                     while block := member.read(BLOCK):
                         reader.parser.Parse(block, False)
                         yield from reader.taken()
-    except (zipfile.BadZipFile, OSError, LookupError, ValueError, expat.ExpatError, ElementTree.ParseError):
+    except (
+        zipfile.BadZipFile,
+        OSError,
+        LookupError,
+        ValueError,
+        struct.error,
+        expat.ExpatError,
+        ElementTree.ParseError,
+    ):
         return
 
 
 def sheet_part(archive, name):
     """The name of the part that is the sheet."""
-    relation = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
     book = ElementTree.fromstring(archive.read("xl/workbook.xml"))  # noqa: S314 limited like all here
     links = ElementTree.fromstring(archive.read("xl/_rels/workbook.xml.rels"))  # noqa: S314
-    wanted = next(
-        next((value for key, value in one.items() if key == relation or key.endswith("}id")), "")
+    [wanted] = [
+        [value for key, value in one.items() if key.endswith("}id")]
         for one in book.iter()
         if one.tag.endswith("}sheet") and one.get("name") == name
-    )
-    target = next(one.get("Target") for one in links if one.get("Id") == wanted)
+    ]
+    [target] = [one.get("Target") for one in links if one.get("Id") in wanted]
     return target[1:] if target.startswith("/") else posixpath.normpath(f"xl/{target}")
 
 
@@ -297,6 +307,78 @@ class OdsNotes(Notes):
             if self.marks:
                 self.rows.append((self.row + 1, self.marks))
             self.row += self.times
+
+
+ERRORS = {0: "#NULL!", 7: "#DIV/0!", 15: "#VALUE!", 23: "#REF!", 29: "#NAME?", 36: "#NUM!", 42: "#N/A"}
+FORMULA, BOUNDSHEET, BOOLERR, BOF, EOF = 0x0006, 0x0085, 0x0205, 0x0809, 0x000A  # records of .xls
+ERROR_RESULT = 2
+END = 0xFFFFFFFA  # this and above are no blocks of an OLE container
+
+
+def xls_notes(path, place):
+    with open(path, "rb") as file:
+        book = ole_stream(file.read(), ("Workbook", "Book"))
+    bounds = (data for kind, data in records(book, 0) if kind == BOUNDSHEET)
+    (start,) = struct.unpack_from("<I", list(bounds)[place])
+    found, inside = {}, 0
+    for kind, data in records(book, start):
+        inside += (kind == BOF) - (kind == EOF)  # a chart is a sheet inside the sheet
+        if not inside:
+            break
+        if kind in (FORMULA, BOOLERR) and inside == 1:
+            row, column, _, value, other = struct.unpack_from("<HHHBB", data)
+            error = ""
+            if kind == BOOLERR and other:
+                error = ERRORS.get(value, "#ERROR")
+            elif kind == FORMULA and data[12:14] == b"\xff\xff" and value == ERROR_RESULT:
+                error = ERRORS.get(data[8], "#ERROR")
+            if error or kind == FORMULA:
+                found.setdefault(row + 1, {})[column] = kind == FORMULA, error
+    yield from sorted(found.items())
+
+
+def records(book, at):
+    while at + 4 <= len(book):
+        kind, size = struct.unpack_from("<HH", book, at)
+        yield kind, book[at + 4 : at + 4 + size]
+        at += 4 + size
+
+
+def ole_stream(data, names):
+    """The stream of one of these names in an OLE container, which is a file system with two block sizes."""
+    (shift,) = struct.unpack_from("<H", data, 30)
+    directory, _, cutoff, small_table, _, more = struct.unpack_from("<6I", data, 48)
+    size = 1 << shift
+
+    def block(number):
+        return data[(number + 1) * size : (number + 2) * size]
+
+    tables = list(struct.unpack_from("<109I", data, 76))
+    while more < END and len(tables) < len(data) // size:
+        *further, more = struct.unpack(f"<{size // 4}I", block(more))
+        tables += further
+    table = b"".join(block(number) for number in tables if number < END)
+    entries = chained(directory, table, block)
+    streams = {}
+    for at in range(0, len(entries), 128):
+        (length,) = struct.unpack_from("<H", entries, at + 64)
+        name = entries[at : at + max(length, 2) - 2].decode("utf-16-le", "replace")
+        streams[name] = struct.unpack_from("<II", entries, at + 116)
+    [(start, total), *_] = [streams[name] for name in names if name in streams]
+    if total < cutoff:
+        small = chained(streams["Root Entry"][0], table, block)
+        table = chained(small_table, table, block)
+        return chained(start, table, lambda number: small[number * 64 : number * 64 + 64])[:total]
+    return chained(start, table, block)[:total]
+
+
+def chained(number, table, block):
+    """The blocks from ``number`` on, one after the other; ``table`` says which comes after which."""
+    found = []
+    while number < END and len(found) <= len(table) // 4:
+        found.append(block(number))
+        (number,) = struct.unpack_from("<I", table, 4 * number)
+    return b"".join(found)
 
 
 if __name__ == "__main__":
