@@ -1,6 +1,6 @@
 # Everything works from a fresh clone with Python 3.11+, make and the package registry.
 .DEFAULT_GOAL := help
-.PHONY: help run setup test lint bench vendor clean
+.PHONY: help run setup test lint bench kills vendor clean
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 MANAGE = .venv/bin/python manage.py
@@ -22,6 +22,9 @@ lint: setup  ## style, format and forgotten migrations
 
 bench: setup  ## measure lists and writes on the numbers of DATABASE_URL
 	$(MANAGE) bench
+
+kills: setup  ## kill workers some 200 times on the engine of DATABASE_URL, and count afterwards
+	KILLS=$${KILLS:-40} .venv/bin/python -m pytest -q tests/test_kills.py
 
 vendor: setup  ## fetch the front-end files in static/vendor again
 	$(MANAGE) vendor

@@ -18,10 +18,11 @@ NAMED = 5  # vanished rows that a sentence names
 class Listing:
     """One page of a queryset, filtered and sorted by the parameters of the address.
 
-    ``sorts``: {key: (column, …)}, ascending, the first one being the default; the address says
-    ``sort=key`` or ``sort=-key``, which turns round every column. The columns end with a unique one,
-    else the primary key is added. A column given as an expression (``F("tag_set__label")``) may be
-    empty; empty ones come last both ways. An unknown key is an error, as an unknown value is.
+    ``sorts``: {key: (column, …)}, ascending; the address says ``sort=key`` or ``sort=-key``, which turns
+    round every column. The columns end with a unique one, else the primary key is added. A column given
+    as an expression (``F("tag_set__label")``) may be empty; empty ones come last both ways. An unknown
+    key is an error, as an unknown value is. ``default``: the sort of an address that names none, the
+    first key when not given.
 
     ``total``: how many rows match, when there is a cheaper way than to count them: a callable that
     gets the valid filterset. ``fetch``: makes of a queryset of the page's rows one with all that
@@ -34,12 +35,12 @@ class Listing:
 
     total_label = None  # stands in for the total of a list that is not counted to its end
 
-    def __init__(self, request, queryset, filterset_class, *, sorts, total=None, fetch=None):
+    def __init__(self, request, queryset, filterset_class, *, sorts, default="", total=None, fetch=None):
         self.request = request
         self.filterset = filterset_class(request.GET, queryset, request=request)
         self.form = self.filterset.form
         self.errors = filter_errors(self.filterset)
-        self.sort = request.GET.get("sort") or next(iter(sorts))
+        self.sort = request.GET.get("sort") or default or next(iter(sorts))
         self._columns = sorts.get(self.sort.removeprefix("-"))
         if self._columns is None:
             known = ", ".join(sorts)

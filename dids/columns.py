@@ -13,7 +13,8 @@ COLUMNS = [
     (
         "number", "DID",
         "number; dids; did number; ddi; phone; phone number; telephone; telephone number; e164; e.164;"
-        " msisdn; tn; tel; did(s); numbers; phone no; caller id; cli; ani",
+        " msisdn; tn; tel; did(s); numbers; phone no; caller id; cli; ani; range; number range; from;"
+        " from number; first number; start number; range start; range from; did from; block start; start",
     ),
     ("tags", "Tag", "tags; label; labels; group; category"),
     ("notes", "Notes", "note; comment; comments; description; remark; remarks; info"),
@@ -23,6 +24,14 @@ COLUMNS = [
     ("after_hold", "After Hold", "afterhold; status after hold; after hold status"),
     ("hold_days", "Hold days", "hold; days of hold; hold period; quarantine days"),
     ("reseller", "Reseller", "branch; tenant; reseller name; partner"),
+    (
+        "range_end", "Range end",
+        "range to; to number; last number; end number; number to; did to; to; block end",
+    ),
+    (
+        "range_size", "Range size",
+        "block size; quantity; qty; numbers in range; range length",
+    ),
 ]  # fmt: skip
 LABELS = {key: label for key, label, _ in COLUMNS}
 REASON = "Refused because"  # the column that a file of refused rows has more

@@ -135,16 +135,8 @@ class NewForm(forms.Form):
 
 
 def read_numbers(text):
-    """The ``Numbers`` that the text asks for; the limits are among its errors."""
-    numbers = expand(text, settings.NEW_DIDS_LIMIT)
-    if not numbers.errors and numbers.count > settings.REQUEST_LIMIT:
-        numbers.refuse(
-            None,
-            "",
-            f"This makes {numbers.count:,} numbers; at most {settings.REQUEST_LIMIT:,} can be made in one go."
-            " Make them in parts.",
-        )
-    return numbers
+    """The ``Numbers`` that the text asks for; the limit is among its errors."""
+    return expand(text, settings.NEW_DIDS_LIMIT)
 
 
 def number_problems(numbers):

@@ -9,11 +9,18 @@ from didmgmt.choices import RemoteSelect
 from dids import columns, sheets
 from dids import status as st
 from dids.forms import NotesField, TagsField
-from dids.importing import HEAD, SUFFIXES
 from dids.judging import CLEAR, KEEP, LEAVE
+from dids.limits import import_limits
 from operators.models import Operator
 
 DETECT = "detect"
+SUFFIXES = (".csv", ".txt", ".tsv", ".gz", ".xlsx", ".xls", ".ods")
+WORKBOOKS = {"xlsx": "Excel workbook", "xls": "old Excel workbook", "ods": "OpenDocument workbook"}
+GOOD, ALL = "good", "all"
+ERRORS = [
+    (GOOD, "Import the good rows and give back the refused ones as a file"),
+    (ALL, "All or nothing: a single refused row keeps all from being imported"),
+]
 EXISTING = [
     (KEEP, "Update them; a blank cell keeps what is there"),
     (CLEAR, "Update them; a blank cell empties tags, notes and hold days"),
@@ -24,12 +31,12 @@ EXISTING = [
 class UploadForm(forms.Form):
     """The file, how to read it, and what new numbers get where it says nothing.
 
-    After ``is_valid``: ``format`` as sniffed and ``rows``, how many the file has.
+    After ``is_valid``: ``loaded``, what ``sheets.load`` made of the file; the caller closes it.
     """
 
     file = forms.FileField(
         label="File",
-        help_text="CSV text: .csv, .txt or .tsv",
+        help_text="CSV text (.csv, .txt, .tsv, also .gz) or a workbook (.xlsx, .xls, .ods)",
         error_messages={"required": "Choose a file to import.", "empty": "The file is empty."},
         widget=forms.FileInput(attrs={"accept": ",".join(SUFFIXES)}),
     )
@@ -66,33 +73,22 @@ class UploadForm(forms.Form):
 
     def clean(self):
         cleaned = super().clean()
-        if "file" in cleaned:
-            delimiter = cleaned.get("delimiter") or DETECT
+        # The longest part comes last: a file is not read for a form that is wrong anyway.
+        if not self.errors:
             try:
-                self.format = sheets.sniff(
+                self.loaded = sheets.load(
                     cleaned["file"],
-                    encoding=cleaned.get("encoding") or "",
-                    delimiter=None if delimiter == DETECT else sheets.DELIMITERS[delimiter],
+                    cleaned["file"].name,
+                    encoding=cleaned["encoding"],
+                    delimiter=_delimiter(cleaned["delimiter"]),
+                    limits=import_limits(),
                 )
-                self.rows = self._count(cleaned["file"])
+                if not self.loaded.rows:
+                    self.loaded.close()
+                    raise sheets.SheetError("The file has no rows. Choose the file that holds the numbers.")
             except sheets.SheetError as error:
                 self.add_error("file", str(error))
         return cleaned
-
-    def _count(self, file):
-        """How many rows there are; refuses a file of none, and of more than one request can do."""
-        limit = settings.REQUEST_LIMIT
-        rows = 0
-        for rows, _ in enumerate(sheets.read(file, self.format), start=1):
-            if rows > limit + HEAD:
-                raise sheets.SheetError(
-                    f"The file has more than {limit:,} rows; as many can be imported in one go."
-                    " Split it and import the parts."
-                )
-        if not rows:
-            raise sheets.SheetError("The file has no rows. Choose the file that holds the numbers.")
-        file.seek(0)
-        return rows
 
     def defaults(self):
         """What ``Import.start`` keeps beside file and format."""
@@ -102,14 +98,56 @@ class UploadForm(forms.Form):
         }
 
 
+class ReadingForm(forms.Form):
+    """How the file at hand is read; a text file has a delimiter and an encoding, a workbook sheets."""
+
+    delimiter = forms.ChoiceField(label="Fields delimiter")
+    encoding = forms.ChoiceField(label="Encoding", choices=list(sheets.ENCODINGS.items()))
+    sheet = forms.ChoiceField(label="Sheet")
+
+    def __init__(self, data=None, *, format):
+        super().__init__(data)
+        self.initial = {"encoding": format.encoding, "sheet": format.sheet}
+        names = {char: name for name, char in sheets.DELIMITERS.items()}
+        self.initial["delimiter"] = names.setdefault(format.delimiter, format.delimiter)
+        self.fields["delimiter"].choices = [(name, name) for name in names.values()]
+        self.fields["sheet"].choices = [(name, name) for name in format.sheets]
+        if format.encoding and format.encoding not in sheets.ENCODINGS:
+            self.fields["encoding"].choices += [(format.encoding, format.encoding)]
+        for name in ("delimiter", "encoding") if format.sheets else ("sheet",):
+            del self.fields[name]
+        if len(format.sheets) == 1:
+            del self.fields["sheet"]
+
+    def chosen(self):
+        """What ``Import.read_otherwise`` takes."""
+        chosen = dict(self.cleaned_data)
+        if "delimiter" in chosen:
+            chosen["delimiter"] = _delimiter(chosen["delimiter"])
+        return chosen
+
+
+def _delimiter(name):
+    """The delimiter of that name; None is to be detected."""
+    return None if name in ("", DETECT) else sheets.DELIMITERS.get(name, name)
+
+
 class ColumnsForm(forms.Form):
     """One select a column, a box for each line of the head to skip, and what to do with what is found.
 
-    ``mapping()``: for each column a key of ``columns.LABELS`` or ""; ``skip()``: the lines left out.
+    ``one``: the ``Import``. A column is what was chosen before, else what it was in this person's last file
+    with the same header line, else what its header and content say. ``chosen()``: for ``Import.check``.
     """
 
     existing = forms.ChoiceField(
         label="Numbers that exist already", choices=EXISTING, initial=KEEP, widget=forms.RadioSelect
+    )
+    errors_policy = forms.ChoiceField(
+        label="When rows are refused",
+        choices=ERRORS,
+        initial=GOOD,
+        required=False,
+        widget=forms.RadioSelect,
     )
     create = forms.BooleanField(
         label="Create missing operators, clients, accounts and packages",
@@ -117,16 +155,21 @@ class ColumnsForm(forms.Form):
         required=False,
     )
 
-    def __init__(self, data=None, *, head, width, kept=None):
+    def __init__(self, data=None, *, one, head):
         super().__init__(data)
-        self.width, self.lines = width, [row.line for row in head]
-        kept = kept or {}
-        guessed, header = columns.guess([row.cells for row in head], width)
-        keys = kept.get("mapping", guessed)
+        self.width, self.lines = one.format.width, [row.line for row in head]
+        kept = one.job.params if "mapping" in one.job.params else {}
+        keys, header = columns.guess([row.cells for row in head], self.width)
+        if kept:
+            keys = kept["mapping"]
+        elif known := one.mapped_before(head):
+            keys, header = known
         skipped = kept.get("skip", self.lines[: header + 1] if header is not None else [])
         self.initial = {name: kept[name] for name in ("existing", "create") if name in kept}
+        if kept.get("all_or_nothing"):
+            self.initial["errors_policy"] = ALL
         choices = [("", "-"), *columns.LABELS.items()]
-        for index in range(width):
+        for index in range(self.width):
             self.fields[f"column{index}"] = forms.ChoiceField(
                 choices=choices, required=False, initial=keys[index], label=f"Column {index + 1}"
             )
@@ -135,11 +178,15 @@ class ColumnsForm(forms.Form):
                 required=False, initial=line in skipped, label=f"Skip line {line}"
             )
 
-    def mapping(self):
-        return [self.cleaned_data[f"column{index}"] for index in range(self.width)]
-
-    def skip(self):
-        return [line for line in self.lines if self.cleaned_data[f"skip{line}"]]
+    def chosen(self):
+        data = self.cleaned_data
+        return {
+            "mapping": [data[f"column{index}"] for index in range(self.width)],
+            "skip": [line for line in self.lines if data[f"skip{line}"]],
+            "existing": data["existing"],
+            "create": data["create"],
+            "all_or_nothing": data["errors_policy"] == ALL,
+        }
 
     def clean(self):
         cleaned = super().clean()
@@ -159,8 +206,10 @@ class ColumnsForm(forms.Form):
 
 def file_note(format, rows):
     """ "1,204 lines, separated by comma, Unicode (UTF-8)": what was detected."""
+    counted = f"{rows:,} {'line' if rows == 1 else 'lines'}"
+    if format.sheets:
+        return f"{counted}, {WORKBOOKS.get(format.kind, format.kind)}, sheet “{format.sheet}”"
     named = {char: name for name, char in sheets.DELIMITERS.items()}
     delimiter = named.get(format.delimiter, format.delimiter)
     split = "one column" if delimiter == "none" else f"separated by {delimiter}"
-    encoding = sheets.ENCODINGS.get(format.encoding, format.encoding)
-    return f"{rows:,} {'line' if rows == 1 else 'lines'}, {split}, {encoding}"
+    return f"{counted}, {split}, {sheets.ENCODINGS.get(format.encoding, format.encoding)}"

@@ -1,49 +1,58 @@
 """Importing numbers from a file: upload, columns, check of all rows, apply.
 
-An import is a ``Job`` of kind "import"; each step leaves in it what the next one needs, so that a
-reload, another browser or a killed process goes on where it was. ``Import`` wraps the job:
+An import is a ``Job`` of kind "import", done by a worker, or in the request when it is small. ``Import``
+wraps the job; each step leaves in it what the next one needs, so that a reload, another browser or a killed
+process goes on where it was:
 
 * ``Import.start``   keeps the file and how it is read
 * ``check``          reads the whole file into staged rows (``dids.staging``), has them judged
                      (``dids.judging``), counts; writes nothing else, and may be repeated
-* ``apply``          merges the staged rows, a chunk a transaction, in which the job's cursor and counts
-                     are written too; who applies claims the job by a conditional UPDATE
+* ``apply``          merges the staged rows, a chunk a transaction
+
+``job.cursor["phase"]``: "check" while it is checked, then "checked", then "apply". Check and apply read the
+same staged rows and judge them by the same SQL; what apply finds otherwise than the check is refused as
+changed meanwhile.
 
 **What a row means.** The number names the row's DID. An ID counts only where no column holds the
 number; then nothing can be created. Where both are there the ID is not looked at, for it may be another
-system's. Blank cells say nothing: a new number takes the defaults of the upload, and a number that
-exists keeps what it has, or with "a blank cell empties" loses tags, notes and hold days (nothing else can
-be empty). Defaults never change a number that exists. Rows of nothing but blanks are passed over.
+system's. A range in the number's cell, or one whose end or size has a column, is a row for each number.
+Blank cells say nothing: a new number takes the defaults of the upload, and a number that exists keeps what
+it has, or with "a blank cell empties" loses tags, notes and hold days (nothing else can be empty). Defaults
+never change a number that exists. Rows of nothing but blanks are passed over.
 
 A status moves by ``status.MOVES``. A new number may be Active, Blocked or Hold when client, account and
 package are named: it is written in its final state, as if it had been assigned and moved on, with the
 rights for each of these moves. In Stock becomes Active by naming the three; Hold becomes Active again by
 naming them or with the client it had.
 
+**All or nothing.** Then a single refused row keeps the import from being applied, and all is written in
+one transaction, so that a row refused in the meantime takes back the others. That is for at most
+``settings.REQUEST_LIMIT`` rows: on SQLite every other writer waits for it.
+
 **Order.** Chunks follow the file. Within one, client packages are locked first, then the numbers that
 exist by their ids, as every other writer locks them, then new numbers are inserted in ascending order. No
 transaction holds locks of two chunks, so that writers wait for one another and never deadlock.
 """
 
-import json
-import uuid
+import hashlib
 from dataclasses import asdict
-from datetime import timedelta
-from itertools import islice
+from itertools import islice, takewhile
+from pathlib import PurePath
 
-from django.core.exceptions import ValidationError
+from django.conf import settings
+from django.core.files import File
 from django.db import connection, transaction
-from django.db.models import Count, Exists, F, Max, OuterRef, Q
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Exists, Max, OuterRef, Q
+from django.urls import reverse
 from django.utils import timezone
 
 import audit
 from audit import history
 from audit.models import Change
-from clients.models import HOLD_DAYS_MAX, Account, Client, Package, Reseller
-from clients.tags import tag_label
+from clients.models import Account, Client, Package, Reseller
 from dids import columns, missing, refusals, sheets
 from dids import status as st
+from dids.cells import Stager
 from dids.judging import (
     CLEAR,
     Terms,
@@ -54,27 +63,20 @@ from dids.judging import (
     refuse_what_does_not_fit,
     resolve,
 )
+from dids.limits import import_limits
 from dids.models import DID, ClientPackage, DIDHistory, written_since
-from dids.numbers import MAX_DIGITS, NumberError, from_cell, shorten
+from dids.numbers import NumberError, span_from_cell
 from dids.staging import ImportBatch, ImportGroup, ImportRow, load
-from jobs.models import Job
+from jobs.kinds import JobFailed, Kind, register
+from jobs.models import SMALL, Job
 from operators.models import Operator
 
-KIND = "import"
-SUFFIXES = (".csv", ".txt", ".tsv")
 HEAD = 20  # rows of the file by which the columns are chosen
 CHUNK = 5_000  # rows merged in one transaction
-BLOCK = 10_000  # rows staged by one statement
-GROUPS_KNOWN = 20_000  # groups kept in memory while staging; a forgotten one is staged again, no harm
-LEASE = timedelta(seconds=60)  # after that long without a chunk, another request may go on
+BLOCK = 10_000  # rows staged, and judged, in one transaction
+LOOK_UP_AFTER = 60  # seconds after which names are looked up again though nothing seems to have changed
+NAMED_LINES = 5
 COUNTS = {"+": "created", "~": "updated", "=": "unchanged", "!": "refused", "?": "refused"}
-NAMES = ("reseller", "operator", "client", "account", "package")
-GROUPED = (*NAMES, "status", "after_hold", "hold_days", "tags")  # columns that rows of a group share
-NAME_MAX, NOTES_MAX = 100, 500
-
-
-class Overtaken(Exception):
-    """Another request goes on with this import."""
 
 
 class Import:
@@ -84,21 +86,54 @@ class Import:
         self.job = job
 
     @classmethod
-    def start(cls, user, upload, *, format, rows, operator=None, **defaults):
-        """Keep an uploaded file and how it is read: ``format`` as sniffed, ``rows`` as counted.
+    def start(cls, user, upload, loaded, *, operator=None, **defaults):
+        """Keep an uploaded file and how it is read: ``loaded`` is what ``sheets.load`` made of it.
 
         ``operator`` and ``defaults`` (status, after_hold, tags, notes): for new numbers where the file
         says nothing.
         """
-        job = Job(kind=KIND, owner=user, label=f"Import {upload.name}"[:200], total=rows)
+        job = Job(kind=KIND.name, owner=user, label=f"Import {upload.name}"[:200])
         job.params = {
             "name": upload.name,
-            "format": asdict(format),
             "operator": operator.pk if operator else None,
             "defaults": defaults,
         }
-        job.file.save(f"{job.pk}.txt", upload)
-        return cls(job)
+        upload.seek(0)
+        job.file.save(f"{job.pk}{_suffix(upload.name)}", upload, save=False)
+        one = cls(job)
+        one._take(loaded, upload)
+        job.save()
+        return one
+
+    def _take(self, loaded, given):
+        """Remember how the file ``given`` is read; what was unpacked to read it is kept beside it."""
+        params, storage = self.job.params, self.job.file.storage
+        if params.get("table"):
+            storage.delete(params.pop("table"))
+        if loaded.file is not given:
+            name = f"{self.job.file.name}.rows"
+            params["table"] = storage.save(name, File(loaded.file))
+        params["format"] = asdict(loaded.format)
+        params["notes"] = loaded.notes
+        params["damage"] = [damage.sentence for damage in loaded.damage]
+        params["rows"] = self.job.total = loaded.rows
+
+    def read_otherwise(self, **how):
+        """Read the file by another ``delimiter``, ``encoding`` or ``sheet``; raises SheetError.
+
+        What was chosen for its columns is forgotten. False when the import has gone on meanwhile.
+        """
+        with self.job.file.open("rb") as file:
+            loaded = sheets.load(file, self.name, limits=import_limits(), **how)
+            with loaded, transaction.atomic():
+                if not self._is_open():
+                    return False
+                for key in ("mapping", "skip"):
+                    self.job.params.pop(key, None)
+                self.job.cursor, self.job.result = {}, {}
+                self._take(loaded, file)
+                self.job.save(update_fields=["params", "cursor", "result", "total"])
+        return True
 
     # --- what the file is
 
@@ -112,16 +147,31 @@ class Import:
 
     def rows(self):
         """The rows of the file in a stream."""
-        with self.job.file.open("rb") as file:
-            yield from sheets.read(file, self.format)
+        table = self.job.params.get("table") or self.job.file.name
+        with self.job.file.storage.open(table, "rb") as file:
+            yield from sheets.read(file, self.format, import_limits())
 
     def head(self):
         return list(islice(self.rows(), HEAD))
 
     @property
+    def phase(self):
+        """ "" before the first check, then "check", "checked" or "apply"."""
+        return self.job.cursor.get("phase", "")
+
+    @property
     def checked(self):
-        """The number of the batch that was checked, None before the first check."""
-        return self.job.cursor.get("batch")
+        """The number of the batch that was checked, None before the first check has ended."""
+        return self.job.cursor["batch"] if self.phase in ("checked", "apply") else None
+
+    @property
+    def is_applied(self):
+        """Whether anything was written, or is about to be."""
+        return self.phase == "apply" and (self.job.is_under_way or bool(self.job.result.get("applied")))
+
+    @property
+    def all_or_nothing(self):
+        return bool(self.job.params.get("all_or_nothing"))
 
     def terms(self):
         """What was chosen, with the rights that the owner has now."""
@@ -136,120 +186,184 @@ class Import:
             defaults=params["defaults"],
         )
 
-    # --- check
+    def mapped_before(self, head):
+        """(keys, index of the header in ``head``) as this person had it for a file with that header line.
 
-    def check(self, *, mapping, skip, existing, create):
-        """Read all rows, judge them, count; nothing but staged rows is written. In one transaction.
+        None when no row of the head was a header before.
+        """
+        digests = {_digest(row.cells): index for index, row in reversed(list(enumerate(head)))}
+        before = Job.objects.filter(kind=KIND.name, owner=self.job.owner, params__header__in=list(digests))
+        latest = before.exclude(pk=self.job.pk).order_by("-created_at").values_list("params", flat=True)
+        params = latest.first()
+        if params is None or len(params["mapping"]) != self.format.width:
+            return None
+        return params["mapping"], digests[params["header"]]
+
+    # --- check and apply, asked for
+
+    def check(self, *, mapping, skip, existing, create, all_or_nothing=False):
+        """Have all rows read and judged. False when the import is under way or done already.
 
         ``mapping``: for each column a key of ``columns.LABELS`` or "". ``skip``: lines left out.
-        ``existing`` and ``create``: see ``judging.Terms``. False when the import is under way already.
+        ``existing`` and ``create``: see ``judging.Terms``.
         """
         with transaction.atomic():
-            _plan_quickly()
-            job = Job.objects.select_for_update(of=("self",)).get(pk=self.job.pk)
-            if job.state != Job.State.DRAFT:
+            if not self._is_open():
                 return False
-            for old in job.batches.all():
-                old.erase()
+            job = self.job
             job.params |= {"mapping": mapping, "skip": skip, "existing": existing, "create": create}
-            self.job = job
-            now, terms, batch = timezone.now(), self.terms(), ImportBatch.objects.create(job=job)
-            job.total = self._stage(batch)
-            resolve(batch.first, batch.last, terms, now)
-            refuse_duplicates(batch.first, batch.last, terms.by_id)
-            judge(batch.first, batch.last, terms, now)
-            refuse_what_does_not_fit(batch.first, batch.last, terms)
-            missing.count_use(batch)
-            job.cursor = {"batch": batch.pk}
-            everything = _Chunk(batch, batch.first, batch.last)
-            job.result = {"counts": everything.counts, "missing": missing.sentences(batch)}
-            job.save(update_fields=["params", "cursor", "result", "total"])
-        return True
-
-    def _stage(self, batch):
-        """Write the rows of the file into the staging table; returns how many. Flat memory."""
-        params = self.job.params
-        at = {key: index for index, key in enumerate(params["mapping"]) if key}
-        stage = _Stage(batch, at)
-        skip, count = set(params["skip"]), 0
-        rows = (row for row in self.rows() if row.line not in skip)
-        while block := list(islice(rows, BLOCK)):
-            staged = [row for row in map(stage.row, block) if row]
-            load(ImportGroup, stage.new_groups)
-            stage.new_groups.clear()
-            load(ImportRow, staged)
-            count += len(staged)
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:  # the plans that follow depend on its size
-                cursor.execute("ANALYZE dids_importrow, dids_importgroup")
-        return count
-
-    # --- apply
+            header = self._header()
+            job.params |= {"all_or_nothing": all_or_nothing, "header": header and _digest(header)}
+            job.cursor, job.result, job.done = {"phase": "check"}, {}, 0
+            job.total = max(0, job.params["rows"] - len(skip))
+            job.save(update_fields=["params", "cursor", "result", "done", "total"])
+        return self._go()
 
     def apply(self, batch):
-        """Merge what the check of ``batch`` wants written. True when this call brought it to its end.
+        """Have written what the check of ``batch`` wants written. False when it is under way or done.
 
-        Twice is once: only who claims the job goes on, and each chunk commits with its cursor. After
-        a kill the next call goes on behind the last chunk, as soon as the lease is over.
+        Twice is once: only who finds the import checked sets it going.
         """
-        token = uuid.uuid4().hex
-        if not self._claim(batch, token):
-            return False
-        try:
-            while self.job.state != Job.State.DONE:
-                self._step(token)
-        except Overtaken:
-            return False
-        finally:
-            # Not done: something went wrong, and whoever comes next need not wait.
-            self._ours(token).update(lease_until=timezone.now())
-            self.job.refresh_from_db()
-        return True
+        with transaction.atomic():
+            self.job = Job.objects.select_for_update(of=("self",)).get(pk=self.job.pk)
+            if self.job.state not in Job.AT_REST or self.checked != batch or self.is_applied:
+                return False
+            self.job.cursor, self.job.done = {"phase": "apply", "batch": batch}, 0
+            self.job.total = sum(self.counts.values())
+            self.job.save(update_fields=["cursor", "done", "total"])
+        return self._go()
 
-    def _claim(self, batch, token):
-        now = timezone.now()
-        ready = Q(state=Job.State.DRAFT) | Q(state=Job.State.RUNNING, lease_until__lte=now)
-        claimed = Job.objects.filter(ready, pk=self.job.pk, cursor__batch=batch).update(
-            state=Job.State.RUNNING,
-            worker=token,
-            started_at=Coalesce(F("started_at"), now),
-            lease_until=now + LEASE,
-            attempts=F("attempts") + 1,
-        )
-        self.job.refresh_from_db()
-        return bool(claimed)
+    def _is_open(self):
+        """Lock the job and read it anew; whether columns can still be chosen."""
+        self.job = Job.objects.select_for_update(of=("self",)).get(pk=self.job.pk)
+        return self.job.state in Job.AT_REST and not self.is_applied
 
-    def _ours(self, token):
-        return Job.objects.filter(pk=self.job.pk, worker=token, state=Job.State.RUNNING)
+    def _go(self):
+        if self.job.params["rows"] > SMALL:
+            return self.job.queue()
+        # A range may make many of few rows; it is done all the same while somebody waits.
+        return self.job.run_here()
 
-    @transaction.atomic
-    def _step(self, token):
-        """One chunk, with the job's cursor and counts. The first step creates the missing names."""
-        _plan_quickly()
-        job, now = self.job, timezone.now()
-        batch, terms = ImportBatch.objects.get(pk=job.cursor["batch"]), self.terms()
-        if "after" not in job.cursor:
-            change = self._create_missing(batch, terms, now)
-            written = {
-                "cursor": job.cursor | {"after": batch.first, "names": [], "looked_up": 0},
-                "result": job.result | {"applied": {}},
-            }
-        elif chunk := _Chunk.following(batch, job.cursor["after"]):
-            change = self._merge(chunk, terms, now)
+    # --- check, done
+
+    def work(self):
+        """The generator of ``jobs.kinds.Kind.begin``."""
+        if self.phase == "check":
+            yield from self._check()
+            return Job.State.DRAFT
+        yield from self._apply()
+        return Job.State.DONE
+
+    def _check(self):
+        """Nothing but staged rows is written."""
+        cursor = self.job.cursor
+        if "batch" not in cursor:
+            for old in self.job.batches.all():
+                old.erase()
+            cursor |= {"batch": ImportBatch.objects.create(job=self.job).pk, "line": 0, "part": 0}
+            cursor |= {"rows": 0, "groups": 0, "judged": None}
+        batch, now = ImportBatch.objects.get(pk=cursor["batch"]), timezone.now()
+        if cursor["judged"] is None:
+            yield from self._stage(batch)
+            terms = self.terms()
+            resolve(batch.first, batch.last, terms, now)
+            yield
+            refuse_duplicates(batch.first, batch.last, terms.by_id)
+            cursor["judged"] = 0
+            yield
+        terms = self.terms()
+        while cursor["judged"] < cursor["rows"]:
+            last = min(cursor["judged"] + BLOCK, cursor["rows"])
+            judge(batch.first + cursor["judged"] + 1, batch.first + last, terms, now)
+            cursor["judged"] = last
+            self.job.done = (cursor["rows"] + last) // 2
+            yield
+        if _gives(batch, batch.rows):
+            refuse_what_does_not_fit(batch.first, batch.last, terms)
+            yield
+        missing.count_use(batch)
+        self.job.result = {
+            "counts": _Chunk(batch, batch.first, batch.last).counts,
+            "missing": missing.sentences(batch),
+        }
+        self.job.cursor = {"phase": "checked", "batch": batch.pk}
+
+    def _stage(self, batch):
+        """Write the rows of the file into the staging table, a block a chunk. Flat memory."""
+        params, cursor = self.job.params, self.job.cursor
+        at = {key: index for index, key in enumerate(params["mapping"]) if key}
+        stager = Stager(batch, at, rows=cursor["rows"], groups=cursor["groups"])
+        skip, seen, limit = set(params["skip"]), cursor["line"], settings.IMPORT_ROWS
+        rows = (row for row in self.rows() if row.line >= seen and row.line not in skip)
+        staged = stager.staged(rows)
+        # Of the row at which an earlier worker stopped so many are staged already.
+        for _ in islice(staged, cursor["part"]):
+            pass
+        stager.rows = cursor["rows"]
+        while block := list(islice(staged, BLOCK)):
+            load(ImportGroup, stager.new_groups)
+            stager.new_groups.clear()
+            load(ImportRow, block)
+            if stager.rows > limit:
+                raise JobFailed(
+                    f"The file makes more than {limit:,} numbers; as many can be imported in one go."
+                    " Split it and import the parts."
+                )
+            line = block[-1][1]
+            part = sum(1 for row in reversed(block) if row[1] == line)
+            part += cursor["part"] if part == len(block) and line == cursor["line"] else 0
+            cursor |= {"line": line, "part": part, "rows": stager.rows, "groups": stager.group_count}
+            self.job.done = min(stager.rows, self.job.total) // 2
+            yield
+        self.job.total = stager.rows
+        if self.all_or_nothing and stager.rows > settings.REQUEST_LIMIT:
+            raise JobFailed(
+                f"All or nothing works for at most {settings.REQUEST_LIMIT:,} rows, for they are written in"
+                " one go. Import the good rows instead, or split the file."
+            )
+        if connection.vendor == "postgresql":
+            with connection.cursor() as database:  # the plans that follow depend on its size
+                database.execute("ANALYZE dids_importrow, dids_importgroup")
+
+    # --- apply, done
+
+    def _apply(self):
+        """The first chunk creates the missing names."""
+        job, cursor = self.job, self.job.cursor
+        batch = ImportBatch.objects.get(pk=cursor["batch"])
+        if "after" not in cursor:
+            if self.all_or_nothing and self.counts["refused"]:
+                raise JobFailed(self._nothing_sentence())
+            self._keep(self._create_missing(batch, self.terms(), timezone.now()))
+            cursor |= {"after": batch.first, "names": [], "looked_up": 0}
+            job.result |= {"applied": {}}
+            if not self.all_or_nothing:
+                yield
+        while chunk := _Chunk.following(batch, cursor["after"]):
+            self._keep(self._merge(chunk, self.terms(), timezone.now()))
             applied = _added(job.result["applied"], chunk.counts)
-            written = {
-                "cursor": self.job.cursor | {"after": chunk.last},
-                "result": job.result | {"applied": applied},
-                "done": sum(applied.values()),
-            }
-        else:
-            change, written = None, {"state": Job.State.DONE, "finished_at": now}
+            job.result |= {"applied": applied}
+            job.done = sum(applied.values())
+            cursor["after"] = chunk.last
+            if not self.all_or_nothing:
+                yield
+        if self.all_or_nothing and self.counts["refused"]:
+            raise JobFailed(self._nothing_sentence())
+
+    def _nothing_sentence(self):
+        refused = self.counts["refused"]
+        lines = ", ".join(f"{line:,}" for line in self.refused.values_list("line", flat=True)[:NAMED_LINES])
+        rows = f"{refused:,} rows are refused (lines {lines})"
+        if refused == 1:
+            rows = f"1 row is refused (line {lines})"
+        return (
+            f"Nothing was imported: {rows} and you chose all or nothing."
+            " Correct the file, or check it again and import the good rows."
+        )
+
+    def _keep(self, change):
         if change and change.pk:
-            written["change"] = change
-        if not self._ours(token).update(lease_until=now + LEASE, **written):
-            raise Overtaken
-        for name, value in written.items():
-            setattr(job, name, value)
+            self.job.change = change
 
     def _create_missing(self, batch, terms, now):
         """Names and sets of tags that are new; the change leaves no trace where there are no names."""
@@ -262,7 +376,7 @@ class Import:
         if not chunk.to_write:
             return None
         first, last, rows = chunk.first, chunk.last, chunk.rows
-        gives = chunk.assigned or chunk.batch.groups.filter(status__in=st.HELD).exists()
+        gives = _gives(chunk.batch, rows)
         if connection.features.has_select_for_update:
             _lock(chunk, gives)
         self._look_names_up_again(chunk, terms, now)
@@ -293,7 +407,7 @@ class Import:
         """When a thing with a name was written since the last time, as history tells, or it is long ago."""
         versions, at = _versions(), now.timestamp()
         known, looked_up = self.job.cursor["names"], self.job.cursor["looked_up"]
-        if versions == known and at - looked_up < LEASE.total_seconds():
+        if versions == known and at - looked_up < LOOK_UP_AFTER:
             return
         batch = chunk.batch
         resolve(batch.first, batch.last, terms, now)
@@ -307,42 +421,52 @@ class Import:
     def counts(self):
         """{created, updated, unchanged, refused}: of the check, once it is being applied of that."""
         result = self.job.result
-        return dict.fromkeys(COUNTS.values(), 0) | result.get("applied", result["counts"])
+        return dict.fromkeys(COUNTS.values(), 0) | result.get("applied", result.get("counts", {}))
 
     @property
     def refused(self):
-        return (
-            ImportRow.objects.none()
-            if not self.checked
-            else (self.job.batches.get(pk=self.checked).rows.filter(verdict__in=("!", "?")).order_by("pk"))
-        )
+        if not self.checked:
+            return ImportRow.objects.none()
+        return self.job.batches.get(pk=self.checked).rows.filter(verdict__in=("!", "?")).order_by("pk")
 
     def refusals(self, limit):
         """The first refused rows as {line, column, value, reason}."""
         return refusals.explained(self.refused[:limit], self.job.owner)
 
     def refused_file(self):
-        """CSV of the refused rows as they stand, with the reason; imports again once corrected."""
+        """CSV of the refused rows as they stand, with the reason; imports again once corrected.
+
+        Of a range those of its numbers that were refused, a row each.
+        """
         return sheets.write(self._refused_rows())
 
     def _refused_rows(self):
         params = self.job.params
-        width, skip = self.format.width, set(params["skip"])
-        header = columns.find_header([row.cells for row in self.head() if row.line in skip])
-        skipped = [row.cells for row in self.head() if row.line in skip]
-        names = (
-            skipped[header]
-            if header is not None
-            else [columns.LABELS.get(key, "") for key in params["mapping"]]
-        )
+        width = self.format.width
+        header = self._header()
+        names = header or [columns.LABELS.get(key, "") for key in params["mapping"]]
         # A reason from an earlier round gives way to the new one.
         kept = [index for index in range(width) if not columns.is_reason(_cell(names, index))]
         yield [*(_cell(names, index) for index in kept), columns.REASON]
-        rows = self.rows()
+        at = {key: index for index, key in enumerate(params["mapping"]) if key}
+        rows, line, cells = self.rows(), None, []
         for refusal in self._all_refusals():
-            cells = next(row.cells for row in rows if row.line == refusal["line"])
-            kept_cells = [sheets.unescape(_cell(cells, index)) for index in kept]
-            yield [*kept_cells, *cells[width:], refusal["reason"]]
+            if refusal["line"] != line:
+                line = refusal["line"]
+                cells = next(row.cells for row in rows if row.line == line)
+            shown = _with_number(cells, at, refusal["number"])
+            kept_cells = [sheets.unescape(_cell(shown, index)) for index in kept]
+            yield [*kept_cells, *shown[width:], refusal["reason"]]
+
+    def _header(self):
+        """The cells of the row that names the columns, None where there is none.
+
+        Of the skipped rows at the beginning the one with the most known names, else the last one.
+        """
+        skip = set(self.job.params["skip"])
+        skipped = [row.cells for row in takewhile(lambda row: row.line in skip, self.head())]
+        found = columns.find_header(skipped)
+        return skipped[-1 if found is None else found] if skipped else None
 
     def _all_refusals(self):
         after = 0
@@ -351,8 +475,42 @@ class Import:
             after = some[-1].pk
 
 
+def _suffix(name):
+    suffix = PurePath(name).suffix.lower()
+    return suffix if suffix.isascii() and suffix[1:].isalnum() and len(suffix) <= 6 else ".bin"
+
+
+def _digest(header):
+    """Names a header line, in whatever case and with whatever blanks it is written."""
+    plain = "\n".join(" ".join(cell.split()).casefold() for cell in header)
+    return hashlib.sha256(plain.encode()).hexdigest()
+
+
 def _cell(cells, index):
     return cells[index] if index < len(cells) else ""
+
+
+def _with_number(cells, at, number):
+    """``cells`` of a row that names a range, cut down to one ``number`` of it; other rows as they are."""
+    if number is None or "number" not in at:
+        return cells
+    ends = [at[key] for key in ("range_end", "range_size") if key in at and _cell(cells, at[key]).strip()]
+    try:
+        low, high = span_from_cell(_cell(cells, at["number"]))
+    except NumberError:
+        return cells
+    if low == high and not ends:
+        return cells
+    shown = list(cells)
+    shown[at["number"]] = number
+    for index in ends:
+        shown[index] = ""
+    return shown
+
+
+def _gives(batch, rows):
+    """Whether some of ``rows`` give a number to a client."""
+    return batch.groups.filter(status__in=st.HELD).exists() or rows.filter(assigned=True).exists()
 
 
 class _Chunk:
@@ -428,130 +586,31 @@ def _refuse_what_others_made(rows, change):
     rows.filter(verdict="+").exclude(Exists(ours)).update(verdict="?", reason="made")
 
 
-# --- one row --------------------------------------------------------------------------------------
+# --- as a job -------------------------------------------------------------------------------------
 
 
-class _Stage:
-    """Turns rows of the file into rows of the staging tables; ``new_groups`` are those not written yet."""
-
-    def __init__(self, batch, at):
-        self.first = batch.first
-        self.at = at
-        self.grouped = [(key, at[key]) for key in GROUPED if key in at]
-        self.indexes = [index for _, index in self.grouped]
-        self.number, self.ref, self.notes = at.get("number"), at.get("id"), at.get("notes")
-        self.least = max(at.values()) + 1
-        self.groups, self.new_groups, self.count = {}, [], 0
-
-    def row(self, row):
-        """The tuple to stage, None for a row of blanks."""
-        line, cells, problem = row
-        if len(cells) < self.least:
-            cells = cells + [""] * (self.least - len(cells))
-        if problem:
-            return self._flawed(line, None, None, "", str(problem)) if any(map(str.strip, cells)) else None
-        said = tuple([cells[index] for index in self.indexes])
-        group = self.groups.get(said) or self._group(said)
-        notes = cells[self.notes] if self.notes is not None else ""
-        if notes:
-            notes = sheets.unescape(notes) if notes.strip() else ""
-            if len(notes) > NOTES_MAX:
-                return self._flawed(line, group, "notes", notes, _too_long("notes", notes, NOTES_MAX))
-        if self.number is None:
-            ref = cells[self.ref].strip()
-            if not (ref.isascii() and ref.isdigit() and len(ref) <= 18):
-                if not any(map(str.strip, cells)):
-                    return None
-                return self._flawed(
-                    line, group, "id", ref, "An ID is a whole number. Correct it or leave the row out."
-                )
-            return self.first + line, group, None, int(ref), notes, "+", None, None
-        number = cells[self.number]
-        if not (number.isdigit() and number.isascii() and len(number) <= MAX_DIGITS):
-            try:
-                number = from_cell(number)
-            except NumberError as error:
-                if not any(map(str.strip, cells)):
-                    return None
-                reason = f"{error.reason[0].upper()}{error.reason[1:]}. {error.remedy}"
-                return self._flawed(line, group, "number", number, reason)
-        return self.first + line, group, number, None, notes, "+", None, None
-
-    def _flawed(self, line, group, column, value, sentence):
-        flaw = json.dumps([column, shorten(value), sentence])
-        return self.first + line, group, None, None, "", "!", "flaw", flaw
-
-    def _group(self, cells):
-        if len(self.groups) >= GROUPS_KNOWN:
-            self.groups.clear()
-        self.count += 1
-        group = self.groups[cells] = self.first + self.count
-        said = {
-            key: text for (key, _), cell in zip(self.grouped, cells, strict=True) if (text := _said(cell))
-        }
-        values, flaw = _understood(said)
-        self.new_groups.append(
-            (group, *(values.get(key) for key in GROUPED), json.dumps(flaw) if flaw else None)
-        )
-        return group
-
-
-def _said(cell):
-    """The text of a cell, None when it is blank."""
-    return sheets.unescape(cell).strip() or None
-
-
-def _understood(said):
-    """({column: value}, the first flaw or None): the texts of a group as values."""
-    values, flaw = {}, None
-    for key, text in said.items():
+def _begin(job):
+    work = Import(job).work()
+    while True:
+        _plan_quickly()
         try:
-            values[key] = _READERS[key](text)
-        except ValueError as error:
-            flaw = flaw or [key, shorten(text), str(error)]
-    return values, flaw
+            next(work)
+        except StopIteration as end:
+            return end.value
+        yield
 
 
-def _name(text):
-    if len(text) > NAME_MAX:
-        raise ValueError(_too_long("name", text, NAME_MAX))
-    return text
+def _told(job):
+    one = Import(job)
+    counts = ", ".join(f"{count:,} {what}" for what, count in one.counts.items())
+    if one.phase == "apply" and "applied" in job.result:
+        return f"{counts}."
+    return f"Checked: {counts}; not imported yet." if one.phase == "checked" else ""
 
 
-def _too_long(what, text, limit):
-    return f"The {what} has {len(text):,} characters; at most {limit} fit. Shorten it."
+def _url(job):
+    step = {"": "columns", "apply": "result"}.get(Import(job).phase, "check")
+    return reverse(f"dids:import_{step}", args=[job.pk])
 
 
-def _status(text):
-    if key := st.parse(text):
-        return key
-    raise ValueError(f"There is no such status. Write one of {', '.join(st.LABELS.values())}.")
-
-
-def _after_hold(text):
-    if (key := st.parse(text)) in st.FREE:
-        return key
-    raise ValueError(
-        f"After Hold is one of {', '.join(st.LABELS[key] for key in st.FREE)}. Write one of these."
-    )
-
-
-def _days(text):
-    if text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= HOLD_DAYS_MAX:
-        return int(text)
-    raise ValueError(f"Hold days are a whole number from 0 to {HOLD_DAYS_MAX}. Correct the number.")
-
-
-def _tags(text):
-    try:
-        return tag_label([text]) or None
-    except ValidationError as error:
-        raise ValueError(error.message) from None
-
-
-_READERS = dict.fromkeys(NAMES, _name) | {
-    "status": _status,
-    "after_hold": _after_hold,
-    "hold_days": _days,
-    "tags": _tags,
-}
+KIND = register(Kind("import", "Import", _begin, _told, unit="rows", url=_url, url_label="Open the import"))

@@ -18,7 +18,6 @@ from clients.models import Package, Reseller
 from clients.tags import split_tags
 from dids import status as st
 from dids.models import DID, ClientPackage
-from dids.staging import SPAN
 
 LEAVE, KEEP, CLEAR = "leave", "keep", "clear"
 
@@ -416,8 +415,8 @@ def refuse_duplicates(first, last, by_id):
     key = "ref" if by_id else "number"
     run(
         f"""
-        UPDATE dids_importrow AS r SET verdict = '!', reason = 'duplicate', first_line = f.id %% {SPAN}
-        FROM (SELECT {key}, min(id) AS id FROM dids_importrow
+        UPDATE dids_importrow AS r SET verdict = '!', reason = 'duplicate', first_line = f.line
+        FROM (SELECT {key}, min(id) AS id, min(line) AS line FROM dids_importrow
               WHERE id BETWEEN %(first)s AND %(last)s AND {key} IS NOT NULL
               GROUP BY {key} HAVING count(*) > 1) f
         WHERE r.id BETWEEN %(first)s AND %(last)s AND r.{key} = f.{key} AND r.id > f.id

@@ -161,6 +161,27 @@ def from_cell(value: str | int | float | None) -> str:
     return str(int(value))
 
 
+def span_from_cell(value: str) -> tuple[str, str]:
+    """
+    (low, high) of a cell that holds a number or a range ``111-222``; of a number both are the same.
+
+    A dash makes a range where both sides have the same length, or where blanks stand around it; elsewhere it
+    is punctuation, as in ``0800-123456`` and ``212-555-0100``. Raises NumberError as ``from_cell`` does.
+    """
+    plain = " ".join(_without_text_mark(value).translate(_PLAIN).split())
+    low, dash, high = plain.partition("-")
+    try:
+        if dash and _SPACED_DASH.search(plain):
+            return _range(_SPACED_DASH.sub(_TO, plain))
+        if dash and "-" not in high and len(_digits(low)) == len(_digits(high)):
+            return _number_or_range(plain, low, high)
+    except _Unclear as unclear:
+        reason, _, remedy = str(unclear).partition(". ")
+        raise NumberError(value, reason, remedy) from None
+    number = from_cell(value)
+    return number, number
+
+
 def _without_text_mark(text: str) -> str:
     if text.startswith("'"):
         return text[1:]

@@ -1,6 +1,6 @@
 """What came of a write: how many numbers it changed, and for what it refused, which and why."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 SAMPLE = 5  # numbers named for each refusal
 
@@ -46,6 +46,22 @@ class Result:
         refusal = self.refusals.setdefault(code, Refusal(code, why))
         refusal.count += count
         refusal.numbers.extend(list(numbers)[: max(0, sample - len(refusal.numbers))])
+
+    def add(self, other):
+        """Count another Result's numbers into this one."""
+        self.done += other.done
+        self.unchanged += other.unchanged
+        for refusal in other.refusals.values():
+            self.refuse(refusal.code, refusal.why, refusal.count, refusal.numbers)
+
+    def as_json(self):
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, kept):
+        """What ``as_json`` made; {} is a Result of nothing."""
+        refusals = {code: Refusal(**refusal) for code, refusal in kept.get("refusals", {}).items()}
+        return cls(kept.get("done", 0), kept.get("unchanged", 0), refusals)
 
     def sentence(self, did="changed"):
         """ "12 numbers changed, 3 already so. 2 refused (111, 112): Active, in use …"."""

@@ -178,6 +178,7 @@ def _explain(row, resellers, user):
         sentence = f"Changed since the check: {sentence}"
     return {
         "line": row.line,
+        "number": row.number,
         "column": LABELS.get(column, ""),
         "value": value or _value(row, column),
         "reason": sentence,

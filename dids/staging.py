@@ -3,9 +3,10 @@
 Rows that say the same of their numbers share a **group** (an operator, a status, a client …), so that
 text is parsed and names are looked up once a group; a row keeps what is its own: number, ID, notes.
 
-A **batch** is one reading of one file with one choice of columns. It names a range of ids: the id of a
-row is ``first + line``, that of a group ``first + n``. The primary key is so the only index, a chunk of
-a file is a range of ids, and two imports never touch the same rows. Nothing here has history or foreign
+A **batch** is one reading of one file with one choice of columns. It names a range of ids: rows and
+groups have ``first + n``, in the order of the file; a row of the file that names a range of numbers is
+staged as one row for each. The primary key is so the only index, a chunk of a file is a range of ids,
+and two imports never touch the same rows. Nothing here has history or foreign
 key constraints: staged rows are scaffolding, and a name may be deleted between check and apply, which
 the second judgement notices.
 """
@@ -14,7 +15,7 @@ from django.db import connection, models
 
 from jobs.models import Job
 
-SPAN = 2**32  # ids of a batch; a file has fewer lines
+SPAN = 2**32  # ids of a batch; a file makes fewer rows
 
 
 class ImportBatch(models.Model):
@@ -130,6 +131,7 @@ class ImportRow(Image):
         db_index=False,
         related_name="rows",
     )
+    line = models.BigIntegerField(help_text="Where the row begins in the file")
     number = models.CharField(max_length=20, null=True)
     ref = models.BigIntegerField(null=True, help_text="The ID in the file, where it names no number")
     notes = models.CharField(max_length=500)
@@ -144,11 +146,7 @@ class ImportRow(Image):
     class Meta:
         default_permissions = ()
 
-    STAGED = ("id", "group_id", "number", "ref", "notes", "verdict", "reason", "flaw")
-
-    @property
-    def line(self):
-        return self.pk % SPAN
+    STAGED = ("id", "line", "group_id", "number", "ref", "notes", "verdict", "reason", "flaw")
 
 
 def load(model, rows):

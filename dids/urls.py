@@ -9,6 +9,7 @@ urlpatterns = [
     path("export/", exporting.did_export, name="export"),
     path("import/", importing.import_upload, name="import"),
     path("import/<uuid:pk>/columns/", importing.import_columns, name="import_columns"),
+    path("import/<uuid:pk>/reading/", importing.import_reading, name="import_reading"),
     path("import/<uuid:pk>/check/", importing.import_check, name="import_check"),
     path("import/<uuid:pk>/result/", importing.import_result, name="import_result"),
     path("import/<uuid:pk>/refused.csv", importing.import_refused, name="import_refused"),

@@ -1,8 +1,7 @@
 """Import a text in a test as the screens do, without the screens."""
 
-from io import BytesIO
-
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
 
 from dids import columns, sheets
 from dids.importing import Import
@@ -11,22 +10,33 @@ from dids.judging import KEEP
 DEFAULTS = {"status": "instock", "after_hold": "instock", "tags": "", "notes": ""}
 
 
-def staged(text, user, *, existing=KEEP, create=False, operator=None, mapping=None, **defaults):
-    """The import of ``text`` (CSV with a header), checked, as ``user`` uploads it."""
-    data = text if isinstance(text, bytes) else text.encode()
-    upload = SimpleUploadedFile("numbers.csv", data)
-    format = sheets.sniff(BytesIO(data))
-    rows = sum(1 for _ in sheets.read(BytesIO(data), format))
-    one = Import.start(user, upload, format=format, rows=rows, operator=operator, **DEFAULTS | defaults)
+def staged(text, user, *, operator=None, mapping=None, name="numbers.csv", **choices):
+    """The import of ``text`` (CSV with a header, or bytes), checked, as ``user`` uploads it.
+
+    ``choices``: those of ``Import.check``, and defaults of the upload.
+    """
+    policy = {"existing": KEEP, "create": False, "all_or_nothing": False}
+    policy |= {key: choices.pop(key) for key in list(choices) if key in policy}
+    upload = SimpleUploadedFile(name, text if isinstance(text, bytes) else text.encode())
+    with sheets.load(upload, upload.name) as loaded:
+        one = Import.start(user, upload, loaded, operator=operator, **DEFAULTS | choices)
     head = one.head()
-    keys, header = columns.guess([row.cells for row in head], format.width)
+    keys, header = columns.guess([row.cells for row in head], one.format.width)
     skip = [row.line for row in head[: header + 1]] if header is not None else []
-    assert one.check(mapping=mapping or keys, skip=skip, existing=existing, create=create)
-    return one
+    assert one.check(mapping=mapping or keys, skip=skip, **policy)
+    return done(one)
 
 
 def imported(text, user, **choices):
     """``staged`` and applied."""
     one = staged(text, user, **choices)
     assert one.apply(one.checked)
+    return done(one)
+
+
+def done(one):
+    """The import once the worker, too, has done its part."""
+    if one.job.is_under_way:
+        call_command("worker", "--once")
+        one.job.refresh_from_db()
     return one

@@ -9,9 +9,12 @@ import re
 
 import pytest
 from django.contrib.auth.models import Group
+from django.core.management import call_command
 from django.test import Client
 from django.urls import URLPattern, get_resolver, resolve
 
+from dids.numbers import Numbers
+from dids.work import submit_create
 from operators.models import Operator
 from tests.imports import imported
 from tests.world import PASSWORD, client_of, member
@@ -39,7 +42,7 @@ DOORS = [
     # name, address                              anonymous viewer stranger owner administrator: GET, POST
     Door("home", "/", "login 302 302 302 302", "login 302 302 302 302"),
     Door("healthz", "/healthz", "200 200 200 200 200", "405 405 405 405 405"),
-    Door("readyz", "/readyz", "503 503 503 503 503", "405 405 405 405 405"),  # no worker runs in a test
+    Door("readyz", "/readyz", "200 200 200 200 200", "405 405 405 405 405"),
     Door("staff:login", "/login/", "200 302 302 302 302", "200 302 302 302 302"),
     Door("staff:logout", "/logout/", "login 405 405 405 405", "login 302 302 302 302"),
     Door(
@@ -91,6 +94,7 @@ DOORS = [
         Door(f"dids:import_{step}", f"/dids/import/{{import}}/{path}", *answers)
         for step, path, answers in (
             ("columns", "columns/", ("login 403 404 302 404", "login 403 404 302 404")),
+            ("reading", "reading/", ("login 405 405 405 405", "login 403 404 302 404")),
             ("check", "check/", ("login 403 404 302 404", "login 403 404 302 404")),
             ("result", "result/", ("login 403 404 200 404", "login 405 405 405 405")),
             ("refused", "refused.csv", ("login 403 404 200 404", "login 405 405 405 405")),
@@ -118,6 +122,14 @@ DOORS = [
     Door("operators:delete", "/operators/{spare}/delete/", "login 403 404 200 200", "login 403 404 302 302"),
     Door("operators:choices", "/operators/choices/", SIGNED_IN, NO_POST),
     Door("operators:reseller_choices", "/operators/choices/resellers/", SIGNED_IN, NO_POST),
+    Door("jobs:list", "/jobs/", SIGNED_IN, NO_POST),
+    *(
+        Door(f"jobs:{name}", f"/jobs/{{job}}/{path}", "login 404 404 200 200", NO_POST)
+        for name, path in (("detail", ""), ("progress", "progress/"), ("state", "state/"))
+    ),
+    Door("jobs:file", "/jobs/{job}/file/", "login 404 404 404 404", NO_POST),  # this one has made no file
+    Door("jobs:cancel", "/jobs/{job}/cancel/", NO_POST, "login 404 404 302 302"),
+    Door("jobs:retry", "/jobs/{job}/retry/", NO_POST, "login 404 404 302 302"),
     # Django's own pages for staff: they are entered by unbound staff alone.
     Door("admin:index", "/admin/", STAFF_ONLY, STAFF_ONLY),
     Door("admin:login", "/admin/login/", "login login login login login", "login login login login login"),
@@ -210,9 +222,18 @@ def ids(world, request):
         "spare": spare.pk,
         "reseller": world.reseller.pk,
         "import": imported(SEED, request.getfixturevalue("owner"), operator=world.operator).job.pk,
+        "job": job_of(request.getfixturevalue("owner"), world).pk,
         "role": Group.objects.get(name="Viewer").pk,
         "person": member("Clerk", username="someone").pk,
     }
+
+
+def job_of(owner, world):
+    """A job that has made three numbers."""
+    fields = {"status": "instock", "after_hold": "instock", "hold_days": None, "tags": [], "notes": ""}
+    job = submit_create(owner, Numbers([("25699900", "25699902")]), operator=world.operator, **fields)
+    call_command("worker", "--once")
+    return job
 
 
 SEED = "DID\n778899\nnonsense\n"

@@ -2,7 +2,11 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.core.management import call_command
 
+from dids.numbers import Numbers
+from dids.work import submit_create
+from jobs.models import Job
 from tests.world import member
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -29,14 +33,28 @@ def shown(page_of, world, request):
     """``shown(address, role="Supervisor")``: the page there, as somebody of that role sees it."""
 
     def open_as(path, role="Supervisor"):
-        page = page_of(member(role))
-        visit(
-            page,
-            path.format(number=world.did(NUMBER).pk, free=world.did("256999").pk, operator=world.operator.pk),
-        )
+        user = member(role)
+        page = page_of(user)
+        things = {
+            "number": world.did(NUMBER).pk,
+            "free": world.did("256999").pk,
+            "operator": world.operator.pk,
+        }
+        if "/jobs/" in path:
+            things["job"] = new_numbers(user, world).pk
+            call_command("worker", "--once")
+            things["waiting"] = new_numbers(user, world).pk
+        visit(page, path.format(**things))
         return page
 
     return open_as
+
+
+def new_numbers(user, world, count=12_000):
+    """A waiting job that makes so many numbers."""
+    numbers = Numbers([("700000", str(699_999 + count))])
+    fields = {"status": "instock", "after_hold": "instock", "hold_days": None, "tags": [], "notes": ""}
+    return submit_create(user, numbers, operator=world.operator, **fields)
 
 
 def visit(page, path, status=200):
@@ -68,6 +86,11 @@ PAGES = [
     "/operators/new/",
     "/operators/{operator}/",
     "/operators/{operator}/delete/",
+    "/jobs/",
+    "/jobs/{job}/",
+    "/jobs/{waiting}/",
+    "/jobs/?state=failed",
+    "/jobs/?state=nonsense",
     "/me/",
     "/password/",
     "/password/done/",
@@ -186,3 +209,17 @@ def test_the_steps_of_an_import_have_no_barrier(shown, tmp_path):
     assert violations(page) == []
     page.get_by_role("link", name="Show the numbers").click()
     assert page.get_by_role("link", name="100", exact=True).is_visible()
+
+
+def test_a_running_job_is_followed_to_its_end(shown, world):
+    page = shown("/jobs/{waiting}/")
+    page.get_by_text("Waiting for a worker").wait_for()
+    job = Job.objects.claim("w")
+    chunks = []
+    job.run("w", lambda: chunks.append(1) or len(chunks) > 1)
+    page.get_by_text("5,000 of 12,000 numbers").wait_for()
+    assert violations(page) == []
+    call_command("worker", "--once")
+    page.get_by_text("exist already and were left as they are").wait_for()
+    assert page.get_by_role("button", name="Cancel the job").count() == 0
+    assert violations(page) == []

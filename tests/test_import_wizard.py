@@ -1,14 +1,19 @@
 """The four steps of an import in the browser: file, columns, check, result."""
 
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
+from openpyxl import Workbook
 
+from audit import SYSTEM
 from audit.models import Change
 from clients.models import Reseller
 from dids.models import DID, DIDHistory
 from jobs.models import Job
+from operators.models import Operator
 from tests.world import client_of, make_world, member
 
 pytestmark = pytest.mark.django_db
@@ -27,6 +32,11 @@ SEEDS = Path(__file__).resolve().parents[2] / "shared" / "data"
 @pytest.fixture
 def browser():
     return client_of(member("Administrator"))
+
+
+@pytest.fixture
+def operator(db):
+    return Operator.objects.create(reseller=Reseller.objects.create(name="North"), name="Oliver")
 
 
 def upload(browser, text, name="numbers.csv", **fields):
@@ -48,9 +58,9 @@ def columns_of(answer):
     return sent
 
 
-def wizard(browser, text, **columns):
+def wizard(browser, text, *, name="numbers.csv", operator="", **columns):
     """Through to the result; returns its page."""
-    step_2 = browser.get(upload(browser, text).url)
+    step_2 = browser.get(upload(browser, text, name, operator=operator).url)
     step_3 = browser.post(step_2.request["PATH_INFO"], columns_of(step_2) | columns)
     assert step_3.status_code == 302, step_3.context["form"].errors
     return browser.post(step_3.url, follow=True)
@@ -213,7 +223,7 @@ def test_a_file_that_is_no_table_is_refused_at_its_field(browser, data, said):
 
 
 def test_too_many_rows_are_refused_before_anything_is_kept(browser, settings):
-    settings.REQUEST_LIMIT = 5
+    settings.IMPORT_ROWS = 5
     answer = upload(browser, "DID\n" + "\n".join(str(n) for n in range(1000, 1100)))
 
     assert "more than 5 rows" in answer.context["form"].errors["file"][0]
@@ -235,3 +245,255 @@ def test_somebody_elses_import_is_not_there(browser):
     path = upload(browser, OURS).url
 
     assert client_of(member("Supervisor")).get(path).status_code == 404
+
+
+# --- how the file is read ---------------------------------------------------------------------------
+
+
+def workbook(rows, title="Numbers"):
+    """An .xlsx of ``rows`` as bytes; text stays text, an int is a number cell."""
+    book, file = Workbook(), BytesIO()
+    sheet = book.active
+    sheet.title = title
+    for row in rows:
+        sheet.append(row)
+    other = book.create_sheet("Second")
+    other.append(["DID"])
+    other.append(["999"])
+    book.save(file)
+    return file.getvalue()
+
+
+def test_a_workbook_goes_through_the_wizard(browser, operator):
+    rows = [["Phone number", "Comment"], ["0044100", "first"], ["0044200", None]]
+    result = wizard(browser, workbook(rows), name="numbers.xlsx", operator=operator.pk)
+    assert "2 created, 0 updated, 0 unchanged, 0 refused." in result.text
+    assert set(DID.objects.values_list("number", "notes")) == {("0044100", "first"), ("0044200", "")}
+
+
+def test_another_sheet_can_be_chosen_and_the_head_is_drawn_anew(browser):
+    step = upload(browser, workbook([["DID"], ["100"], ["200"]]), name="numbers.xlsx")
+    page = browser.get(step.url)
+    assert "sheet “Numbers”" in page.text and "<td>" in page.text
+    again = browser.post(page.context["reading_url"], {"sheet": "Second"}, follow=True)
+    assert "sheet “Second”" in again.text
+    assert [row["cells"] for row in again.context["rows"]] == [["DID"], ["999"]]
+
+
+def test_delimiter_and_encoding_can_be_corrected_where_the_guess_was_wrong(browser):
+    page = browser.get(upload(browser, "DID;Notes\n100;zażółć\n".encode("cp1250"), encoding="cp1252").url)
+    assert "zażółć" not in page.text
+    sent = {"delimiter": "semicolon", "encoding": "cp1250"}
+    right = browser.post(page.context["reading_url"], sent, follow=True)
+    assert "zażółć" in right.text
+    sent["delimiter"] = "comma"
+    one_column = browser.post(page.context["reading_url"], sent, follow=True)
+    assert [row["cells"] for row in one_column.context["rows"]] == [["DID;Notes"], ["100;zażółć"]]
+
+
+def test_a_sheet_that_is_not_there_is_an_error_at_its_field_and_changes_nothing(browser):
+    page = browser.get(upload(browser, workbook([["DID"], ["100"]]), name="numbers.xlsx").url)
+    answer = browser.post(page.context["reading_url"], {"sheet": "Third"})
+    assert answer.status_code == 422
+    assert Job.objects.get().params["format"]["sheet"] == "Numbers"
+
+
+def test_what_a_spreadsheet_did_to_the_numbers_is_said_before_anything_is_mapped(browser):
+    rows = [["DID"], *([f"0044{n}"] for n in range(1000, 1020)), [441021], [441022]]
+    page = browser.get(upload(browser, workbook(rows), name="numbers.csv").url)
+    assert "A spreadsheet may have damaged numbers in this file." in page.text
+    assert "lines 22, 23" in page.text
+    assert "its name ends in .csv" in page.text
+
+
+def test_a_file_with_a_wrong_row_is_read_right_before_and_behind_it(browser, operator):
+    result = wizard(browser, 'DID,Notes\n100,a\n200,"b"c",d,e\n300,c\n', operator=operator.pk)
+    assert "2 created, 0 updated, 0 unchanged, 1 refused." in result.text
+    assert result.context["refusals"][0]["line"] == 3
+
+
+# --- columns ----------------------------------------------------------------------------------------
+
+
+def test_the_headers_of_other_systems_are_known(browser):
+    header = "MSISDN;Carrier;State;Customer;Trunk;Plan;Label;Comment;Quarantine days;Quantity"
+    page = browser.get(upload(browser, f"{header}\n100;A;active;B;c;D;e;f;3;1\n").url)
+    guessed = [column["field"].value() for column in page.context["columns"]]
+    assert guessed == [
+        "number", "operator", "status", "client", "account", "package", "tags", "notes", "hold_days",
+        "range_size",
+    ]  # fmt: skip
+
+
+def test_what_was_chosen_for_a_header_line_is_remembered_for_that_person(browser, operator):
+    file = "Foo,Bar,DID\n100,x,1\n"
+    page = browser.get(upload(browser, file, operator=operator.pk).url)
+    sent = columns_of(page) | {"column0": "number", "column1": "notes", "column2": "", "skip1": "on"}
+    browser.post(page.request["PATH_INFO"], sent)
+
+    again = browser.get(upload(browser, "foo,BAR, did \n200,y,2\n").url)
+    assert [column["field"].value() for column in again.context["columns"]] == ["number", "notes", ""]
+    assert [row["skip"].value() for row in again.context["rows"]] == [True, False]
+    other = client_of(member("Supervisor"))
+    theirs = other.get(upload(other, file).url)
+    assert [column["field"].value() for column in theirs.context["columns"]] == ["", "", ""]
+
+
+# --- ranges -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "numbers"),
+    [
+        ("DID\n100-103\n0800-123456\n", ["0800123456", "100", "101", "102", "103"]),
+        ("DID\n0098 - 0101\n", ["0098", "0099", "0100", "0101"]),
+        ("First number,Last number\n100,102\n200,\n", ["100", "101", "102", "200"]),
+        ("DID,Quantity\n0099,3\n300,1\n400,\n", ["0099", "0100", "0101", "300", "400"]),
+        ("DID,To,Quantity\n100-101,101,2\n", ["100", "101"]),
+    ],
+)
+def test_a_range_makes_all_its_numbers(browser, operator, file, numbers):
+    result = wizard(browser, file, operator=operator.pk)
+    assert f"{len(numbers)} created, 0 updated, 0 unchanged, 0 refused." in result.text
+    assert sorted(DID.objects.values_list("number", flat=True)) == numbers
+
+
+@pytest.mark.parametrize(
+    ("file", "column", "said"),
+    [
+        ("DID\n555-100\n", "DID", "as a range it ends before it begins"),
+        ("DID,To\n100,99\n", "Range end", "A range ends with a number as long as 100 and not below it"),
+        ("DID,To\n100,1000\n", "Range end", "A range ends with a number as long as 100"),
+        ("DID,Quantity\n998,3\n", "Range size", "There are not so many numbers from 998 on"),
+        ("DID,Quantity\n998,many\n", "Range size", "A size is a whole number from 1 to 2,000,000"),
+        ("DID,Quantity\n998,0\n", "Range size", "A size is a whole number from 1 to 2,000,000"),
+        ("DID,To,Quantity\n100,105,3\n", "Range size", "The row names two different ends of its range"),
+    ],
+)
+def test_a_range_that_makes_no_sense_is_refused_with_its_reason(browser, operator, file, column, said):
+    result = wizard(browser, file, operator=operator.pk)
+    (refusal,) = result.context["refusals"]
+    assert refusal["column"] == column
+    assert said.casefold() in refusal["reason"].casefold()
+    assert not DID.objects.exists()
+
+
+def test_of_a_range_the_refused_numbers_come_back_one_by_one(browser, operator):
+    DID.objects.create_numbers(["101", "103"], operator=operator, by=SYSTEM)
+    result = wizard(browser, "DID,Status,Notes\n100-103,hold,x\n", operator=operator.pk)
+    refused = b"".join(browser.get(result.context["refused_url"]).streaming_content).decode().splitlines()
+    assert [line.split(",")[:3] for line in refused[1:]] == [
+        [number, "hold", "x"] for number in ("100", "101", "102", "103")
+    ]
+
+
+def test_ranges_that_make_more_numbers_than_allowed_are_refused(browser, operator, settings):
+    settings.IMPORT_ROWS = 50
+    step = browser.get(upload(browser, "DID\n1000-1050\n", operator=operator.pk).url)
+    page = browser.post(step.request["PATH_INFO"], columns_of(step), follow=True)
+    assert "makes more than 50 numbers" in page.text
+    assert not DID.objects.exists()
+
+
+# --- all or nothing ---------------------------------------------------------------------------------
+
+
+def test_all_or_nothing_offers_nothing_when_a_row_is_refused(browser, operator):
+    step = browser.get(upload(browser, "DID\n100\nnonsense\n", operator=operator.pk).url)
+    page = browser.post(step.request["PATH_INFO"], columns_of(step) | {"errors_policy": "all"}, follow=True)
+    assert "You chose all or nothing, and 1 row is refused" in page.text
+    assert "Import 1 number" not in page.text
+    answer = browser.post(page.request["PATH_INFO"], follow=True)
+    assert "Nothing was imported: 1 row is refused (line 3)" in answer.text
+    assert not DID.objects.exists()
+
+
+def test_all_or_nothing_takes_everything_back_when_a_row_is_refused_only_then(browser, operator):
+    DID.objects.create_numbers(["200"], operator=operator, by=SYSTEM)
+    file = "DID,Notes\n100,new\n200,changed\n300,new\n"
+    step = browser.get(upload(browser, file, operator=operator.pk).url)
+    page = browser.post(step.request["PATH_INFO"], columns_of(step) | {"errors_policy": "all"}, follow=True)
+    DID.objects.filter(number="200").edit(by=SYSTEM, notes="meanwhile")
+
+    answer = browser.post(page.request["PATH_INFO"], follow=True)
+
+    assert "Nothing was imported: 1 row is refused (line 3)" in answer.text
+    assert list(DID.objects.values_list("number", "notes")) == [("200", "meanwhile")]
+    # It can be checked again as it is, and then all of it goes in.
+    again = browser.get(step.request["PATH_INFO"])
+    page = browser.post(step.request["PATH_INFO"], columns_of(again), follow=True)
+    result = browser.post(page.request["PATH_INFO"], follow=True)
+    assert "2 created, 1 updated, 0 unchanged, 0 refused." in result.text
+
+
+def test_all_or_nothing_is_for_as_many_rows_as_go_into_one_transaction(browser, operator, settings):
+    settings.REQUEST_LIMIT = 2
+    step = browser.get(upload(browser, "DID\n100\n200\n300\n", operator=operator.pk).url)
+    page = browser.post(step.request["PATH_INFO"], columns_of(step) | {"errors_policy": "all"}, follow=True)
+    assert "All or nothing works for at most 2 rows" in page.text
+
+
+# --- by a worker ------------------------------------------------------------------------------------
+
+MANY = "DID,Notes\n" + "".join(f"{10_000_000 + n},n{n % 3}\n" for n in range(12_000))
+
+
+def checked_by_worker(browser, operator):
+    """The check page of MANY, and its job, once a worker has checked it."""
+    step = browser.get(upload(browser, MANY, operator=operator.pk).url)
+    waiting = browser.post(step.request["PATH_INFO"], columns_of(step), follow=True)
+    assert "Waiting for a worker" in waiting.text
+    call_command("worker", "--once")
+    return browser.get(waiting.request["PATH_INFO"]), Job.objects.get()
+
+
+def test_a_large_file_is_checked_and_applied_by_a_worker(browser, operator):
+    page, job = checked_by_worker(browser, operator)
+    assert "Import 12,000 numbers" in page.text
+    assert "Checked: 12,000 created" in browser.get(f"/jobs/{job.pk}/").text
+    assert not DID.objects.exists()
+
+    writing = browser.post(page.request["PATH_INFO"], follow=True)
+    assert "The numbers are being written." in writing.text
+    call_command("worker", "--once")
+
+    result = browser.get(writing.request["PATH_INFO"])
+    assert "12,000 created, 0 updated, 0 unchanged, 0 refused." in result.text
+    assert DID.objects.count() == 12_000
+    assert Change.objects.get(kind="import").touched == 12_000
+
+
+def test_a_cancelled_check_can_be_asked_for_again(browser, operator):
+    step = browser.get(upload(browser, MANY, operator=operator.pk).url)
+    waiting = browser.post(step.request["PATH_INFO"], columns_of(step), follow=True)
+    job = Job.objects.get()
+    sent = {"next": waiting.request["PATH_INFO"]}
+    page = browser.post(f"/jobs/{job.pk}/cancel/", sent, follow=True)
+    assert "The check was cancelled. Nothing was written." in page.text
+    again = browser.get(page.context["columns_url"])
+    browser.post(again.request["PATH_INFO"], columns_of(again))
+    call_command("worker", "--once")
+    assert "Import 12,000 numbers" in browser.get(waiting.request["PATH_INFO"]).text
+
+
+def test_a_cancelled_import_says_how_far_it_came_and_goes_on(browser, operator):
+    page, job = checked_by_worker(browser, operator)
+    writing = browser.post(page.request["PATH_INFO"], follow=True)
+    address = writing.request["PATH_INFO"]
+
+    def cancel_after_a_chunk():
+        if DID.objects.exists():
+            browser.post(f"/jobs/{job.pk}/cancel/")
+        return False
+
+    Job.objects.claim("w").run("w", cancel_after_a_chunk)
+    stopped = browser.get(address)
+    assert "cancelled after 5,000 of 12,000 rows" in stopped.text
+    assert "5,000 created" in stopped.text
+    assert DID.objects.count() == 5_000
+    assert browser.get(page.request["PATH_INFO"]).url == address  # not to be checked again from here
+
+    browser.post(f"/jobs/{job.pk}/retry/", {"next": address})
+    call_command("worker", "--once")
+    assert "12,000 created, 0 updated, 0 unchanged, 0 refused." in browser.get(address).text
+    assert DID.objects.count() == 12_000

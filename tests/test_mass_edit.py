@@ -218,17 +218,6 @@ def test_nothing_is_changed_when_the_selection_is_not_what_was_seen(
     assert DIDHistory.objects.count() == rows
 
 
-def test_more_than_one_request_does_is_refused(world, browser, settings):
-    settings.REQUEST_LIMIT = 6
-    data = {"scope": "all", "query": "status=reserved", "expected": "7"} | change(notes="x")
-
-    response = update(browser, data)
-
-    assert response.status_code == 422
-    assert "7 DIDs are selected; at most 6 can be done at once." in response.content.decode()
-    assert not DID.objects.filter(notes="x").exists()
-
-
 def test_a_row_that_has_gone_meanwhile_is_said_to_be_gone(world, browser):
     data = ticked(world, "111", "112")
     DID.objects.filter(number="112").delete_unused(by=SYSTEM)

@@ -138,8 +138,8 @@ def test_the_preview_counts_a_large_range_in_few_queries(world, browser):
     assert len(queries) <= 25
 
 
-def test_as_many_numbers_as_one_go_allows_can_be_pasted_line_by_line(world, browser):
-    lines = "\r\n".join(str(10**19 + 2 * n) for n in range(product.REQUEST_LIMIT))
+def test_a_hundred_thousand_numbers_can_be_pasted_line_by_line(world, browser):
+    lines = "\r\n".join(str(10**19 + 2 * n) for n in range(100_000))
     body = urlencode({"step": "preview", "numbers": lines})
 
     response = browser.post(
@@ -147,18 +147,6 @@ def test_as_many_numbers_as_one_go_allows_can_be_pasted_line_by_line(world, brow
     )
 
     assert "<b>100,000 DIDs</b> will be made" in response.content.decode()
-
-
-def test_more_than_one_go_allows_is_refused_clearly(world, browser, settings):
-    settings.REQUEST_LIMIT = 50
-    response = browser.post(NEW, form(world, "1000-1050"))
-
-    assert response.status_code == 422
-    assert (
-        "This makes 51 numbers; at most 50 can be made in one go. Make them in parts."
-        in response.content.decode()
-    )
-    assert not DID.objects.filter(number="1000").exists()
 
 
 def test_more_than_the_limit_of_the_form_is_refused_without_counting_it_out(world, browser):

@@ -106,6 +106,16 @@ def pairs(query, without):
 
 
 @register.filter
+def roughly(duration):
+    """A timedelta as "40 s", "2 min 5 s" or "1 h 12 min"."""
+    seconds = max(1, round(duration.total_seconds()))
+    minutes, hours = seconds // 60, seconds // 3600
+    if hours:
+        return f"{hours} h {minutes % 60} min"
+    return f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
+
+
+@register.filter
 def in_words(duration):
     """A timedelta as "15 minutes", rounded up."""
     minutes = -(-duration // timedelta(minutes=1))

@@ -2,15 +2,16 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.db import IntegrityError
 from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import content_disposition_header
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from dids.import_forms import ColumnsForm, UploadForm, file_note
+from dids.import_forms import ColumnsForm, ReadingForm, UploadForm, file_note
 from dids.importing import KIND, Import
+from dids.sheets import SheetError
 from jobs.models import Job
 
 SHOWN = 100  # refused rows on a page; the file has them all
@@ -24,9 +25,8 @@ def import_upload(request):
     posted = (request.POST, request.FILES) if request.method == "POST" else ()
     form = UploadForm(*posted, by=request.user)
     if posted and form.is_valid():
-        one = Import.start(
-            request.user, form.cleaned_data["file"], format=form.format, rows=form.rows, **form.defaults()
-        )
+        with form.loaded:
+            one = Import.start(request.user, form.cleaned_data["file"], form.loaded, **form.defaults())
         return redirect("dids:import_columns", one.job.pk)
     context = {"form": form, "back_url": reverse("dids:list")}
     return render(request, "dids/import_upload.html", context, status=422 if form.errors else 200)
@@ -34,87 +34,132 @@ def import_upload(request):
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_import
+@never_cache
 def import_columns(request, pk):
     one = _import(request, pk)
-    if one.job.state != Job.State.DRAFT:
-        return redirect("dids:import_result", pk)
+    if one.job.is_under_way or one.is_applied:
+        return _to_step(one)
     head = one.head()
-    kept = one.job.params if "mapping" in one.job.params else None
     posted = request.POST if request.method == "POST" else None
-    form = ColumnsForm(posted, head=head, width=one.format.width, kept=kept)
+    form = ColumnsForm(posted, one=one, head=head)
     if request.method == "POST" and form.is_valid():
-        chosen = form.cleaned_data
-        one.check(
-            mapping=form.mapping(), skip=form.skip(), existing=chosen["existing"], create=chosen["create"]
-        )
-        return redirect("dids:import_check", pk)
+        if not one.check(**form.chosen()):
+            messages.warning(request, "This import is under way already, in another window perhaps.")
+        return _to_step(one)
+    return _columns_page(request, one, head, form)
+
+
+@require_POST
+@may_import
+def import_reading(request, pk):
+    """Read the file by another delimiter, encoding or sheet; the head is shown anew."""
+    one = _import(request, pk)
+    if one.job.is_under_way or one.is_applied:
+        return _to_step(one)
+    form = ReadingForm(request.POST, format=one.format)
+    if form.is_valid():
+        try:
+            one.read_otherwise(**form.chosen())
+            return redirect("dids:import_columns", pk)
+        except SheetError as error:
+            form.add_error(None, str(error))
+    head = one.head()
+    return _columns_page(request, one, head, ColumnsForm(one=one, head=head), reading=form, status=422)
+
+
+def _columns_page(request, one, head, form, *, reading=None, status=200):
+    params, width = one.job.params, one.format.width
     context = {
         "file_name": one.name,
-        "file_note": file_note(one.format, one.job.total),
-        "columns": [{"field": form[f"column{i}"], "letter": i + 1} for i in range(one.format.width)],
+        "file_note": file_note(one.format, params["rows"]),
+        "reading": reading or ReadingForm(format=one.format),
+        "reading_url": reverse("dids:import_reading", args=[one.job.pk]),
+        "notes": params["notes"],
+        "damage": params["damage"],
+        "columns": [{"field": form[f"column{i}"], "letter": i + 1} for i in range(width)],
         "rows": [
-            {"line": row.line, "skip": form[f"skip{row.line}"], "cells": row.cells[: one.format.width]}
-            for row in head
+            {"line": row.line, "skip": form[f"skip{row.line}"], "cells": row.cells[:width]} for row in head
         ],
-        "more_rows": max(0, one.job.total - len(head)),
+        "more_rows": max(0, params["rows"] - len(head)),
         "form": form,
-        "options": [form["existing"], form["create"]],
+        "options": [form["existing"], form["errors_policy"], form["create"]],
         "back_url": reverse("dids:import"),
     }
-    return render(request, "dids/import_columns.html", context, status=422 if form.errors else 200)
+    status = 422 if form.errors else status
+    return render(request, "dids/import_columns.html", context, status=status)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_import
+@never_cache
 def import_check(request, pk):
     """What all rows would become; a POST applies what was checked."""
     one = _import(request, pk)
-    if one.job.state == Job.State.DONE:
+    if one.is_applied or one.job.state == Job.State.DONE:
         return redirect("dids:import_result", pk)
-    if not one.checked:
+    if not one.phase:
         return redirect("dids:import_columns", pk)
+    if one.job.is_under_way:
+        return _running_page(request, one, 3)
+    if one.phase == "check":  # it was cancelled or failed
+        return _stopped_page(request, one, 3)
     if request.method == "POST":
-        return _apply(request, one)
+        if not one.apply(one.checked):
+            messages.warning(request, "This import is under way already, in another window perhaps.")
+        return redirect("dids:import_result", pk)
     counts = one.counts
     written = counts["created"] + counts["updated"]
+    nothing = one.all_or_nothing and counts["refused"]
     context = _outcome(one) | {
         "missing": one.job.result.get("missing", []),
-        "apply_label": f"Import {written:,} {'number' if written == 1 else 'numbers'}" if written else "",
+        "error": one.job.result.get("error", ""),
+        "refused_all": nothing,
+        "apply_label": f"Import {written:,} {'number' if written == 1 else 'numbers'}"
+        if written and not nothing
+        else "",
         "columns_url": reverse("dids:import_columns", args=[pk]),
         "back_url": reverse("dids:list"),
     }
     return render(request, "dids/import_check.html", context)
 
 
-def _apply(request, one):
-    try:
-        done = one.apply(one.checked)
-    except IntegrityError:
-        # A name that was to be created was made by somebody else this very moment; nothing of the
-        # chunk was written, and the next try finds it.
-        done = False
-        messages.error(request, "Somebody changed the same things at this moment. Import once more.")
-    else:
-        if not done:
-            messages.warning(request, "This import is under way already, in another window perhaps.")
-    return redirect("dids:import_result" if done else "dids:import_check", one.job.pk)
-
-
 @require_safe
 @may_import
+@never_cache
 def import_result(request, pk):
     one = _import(request, pk)
-    if one.job.state != Job.State.DONE:
+    if one.phase != "apply":
+        return redirect("dids:import_check", pk)
+    if one.job.is_under_way:
+        return _running_page(request, one, 4)
+    if not one.is_applied and one.job.state != Job.State.DONE:
         return redirect("dids:import_check", pk)
     counts = one.counts
     context = _outcome(one) | {
+        "job": one.job,
         "sentence": ", ".join(f"{count:,} {what}" for what, count in counts.items()) + ".",
+        "error": one.job.result.get("error", ""),
         "at": one.job.finished_at,
         "actor": one.job.owner,
         "list_url": f"{reverse('dids:list')}?sort=-id",
         "again_url": reverse("dids:import"),
     }
     return render(request, "dids/import_result.html", context)
+
+
+def _running_page(request, one, step):
+    context = {"file_name": one.name, "job": one.job, "step": step}
+    return render(request, "dids/import_running.html", context)
+
+
+def _stopped_page(request, one, step):
+    context = {
+        "file_name": one.name,
+        "job": one.job,
+        "step": step,
+        "columns_url": reverse("dids:import_columns", args=[one.job.pk]),
+    }
+    return render(request, "dids/import_stopped.html", context)
 
 
 @require_safe
@@ -130,8 +175,12 @@ def import_refused(request, pk):
     )
 
 
+def _to_step(one):
+    return redirect(one.job.url)
+
+
 def _import(request, pk):
-    jobs = Job.objects.visible_to(request.user).filter(kind=KIND)
+    jobs = Job.objects.visible_to(request.user).select_related("owner", "change").filter(kind=KIND.name)
     return Import(get_object_or_404(jobs, pk=pk, owner=request.user))
 
 

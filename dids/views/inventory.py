@@ -1,21 +1,15 @@
 """The list of numbers, and the choices its filters load."""
 
-from functools import partial
-
 from django.contrib.auth.decorators import permission_required
-from django.db.models import Case, F, Value, When
-from django.db.models.functions import Lower, NullIf
 from django.shortcuts import render
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from clients.models import Client
 from didmgmt.choices import choices
-from didmgmt.listing import Listing
 from dids import status as st
 from dids.explain import explain
-from dids.filters import DIDFilter
-from dids.models import DID, Tag
+from dids.lists import did_listing
+from dids.models import Tag
 
 may_view = permission_required("dids.view_did", raise_exception=True)
 
@@ -29,43 +23,6 @@ def did_list(request):
         did.explanation = sentences[did.pk]
     context = {"listing": listing, "counters": _counters(listing) if listing.valid else []}
     return render(request, "dids/list.html", context)
-
-
-def did_listing(request):
-    """The numbers that the address asks for, of those that the person may see."""
-    now = timezone.now()
-    dids = DID.objects.visible_to(request.user)
-    overdue = DID.objects.hold_over(now).exists()
-    return Listing(
-        request,
-        dids.with_status_now(now) if overdue else dids,
-        partial(DIDFilter, now=now),
-        sorts=_OVERDUE_SORTS if overdue else _SORTS,
-        total=lambda filterset: filterset.total,
-        fetch=lambda found: found.for_table(now),
-    )
-
-
-_SORTS = {
-    "number": ("number",),
-    "id": ("id",),
-    "status": ("status", "number"),
-    "operator": (Lower("operator__name"), "operator_id", "number"),
-    "tag": (F("tag_set__label"), "number"),
-    "notes": (NullIf("notes", Value("")), "number"),
-    "client": (Lower("account__client__name"), Lower("account__name"), "number"),
-    "reseller": (Lower("operator__reseller__name"), "number"),
-}
-# While a hold waits to be ended, it is sorted as what it has become: no index knows that.
-_CLIENT, _ACCOUNT, _ = _SORTS["client"]
-_OVERDUE_SORTS = _SORTS | {
-    "status": ("status_now", "number"),
-    "client": (
-        Case(When(status_now__in=st.HELD, then=_CLIENT)),
-        Case(When(status_now__in=st.HELD, then=_ACCOUNT)),
-        "number",
-    ),
-}
 
 
 def _counters(listing):

@@ -1,4 +1,6 @@
-"""Mass edit and delete: what will happen to the selected numbers, then doing it."""
+"""Mass edit and delete: what will happen to the selected numbers, then doing it, of many in a job."""
+
+import math
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required, user_passes_test
@@ -15,6 +17,8 @@ from dids.filters import DIDFilter
 from dids.forms import DeleteForm, MassEditForm
 from dids.models import DID
 from dids.views.number import EDIT_RIGHTS
+from dids.work import submit_delete, submit_edit
+from jobs.models import SMALL
 
 TYPED_ABOVE = 1_000  # more numbers than these are deleted only when their count is typed
 
@@ -36,6 +40,8 @@ def did_mass_edit(request):
     if step == "apply" and not fields and form.is_valid():
         form.add_error(None, "Tick at least one field to change.")
     if step == "apply" and not form.errors:
+        if selection.count > SMALL:
+            return _queued(request, submit_edit(request.user, selection, fields))
         result = selection.queryset.edit(
             by=request.user, kind=Change.Kind.MASS_EDIT, label="Mass edit", **fields
         )
@@ -58,6 +64,8 @@ def did_delete(request):
     if result.done > TYPED_ABOVE:
         form = DeleteForm(request.POST if step == "apply" else None, count=result.done)
     if step == "apply" and result.done and (form is None or form.is_valid()):
+        if selection.count > SMALL:
+            return _queued(request, submit_delete(request.user, selection))
         return _done(request, selection.queryset.delete_unused(by=request.user), "deleted")
     context = {"selection": selection, "form": form, "rehearsal": _rehearsed(result)}
     return _dialog(request, "dids/_delete.html", "Delete", context)
@@ -65,7 +73,8 @@ def did_delete(request):
 
 def _selection(request):
     """The numbers that the request names; 404 when an address names none that the person may see."""
-    selection = Selection.from_request(request, DID.objects.visible_to(request.user), DIDFilter)
+    inventory = DID.objects.visible_to(request.user)
+    selection = Selection.from_request(request, inventory, DIDFilter, limit=math.inf)
     if selection.error and request.GET.get("ids"):
         raise Http404(selection.error)
     return selection
@@ -94,6 +103,12 @@ def _done(request, result, did):
     tell = messages.success if result.done else messages.warning
     tell(request, result.sentence(did), extra_tags="selection-clear")
     return dialogs.close(request, _back(request))
+
+
+def _queued(request, job):
+    """To the job's page; the ticks on the list are done with."""
+    messages.info(request, f"{job} goes on in the background.", extra_tags="selection-clear")
+    return dialogs.close(request, job.get_absolute_url())
 
 
 def _back(request):

@@ -11,6 +11,8 @@ from django.views.decorators.http import require_http_methods
 
 from dids.forms import NewForm, number_problems, read_numbers
 from dids.models import DID
+from dids.work import submit_create
+from jobs.models import SMALL
 
 NAMED = 100  # existing numbers that are named before any is made
 LISTED = 50  # numbers that fit into the address of a list that shows them
@@ -32,6 +34,8 @@ def did_new(request):
         return _page(request, form, preview=preview, status=422)
     fields = form.cleaned_data
     numbers = fields.pop("numbers")
+    if numbers.count > SMALL:
+        return redirect(submit_create(request.user, numbers, **fields))
     try:
         result = DID.objects.create_numbers(numbers, by=request.user, **fields)
     except IntegrityError:

@@ -33,11 +33,16 @@ function notice(text) {
   (dialog || document.querySelector(".notices")).prepend(box);
 }
 
-// htmx
-document.addEventListener("htmx:beforeRequest", start);
-document.addEventListener("htmx:afterRequest", stop);
-document.addEventListener("htmx:sendError", () => notice("The server did not answer. Check the connection and try again."));
-document.addEventListener("htmx:responseError", ({ detail }) => {
+// htmx. What a page asks for by itself now and then (data-quiet) is nobody's waiting, and is asked again anyway.
+const quiet = (event) => event.detail.elt.matches("[data-quiet]");
+document.addEventListener("htmx:beforeRequest", (event) => quiet(event) || start());
+document.addEventListener("htmx:afterRequest", (event) => quiet(event) || stop());
+document.addEventListener("htmx:sendError", (event) => {
+  if (!quiet(event)) notice("The server did not answer. Check the connection and try again.");
+});
+document.addEventListener("htmx:responseError", (event) => {
+  const { detail } = event;
+  if (quiet(event)) return;
   const status = detail.xhr.status;
   if (status === 403) notice("You do not have the right to do this. Ask an administrator.");
   else if (status === 404) notice("This is gone: somebody may have deleted it. Reload the page.");

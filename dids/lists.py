@@ -1,0 +1,49 @@
+"""The list of numbers that an address asks for: the screen shows it, exports write it, jobs read it again."""
+
+from functools import partial
+
+from django.db.models import Case, F, Value, When
+from django.db.models.functions import Lower, NullIf
+from django.utils import timezone
+
+from didmgmt.listing import Listing
+from dids import status as st
+from dids.filters import DIDFilter
+from dids.models import DID
+
+
+def did_listing(request):
+    """The numbers that the address asks for, of those that the person may see."""
+    now = timezone.now()
+    dids = DID.objects.visible_to(request.user)
+    overdue = DID.objects.hold_over(now).exists()
+    return Listing(
+        request,
+        dids.with_status_now(now) if overdue else dids,
+        partial(DIDFilter, now=now),
+        sorts=_OVERDUE_SORTS if overdue else _SORTS,
+        total=lambda filterset: filterset.total,
+        fetch=lambda found: found.for_table(now),
+    )
+
+
+_SORTS = {
+    "number": ("number",),
+    "id": ("id",),
+    "status": ("status", "number"),
+    "operator": (Lower("operator__name"), "operator_id", "number"),
+    "tag": (F("tag_set__label"), "number"),
+    "notes": (NullIf("notes", Value("")), "number"),
+    "client": (Lower("account__client__name"), Lower("account__name"), "number"),
+    "reseller": (Lower("operator__reseller__name"), "number"),
+}
+# While a hold waits to be ended, it is sorted as what it has become: no index knows that.
+_CLIENT, _ACCOUNT, _ = _SORTS["client"]
+_OVERDUE_SORTS = _SORTS | {
+    "status": ("status_now", "number"),
+    "client": (
+        Case(When(status_now__in=st.HELD, then=_CLIENT)),
+        Case(When(status_now__in=st.HELD, then=_ACCOUNT)),
+        "number",
+    ),
+}

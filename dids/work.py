@@ -1,0 +1,212 @@
+"""Long work on numbers as jobs: making many, changing many, deleting many, writing many to a workbook.
+
+Each step does one chunk by the same method of ``DIDQuerySet`` that the screens call for few numbers; all
+chunks of a job are one change. What is told at the end is the same ``Result``.
+
+Selected numbers are taken in the order of their ids, and the cursor is the last id done. "All that match" is
+asked anew for each chunk, as its owner sees the inventory then, and ends at the newest number that was
+there when it was asked for: what comes in later was not meant.
+"""
+
+import tempfile
+from types import SimpleNamespace
+from urllib.parse import urlencode
+
+from django.core.files.base import ContentFile, File
+from django.db.models import Max
+from django.http import QueryDict
+from django.urls import reverse
+from django.utils import timezone
+
+import audit
+from audit.models import Change
+from dids import sheets
+from dids.filters import DIDFilter
+from dids.lists import did_listing
+from dids.models import CHUNK, DID
+from dids.numbers import Numbers
+from dids.outcome import Result
+from dids.resources import DIDResource
+from jobs.kinds import JobFailed, Kind, register
+from jobs.models import Job
+from operators.models import Operator
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+SHOWN_RANGES = 1  # ranges that the address of a list can show
+
+
+def submit_create(user, numbers, *, operator, **fields):
+    """Queue a job that makes ``numbers`` (a ``Numbers`` of any size); returns it.
+
+    ``fields`` as for ``DIDQuerySet.create_numbers``, JSON-able.
+    """
+    ranges = numbers.ranges
+    job = Job(
+        kind="create",
+        owner=user,
+        label=f"New DIDs: {numbers.count:,} for {operator}"[:200],
+        total=numbers.count,
+        params={"operator": operator.pk, "operator_name": str(operator), "fields": fields},
+    )
+    if len(ranges) <= SHOWN_RANGES:
+        job.params["range"] = ranges[0]
+    lines = "".join(f"{low} {high}\n" for low, high in ranges)
+    job.file.save(f"{job.pk}.txt", ContentFile(lines.encode()))
+    job.queue()
+    return job
+
+
+def submit_edit(user, selection, fields):
+    """Queue a mass edit of a ``Selection``; ``fields`` as for ``DIDQuerySet.edit``, JSON-able."""
+    return _submit("edit", "Mass edit", user, selection, fields=fields)
+
+
+def submit_delete(user, selection):
+    return _submit("delete", "Delete", user, selection)
+
+
+def submit_export(user, asked, count, name):
+    """Queue a job that writes a workbook of that ``name``; its page offers the file.
+
+    ``asked``: {"address": the list's query string} or {"ids": "1,2,3"}, of which there are ``count``.
+    """
+    job = Job.objects.create(
+        kind="export", owner=user, label=f"Export {name}"[:200], total=count, params=asked | {"name": name}
+    )
+    job.queue()
+    return job
+
+
+def _submit(kind, label, user, selection, **params):
+    chosen = {"ids": [int(key) for key in selection.ids.split(",")]} if selection.ids else {}
+    if not chosen:
+        newest = selection.queryset.aggregate(newest=Max("pk"))["newest"]
+        chosen = {"query": selection.query, "newest": newest}
+    job = Job.objects.create(
+        kind=kind,
+        owner=user,
+        label=f"{label}: {selection.count:,} numbers",
+        total=selection.count,
+        params=params | chosen,
+    )
+    job.queue()
+    return job
+
+
+def _chosen(job):
+    """The numbers that the job was asked for, as its owner sees them now, in the order of ids."""
+    seen = DID.objects.visible_to(job.owner)
+    if "ids" in job.params:
+        return seen.filter(pk__in=job.params["ids"]).order_by("pk")
+    request = SimpleNamespace(user=job.owner)
+    filterset = DIDFilter(QueryDict(job.params["query"]), seen, request=request)
+    if not filterset.is_valid():
+        raise JobFailed(
+            "What the search names is not there any more, so it can't go on. Search again and select anew."
+        )
+    return filterset.qs.filter(pk__lte=job.params["newest"]).order_by("pk")
+
+
+def _add(job, result, count):
+    total = Result.from_json(job.result)
+    total.add(result)
+    job.result = total.as_json()
+    job.done += count
+
+
+def _create(job):
+    with job.file.open("rb") as file:
+        numbers = Numbers(line.decode().split() for line in file)
+    for chunk in numbers.chunks(CHUNK, job.cursor.get("after", "")):
+        # Asked for each time: somebody may delete the operator, or take it away from the owner's sight.
+        operator = Operator.objects.visible_to(job.owner).filter(pk=job.params["operator"]).first()
+        if operator is None:
+            raise JobFailed(f"Operator {job.params['operator_name']} is not there any more.")
+        if not job.owner.has_perm("dids.add_did"):
+            raise JobFailed("You don't have the right to create numbers any more; ask a supervisor.")
+        with audit.change(
+            Change.Kind.CREATE, by=job.owner, label=f"New DIDs for {operator}", resume=job.change
+        ) as change:
+            made = DID.objects.create_numbers(chunk, operator=operator, by=job.owner, **job.params["fields"])
+        _keep(job, change)
+        _add(job, made, len(chunk))
+        job.cursor = {"after": chunk[-1]}
+        yield
+
+
+def _edit(job):
+    fields = job.params["fields"]
+    yield from _each_chunk(
+        job, Change.Kind.MASS_EDIT, lambda dids: dids.edit(by=job.owner, **fields), "Mass edit"
+    )
+
+
+def _delete(job):
+    yield from _each_chunk(job, Change.Kind.DELETE, lambda dids: dids.delete_unused(by=job.owner), "Deleted")
+
+
+def _each_chunk(job, kind, write, label):
+    while ids := list(
+        _chosen(job).filter(pk__gt=job.cursor.get("after", 0)).values_list("pk", flat=True)[:CHUNK]
+    ):
+        with audit.change(kind, by=job.owner, label=label, resume=job.change) as change:
+            result = write(DID.objects.filter(pk__among=ids))
+        _keep(job, change)
+        _add(job, result, len(ids))
+        job.cursor = {"after": ids[-1]}
+        yield
+
+
+def _export(job):
+    """A worker that takes it over begins anew: half a workbook is none."""
+    if not job.owner.has_perm("dids.export_did"):
+        raise JobFailed("You don't have the right to export numbers any more; ask an administrator.")
+    if "ids" in job.params:
+        ids = [int(key) for key in job.params["ids"].split(",")]
+        dids = DID.objects.visible_to(job.owner).filter(pk__in=ids).order_by("number")
+    else:
+        request = SimpleNamespace(user=job.owner, GET=QueryDict(job.params["address"]))
+        listing = did_listing(request)
+        if not listing.valid:
+            raise JobFailed(" ".join(["The search can't be read any more.", *listing.errors]))
+        dids = listing.ordered
+    job.done = 0
+    with tempfile.TemporaryFile() as file:
+        try:
+            for count in sheets.write_workbook(DIDResource().rows_in_pieces(dids, timezone.now()), file):
+                job.done = count - 1  # the header
+                yield
+        except sheets.SheetError as error:
+            raise JobFailed(str(error)) from None
+        file.seek(0)
+        job.file.save(f"{job.pk}.xlsx", File(file), save=False)
+    job.total = job.done
+    job.result = {"file": {"name": job.params["name"], "type": XLSX}}
+
+
+def _exported(job):
+    return f"{job.done:,} {'number' if job.done == 1 else 'numbers'} written." if job.done else ""
+
+
+def _keep(job, change):
+    """A change that wrote nothing has left no trace; the next chunk begins one."""
+    job.change = change if change.pk else None
+
+
+def _told(did):
+    return lambda job: Result.from_json(job.result).sentence(did) if job.done else ""
+
+
+def _list_url(job):
+    """The list that shows the numbers: of a range made, or of what was searched for."""
+    if "range" in job.params:
+        query = urlencode({"q": "-".join(job.params["range"])})
+    else:
+        query = job.params.get("query") or "sort=-id"
+    return f"{reverse('dids:list')}?{query}"
+
+
+CREATE = register(Kind("create", "New DIDs", _create, _told("created"), url=_list_url))
+EDIT = register(Kind("edit", "Mass edit", _edit, _told("changed"), url=_list_url))
+EXPORT = register(Kind("export", "Export", _export, _exported, inside=False))
+DELETE = register(Kind("delete", "Delete", _delete, _told("deleted"), url=_list_url))

@@ -1,0 +1,119 @@
+"""Jobs: those running and those past, one job with its progress, cancel and retry."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.http import FileResponse, Http404
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import content_disposition_header, url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import HttpResponseClientRefresh
+
+from didmgmt.listing import Listing
+from jobs.filters import JobFilter
+from jobs.models import Job
+
+SORTS = {
+    "created": ("created_at",),
+    "label": ("label",),
+    "kind": ("kind",),
+    "state": ("state",),
+    "owner": ("owner__username",),
+}
+
+may_view = permission_required("jobs.view_job", raise_exception=True)
+
+
+@require_safe
+@may_view
+def job_list(request):
+    listing = Listing(
+        request,
+        Job.objects.visible_to(request.user),
+        JobFilter,
+        sorts=SORTS,
+        default="-created",
+        fetch=lambda found: found.select_related("owner"),
+    )
+    return render(request, "jobs/list.html", {"listing": listing})
+
+
+@require_safe
+@may_view
+@never_cache
+def job_detail(request, pk):
+    job = _job(request, pk)
+    context = {"job": job, "mine": job.owner_id == request.user.pk}
+    return render(request, "jobs/detail.html", context)
+
+
+@require_safe
+@may_view
+@never_cache
+def job_progress(request, pk):
+    """How far it is, for the page that asks each second; once it is over that page is to load anew."""
+    job = _job(request, pk)
+    if request.htmx and not job.is_under_way:
+        return HttpResponseClientRefresh()
+    return render(request, "jobs/_progress.html", {"job": job})
+
+
+@require_safe
+@may_view
+@never_cache
+def job_state(request, pk):
+    """One cell of the list."""
+    return render(request, "jobs/_state.html", {"job": _job(request, pk)})
+
+
+@require_safe
+@may_view
+def job_file(request, pk):
+    """The file that a job has made, for its owner alone: it holds what the owner may see."""
+    job = _job(request, pk)
+    made = job.result.get("file")
+    if not made or job.owner_id != request.user.pk or not job.file.storage.exists(job.file.name):
+        raise Http404("This job has no file.")
+    return FileResponse(
+        job.file.open("rb"),
+        content_type=made["type"],
+        headers={"Content-Disposition": content_disposition_header(True, made["name"])},
+    )
+
+
+@require_POST
+@may_view
+def job_cancel(request, pk):
+    job = _job(request, pk)
+    if not job.ask_cancel():
+        messages.warning(request, f"{job} is over already; there is nothing to cancel.")
+    elif job.is_over:
+        messages.success(request, f"{job} is cancelled. What it has done before stays.")
+    else:
+        messages.info(request, f"{job} stops after the rows at hand. What it has done stays.")
+    return _back(request, job)
+
+
+@require_POST
+@may_view
+def job_retry(request, pk):
+    job = _job(request, pk)
+    if job.owner_id != request.user.pk:
+        messages.error(request, f"Only {job.owner} can have it go on: it is done with that person's rights.")
+    elif job.retry():
+        messages.info(request, f"{job} goes on where it stopped.")
+    else:
+        messages.warning(request, f"{job} has not stopped; there is nothing to go on with.")
+    return _back(request, job)
+
+
+def _back(request, job):
+    """To the page that the button stood on; ``next`` names it where it is not the job's own."""
+    target = request.POST.get("next", "")
+    safe = url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure())
+    return redirect(target if safe else job)
+
+
+def _job(request, pk):
+    jobs = Job.objects.visible_to(request.user).select_related("owner", "change")
+    return get_object_or_404(jobs, pk=pk)

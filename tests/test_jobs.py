@@ -1,0 +1,356 @@
+"""Long work in the background: asked for on the screens, done by workers, cancelled, gone on with."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from audit import SYSTEM
+from audit.models import Change
+from dids.models import DID, DIDHistory
+from jobs import kinds
+from jobs.models import ATTEMPTS, SMALL, Job
+from tests.world import client_of, member
+
+pytestmark = pytest.mark.django_db
+
+FIRST, COUNT = 700_000, 12_000  # three chunks
+
+
+@pytest.fixture
+def browser(world):
+    return client_of(member("Supervisor"))
+
+
+def ask_for_numbers(browser, world, count=COUNT, **fields):
+    """The job that makes ``count`` numbers from FIRST on, as the form queues it."""
+    sent = {
+        "numbers": f"{FIRST}-{FIRST + count - 1}",
+        "operator": world.operator.pk,
+        "status": "instock",
+        "after_hold": "instock",
+    }
+    answer = browser.post("/dids/new/", sent | fields)
+    assert answer.status_code == 302
+    job = Job.objects.get()
+    assert answer.url == f"/jobs/{job.pk}/"
+    return job
+
+
+def made():
+    return DID.objects.filter(number__range=(str(FIRST), str(FIRST + COUNT - 1)))
+
+
+def make_numbers(world, count=COUNT, **fields):
+    numbers = [str(FIRST + n) for n in range(count)]
+    DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM, **fields)
+
+
+def work(job=None):
+    call_command("worker", "--once")
+    if job:
+        job.refresh_from_db()
+        return job
+    return Job.objects.get()
+
+
+def of_chunks(job, chunks, then=lambda: None):
+    """Have a worker do so many chunks of ``job``, call ``then`` and leave it."""
+    done = []
+
+    def stop():
+        if len(done) == chunks:
+            then()
+            return True
+        done.append(1)
+        return False
+
+    Job.objects.claim("w").run("w", stop)
+    job.refresh_from_db()
+
+
+# --- what is asked for ------------------------------------------------------------------------------
+
+
+def test_few_numbers_are_made_at_once_without_a_job(world, browser):
+    numbers = f"{FIRST}-{FIRST + SMALL - 1}"
+    fields = {"operator": world.operator.pk, "status": "instock", "after_hold": "instock"}
+    browser.post("/dids/new/", fields | {"numbers": numbers})
+    assert (made().count(), Job.objects.count()) == (SMALL, 0)
+
+
+def test_many_new_numbers_are_made_by_a_worker_as_one_change(world, browser):
+    job = ask_for_numbers(browser, world, tags="gold, vip", notes="block A", hold_days="7")
+    assert not made().exists()
+    assert "Waiting for a worker" in browser.get(f"/jobs/{job.pk}/").text
+
+    work(job)
+
+    assert (job.state, job.done, job.total) == (Job.State.DONE, COUNT, COUNT)
+    assert made().filter(notes="block A", hold_days=7, tag_set__label="gold, vip").count() == COUNT
+    assert job.change.touched == COUNT
+    assert (job.change.actor, job.change.kind, job.change.source) == (job.owner, "create", f"job {job.pk}")
+    assert DIDHistory.objects.filter(change=job.change, event="+").count() == COUNT
+    page = browser.get(f"/jobs/{job.pk}/").text
+    assert "12,000 numbers created." in page
+    assert "12,000 numbers created." in browser.get("/jobs/").text
+    assert f'href="/dids/?q={FIRST}-{FIRST + COUNT - 1}"' in page
+
+
+def test_numbers_that_exist_are_left_alone_and_named(world, browser):
+    make_numbers(world, 3, notes="mine")
+    job = work(ask_for_numbers(browser, world))
+    assert made().filter(notes="mine").count() == 3
+    assert "11,997 numbers created. 3 refused (700000, 700001, 700002): exist already" in job.sentence
+
+
+def test_scattered_numbers_are_all_made(world, browser):
+    wanted = [str(FIRST + 3 * n) for n in range(SMALL + 1)]
+    ask_for_numbers(browser, world, numbers="\n".join(wanted))
+    work()
+    assert sorted(DID.objects.filter(number__in=wanted).values_list("number", flat=True)) == wanted
+
+
+def edit_all(browser, query, expected, **fields):
+    data = {"scope": "all", "query": query, "expected": expected, "step": "apply"}
+    return browser.post("/dids/mass-edit/", data | fields)
+
+
+def test_a_mass_edit_of_many_says_at_the_end_what_was_changed_and_what_refused(world, browser):
+    make_numbers(world)
+    everything = DID.objects.count()
+
+    answer = edit_all(browser, "", everything, change_status="on", status="reserved")
+    job = work()
+
+    assert answer.url == f"/jobs/{job.pk}/"
+    assert made().filter(status="reserved").count() == COUNT
+    # Two more were In Stock, one comes out of the archive and one out of its Hold.
+    assert job.told.startswith("12,004 numbers changed, 7 already so. 1 refused (2567): Active, in use by")
+    assert "1 refused (2568): Blocked" in job.told
+    assert job.done == everything
+    assert job.change.kind == Change.Kind.MASS_EDIT
+    assert DIDHistory.objects.filter(change=job.change, event="~").count() == 12_004
+
+
+def test_what_comes_in_after_all_were_selected_is_not_meant(world, browser):
+    make_numbers(world)
+    edit_all(browser, "status=instock", COUNT + 2, change_notes="on", notes="seen")
+    DID.objects.create_numbers(["99999999"], operator=world.operator, by=SYSTEM)
+    job = work()
+    assert world.did("99999999").notes == ""
+    assert job.result["done"] == COUNT + 2
+
+
+def test_ticked_numbers_and_no_others_are_changed(world, browser):
+    make_numbers(world)
+    ids = list(made().order_by("pk").values_list("pk", flat=True)[: SMALL + 1])
+    sent = {"scope": "ids", "ids": ",".join(map(str, ids)), "step": "apply"}
+    browser.post("/dids/mass-edit/", sent | {"change_notes": "on", "notes": "seen"})
+    work()
+    assert set(DID.objects.filter(notes="seen").values_list("pk", flat=True)) == set(ids)
+
+
+def test_many_numbers_are_deleted_once_their_count_is_typed(world, browser):
+    make_numbers(world)
+    data = {"scope": "all", "query": f"q={FIRST}-{FIRST + COUNT - 1}", "expected": COUNT, "step": "apply"}
+    assert browser.post("/dids/delete/", data).status_code == 422
+    assert not Job.objects.exists()
+
+    browser.post("/dids/delete/", data | {"typed_count": "12,000"})
+    job = work()
+
+    assert not made().exists()
+    assert job.told == "12,000 numbers deleted."
+    assert DIDHistory.objects.filter(change=job.change, event="-").count() == COUNT
+
+
+def test_a_search_that_has_come_to_mean_nothing_ends_the_job_with_a_sentence(world, browser):
+    make_numbers(world)
+    edit_all(browser, f"operator={world.operator.pk}", COUNT + 12, change_notes="on", notes="seen")
+    job = Job.objects.get()
+    job.params["query"] = "operator=999999"
+    job.save()
+    work(job)
+    assert job.state == Job.State.FAILED
+    assert "Search again and select anew." in browser.get(f"/jobs/{job.pk}/").text
+    assert not DID.objects.filter(notes="seen").exists()
+
+
+def test_a_job_is_done_with_the_rights_that_its_owner_has_by_then(world, browser):
+    job = ask_for_numbers(browser, world)
+    job.owner.groups.clear()
+    work(job)
+    assert job.state == Job.State.FAILED
+    assert "You don't have the right to create numbers any more" in job.sentence
+    assert not made().exists()
+
+
+# --- cancel, go on ----------------------------------------------------------------------------------
+
+
+def test_a_waiting_job_is_cancelled_at_once(world, browser):
+    job = ask_for_numbers(browser, world)
+    page = browser.post(f"/jobs/{job.pk}/cancel/", follow=True).text
+    work(job)
+    assert job.state == Job.State.CANCELLED
+    assert "is cancelled" in page
+    assert not made().exists()
+
+
+def test_a_running_job_is_cancelled_between_chunks_and_goes_on_when_asked(world, browser):
+    job = ask_for_numbers(browser, world)
+    asked = []
+
+    def cancel_after_a_chunk():
+        if job.__class__.objects.get().done and not asked:
+            asked.append(browser.post(f"/jobs/{job.pk}/cancel/", follow=True).text)
+        return False
+
+    Job.objects.claim("w").run("w", cancel_after_a_chunk)
+    job.refresh_from_db()
+    assert "stops after the rows at hand" in asked[0]
+    assert (job.state, job.done, made().count()) == (Job.State.CANCELLED, 5_000, 5_000)
+
+    browser.post(f"/jobs/{job.pk}/retry/")
+    work(job)
+
+    assert (job.state, job.done, made().count()) == (Job.State.DONE, COUNT, COUNT)
+    assert job.told == "12,000 numbers created."
+    assert DIDHistory.objects.filter(change=job.change).count() == COUNT == job.change.touched
+
+
+def test_what_is_done_is_neither_cancelled_nor_done_again(world, browser):
+    job = work(ask_for_numbers(browser, world))
+    for action in ("cancel", "retry"):
+        page = browser.post(f"/jobs/{job.pk}/{action}/", follow=True).text
+        assert "there is nothing to" in page
+    work(job)
+    assert (job.state, DIDHistory.objects.filter(change=job.change).count()) == (Job.State.DONE, COUNT)
+
+
+def test_only_its_owner_has_a_job_go_on(world, browser):
+    job = ask_for_numbers(browser, world)
+    browser.post(f"/jobs/{job.pk}/cancel/")
+    page = client_of(member("Administrator")).post(f"/jobs/{job.pk}/retry/", follow=True).text
+    job.refresh_from_db()
+    assert "Only supervisor can have it go on" in page
+    assert job.state == Job.State.CANCELLED
+
+
+# --- workers ----------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_is_told_to_stop_leaves_the_job_to_the_next(world, browser):
+    job = ask_for_numbers(browser, world)
+    of_chunks(job, 1)
+    assert (job.state, job.worker, job.done, made().count()) == (Job.State.QUEUED, "", 5_000, 5_000)
+    work(job)
+    assert (job.state, made().count()) == (Job.State.DONE, COUNT)
+
+
+def test_a_claimed_job_is_nobody_elses_until_its_lease_ends(world, browser):
+    job = ask_for_numbers(browser, world)
+    assert Job.objects.claim("one") == job
+    assert Job.objects.claim("two") is None
+    Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert Job.objects.claim("two") == job
+    assert Job.objects.get().worker == "two"
+
+
+def test_of_a_worker_that_was_only_slow_the_chunk_at_hand_is_undone(world, browser):
+    job = ask_for_numbers(browser, world)
+    slow = Job.objects.claim("slow")
+
+    def taken_over_after_a_chunk():
+        if made().exists():
+            Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+            Job.objects.claim("quick").run("quick")
+        return False
+
+    slow.run("slow", taken_over_after_a_chunk)
+
+    job.refresh_from_db()
+    assert (job.state, job.done, made().count()) == (Job.State.DONE, COUNT, COUNT)
+    assert DIDHistory.objects.filter(change=job.change).count() == COUNT
+
+
+def test_a_job_that_kills_each_worker_is_given_up(world, browser):
+    job = ask_for_numbers(browser, world)
+    for _ in range(ATTEMPTS):
+        assert Job.objects.claim("w")
+        Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    work(job)
+    assert job.state == Job.State.FAILED
+    assert "tried 5 times" in job.sentence
+    browser.post(f"/jobs/{job.pk}/retry/")
+    assert work(job).state == Job.State.DONE
+
+
+def test_an_error_in_a_chunk_leaves_what_was_done_and_says_so(world, browser, monkeypatch):
+    def breaks(job):
+        job.cursor, job.done = {"after": 1}, 1
+        yield
+        job.cursor, job.done = {"after": 2}, 2
+        raise RuntimeError("a bug")
+
+    monkeypatch.setitem(kinds.KINDS, "breaks", kinds.Kind("breaks", "Breaks", breaks, lambda job: "1 done."))
+    job = Job.objects.create(kind="breaks", owner=member("Clerk"), state="queued")
+    work(job)
+    assert (job.state, job.cursor, job.done) == (Job.State.FAILED, {"after": 1}, 1)
+    assert job.sentence.startswith("Something went wrong")
+
+
+def test_a_kind_has_a_name_of_its_own():
+    with pytest.raises(ValueError, match="edit"):
+        kinds.register(kinds.KINDS["edit"])
+
+
+# --- who sees them ----------------------------------------------------------------------------------
+
+
+def test_a_person_sees_own_jobs_and_an_administrator_those_of_the_branch(world, browser):
+    owner = member("Supervisor", username="owner", reseller=world.reseller)
+    job = ask_for_numbers(client_of(owner), world)
+    sees = {
+        "owner": client_of(owner),
+        "a colleague": client_of(member("Supervisor", username="other", reseller=world.reseller)),
+        "the branch's administrator": client_of(
+            member("Administrator", username="boss", reseller=world.reseller)
+        ),
+        "another branch's": client_of(member("Administrator", username="far", reseller=world.reseller_2)),
+        "the carrier's": client_of(member("Administrator", username="top")),
+    }
+    answers = {who: client.get(f"/jobs/{job.pk}/").status_code for who, client in sees.items()}
+    assert answers == {
+        "owner": 200,
+        "a colleague": 404,
+        "the branch's administrator": 200,
+        "another branch's": 404,
+        "the carrier's": 200,
+    }
+    listed = {who: str(job.pk) in client.get("/jobs/").text for who, client in sees.items()}
+    assert listed == {who: status == 200 for who, status in answers.items()}
+
+
+def test_the_progress_is_asked_for_until_the_job_is_over(world, browser):
+    job = ask_for_numbers(browser, world)
+    of_chunks(job, 1)
+    asked = browser.get(f"/jobs/{job.pk}/progress/", headers={"HX-Request": "true"})
+    assert "5,000 of 12,000 numbers" in asked.text
+    assert re.search(r'max="100" value="41"', asked.text)
+    assert "every 1s" in asked.text
+    work(job)
+    over = browser.get(f"/jobs/{job.pk}/progress/", headers={"HX-Request": "true"})
+    assert over.headers["HX-Refresh"] == "true"
+
+
+def test_jobs_are_filtered_by_state_and_kind(world, browser):
+    job = work(ask_for_numbers(browser, world))
+    make = f"/jobs/{job.pk}/"
+    assert make in browser.get("/jobs/?state=done&kind=create").text
+    assert make not in browser.get("/jobs/?state=failed").text
+    assert make not in browser.get("/jobs/?kind=delete").text
+    assert "is no kind of job" in browser.get("/jobs/?kind=nonsense").text
