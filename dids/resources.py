@@ -1,5 +1,6 @@
 """The columns of a file of numbers, and a stream of its rows."""
 
+from array import array
 from contextlib import nullcontext
 
 from django.db import connection, transaction
@@ -39,14 +40,29 @@ class DIDResource(Resource):
         Reads through a cursor: memory doesn't grow with the rows, and they come as of one moment.
         """
         yield self.get_export_headers()
+        with _reading():
+            yield from self._told(dids, now).iterator(chunk_size=CHUNK)
+
+    def rows_in_pieces(self, dids, now):
+        """The same, without a transaction held open as long as somebody takes to read them.
+
+        The order is as of one moment, and costs 8 bytes a row; each piece is as it is when it is read, and
+        a number deleted meanwhile is left out.
+        """
+        yield self.get_export_headers()
+        keys = array("q", dids.values_list("pk", flat=True).iterator(chunk_size=CHUNK))
+        for start in range(0, len(keys), CHUNK):
+            piece = keys[start : start + CHUNK].tolist()
+            found = {row[0]: row for row in self._told(dids.model.objects.filter(pk__among=piece), now)}
+            yield from (found[key] for key in piece if key in found)
+
+    def _told(self, dids, now):
         dids = dids.with_status_now(now).annotate(
             client_now=_holder("account__client__name"),
             account_now=_holder("account__name"),
             package_now=_holder("client_package__package__name"),
         )
-        columns = [field.attribute for field in self.get_export_fields()]
-        with _reading():
-            yield from dids.values_list(*columns).iterator(chunk_size=CHUNK)
+        return dids.values_list(*(field.attribute for field in self.get_export_fields()))
 
 
 def _reading():

@@ -1,10 +1,11 @@
 """Numbers as a file: those of the list's address, those of its page, or those selected."""
 
 import math
+import tempfile
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.http import StreamingHttpResponse
+from django.http import FileResponse, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
@@ -15,17 +16,19 @@ from django.views.decorators.http import require_http_methods
 from didmgmt.listing import Selection, described
 from dids import sheets
 from dids.filters import DIDFilter
+from dids.lists import did_listing
 from dids.models import DID
 from dids.resources import DIDResource
-from dids.views.inventory import did_listing
+from dids.work import XLSX, submit_export
 
 NAMED = 80  # characters of the filter that a file's name tells
+XLSX_AT_ONCE = 10_000  # rows; a workbook of more is made by a worker
 
 
 @require_http_methods(["GET", "POST"])
 @permission_required("dids.export_did", raise_exception=True)
 def did_export(request):
-    """A GET takes the list's own parameters, and ``scope=page`` for its page alone."""
+    """A GET takes the list's own parameters, and ``scope=page`` for its page alone; ``format``: csv, xlsx."""
     return _of_selection(request) if request.method == "POST" else _of_address(request)
 
 
@@ -35,8 +38,9 @@ def _of_address(request):
         return redirect(f"{reverse('dids:list')}?{request.GET.urlencode()}")  # where the errors are shown
     if request.GET.get("scope") == "page":
         dids = listing.ordered.filter(pk__in=listing.keys)
-        return _file(dids, listing.filterset, f"page {listing.page}")
-    return _file(listing.ordered, listing.filterset)
+        return _file(request, dids, len(listing.keys), listing.filterset, f"page {listing.page}")
+    asked = {"address": request.GET.urlencode()}
+    return _file(request, listing.ordered, listing.total, listing.filterset, asked=asked)
 
 
 def _of_selection(request):
@@ -48,17 +52,30 @@ def _of_selection(request):
     if selection.note:
         messages.warning(request, selection.note)
     part = "" if selection.filterset else f"{selection.count} selected"
-    return _file(selection.queryset.order_by("number"), selection.filterset, part)
+    asked = {"address": selection.query} if selection.filterset else {"ids": selection.ids}
+    dids = selection.queryset.order_by("number")
+    return _file(request, dids, selection.count, selection.filterset, part, asked)
 
 
-def _file(dids, filterset, part=""):
-    """The name of the file tells its filter, if any, its ``part`` of what matches, and the moment."""
+def _file(request, dids, count, filterset, part="", asked=None):
+    """``dids`` as a file whose name tells the filter, if any, the ``part`` of what matches, and the moment.
+
+    A large workbook is left to a worker, who gets ``asked`` to find the same numbers.
+    """
     now = timezone.now()
-    asked = [f"{label} {shown}" for *_, label, shown in described(filterset)] if filterset else []
-    name = "_".join(["dids", *filter(None, map(slugify, [*asked, part]))])[:NAMED].rstrip("_-")
-    moment = f"{timezone.localtime(now):%Y-%m-%d_%H%M}"
-    return StreamingHttpResponse(
-        sheets.write(DIDResource().rows(dids, now)),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": content_disposition_header(True, f"{name}_{moment}.csv")},
-    )
+    told = [f"{label} {shown}" for *_, label, shown in described(filterset)] if filterset else []
+    name = "_".join(["dids", *filter(None, map(slugify, [*told, part]))])[:NAMED].rstrip("_-")
+    name = f"{name}_{timezone.localtime(now):%Y-%m-%d_%H%M}"
+    if (request.POST or request.GET).get("format") != "xlsx":
+        return StreamingHttpResponse(
+            sheets.write(DIDResource().rows(dids, now)),
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": content_disposition_header(True, f"{name}.csv")},
+        )
+    if count > XLSX_AT_ONCE:
+        return redirect(submit_export(request.user, asked, count, f"{name}.xlsx"))
+    file = tempfile.TemporaryFile()  # noqa: SIM115 the response closes it
+    for _ in sheets.write_workbook(DIDResource().rows(dids, now), file):
+        pass
+    file.seek(0)
+    return FileResponse(file, as_attachment=True, filename=f"{name}.xlsx", content_type=XLSX)
