@@ -37,23 +37,24 @@ LABELS = {key: label for key, label, _ in COLUMNS}
 REASON = "Refused because"  # the column that a file of refused rows has more
 
 
-def _plain(header):
+def plain(header):
+    """A header as it is compared: case, punctuation and blanks don't count."""
     return re.sub(r"[^\w]+", " ", header.replace("_", " ").casefold()).strip()
 
 
 _KNOWN = {}
 for key, label, others in COLUMNS:
     for header in (label, key, *others.split(";")):
-        _KNOWN.setdefault(_plain(header), key)
+        _KNOWN.setdefault(plain(header), key)
 
 
 def key_of(header):
     """What a column with this header is: a key of ``LABELS``, or None."""
-    return _KNOWN.get(_plain(header))
+    return _KNOWN.get(plain(header))
 
 
 def is_reason(header):
-    return _plain(header) == _plain(REASON)
+    return plain(header) == plain(REASON)
 
 
 def find_header(rows):

@@ -1,6 +1,7 @@
 from django.urls import path
 
-from dids.views import exporting, importing, inventory, mass, new, number
+from dids.reference import TABLES
+from dids.views import exporting, importing, inventory, mass, new, number, reference
 
 app_name = "dids"
 
@@ -20,4 +21,11 @@ urlpatterns = [
     path("<int:pk>/history/", number.did_history, name="history"),
     path("choices/clients/", inventory.client_choices, name="client_choices"),
     path("choices/tags/", inventory.tag_choices, name="tag_choices"),
+]
+
+# Of tables whose lists are elsewhere: these addresses lie beside the lists', not below /dids/.
+reference_urlpatterns = [
+    path(f"{table}/{what}/", view, {"table": table}, name=f"{table}_{what}")
+    for table in TABLES
+    for what, view in (("import", reference.reference_import), ("export", reference.reference_export))
 ]

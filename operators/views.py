@@ -28,14 +28,18 @@ may_view = permission_required("operators.view_operator", raise_exception=True)
 @require_safe
 @may_view
 def operator_list(request):
-    listing = Listing(
+    return render(request, "operators/list.html", {"listing": operator_listing(request)})
+
+
+def operator_listing(request):
+    """The operators that an address asks for, of those that the person may see."""
+    return Listing(
         request,
         Operator.objects.visible_to(request.user).with_did_count(),
         OperatorFilter,
         sorts=SORTS,
         fetch=lambda found: found.with_did_count().select_related("reseller"),
     )
-    return render(request, "operators/list.html", {"listing": listing})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -58,14 +58,9 @@ def _of_selection(request):
 
 
 def _file(request, dids, count, filterset, part="", asked=None):
-    """``dids`` as a file whose name tells the filter, if any, the ``part`` of what matches, and the moment.
-
-    A large workbook is left to a worker, who gets ``asked`` to find the same numbers.
-    """
+    """``dids`` as a file; a large workbook is left to a worker, who gets ``asked`` to find the same numbers."""
     now = timezone.now()
-    told = [f"{label} {shown}" for *_, label, shown in described(filterset)] if filterset else []
-    name = "_".join(["dids", *filter(None, map(slugify, [*told, part]))])[:NAMED].rstrip("_-")
-    name = f"{name}_{timezone.localtime(now):%Y-%m-%d_%H%M}"
+    name = file_name("dids", filterset, now, part)
     if (request.POST or request.GET).get("format") != "xlsx":
         return StreamingHttpResponse(
             sheets.write(DIDResource().rows(dids, now)),
@@ -79,3 +74,10 @@ def _file(request, dids, count, filterset, part="", asked=None):
         pass
     file.seek(0)
     return FileResponse(file, as_attachment=True, filename=f"{name}.xlsx", content_type=XLSX)
+
+
+def file_name(what, filterset, now, part=""):
+    """Tells what is in the file, its filter, if any, its ``part`` of what matches, and the moment."""
+    asked = [f"{label} {shown}" for *_, label, shown in described(filterset)] if filterset else []
+    name = "_".join([what, *filter(None, map(slugify, [*asked, part]))])[:NAMED].rstrip("_-")
+    return f"{name}_{timezone.localtime(now):%Y-%m-%d_%H%M}"
