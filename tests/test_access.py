@@ -120,6 +120,19 @@ DOORS = [
         reseller="{reseller}",
     ),
     Door("operators:delete", "/operators/{spare}/delete/", "login 403 404 200 200", "login 403 404 302 302"),
+    *(
+        door
+        for table in ("operators", "clients", "accounts", "packages")
+        for door in (
+            Door(
+                f"reference:{table}_import",
+                f"/{table}/import/",
+                "login 403 200 200 200",
+                "login 403 422 422 422",
+            ),
+            Door(f"reference:{table}_export", f"/{table}/export/", SIGNED_IN, NO_POST),
+        )
+    ),
     Door("operators:choices", "/operators/choices/", SIGNED_IN, NO_POST),
     Door("operators:reseller_choices", "/operators/choices/resellers/", SIGNED_IN, NO_POST),
     Door("jobs:list", "/jobs/", SIGNED_IN, NO_POST),

@@ -91,6 +91,8 @@ PAGES = [
     "/jobs/{waiting}/",
     "/jobs/?state=failed",
     "/jobs/?state=nonsense",
+    "/operators/import/",
+    "/packages/import/",
     "/me/",
     "/password/",
     "/password/done/",
@@ -223,3 +225,26 @@ def test_a_running_job_is_followed_to_its_end(shown, world):
     page.get_by_text("exist already and were left as they are").wait_for()
     assert page.get_by_role("button", name="Cancel the job").count() == 0
     assert violations(page) == []
+
+
+def test_the_check_of_operators_to_import_has_no_barrier(shown, tmp_path):
+    file = tmp_path / "operators.csv"
+    page = shown("/operators/import/")
+    page.get_by_role("button", name="Check the file").click()
+    page.get_by_text("Choose a file to import.").wait_for()
+    assert violations(page) == []
+
+    file.write_text("Name,Reseller,Hold days\nOliver,Nobody,\nDID Operator,Reseller 1,x\n")
+    page.locator("[name=file]").set_input_files(file)
+    page.get_by_role("button", name="Check the file").click()
+    page.get_by_text("2 rows are refused").wait_for()
+    assert violations(page) == []
+
+    page.get_by_role("link", name="Choose another file").click()
+    file.write_text("Name,Reseller,Hold days\nOliver,Reseller 1,\nDID Operator,Reseller 1,9\n")
+    page.locator("[name=file]").set_input_files(file)
+    page.get_by_role("button", name="Check the file").click()
+    page.get_by_role("button", name="Import 2 operators").wait_for()
+    assert violations(page) == []
+    page.get_by_role("button", name="Import 2 operators").click()
+    page.get_by_text("1 operator created, 1 updated, 0 unchanged.").wait_for()

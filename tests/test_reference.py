@@ -20,6 +20,7 @@ from operators.models import Operator, OperatorHistory
 from tests.world import client_of, member
 
 TABLES = ["operators", "clients", "accounts", "packages"]
+TEXT = "Name,Reseller,Hold days\nOliver,Reseller 1,\nDID Operator,Reseller 1,9\n"
 MODELS = {"operators": Operator, "clients": Client, "accounts": Account, "packages": Package}
 
 
@@ -239,7 +240,14 @@ def test_every_refusal_names_line_column_value_and_reason(world, provisioner):
 
 
 def test_the_first_of_a_name_counts_and_the_others_are_refused(world, clerk):
-    text = "Name,Reseller\nOliver,Reseller 1\nOliver,Reseller 2\n Oliver ,Reseller 1\nDID Operator,Reseller 1\nDID Operator,Reseller 1\n"
+    text = (
+        "Name,Reseller\n"
+        "Oliver,Reseller 1\n"
+        "Oliver,Reseller 2\n"
+        " Oliver ,Reseller 1\n"
+        "DID Operator,Reseller 1\n"
+        "DID Operator,Reseller 1\n"
+    )
     page = check(client_of(clerk), "operators", text)
     assert counts(page) == [2, 0, 1, 2]
     assert refusals(page) == [
@@ -399,7 +407,7 @@ def test_the_header_may_stand_below_a_title_and_blank_rows_count_for_nothing(wor
         (b"Colour,Reseller\nred,Reseller 1\n", "No column is the name of the operator."),
         (b"Name,Reseller\n", "The file has a header and no rows."),
         (b"%PDF-1.4 something", "The file is a PDF document"),
-        (b"\x00\x01\x02\x03" * 50, "not text"),
+        (b"Name\n" + bytes(range(1, 9)) * 50, "The file is not text."),
         (b"Name\n" + b"Op\n" * (LIMIT + 1), f"The file has more than {LIMIT:,} rows"),
         (b"Name\n" + b"x" * LARGEST, "The file is larger than 5 MB."),
     ],
@@ -443,8 +451,6 @@ def test_as_many_rows_as_allowed_are_imported_by_a_few_queries(world, clerk, dja
 
 
 # --- between check and import -----------------------------------------------------------------------
-
-TEXT = "Name,Reseller,Hold days\nOliver,Reseller 1,\nDID Operator,Reseller 1,9\n"
 
 
 @pytest.mark.parametrize(
@@ -572,26 +578,18 @@ def test_the_list_of_operators_has_the_buttons_that_one_may_use(world, viewer, c
     assert "/operators/export/" not in client_of(clerk).get("/operators/?reseller=0").content.decode()
 
 
+SECRETS = ["Rose Orig", "rose_orig", "Basic", "DID Operator<", "“DID Operator”", "Reseller 1<"]
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_a_stranger_is_told_nothing_of_another_reseller(world, stranger, table):
     browser = client_of(stranger)
-    exported = export(browser, table).decode() + str(
-        [[str(c.value) for c in row] for row in sheet_of(export(browser, table, "?format=xlsx")).rows]
-    )
-    hidden = MODELS[table].objects.visible_to(member("Supervisor")).order_by("pk").first()
-    texts = [
-        f"ID,Name,Client,Limit\n{hidden.pk},Mine,Rose Orig,1\n",
-        "Name,Reseller,Client,Limit\nMine,Reseller 1,Rose Orig,1\n",
-        f"Name,Client,Limit\n{hidden.name},Rose Orig,1\n",
-    ]
-    pages = "".join(check(browser, table, text).content.decode() for text in texts)
-    pages = pages.replace('value="Reseller 1"', "")
-    for secret in ("rose_orig", "Basic", "DID Operator<"):
-        assert secret not in exported
-    assert "Reseller 1" not in exported and "Rose Orig" not in exported
-    assert hidden.name not in exported.replace("DID Operator 2", "")
-    hidden.refresh_from_db()
-    assert hidden.name != "Mine"
+    assert len(rows_of(export(browser, table))) == (2 if table == "operators" else 1)
+    assert sheet_of(export(browser, table, "?format=xlsx")).max_row == (2 if table == "operators" else 1)
+    hidden = MODELS[table].objects.order_by("pk").first()
+    for text in (f"ID,Name,Client\n{hidden.pk},Mine,Nobody\n", "Name,Client\nMine,Nobody\n"):
+        html = check(browser, table, text).content.decode()
+        assert [secret for secret in SECRETS if secret in html] == []
 
 
 def test_somebody_bound_imports_into_the_own_reseller_alone(world, owner, stranger):
@@ -743,7 +741,6 @@ def test_an_export_imports_back_as_unchanged(world, provisioner, table):
 def test_an_export_imports_into_an_empty_system(world, provisioner):
     browser = client_of(provisioner)
     files = {table: export(browser, table) for table in ("clients", "accounts", "packages")}
-    world.client_package.client.accounts.all()
     for reseller in (world.reseller, world.reseller_2):
         Reseller.objects.filter(pk=reseller.pk).update(name=f"Old {reseller}")
     Reseller.objects.bulk_create([Reseller(name="Reseller 1"), Reseller(name="Reseller 2")])
@@ -759,36 +756,18 @@ def test_an_export_imports_into_an_empty_system(world, provisioner):
 
 
 # What the forms take: no control characters, blanks cut off at both ends.
-NAMES = (
-    st.text(
-        st.characters(exclude_categories=["Cc", "Cs"], include_characters=" ,;|'\"=+-@:"),
-        min_size=1,
-        max_size=100,
-    )
-    .map(str.strip)
-    .filter(bool)
-)
+CHARACTERS = st.characters(exclude_categories=["Cc", "Cs"])
+NAMES = st.text(CHARACTERS | st.sampled_from(string.punctuation + " a1"), min_size=1, max_size=100)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    names=st.lists(
-        NAMES | st.text(string.punctuation + " a", min_size=1).map(str.strip).filter(bool),
-        min_size=1,
-        max_size=8,
-        unique=True,
-    )
-)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(names=st.lists(NAMES.map(str.strip).filter(bool), min_size=1, max_size=8, unique=True))
 def test_any_names_come_back_unchanged(world, provisioner, names):
     browser = client_of(provisioner)
-    with transaction.atomic():
-        Operator.objects.bulk_create(
-            Operator(reseller=world.reseller, name=name[:100].strip())
-            for name in names
-            if not name.startswith("DID Operator")
-        )
-        count = Operator.objects.count()
+    made = Operator.objects.bulk_create(Operator(reseller=world.reseller, name=name) for name in names)
+    try:
         page = check(browser, "operators", export(browser, "operators"))
         assert page.status_code == 200, page.context["form"].errors
-        assert (counts(page), page.context["refusals"]) == ([0, 0, count, 0], [])
-        transaction.set_rollback(True)
+        assert (counts(page), page.context["refusals"]) == ([0, 0, len(names) + 2, 0], [])
+    finally:
+        Operator.objects.filter(pk__in=[one.pk for one in made]).delete()
