@@ -220,7 +220,7 @@ class ReferenceResource(ModelResource):
     parent = "reseller"  # the foreign key within which a name is unique
     related = "reseller"  # what is fetched along, so that no row costs a query
     only_exported = ()
-    known_as = {"id": "id", "reseller": "reseller"}
+    known_as = {"reseller": "reseller"}
     words = {}
     about = []  # (column, what it holds) for the page, beside those of all tables
     note = ""  # what only an export holds, and why
@@ -288,11 +288,14 @@ class ReferenceResource(ModelResource):
     # --- export
 
     def listed(self):
-        """All rows that ``by`` may see, with what ``rows`` shows of them, in the order of a file."""
+        """All rows that ``by`` may see, with what ``rows`` shows of them, by reseller and name."""
         return self.get_queryset().order_by(f"{self.related}__name", f"{self.parent}__name", "name", "pk")
 
     def rows(self, queryset):
-        """The header, then a tuple for each row of ``queryset``: text, whole numbers, None for nothing."""
+        """The header, then a tuple for each row of ``queryset``: text, whole numbers, None for nothing.
+
+        The queryset fetches ``related`` along, and brings what it annotates (``did_count``).
+        """
         yield self.get_export_headers()
         fields = self.get_export_fields()
         for row in queryset.iterator(chunk_size=CHUNK):
@@ -493,9 +496,6 @@ class OperatorResource(ReferenceResource):
     class Meta:
         model = Operator
         fields = ("id", "name", "reseller", "hold_days", "did_count")
-
-    def listed(self):
-        return super().listed().with_did_count()
 
 
 class ClientResource(ReferenceResource):

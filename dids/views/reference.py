@@ -135,8 +135,7 @@ def _home(user, table):
 @needs_rights("view")
 def reference_export(request, table):
     """All rows, of operators those of the list's address; ``format`` is csv (the default) or xlsx."""
-    resource, filterset = TABLES[table](request.user), None
-    found = resource.listed()
+    resource = TABLES[table](request.user)
     wanted = request.GET.get("format") or "csv"
     if wanted not in _WRITERS:
         messages.error(request, f"“{shorten(wanted)}” is no format to export; there are csv and xlsx.")
@@ -146,7 +145,9 @@ def reference_export(request, table):
         if not listing.valid:
             # where the errors are shown
             return redirect(f"{reverse('operators:list')}?{request.GET.urlencode()}")
-        filterset, found = listing.filterset, listing.ordered.select_related("reseller")
+        filterset, found = listing.filterset, listing.ordered.select_related(resource.related)
+    else:
+        filterset, found = None, resource.listed()
     name = f"{file_name(table, filterset, timezone.now())}.{wanted}"
     answer = _WRITERS[wanted](resource.rows(found), table.capitalize())
     answer.headers["Content-Disposition"] = content_disposition_header(True, name)
