@@ -80,7 +80,7 @@ class UploadForm(forms.Form):
                     cleaned["file"],
                     cleaned["file"].name,
                     encoding=cleaned["encoding"],
-                    delimiter=_delimiter(cleaned["delimiter"]),
+                    delimiter=delimiter_of(cleaned["delimiter"]),
                     limits=import_limits(),
                 )
                 if not self.loaded.rows:
@@ -123,11 +123,11 @@ class ReadingForm(forms.Form):
         """What ``Import.read_otherwise`` takes."""
         chosen = dict(self.cleaned_data)
         if "delimiter" in chosen:
-            chosen["delimiter"] = _delimiter(chosen["delimiter"])
+            chosen["delimiter"] = delimiter_of(chosen["delimiter"])
         return chosen
 
 
-def _delimiter(name):
+def delimiter_of(name):
     """The delimiter of that name; None is to be detected."""
     return None if name in ("", DETECT) else sheets.DELIMITERS.get(name, name)
 

@@ -39,7 +39,7 @@ from clients.models import HOLD_DAYS_MAX, Account, Client, Package, Reseller
 from clients.tags import split_tags, tag_label
 from didmgmt.listing import shorten
 from dids import columns, sheets
-from dids.importing import NAME_MAX
+from dids.cells import NAME_MAX
 from operators.models import Operator
 
 HEAD = 20  # rows of a file among which the header is looked for

@@ -5,7 +5,8 @@ from django.core import signing
 from django.core.exceptions import ValidationError
 
 from dids import sheets
-from dids.import_forms import DETECT, UploadForm
+from dids.import_forms import UploadForm, delimiter_of
+from dids.limits import import_limits
 from dids.reference import HEAD, LIMIT, Sheet
 
 LARGEST = 5 * 1024 * 1024  # bytes of a file
@@ -34,21 +35,16 @@ class ReferenceUploadForm(forms.Form):
     def clean(self):
         cleaned = super().clean()
         if "file" in cleaned:
+            limits = import_limits()._replace(rows=LIMIT + HEAD)
+            how = {"encoding": cleaned.get("encoding", ""), "limits": limits}
+            how["delimiter"] = delimiter_of(cleaned.get("delimiter", ""))
             try:
-                self.sheet = Sheet.of(self.resource, self._rows(), cleaned["file"].name)
+                with sheets.load(cleaned["file"], cleaned["file"].name, **how) as loaded:
+                    rows = sheets.read(loaded.file, loaded.format, limits)
+                    self.sheet = Sheet.of(self.resource, rows, cleaned["file"].name)
             except sheets.SheetError as error:
                 self.add_error("file", str(error))
         return cleaned
-
-    def _rows(self):
-        """The rows of the file: the one place here that knows how files are read."""
-        file, delimiter = self.cleaned_data["file"], self.cleaned_data.get("delimiter") or DETECT
-        found = sheets.sniff(
-            file,
-            encoding=self.cleaned_data.get("encoding") or "",
-            delimiter=None if delimiter == DETECT else sheets.DELIMITERS[delimiter],
-        )
-        return sheets.read(file, found, sheets.LIMITS._replace(rows=LIMIT + HEAD))
 
 
 def seal(sheet, outcome, *, table, user):

@@ -101,7 +101,9 @@ def write_workbook(rows: Iterable[Iterable[str | int | None]], target: BinaryIO 
 
 
 def _cell_text(cell: str | int | None) -> str:
-    return "" if cell is None else _NO_XML.sub("\ufffd", str(cell))
+    """Text cells need no mark against formulas; what looks marked gets one, for ``unescape`` takes one."""
+    text = "" if cell is None else _NO_XML.sub("\ufffd", str(cell))
+    return escape(text) if text.startswith("'") else text
 
 
 def _text_cell(sheet, text: str, font: Font | None):

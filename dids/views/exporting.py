@@ -58,7 +58,7 @@ def _of_selection(request):
 
 
 def _file(request, dids, count, filterset, part="", asked=None):
-    """``dids`` as a file; a large workbook is left to a worker, who gets ``asked`` to find the same numbers."""
+    """``dids`` as a file; a large workbook is left to a worker, who finds them again by ``asked``."""
     now = timezone.now()
     name = file_name("dids", filterset, now, part)
     if (request.POST or request.GET).get("format") != "xlsx":

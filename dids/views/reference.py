@@ -1,12 +1,13 @@
 """Operators, clients, accounts and packages from files and as files. Each table has two addresses."""
 
+import tempfile
 from functools import wraps
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.signing import BadSignature
 from django.db import IntegrityError, OperationalError
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -14,14 +15,14 @@ from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods, require_safe
 
 from didmgmt.listing import shorten
-from dids import sheets, workbooks
+from dids import sheets
 from dids.reference import TABLES, Differs
 from dids.reference_forms import ReferenceUploadForm, seal, unseal
 from dids.views.exporting import file_name
+from dids.work import XLSX
 from operators.views import operator_listing
 
 SHOWN = 100  # rows of a table on the page of the check
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 def _may(user, table, *actions):
@@ -149,17 +150,21 @@ def reference_export(request, table):
     else:
         filterset, found = None, resource.listed()
     name = f"{file_name(table, filterset, timezone.now())}.{wanted}"
-    answer = _WRITERS[wanted](resource.rows(found), table.capitalize())
+    answer = _WRITERS[wanted](resource.rows(found))
     answer.headers["Content-Disposition"] = content_disposition_header(True, name)
     return answer
 
 
-def _csv(rows, title):
+def _csv(rows):
     return StreamingHttpResponse(sheets.write(rows), content_type="text/csv; charset=utf-8")
 
 
-def _xlsx(rows, title):
-    return HttpResponse(workbooks.write(rows, title), content_type=XLSX)
+def _xlsx(rows):
+    file = tempfile.TemporaryFile()  # noqa: SIM115 the response closes it
+    for _ in sheets.write_workbook(rows, file):
+        pass
+    file.seek(0)
+    return FileResponse(file, content_type=XLSX)
 
 
 _WRITERS = {"csv": _csv, "xlsx": _xlsx}
