@@ -249,6 +249,7 @@ class _Rows:
 
     def __iter__(self) -> Iterator[tuple[int, list[str], int, str]]:
         delimiter, blanks = self.delimiter or _NEVER, self.delimiter == " "
+        spaced = delimiter + ' "'
         lines, returned = self.lines, self.returned
         number = 1
         while line := returned.pop() if returned else next(lines, ""):
@@ -263,6 +264,8 @@ class _Rows:
                 ]
             elif '"' not in line:
                 cells = line.rstrip("\r\n").split(delimiter)
+            elif spaced in line:
+                cells, line, taken = self._careful(line)
             else:
                 self.given.append(line)
                 try:
@@ -277,15 +280,18 @@ class _Rows:
         """
         The cells of the row that begins with the line ``text``, all its text, and how many lines it took.
 
-        A quote that opens a cell is believed when it is closed: by a quote before a delimiter or the end of
-        a line, blanks between allowed. An opening quote that is not believed is text.
+        A quote that opens a cell, blanks before it allowed, is believed when it is closed: by a quote before
+        a delimiter or the end of a line, blanks between allowed. One that is not believed is text.
         """
         cells, at, taken = [], 0, 1
         end = len(text.rstrip("\r\n"))
         while True:
-            if text.startswith('"', at) and (closed := self._close(text, at)):
+            opening = at
+            while text.startswith(" ", opening):
+                opening += 1
+            if text.startswith('"', opening) and (closed := self._close(text, opening)):
                 text, quote, after, fetched = closed
-                cells.append(text[at + 1 : quote].replace('""', '"'))
+                cells.append(text[opening + 1 : quote].replace('""', '"'))
                 at = after
                 if fetched:
                     taken += fetched
