@@ -318,6 +318,15 @@ def test_the_process_that_parses_sees_no_secrets(monkeypatch, tmp_path):
     assert "a secret" not in (tmp_path / "env").read_text()
 
 
+def test_a_process_that_can_not_start_is_no_fault_of_the_file(monkeypatch, tmp_path):
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho no such module >&2\nexit 1\n")
+    broken.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    with pytest.raises(RuntimeError, match="no such module"):
+        load(workbook())
+
+
 def test_the_process_that_parses_imports_nothing_of_ours():
     code = f"import runpy, sys; runpy.run_path({str(PROCESS)!r}, run_name='looked at'); print(*sys.modules)"
     seen = subprocess.run(

@@ -64,8 +64,8 @@ BROKEN_ZIP = (
 )
 
 
-def blocks(file: BinaryIO, size: int = BLOCK) -> Iterator[bytes]:
-    while block := file.read(size):
+def blocks(file: BinaryIO) -> Iterator[bytes]:
+    while block := file.read(BLOCK):
         yield block
 
 

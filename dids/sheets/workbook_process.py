@@ -15,6 +15,7 @@ date or time, ``b`` TRUE or FALSE, ``e`` error. Upper case is a formula, whose t
 saved with it, empty when there is none.
 """
 
+import contextlib
 import datetime
 import json
 import posixpath
@@ -40,8 +41,9 @@ TRACES = {
 def main(path, kind, sheet, columns, cell, seconds, memory):
     """``sheet`` is a name, or "" for the first that is not hidden and has rows."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))  # should nobody be left to stop it
+    with contextlib.suppress(ValueError, OSError):  # a lower one is set already, or macOS, which has none
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     try:
         with python_calamine.load_workbook(path) as book:
             for line in lines(book, path, kind, sheet, columns, cell):

@@ -148,6 +148,10 @@ class _Reader:
         # The system kills what takes the memory of all; the parser ends itself when it gets none.
         if -code == signal.SIGKILL or b"memory allocation" in said or b"MemoryError" in said:
             return "memory"
+        if code > 0:  # it reports a workbook that it can't read
+            raise RuntimeError(
+                f"The process that reads workbooks does not work: {said.decode(errors='replace')}"
+            )
         return "damaged"
 
     def _refusal(self, error: str) -> SheetError:
@@ -221,7 +225,8 @@ def _listed(names: list[str]) -> str:
 def read_stored(file: BinaryIO, format: Format, limits: Limits) -> Iterator[Row]:
     """The rows that ``unpack_workbook`` stored, filled up to the table's width, blank ones left out."""
     count, width = 0, format.width
-    for line, texts in enumerate(_lines(file), start=1):
+    file.seek(0)
+    for line, texts in enumerate(iter(file.readline, b""), start=1):
         cells = json.loads(texts)
         if not "".join(cells).strip():
             continue
@@ -234,14 +239,6 @@ def read_stored(file: BinaryIO, format: Format, limits: Limits) -> Iterator[Row]
         if len(cells) < width:
             cells += [""] * (width - len(cells))
         yield Row(line, cells, problem)
-
-
-def _lines(file: BinaryIO) -> Iterator[bytes]:
-    file.seek(0)
-    tail = b""
-    for block in blocks(file, 1 << 16):
-        *lines, tail = (tail + block).split(b"\n")
-        yield from lines
 
 
 def _problem(cells: list[str], limits: Limits) -> Problem | None:
