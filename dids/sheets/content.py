@@ -20,7 +20,7 @@ KINDS = {
 }
 SUFFIXES = {
     TEXT: (".csv", ".txt", ".tsv"),
-    GZIP: (".gz", ".gzip", ".tgz"),
+    GZIP: (".gz", ".gzip"),
     "xlsx": (".xlsx", ".xlsm", ".xltx", ".xltm"),
     "xls": (".xls", ".xlt"),
     "ods": (".ods", ".ots", ".fods"),
@@ -166,8 +166,7 @@ def refuse_markup(text: str) -> None:
 def mismatch(kind: str, name: str) -> str:
     """A sentence when ``name`` says another kind of file than it is, else "". Unknown endings say nothing."""
     suffix = re.search(r"\.\w+$", name.lower())
-    if not suffix or suffix[0] in SUFFIXES[kind]:
-        return ""
-    if not any(suffix[0] in suffixes for suffixes in SUFFIXES.values()):
+    known = [ending for endings in SUFFIXES.values() for ending in endings]
+    if not suffix or suffix[0] in SUFFIXES[kind] or suffix[0] not in known:
         return ""
     return f"The file is {KINDS[kind]}, though its name ends in {suffix[0]}."

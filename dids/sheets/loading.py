@@ -69,6 +69,7 @@ def load(
             kind = kind_of(file)
             if kind == GZIP:
                 raise SheetError(f"The file is a gzip archive of a gzip archive. {UNPACK}")
+            notes.append(mismatch(kind, name.lower().removesuffix(".gz")))
         if kind == TEXT:
             format = sniff(file, encoding=encoding, delimiter=delimiter, limits=limits)
             for row in read_text(file, format, limits):
