@@ -132,6 +132,7 @@ HOLD_DAYS = env_int("HOLD_DAYS", 30, 0, 365)
 NEW_DIDS_LIMIT = env_int("NEW_DIDS_LIMIT", 1_000_000, 1, 10_000_000)
 REQUEST_LIMIT = env_int("REQUEST_LIMIT", 100_000, 1, 1_000_000)
 JOB_LEASE = env_int("JOB_LEASE", 60, 1, 3600)
+JOB_FILES_DAYS = env_int("JOB_FILES_DAYS", 30, 1, 3650)
 UPLOAD_LIMIT = env_int("UPLOAD_LIMIT_MB", 200, 1, 4096) * 1024 * 1024
 # What a file to import may hold, and what reading a workbook may cost
 IMPORT_ROWS = env_int("IMPORT_ROWS", 2_000_000, 1, 100_000_000)
@@ -219,6 +220,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "jobs.context.running_jobs",
             ]
         },
     }

@@ -1,9 +1,17 @@
 """What the worker does for numbers at every round; each may run on many hosts at once."""
 
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Q
+
 import audit
 from dids import stock
 from dids.models import CHUNK, DID, ClientPackage
 from jobs.duties import duty
+from jobs.models import Job
+
+OLD_AT_ONCE = 20  # jobs whose files go at one round: the staged rows of one may be a million
 
 
 @duty("holds over")
@@ -29,3 +37,18 @@ def end_due_packages(now):
 @duty("stock rows summed up")
 def compact_stock(now):
     return stock.compact()
+
+
+@duty("jobs whose files were deleted")
+def delete_old_files(now):
+    """Uploads, staged rows and exported workbooks go after some weeks; what came of a job stays told."""
+    before = now - timedelta(days=settings.JOB_FILES_DAYS)
+    old = Job.objects.filter(state__in=(Job.State.DRAFT, *Job.OVER), created_at__lt=before).exclude(file="")
+    jobs = list(old.filter(Q(finished_at=None) | Q(finished_at__lt=before))[:OLD_AT_ONCE])
+    for job in jobs:
+        for batch in job.batches.all():
+            batch.erase()
+        if table := job.params.get("table"):
+            job.file.storage.delete(table)
+        job.erase()
+    return len(jobs)

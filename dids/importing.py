@@ -138,6 +138,11 @@ class Import:
     # --- what the file is
 
     @property
+    def is_erased(self):
+        """Whether its files are deleted; then only what came of it can be told."""
+        return self.job.is_erased
+
+    @property
     def name(self):
         return self.job.params["name"]
 
@@ -236,7 +241,7 @@ class Import:
     def _is_open(self):
         """Lock the job and read it anew; whether columns can still be chosen."""
         self.job = Job.objects.select_for_update(of=("self",)).get(pk=self.job.pk)
-        return self.job.state in Job.AT_REST and not self.is_applied
+        return self.job.state in Job.AT_REST and not self.is_applied and not self.is_erased
 
     def _go(self):
         if self.job.params["rows"] > SMALL:
@@ -425,7 +430,7 @@ class Import:
 
     @property
     def refused(self):
-        if not self.checked:
+        if not self.checked or self.is_erased:
             return ImportRow.objects.none()
         return self.job.batches.get(pk=self.checked).rows.filter(verdict__in=("!", "?")).order_by("pk")
 

@@ -159,7 +159,19 @@ class Job(models.Model):
 
     def retry(self):
         """Go on behind the last chunk of a failed or cancelled job; False for any other."""
-        return self.state in (self.State.FAILED, self.State.CANCELLED) and self.queue()
+        return self.can_go_on and self.queue()
+
+    def erase(self):
+        """Delete its files; of a draft, which then can't go on, say so."""
+        if self.file:
+            self.file.delete(save=False)
+        self.params["erased"] = True
+        self.result.pop("file", None)
+        if self.state == self.State.DRAFT:
+            self.state = self.State.CANCELLED
+            days = settings.JOB_FILES_DAYS
+            self.result["error"] = f"Not finished within {days} days: its files are deleted. Begin anew."
+        self.save(update_fields=["params", "file", "result", "state"])
 
     def run_here(self):
         """Do it at once, in this process: small work in a request. False when it is under way or done.
@@ -293,6 +305,14 @@ class Job(models.Model):
     @property
     def is_over(self):
         return self.state in self.OVER
+
+    @property
+    def is_erased(self):
+        return "erased" in self.params
+
+    @property
+    def can_go_on(self):
+        return self.state in (self.State.FAILED, self.State.CANCELLED) and not self.is_erased
 
     @property
     def is_under_way(self):

@@ -4,7 +4,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.http import FileResponse, Http404
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.http import content_disposition_header, url_has_allowed_host_and_scheme
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
@@ -36,6 +36,15 @@ def job_list(request):
         fetch=lambda found: found.select_related("owner"),
     )
     return render(request, "jobs/list.html", {"listing": listing})
+
+
+@require_safe
+@may_view
+@never_cache
+def running_jobs(request):
+    """The number beside the section's name."""
+    count = Job.objects.unfinished().filter(owner=request.user).count()
+    return render(request, "jobs/_running.html", {"count": count})
 
 
 @require_safe
@@ -74,11 +83,8 @@ def job_file(request, pk):
     made = job.result.get("file")
     if not made or job.owner_id != request.user.pk or not job.file.storage.exists(job.file.name):
         raise Http404("This job has no file.")
-    return FileResponse(
-        job.file.open("rb"),
-        content_type=made["type"],
-        headers={"Content-Disposition": content_disposition_header(True, made["name"])},
-    )
+    file = job.file.open("rb")
+    return FileResponse(file, as_attachment=True, filename=made["name"], content_type=made["type"])
 
 
 @require_POST

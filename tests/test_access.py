@@ -136,6 +136,7 @@ DOORS = [
     Door("operators:choices", "/operators/choices/", SIGNED_IN, NO_POST),
     Door("operators:reseller_choices", "/operators/choices/resellers/", SIGNED_IN, NO_POST),
     Door("jobs:list", "/jobs/", SIGNED_IN, NO_POST),
+    Door("jobs:running", "/jobs/running/", SIGNED_IN, NO_POST),
     *(
         Door(f"jobs:{name}", f"/jobs/{{job}}/{path}", "login 404 404 200 200", NO_POST)
         for name, path in (("detail", ""), ("progress", "progress/"), ("state", "state/"))

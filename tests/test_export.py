@@ -1,4 +1,4 @@
-"""Numbers as a CSV file."""
+"""Numbers as a CSV file or a workbook."""
 
 import csv
 import io
@@ -6,12 +6,14 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 from audit import SYSTEM
 from dids import sheets
 from dids.models import DID
 from dids.resources import DIDResource
+from jobs.models import Job
 from tests.carrier import person
 from tests.world import NUMBERS, client_of, member
 
@@ -215,3 +217,64 @@ def test_a_file_that_nobody_reads_to_its_end_leaves_nothing_open(world, viewer):
     assert next(iter(response.streaming_content)).startswith(b"ID,Status")
     response.close()
     assert DID.objects.filter(number="111").edit(by=SYSTEM, notes="after").done == 1
+
+
+# --- a workbook -------------------------------------------------------------------------------------
+
+
+def sheet_of(response):
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].endswith("spreadsheetml.sheet")
+    with sheets.load(io.BytesIO(response.getvalue())) as loaded:
+        return [row.cells for row in sheets.read(loaded.file, loaded.format)]
+
+
+def test_a_workbook_holds_the_same_rows_as_the_csv_file(browser, world):
+    DID.objects.create_numbers(["00440"], operator=world.operator, by=SYSTEM, notes="=1+1", tags=["b", "a"])
+    header, *rows = sheet_of(browser.get("/dids/export/?format=xlsx&sort=-number"))
+    assert header == HEADER
+    csv_rows = rows_of(browser.get("/dids/export/?sort=-number"))
+    assert [row[3] for row in rows] == list(csv_rows)
+    unmarked = {k: sheets.unescape(v) for k, v in csv_rows["00440"].items()}
+    assert dict(zip(HEADER, next(row for row in rows if row[3] == "00440"), strict=True)) == unmarked
+
+
+def test_the_page_and_ticked_rows_go_into_a_workbook_too(browser, world):
+    assert len(sheet_of(browser.get("/dids/export/?format=xlsx&scope=page&per_page=20"))) == 14
+    ids = f"{world.did('3333').pk},{world.did('111').pk}"
+    ticked = browser.post("/dids/export/", {"scope": "ids", "ids": ids, "format": "xlsx"})
+    assert name_of(ticked).endswith(".xlsx")
+    assert [row[3] for row in sheet_of(ticked)] == ["DID", "111", "3333"]
+
+
+def test_a_large_workbook_is_made_by_a_worker_and_is_its_owners_alone(browser, world, viewer):
+    numbers = [str(10**9 + n) for n in range(10_001)]
+    DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
+    asked = browser.get("/dids/export/?format=xlsx&status=instock&sort=-number")
+    job = Job.objects.get()
+    assert asked.url == f"/jobs/{job.pk}/"
+    assert browser.get(f"/jobs/{job.pk}/file/").status_code == 404
+    DID.objects.filter(number=numbers[0]).edit(by=SYSTEM, status="reserved")
+
+    call_command("worker", "--once")
+
+    assert "10,002 numbers written." in browser.get(f"/jobs/{job.pk}/").text
+    file = browser.get(f"/jobs/{job.pk}/file/")
+    assert re.fullmatch(r"dids_status-in-stock_.*\.xlsx", name_of(file))
+    assert [row[3] for row in sheet_of(file)] == ["DID", "3333", "256999", *reversed(numbers[1:])]
+    assert client_of(member("Administrator")).get(f"/jobs/{job.pk}/file/").status_code == 404
+
+
+def test_what_is_exported_by_a_worker_is_what_its_owner_may_see_by_then(world):
+    numbers = [str(10**9 + n) for n in range(10_001)]
+    DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
+    owner = member("Viewer", username="mover", reseller=world.reseller)
+    browser = client_of(owner)
+    browser.get("/dids/export/?format=xlsx")
+    owner.reseller = world.reseller_2
+    owner.save()
+    call_command("worker", "--once")
+    assert [row[3] for row in sheet_of(browser.get(Job.objects.get().get_absolute_url() + "file/"))] == [
+        "DID",
+        "3333",
+    ]

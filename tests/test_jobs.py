@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.core.management import call_command
@@ -12,6 +13,7 @@ from audit.models import Change
 from dids.models import DID, DIDHistory
 from jobs import kinds
 from jobs.models import ATTEMPTS, SMALL, Job
+from tests.imports import imported, staged
 from tests.world import client_of, member
 
 pytestmark = pytest.mark.django_db
@@ -308,6 +310,47 @@ def test_a_kind_has_a_name_of_its_own():
         kinds.register(kinds.KINDS["edit"])
 
 
+# --- what is left after weeks -------------------------------------------------------------------------
+
+
+def weeks_later(settings):
+    long_ago = timezone.now() - timedelta(days=settings.JOB_FILES_DAYS + 1)
+    Job.objects.update(created_at=long_ago)
+    Job.objects.exclude(finished_at=None).update(finished_at=long_ago)
+    call_command("worker", "--once")
+
+
+def test_after_weeks_the_files_of_a_job_are_deleted_and_its_result_stays(world, browser, settings):
+    one = imported("DID\n100\nnonsense\n", member("Administrator"), operator=world.operator)
+    path = one.job.file.path
+    weeks_later(settings)
+
+    assert not Path(path).exists()
+    assert not one.job.batches.exists()
+    reader = client_of(one.job.owner)
+    page = reader.get(f"/dids/import/{one.job.pk}/result/")
+    assert "1 created, 0 updated, 0 unchanged, 1 refused." in page.text
+    assert reader.get(f"/dids/import/{one.job.pk}/refused.csv").status_code == 404
+
+
+def test_a_draft_that_nobody_finished_says_that_its_file_is_gone(world, settings):
+    one = staged("DID\n100\n", member("Administrator"), operator=world.operator)
+    weeks_later(settings)
+    reader = client_of(one.job.owner)
+    for step in ("columns", "check", "result"):
+        page = reader.get(f"/dids/import/{one.job.pk}/{step}/", follow=True)
+        assert "Not finished within 30 days" in page.text
+    assert "Go on where it stopped" not in page.text
+    assert not DID.objects.filter(number="100").exists()
+
+
+def test_a_job_of_yesterday_keeps_its_files(world, browser):
+    one = imported("DID\n100\n", member("Administrator"), operator=world.operator)
+    Job.objects.update(created_at=timezone.now() - timedelta(days=1))
+    call_command("worker", "--once")
+    assert Path(one.job.file.path).exists()
+
+
 # --- who sees them ----------------------------------------------------------------------------------
 
 
@@ -354,3 +397,12 @@ def test_jobs_are_filtered_by_state_and_kind(world, browser):
     assert make not in browser.get("/jobs/?state=failed").text
     assert make not in browser.get("/jobs/?kind=delete").text
     assert "is no kind of job" in browser.get("/jobs/?kind=nonsense").text
+
+
+def test_every_page_says_how_many_jobs_of_the_reader_run(world, browser):
+    assert 'class="running"' not in browser.get("/dids/").text
+    job = ask_for_numbers(browser, world)
+    assert "1 running" in browser.get("/dids/").text
+    assert "1 running" not in client_of(member("Administrator")).get("/dids/").text
+    work(job)
+    assert browser.get("/jobs/running/").text.strip() == ""

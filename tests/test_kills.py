@@ -15,8 +15,8 @@ from dids.importing import Import
 from dids.judging import KEEP
 from dids.models import DID, DIDHistory
 from dids.numbers import Numbers
-from dids.work import submit_create, submit_delete, submit_edit
-from jobs.models import Job
+from dids.work import submit_create, submit_delete, submit_edit, submit_export
+from jobs.models import ATTEMPTS, Job
 from tests.carrier import carrier
 from tests.imports import DEFAULTS
 from tests.kills import killed_again_and_again
@@ -137,3 +137,16 @@ def test_a_file_is_checked_and_applied_once_however_often_the_worker_dies(house,
     assert rows.filter(event="+").count() == COUNT - COUNT // 2
     stock.compact()
     assert stock_is_exact()
+
+
+def test_a_workbook_is_whole_however_often_the_worker_dies(house, owner):
+    """It begins anew each time, so that it must be done between two deaths."""
+    numbers = [str(FIRST + n) for n in range(12_000)]
+    DID.objects.create_numbers(numbers, operator=house.operator, by=SYSTEM)
+    job = submit_export(owner, {"address": "sort=-number"}, len(numbers), "dids.xlsx")
+    kills = killed_again_and_again(job, min(KILLS, ATTEMPTS - 1), lambda job: job.is_over)
+    assert kills
+    assert (job.state, job.done) == (Job.State.DONE, len(numbers))
+    with job.file.open("rb") as file, sheets.load(file) as loaded:
+        found = [row.cells[3] for row in sheets.read(loaded.file, loaded.format)]
+    assert found == ["DID", *reversed(numbers)]

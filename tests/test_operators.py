@@ -95,7 +95,7 @@ def test_a_page_costs_the_same_few_queries_however_many_operators_there_are(
     Operator.objects.bulk_create(Operator(reseller=world.reseller, name=f"Op {n}") for n in range(120))
     browser = client_of(viewer)
     # Session, person, own and roles' rights, count, ids, rows.
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         page = browser.get(f"/operators/?per_page=100&sort={sort}")
     assert len(rows_of(page)) == 100
 

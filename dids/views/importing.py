@@ -2,7 +2,7 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.http import StreamingHttpResponse
+from django.http import Http404, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import content_disposition_header
@@ -37,6 +37,8 @@ def import_upload(request):
 @never_cache
 def import_columns(request, pk):
     one = _import(request, pk)
+    if one.is_erased:
+        return redirect(one.job)
     if one.job.is_under_way or one.is_applied:
         return _to_step(one)
     head = one.head()
@@ -54,6 +56,8 @@ def import_columns(request, pk):
 def import_reading(request, pk):
     """Read the file by another delimiter, encoding or sheet; the head is shown anew."""
     one = _import(request, pk)
+    if one.is_erased:
+        return redirect(one.job)
     if one.job.is_under_way or one.is_applied:
         return _to_step(one)
     form = ReadingForm(request.POST, format=one.format)
@@ -95,6 +99,8 @@ def _columns_page(request, one, head, form, *, reading=None, status=200):
 def import_check(request, pk):
     """What all rows would become; a POST applies what was checked."""
     one = _import(request, pk)
+    if one.is_erased and not one.is_applied:
+        return redirect(one.job)
     if one.is_applied or one.job.state == Job.State.DONE:
         return redirect("dids:import_result", pk)
     if not one.phase:
@@ -167,6 +173,8 @@ def _stopped_page(request, one, step):
 def import_refused(request, pk):
     """The refused rows as CSV, with the reason; it imports again once corrected."""
     one = _import(request, pk)
+    if one.is_erased:
+        raise Http404("The rows of this import are deleted.")
     name = one.name.rpartition(".")[0] or one.name
     return StreamingHttpResponse(
         one.refused_file(),
@@ -189,5 +197,5 @@ def _outcome(one):
         "file_name": one.name,
         "counts": one.counts,
         "refusals": one.refusals(SHOWN),
-        "refused_url": reverse("dids:import_refused", args=[one.job.pk]),
+        "refused_url": "" if one.is_erased else reverse("dids:import_refused", args=[one.job.pk]),
     }
