@@ -73,7 +73,8 @@ def write_workbook(rows: Iterable[Iterable[str | int | None]], target: BinaryIO 
     file, complete when this is exhausted. Gives how many rows there are so far, now and then and at the end.
 
     All cells are text, so that no zero is lost and no formula run; characters that XML can't hold become
-    "\ufffd". Memory does not grow with the rows. Raises SheetError when they are more than a sheet holds.
+    "\ufffd", and cells of nothing but blanks are empty to programs that read it. Memory does not grow with
+    the rows. Raises SheetError when they are more than a sheet holds.
     """
     rows = iter(rows)
     head = [[_cell_text(cell) for cell in row] for row in islice(rows, 100)]
