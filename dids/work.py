@@ -185,7 +185,9 @@ def _export(job):
 
 
 def _exported(job):
-    return f"{job.done:,} {'number' if job.done == 1 else 'numbers'} written." if job.done else ""
+    if job.state != Job.State.DONE:
+        return ""  # half a workbook is none
+    return f"{job.done:,} {'number' if job.done == 1 else 'numbers'} written."
 
 
 def _keep(job, change):
