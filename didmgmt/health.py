@@ -1,19 +1,14 @@
 """Answers for load balancers and monitors; they need no sign-in and reveal only names of checks."""
 
-from datetime import timedelta
-
 from django.contrib.auth.decorators import login_not_required
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpResponse, JsonResponse
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from audit import triggers
 from jobs.models import WorkerBeat
-
-WORKER_SILENCE = timedelta(seconds=60)
 
 
 @require_safe
@@ -65,4 +60,4 @@ def _history_is_written():
 
 
 def _worker_was_seen():
-    return WorkerBeat.objects.filter(seen_at__gt=timezone.now() - WORKER_SILENCE).exists()
+    return WorkerBeat.is_recent()

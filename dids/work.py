@@ -4,11 +4,13 @@ Each step does one chunk by the same method of ``DIDQuerySet`` that the screens 
 chunks of a job are one change. What is told at the end is the same ``Result``.
 
 Selected numbers are taken in the order of their ids, and the cursor is the last id done. "All that match" is
-asked anew for each chunk, as its owner sees the inventory then, and ends at the newest number that was
-there when it was asked for: what comes in later was not meant.
+asked once, when a worker begins or goes on, as the job's owner sees the inventory then, and ends at the
+newest number that was there when it was asked for: what comes in later was not meant. The ids are kept in
+8 bytes each; to search anew for each chunk would cost the square of the numbers.
 """
 
 import tempfile
+from array import array
 from types import SimpleNamespace
 from urllib.parse import urlencode
 
@@ -146,11 +148,12 @@ def _delete(job):
 
 
 def _each_chunk(job, kind, write, label):
-    while ids := list(
-        _chosen(job).filter(pk__gt=job.cursor.get("after", 0)).values_list("pk", flat=True)[:CHUNK]
-    ):
+    rest = _chosen(job).filter(pk__gt=job.cursor.get("after", 0)).values_list("pk", flat=True)
+    every = array("q", rest.iterator(chunk_size=CHUNK))
+    for start in range(0, len(every), CHUNK):
+        ids = every[start : start + CHUNK].tolist()
         with audit.change(kind, by=job.owner, label=label, resume=job.change) as change:
-            result = write(DID.objects.filter(pk__among=ids))
+            result = write(DID.objects.visible_to(job.owner).filter(pk__among=ids))
         _keep(job, change)
         _add(job, result, len(ids))
         job.cursor = {"after": ids[-1]}

@@ -17,6 +17,7 @@ from jobs.kinds import KINDS, JobFailed
 
 ATTEMPTS = 5  # claims in a row in which not one chunk came to its end
 SMALL = 2_000  # rows up to which work is done in the request, by the same code
+SILENCE = timedelta(seconds=60)  # of a worker, after which it is taken for gone
 AGAIN_AFTER = timedelta(seconds=2)  # an error that may pass, such as a deadlock
 PATIENCE = 5  # seconds that a request does of a job that turns out to be long
 YIELDED = 0.1  # of a chunk's time, in which SQLite's one write lock is left to others
@@ -333,6 +334,11 @@ class Job(models.Model):
         return self.about.url(self)
 
     @property
+    def waits_in_vain(self):
+        """Whether it waits and no worker is there to do it."""
+        return self.state == self.State.QUEUED and not WorkerBeat.is_recent()
+
+    @property
     def percent(self):
         """0 to 100; None when it is not known how much there is to do."""
         if self.state == self.State.DONE:
@@ -368,6 +374,11 @@ class WorkerBeat(models.Model):
 
     def __str__(self):
         return self.worker
+
+    @classmethod
+    def is_recent(cls):
+        """Whether some worker was seen within ``SILENCE``."""
+        return cls.objects.filter(seen_at__gt=timezone.now() - SILENCE).exists()
 
     @classmethod
     def beat(cls, worker):

@@ -247,6 +247,14 @@ def test_somebody_elses_import_is_not_there(browser):
     assert client_of(member("Supervisor")).get(path).status_code == 404
 
 
+def test_our_own_workbook_imports_back_unchanged(browser):
+    wizard(browser, OURS, create="on")
+    DID.objects.filter(number="0600").edit(by=SYSTEM, notes="'=not marked", tags=["x"])
+    book = browser.get("/dids/export/?format=xlsx").getvalue()
+    result = wizard(browser, book, name="dids.xlsx")
+    assert "0 created, 0 updated, 6 unchanged, 0 refused." in result.text
+
+
 # --- how the file is read ---------------------------------------------------------------------------
 
 
@@ -442,7 +450,7 @@ def checked_by_worker(browser, operator):
     """The check page of MANY, and its job, once a worker has checked it."""
     step = browser.get(upload(browser, MANY, operator=operator.pk).url)
     waiting = browser.post(step.request["PATH_INFO"], columns_of(step), follow=True)
-    assert "Waiting for a worker" in waiting.text
+    assert "All rows are being checked" in waiting.text
     call_command("worker", "--once")
     return browser.get(waiting.request["PATH_INFO"]), Job.objects.get()
 

@@ -12,7 +12,7 @@ from audit import SYSTEM
 from audit.models import Change
 from dids.models import DID, DIDHistory
 from jobs import kinds
-from jobs.models import ATTEMPTS, SMALL, Job
+from jobs.models import ATTEMPTS, SMALL, Job, WorkerBeat
 from tests.imports import imported, staged
 from tests.world import client_of, member
 
@@ -86,6 +86,8 @@ def test_few_numbers_are_made_at_once_without_a_job(world, browser):
 def test_many_new_numbers_are_made_by_a_worker_as_one_change(world, browser):
     job = ask_for_numbers(browser, world, tags="gold, vip", notes="block A", hold_days="7")
     assert not made().exists()
+    assert "No worker is running to do it" in browser.get(f"/jobs/{job.pk}/").text
+    WorkerBeat.beat("w")
     assert "Waiting for a worker" in browser.get(f"/jobs/{job.pk}/").text
 
     work(job)
