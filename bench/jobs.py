@@ -1,0 +1,76 @@
+"""Jobs and exports beside the raw work of the database, on databases made for it and dropped after."""
+
+from django.db import connection
+
+
+def prepare(scratch, rows):
+    """The file of ``rows`` numbers, and a database without numbers in which its names are known."""
+    empty = scratch.new()
+    scratch.run("prepare", empty, rows=rows, file=_file(scratch))
+    return empty
+
+
+def measure(scratch, empty, rows, edits):
+    """One dict a kind of work: ``rows`` numbers imported, made, exported, ``edits`` changed or in a workbook.
+
+    Seconds, MiB; ``raw`` is measured in the same run from the same state of the database.
+    """
+    plain = scratch.copy(empty)
+    raw = scratch.run("import_raw", plain, rows=rows, file=_file(scratch))
+    scratch.drop(plain)
+    full = scratch.copy(empty)
+    ours = scratch.run("import_ours", full, rows=rows, file=_file(scratch))
+    yield _row("import: check", rows, [ours["check"]], [raw["stage"]])
+    yield _row("import: apply", rows, [ours["apply"]], [raw["merge"]])
+    yield _row("import", rows, [ours["check"], ours["apply"]], raw.values())
+
+    one, other = scratch.copy(empty), scratch.copy(empty)
+    ours, raw = scratch.run("range_ours", one, rows=rows), scratch.run("range_raw", other, rows=rows)
+    yield _row("create a range", rows, ours.values(), raw.values())
+    scratch.drop(one)
+    scratch.drop(other)
+
+    scratch.run("settle", full)
+    ours, raw = scratch.run("csv_ours", full), scratch.run("csv_raw", full)
+    first = {name: ours["csv"][name] for name in ("first_byte", "first_rows")}
+    yield _row("export CSV", rows, ours.values(), raw.values()) | first
+    ours, raw = scratch.run("xlsx_ours", full, edits=edits), scratch.run("xlsx_raw", full, edits=edits)
+    yield _row("export XLSX", edits, ours.values(), raw.values())
+    ours, raw = scratch.run("edit_ours", full, edits=edits), scratch.run("edit_raw", full, edits=edits)
+    for name in ours:
+        yield _row(f"mass edit: {name}", edits, [ours[name]], [raw[name]])
+    scratch.drop(full)
+
+
+def _row(name, rows, ours, raw):
+    ours, raw = list(ours), list(raw)
+    ours_took, raw_took = (sum(part["seconds"] for part in parts) for parts in (ours, raw))
+    return {
+        "scenario": name,
+        "rows": rows,
+        "engine": connection.vendor,
+        "ours": round(ours_took, 4),
+        "raw": round(raw_took, 4),
+        "ratio": round(ours_took / raw_took, 2),
+        "memory": max(part["memory"] for part in ours),
+    }
+
+
+def meanwhile(scratch, empty, rows):
+    """One dict a kind of job: milliseconds of a page of the list and of an edit while a worker does it."""
+    url = scratch.copy(empty)
+    for kind, name in (("import", "an import"), ("range", "making a range")):
+        told = scratch.run("meanwhile", url, rows=rows, file=_file(scratch), kind=kind)
+        for what, label in (("page", "page of the list"), ("edit", "edit of one number")):
+            yield {
+                "scenario": f"{label} during {name}",
+                "rows": rows,
+                "engine": connection.vendor,
+                "seconds": told["seconds"],
+                **told[what],
+            }
+    scratch.drop(url)
+
+
+def _file(scratch):
+    return str(scratch.path / "numbers.csv")

@@ -1,0 +1,473 @@
+"""The steps of measuring jobs, each done in a process of its own on a scratch database.
+
+Each kind of work has two: ours, through the same doors as the screens and the worker, and the raw work of
+the database on the same data. A step returns what it measured, a dict.
+"""
+
+import csv
+import gc
+import io
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.core.files.uploadedfile import TemporaryUploadedFile
+from django.db import connection, transaction
+from django.test import Client as Browser
+from django.test import RequestFactory
+from openpyxl import Workbook
+
+from clients.models import Account, Client, Package, Reseller
+from didmgmt.listing import Selection
+from dids import columns, sheets
+from dids.filters import DIDFilter
+from dids.importing import Import
+from dids.judging import KEEP
+from dids.limits import import_limits
+from dids.models import DID, ClientPackage, TagSet
+from dids.numbers import Numbers
+from dids.work import submit_create, submit_edit, submit_export
+from jobs.models import Job
+from operators.models import Operator
+from staff.models import User
+
+STEPS = {}
+FIRST = 370_600_000_000  # the first number of the file, and of the range on a database without the file's
+OPERATORS, CLIENTS, BLOCK = 20, 50, 1_000
+TAGS = ["", "", "Gold", "Gold, Mobile"]
+HEADER = ["DID", "Status", "Operator", "Client", "Account", "Package", "Tag", "Notes"]
+SAMPLES_EVERY = 0.02  # seconds
+
+
+def step(work):
+    STEPS[work.__name__] = work
+    return work
+
+
+def file_rows(count):
+    """A file as somebody brings it along who changes systems: sorted, a quarter of it in use."""
+    for n in range(count):
+        block = n // BLOCK
+        used = n % 4 == 3
+        client = f"Client {block % CLIENTS}"
+        yield [
+            str(FIRST + n),
+            "Active" if used else "In Stock",
+            f"Operator {block % OPERATORS}",
+            *((client, "Main", "All in") if used else ("", "", "")),
+            TAGS[n // 7 % 4],
+            f"Ticket {n}, moved" if n % 5 == 0 else "",
+        ]
+
+
+@step
+def prepare(*, rows, file):
+    """Write the file to import and make all that it names."""
+
+    with open(file, "w", newline="", encoding="utf-8") as target:
+        writer = csv.writer(target)
+        writer.writerow(HEADER)
+        writer.writerows(file_rows(rows))
+    User.objects.create_superuser("bench")
+    reseller = Reseller.objects.create(name="Bench")
+    for n in range(OPERATORS):
+        Operator.objects.create(reseller=reseller, name=f"Operator {n}")
+    package = Package.objects.create(reseller=reseller, name="All in", did_limit=2_000_000_000)
+    for n in range(CLIENTS):
+        client = Client.objects.create(reseller=reseller, name=f"Client {n}")
+        Account.objects.create(client=client, name="Main")
+        ClientPackage.objects.create(client=client, package=package)
+    for tags in filter(None, TAGS):
+        TagSet.of([tags])
+    return {}
+
+
+@step
+def settle():
+    """What the server does by itself some time after a large write, done at a known moment."""
+
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM ANALYZE")
+    return {}
+
+
+# --- import ---------------------------------------------------------------------------------------
+
+
+@step
+def import_ours(*, rows, file):
+    with measured() as upload:
+        one = _start(file)
+    with measured() as check:
+        _ask_for_check(one)
+        work(one.job)
+    _see(one.counts["created"] == rows, one.counts)
+    with measured() as apply:
+        _see(one.apply(one.checked), "the import was refused")
+        work(one.job)
+    _see(one.counts["created"] == rows, one.counts)
+    return {"upload": upload, "check": check, "apply": apply}
+
+
+def _start(file):
+
+    # What an upload of some size is to Django: a file on disk.
+    upload = TemporaryUploadedFile("numbers.csv", "text/csv", os.path.getsize(file), None)
+    with upload, open(file, "rb") as given:
+        while block := given.read(1 << 20):
+            upload.write(block)
+        upload.flush()
+        with sheets.load(upload, upload.name, limits=import_limits()) as loaded:
+            defaults = {"status": "instock", "after_hold": "instock", "tags": "", "notes": ""}
+            return Import.start(_user(), upload, loaded, **defaults)
+
+
+def _ask_for_check(one):
+    head = one.head()
+    keys, header = columns.guess([row.cells for row in head], one.format.width)
+    skip = [row.line for row in head[: header + 1]]
+    _see(one.check(mapping=keys, skip=skip, existing=KEEP, create=False), "the check was refused")
+
+
+@step
+def import_raw(*, rows, file):
+    """The csv module, COPY or executemany into a plain table, and one INSERT … SELECT with the triggers."""
+
+    names = ["number", "status", "operator", "client", "account", "package", "tags", "notes"]
+    with connection.cursor() as cursor, transaction.atomic(), measured() as stage:
+        cursor.execute(f"CREATE TABLE bench_staged ({', '.join(f'{name} text' for name in names)})")
+        with open(file, newline="", encoding="utf-8") as source:
+            lines = csv.reader(source)
+            next(lines)
+            if connection.vendor == "postgresql":
+                with cursor.copy(f"COPY bench_staged ({', '.join(names)}) FROM STDIN") as copy:
+                    for line in lines:
+                        copy.write_row(line)
+                cursor.execute("ANALYZE bench_staged")
+            else:
+                marks = ", ".join(["%s"] * len(names))
+                cursor.executemany(f"INSERT INTO bench_staged VALUES ({marks})", lines)
+    with connection.cursor() as cursor, transaction.atomic(), measured() as merge:
+        cursor.execute(
+            "INSERT INTO dids_did (number, operator_id, status, after_hold, tag_set_id, notes, account_id,"
+            " client_package_id) SELECT s.number, o.id, replace(lower(s.status), ' ', ''), 'instock', t.id,"
+            " s.notes, a.id, cp.id FROM bench_staged s JOIN operators_operator o ON o.name = s.operator"
+            " LEFT JOIN dids_tagset t ON t.label = s.tags"
+            " LEFT JOIN clients_client c ON c.reseller_id = o.reseller_id AND c.name = s.client"
+            " LEFT JOIN clients_account a ON a.client_id = c.id AND a.name = s.account"
+            " LEFT JOIN clients_package p ON p.reseller_id = o.reseller_id AND p.name = s.package"
+            " LEFT JOIN dids_clientpackage cp ON cp.client_id = c.id AND cp.package_id = p.id"
+        )
+        _see(cursor.rowcount == rows, cursor.rowcount)
+    return {"stage": stage, "merge": merge}
+
+
+# --- range, mass edit -----------------------------------------------------------------------------
+
+
+@step
+def range_ours(*, rows):
+    user, operator = _user(), _operator()
+    with measured() as took:
+        job = _submit_range(user, operator, FIRST, rows)
+        work(job)
+    _see(job.result["done"] == rows, job.result)
+    return {"create": took}
+
+
+def _submit_range(user, operator, first, rows):
+
+    numbers = Numbers([(str(first), str(first + rows - 1))])
+    return submit_create(user, numbers, operator=operator, status="instock", notes="")
+
+
+@step
+def range_raw(*, rows):
+
+    if connection.vendor == "postgresql":
+        series = f"SELECT n FROM generate_series({FIRST}, {FIRST + rows - 1}) AS n"
+    else:
+        counting = f"SELECT {FIRST} UNION ALL SELECT n + 1 FROM s WHERE n < {FIRST + rows - 1}"
+        series = f"WITH RECURSIVE s(n) AS ({counting}) SELECT n FROM s"
+    operator = _operator()
+    with connection.cursor() as cursor, transaction.atomic(), measured() as took:
+        cursor.execute(
+            "INSERT INTO dids_did (number, operator_id, status, after_hold, notes)"
+            f" SELECT CAST(n AS varchar(20)), {operator.pk}, 'instock', 'instock', '' FROM ({series}) AS n"
+        )
+    return {"create": took}
+
+
+FIELDS = {"notes": {"notes": "Bench"}, "after_hold": {"after_hold": "archive"}}
+
+
+@step
+def edit_ours(*, edits):
+    """The first ``edits`` numbers; what is raw takes those behind them."""
+    taken = {}
+    for name, fields in FIELDS.items():
+        with measured() as taken[name]:
+            job = _submit_edit(_user(), FIRST, edits, fields)
+            work(job)
+        _see(job.result["done"] == edits, job.result)
+    return taken
+
+
+def _submit_edit(user, first, edits, fields):
+
+    selection = _selection(user, first, edits)
+    return submit_edit(user, selection, fields)
+
+
+def _selection(user, first, count):
+
+    posted = {"scope": "all", "query": _query(first, count), "expected": count}
+    request = RequestFactory().post("/", posted)
+    request.user = user
+    selection = Selection.from_request(request, DID.objects.visible_to(user), DIDFilter, limit=count)
+    _see(not selection.error, selection.error)
+    return selection
+
+
+def _query(first, count):
+    return f"q={first}-{first + count - 1}"
+
+
+@step
+def edit_raw(*, edits):
+
+    taken = {}
+    for name, fields in FIELDS.items():
+        ((column, value),) = fields.items()
+        with connection.cursor() as cursor, transaction.atomic(), measured() as taken[name]:
+            cursor.execute(
+                f"UPDATE dids_did SET {column} = %s WHERE number BETWEEN %s AND %s",
+                [value, str(FIRST + edits), str(FIRST + 2 * edits - 1)],
+            )
+            _see(cursor.rowcount == edits, cursor.rowcount)
+    return taken
+
+
+# --- export ---------------------------------------------------------------------------------------
+
+
+@step
+def csv_ours():
+    browser = _browser()
+    with measured() as took, open(os.devnull, "wb") as target:
+        start = time.perf_counter()
+        response = browser.get("/dids/export/?format=csv")
+        size = 0
+        for n, block in enumerate(response.streaming_content):
+            size += target.write(block)
+            if n < 2:
+                took[("first_byte", "first_rows")[n]] = round(time.perf_counter() - start, 3)
+        took["bytes"] = size
+    return {"csv": took}
+
+
+_EXPORT = """
+    SELECT d.id, d.status, o.name, d.number, t.label, d.notes, c.name, a.name, p.name, d.after_hold, r.name
+    FROM dids_did d JOIN operators_operator o ON o.id = d.operator_id
+    JOIN clients_reseller r ON r.id = o.reseller_id
+    LEFT JOIN dids_tagset t ON t.id = d.tag_set_id LEFT JOIN clients_account a ON a.id = d.account_id
+    LEFT JOIN clients_client c ON c.id = a.client_id
+    LEFT JOIN dids_clientpackage cp ON cp.id = d.client_package_id
+    LEFT JOIN clients_package p ON p.id = cp.package_id"""
+
+
+@step
+def csv_raw():
+
+    with measured() as took, open(os.devnull, "wb") as target, connection.cursor() as cursor:
+        size = 0
+        if connection.vendor == "postgresql":
+            with cursor.copy(f"COPY ({_EXPORT} ORDER BY d.number) TO STDOUT (FORMAT csv)") as copy:
+                for block in copy:
+                    size += target.write(block)
+        else:
+            text = io.TextIOWrapper(target, encoding="utf-8", newline="", write_through=False)
+            cursor.execute(f"{_EXPORT} ORDER BY d.number")
+            csv.writer(text).writerows(cursor)
+            text.flush()
+            text.detach()
+    return {"csv": took}
+
+
+@step
+def xlsx_ours(*, edits):
+
+    with measured() as took:
+        job = submit_export(_user(), {"address": _query(FIRST, edits)}, edits, "bench.xlsx")
+        work(job)
+    _see(job.done == edits, job.done)
+    return {"xlsx": took}
+
+
+@step
+def xlsx_raw(*, edits):
+
+    with measured() as took, tempfile.TemporaryFile() as target, connection.cursor() as cursor:
+        book = Workbook(write_only=True)
+        sheet = book.create_sheet("Sheet1")
+        cursor.execute(f"{_EXPORT} WHERE d.number >= %s ORDER BY d.number LIMIT %s", [str(FIRST), edits])
+        while some := cursor.fetchmany(2_000):
+            for row in some:
+                sheet.append([text if text is None else str(text) for text in row])
+        book.save(target)
+    return {"xlsx": took}
+
+
+# --- others meanwhile -----------------------------------------------------------------------------
+
+
+@step
+def meanwhile(*, rows, file, kind):
+    """How long a page of the list and an edit of one number take while a worker does a job of ``rows``."""
+
+    user, browser = _user(), _browser()
+    pages, edits = [], []
+    mine = [str(FIRST - 1_000 + n) for n in range(10)]
+    DID.objects.create_numbers(mine, operator=_operator(), by=user)  # again does no harm
+    keys = list(DID.objects.filter(number__in=mine).values_list("pk", flat=True))
+    work_left = _importing(file) if kind == "import" else _ranging(rows)
+    worker = subprocess.Popen(
+        [sys.executable, "manage.py", "worker", "--every", "0.05"], stdout=subprocess.DEVNULL
+    )
+    try:
+        began = time.perf_counter()
+        while next(work_left, None) is not None or not pages:
+            pages.append(_timed(lambda: browser.get("/dids/?per_page=100")))
+            one = DID.objects.filter(pk=keys[len(pages) % len(keys)])
+            note = f"Note {len(pages)}"
+            edits.append(_timed(lambda one=one, note=note: one.edit(by=user, notes=note)))
+        took = time.perf_counter() - began
+    finally:
+        worker.terminate()
+        worker.wait()
+    return {"seconds": round(took, 1), "page": _spread(pages), "edit": _spread(edits)}
+
+
+def _importing(file):
+    """Gives True for as long as the import is not over."""
+
+    one = _start(file)
+    _ask_for_check(one)
+    while one.phase != "checked":
+        yield True
+        one.job.refresh_from_db()
+        _see(one.job.state != Job.State.FAILED, one.job.result)
+    one.apply(one.checked)
+    while not one.job.is_over:
+        yield True
+        one.job.refresh_from_db()
+    _see(one.job.state == Job.State.DONE, one.job.result)
+
+
+def _ranging(rows):
+
+    job = _submit_range(_user(), _operator(), 10 * FIRST, rows)
+    while not job.is_over:
+        yield True
+        job.refresh_from_db()
+    _see(job.state == Job.State.DONE, job.result)
+
+
+def _timed(work):
+    start = time.perf_counter()
+    work()
+    return (time.perf_counter() - start) * 1000
+
+
+def _spread(times):
+    """{times, p50, p95, max} in ms."""
+    times = sorted(times)
+    return {
+        "times": len(times),
+        "p50": round(statistics.median(times)),
+        "p95": round(times[max(0, round(len(times) * 0.95) - 1)]),
+        "max": round(times[-1]),
+    }
+
+
+# --- what the steps share -------------------------------------------------------------------------
+
+
+def work(job):
+    """What a worker does of it, to its end; of a job that is over already nothing."""
+
+    if job.is_under_way:
+        claimed = Job.objects.claim("bench")
+        _see(claimed == job, claimed)
+        claimed.run("bench")
+        job.refresh_from_db()
+    _see(job.state in (Job.State.DONE, Job.State.DRAFT), job.result)
+
+
+@contextmanager
+def measured():
+    """Yields a dict that holds at the end ``seconds``, and ``memory``: MiB that were added at the most.
+
+    Memory is what the process holds for itself. Pages of files that are mapped, as SQLite does with up to
+    256 MiB of its own, belong to the system, which takes them back whenever it likes.
+    """
+    took = {}
+    gc.collect()
+    before, samples, over = _memory(), [], threading.Event()
+
+    def sample():
+        while not over.wait(SAMPLES_EVERY):
+            samples.append(_memory())
+
+    watch = threading.Thread(target=sample, daemon=True)
+    watch.start()
+    start = time.perf_counter()
+    try:
+        yield took
+    finally:
+        took["seconds"] = time.perf_counter() - start
+        samples.append(_memory())
+        over.set()
+        watch.join()
+        took["memory"] = round((max(samples) - before) / 1024, 1)
+
+
+def _memory():
+    """KiB in memory that are this process's own."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("RssAnon"):
+                return int(line.split()[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _see(true, otherwise):
+    """A figure of work that was not done would be worth nothing."""
+    if not true:
+        raise RuntimeError(otherwise)
+
+
+def _user():
+
+    return User.objects.get(username="bench")
+
+
+def _operator():
+
+    return Operator.objects.order_by("pk").first()
+
+
+def _browser():
+
+    browser = Browser()
+    browser.force_login(_user(), backend="django.contrib.auth.backends.ModelBackend")
+    return browser
