@@ -142,7 +142,7 @@ def import_raw(*, rows, file):
     """The csv module, COPY or executemany into a plain table, and one INSERT … SELECT with the triggers."""
 
     names = ["number", "status", "operator", "client", "account", "package", "tags", "notes"]
-    with connection.cursor() as cursor, transaction.atomic(), measured() as stage:
+    with measured() as stage, connection.cursor() as cursor, transaction.atomic():
         cursor.execute(f"CREATE TABLE bench_staged ({', '.join(f'{name} text' for name in names)})")
         with open(file, newline="", encoding="utf-8") as source:
             lines = csv.reader(source)
@@ -155,7 +155,7 @@ def import_raw(*, rows, file):
             else:
                 marks = ", ".join(["%s"] * len(names))
                 cursor.executemany(f"INSERT INTO bench_staged VALUES ({marks})", lines)
-    with connection.cursor() as cursor, transaction.atomic(), measured() as merge:
+    with measured() as merge, connection.cursor() as cursor, transaction.atomic():
         cursor.execute(
             "INSERT INTO dids_did (number, operator_id, status, after_hold, tag_set_id, notes, account_id,"
             " client_package_id) SELECT s.number, o.id, replace(lower(s.status), ' ', ''), 'instock', t.id,"
@@ -198,7 +198,7 @@ def range_raw(*, rows):
         counting = f"SELECT {FIRST} UNION ALL SELECT n + 1 FROM s WHERE n < {FIRST + rows - 1}"
         series = f"WITH RECURSIVE s(n) AS ({counting}) SELECT n FROM s"
     operator = _operator()
-    with connection.cursor() as cursor, transaction.atomic(), measured() as took:
+    with measured() as took, connection.cursor() as cursor, transaction.atomic():
         cursor.execute(
             "INSERT INTO dids_did (number, operator_id, status, after_hold, notes)"
             f" SELECT CAST(n AS varchar(20)), {operator.pk}, 'instock', 'instock', '' FROM ({series}) AS n"
@@ -247,7 +247,7 @@ def edit_raw(*, edits):
     taken = {}
     for name, fields in FIELDS.items():
         ((column, value),) = fields.items()
-        with connection.cursor() as cursor, transaction.atomic(), measured() as taken[name]:
+        with measured() as taken[name], connection.cursor() as cursor, transaction.atomic():
             cursor.execute(
                 f"UPDATE dids_did SET {column} = %s WHERE number BETWEEN %s AND %s",
                 [value, str(FIRST + edits), str(FIRST + 2 * edits - 1)],

@@ -528,8 +528,8 @@ class _Chunk:
 
     @classmethod
     def following(cls, batch, after):
-        """The one behind the row ``after``, None at the end."""
-        some = batch.rows.filter(pk__gt=after).order_by("pk").values("pk")[:CHUNK]
+        """The one behind the row ``after``, None at the end; the ids of a batch have no gaps."""
+        some = ImportRow.objects.filter(pk__range=(after + 1, after + CHUNK))
         last = some.aggregate(last=Max("pk"))["last"]
         return cls(batch, after + 1, last) if last else None
 

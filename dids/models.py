@@ -61,7 +61,8 @@ class DigitsOnly(models.Func):
 class Among(models.Lookup):
     """``pk__among=[…]``: like ``in``, with the whole list as one parameter.
 
-    For a chunk of 5,000 ids that spares the client and the parser most of their work.
+    For a chunk of 5,000 ids that spares the client and the parser most of their work. Ids without a gap
+    between them, as of numbers that were made together, are a range to the database: it reads them in one go.
     """
 
     lookup_name = "among"
@@ -69,12 +70,23 @@ class Among(models.Lookup):
     def get_prep_lookup(self):
         return list(self.rhs)
 
+    def _range(self):
+        """(first, last) of ascending ids without a gap, or None."""
+        ids = self.rhs
+        if ids and ids[-1] - ids[0] == len(ids) - 1 and ids == list(range(ids[0], ids[-1] + 1)):
+            return ids[0], ids[-1]
+        return None
+
     def as_postgresql(self, compiler, connection):
         column, params = self.process_lhs(compiler, connection)
+        if ends := self._range():
+            return f"{column} BETWEEN %s AND %s", [*params, *ends]
         return f"{column} = ANY(%s)", [*params, self.rhs]
 
     def as_sqlite(self, compiler, connection):
         column, params = self.process_lhs(compiler, connection)
+        if ends := self._range():
+            return f"{column} BETWEEN %s AND %s", [*params, *ends]
         return f"{column} IN (SELECT value FROM json_each(%s))", [*params, json.dumps(self.rhs)]
 
 
@@ -474,6 +486,8 @@ class DIDQuerySet(BranchQuerySet):
                 todo = judged.filter(verdict=_Plan.GO)
                 if room and go > room[0] - result.done:
                     todo, go = _only_as_many_as_fit(todo, go, room, result)
+                if go == len(ids):
+                    todo = scope  # they are locked and judged: no need to ask again
                 if go and delete:
                     todo.delete()
                 elif go:
