@@ -37,6 +37,7 @@ transaction holds locks of two chunks, so that writers wait for one another and 
 import hashlib
 from dataclasses import asdict
 from itertools import islice, takewhile
+from operator import lt
 from pathlib import PurePath
 
 from django.conf import settings
@@ -74,6 +75,7 @@ from operators.models import Operator
 HEAD = 20  # rows of the file by which the columns are chosen
 CHUNK = 5_000  # rows merged in one transaction
 BLOCK = 10_000  # rows staged, and judged, in one transaction
+COUNTED = 100_000  # rows counted in one
 LOOK_UP_AFTER = 60  # seconds after which names are looked up again though nothing seems to have changed
 NAMED_LINES = 5
 COUNTS = {"+": "created", "~": "updated", "=": "unchanged", "!": "refused", "?": "refused"}
@@ -266,14 +268,15 @@ class Import:
             for old in self.job.batches.all():
                 old.erase()
             cursor |= {"batch": ImportBatch.objects.create(job=self.job).pk, "line": 0, "part": 0}
-            cursor |= {"rows": 0, "groups": 0, "judged": None}
+            cursor |= {"rows": 0, "groups": 0, "latest": None, "ascending": True, "judged": None}
         batch, now = ImportBatch.objects.get(pk=cursor["batch"]), timezone.now()
         if cursor["judged"] is None:
             yield from self._stage(batch)
             terms = self.terms()
             resolve(batch.first, batch.last, terms, now)
             yield
-            refuse_duplicates(batch.first, batch.last, terms.by_id)
+            if not cursor["ascending"]:
+                yield from refuse_duplicates(batch.first, batch.last, terms.by_id, cursor["rows"])
             cursor["judged"] = 0
             yield
         terms = self.terms()
@@ -283,14 +286,18 @@ class Import:
             cursor["judged"] = last
             self.job.done = (cursor["rows"] + last) // 2
             yield
-        if _gives(batch, batch.rows):
-            refuse_what_does_not_fit(batch.first, batch.last, terms)
+        if "counted" not in cursor:
+            if _gives(batch, batch.rows):
+                refuse_what_does_not_fit(batch.first, batch.last, terms)
+            cursor |= {"counted": 0, "counts": {}}
             yield
-        missing.count_use(batch)
-        self.job.result = {
-            "counts": _Chunk(batch, batch.first, batch.last).counts,
-            "missing": missing.sentences(batch),
-        }
+        while cursor["counted"] < cursor["rows"]:
+            last = min(cursor["counted"] + COUNTED, cursor["rows"])
+            chunk = _Chunk(batch, batch.first + cursor["counted"] + 1, batch.first + last)
+            missing.count_use(chunk.first, chunk.last)
+            cursor |= {"counted": last, "counts": _added(cursor["counts"], chunk.counts)}
+            yield
+        self.job.result = {"counts": cursor["counts"], "missing": missing.sentences(batch)}
         self.job.cursor = {"phase": "checked", "batch": batch.pk}
 
     def _stage(self, batch):
@@ -314,6 +321,7 @@ class Import:
                     f"The file makes more than {limit:,} numbers; as many can be imported in one go."
                     " Split it and import the parts."
                 )
+            self._see_order(block)
             line = block[-1][1]
             part = sum(1 for row in reversed(block) if row[1] == line)
             part += cursor["part"] if part == len(block) and line == cursor["line"] else 0
@@ -329,6 +337,19 @@ class Import:
         if connection.vendor == "postgresql":
             with connection.cursor() as database:  # the plans that follow depend on its size
                 database.execute("ANALYZE dids_importrow, dids_importgroup")
+
+    def _see_order(self, block):
+        """Whether each number is above the one before it, as in most files: then none can be there twice."""
+        cursor, key = (
+            self.job.cursor,
+            ImportRow.STAGED.index("number" if "number" in self.job.params["mapping"] else "ref"),
+        )
+        keys = [row[key] for row in block if row[key] is not None]
+        if not keys or not cursor["ascending"]:
+            return
+        begins = cursor["latest"] is None or cursor["latest"] < keys[0]
+        cursor["ascending"] = begins and all(map(lt, keys, keys[1:]))
+        cursor["latest"] = keys[-1]
 
     # --- apply, done
 

@@ -20,6 +20,7 @@ from dids import status as st
 from dids.models import DID, ClientPackage
 
 LEAVE, KEEP, CLEAR = "leave", "keep", "clear"
+TOGETHER = 250_000  # rows whose numbers are compared in one statement
 
 
 @dataclass(frozen=True)
@@ -410,19 +411,28 @@ def _clears(column, terms):
 # --- what only many rows together tell ------------------------------------------------------------
 
 
-def refuse_duplicates(first, last, by_id):
-    """Of rows with the same number the first counts; the others name its line."""
+def refuse_duplicates(first, last, by_id, rows):
+    """Of the ``rows`` from ``first`` to ``last`` with the same number the first counts; the others name
+    its line.
+
+    A generator that does a part of the numbers at a time: sorting them all would take the memory of
+    SQLite's process and its one write lock for long.
+    """
     key = "ref" if by_id else "number"
-    run(
-        f"""
-        UPDATE dids_importrow AS r SET verdict = '!', reason = 'duplicate', first_line = f.line
-        FROM (SELECT {key}, min(id) AS id, min(line) AS line FROM dids_importrow
-              WHERE id BETWEEN %(first)s AND %(last)s AND {key} IS NOT NULL
-              GROUP BY {key} HAVING count(*) > 1) f
-        WHERE r.id BETWEEN %(first)s AND %(last)s AND r.{key} = f.{key} AND r.id > f.id
-        """,
-        {"first": first, "last": last},
-    )
+    parts = 1 + rows // TOGETHER
+    for part in range(parts):
+        these = f"AND CAST({key} AS numeric) %% {parts} = {part}" if parts > 1 else ""
+        run(
+            f"""
+            UPDATE dids_importrow AS r SET verdict = '!', reason = 'duplicate', first_line = f.line
+            FROM (SELECT {key}, min(id) AS id, min(line) AS line FROM dids_importrow
+                  WHERE id BETWEEN %(first)s AND %(last)s AND {key} IS NOT NULL {these}
+                  GROUP BY {key} HAVING count(*) > 1) f
+            WHERE r.id BETWEEN %(first)s AND %(last)s AND r.{key} = f.{key} AND r.id > f.id
+            """,
+            {"first": first, "last": last},
+        )
+        yield
 
 
 def refuse_what_does_not_fit(first, last, terms, *, verdict="!"):

@@ -21,20 +21,21 @@ KINDS = {
 }
 
 
-def count_use(batch):
-    """Write to each group how many of its rows are to be written, and how many give a number to a client."""
+def count_use(first, last):
+    """Count in each group which of the rows from ``first`` to ``last`` are to be written, and how many of
+    these give a number to a client. Adds to what was counted of other rows."""
     held = ", ".join(f"'{status}'" for status in st.HELD)
     run(
         f"""
-        UPDATE dids_importgroup AS g SET used = f.used,
-            given = CASE WHEN g.status IN ({held}) THEN f.made ELSE 0 END + f.assigned
+        UPDATE dids_importgroup AS g SET used = coalesce(g.used, 0) + f.used,
+            given = coalesce(g.given, 0) + CASE WHEN g.status IN ({held}) THEN f.made ELSE 0 END + f.assigned
         FROM (SELECT group_id, count(*) AS used, count(assigned) AS assigned,
                   sum(CASE WHEN verdict = '+' THEN 1 ELSE 0 END) AS made
               FROM dids_importrow WHERE id BETWEEN %(first)s AND %(last)s AND verdict IN ('+', '~')
               GROUP BY group_id) f
         WHERE f.group_id = g.id
         """,
-        {"first": batch.first, "last": batch.last},
+        {"first": first, "last": last},
     )
 
 
