@@ -72,7 +72,7 @@ def env_database(default):
             "timeout": 30,
             "init_command": (
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY; "
-                "PRAGMA cache_size=-65536; PRAGMA mmap_size=268435456"
+                "PRAGMA cache_size=-32768; PRAGMA mmap_size=268435456"
             ),
         }
     else:

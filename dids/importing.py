@@ -57,6 +57,7 @@ from dids.cells import Stager
 from dids.judging import (
     CLEAR,
     Terms,
+    have_places,
     judge,
     judge_changes_again,
     judge_new,
@@ -287,18 +288,34 @@ class Import:
             self.job.done = (cursor["rows"] + last) // 2
             yield
         if "counted" not in cursor:
-            if _gives(batch, batch.rows):
-                refuse_what_does_not_fit(batch.first, batch.last, terms)
-            cursor |= {"counted": 0, "counts": {}}
+            cursor |= {"counted": 0, "counts": {}, "assigned": 0, "fitted": False}
+        yield from self._count(batch)
+        if not cursor["fitted"]:
+            cursor["fitted"] = True
+            if self._refuse_unfit(batch, terms):
+                missing.forget_use(batch)
+                cursor |= {"counted": 0, "counts": {}, "assigned": 0}
             yield
+            yield from self._count(batch)
+        self.job.result = {"counts": cursor["counts"], "missing": missing.sentences(batch)}
+        self.job.cursor = {"phase": "checked", "batch": batch.pk}
+
+    def _count(self, batch):
+        cursor = self.job.cursor
         while cursor["counted"] < cursor["rows"]:
             last = min(cursor["counted"] + COUNTED, cursor["rows"])
             chunk = _Chunk(batch, batch.first + cursor["counted"] + 1, batch.first + last)
             missing.count_use(chunk.first, chunk.last)
             cursor |= {"counted": last, "counts": _added(cursor["counts"], chunk.counts)}
+            cursor["assigned"] += chunk.assigned
             yield
-        self.job.result = {"counts": cursor["counts"], "missing": missing.sentences(batch)}
-        self.job.cursor = {"phase": "checked", "batch": batch.pk}
+
+    def _refuse_unfit(self, batch, terms):
+        """Of rows counted already; returns how many are refused now."""
+        if not batch.groups.filter(given__gt=0).exists():
+            return 0
+        fits = not self.job.cursor["assigned"] and have_places(batch.first, batch.last)
+        return refuse_what_does_not_fit(batch.first, batch.last, terms, fits=fits)
 
     def _stage(self, batch):
         """Write the rows of the file into the staging table, a block a chunk. Flat memory."""

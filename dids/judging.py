@@ -435,15 +435,44 @@ def refuse_duplicates(first, last, by_id, rows):
         yield
 
 
-def refuse_what_does_not_fit(first, last, terms, *, verdict="!"):
+def have_places(first, last):
+    """Whether the packages have a place for every row, as the groups tell whose rows are counted.
+
+    Only of new numbers: of one that exists its group need not know the package. Costs little, while giving
+    out the places one by one takes long and much memory.
+    """
+    params = {"first": first, "last": last}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            SELECT count(*) FROM (
+                SELECT g.client_package_id, coalesce(cp.package_id, g.package_id) AS package_id,
+                    CASE WHEN cp.id IS NULL THEN g.client_name END AS client_name, sum(g.given) AS given
+                FROM dids_importgroup g LEFT JOIN dids_clientpackage cp ON cp.id = g.client_package_id
+                WHERE g.id BETWEEN %(first)s AND %(last)s AND g.given > 0
+                GROUP BY 1, 2, 3
+            ) AS wanted JOIN clients_package p ON p.id = wanted.package_id
+            WHERE wanted.given > p.did_limit - (
+                SELECT count(*) FROM dids_did d WHERE d.client_package_id = wanted.client_package_id
+                    AND d.status IN {_listed(st.IN_PLACE)})
+            """,
+            params,
+        )
+        return cursor.fetchone()[0] == 0
+
+
+def refuse_what_does_not_fit(first, last, terms, *, verdict="!", fits=False):
     """Refuse rows that give a number to a client whose package has no place for it or not for its tags.
 
     Places go to the rows in the order of the file. A package that is yet to be created has a place for
-    each and allows every tag.
+    each and allows every tag. ``fits``: it is known that there are places enough. Returns how many were
+    refused.
     """
     params = {"first": first, "last": last, "tags": terms.defaults.get("tags") or "", "verdict": verdict}
-    _refuse_unfit_tags(params, "NULL" if _clears("tags", terms) else "t.label")
-    run(
+    unfit = _refuse_unfit_tags(params, "NULL" if _clears("tags", terms) else "t.label")
+    if fits:
+        return unfit
+    return unfit + run(
         f"""
         WITH giving AS MATERIALIZED (
             SELECT {_GIVING_TO} {_GIVING}
@@ -479,7 +508,7 @@ _GIVING = f"""FROM dids_importrow r
 
 def _refuse_unfit_tags(params, own_tags):
     if not Package.objects.exclude(allowed_tags="").exists():
-        return
+        return 0
     tags = f"coalesce(g.tags, CASE WHEN r.verdict = '+' THEN %(tags)s ELSE {own_tags} END, '')"
     giving = f"""
         SELECT giving.id, giving.allowed_tags, {tags} AS tags
@@ -493,17 +522,18 @@ def _refuse_unfit_tags(params, own_tags):
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT DISTINCT tags, allowed_tags FROM ({giving}) AS pairs", params)
         pairs = cursor.fetchall()
-    unfit = [pair for pair in pairs if not set(split_tags(pair[0])) & set(split_tags(pair[1]))]
+    refused, unfit = 0, [pair for pair in pairs if not set(split_tags(pair[0])) & set(split_tags(pair[1]))]
     for start in range(0, len(unfit), 100):
         texts = [text for pair in unfit[start : start + 100] for text in pair]
         values = ", ".join(f"(%(text{n})s, %(text{n + 1})s)" for n in range(0, len(texts), 2))
-        run(
+        refused += run(
             f"WITH giving AS MATERIALIZED ({giving}) UPDATE dids_importrow AS r"
             " SET verdict = %(verdict)s, reason = 'package tags', assigned = NULL"
             " FROM giving WHERE giving.id = r.id"
             f" AND (giving.tags, giving.allowed_tags) IN (VALUES {values})",
             params | {f"text{n}": text for n, text in enumerate(texts)},
         )
+    return refused
 
 
 def _differs(one, other):

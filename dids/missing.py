@@ -39,6 +39,11 @@ def count_use(first, last):
     )
 
 
+def forget_use(batch):
+    """Rows were refused since they were counted: they are counted anew."""
+    batch.groups.update(used=None, given=None)
+
+
 def _lacking(kind):
     if kind == "client package":
         return Q(given__gt=0, client_package=None)
