@@ -16,9 +16,13 @@ from openpyxl.utils import get_column_letter
 from dids.sheets.table import SheetError
 
 CHUNK = 1 << 16  # characters
+TOGETHER = 500  # rows
 _RUNS = "=+-@\t\r\n＝＋－＠"  # what a cell begins with that a spreadsheet would run
 _FORMULA = re.compile(f"'*[{re.escape(_RUNS)}]")
 _LOOK = frozenset(_RUNS + "'")
+# Whether some cell of a CSV may need an escape; a quoted cell that holds a delimiter may only look so. One
+# search through the text of many rows costs a fraction of a look at each cell.
+_RISKY = re.compile("(?:\\A|[,\n])(?:[=+\\-@\t'＝＋－＠]|\"[=+\\-@\t\r\n'＝＋－＠])")
 
 
 def escape(text: str) -> str:
@@ -45,20 +49,23 @@ def write(rows: Iterable[Iterable[str | int | None]], *, bom: bool = False) -> I
     """
     if bom:
         yield codecs.BOM_UTF8
+    rows, count = iter(rows), 1
+    while some := list(islice(rows, count)):
+        text = _csv(some)
+        if _RISKY.search(text):
+            text = _csv([_escaped(row) for row in some])
+        yield text.encode("utf-8", "replace")
+        count = max(1, min(TOGETHER, count * CHUNK // len(text)))
+
+
+def _csv(rows: list) -> str:
     text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    enough = 0
-    for row in rows:
-        writer.writerow(
-            [escape(cell) if cell.__class__ is str and cell[:1] in _LOOK else cell for cell in row]
-        )
-        if text.tell() > enough:
-            yield text.getvalue().encode("utf-8", "replace")
-            text.seek(0)
-            text.truncate()
-            enough = CHUNK
-    if text.tell():
-        yield text.getvalue().encode("utf-8", "replace")
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
+
+
+def _escaped(row: Iterable[str | int | None]) -> list[str | int | None]:
+    return [escape(cell) if cell.__class__ is str and cell[:1] in _LOOK else cell for cell in row]
 
 
 MOST_ROWS = 1_048_576  # of a worksheet
