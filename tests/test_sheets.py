@@ -371,3 +371,13 @@ def test_the_format_of_an_export_is_recognised(rows):
     found = sniff(file)
     assert (found.delimiter, found.encoding, found.width) == (",", "utf-8", 3)
     assert not any(row.problem for row in read(file, found))
+
+
+@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\tx", "\rx", "\nx", "'=1", "＝1", "＠a"])
+@pytest.mark.parametrize("before", [[], ["plain"], ["a, b"], ['"'], [""]])
+@pytest.mark.parametrize("after", [[], ["plain"], [""]])
+def test_a_formula_is_escaped_wherever_its_cell_stands(text, before, after):
+    content = b"".join(write([["a", "b"], *([["1", "x, y"]] * 600), [*before, text, *after]]))
+
+    last = list(csv.reader(io.StringIO(content.decode(), newline="")))[-1]
+    assert last == [*before, "'" + text, *after]

@@ -20,8 +20,9 @@ TOGETHER = 500  # rows
 _RUNS = "=+-@\t\r\n＝＋－＠"  # what a cell begins with that a spreadsheet would run
 _FORMULA = re.compile(f"'*[{re.escape(_RUNS)}]")
 _LOOK = frozenset(_RUNS + "'")
-# Whether some cell of a CSV may need an escape; a quoted cell that holds a delimiter may only look so. One
-# search through the text of many rows costs a fraction of a look at each cell.
+# Whether some cell of a CSV may need an escape; a quoted cell that holds a delimiter may only look so. To
+# search the text of many rows costs a fraction of a look at each cell, and a sign that is nowhere even less.
+_SIGNS = (*"=+-@\t'＝＋－＠", '"\r', '"\n')
 _RISKY = re.compile("(?:\\A|[,\n])(?:[=+\\-@\t'＝＋－＠]|\"[=+\\-@\t\r\n'＝＋－＠])")
 
 
@@ -52,7 +53,7 @@ def write(rows: Iterable[Iterable[str | int | None]], *, bom: bool = False) -> I
     rows, count = iter(rows), 1
     while some := list(islice(rows, count)):
         text = _csv(some)
-        if _RISKY.search(text):
+        if any(sign in text for sign in _SIGNS) and _RISKY.search(text):
             text = _csv([_escaped(row) for row in some])
         yield text.encode("utf-8", "replace")
         count = max(1, min(TOGETHER, count * CHUNK // len(text)))
