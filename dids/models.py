@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property, reduce
 from itertools import islice
@@ -22,8 +23,9 @@ from django.db.models import (
     Sum,
     Value,
     When,
+    Window,
 )
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Cast, Coalesce, Greatest, Left, Length, Right, RowNumber
 from django.db.models.lookups import Exact
 from django.utils import timezone
 
@@ -147,9 +149,34 @@ class ClientPackageQuerySet(BranchQuerySet):
         """Active, begun and not over at ``now``, whether or not the worker has come by."""
         return self.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now), active=True, starts_at__lte=now)
 
+    def with_places(self):
+        """Annotates ``places_taken``: how many numbers take a place (Active or Blocked)."""
+        taken = DID.objects.filter(client_package=OuterRef("pk"), status__in=st.IN_PLACE).order_by()
+        counted = taken.values("client_package").annotate(numbers=Count("pk")).values("numbers")
+        return self.annotate(places_taken=Coalesce(Subquery(counted), 0))
+
+    def stop(self, *, by, label, now=None):
+        """Switch these off and put their numbers on Hold, in one change. Returns the Result of the holds.
+
+        The system moves the numbers, because of the package and in its change. What is off already stays
+        as it is.
+        """
+        with audit.change(Change.Kind.PACKAGE, by=by, label=label, at=now) as change:
+            locked = self.filter(active=True).order_by("pk").select_for_update(no_key=True, of=("self",))
+            ids = list(locked.values_list("pk", flat=True))
+            if not ids:
+                return Result()
+            change.touched += ClientPackage.objects.filter(pk__in=ids).update(active=False)
+            dids = DID.objects.filter(client_package__in=ids, status__in=st.IN_PLACE)
+            return dids.hold(by=audit.SYSTEM, now=now)
+
 
 class ClientPackage(models.Model):
-    """A package given to a client. ``active`` is its switch; the dates bound it as well."""
+    """A package given to a client. ``active`` is its switch; the dates bound it as well.
+
+    A start in the future needs nobody to come by: until then it does not run, and has no numbers. At its
+    end the worker switches it off; reads treat it as over from that moment on.
+    """
 
     id = models.BigAutoField(primary_key=True)
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="client_packages")
@@ -178,6 +205,8 @@ class ClientPackage(models.Model):
                 f"{self.client} belongs to {self.client.reseller}, the package {self.package} to "
                 f"{self.package.reseller}; give it a package of its own reseller."
             )
+        if self.ends_at and self.starts_at and self.ends_at <= self.starts_at:
+            raise ValidationError({"ends_at": "It ends before it begins. Choose a later end."})
 
     def is_running(self, now):
         return self.active and self.starts_at <= now and (self.ends_at is None or self.ends_at > now)
@@ -186,31 +215,106 @@ class ClientPackage(models.Model):
         """How many numbers take a place (Active or Blocked); one indexed count."""
         return DID.objects.filter(client_package=self, status__in=st.IN_PLACE).count()
 
+    def give(self, *, by, now=None):
+        """Save a new one. Raises ValidationError when the client or the package is not to be had any more."""
+        self.full_clean()
+        self._refuse_what_is_closed()
+        with audit.change(
+            Change.Kind.PACKAGE, by=by, label=f"Package {self.package} given to {self.client}", at=now
+        ) as change:
+            self.save()
+            change.touched += 1
+
     def deactivate(self, *, by, now=None, ended=False):
         """Switch it off and put its numbers on Hold, in one change. Returns the Result of the holds.
 
         ``ended``: because its end has come. Switching off what is off already does nothing.
         """
         word = "ended" if ended else "switched off"
-        with audit.change(Change.Kind.PACKAGE, by=by, label=f"Package {self} {word}", at=now) as change:
-            locked = ClientPackage.objects.select_for_update(no_key=True).get(pk=self.pk)
-            if not locked.active:
-                return Result()
-            self.active = locked.active = False
-            locked.save(update_fields=["active"])
-            change.touched += 1
-            # The numbers go on Hold because of the package: the system moves them, in this change.
-            return DID.objects.filter(client_package=self, status__in=st.IN_PLACE).hold(
-                by=audit.SYSTEM, now=now
-            )
+        me = ClientPackage.objects.filter(pk=self.pk)
+        result = me.stop(by=by, label=f"Package {self} {word}", now=now)
+        self.active = False
+        return result
 
     def activate(self, *, by, now=None):
-        """Switch it on; numbers can be picked again. True when it was off."""
+        """Switch it on, without an end that is past, and take its numbers back from Hold.
+
+        Those that rest still, the longest resting first, while there are places. Returns the Result of
+        these moves, None when it was on already. Raises ValidationError for a closed client or an archived
+        package.
+        """
+        self._refuse_what_is_closed()
+        moment = now or timezone.now()
         with audit.change(Change.Kind.PACKAGE, by=by, label=f"Package {self} switched on", at=now) as change:
-            made = ClientPackage.objects.filter(pk=self.pk, active=False).update(active=True)
-            change.touched += made
-        self.active = True
-        return bool(made)
+            locked = ClientPackage.objects.select_for_update(no_key=True).get(pk=self.pk)
+            over = locked.ends_at is not None and locked.ends_at <= moment
+            if locked.active and not over:
+                return None
+            locked.active = True
+            if over:
+                locked.ends_at = None
+            locked.save(update_fields=["active", "ends_at"])
+            change.touched += 1
+            self.active, self.ends_at = locked.active, locked.ends_at
+            if not locked.is_running(moment):
+                return Result()
+            return DID.objects.resume(self, by=audit.SYSTEM, now=now)
+
+    def end_on(self, ends_at, *, by, now=None):
+        """Set or take away (None) its end. An end that is past ends it now; returns the Result of holds."""
+        moment = now or timezone.now()
+        if ends_at is not None and ends_at <= moment:
+            return self.deactivate(by=by, now=now)
+        label = f"End of package {self} changed"
+        with audit.change(Change.Kind.PACKAGE, by=by, label=label, at=now) as change:
+            self.ends_at = ends_at
+            self.full_clean()
+            self.save(update_fields=["ends_at"])
+            change.touched += 1
+        return Result()
+
+    def _refuse_what_is_closed(self):
+        if self.client.closed_at:
+            raise ValidationError(f"Client {self.client} is closed. Reopen the client first.")
+        if self.package.archived_at:
+            raise ValidationError(f"Package {self.package} is archived. Restore the package first.")
+
+    @classmethod
+    def close_client(cls, client, *, by, now=None):
+        """Close a client: its packages stop and its numbers go on Hold, in one change."""
+        given = cls.objects.filter(client=client)
+        return cls._end_of(client, "closed_at", given, f"Client {client} closed", by=by, now=now)
+
+    @classmethod
+    def archive_package(cls, package, *, by, now=None):
+        """Archive a package: with all clients it stops, and its numbers go on Hold, in one change."""
+        given = cls.objects.filter(package=package)
+        return cls._end_of(package, "archived_at", given, f"Package {package} archived", by=by, now=now)
+
+    @staticmethod
+    def _end_of(thing, field, given, label, *, by, now):
+        """Returns the Result of the holds; None when it was closed already."""
+        with audit.change(Change.Kind.PACKAGE, by=by, label=label, at=now) as change:
+            open_ones = type(thing).objects.filter(**{"pk": thing.pk, f"{field}__isnull": True})
+            if not open_ones.update(**{field: now or timezone.now()}):
+                return None
+            change.touched += 1
+            thing.refresh_from_db()
+            return given.stop(by=by, label=label, now=now)
+
+    @staticmethod
+    def reopen(thing, *, by, now=None):
+        """A closed client or an archived package can be used again; what stopped with it stays off."""
+        field, label = {
+            Client: ("closed_at", f"Client {thing} reopened"),
+            Package: ("archived_at", f"Package {thing} restored"),
+        }[type(thing)]
+        with audit.change(Change.Kind.PACKAGE, by=by, label=label, at=now) as change:
+            ended = type(thing).objects.filter(**{"pk": thing.pk, f"{field}__isnull": False})
+            done = ended.update(**{field: None})
+            change.touched += done
+        thing.refresh_from_db()
+        return bool(done)
 
 
 class _Plan:
@@ -306,6 +410,53 @@ class DIDQuerySet(BranchQuerySet):
         newest = DIDHistory.objects.filter(object_id=OuterRef("pk")).order_by("-history_id")
         return self.annotate(version=Subquery(newest.values("history_id")[:1]))
 
+    def available_for(self, client_package, now=None):
+        """In Stock numbers that ``client_package`` can give: of its reseller, with a tag that it allows."""
+        package = client_package.package
+        found = self.in_status([st.INSTOCK], now).filter(operator__reseller=package.reseller_id)
+        allowed = split_tags(package.allowed_tags)
+        return found.tagged(allowed) if allowed else found
+
+    def first_consecutive(self, count):
+        """(low, high): the first ``count`` numbers here that follow one another, or None.
+
+        Numbers of the same length that differ in their last nine digits alone; a run over the turn of a
+        thousand million is taken for two. One query over all of these numbers.
+        """
+        tail = Cast(Right("number", 9), models.BigIntegerField())
+        place = Window(
+            RowNumber(), partition_by=[Length("number"), _head_of_number()], order_by=F("number").asc()
+        )
+        runs = (
+            self.order_by()
+            .annotate(_tail=tail, _head=_head_of_number(), _length=Length("number"))
+            .annotate(_run=F("_tail") - place)
+            .values("number", "_length", "_head", "_run")
+        )
+        sql, params = runs.query.sql_with_params()
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT low FROM (SELECT min(number) AS low, count(*) AS numbers FROM ({sql}) AS runs"
+                " GROUP BY _length, _head, _run) AS found WHERE numbers >= %s ORDER BY low LIMIT 1",
+                [*params, count],
+            )
+            found = cursor.fetchone()
+        if not found:
+            return None
+        low = found[0]
+        return low, str(int(low) + count - 1).zfill(len(low))
+
+    def with_last_holder(self):
+        """Annotates ``left_at``: when the last client left the number, None where none did.
+
+        For the rows of a page or a pick; reads their history by its index.
+        """
+        past = DIDHistory.objects.filter(object_id=OuterRef("pk"))
+        held = past.filter(account_id__isnull=False).order_by("-history_id").values("history_id")[:1]
+        found = self.annotate(_last_held=Subquery(held))
+        free = DIDHistory.objects.filter(object_id=OuterRef("pk"), history_id__gt=OuterRef("_last_held"))
+        return found.annotate(left_at=Subquery(free.order_by("history_id").values("at")[:1]))
+
     # --- writes
 
     def create_numbers(
@@ -391,26 +542,33 @@ class DIDQuerySet(BranchQuerySet):
         As many as the package has places, in the order of ids. The client package is locked first:
         two people who take its last place wait for one another.
         """
-        with audit.change(
-            Change.Kind.ASSIGN, by=by, label=f"Assigned to {account} by {client_package}", at=now
-        ):
-            locked = (
-                ClientPackage.objects.select_for_update(no_key=True, of=("self",))
-                .select_related("package", "client")
-                .get(pk=client_package.pk)
-            )
-            free = max(0, locked.package.did_limit - locked.places_taken())
+        label = f"Assigned to {account} by {client_package}"
+        with audit.change(Change.Kind.ASSIGN, by=by, label=label, at=now):
+            locked, room = _lock_places(client_package)
             return self._write(
                 Change.Kind.ASSIGN,
                 lambda scope, now: _assign_plan(locked, account, by, now),
                 by=by,
                 now=now,
-                room=(
-                    free,
-                    f"package {locked} has {locked.package.did_limit:,} places and no free one is left;"
-                    " raise its DID limit or put numbers on Hold",
-                ),
+                room=room,
             )
+
+    def resume(self, client_package, *, by, now=None):
+        """Take numbers of ``client_package`` back from Hold to Active, each with its own account.
+
+        The longest resting first, as many as the package has places; the others are refused as "full".
+        """
+        moment = now or timezone.now()
+        with audit.change(Change.Kind.ASSIGN, by=by, label=f"Given back by {client_package}", at=now):
+            locked, (free, why) = _lock_places(client_package)
+            resting = self.filter(client_package=locked, status=st.HOLD, hold_until__gt=moment)
+            ids = list(resting.order_by("hold_from", "pk").values_list("pk", flat=True)[:free])
+            fitting = DID.objects.filter(pk__among=ids)
+            result = fitting._write(Change.Kind.ASSIGN, lambda *_: _resume_plan(by), by=by, now=now)
+            if left := resting.count():  # those that fitted rest no more
+                first = resting.order_by("hold_from", "pk").values_list("number", flat=True)[:SAMPLE]
+                result.refuse("full", why, left, list(first))
+            return result
 
     def block(self, *, by, now=None):
         """Active to Blocked."""
@@ -423,6 +581,17 @@ class DIDQuerySet(BranchQuerySet):
     def hold(self, *, by, now=None):
         """Active and Blocked to Hold until ``now`` + hold days; with 0 days straight to After Hold."""
         return self.edit(by=by, now=now, kind=Change.Kind.HOLD, label="Put on hold", status=st.HOLD)
+
+    def rest_anew(self, *, by, now=None):
+        """Move the ends of the Holds here that go by the days of their package, operator or reseller.
+
+        After these days were changed; counted from the start of each Hold.
+        """
+        resting = self.filter(status=st.HOLD, hold_days__isnull=True)
+        label = "Hold days changed"
+        return resting._write(
+            Change.Kind.EDIT, lambda scope, _: _rest_plan(scope), by=by, label=label, now=now
+        )
 
     def end_hold(self, *, by, now=None):
         """Hold to each number's After Hold status, whether its time has come or not."""
@@ -532,6 +701,27 @@ class DIDQuerySet(BranchQuerySet):
                 change.touched += overdue.update(**_END_OF_HOLD)
 
 
+UNREACHABLE = {
+    st.RESERVED: "it is Reserved, not in use",
+    st.INSTOCK: "it is In Stock, no client has it",
+    st.BLOCKED: "it is Blocked",
+    st.HOLD: "it rests on Hold",
+    st.ARCHIVE: "it is archived",
+}
+
+
+@dataclass(frozen=True)
+class Routing:
+    """``account`` is where calls go; None with the ``reason``, a clause, where they go nowhere."""
+
+    account: Account | None
+    reason: str = ""
+
+    @property
+    def is_reachable(self):
+        return self.account is not None
+
+
 class DID(models.Model):
     """One telephone number. Its reseller is its operator's; see ``dids.status`` for its life.
 
@@ -625,6 +815,20 @@ class DID(models.Model):
     @property
     def status_label(self):
         return st.LABELS[self.status_now]
+
+    def routing(self, now=None):
+        """Where a call to it goes at ``now``: a ``Routing``. Costs no query for DIDs of ``for_table``.
+
+        Only an Active one whose client package runs is reachable: a switch that asks before the worker has
+        come by must not be sent to a client whose package has ended.
+        """
+        now = now or timezone.now()
+        status = self.after_hold if self.status == st.HOLD and self.hold_until <= now else self.status
+        if status != st.ACTIVE:
+            return Routing(None, UNREACHABLE[status])
+        if not self.client_package.is_running(now):
+            return Routing(None, f"package {self.client_package} is not active any more")
+        return Routing(self.account)
 
     @property
     def holder(self):
@@ -888,6 +1092,44 @@ def _assign_plan(client_package, account, by, now):
         refusals=refusals,
         unchanged=Q(status_now=st.ACTIVE, account=account, client_package=client_package),
         updates=lambda: updates,
+    )
+
+
+def _head_of_number():
+    """All of the number but its last nine digits."""
+    return Left("number", Greatest(Length("number") - 9, 0))
+
+
+def _lock_places(client_package):
+    """(the locked client package, (free places, why no more fit))."""
+    locked = (
+        ClientPackage.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("package", "client")
+        .get(pk=client_package.pk)
+    )
+    limit = locked.package.did_limit
+    why = (
+        f"package {locked} has {limit:,} {'place' if limit == 1 else 'places'} and no free one is left;"
+        " raise its DID limit or put numbers on Hold"
+    )
+    return locked, (max(0, limit - locked.places_taken()), why)
+
+
+def _resume_plan(by):
+    refusals = list(_move_refusals(st.ACTIVE, by, through=(st.HOLD,)))
+    return _Plan(
+        refusals=[*refusals, ("active", Q(status_now=st.ACTIVE), "Active already")],
+        updates=lambda: {"status": st.ACTIVE, "hold_from": None, "hold_until": None},
+    )
+
+
+def _rest_plan(scope):
+    days = _hold_days(F("hold_days"))
+    found = list(scope.order_by().annotate(_days=days).values_list("_days", flat=True).distinct())
+    until = _end_of(F("hold_from"), days, found)
+    over = ("over", ~Q(status_now=st.HOLD), "not on Hold any more")
+    return _Plan(
+        refusals=[over], unchanged=Q(Exact(F("hold_until"), until)), updates=lambda: {"hold_until": until}
     )
 
 

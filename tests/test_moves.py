@@ -326,6 +326,7 @@ def play(steps):
     for (method, status), picked in steps:
         dids = DID.objects.filter(number__in=[f"55{n}" for n in picked])
         selected, rows, over = dids.count(), DIDHistory.objects.count(), holds_found_over()
+        back = 0
         if method == "edit":
             result = dids.edit(by=SYSTEM, status=status, now=now)
         elif method == "assign":
@@ -336,14 +337,14 @@ def play(steps):
             result = dids.delete_unused(by=SYSTEM, now=now)
         elif method == "package":
             result = house.client_package.deactivate(by=SYSTEM, now=now)
-            house.client_package.activate(by=SYSTEM, now=now)
+            back = house.client_package.activate(by=SYSTEM, now=now).done
             selected = result.selected
         else:
             now += timedelta(days=3)
             continue
         assert result.selected == selected
         # One row for each number written, and one for each whose hold was found to be over.
-        assert DIDHistory.objects.count() - rows == result.done + holds_found_over() - over
+        assert DIDHistory.objects.count() - rows == result.done + back + holds_found_over() - over
         for did in DID.objects.all():
             assert_row_is_sound(did)
         assert house.client_package.places_taken() <= 3

@@ -1,0 +1,244 @@
+"""Packages given to clients: given, switched off and on, ended, and what it does to their numbers."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.core.management import call_command
+from django.utils import timezone
+
+from audit import SYSTEM
+from audit.models import Change
+from clients.models import Client
+from dids.models import DID, ClientPackage, DIDHistory
+from tests.carrier import carrier, numbers_in, person
+
+pytestmark = pytest.mark.django_db
+
+DAY = timedelta(days=1)
+
+
+def statuses():
+    return dict(DID.objects.order_by("number").values_list("number", "status"))
+
+
+def test_a_package_that_is_on_again_takes_its_numbers_back_with_their_accounts():
+    house, now = carrier(), timezone.now()
+    dids = numbers_in("active", ["100", "101"], house, now=now)
+    dids.filter(number="101").block(by=SYSTEM, now=now)
+    house.client_package.deactivate(by=SYSTEM, now=now + DAY)
+    assert statuses() == {"100": "hold", "101": "hold"}
+
+    result = house.client_package.activate(by=SYSTEM, now=now + 2 * DAY)
+
+    assert (result.done, result.refusals) == (2, {})
+    assert statuses() == {"100": "active", "101": "active"}
+    assert set(dids.values_list("account", "client_package")) == {(house.account.pk, house.client_package.pk)}
+    change = Change.objects.latest("pk")
+    assert (change.kind, change.label) == ("package", f"Package {house.client_package} switched on")
+    assert DIDHistory.objects.filter(change=change).count() == 2
+
+
+def test_the_longest_resting_come_back_first_and_the_others_are_named():
+    house, now = carrier(did_limit=2), timezone.now()
+    for n, number in enumerate(["102", "100", "101"]):
+        dids = numbers_in("active", [number], house, now=now + n * DAY)
+        dids.hold(by=SYSTEM, now=now + n * DAY)
+    house.client_package.deactivate(by=SYSTEM, now=now + 4 * DAY)
+
+    result = house.client_package.activate(by=SYSTEM, now=now + 5 * DAY)
+
+    assert statuses() == {"100": "active", "101": "hold", "102": "active"}
+    (full,) = result.refusals.values()
+    assert (full.count, full.numbers) == (1, ["101"])
+    assert "has 2 places and no free one is left" in full.why
+
+
+def test_a_number_whose_hold_was_over_does_not_come_back():
+    house, now = carrier(), timezone.now()
+    numbers_in("active", ["100"], house, hold_days=1, now=now)
+    house.client_package.deactivate(by=SYSTEM, now=now)
+    result = house.client_package.activate(by=SYSTEM, now=now + 2 * DAY)
+    assert result.selected == 0
+    assert DID.objects.with_status_now(now + 2 * DAY).get().status_now == "instock"
+
+
+def test_what_is_on_already_is_not_switched_on_again():
+    house = carrier()
+    assert house.client_package.activate(by=SYSTEM) is None
+    assert not Change.objects.filter(label__endswith="switched on").exists()
+
+
+def test_an_end_that_is_past_is_taken_away_by_switching_on():
+    house, now = carrier(), timezone.now()
+    numbers_in("active", ["100"], house, now=now)
+    house.client_package.end_on(now + DAY, by=SYSTEM, now=now)
+    house.client_package.deactivate(by=SYSTEM, now=now + DAY, ended=True)
+    house.client_package.activate(by=SYSTEM, now=now + 2 * DAY)
+    kept = ClientPackage.objects.get()
+    assert (kept.active, kept.ends_at, statuses()) == (True, None, {"100": "active"})
+
+
+def test_an_end_in_the_past_ends_it_now_and_one_to_come_waits_for_the_worker():
+    house, now = carrier(), timezone.now()
+    dids = numbers_in("active", ["100"], house, now=now - 2 * DAY)
+    house.client_package.end_on(now + DAY, by=SYSTEM)
+    assert statuses() == {"100": "active"}
+    result = house.client_package.end_on(now - DAY, by=SYSTEM)
+    assert (result.done, dids.get().status) == (1, "hold")
+
+
+def test_the_worker_ends_what_is_due():
+    house, now = carrier(), timezone.now()
+    numbers_in("active", ["100"], house, now=now - 2 * DAY)
+    ClientPackage.objects.update(ends_at=now - timedelta(minutes=1))
+    call_command("worker", "--once")
+    call_command("worker", "--once")
+    assert statuses() == {"100": "hold"}
+    assert Change.objects.filter(label=f"Package {house.client_package} ended").count() == 1
+
+
+def test_a_package_is_given_in_a_change_of_its_own():
+    house = carrier()
+    given = ClientPackage(client=house.client, package=house.package)
+    given.give(by=person("anna"))
+    change = Change.objects.latest("pk")
+    assert (change.label, change.touched) == (f"Package Basic given to {house.client}", 1)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda house: ClientPackage.close_client(house.client, by=SYSTEM), "North Bakery is closed"),
+        (lambda house: ClientPackage.archive_package(house.package, by=SYSTEM), "Basic is archived"),
+    ],
+)
+def test_nothing_is_given_to_a_closed_client_nor_of_an_archived_package(spoil, said):
+    house = carrier()
+    spoil(house)
+    given = ClientPackage(client=house.client, package=house.package)
+    with pytest.raises(ValidationError, match=said):
+        given.give(by=SYSTEM)
+    with pytest.raises(ValidationError, match=said):
+        house.client_package.activate(by=SYSTEM)
+
+
+def test_a_package_of_another_reseller_is_refused():
+    given = ClientPackage(client=carrier().client, package=carrier("South").package)
+    with pytest.raises(ValidationError, match="give it a package of its own reseller"):
+        given.give(by=SYSTEM)
+
+
+def test_a_client_is_closed_in_one_change_and_its_numbers_rest():
+    house = carrier()
+    other = carrier("South")
+    numbers_in("active", ["100"], house)
+    numbers_in("active", ["200"], other)
+    second = ClientPackage.objects.create(client=house.client, package=house.package)
+    numbers_in("instock", ["101"], house).assign(second, house.account, by=SYSTEM)
+
+    result = ClientPackage.close_client(house.client, by=person("anna"))
+
+    assert (result.done, statuses()) == (2, {"100": "hold", "101": "hold", "200": "active"})
+    change = Change.objects.latest("pk")
+    assert (change.label, change.touched) == ("Client North Bakery closed", 1 + 2 + 2)
+    assert Client.objects.get(pk=house.client.pk).closed_at
+    assert ClientPackage.close_client(house.client, by=SYSTEM) is None
+
+    assert ClientPackage.reopen(house.client, by=SYSTEM)
+    assert not house.client.closed_at
+    assert statuses()["100"] == "hold"  # what stopped stays off until it is switched on
+
+
+def test_archiving_a_package_stops_it_with_all_clients():
+    house = carrier()
+    numbers_in("active", ["100"], house)
+    result = ClientPackage.archive_package(house.package, by=SYSTEM)
+    assert (result.done, statuses()) == (1, {"100": "hold"})
+    assert not ClientPackage.objects.filter(active=True).exists()
+
+
+# --- hold days --------------------------------------------------------------------------------------
+
+
+def test_changed_hold_days_of_the_package_move_the_ends_of_its_holds():
+    house, now = carrier(hold_days=10), timezone.now()
+    numbers_in("hold", ["100"], house, now=now)
+    numbers_in("hold", ["101"], house, hold_days=3, now=now)
+    house.package.hold_days = 20
+    house.package.save()
+    result = DID.objects.filter(client_package__package=house.package).rest_anew(by=SYSTEM)
+    assert result.done == 1
+    ends = dict(DID.objects.values_list("number", "hold_until"))
+    assert ends == {"100": now + 20 * DAY, "101": now + 3 * DAY}
+    assert DID.objects.rest_anew(by=SYSTEM).unchanged == 1
+
+
+# --- what can be picked -----------------------------------------------------------------------------
+
+
+def test_available_is_what_the_package_allows():
+    house, other = carrier(allowed_tags="gold, vip"), carrier("South")
+    numbers_in("instock", ["100"], house, tags=["gold", "new"])
+    numbers_in("instock", ["101"], house)
+    numbers_in("reserved", ["102"], house, tags=["vip"])
+    numbers_in("instock", ["103"], other, tags=["vip"])
+    available = DID.objects.available_for(house.client_package)
+    assert list(available.values_list("number", flat=True)) == ["100"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "count", "found"),
+    [
+        (["0098", "0099", "0100", "0102", "0103"], 3, ("0098", "0100")),
+        (["0098", "0099", "0100", "0102", "0103"], 4, None),
+        (["99", "100", "101"], 2, ("100", "101")),
+        ([str(10**19 + n) for n in range(5)], 5, (str(10**19), str(10**19 + 4))),
+        (["1999999999", "2000000000"], 2, None),  # over the turn of a thousand million
+        (["7"], 1, ("7", "7")),
+        ([], 1, None),
+    ],
+)
+def test_consecutive_numbers_are_found(numbers, count, found):
+    numbers_in("instock", numbers, carrier()) if numbers else None
+    assert DID.objects.all().first_consecutive(count) == found
+
+
+def test_when_the_last_holder_left_is_told():
+    house, now = carrier(), timezone.now()
+    dids = numbers_in("hold", ["100"], house, now=now - 20 * DAY)
+    numbers_in("instock", ["101"], house)
+    dids.end_hold(by=SYSTEM, now=now - 9 * DAY)
+    dids.edit(by=SYSTEM, notes="clean", now=now)
+    left = dict(DID.objects.with_last_holder().values_list("number", "left_at"))
+    assert left == {"100": now - 9 * DAY, "101": None}
+
+
+# --- routing ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ("reserved", "it is Reserved, not in use"),
+        ("instock", "it is In Stock, no client has it"),
+        ("blocked", "it is Blocked"),
+        ("hold", "it rests on Hold"),
+        ("archive", "it is archived"),
+    ],
+)
+def test_only_active_numbers_are_reachable(status, reason):
+    house = carrier()
+    answer = numbers_in(status, ["100"], house).for_table().get().routing()
+    assert (answer.is_reachable, answer.reason) == (False, reason)
+
+
+def test_an_active_number_leads_to_its_account_as_long_as_its_package_runs(django_assert_num_queries):
+    house, now = carrier(), timezone.now()
+    did = numbers_in("active", ["100"], house, now=now).for_table().get()
+    with django_assert_num_queries(0):
+        assert did.routing().account == house.account
+    ClientPackage.objects.update(ends_at=now + DAY)
+    did = DID.objects.for_table().get()
+    assert did.routing(now + DAY).reason == "package Basic of North Bakery is not active any more"
+    assert did.routing(now + DAY - timedelta(seconds=1)).is_reachable
