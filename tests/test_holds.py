@@ -1,12 +1,13 @@
 """Hold: its length, its end, and what every read says when the worker has not come by."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
 from audit import SYSTEM
+from dids.explain import explain
 from dids.models import DID, ClientPackage, DIDHistory, Stock
 from operators.models import Operator
 from tests.carrier import carrier, numbers_in
@@ -195,3 +196,26 @@ def test_counters_of_some_operators_leave_out_the_others_overdue_holds():
     counts = Stock.objects.by_status(Operator.objects.filter(pk=south.operator.pk))
 
     assert {s: n for s, n in counts.items() if n} == {"instock": 1}
+
+
+# --- a day with a clock change ----------------------------------------------------------------------
+
+SPRING = datetime(2027, 3, 27, 12, 0, tzinfo=UTC)  # the night after it Vilnius goes from UTC+2 to UTC+3
+AUTUMN = datetime(2027, 10, 30, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("begins", "shown"), [(SPRING, "28 Mar 2027, 15:00"), (AUTUMN, "31 Oct 2027, 14:00")]
+)
+def test_a_day_of_hold_is_24_hours_whatever_the_clocks_do(begins, shown):
+    house = carrier()
+    ClientPackage.objects.update(starts_at=begins - 9 * DAY)
+    dids = numbers_in("hold", ["100"], house, hold_days=1, now=begins)
+
+    assert dids.get().hold_until - begins == timedelta(hours=24)
+    with timezone.override("Europe/Vilnius"):
+        sentence = explain(dids.for_table(), now=begins + timedelta(hours=2))[dids.get().pk]
+    assert sentence.endswith(f"becomes In Stock on {shown}.")
+    moment = begins + timedelta(hours=24)
+    assert not DID.objects.hold_over(moment - timedelta(seconds=1)).exists()
+    assert dids.hold_over(moment).end_hold(by=SYSTEM, now=moment).done == 1
