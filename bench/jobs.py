@@ -39,7 +39,12 @@ def measure(scratch, empty, rows, edits):
     ours, raw = scratch.run("edit_ours", full, edits=edits), scratch.run("edit_raw", full, edits=edits)
     for name in ours:
         yield _row(f"mass edit: {name}", edits, [ours[name]], [raw[name]])
+    scratch.run("give", full, edits=edits)
+    other = scratch.copy(full)
+    ours, raw = scratch.run("end_ours", full, edits=edits), scratch.run("end_raw", other, edits=edits)
+    yield _row("end a package", edits, ours.values(), raw.values())
     scratch.drop(full)
+    scratch.drop(other)
 
 
 def _row(name, rows, ours, raw):

@@ -16,12 +16,14 @@ import tempfile
 import threading
 import time
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.db import connection, transaction
 from django.test import Client as Browser
 from django.test import RequestFactory
+from django.utils import timezone
 from openpyxl import Workbook
 
 from clients.models import Account, Client, Package, Reseller
@@ -70,7 +72,6 @@ def file_rows(count):
 @step
 def prepare(*, rows, file):
     """Write the file to import and make all that it names."""
-
     with open(file, "w", newline="", encoding="utf-8") as target:
         writer = csv.writer(target)
         writer.writerow(HEADER)
@@ -118,7 +119,6 @@ def import_ours(*, rows, file):
 
 
 def _start(file):
-
     # What an upload of some size is to Django: a file on disk.
     upload = TemporaryUploadedFile("numbers.csv", "text/csv", os.path.getsize(file), None)
     with upload, open(file, "rb") as given:
@@ -184,14 +184,12 @@ def range_ours(*, rows):
 
 
 def _submit_range(user, operator, first, rows):
-
     numbers = Numbers([(str(first), str(first + rows - 1))])
     return submit_create(user, numbers, operator=operator, status="instock", notes="")
 
 
 @step
 def range_raw(*, rows):
-
     if connection.vendor == "postgresql":
         series = f"SELECT n FROM generate_series({FIRST}, {FIRST + rows - 1}) AS n"
     else:
@@ -222,13 +220,11 @@ def edit_ours(*, edits):
 
 
 def _submit_edit(user, first, edits, fields):
-
     selection = _selection(user, first, edits)
     return submit_edit(user, selection, fields)
 
 
 def _selection(user, first, count):
-
     posted = {"scope": "all", "query": _query(first, count), "expected": count}
     request = RequestFactory().post("/", posted)
     request.user = user
@@ -243,7 +239,6 @@ def _query(first, count):
 
 @step
 def edit_raw(*, edits):
-
     taken = {}
     for name, fields in FIELDS.items():
         ((column, value),) = fields.items()
@@ -254,6 +249,45 @@ def edit_raw(*, edits):
             )
             _see(cursor.rowcount == edits, cursor.rowcount)
     return taken
+
+
+@step
+def give(*, edits):
+    """A client package that carries ``edits`` numbers."""
+    given = ClientPackage.objects.order_by("pk").first()
+    given = ClientPackage.objects.create(client=given.client, package=given.package)
+    account = given.client.accounts.get()
+    free = DID.objects.filter(status="instock").order_by("number").values_list("pk", flat=True)[:edits]
+    result = DID.objects.filter(pk__among=sorted(free)).assign(given, account, by=_user())
+    _see(result.done == edits, result.sentence())
+    return {}
+
+
+@step
+def end_ours(*, edits):
+    given = ClientPackage.objects.order_by("pk").last()
+    with measured() as took:
+        result = given.deactivate(by=_user())
+    _see(result.done == edits, result.sentence())
+    return {"end": took}
+
+
+@step
+def end_raw(*, edits):
+    given = ClientPackage.objects.order_by("pk").last()
+    now = timezone.now()
+    with measured() as took, connection.cursor() as cursor, transaction.atomic():
+        cursor.execute("UPDATE dids_clientpackage SET active = FALSE WHERE id = %s", [given.pk])
+        cursor.execute(
+            "UPDATE dids_did SET status = 'hold', hold_from = %s, hold_until = %s"
+            " WHERE client_package_id = %s AND status IN ('active', 'blocked')",
+            [
+                *map(connection.ops.adapt_datetimefield_value, (now, now + timedelta(days=30))),
+                given.pk,
+            ],
+        )
+        _see(cursor.rowcount == edits, cursor.rowcount)
+    return {"end": took}
 
 
 # --- export ---------------------------------------------------------------------------------------
@@ -286,7 +320,6 @@ _EXPORT = """
 
 @step
 def csv_raw():
-
     with measured() as took, open(os.devnull, "wb") as target, connection.cursor() as cursor:
         size = 0
         if connection.vendor == "postgresql":
@@ -304,7 +337,6 @@ def csv_raw():
 
 @step
 def xlsx_ours(*, edits):
-
     with measured() as took:
         job = submit_export(_user(), {"address": _query(FIRST, edits)}, edits, "bench.xlsx")
         work(job)
@@ -314,7 +346,6 @@ def xlsx_ours(*, edits):
 
 @step
 def xlsx_raw(*, edits):
-
     with measured() as took, tempfile.TemporaryFile() as target, connection.cursor() as cursor:
         book = Workbook(write_only=True)
         sheet = book.create_sheet("Sheet1")
@@ -332,7 +363,6 @@ def xlsx_raw(*, edits):
 @step
 def meanwhile(*, rows, file, kind):
     """How long a page of the list and an edit of one number take while a worker does a job of ``rows``."""
-
     user, browser = _user(), _browser()
     pages, edits = [], []
     mine = [str(FIRST - 1_000 + n) for n in range(10)]
@@ -358,7 +388,6 @@ def meanwhile(*, rows, file, kind):
 
 def _importing(file):
     """Gives True for as long as the import is not over."""
-
     one = _start(file)
     _ask_for_check(one)
     while one.phase != "checked":
@@ -373,7 +402,6 @@ def _importing(file):
 
 
 def _ranging(rows):
-
     job = _submit_range(_user(), _operator(), 10 * FIRST, rows)
     while not job.is_over:
         yield True
@@ -457,17 +485,14 @@ def _see(true, otherwise):
 
 
 def _user():
-
     return User.objects.get(username="bench")
 
 
 def _operator():
-
     return Operator.objects.order_by("pk").first()
 
 
 def _browser():
-
     browser = Browser()
     browser.force_login(_user(), backend="django.contrib.auth.backends.ModelBackend")
     return browser

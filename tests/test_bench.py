@@ -50,6 +50,7 @@ def test_jobs_are_measured_on_databases_that_are_gone_afterwards():
         "export XLSX",
         "mass edit: notes",
         "mass edit: after_hold",
+        "end a package",
     ]
     meanwhile = [
         f"{what} during {job}"
