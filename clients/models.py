@@ -1,10 +1,13 @@
 """Resellers and what hangs on them: clients with their accounts, and packages."""
 
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import IntegrityError, models
 from django.db.models import Q
 
+import audit
 from audit import history
+from audit.models import Change
 from clients.tags import MAX_LABEL, tag_label
 
 HOLD_DAYS_MAX = 365
@@ -40,6 +43,96 @@ class BranchQuerySet(models.QuerySet):
         return self.filter(**{self.branch: user.reseller_id})
 
 
+def counted(count, noun, plural=""):
+    """ "1 number", "1,234 numbers"."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+class Recorded(models.Model):
+    """Something with a name that people write and delete in dialogs, each time in a change of its own.
+
+    ``kinds``: of the change that makes, edits or deletes it.
+    """
+
+    kinds = (Change.Kind.CREATE, Change.Kind.EDIT, Change.Kind.DELETE)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self):
+        return self.name
+
+    def validate_constraints(self, exclude=None):
+        """A name that is taken is said at the name, not at the form as a whole."""
+        try:
+            super().validate_constraints(exclude)
+        except ValidationError as error:
+            if not any(one.code == "unique_together" for one in error.error_dict.get(NON_FIELD_ERRORS, ())):
+                raise
+            raise ValidationError({"name": self.name_taken()}) from None
+
+    def name_taken(self):
+        return f"{self.reseller} has a {self._meta.verbose_name} “{self.name}” already."
+
+    def record(self, *, by, fields):
+        """Write it in a change of its own: as new, or these ``fields`` of it. False when it is gone.
+
+        Nothing to write leaves no trace. Raises IntegrityError when somebody took the name, or
+        removed what it belongs to, since ``clean``.
+        """
+        noun = self._meta.verbose_name
+        made, edited, _ = self.kinds
+        if self.pk is None:
+            with audit.change(made, by=by, label=f"New {noun} {self}") as change:
+                self.save(force_insert=True)
+                change.touched += 1
+            return True
+        written = {name: getattr(self, name) for name in fields}
+        label = f"{noun.capitalize()} {self} edited"
+        with audit.change(edited, by=by, label=label) as change:
+            row = type(self).objects.filter(pk=self.pk)
+            found = row.update(**written) if written else row.count()
+            change.touched += found if written else 0
+        return bool(found)
+
+    def delete_unused(self, *, by):
+        """Delete it unless something needs it. Returns its ``uses``; when there are none, it is gone.
+
+        What somebody hangs on it at the same moment wins: the database then refuses the delete.
+        """
+        uses = self.uses()
+        if not uses:
+            label = f"{self._meta.verbose_name.capitalize()} {self} deleted"
+            try:
+                with audit.change(self.kinds[2], by=by, label=label) as change:
+                    change.touched += type(self).objects.filter(pk=self.pk).delete()[0]
+            except IntegrityError:
+                uses = self.uses()
+                if not uses:
+                    raise
+        return uses
+
+    def uses(self):
+        """How many of what need it, each as "3 accounts"; an indexed count for each table that may."""
+        found = []
+        for relation in self._meta.related_objects:
+            if relation.on_delete is models.PROTECT:
+                meta = relation.related_model._meta
+                rows = relation.related_model._base_manager.filter(**{relation.field.name: self.pk})
+                if count := rows.count():
+                    found.append(counted(count, meta.verbose_name, meta.verbose_name_plural))
+        return found
+
+    def _moves(self):
+        """Whether it is about to go to another reseller; one query for one that exists."""
+        stored = type(self).objects.filter(pk=self.pk)
+        return self.pk is not None and not stored.filter(reseller=self.reseller_id).exists()
+
+
+def _stays(why):
+    return f"{why} of its reseller, and can't move to another one."
+
+
 class ResellerQuerySet(BranchQuerySet):
     branch = "pk"
 
@@ -48,7 +141,7 @@ class AccountQuerySet(BranchQuerySet):
     branch = "client__reseller"
 
 
-class Reseller(models.Model):
+class Reseller(Recorded):
     """A company or branch on the platform; owns operators, packages and clients."""
 
     id = models.BigAutoField(primary_key=True)
@@ -56,15 +149,13 @@ class Reseller(models.Model):
     hold_days = HoldDaysField()
 
     objects = ResellerQuerySet.as_manager()
+    kinds = (Change.Kind.RESELLER,) * 3
 
     class Meta:
         constraints = [hold_days_in_range("reseller_hold_days")]
 
-    def __str__(self):
-        return self.name
 
-
-class Client(models.Model):
+class Client(Recorded):
     """A customer of a reseller."""
 
     id = models.BigAutoField(primary_key=True)
@@ -78,11 +169,12 @@ class Client(models.Model):
         constraints = [models.UniqueConstraint(fields=["reseller", "name"], name="client_name_per_reseller")]
         indexes = [models.Index(fields=["name"], name="client_name")]
 
-    def __str__(self):
-        return self.name
+    def clean(self):
+        if self._moves() and (given := self.client_packages.count()):
+            raise ValidationError({"reseller": _stays(f"It has {counted(given, 'package')}")})
 
 
-class Account(models.Model):
+class Account(Recorded):
     """One technical account of a client (a login, a trunk): where its numbers are routed."""
 
     id = models.BigAutoField(primary_key=True)
@@ -94,11 +186,11 @@ class Account(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["client", "name"], name="account_name_per_client")]
 
-    def __str__(self):
-        return self.name
+    def name_taken(self):
+        return f"{self.client} has an account “{self.name}” already."
 
 
-class Package(models.Model):
+class Package(Recorded):
     """An offer of a reseller: how many numbers may be picked, and with which tags.
 
     ``allowed_tags`` is a tag label (see ``clients.tags``): a number fits when it bears one of them;
@@ -121,11 +213,10 @@ class Package(models.Model):
             hold_days_in_range("package_hold_days"),
         ]
 
-    def __str__(self):
-        return self.name
-
     def clean(self):
         self.allowed_tags = tag_label([self.allowed_tags])
+        if self._moves() and (given := self.client_packages.count()):
+            raise ValidationError({"reseller": _stays(f"It is given to {counted(given, 'client')}")})
 
 
 ResellerHistory = history.track(Reseller)

@@ -2,6 +2,7 @@
 
 from urllib.parse import urlsplit
 
+from django.contrib import messages
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect
@@ -26,3 +27,25 @@ def back_to(request, listed):
         return listed
     address = urlsplit(came_from)
     return f"{listed}?{address.query}" if address.path == listed and address.query else listed
+
+
+def record(request, make_form, instance, *, back_url, edit_url, title, done_url=None):
+    """The form of a new ``instance`` or of an existing one. OK saves and closes, Apply saves and stays.
+
+    ``make_form``: a form like ``clients.forms.RecordForm``. ``edit_url``, ``done_url``: make of what is
+    saved the address where Apply goes on, and the one that a new one leads to (``back_url`` when None).
+    ``title``: of a new one.
+    """
+    action_url, new = request.path, instance.pk is None
+    form = make_form(request.POST if request.method == "POST" else None, instance=instance, by=request.user)
+    saved_text = ""
+    if form.is_valid() and form.record():
+        saved_text = f"{instance._meta.verbose_name.capitalize()} {instance} is saved. {form.note}".strip()
+        if "apply" not in request.POST:
+            messages.success(request, saved_text)
+            return close(request, done_url(instance) if new and done_url else back_url)
+        form, action_url = make_form(instance=instance, by=request.user), edit_url(instance)
+    title = title if form.instance.pk is None else form.initial["name"]
+    context = {"form": form, "title": title, "action_url": action_url, "saved_text": saved_text}
+    status = 422 if form.errors else 200
+    return show(request, "_record.html", context, title=title, back_url=back_url, status=status)

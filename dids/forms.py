@@ -202,6 +202,7 @@ class MassEditForm(forms.Form):
 class DeleteForm(forms.Form):
     """The count, typed, before many numbers go."""
 
+    fate = "will be deleted"
     typed_count = forms.CharField(
         label="", widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "numeric"})
     )
@@ -214,5 +215,5 @@ class DeleteForm(forms.Form):
     def clean_typed_count(self):
         typed = "".join(c for c in self.cleaned_data["typed_count"] if c.isdigit())
         if typed != str(self.count):
-            raise ValidationError(f"Type {self.count:,}, the number of DIDs that will be deleted.")
+            raise ValidationError(f"Type {self.count:,}, the number of DIDs that {self.fate}.")
         return typed

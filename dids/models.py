@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, reduce
 from itertools import islice
 
@@ -142,12 +142,24 @@ class TagSet(models.Model):
         return tag_set
 
 
+PACKAGE_STATES = {"running": "Running", "waiting": "Not begun", "ended": "Ended", "off": "Off"}
+
+
 class ClientPackageQuerySet(BranchQuerySet):
     branch = "package__reseller"
 
     def running(self, now):
         """Active, begun and not over at ``now``, whether or not the worker has come by."""
         return self.filter(Q(ends_at__isnull=True) | Q(ends_at__gt=now), active=True, starts_at__lte=now)
+
+    def with_state(self, now):
+        """Annotates ``state``, a key of ``PACKAGE_STATES``: what each is at ``now``."""
+        whens = (
+            When(ends_at__lte=now, then=Value("ended")),
+            When(active=False, then=Value("off")),
+            When(starts_at__gt=now, then=Value("waiting")),
+        )
+        return self.annotate(state=Case(*whens, default=Value("running"), output_field=models.CharField()))
 
     def with_places(self):
         """Annotates ``places_taken``: how many numbers take a place (Active or Blocked)."""
@@ -214,6 +226,20 @@ class ClientPackage(models.Model):
     def places_taken(self):
         """How many numbers take a place (Active or Blocked); one indexed count."""
         return DID.objects.filter(client_package=self, status__in=st.IN_PLACE).count()
+
+    @property
+    def state_label(self):
+        """Of one with ``with_state``."""
+        return PACKAGE_STATES[self.state]
+
+    def rehearse_activate(self, now=None):
+        """(numbers that ``activate`` would take back, those that would stay on Hold); two counts."""
+        now = now or timezone.now()
+        if self.starts_at > now:
+            return 0, 0
+        resting = DID.objects.filter(client_package=self, status=st.HOLD, hold_until__gt=now).count()
+        back = min(resting, max(0, self.package.did_limit - self.places_taken()))
+        return back, resting - back
 
     def give(self, *, by, now=None):
         """Save a new one. Raises ValidationError when the client or the package is not to be had any more."""
@@ -582,6 +608,31 @@ class DIDQuerySet(BranchQuerySet):
         """Active and Blocked to Hold until ``now`` + hold days; with 0 days straight to After Hold."""
         return self.edit(by=by, now=now, kind=Change.Kind.HOLD, label="Put on hold", status=st.HOLD)
 
+    def rehearse_hold(self, now=None):
+        """The ``Rest`` that ``hold`` would give the Active and Blocked ones here; two queries.
+
+        Also of those that the system puts on Hold because their package stops.
+        """
+        now = now or timezone.now()
+        held = self.filter(status__in=st.IN_PLACE).order_by().with_hold_days()
+        counts = held.values_list("hold_days_now", "after_hold").annotate(Count("pk"))
+        groups = [RestGroup(days, _rest_until(now, days), *found) for days, *found in sorted(counts)]
+        first = list(held.order_by("number").select_related("account")[:RESTS_NAMED])
+        for did in first:
+            did.rest_until = _rest_until(now, did.hold_days_now)
+        return Rest(groups, first)
+
+    def record_hold_days(self, thing, *, by, fields):
+        """Write ``fields`` of ``thing``, a package or reseller; changed hold days move the ends of Holds here.
+
+        In one change. Returns (whether ``thing`` is there still, how many ends moved).
+        """
+        label = f"{thing._meta.verbose_name.capitalize()} {thing} edited"
+        with audit.change(thing.kinds[1], by=by, label=label):
+            found = thing.record(by=by, fields=fields)
+            moved = self.rest_anew(by=audit.SYSTEM).done if "hold_days" in fields else 0
+        return found, moved
+
     def rest_anew(self, *, by, now=None):
         """Move the ends of the Holds here that go by the days of their package, operator or reseller.
 
@@ -699,6 +750,39 @@ class DIDQuerySet(BranchQuerySet):
                 Change.Kind.END_HOLD, by=audit.SYSTEM, label="Hold over", at=at, apart=True
             ) as change:
                 change.touched += overdue.update(**_END_OF_HOLD)
+
+
+RESTS_NAMED = 100  # numbers that a rehearsal of holds names
+
+
+@dataclass(frozen=True)
+class RestGroup:
+    """``count`` numbers that rest ``days`` until a moment and become ``after_hold`` then; 0 days: at once."""
+
+    days: int
+    until: datetime | None
+    after_hold: str
+    count: int
+
+    @property
+    def label(self):
+        return st.LABELS[self.after_hold]
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What numbers would do on Hold: ``groups`` of all, and the ``first`` of them with ``rest_until``."""
+
+    groups: list[RestGroup]
+    first: list[DID]
+
+    @property
+    def count(self):
+        return sum(group.count for group in self.groups)
+
+
+def _rest_until(now, days):
+    return now + timedelta(days=days) if days else None
 
 
 UNREACHABLE = {
@@ -829,6 +913,10 @@ class DID(models.Model):
         if not self.client_package.is_running(now):
             return Routing(None, f"package {self.client_package} is not active any more")
         return Routing(self.account)
+
+    @property
+    def after_hold_label(self):
+        return st.LABELS[self.after_hold]
 
     @property
     def holder(self):

@@ -55,24 +55,13 @@ def operator_edit(request, pk):
 
 
 def _dialog(request, operator):
-    """The form of a new operator or of this one. Apply saves and goes on with what is saved."""
-    back_url = dialogs.back_to(request, reverse("operators:list"))
-    form = OperatorForm(
-        request.POST if request.method == "POST" else None, instance=operator, by=request.user
-    )
-    saved_text = ""
-    if form.is_valid() and form.record():
-        saved_text = f"Operator {operator} is saved."
-        if "apply" not in request.POST:
-            messages.success(request, saved_text)
-            return dialogs.close(request, back_url)
-        form = OperatorForm(instance=operator, by=request.user)
-    title = form.initial["name"] if operator.pk else "New Operator"
-    action_url = reverse("operators:edit", args=[operator.pk]) if operator.pk else reverse("operators:new")
-    context = {"form": form, "title": title, "action_url": action_url, "saved_text": saved_text}
-    status = 422 if form.errors else 200
-    return dialogs.show(
-        request, "operators/_form.html", context, title=title, back_url=back_url, status=status
+    return dialogs.record(
+        request,
+        OperatorForm,
+        operator,
+        back_url=dialogs.back_to(request, reverse("operators:list")),
+        edit_url=lambda saved: reverse("operators:edit", args=[saved.pk]),
+        title="New Operator",
     )
 
 

@@ -333,7 +333,7 @@ def test_of_a_delete_and_new_numbers_at_once_one_wins_and_the_other_is_told(worl
 def test_numbers_made_while_an_operator_is_being_deleted_keep_it(world, supervisor):
     """The delete has seen no numbers; before it is committed there is one."""
     spare = Operator.objects.create(reseller=world.reseller, name="Spare")
-    spare._count_numbers = iter([0, 1]).__next__
+    spare.uses = iter([0, 1]).__next__
     DID.objects.create_numbers(["901"], operator=spare, by=SYSTEM)
     assert spare.delete_unused(by=supervisor) == 1
     assert Operator.objects.filter(pk=spare.pk).exists()

@@ -1,0 +1,100 @@
+"""What the lists of clients, packages, client packages and resellers are filtered by."""
+
+import django_filters
+
+from clients.models import Account, Client, Package, Reseller
+from didmgmt.choices import RemoteSelect
+from dids.models import PACKAGE_STATES, ClientPackage
+
+
+def _reseller(field="reseller"):
+    return django_filters.ModelChoiceFilter(
+        label="Reseller",
+        field_name=field,
+        queryset=lambda request: Reseller.objects.visible_to(request.user),
+        empty_label="all resellers",
+        widget=RemoteSelect("operators:reseller_choices"),
+        error_messages={"invalid_choice": "“%(value)s” is no reseller that you know."},
+    )
+
+
+def _name():
+    return django_filters.CharFilter(label="Name", lookup_expr="icontains")
+
+
+def _ended(field, label, words):
+    """Whether the moment in ``field`` is set: ``words`` for (no, yes)."""
+    return django_filters.ChoiceFilter(
+        label=label,
+        field_name=field,
+        choices=[("no", words[0]), ("yes", words[1])],
+        empty_label="all",
+        error_messages={"invalid_choice": "“%(value)s” is neither yes nor no."},
+        method=lambda queryset, name, value: queryset.filter(**{f"{name}__isnull": value == "no"}),
+    )
+
+
+class ClientFilter(django_filters.FilterSet):
+    name = _name()
+    reseller = _reseller()
+    closed = _ended("closed_at", "Closed", ("open", "closed"))
+
+    class Meta:
+        model = Client
+        fields = []
+
+
+class AccountFilter(django_filters.FilterSet):
+    name = _name()
+
+    class Meta:
+        model = Account
+        fields = []
+
+
+class PackageFilter(django_filters.FilterSet):
+    name = _name()
+    reseller = _reseller()
+    archived = _ended("archived_at", "Archived", ("on offer", "archived"))
+
+    class Meta:
+        model = Package
+        fields = []
+
+
+class ResellerFilter(django_filters.FilterSet):
+    name = _name()
+
+    class Meta:
+        model = Reseller
+        fields = []
+
+
+class ClientPackageFilter(django_filters.FilterSet):
+    """Wants a queryset ``with_state``."""
+
+    client = django_filters.ModelChoiceFilter(
+        label="Client",
+        queryset=lambda request: Client.objects.visible_to(request.user),
+        empty_label="all clients",
+        widget=RemoteSelect("dids:client_choices"),
+        error_messages={"invalid_choice": "“%(value)s” is no client that you know."},
+    )
+    package = django_filters.ModelChoiceFilter(
+        label="Package",
+        queryset=lambda request: Package.objects.visible_to(request.user),
+        empty_label="all packages",
+        widget=RemoteSelect("packages:choices"),
+        error_messages={"invalid_choice": "“%(value)s” is no package that you know."},
+    )
+    reseller = _reseller("package__reseller")
+    state = django_filters.ChoiceFilter(
+        label="State",
+        choices=list(PACKAGE_STATES.items()),
+        empty_label="all states",
+        error_messages={"invalid_choice": "“%(value)s” is no state of a client package."},
+    )
+
+    class Meta:
+        model = ClientPackage
+        fields = []
