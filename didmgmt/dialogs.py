@@ -17,8 +17,10 @@ def close(request, back_url):
     return HttpResponseClientRedirect(back_url) if request.htmx else redirect(back_url)
 
 
-def back_to(request, listed):
+def back_to(request, listed, *others):
     """The list (its address without a filter) with the filter and page that the person came from.
+
+    ``others``: further addresses that the dialog may have been opened on, and that it leads back to.
 
     A form carries it on as ``back``, since a page of its own is what its POST comes from.
     """
@@ -26,7 +28,9 @@ def back_to(request, listed):
     if not url_has_allowed_host_and_scheme(came_from, {request.get_host()}, request.is_secure()):
         return listed
     address = urlsplit(came_from)
-    return f"{listed}?{address.query}" if address.path == listed and address.query else listed
+    if address.path not in (listed, *others):
+        return listed
+    return f"{address.path}?{address.query}" if address.query else address.path
 
 
 def record(request, make_form, instance, *, back_url, edit_url, title, done_url=None):

@@ -3,12 +3,22 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from didmgmt import health
-from dids.urls import reference_urlpatterns
+from dids.urls import (
+    client_package_urlpatterns,
+    client_urlpatterns,
+    package_urlpatterns,
+    reference_urlpatterns,
+    reseller_urlpatterns,
+)
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="dids:list"), name="home"),
     path("dids/", include("dids.urls")),
     path("operators/", include("operators.urls")),
+    path("clients/", include((client_urlpatterns, "clients"))),
+    path("packages/", include((package_urlpatterns, "packages"))),
+    path("client-packages/", include((client_package_urlpatterns, "client_packages"))),
+    path("resellers/", include((reseller_urlpatterns, "resellers"))),
     path("jobs/", include("jobs.urls")),
     path("", include((reference_urlpatterns, "reference"))),
     path("admin/", admin.site.urls),

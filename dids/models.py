@@ -228,6 +228,11 @@ class ClientPackage(models.Model):
         return DID.objects.filter(client_package=self, status__in=st.IN_PLACE).count()
 
     @property
+    def is_over(self):
+        """Whether its end is past, be it switched off already or not."""
+        return self.ends_at is not None and self.ends_at <= timezone.now()
+
+    @property
     def state_label(self):
         """Of one with ``with_state``."""
         return PACKAGE_STATES[self.state]
@@ -299,11 +304,17 @@ class ClientPackage(models.Model):
             change.touched += 1
         return Result()
 
-    def _refuse_what_is_closed(self):
+    def why_closed(self):
+        """Why it can't be used: a sentence and what to do, "" when it can."""
         if self.client.closed_at:
-            raise ValidationError(f"Client {self.client} is closed. Reopen the client first.")
+            return f"Client {self.client} is closed. Reopen the client first."
         if self.package.archived_at:
-            raise ValidationError(f"Package {self.package} is archived. Restore the package first.")
+            return f"Package {self.package} is archived. Restore the package first."
+        return ""
+
+    def _refuse_what_is_closed(self):
+        if why := self.why_closed():
+            raise ValidationError(why)
 
     @classmethod
     def close_client(cls, client, *, by, now=None):
@@ -623,7 +634,7 @@ class DIDQuerySet(BranchQuerySet):
         return Rest(groups, first)
 
     def record_hold_days(self, thing, *, by, fields):
-        """Write ``fields`` of ``thing``, a package or reseller; changed hold days move the ends of Holds here.
+        """Write ``fields`` of ``thing`` (package or reseller); changed hold days move the ends of Holds here.
 
         In one change. Returns (whether ``thing`` is there still, how many ends moved).
         """

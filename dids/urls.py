@@ -1,7 +1,19 @@
 from django.urls import path
 
 from dids.reference import TABLES
-from dids.views import exporting, importing, inventory, mass, new, number, reference
+from dids.views import (
+    client_packages,
+    clients,
+    exporting,
+    importing,
+    inventory,
+    mass,
+    new,
+    number,
+    packages,
+    reference,
+    resellers,
+)
 
 app_name = "dids"
 
@@ -28,4 +40,44 @@ reference_urlpatterns = [
     path(f"{table}/{what}/", view, {"table": table}, name=f"{table}_{what}")
     for table in TABLES
     for what, view in (("import", reference.reference_import), ("export", reference.reference_export))
+]
+
+client_urlpatterns = [
+    path("", clients.client_list, name="list"),
+    path("new/", clients.client_new, name="new"),
+    path("<int:pk>/", clients.client_detail, name="detail"),
+    path("<int:pk>/edit/", clients.client_edit, name="edit"),
+    path("<int:pk>/delete/", clients.client_delete, name="delete"),
+    path("<int:pk>/close/", clients.client_close, name="close"),
+    path("<int:pk>/reopen/", clients.client_reopen, name="reopen"),
+    path("<int:pk>/accounts/new/", clients.account_new, name="account_new"),
+    path("<int:pk>/accounts/<int:account_pk>/", clients.account_edit, name="account_edit"),
+    path("<int:pk>/accounts/<int:account_pk>/delete/", clients.account_delete, name="account_delete"),
+    path("<int:pk>/give/", clients.client_give, name="give"),
+    path("<int:pk>/choices/packages/", clients.package_choices, name="package_choices"),
+]
+
+package_urlpatterns = [
+    path("", packages.package_list, name="list"),
+    path("new/", packages.package_new, name="new"),
+    path("<int:pk>/", packages.package_detail, name="detail"),
+    path("<int:pk>/edit/", packages.package_edit, name="edit"),
+    path("<int:pk>/delete/", packages.package_delete, name="delete"),
+    path("<int:pk>/archive/", packages.package_archive, name="archive"),
+    path("<int:pk>/restore/", packages.package_restore, name="restore"),
+    path("choices/", packages.package_choices, name="choices"),
+]
+
+client_package_urlpatterns = [
+    path("", client_packages.client_package_list, name="list"),
+    path("<int:pk>/activate/", client_packages.client_package_activate, name="activate"),
+    path("<int:pk>/deactivate/", client_packages.client_package_deactivate, name="deactivate"),
+    path("<int:pk>/end/", client_packages.client_package_end, name="end"),
+]
+
+reseller_urlpatterns = [
+    path("", resellers.reseller_list, name="list"),
+    path("new/", resellers.reseller_new, name="new"),
+    path("<int:pk>/", resellers.reseller_edit, name="edit"),
+    path("<int:pk>/delete/", resellers.reseller_delete, name="delete"),
 ]

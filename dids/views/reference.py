@@ -18,11 +18,14 @@ from didmgmt.listing import shorten
 from dids import sheets
 from dids.reference import TABLES, Differs
 from dids.reference_forms import ReferenceUploadForm, seal, unseal
+from dids.views.clients import client_listing
 from dids.views.exporting import file_name
+from dids.views.packages import package_listing
 from dids.work import XLSX
 from operators.views import operator_listing
 
 SHOWN = 100  # rows of a table on the page of the check
+LISTINGS = {"operators": operator_listing, "clients": client_listing, "packages": package_listing}
 
 
 def _may(user, table, *actions):
@@ -117,15 +120,15 @@ def _frame(request, table):
             for name in TABLES
             if _may(request.user, name, "add", "change")
         ],
-        "back_url": _home(request.user, "operators"),
+        "back_url": _home(request.user, "clients" if table == "accounts" else table),
         "import_url": reverse(f"reference:{table}_import"),
     }
 
 
 def _home(user, table):
     """Where somebody goes on: the table's list, or the page that stands in for it."""
-    if table == "operators" and _may(user, table, "view"):
-        return reverse("operators:list")
+    if table in LISTINGS and _may(user, table, "view"):
+        return reverse(f"{table}:list")
     return reverse(f"reference:{table}_import" if _may(user, table, "add", "change") else "home")
 
 
@@ -135,17 +138,17 @@ def _home(user, table):
 @require_safe
 @needs_rights("view")
 def reference_export(request, table):
-    """All rows, of operators those of the list's address; ``format`` is csv (the default) or xlsx."""
+    """All rows, of tables that have a list those of its address; ``format`` is csv (the default) or xlsx."""
     resource = TABLES[table](request.user)
     wanted = request.GET.get("format") or "csv"
     if wanted not in _WRITERS:
         messages.error(request, f"“{shorten(wanted)}” is no format to export; there are csv and xlsx.")
         return redirect(_home(request.user, table))
-    if table == "operators":
-        listing = operator_listing(request)
+    if table in LISTINGS:
+        listing = LISTINGS[table](request)
         if not listing.valid:
             # where the errors are shown
-            return redirect(f"{reverse('operators:list')}?{request.GET.urlencode()}")
+            return redirect(f"{reverse(f'{table}:list')}?{request.GET.urlencode()}")
         filterset, found = listing.filterset, listing.ordered.select_related(resource.related)
     else:
         filterset, found = None, resource.listed()
