@@ -4,6 +4,7 @@ The address in ``data-choices-url`` answers ``?q=`` by ``choices``; static/js/co
 """
 
 from django import forms
+from django.db import models
 from django.http import JsonResponse
 from django.urls import reverse_lazy
 
@@ -54,7 +55,8 @@ class RemoteSelectMultiple(_Remote, _Several, forms.SelectMultiple):
 
 def fits(field, value):
     """Whether ``value`` can be a key of the field's rows at all; the databases fail for one that can't."""
-    if field.to_field_name:
+    key = field.queryset.model._meta.get_field(field.to_field_name or field.queryset.model._meta.pk.name)
+    if not isinstance(key, models.IntegerField):
         return "\0" not in value
     return value.isascii() and value.isdigit() and len(value) <= 18
 

@@ -179,6 +179,7 @@ def test_a_name_is_taken_once_per_reseller(world, clerk):
         ("name", "a\0b"),
         ("reseller", ""),
         ("reseller", "0"),
+        ("reseller", "9" * 30),
         ("hold_days", "366"),
     ],
 )

@@ -104,7 +104,7 @@ def test_clients_are_made(world, provisioner):
     landed = load(
         client_of(provisioner), "clients", "Customer;Branch\nRose Orig;Reseller 1\nLily;Reseller 2\n"
     )
-    assert landed.redirect_chain == [("/clients/import/", 302)]
+    assert landed.redirect_chain == [("/clients/", 302)]
     assert said(landed) == ["1 client created, 0 updated, 1 unchanged."]
     assert list(Client.objects.filter(reseller=world.reseller_2).values_list("name", flat=True)) == ["Lily"]
 
@@ -675,7 +675,7 @@ def test_an_unknown_format_is_refused_with_those_there_are(world, viewer, provis
     landed = client_of(viewer).get("/operators/export/?format=ods", follow=True)
     assert landed.redirect_chain == [("/operators/", 302)]
     assert said(landed) == ["“ods” is no format to export; there are csv and xlsx."]
-    assert client_of(provisioner).get("/clients/export/?format=ods").url == "/clients/import/"
+    assert client_of(provisioner).get("/clients/export/?format=ods").url == "/clients/"
     assert client_of(viewer).get("/clients/export/?format=ods").url == "/"
 
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from clients.models import Account, Client
+from clients.models import Account, Client, counted
 from didmgmt import dialogs
 from didmgmt.choices import choices
 from didmgmt.listing import Listing
@@ -134,7 +134,7 @@ def client_reopen(request, pk):
     client = _client(request, pk)
     if ClientPackage.reopen(client, by=request.user):
         off = client.client_packages.filter(active=False).count()
-        rest = f" {off:,} of its packages stay off until somebody activates them." if off else ""
+        rest = f" Switched off still: {counted(off, 'package')}; activate what it shall have." if off else ""
         messages.success(request, f"Client {client} is open again.{rest}")
     else:
         messages.info(request, f"Client {client} is open already.")

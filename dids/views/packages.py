@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from clients.models import Package
+from clients.models import Package, counted
 from didmgmt import dialogs
 from didmgmt.choices import choices
 from didmgmt.listing import Listing
@@ -118,7 +118,9 @@ def package_restore(request, pk):
     package = _package(request, pk)
     if ClientPackage.reopen(package, by=request.user):
         off = package.client_packages.filter(active=False).count()
-        rest = f" With {off:,} clients it stays off until somebody activates it." if off else ""
+        rest = (
+            f" It stays off with {counted(off, 'client')} until somebody activates it there." if off else ""
+        )
         messages.success(request, f"Package {package} is on offer again.{rest}")
     else:
         messages.info(request, f"Package {package} is on offer already.")

@@ -1,0 +1,180 @@
+"""Packages: the list, a package's page, changed hold days, archiving and deleting."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from audit import SYSTEM
+from audit.models import Change
+from clients.models import Package, PackageHistory
+from dids.models import DID, ClientPackage
+from tests.world import client_of
+
+HTMX = {"HX-Request": "true"}
+
+
+def rows_of(page):
+    return [package.name for package in page.context["listing"].rows]
+
+
+def said(answer):
+    return [str(message) for message in answer.context["messages"]]
+
+
+def fields_of(world, **others):
+    return {"name": "Basic", "reseller": world.reseller.pk, "did_limit": "5"} | others
+
+
+def test_the_list_counts_running_client_packages_and_numbers_in_use(world, viewer):
+    ClientPackage.objects.create(client=world.client, package=world.package, active=False)
+    page = client_of(viewer).get("/packages/")
+    (basic,) = page.context["listing"].rows
+    assert (basic.client_count, basic.did_count) == (1, 2)
+    assert "New Package" not in page.content.decode()
+
+
+SORTS = ["id", "name", "reseller", "limit", "tags", "days", "clients", "dids", "state"]
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_it_sorts_by_every_column_both_ways(world, viewer, sort):
+    Package.objects.create(
+        reseller=world.reseller_2,
+        name="Large",
+        did_limit=9,
+        allowed_tags="vip",
+        hold_days=1,
+        archived_at=timezone.now(),
+    )
+    browser = client_of(viewer)
+    for sign in ("", "-"):
+        assert sorted(rows_of(browser.get(f"/packages/?sort={sign}{sort}"))) == ["Basic", "Large"]
+
+
+def test_it_filters_by_name_reseller_and_whether_it_is_archived(world, viewer):
+    large = Package.objects.create(reseller=world.reseller_2, name="Large", did_limit=9)
+    ClientPackage.archive_package(large, by=SYSTEM)
+    browser = client_of(viewer)
+    assert rows_of(browser.get("/packages/?name=bas")) == ["Basic"]
+    assert rows_of(browser.get(f"/packages/?reseller={world.reseller_2.pk}")) == ["Large"]
+    assert rows_of(browser.get("/packages/?archived=yes")) == ["Large"]
+    assert rows_of(browser.get("/packages/?archived=no")) == ["Basic"]
+    assert rows_of(browser.get("/packages/?archived=maybe")) == []
+
+
+def test_a_page_costs_the_same_few_queries_however_many_packages_there_are(
+    world, viewer, django_assert_num_queries
+):
+    Package.objects.bulk_create(
+        Package(reseller=world.reseller, name=f"P {n}", did_limit=1) for n in range(120)
+    )
+    browser = client_of(viewer)
+    with django_assert_num_queries(8):
+        page = browser.get("/packages/?per_page=100&sort=-dids")
+    assert rows_of(page)[0] == "Basic" and len(rows_of(page)) == 100
+
+
+def test_a_new_package_is_recorded(world, provisioner):
+    fields = fields_of(world, name="Gold", allowed_tags="vip; gold , vip", hold_days="7")
+    answer = client_of(provisioner).post("/packages/new/", fields, headers=HTMX)
+    assert answer.headers["HX-Redirect"] == "/packages/"
+    gold = Package.objects.get(name="Gold")
+    assert (gold.did_limit, gold.allowed_tags, gold.hold_days) == (5, "gold, vip", 7)
+    change = PackageHistory.objects.get(object_id=gold.pk).change
+    assert (change.label, change.touched) == ("New package Gold", 1)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", "Basic"),
+        ("did_limit", ""),
+        ("did_limit", "-1"),
+        ("did_limit", "2147483648"),
+        ("did_limit", "ten"),
+        ("allowed_tags", "x" * 51),
+        ("hold_days", "366"),
+        ("reseller", "0"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_its_field(world, provisioner, field, value):
+    page = client_of(provisioner).post("/packages/new/", fields_of(world, name="Gold") | {field: value})
+    assert page.status_code == 422 and list(page.context["form"].errors) == [field]
+
+
+def test_changed_hold_days_move_the_ends_of_its_holds_in_the_same_change(world, provisioner):
+    before = DID.objects.get(number="2563").hold_until
+    url = f"/packages/{world.package.pk}/edit/"
+    answer = client_of(provisioner).post(url, fields_of(world, hold_days="40"), follow=True)
+    assert said(answer) == ["Package Basic is saved. 1 number on Hold ends at another time now."]
+    assert DID.objects.get(number="2563").hold_until == before + timedelta(days=10)
+    change = Change.objects.latest("pk")
+    assert (change.label, change.actor, change.touched) == ("Package Basic edited", provisioner, 2)
+
+
+def test_other_edits_leave_the_holds_alone(world, provisioner):
+    url = f"/packages/{world.package.pk}/edit/"
+    answer = client_of(provisioner).post(url, fields_of(world, did_limit="6"), follow=True)
+    assert said(answer) == ["Package Basic is saved."]
+    assert Change.objects.latest("pk").touched == 1
+
+
+def test_a_package_that_clients_have_stays_with_its_reseller(world, provisioner):
+    page = client_of(provisioner).post(
+        f"/packages/{world.package.pk}/edit/", fields_of(world, reseller=world.reseller_2.pk)
+    )
+    assert page.status_code == 422 and list(page.context["form"].errors) == ["reseller"]
+
+
+def test_its_page_says_who_has_it_and_what_it_carries(world, viewer):
+    html = client_of(viewer).get(f"/packages/{world.package.pk}/").content.decode()
+    assert "1 client has it now; it carries 2 numbers." in html
+    assert "Rose Orig" in html and "2 of 5" in html and "Archive" not in html
+
+
+def test_archiving_is_rehearsed_and_done_in_one_change(world, provisioner):
+    browser, url = client_of(provisioner), f"/packages/{world.package.pk}/archive/"
+    assert "<b>2</b> numbers will go on Hold" in browser.get(url).content.decode()
+    answer = browser.post(url, {"step": "apply"}, follow=True)
+    assert said(answer) == ["Package Basic is archived. 2 numbers put on Hold."]
+    change = Change.objects.latest("pk")
+    assert (change.label, change.touched) == ("Package Basic archived", 4)
+    answer = browser.post(url, {"step": "apply"}, follow=True)
+    assert said(answer) == ["Package Basic is archived. That was so already."]
+
+    restore = f"/packages/{world.package.pk}/restore/"
+    assert browser.get(restore).status_code == 405
+    assert said(browser.post(restore, follow=True)) == [
+        "Package Basic is on offer again. It stays off with 1 client until somebody activates it there."
+    ]
+    assert said(browser.post(restore, follow=True)) == ["Package Basic is on offer already."]
+
+
+def test_numbers_without_days_of_rest_are_told_apart(world, provisioner):
+    DID.objects.filter(number="2567").edit(by=SYSTEM, hold_days=0, after_hold="reserved")
+    html = client_of(provisioner).get(f"/packages/{world.package.pk}/archive/").content.decode()
+    assert "becomes Reserved at once, without a rest" in html and "(30 days), then In Stock" in html
+
+
+def test_a_package_that_was_given_is_not_deleted(world, supervisor):
+    page = client_of(supervisor).post(f"/packages/{world.package.pk}/delete/")
+    assert page.status_code == 422
+    assert "It has 1 client package. " in page.content.decode()
+    assert "Archive it instead" in page.content.decode()
+
+
+def test_a_package_that_nobody_had_is_deleted(world, supervisor):
+    spare = Package.objects.create(reseller=world.reseller, name="Spare", did_limit=1)
+    browser, url = client_of(supervisor), f"/packages/{spare.pk}/delete/"
+    assert said(browser.post(url, follow=True)) == ["Package Spare is deleted."]
+    assert browser.post(url).status_code == 404
+    assert PackageHistory.objects.filter(object_id=spare.pk, event="-").exists()
+
+
+def test_a_stranger_finds_nothing_and_a_viewer_may_only_look(world, stranger, viewer):
+    page = f"/packages/{world.package.pk}/"
+    for tail in ("edit/", "delete/", "archive/", "restore/"):
+        assert client_of(stranger).post(page + tail).status_code == 404
+        assert client_of(viewer).post(page + tail).status_code == 403
+    assert client_of(stranger).get("/packages/choices/").json()["results"] == []
