@@ -10,9 +10,10 @@ import re
 import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
-from django.test import Client
+from django.test import Client as Browser
 from django.urls import URLPattern, get_resolver, resolve
 
+from clients.models import Account, Client, Package, Reseller
 from dids.numbers import Numbers
 from dids.work import submit_create
 from operators.models import Operator
@@ -37,6 +38,7 @@ class Door:
 STAFF_ONLY = "login 403 403 403 200"
 SIGNED_IN = "login 200 200 200 200"
 NO_POST = "login 405 405 405 405"
+ASKED = ("login 403 404 200 200", "login 403 404 302 302")  # a dialog over something of Reseller 1
 
 DOORS = [
     # name, address                              anonymous viewer stranger owner administrator: GET, POST
@@ -133,6 +135,69 @@ DOORS = [
             Door(f"reference:{table}_export", f"/{table}/export/", SIGNED_IN, NO_POST),
         )
     ),
+    Door("clients:list", "/clients/", SIGNED_IN, NO_POST),
+    Door(
+        "clients:new",
+        "/clients/new/",
+        "login 403 200 200 200",
+        "login 403 422 302 302",
+        name="Lily",
+        reseller="{reseller}",
+    ),
+    Door("clients:detail", "/clients/{client}/", "login 200 404 200 200", NO_POST),
+    Door(
+        "clients:edit",
+        "/clients/{client}/edit/",
+        *ASKED,
+        name="Rosa",
+        reseller="{reseller}",
+    ),
+    Door("clients:delete", "/clients/{spare_client}/delete/", *ASKED),
+    Door("clients:close", "/clients/{client}/close/", *ASKED, step="apply"),
+    Door("clients:reopen", "/clients/{client}/reopen/", NO_POST, "login 403 404 302 302"),
+    Door("clients:account_new", "/clients/{client}/accounts/new/", *ASKED, name="rose_2"),
+    Door("clients:account_edit", "/clients/{client}/accounts/{account}/", *ASKED, name="rosa_orig"),
+    Door("clients:account_delete", "/clients/{client}/accounts/{spare_account}/delete/", *ASKED),
+    Door(
+        "clients:give",
+        "/clients/{client}/give/",
+        *ASKED,
+        package="{package}",
+        starts_at="2026-01-10T09:00",
+    ),
+    Door("clients:package_choices", "/clients/{client}/choices/packages/", "login 403 404 200 200", NO_POST),
+    Door("packages:list", "/packages/", SIGNED_IN, NO_POST),
+    Door(
+        "packages:new",
+        "/packages/new/",
+        "login 403 200 200 200",
+        "login 403 422 302 302",
+        name="Gold",
+        reseller="{reseller}",
+        did_limit="9",
+    ),
+    Door("packages:detail", "/packages/{package}/", "login 200 404 200 200", NO_POST),
+    Door(
+        "packages:edit",
+        "/packages/{package}/edit/",
+        *ASKED,
+        name="Plain",
+        reseller="{reseller}",
+        did_limit="9",
+    ),
+    Door("packages:delete", "/packages/{spare_package}/delete/", *ASKED),
+    Door("packages:archive", "/packages/{package}/archive/", *ASKED, step="apply"),
+    Door("packages:restore", "/packages/{package}/restore/", NO_POST, "login 403 404 302 302"),
+    Door("packages:choices", "/packages/choices/", SIGNED_IN, NO_POST),
+    Door("client_packages:list", "/client-packages/", SIGNED_IN, NO_POST),
+    Door("client_packages:activate", "/client-packages/{given}/activate/", *ASKED),
+    Door("client_packages:deactivate", "/client-packages/{given}/deactivate/", *ASKED, step="apply"),
+    Door("client_packages:end", "/client-packages/{given}/end/", *ASKED, ends_at="2099-01-10T09:00"),
+    # Resellers are for administrators who are bound to none.
+    Door("resellers:list", "/resellers/", STAFF_ONLY, NO_POST),
+    Door("resellers:new", "/resellers/new/", STAFF_ONLY, "login 403 403 403 302", name="Reseller 3"),
+    Door("resellers:edit", "/resellers/{reseller}/", STAFF_ONLY, "login 403 403 403 302", name="Reseller 9"),
+    Door("resellers:delete", "/resellers/{reseller_3}/delete/", STAFF_ONLY, "login 403 403 403 302"),
     Door("operators:choices", "/operators/choices/", SIGNED_IN, NO_POST),
     Door("operators:reseller_choices", "/operators/choices/resellers/", SIGNED_IN, NO_POST),
     Door("jobs:list", "/jobs/", SIGNED_IN, NO_POST),
@@ -235,6 +300,14 @@ def ids(world, request):
         "operator": world.operator.pk,
         "spare": spare.pk,
         "reseller": world.reseller.pk,
+        "reseller_3": Reseller.objects.create(name="Reseller 1b").pk,
+        "client": world.client.pk,
+        "spare_client": Client.objects.create(reseller=world.reseller, name="Spare Client").pk,
+        "account": world.account.pk,
+        "spare_account": Account.objects.create(client=world.client, name="spare_trunk").pk,
+        "package": world.package.pk,
+        "spare_package": Package.objects.create(reseller=world.reseller, name="Spare Pack", did_limit=1).pk,
+        "given": world.client_package.pk,
         "import": imported(SEED, request.getfixturevalue("owner"), operator=world.operator).job.pk,
         "job": job_of(request.getfixturevalue("owner"), world).pk,
         "role": Group.objects.get(name="Viewer").pk,
@@ -253,13 +326,24 @@ def job_of(owner, world):
 SEED = "DID\n778899\nnonsense\n"
 
 # What a stranger's pages and messages must not hold.
-SECRETS = ["Reseller 1", "Rose Orig", "rose_orig", "Basic", "256999", "DID Operator<", "Spare Line"]
+SECRETS = [
+    "Reseller 1",
+    "Rose Orig",
+    "rose_orig",
+    "Basic",
+    "256999",
+    "DID Operator<",
+    "Spare Line",
+    "Spare Client",
+    "spare_trunk",
+    "Spare Pack",
+]
 
 
 @pytest.mark.parametrize("who", PEOPLE)
 @pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
 def test_each_address_answers_each_person_as_the_table_says(door, who, ids, request):
-    browser = Client() if who == "anonymous" else client_of(request.getfixturevalue(who))
+    browser = Browser() if who == "anonymous" else client_of(request.getfixturevalue(who))
     path = door.path.format(**ids)
     found = resolve(path.split("?")[0])
     assert found.view_name == door.name or found.route.endswith(door.name.partition(":")[2])

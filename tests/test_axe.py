@@ -39,6 +39,11 @@ def shown(page_of, world, request):
             "number": world.did(NUMBER).pk,
             "free": world.did("256999").pk,
             "operator": world.operator.pk,
+            "client": world.client.pk,
+            "account": world.account.pk,
+            "package": world.package.pk,
+            "given": world.client_package.pk,
+            "reseller": world.reseller.pk,
         }
         if "/jobs/" in path:
             things["job"] = new_numbers(user, world).pk
@@ -86,6 +91,25 @@ PAGES = [
     "/operators/new/",
     "/operators/{operator}/",
     "/operators/{operator}/delete/",
+    "/clients/",
+    "/clients/?closed=yes",
+    "/clients/?closed=nonsense",
+    "/clients/new/",
+    "/clients/{client}/",
+    "/clients/{client}/delete/",
+    "/clients/{client}/close/",
+    "/clients/{client}/give/",
+    "/clients/{client}/accounts/{account}/",
+    "/packages/",
+    "/packages/?name=nothing",
+    "/packages/new/",
+    "/packages/{package}/",
+    "/packages/{package}/archive/",
+    "/client-packages/",
+    "/client-packages/?state=off",
+    "/client-packages/{given}/activate/",
+    "/client-packages/{given}/deactivate/",
+    "/client-packages/{given}/end/",
     "/jobs/",
     "/jobs/{job}/",
     "/jobs/{waiting}/",
@@ -115,7 +139,7 @@ def test_what_a_viewer_sees_has_no_barrier(shown):
 
 def test_an_empty_system_has_no_barrier(page_of, db):
     page = page_of(member("Supervisor"))
-    for path in ("/dids/", "/operators/"):
+    for path in ("/dids/", "/operators/", "/clients/", "/packages/", "/client-packages/"):
         visit(page, path)
         assert "yet" in page.inner_text("main")
         assert violations(page) == []
@@ -187,6 +211,38 @@ def test_the_operators_dialogs_have_no_barrier(shown):
     page.keyboard.press("Escape")
     page.get_by_role("link", name="Delete DID Operator", exact=True).click()
     page.get_by_text("It owns 12 numbers").wait_for()
+    assert violations(page) == []
+
+
+def test_the_resellers_have_no_barrier(shown):
+    page = shown("/resellers/", "Administrator")
+    assert violations(page) == []
+    page.get_by_role("link", name="Reseller 1", exact=True).click()
+    page.locator("#dialog-slot dialog[open]").wait_for()
+    assert violations(page) == []
+
+
+def test_a_package_is_given_switched_off_and_on_in_the_browser(shown, world):
+    page = shown("/clients/{client}/")
+    page.get_by_role("link", name="Give package").click()
+    dialog = page.locator("#dialog-slot dialog[open]")
+    dialog.get_by_role("button", name="Give package").click()
+    dialog.locator(".field-error").first.wait_for()
+    assert violations(page) == []
+    dialog.get_by_role("combobox", name="Package").click()
+    page.get_by_role("option", name="Basic").click()
+    dialog.get_by_role("button", name="Give package").click()
+    page.get_by_text("Rose Orig has the package Basic, with places for 5 numbers.").wait_for()
+
+    page.get_by_role("link", name="Deactivate Basic of Rose Orig").last.click()
+    page.get_by_text("numbers will go on Hold").wait_for()
+    assert violations(page) == []
+    page.get_by_role("button", name="Deactivate, 2 numbers on Hold").click()
+    page.get_by_text("2 numbers put on Hold.").wait_for()
+
+    page.get_by_role("link", name="Activate Basic of Rose Orig").click()
+    page.get_by_role("button", name="Activate, take 3 numbers back").click()
+    page.get_by_text("3 numbers taken back from Hold.").wait_for()
     assert violations(page) == []
 
 
