@@ -3,6 +3,7 @@
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
+from django.db import IntegrityError
 from django.utils import timezone
 from django.utils.formats import date_format
 
@@ -31,8 +32,10 @@ class AccountForm(RecordForm):
         help_texts = {"name": "A login or a trunk, as the switch knows it"}
 
     def clean(self):
-        """The client is not on the form, and the name is unique among its accounts."""
+        """The client is not on the form: is it there still, and is the name unique among its accounts?"""
         cleaned = super().clean()
+        if not Client.objects.filter(pk=self.instance.client_id).exists():
+            self.add_error(None, "This client has been deleted meanwhile.")
         taken = Account.objects.filter(client=self.instance.client_id, name=cleaned.get("name"))
         if taken.exclude(pk=self.instance.pk).exists():
             self.add_error("name", self._taken(cleaned["name"]))
@@ -135,6 +138,8 @@ class GiveForm(forms.ModelForm):
             self.instance.give(by=self.by)
         except ValidationError as error:
             self.add_error(None, error)
+        except IntegrityError:
+            self.add_error(None, "The client or the package has been deleted meanwhile.")
         return not self.errors
 
 
