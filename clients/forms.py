@@ -3,7 +3,7 @@
 from django import forms
 from django.db import IntegrityError
 
-from clients.models import Reseller
+from clients.models import Reseller, counted
 
 
 class RecordForm(forms.ModelForm):
@@ -46,3 +46,19 @@ class RecordForm(forms.ModelForm):
     def write(self):
         """Whether it was there to be written."""
         return self.instance.record(by=self.by, fields=self.changed_data)
+
+
+class HoldDaysForm(RecordForm):
+    """Hold days changed here move the ends of the holds that go by them, in the same change.
+
+    ``affected``: the numbers among which these holds are, of ``dids.models.DIDQuerySet``.
+    """
+
+    def write(self):
+        if self.instance.pk is None:
+            return super().write()
+        there, moved = self.affected().record_hold_days(self.instance, by=self.by, fields=self.changed_data)
+        if moved:
+            ends = "ends" if moved == 1 else "end"
+            self.note = f"{counted(moved, 'number')} on Hold {ends} at another time now."
+        return there

@@ -7,8 +7,8 @@ from django.db import IntegrityError
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from clients.forms import RecordForm
-from clients.models import Account, Client, Package, Reseller, counted
+from clients.forms import HoldDaysForm, RecordForm
+from clients.models import Account, Client, Package, Reseller
 from clients.tags import tag_label
 from didmgmt.choices import RemoteSelect
 from dids.forms import DeleteForm
@@ -45,21 +45,7 @@ class AccountForm(RecordForm):
         return Account(client=self.instance.client, name=name).name_taken()
 
 
-class _HoldDaysForm(RecordForm):
-    """Hold days changed here move the ends of the holds that go by them."""
-
-    def write(self):
-        if self.instance.pk is None:
-            return super().write()
-        there, moved = self.affected().record_hold_days(self.instance, by=self.by, fields=self.changed_data)
-        if moved:
-            self.note = (
-                f"{counted(moved, 'number')} on Hold {'ends' if moved == 1 else 'end'} at another time now."
-            )
-        return there
-
-
-class PackageForm(_HoldDaysForm):
+class PackageForm(HoldDaysForm):
     class Meta:
         model = Package
         fields = ("name", "reseller", "did_limit", "allowed_tags", "hold_days")
@@ -81,7 +67,7 @@ class PackageForm(_HoldDaysForm):
         return DID.objects.filter(client_package__package=self.instance.pk)
 
 
-class ResellerForm(_HoldDaysForm):
+class ResellerForm(HoldDaysForm):
     class Meta:
         model = Reseller
         fields = ("name", "hold_days")
@@ -154,7 +140,8 @@ class EndForm(forms.Form):
     ends_at = MomentField(label="Ends on", required=False)
 
     def __init__(self, data=None, *, client_package):
-        super().__init__(data, auto_id="dialog_%s", initial={"ends_at": client_package.ends_at})
+        ends_at = client_package.ends_at and client_package.ends_at.replace(second=0, microsecond=0)
+        super().__init__(data, auto_id="dialog_%s", initial={"ends_at": ends_at})
         self.client_package = client_package
         zone = timezone.get_current_timezone_name()
         self.fields["ends_at"].help_text = f"Time of {zone}. Empty: until somebody ends it."

@@ -634,7 +634,7 @@ class DIDQuerySet(BranchQuerySet):
         return Rest(groups, first)
 
     def record_hold_days(self, thing, *, by, fields):
-        """Write ``fields`` of ``thing`` (package or reseller); changed hold days move the ends of Holds here.
+        """Write ``fields`` of ``thing``, which has hold days; changed ones move the ends of Holds here.
 
         In one change. Returns (whether ``thing`` is there still, how many ends moved).
         """

@@ -1,11 +1,14 @@
-from clients.forms import RecordForm
+from clients.forms import HoldDaysForm
 from didmgmt.choices import RemoteSelect
 from operators.models import Operator
 
 
-class OperatorForm(RecordForm):
+class OperatorForm(HoldDaysForm):
     class Meta:
         model = Operator
         fields = ("name", "reseller", "hold_days")
         widgets = {"reseller": RemoteSelect("operators:reseller_choices")}
         help_texts = {"hold_days": "Days of rest after use, 0 to 365. Empty: as the reseller says."}
+
+    def affected(self):
+        return self.instance.dids.all()

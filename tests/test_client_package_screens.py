@@ -227,6 +227,14 @@ def test_an_end_to_come_is_set_and_taken_away(world, browser, url):
     assert Change.objects.latest("pk").label == "End of package Basic of Rose Orig changed"
 
 
+def test_an_end_that_is_so_already_leaves_no_trace(world, browser, url):
+    ClientPackage.objects.update(ends_at=timezone.now() + DAY)
+    before = Change.objects.count()
+    ends_at = written(ClientPackage.objects.get().ends_at)
+    assert browser.post(f"{url}end/", {"ends_at": ends_at}).status_code == 302
+    assert Change.objects.count() == before
+
+
 def test_an_end_that_is_past_ends_it_now_after_a_rehearsal(world, browser, url):
     past = written(timezone.now() - DAY)
     html = browser.post(f"{url}end/", {"ends_at": past}).content.decode()

@@ -1,6 +1,7 @@
 """The Operators tab: list, dialogs, refusals, history, and the choices that other forms load."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connections
@@ -158,6 +159,16 @@ def test_saving_what_is_so_already_leaves_no_trace(world, clerk):
     fields = {"name": "DID Operator", "reseller": world.reseller.pk}
     client_of(clerk).post(f"/operators/{world.operator.pk}/", fields)
     assert (OperatorHistory.objects.count(), Change.objects.count()) == before
+
+
+def test_changed_hold_days_move_the_ends_of_its_holds_in_the_same_change(world, clerk):
+    before = world.did("2563").hold_until
+    fields = {"name": "DID Operator", "reseller": world.reseller.pk, "hold_days": 33}
+    page = apply(client_of(clerk), f"/operators/{world.operator.pk}/", **fields)
+    assert "1 number on Hold ends at another time now." in page.content.decode()
+    assert world.did("2563").hold_until == before + timedelta(days=3)
+    change = Change.objects.latest("pk")
+    assert (change.label, change.touched) == ("Operator DID Operator edited", 2)
 
 
 def test_a_name_is_taken_once_per_reseller(world, clerk):

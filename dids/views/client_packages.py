@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.core.exceptions import ValidationError
+from django.db.models import F
 from django.db.models.functions import Lower
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -22,7 +23,7 @@ SORTS = {
     "package": (Lower("package__name"), "id"),
     "reseller": (Lower("package__reseller__name"), Lower("client__name"), "id"),
     "starts": ("starts_at", "id"),
-    "ends": ("ends_at", "id"),
+    "ends": (F("ends_at"), "id"),
     "state": ("state", "id"),
     "dids": ("places_taken", "id"),
 }
@@ -127,7 +128,8 @@ def client_package_end(request, pk):
                 back_url=back_url,
                 ends_at=request.POST["ends_at"],
             )
-        given.end_on(ends_at, by=request.user)
+        if form.has_changed():
+            given.end_on(ends_at, by=request.user)
         messages.success(request, _told_end(given))
         return dialogs.close(request, back_url)
     context = {"form": form, "title": title, "action_url": request.path, "verb": "Save"}

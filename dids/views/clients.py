@@ -2,6 +2,7 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.db.models import F
 from django.db.models.functions import Lower
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -27,7 +28,7 @@ SORTS = {
     "accounts": ("account_count", "id"),
     "packages": ("package_count", "id"),
     "dids": ("did_count", "id"),
-    "state": ("closed_at", "id"),
+    "state": (F("closed_at"), "id"),
 }
 ACCOUNT_SORTS = {"name": (Lower("name"), "id"), "id": ("id",), "dids": ("did_count", "id")}
 

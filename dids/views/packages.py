@@ -2,6 +2,7 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.db.models import F
 from django.db.models.functions import Lower
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -25,10 +26,10 @@ SORTS = {
     "reseller": (Lower("reseller__name"), Lower("name"), "id"),
     "limit": ("did_limit", "id"),
     "tags": ("allowed_tags", "id"),
-    "days": ("hold_days", "id"),
+    "days": (F("hold_days"), "id"),
     "clients": ("client_count", "id"),
     "dids": ("did_count", "id"),
-    "state": ("archived_at", "id"),
+    "state": (F("archived_at"), "id"),
 }
 
 may_view = permission_required("clients.view_package", raise_exception=True)

@@ -3,6 +3,7 @@
 from functools import wraps
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import F
 from django.db.models.functions import Lower
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -19,7 +20,7 @@ from dids.views.stopping import delete
 SORTS = {
     "name": (Lower("name"), "id"),
     "id": ("id",),
-    "days": ("hold_days", "id"),
+    "days": (F("hold_days"), "id"),
     "operators": ("operator_count", "id"),
     "clients": ("client_count", "id"),
     "packages": ("package_count", "id"),
