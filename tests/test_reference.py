@@ -676,7 +676,8 @@ def test_an_unknown_format_is_refused_with_those_there_are(world, viewer, provis
     assert landed.redirect_chain == [("/operators/", 302)]
     assert said(landed) == ["“ods” is no format to export; there are csv and xlsx."]
     assert client_of(provisioner).get("/clients/export/?format=ods").url == "/clients/"
-    assert client_of(viewer).get("/clients/export/?format=ods").url == "/"
+    assert client_of(provisioner).get("/accounts/export/?format=ods").url == "/accounts/import/"
+    assert client_of(viewer).get("/accounts/export/?format=ods").url == "/"
 
 
 def test_what_a_spreadsheet_would_run_is_made_harmless_in_both_formats(world, viewer):
