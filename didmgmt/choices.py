@@ -12,19 +12,29 @@ SHOWN = 20
 
 
 class _Remote:
-    """Prints the empty option and the chosen ones; the field validates against its whole queryset."""
+    """Prints the empty option and the chosen ones; the field validates against its whole queryset.
 
-    def __init__(self, url_name, *, placeholder="", attrs=None):
-        remote = {"data-choices-url": reverse_lazy(url_name)}
+    ``url_name`` may be left out where the address depends on what the form is about: ``asks`` sets it.
+    ``printed``: up to so many others as well, for browsers without scripts.
+    """
+
+    def __init__(self, url_name="", *, placeholder="", printed=0, attrs=None):
+        remote = {"data-choices-url": reverse_lazy(url_name)} if url_name else {}
         if placeholder:
             remote["data-placeholder"] = placeholder
+        self.printed = printed
         super().__init__(attrs=remote | (attrs or {}))
+
+    def asks(self, address):
+        self.attrs["data-choices-url"] = address
 
     def optgroups(self, name, value, attrs=None):
         every, field = self.choices, self.choices.field
         chosen = [one for one in map(str, value) if one and fits(field, one)]
         key = field.to_field_name or "pk"
-        rows = field.queryset.filter(**{f"{key}__in": chosen}) if chosen else ()
+        rows = list(field.queryset.filter(**{f"{key}__in": chosen})) if chosen else []
+        if self.printed:
+            rows += [row for row in field.queryset[: self.printed] if row not in rows]
         self.choices = [(str(getattr(row, key)), field.label_from_instance(row)) for row in rows]
         if field.empty_label is not None:
             self.choices.insert(0, ("", field.empty_label))

@@ -7,13 +7,14 @@ from django import forms
 from django.db.models import Q
 from django.db.models.functions import Length
 from django.db.models.lookups import Exact
+from django.urls import reverse
 from django.utils import timezone
 from django_filters.fields import ChoiceField, ModelMultipleChoiceField
 
-from clients.models import Client, Reseller
+from clients.models import Account, Client, Reseller
 from didmgmt.choices import RemoteSelect, RemoteSelectMultiple, TickedBoxes, fits
 from dids import status as st
-from dids.models import DID, Stock, Tag
+from dids.models import DID, ClientPackage, Stock, Tag
 from dids.numbers import MATCHES, parse_search, shorten
 from operators.models import Operator
 
@@ -69,12 +70,8 @@ class SearchForm(forms.Form):
         return cleaned
 
 
-class DIDFilter(django_filters.FilterSet):
-    """The numbers that an address asks for, of those that ``request.user`` may see.
-
-    All of it is as of one moment, ``now``. With an invalid value ``qs`` must not be used: see
-    ``didmgmt.listing``. ``queryset`` is the whole inventory that the person may see.
-    """
+class NumberFilter(django_filters.FilterSet):
+    """What every list of numbers is searched by."""
 
     refines = {"match": "q"}  # says how another parameter is meant; nothing by itself
 
@@ -91,6 +88,20 @@ class DIDFilter(django_filters.FilterSet):
         empty_label="Contains",
         error_messages=_unknown("way to match a number"),
     )
+
+    class Meta:
+        model = DID
+        fields = []
+        form = SearchForm
+
+
+class DIDFilter(NumberFilter):
+    """The numbers that an address asks for, of those that ``request.user`` may see.
+
+    All of it is as of one moment, ``now``. With an invalid value ``qs`` must not be used: see
+    ``didmgmt.listing``. ``queryset`` is the whole inventory that the person may see.
+    """
+
     status = django_filters.MultipleChoiceFilter(
         label="Status", choices=st.CHOICES, widget=TickedBoxes, error_messages=_unknown("status")
     )
@@ -120,11 +131,6 @@ class DIDFilter(django_filters.FilterSet):
         queryset=lambda request: Tag.objects.visible_to(request.user),
         widget=RemoteSelectMultiple("dids:tag_choices", placeholder="any tag"),
     )
-
-    class Meta:
-        model = DID
-        fields = []
-        form = SearchForm
 
     def __init__(self, *args, now=None, **kwargs):
         super().__init__(*args, **kwargs)
@@ -179,6 +185,79 @@ class DIDFilter(django_filters.FilterSet):
         if operators:
             found = found.filter(pk__in=[operator.pk for operator in operators])
         return found.filter(reseller=reseller) if reseller else found
+
+
+class ClientDIDFilter(NumberFilter):
+    """The numbers of one ``client``; ``queryset`` holds those, without overdue holds."""
+
+    status = django_filters.MultipleChoiceFilter(
+        label="Status",
+        choices=[(key, st.LABELS[key]) for key in st.HELD],
+        widget=TickedBoxes,
+        error_messages=_unknown("status of a client's number"),
+    )
+    account = RowsFilter(
+        label="Account",
+        error_messages=_unknown("account of this client"),
+        queryset=Account.objects.none(),
+        widget=RemoteSelectMultiple(placeholder="all accounts"),
+    )
+    package = RowsFilter(
+        label="Package",
+        error_messages=_unknown("package of this client"),
+        queryset=ClientPackage.objects.none(),
+        widget=RemoteSelectMultiple(placeholder="all packages"),
+    )
+
+    def __init__(self, *args, client, **kwargs):
+        super().__init__(*args, **kwargs)
+        account, package = self.form.fields["account"], self.form.fields["package"]
+        account.queryset = Account.objects.filter(client=client)
+        account.widget.asks(reverse("clients:dids_accounts", args=[client.pk]))
+        package.queryset = ClientPackage.objects.filter(client=client).select_related("package", "client")
+        package.label_from_instance = lambda given: given.package.name
+        package.widget.asks(reverse("clients:dids_packages", args=[client.pk]))
+
+    def filter_queryset(self, queryset):
+        statuses = self.form.cleaned_data["status"]
+        return self.of_any_status.filter(status__in=statuses) if statuses else self.of_any_status
+
+    @cached_property
+    def of_any_status(self):
+        asked, dids = self.form.cleaned_data, self.queryset
+        if asked["search"]:
+            dids = matching(dids, asked["search"])
+        if asked["account"]:
+            dids = dids.filter(account__in=asked["account"])
+        if asked["package"]:
+            dids = dids.filter(client_package__in=asked["package"])
+        return dids
+
+
+class AvailableFilter(NumberFilter):
+    """The numbers that can be picked; ``queryset`` holds those of one client package."""
+
+    operator = RowsFilter(
+        label="Operator",
+        error_messages=_unknown("operator"),
+        queryset=lambda request: Operator.objects.visible_to(request.user),
+        widget=RemoteSelectMultiple("operators:choices", placeholder="all operators"),
+    )
+    tag = RowsFilter(
+        label="Tags",
+        error_messages=_unknown("tag"),
+        to_field_name="name",
+        queryset=lambda request: Tag.objects.visible_to(request.user),
+        widget=RemoteSelectMultiple("dids:tag_choices", placeholder="any tag"),
+    )
+
+    def filter_queryset(self, queryset):
+        asked = self.form.cleaned_data
+        if asked["search"]:
+            queryset = matching(queryset, asked["search"])
+        if asked["operator"]:
+            queryset = queryset.filter(operator__in=asked["operator"])
+        return queryset.tagged([tag.name for tag in asked["tag"]]) if asked["tag"] else queryset
 
 
 def matching(dids, search):

@@ -227,6 +227,10 @@ class ClientPackage(models.Model):
         """How many numbers take a place (Active or Blocked); one indexed count."""
         return DID.objects.filter(client_package=self, status__in=st.IN_PLACE).count()
 
+    def free_places(self):
+        """How many more numbers it may give; one indexed count."""
+        return max(0, self.package.did_limit - self.places_taken())
+
     @property
     def is_over(self):
         """Whether its end is past, be it switched off already or not."""
@@ -243,7 +247,7 @@ class ClientPackage(models.Model):
         if self.starts_at > now:
             return 0, 0
         resting = DID.objects.filter(client_package=self, status=st.HOLD, hold_until__gt=now).count()
-        back = min(resting, max(0, self.package.did_limit - self.places_taken()))
+        back = min(resting, self.free_places())
         return back, resting - back
 
     def give(self, *, by, now=None):
@@ -484,15 +488,24 @@ class DIDQuerySet(BranchQuerySet):
         return low, str(int(low) + count - 1).zfill(len(low))
 
     def with_last_holder(self):
-        """Annotates ``left_at``: when the last client left the number, None where none did.
+        """Annotates ``left_at``: when the last client left the number, None where none did; ``last_account``.
 
         For the rows of a page or a pick; reads their history by its index.
         """
         past = DIDHistory.objects.filter(object_id=OuterRef("pk"))
-        held = past.filter(account_id__isnull=False).order_by("-history_id").values("history_id")[:1]
-        found = self.annotate(_last_held=Subquery(held))
+        held = past.filter(account_id__isnull=False).order_by("-history_id")
+        found = self.annotate(
+            _last_held=Subquery(held.values("history_id")[:1]),
+            last_account=Subquery(held.values("account_id")[:1]),
+        )
         free = DIDHistory.objects.filter(object_id=OuterRef("pk"), history_id__gt=OuterRef("_last_held"))
         return found.annotate(left_at=Subquery(free.order_by("history_id").values("at")[:1]))
+
+    def lately_left(self, days, client, now=None):
+        """Those that another client than ``client`` left less than ``days`` days ago. As with_last_holder."""
+        since = (now or timezone.now()) - timedelta(days=days)
+        own = Account.objects.filter(client=client).values("pk")
+        return self.with_last_holder().filter(~Q(last_account__in=own), left_at__gt=since)
 
     # --- writes
 
@@ -590,6 +603,46 @@ class DIDQuerySet(BranchQuerySet):
                 room=room,
             )
 
+    def rehearse_assign(self, client_package, account, *, by, now=None):
+        """The Result that ``assign`` would have now, places counted; writes nothing. Some five queries."""
+        now = now or timezone.now()
+        plan = _assign_plan(client_package, account, by, now)
+        result = self._rehearse(plan, now)
+        free, why = _room(client_package)
+        if result.done > free:
+            judged = self.order_by("pk").with_status_now(now).annotate(verdict=plan.verdict())
+            rest = judged.filter(verdict=_Plan.GO).values_list("number", flat=True)[free : free + SAMPLE]
+            result.refuse("full", why, result.done - free, list(rest))
+            result.done = free
+        return result
+
+    def activate(self, *, by, now=None):
+        """Blocked to Active, and Hold back to the client it rests after, each with its own account.
+
+        As many of those on Hold as their running packages have places, in the order of ids. Costs the
+        queries of a write for each client package among those on Hold.
+        """
+        resting = {}
+        for pk, client_package in self.filter(status=st.HOLD).values_list("pk", "client_package"):
+            resting.setdefault(client_package, []).append(pk)
+        kind = Change.Kind.ASSIGN if resting else Change.Kind.UNBLOCK
+        with audit.change(kind, by=by, label="Activated", at=now):
+            every = [pk for pks in resting.values() for pk in pks]
+            result = self.exclude(pk__among=every).unblock(by=by, now=now)
+            for client_package in ClientPackage.objects.filter(pk__in=resting).order_by("pk"):
+                locked, room = _lock_places(client_package)
+                dids = DID.objects.filter(pk__among=resting[client_package.pk])
+                result.add(
+                    dids._write(
+                        Change.Kind.ASSIGN,
+                        lambda scope, now, locked=locked: _resume_plan(by, locked, now),
+                        by=by,
+                        now=now,
+                        room=room,
+                    )
+                )
+        return result
+
     def resume(self, client_package, *, by, now=None):
         """Take numbers of ``client_package`` back from Hold to Active, each with its own account.
 
@@ -601,7 +654,9 @@ class DIDQuerySet(BranchQuerySet):
             resting = self.filter(client_package=locked, status=st.HOLD, hold_until__gt=moment)
             ids = list(resting.order_by("hold_from", "pk").values_list("pk", flat=True)[:free])
             fitting = DID.objects.filter(pk__among=ids)
-            result = fitting._write(Change.Kind.ASSIGN, lambda *_: _resume_plan(by), by=by, now=now)
+            result = fitting._write(
+                Change.Kind.ASSIGN, lambda _, now: _resume_plan(by, locked, now), by=by, now=now
+            )
             if left := resting.count():  # those that fitted rest no more
                 first = resting.order_by("hold_from", "pk").values_list("number", flat=True)[:SAMPLE]
                 result.refuse("full", why, left, list(first))
@@ -1160,9 +1215,9 @@ def _assign_plan(client_package, account, by, now):
         refusals.append(
             ("package off", everyone, f"package {client_package} is not active; activate it first")
         )
+    refusals.append(("blocked", Q(status_now=st.BLOCKED), "Blocked and in use already; unblock instead"))
     refusals += _move_refusals(st.ACTIVE, by, through=(st.INSTOCK, st.HOLD))
     refusals += [
-        ("blocked", Q(status_now=st.BLOCKED), "Blocked; unblock instead"),
         ("active", Q(status_now=st.ACTIVE), "Active and in use already; put on Hold first"),
         (
             "reseller",
@@ -1206,18 +1261,31 @@ def _lock_places(client_package):
         .select_related("package", "client")
         .get(pk=client_package.pk)
     )
-    limit = locked.package.did_limit
+    return locked, _room(locked)
+
+
+def _room(client_package):
+    """(free places, why no more fit)."""
+    limit = client_package.package.did_limit
     why = (
-        f"package {locked} has {limit:,} {'place' if limit == 1 else 'places'} and no free one is left;"
-        " raise its DID limit or put numbers on Hold"
+        f"package {client_package} has {limit:,} {'place' if limit == 1 else 'places'} and no free one is"
+        " left; raise its DID limit or put numbers on Hold"
     )
-    return locked, (max(0, limit - locked.places_taken()), why)
+    return client_package.free_places(), why
 
 
-def _resume_plan(by):
-    refusals = list(_move_refusals(st.ACTIVE, by, through=(st.HOLD,)))
+def _resume_plan(by, client_package, now):
+    refusals = []
+    if not client_package.is_running(now):
+        off = f"package {client_package} is not active; activate it first"
+        refusals.append(("package off", Q(status_now=st.HOLD), off))
+    refusals += _move_refusals(st.ACTIVE, by, through=(st.HOLD,))
+    refusals += [
+        ("active", Q(status_now=st.ACTIVE), "Active already"),
+        ("other", ~Q(client_package=client_package), "resting after another package meanwhile; look again"),
+    ]
     return _Plan(
-        refusals=[*refusals, ("active", Q(status_now=st.ACTIVE), "Active already")],
+        refusals=refusals,
         updates=lambda: {"status": st.ACTIVE, "hold_from": None, "hold_until": None},
     )
 
