@@ -30,12 +30,16 @@ class Listing:
     these rows are fetched: a page deep inside costs no joins for the rows before it. Costs three
     queries and those of the filter, when they are asked for.
 
+    ``keeps``: other parameters of the address, which its links carry on.
+
     A page beyond the end is the last one; what is no page at all is the first.
     """
 
     total_label = None  # stands in for the total of a list that is not counted to its end
 
-    def __init__(self, request, queryset, filterset_class, *, sorts, default="", total=None, fetch=None):
+    def __init__(
+        self, request, queryset, filterset_class, *, sorts, default="", total=None, fetch=None, keeps=()
+    ):
         self.request = request
         self.filterset = filterset_class(request.GET, queryset, request=request)
         self.form = self.filterset.form
@@ -49,7 +53,7 @@ class Listing:
         self.per_page = _whole(request.GET.get("per_page"))
         if self.per_page not in settings.PAGE_SIZES:
             self.per_page = settings.PAGE_SIZES[0]
-        self._count, self._fetch = total, fetch
+        self._count, self._fetch, self._keeps = total, fetch, keeps
 
     @cached_property
     def found(self):
@@ -134,7 +138,7 @@ class Listing:
 
     def _address(self, data):
         """Order and page size stay as they are."""
-        for name in ("sort", "per_page"):
+        for name in ("sort", "per_page", *self._keeps):
             if value := self.request.GET.get(name):
                 data[name] = value
         query = data.urlencode()

@@ -28,15 +28,16 @@ class Pick:
     count: int
     ids: str
     missing: Result
+    pasted: str = ""
     scope = "ids"
     query = expected = note = error = ""
 
     @classmethod
-    def of(cls, dids, missing=None):
-        """Of a queryset of at most ``PICK_LIMIT`` numbers, which are remembered by their ids."""
-        ids = list(dids.values_list("pk", flat=True))
+    def of(cls, ids, missing=None, pasted=""):
+        """Of at most ``PICK_LIMIT`` ids. ``pasted``: the text that they were found by."""
+        ids = list(ids)
         chosen = DID.objects.filter(pk__among=ids)
-        return cls(chosen, len(ids), ",".join(map(str, ids)), missing or Result())
+        return cls(chosen, len(ids), ",".join(map(str, ids)), missing or Result(), pasted)
 
 
 class HolderForm(forms.Form):
@@ -66,8 +67,8 @@ class HolderForm(forms.Form):
         },
     )
 
-    def __init__(self, data=None, *, client, now, **kwargs):
-        super().__init__(data, **kwargs)
+    def __init__(self, data=None, *, client, now, required=True):
+        super().__init__(data)
         if client is None:
             return
         package, account = self.fields["package"], self.fields["account"]
@@ -76,14 +77,24 @@ class HolderForm(forms.Form):
         package.widget.asks(f"{reverse('clients:dids_packages', args=[client.pk])}?running=1")
         account.queryset = Account.objects.filter(client=client).order_by(Lower("name"), "pk")
         account.widget.asks(reverse("clients:dids_accounts", args=[client.pk]))
-        for name in ("package", "account"):
-            only = list(self.fields[name].queryset[:2])
-            if len(only) == 1:
-                self.initial.setdefault(name, only[0].pk)
+        package.required = account.required = required
 
-    def defaults(self):
-        """What is chosen without anybody choosing, as a form's data."""
-        return {name: str(value) for name, value in self.initial.items() if name in ("package", "account")}
+    @classmethod
+    def of(cls, data, *, client, now, required):
+        """What ``data`` says; where it says nothing, the only package and the only account."""
+        form = cls(client=client, now=now)
+        chosen = {name: data[name] for name in form.fields if data.get(name)}
+        for name in form.fields.keys() - chosen.keys():
+            only = list(form.fields[name].queryset[:2])
+            if len(only) == 1:
+                chosen[name] = str(only[0].pk)
+        return cls(chosen, client=client, now=now, required=required)
+
+    @property
+    def holder(self):
+        """(client package, account), None where nothing valid is chosen; asks ``is_valid`` itself."""
+        self.is_valid()
+        return self.cleaned_data.get("package"), self.cleaned_data.get("account")
 
 
 class NumbersForm(forms.Form):
@@ -123,7 +134,10 @@ class NumbersForm(forms.Form):
         return numbers
 
     def pick(self, available, seen):
-        """The ``Pick``, of ``available`` numbers or of all that are ``seen`` for pasted ones; None with an error."""
+        """The ``Pick`` from the ``available`` numbers, pasted ones from all that are ``seen``.
+
+        None with an error of the field when there are none.
+        """
         if self.way == self.PASTE:
             return self._pasted(self.cleaned_data["numbers"], seen)
         count = self.cleaned_data["count"]
@@ -133,12 +147,10 @@ class NumbersForm(forms.Form):
                 self.add_error("count", f"No {count:,} numbers in a row can be picked. Ask for fewer.")
                 return None
             available = matching(available, Search("range", low=found[0], high=found[1]))
-        pick = Pick.of(available.order_by("number")[:count])
+        pick = Pick.of(available.order_by("number").values_list("pk", flat=True)[:count])
         if pick.count < count:
             there = f"Only {pick.count:,} can" if pick.count else "No number can"
-            self.add_error(
-                "count", f"{there} be picked for this package. Ask for fewer, or tag more numbers."
-            )
+            self.add_error("count", f"{there} be picked for this package. Ask for fewer.")
             return None
         return pick
 
@@ -153,7 +165,7 @@ class NumbersForm(forms.Form):
             named = missing.refusals["missing"].named
             self.add_error("numbers", f"None of these numbers is in the inventory: {named}.")
             return None
-        return Pick.of(DID.objects.filter(pk__among=list(there.values())), missing)
+        return Pick.of(there.values(), missing, self.data["numbers"])
 
 
 class ClientForm(forms.Form):
@@ -182,8 +194,12 @@ def running_packages(client, now):
     return given.select_related("package", "client").order_by(Lower("package__name"), "pk")
 
 
+def free_of(given):
+    """Places that are free, of a client package that knows its ``places_taken``."""
+    return max(0, given.package.did_limit - given.places_taken)
+
+
 def package_label(given):
     """ "Basic, 3 of 10 places free"."""
     limit = given.package.did_limit
-    free = max(0, limit - given.places_taken)
-    return f"{given.package.name}, {free:,} of {limit:,} {'place' if limit == 1 else 'places'} free"
+    return f"{given.package.name}, {free_of(given):,} of {limit:,} {'place' if limit == 1 else 'places'} free"

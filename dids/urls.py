@@ -2,6 +2,8 @@ from django.urls import path
 
 from dids.reference import TABLES
 from dids.views import (
+    assigning,
+    client_dids,
     client_packages,
     clients,
     exporting,
@@ -14,6 +16,7 @@ from dids.views import (
     reference,
     resellers,
 )
+from dids.work import CLIENT_MOVES
 
 app_name = "dids"
 
@@ -28,6 +31,7 @@ urlpatterns = [
     path("import/<uuid:pk>/refused.csv", importing.import_refused, name="import_refused"),
     path("new/", new.did_new, name="new"),
     path("mass-edit/", mass.did_mass_edit, name="mass_edit"),
+    path("assign/", assigning.did_assign, name="assign"),
     path("delete/", mass.did_delete, name="delete"),
     path("<int:pk>/", number.did_detail, name="detail"),
     path("<int:pk>/history/", number.did_history, name="history"),
@@ -55,6 +59,14 @@ client_urlpatterns = [
     path("<int:pk>/accounts/<int:account_pk>/delete/", clients.account_delete, name="account_delete"),
     path("<int:pk>/give/", clients.client_give, name="give"),
     path("<int:pk>/choices/packages/", clients.package_choices, name="package_choices"),
+    path("<int:pk>/dids/", client_dids.client_dids, name="dids"),
+    path("<int:pk>/dids/add/", assigning.client_add_dids, name="add_dids"),
+    path("<int:pk>/dids/choices/accounts/", client_dids.account_choices, name="dids_accounts"),
+    path("<int:pk>/dids/choices/packages/", client_dids.package_choices, name="dids_packages"),
+    *(
+        path(f"<int:pk>/dids/{move}/", client_dids.client_dids_move, {"move": move}, name=f"{move}_dids")
+        for move in CLIENT_MOVES
+    ),
 ]
 
 package_urlpatterns = [

@@ -11,6 +11,8 @@ newest number that was there when it was asked for: what comes in later was not 
 
 import tempfile
 from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import SimpleNamespace
 from urllib.parse import urlencode
 
@@ -22,10 +24,11 @@ from django.utils import timezone
 
 import audit
 from audit.models import Change
+from clients.models import Account
 from dids import sheets
 from dids.filters import DIDFilter
 from dids.lists import did_listing
-from dids.models import CHUNK, DID
+from dids.models import CHUNK, DID, ClientPackage, DIDQuerySet
 from dids.numbers import Numbers
 from dids.outcome import Result
 from dids.resources import DIDResource
@@ -67,6 +70,26 @@ def submit_delete(user, selection):
     return _submit("delete", "Delete", user, selection)
 
 
+def submit_assign(user, selection, client_package, account, missing=None):
+    """Queue the giving of a ``Selection``'s numbers; ``missing``: a Result of those that aren't there."""
+    return _submit(
+        "assign",
+        f"Assign to {account}",
+        user,
+        selection,
+        result=missing,
+        client_package=client_package.pk,
+        account=account.pk,
+        client=client_package.client_id,
+        words=f"assigned to {account} by {client_package.package}",
+    )
+
+
+def submit_move(user, selection, move, client):
+    """Queue a move of numbers of ``client``; ``move``: a key of ``CLIENT_MOVES``."""
+    return _submit("move", CLIENT_MOVES[move].label, user, selection, move=move, client=client.pk)
+
+
 def submit_export(user, asked, count, name):
     """Queue a job that writes a workbook of that ``name``; its page offers the file.
 
@@ -79,7 +102,7 @@ def submit_export(user, asked, count, name):
     return job
 
 
-def _submit(kind, label, user, selection, **params):
+def _submit(kind, label, user, selection, *, result=None, **params):
     chosen = {"ids": [int(key) for key in selection.ids.split(",")]} if selection.ids else {}
     if not chosen:
         newest = selection.queryset.aggregate(newest=Max("pk"))["newest"]
@@ -87,9 +110,10 @@ def _submit(kind, label, user, selection, **params):
     job = Job.objects.create(
         kind=kind,
         owner=user,
-        label=f"{label}: {selection.count:,} numbers",
+        label=f"{label[:150]}: {selection.count:,} numbers",
         total=selection.count,
         params=params | chosen,
+        result=result.as_json() if result else {},
     )
     job.queue()
     return job
@@ -145,6 +169,51 @@ def _edit(job):
 
 def _delete(job):
     yield from _each_chunk(job, Change.Kind.DELETE, lambda dids: dids.delete_unused(by=job.owner), "Deleted")
+
+
+def _assign(job):
+    def write(dids):
+        # Asked for each time: somebody may take them away, or out of the owner's sight.
+        given = ClientPackage.objects.visible_to(job.owner).select_related("package", "client")
+        client_package = given.filter(pk=job.params["client_package"]).first()
+        account = Account.objects.visible_to(job.owner).filter(pk=job.params["account"]).first()
+        if client_package is None or account is None:
+            raise JobFailed("The client's package or account is not there any more.")
+        return dids.assign(client_package, account, by=job.owner)
+
+    yield from _each_chunk(job, Change.Kind.ASSIGN, write, str(job))
+
+
+def _move(job):
+    move = CLIENT_MOVES[job.params["move"]]
+
+    def write(dids):
+        return move.write(dids.held_by([job.params["client"]]), by=job.owner)
+
+    yield from _each_chunk(job, move.kind, write, move.label)
+
+
+@dataclass(frozen=True)
+class ClientMove:
+    """What a client's numbers can be told on its DIDs tab. ``rights``: any of these is enough to try."""
+
+    label: str
+    kind: str
+    write: Callable
+    did: str
+    rights: tuple
+
+
+CLIENT_MOVES = {
+    "activate": ClientMove(
+        "Activate", Change.Kind.ASSIGN, DIDQuerySet.activate, "activated", ("block_did", "assign_did")
+    ),
+    "block": ClientMove("Block", Change.Kind.BLOCK, DIDQuerySet.block, "blocked", ("block_did",)),
+    "hold": ClientMove("Hold", Change.Kind.HOLD, DIDQuerySet.hold, "put on Hold", ("hold_did",)),
+    "release": ClientMove(
+        "End hold", Change.Kind.END_HOLD, DIDQuerySet.end_hold, "released from Hold", ("end_hold_did",)
+    ),
+}
 
 
 def _each_chunk(job, kind, write, label):
@@ -211,7 +280,31 @@ def _list_url(job):
     return f"{reverse('dids:list')}?{query}"
 
 
+def _client_url(job):
+    return reverse("clients:dids", args=[job.params["client"]])
+
+
 CREATE = register(Kind("create", "New DIDs", _create, _told("created"), url=_list_url))
 EDIT = register(Kind("edit", "Mass edit", _edit, _told("changed"), url=_list_url))
 EXPORT = register(Kind("export", "Export", _export, _exported, inside=False))
+ASSIGN = register(
+    Kind(
+        "assign",
+        "Assign",
+        _assign,
+        lambda job: _told(job.params["words"])(job),
+        url=_client_url,
+        url_label="Show the client's numbers",
+    )
+)
+MOVE = register(
+    Kind(
+        "move",
+        "Client's numbers",
+        _move,
+        lambda job: _told(CLIENT_MOVES[job.params["move"]].did)(job),
+        url=_client_url,
+        url_label="Show the client's numbers",
+    )
+)
 DELETE = register(Kind("delete", "Delete", _delete, _told("deleted"), url=_list_url))

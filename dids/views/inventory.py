@@ -21,13 +21,15 @@ def did_list(request):
     sentences = explain(listing.rows, listing.filterset.now)
     for did in listing.rows:
         did.explanation = sentences[did.pk]
-    context = {"listing": listing, "counters": _counters(listing) if listing.valid else []}
-    return render(request, "dids/list.html", context)
+    counters = []
+    if listing.valid:
+        asked = listing.form.cleaned_data["status"]
+        counters = status_counters(listing, listing.filterset.by_status, asked)
+    return render(request, "dids/list.html", {"listing": listing, "counters": counters})
 
 
-def _counters(listing):
-    """Counts by status as filters of one click, the other filters being kept."""
-    counts, asked = listing.filterset.by_status, listing.form.cleaned_data["status"]
+def status_counters(listing, counts, asked):
+    """``counts`` by status as filters of one click, other filters kept; ``asked``: the chosen ones."""
     every = {
         "key": "",
         "label": "All",
@@ -38,12 +40,12 @@ def _counters(listing):
     return [every] + [
         {
             "key": key,
-            "label": label,
-            "count": counts[key],
+            "label": st.LABELS[key],
+            "count": count,
             "url": listing.url(status=[key]),
             "active": key in asked,
         }
-        for key, label in st.LABELS.items()
+        for key, count in counts.items()
     ]
 
 

@@ -32,21 +32,21 @@ def _may_edit(user):
 @require_http_methods(["GET", "HEAD", "POST"])
 @user_passes_test(_may_edit)
 def did_mass_edit(request):
-    selection, step = _selection(request), request.POST.get("step", "form")
+    selection, step = selection_of(request), request.POST.get("step", "form")
     if selection.error:
-        return _refused(request, selection, "Mass Edit")
+        return refused(request, selection, "Mass Edit", _back(request))
     form = MassEditForm(request.POST if step != "form" else None)
     fields = form.touched() if form.is_bound and form.is_valid() else {}
     if step == "apply" and not fields and form.is_valid():
         form.add_error(None, "Tick at least one field to change.")
     if step == "apply" and not form.errors:
         if selection.count > SMALL:
-            return _queued(request, submit_edit(request.user, selection, fields))
+            return queued(request, submit_edit(request.user, selection, fields))
         result = selection.queryset.edit(
             by=request.user, kind=Change.Kind.MASS_EDIT, label="Mass edit", **fields
         )
-        return _done(request, result, "changed")
-    rehearsal = _rehearsed(selection.queryset.rehearse_edit(by=request.user, **fields)) if fields else None
+        return done(request, result.sentence("changed"), result, _back(request))
+    rehearsal = rehearsed(selection.queryset.rehearse_edit(by=request.user, **fields)) if fields else None
     context = {"selection": selection, "form": form, "rehearsal": rehearsal}
     if step == "rehearse" and request.htmx:
         return render(request, "dids/_rehearsal.html", context | {"oob": True})
@@ -56,22 +56,23 @@ def did_mass_edit(request):
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("dids.delete_did", raise_exception=True)
 def did_delete(request):
-    selection, step = _selection(request), request.POST.get("step", "form")
+    selection, step = selection_of(request), request.POST.get("step", "form")
     if selection.error:
-        return _refused(request, selection, "Delete")
+        return refused(request, selection, "Delete", _back(request))
     result = selection.queryset.rehearse_delete(by=request.user)
     form = None
     if result.done > TYPED_ABOVE:
         form = DeleteForm(request.POST if step == "apply" else None, count=result.done)
     if step == "apply" and result.done and (form is None or form.is_valid()):
         if selection.count > SMALL:
-            return _queued(request, submit_delete(request.user, selection))
-        return _done(request, selection.queryset.delete_unused(by=request.user), "deleted")
-    context = {"selection": selection, "form": form, "rehearsal": _rehearsed(result)}
+            return queued(request, submit_delete(request.user, selection))
+        result = selection.queryset.delete_unused(by=request.user)
+        return done(request, result.sentence("deleted"), result, _back(request))
+    context = {"selection": selection, "form": form, "rehearsal": rehearsed(result)}
     return _dialog(request, "dids/_delete.html", "Delete", context)
 
 
-def _selection(request):
+def selection_of(request):
     """The numbers that the request names; 404 when an address names none that the person may see."""
     inventory = DID.objects.visible_to(request.user)
     selection = Selection.from_request(request, inventory, DIDFilter, limit=math.inf)
@@ -88,24 +89,25 @@ def _dialog(request, template, title, context):
     )
 
 
-def _refused(request, selection, title):
+def refused(request, selection, title, back_url):
     return dialogs.show(
         request,
         "dids/_selection_refused.html",
         {"selection": selection},
         title=title,
-        back_url=_back(request),
+        back_url=back_url,
         status=422 if request.method == "POST" else 200,
     )
 
 
-def _done(request, result, did):
+def done(request, sentence, result, back_url):
+    """Say what came of it, on the page that it was asked from; the ticks there are done with."""
     tell = messages.success if result.done else messages.warning
-    tell(request, result.sentence(did), extra_tags="selection-clear")
-    return dialogs.close(request, _back(request))
+    tell(request, sentence, extra_tags="selection-clear")
+    return dialogs.close(request, back_url)
 
 
-def _queued(request, job):
+def queued(request, job):
     """To the job's page; the ticks on the list are done with."""
     messages.info(request, f"{job} goes on in the background.", extra_tags="selection-clear")
     return dialogs.close(request, job.get_absolute_url())
@@ -115,7 +117,7 @@ def _back(request):
     return dialogs.back_to(request, reverse("dids:list"))
 
 
-def _rehearsed(result):
+def rehearsed(result):
     """A Result in the words of _rehearsal.html."""
     return {
         "changed": result.done,
