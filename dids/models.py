@@ -229,7 +229,8 @@ class ClientPackage(models.Model):
 
     def free_places(self):
         """How many more numbers it may give; one indexed count."""
-        return max(0, self.package.did_limit - self.places_taken())
+        # By the class: with_places puts the number of that moment in the method's place.
+        return max(0, self.package.did_limit - ClientPackage.places_taken(self))
 
     @property
     def is_over(self):

@@ -26,6 +26,7 @@ import audit
 from audit.models import Change
 from clients.models import Account
 from dids import sheets
+from dids import status as st
 from dids.filters import DIDFilter
 from dids.lists import did_listing
 from dids.models import CHUNK, DID, ClientPackage, DIDQuerySet
@@ -195,23 +196,54 @@ def _move(job):
 
 @dataclass(frozen=True)
 class ClientMove:
-    """What a client's numbers can be told on its DIDs tab. ``rights``: any of these is enough to try."""
+    """What a client's numbers can be told on its DIDs tab.
+
+    ``sources``: the statuses that it is offered for. ``rights``: any of these is enough to try; which one a
+    number takes, the model asks.
+    """
 
     label: str
+    icon: str
+    sources: tuple
     kind: str
     write: Callable
     did: str
     rights: tuple
 
+    def may(self, user):
+        return any(user.has_perm(f"dids.{right}") for right in self.rights)
+
 
 CLIENT_MOVES = {
     "activate": ClientMove(
-        "Activate", Change.Kind.ASSIGN, DIDQuerySet.activate, "activated", ("block_did", "assign_did")
+        "Activate",
+        "player-play",
+        (st.BLOCKED, st.HOLD),
+        Change.Kind.ASSIGN,
+        DIDQuerySet.activate,
+        "activated",
+        ("block_did", "assign_did"),
     ),
-    "block": ClientMove("Block", Change.Kind.BLOCK, DIDQuerySet.block, "blocked", ("block_did",)),
-    "hold": ClientMove("Hold", Change.Kind.HOLD, DIDQuerySet.hold, "put on Hold", ("hold_did",)),
+    "block": ClientMove(
+        "Block", "ban", (st.ACTIVE,), Change.Kind.BLOCK, DIDQuerySet.block, "blocked", ("block_did",)
+    ),
+    "hold": ClientMove(
+        "Hold",
+        "player-pause",
+        st.IN_PLACE,
+        Change.Kind.HOLD,
+        DIDQuerySet.hold,
+        "put on Hold",
+        ("hold_did",),
+    ),
     "release": ClientMove(
-        "End hold", Change.Kind.END_HOLD, DIDQuerySet.end_hold, "released from Hold", ("end_hold_did",)
+        "End hold",
+        "arrow-back-up",
+        (st.HOLD,),
+        Change.Kind.END_HOLD,
+        DIDQuerySet.end_hold,
+        "released from Hold",
+        ("end_hold_did",),
     ),
 }
 

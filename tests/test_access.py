@@ -89,6 +89,43 @@ DOORS = [
         ids="{number}",
         step="apply",
     ),
+    Door(
+        "dids:assign",
+        "/dids/assign/?ids={number}",
+        "login 403 404 200 200",
+        "login 403 422 302 302",
+        ids="{number}",
+        step="apply",
+        client="{client}",
+        package="{client_package}",
+        account="{account}",
+    ),
+    Door("clients:dids", "/clients/{client}/dids/", "login 200 404 200 200", NO_POST),
+    Door(
+        "clients:add_dids",
+        "/clients/{client}/dids/add/",
+        "login 403 404 200 200",
+        "login 403 404 302 302",
+        ids="{number}",
+        step="apply",
+        package="{client_package}",
+        account="{account}",
+    ),
+    *(
+        Door(f"clients:dids_{what}", f"/clients/{{client}}/dids/choices/{what}/", *answers)
+        for what in ("accounts", "packages")
+        for answers in [("login 200 404 200 200", NO_POST)]
+    ),
+    *(
+        Door(
+            f"clients:{move}_dids",
+            f"/clients/{{client}}/dids/{move}/",
+            NO_POST,
+            "login 403 404 302 302",
+            ids="{held}",
+        )
+        for move in ("activate", "block", "hold", "release")
+    ),
     Door("dids:export", "/dids/export/", SIGNED_IN, "login 200 302 200 200", ids="{number}"),
     Door("dids:import", "/dids/import/", "login 403 200 200 200", "login 403 422 422 422"),
     *(
@@ -297,6 +334,10 @@ def ids(world, request):
     spare = Operator.objects.create(reseller=world.reseller, name="Spare Line")
     return {
         "number": world.did("256999").pk,
+        "held": world.did("2567").pk,
+        "client": world.client.pk,
+        "account": world.account.pk,
+        "client_package": world.client_package.pk,
         "operator": world.operator.pk,
         "spare": spare.pk,
         "reseller": world.reseller.pk,

@@ -85,6 +85,14 @@ PAGES = [
     "/dids/mass-edit/?ids={number}",
     "/dids/delete/?ids={free}",
     "/dids/delete/?ids={number}",
+    "/dids/assign/?ids={free}",
+    "/clients/{client}/dids/",
+    "/clients/{client}/dids/?status=nonsense",
+    "/clients/{client}/dids/?q=999999",
+    "/clients/{client}/dids/add/",
+    "/clients/{client}/dids/add/?way=paste",
+    "/clients/{client}/dids/add/?way=run",
+    "/clients/{client}/dids/add/?package=x",
     "/operators/",
     "/operators/?reseller=0",
     "/operators/?name=nobody",
@@ -196,6 +204,21 @@ def test_the_rehearsal_of_a_mass_edit_has_no_barrier(shown):
     page.locator("[name=change_status]").check()
     page.locator("[name=status]").select_option("blocked")
     page.get_by_text("refused").first.wait_for()
+    assert violations(page) == []
+
+
+def test_the_steps_of_assigning_have_no_barrier(shown):
+    page = shown("/clients/{client}/dids/add/")
+    page.locator("tbody input[type=checkbox]").first.check()
+    page.get_by_role("button", name="Assign to rose_orig").click()
+    page.get_by_text("will be assigned").wait_for()
+    assert violations(page) == []
+    page.goto("/dids/")
+    page.locator("tbody input[type=checkbox]").first.check()
+    page.locator(".selection-bar").get_by_role("button", name="Assign").click()
+    page.get_by_label("Client", exact=True).fill("rose")
+    page.get_by_role("option", name="Rose Orig").click()
+    page.get_by_text("will be refused").wait_for()
     assert violations(page) == []
 
 

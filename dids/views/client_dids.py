@@ -68,7 +68,7 @@ def client_dids(request, pk):
         "counters": _counters(listing, now) if listing.valid else [],
         "packages": given[:PACKAGES_SHOWN],
         "more_packages": len(given) > PACKAGES_SHOWN,
-        "can": {move: _may(request.user, move) for move in CLIENT_MOVES},
+        "can": {name: move.may(request.user) for name, move in CLIENT_MOVES.items()},
         "back_url": f"{reverse('dids:list')}?client={client.pk}",
     }
     return render(request, "clients/dids.html", context)
@@ -92,16 +92,19 @@ def _counters(listing, now):
 @require_POST
 @may_view
 def client_dids_move(request, pk, move):
-    if not _may(request.user, move):
+    about = CLIENT_MOVES[move]
+    if not about.may(request.user):
         raise PermissionDenied
     client, now = client_of(request, pk), timezone.now()
     found = numbers_of(request, client, now)
     asked = Selection.from_request(request, found, partial(ClientDIDFilter, client=client), limit=PICK_LIMIT)
-    about, back = CLIENT_MOVES[move], dialogs.back_to(request, reverse("clients:dids", args=[pk]))
+    back = dialogs.back_to(request, reverse("clients:dids", args=[pk]))
     if asked.error:
         return refused(request, asked, about.label, back)
     if asked.count > SMALL:
         return queued(request, submit_move(request.user, _by_ids(asked), move, client))
+    if request.POST.get("page") == "number" and asked.count == 1:
+        back = reverse("dids:detail", args=[asked.queryset.get().pk])
     result = about.write(asked.queryset, by=request.user)
     return done(request, f"{result.sentence(about.did)} {asked.note}".strip(), result, back)
 
@@ -111,10 +114,6 @@ def _by_ids(selection):
     if not selection.ids:
         selection.ids = ",".join(map(str, selection.queryset.values_list("pk", flat=True)))
     return selection
-
-
-def _may(user, move):
-    return any(user.has_perm(f"dids.{right}") for right in CLIENT_MOVES[move].rights)
 
 
 @require_safe

@@ -16,6 +16,7 @@ from dids.models import DID, DIDHistory
 from dids.names import Names
 from dids.numbers import shorten
 from dids.timeline import differences, timeline, versions
+from dids.work import CLIENT_MOVES
 
 BESIDE = 20  # entries of the timeline that stand beside the form
 EDIT_RIGHTS = {f"dids.{move.right}" for move in st.MOVES.values() if move.edit and move.target != st.DELETED}
@@ -39,6 +40,8 @@ def did_detail(request, pk):
     context = {
         "did": did,
         "explanation": explain([did])[pk],
+        "routing": did.routing(),
+        "moves": _moves(did, request.user),
         "facts": _facts(did, edited=form.fields if form else ()),
         "form": form,
         "entries": entries,
@@ -136,6 +139,21 @@ def _shown(row, sent=None):
         "tags": Names(tag_sets=[row.tag_set_id]).tags(row.tag_set_id),
         "notes": row.notes,
     }
+
+
+def _moves(did, user):
+    """The buttons of a number that a client has: {label, icon, url}."""
+    if not did.holder:
+        return []
+    return [
+        {
+            "label": move.label,
+            "icon": move.icon,
+            "url": reverse(f"clients:{name}_dids", args=[did.holder.client_id]),
+        }
+        for name, move in CLIENT_MOVES.items()
+        if did.status_now in move.sources and move.may(user)
+    ]
 
 
 def _facts(did, *, edited):
