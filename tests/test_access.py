@@ -93,7 +93,7 @@ DOORS = [
         "dids:assign",
         "/dids/assign/?ids={number}",
         "login 403 404 200 200",
-        "login 403 422 302 302",
+        "login 403 404 302 302",
         ids="{number}",
         step="apply",
         client="{client}",

@@ -1,0 +1,110 @@
+"""One number's life, played on the screens: from stock to a client, through its package's ends, and back."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+from playwright.sync_api import expect
+
+from audit import SYSTEM
+from dids.models import DID, DIDHistory
+from tests.world import member
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
+NUMBER = "256999"
+STEPS = ["instock", "active", "blocked", "active", "hold", "active", "hold", "instock"]
+
+
+@pytest.fixture
+def looked_at(page_of, world):
+    """``looked_at(status, sentence, calls)``: the number is so on every screen that shows it."""
+    page = page_of(member("Supervisor"))
+    tab = f"/clients/{world.client.pk}/dids/"
+
+    def look(status, sentence, calls, *, held=True):
+        page.goto(f"/dids/?q=={NUMBER}")
+        expect(page.locator("tbody .col-status")).to_contain_text(status)
+        expect(page.locator("tbody .col-client")).to_contain_text("rose_orig" if held else "–")
+        page.goto(f"{tab}?q=={NUMBER}")
+        if held:
+            expect(page.locator("tbody .col-status")).to_contain_text(status)
+        else:
+            expect(page.get_by_text("No numbers match")).to_be_visible()
+        page.goto(f"/dids/{world.did(NUMBER).pk}/")
+        expect(page.get_by_text(sentence)).to_be_visible()
+        expect(page.get_by_text(calls)).to_be_visible()
+        page.goto(f"{tab}?q=={NUMBER}")
+
+    look.page, look.tab = page, tab
+    return look
+
+
+def test_a_number_goes_from_stock_to_a_client_and_back(looked_at, world):
+    page, given = looked_at.page, world.client_package
+    looked_at("In Stock", "can be assigned to a client", "Unreachable: it is In Stock", held=False)
+
+    page.goto(looked_at.tab)
+    page.get_by_role("link", name="Add DIDs").click()
+    page.get_by_label(f"Select {NUMBER}").check()
+    page.get_by_role("button", name="Assign to rose_orig").click()
+    expect(page.get_by_text("Basic: 3 of 5 places free now, 2 after.")).to_be_visible()
+    page.get_by_role("button", name="Assign 1 number").click()
+    expect(page.get_by_text("1 number assigned to rose_orig by Basic.")).to_be_visible()
+    looked_at("Active", "because supervisor assigned it to Rose Orig", "Calls: to account rose_orig")
+
+    page.get_by_role("button", name=f"Block {NUMBER}").click()
+    expect(page.get_by_text("1 number blocked.")).to_be_visible()
+    looked_at("Blocked", "because supervisor blocked it", "Unreachable: it is Blocked")
+    page.get_by_role("button", name=f"Activate {NUMBER}").click()
+    expect(page.get_by_text("1 number activated.")).to_be_visible()
+    looked_at("Active", "because supervisor unblocked it", "Calls: to account rose_orig")
+
+    given.deactivate(by=SYSTEM)
+    looked_at("Hold", "because package Basic of Rose Orig was switched off", "Unreachable: it rests on Hold")
+    given.activate(by=SYSTEM)
+    looked_at("Active", "because the system gave it back to Rose Orig", "Calls: to account rose_orig")
+
+    type(given).objects.update(ends_at=timezone.now() - timedelta(minutes=1))
+    page.goto(f"/dids/{world.did(NUMBER).pk}/")
+    expect(page.get_by_text("Unreachable: package Basic of Rose Orig is not active any more")).to_be_visible()
+    call_command("worker", "--once")
+    looked_at("Hold", "because package Basic of Rose Orig ended", "Unreachable: it rests on Hold")
+
+    DID.objects.filter(number=NUMBER).update(hold_until=timezone.now())
+    over = "because its hold after use by Rose Orig was over"
+    looked_at("In Stock", over, "Unreachable: it is In Stock", held=False)
+    call_command("worker", "--once")
+    looked_at("In Stock", over, "Unreachable: it is In Stock", held=False)
+
+    lived = DIDHistory.objects.filter(number=NUMBER).order_by("history_id").values_list("status", flat=True)
+    assert [status for n, status in enumerate(lived) if n == 0 or lived[n - 1] != status] == STEPS
+
+
+def test_numbers_of_the_list_are_given_to_a_client(looked_at, world):
+    page = looked_at.page
+    page.goto("/dids/")
+    for number in (NUMBER, "111"):
+        page.get_by_label(f"Select {number}", exact=True).check()
+    page.locator("[data-selection-bar]").get_by_role("button", name="Assign").click()
+    dialog = page.get_by_role("dialog", name="Assign to a client")
+    dialog.get_by_role("combobox", name="Client").fill("rose")
+    dialog.get_by_role("option", name="Rose Orig").click()
+    expect(dialog.get_by_text("1 will be assigned, 1 will be refused.")).to_be_visible()
+    expect(dialog.get_by_role("combobox", name="Package")).to_have_value("Basic, 3 of 5 places free")
+    dialog.get_by_role("button", name="Assign 1 number").click()
+
+    expect(page.get_by_text("1 number assigned to rose_orig by Basic. 1 refused (111)")).to_be_visible()
+    assert world.did(NUMBER).account == world.account
+
+
+def test_ticked_numbers_of_a_client_are_moved_together(looked_at, world):
+    page = looked_at.page
+    page.goto(looked_at.tab)
+    for number in ("2563", "2567", "2568"):
+        page.get_by_label(f"Select {number}", exact=True).check()
+    page.locator("[data-selection-bar]").get_by_role("button", name="Activate").click()
+
+    expect(page.get_by_text("2 numbers activated, 1 already so.")).to_be_visible()
+    expect(page.locator("[data-selection-bar]")).not_to_be_visible()
+    assert set(DID.objects.filter(account=world.account).values_list("status", flat=True)) == {"active"}
