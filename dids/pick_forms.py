@@ -68,7 +68,7 @@ class HolderForm(forms.Form):
     )
 
     def __init__(self, data=None, *, client, now, required=True):
-        super().__init__(data)
+        super().__init__(data, auto_id="assign_%s")  # the list below the dialog has such fields as well
         if client is None:
             return
         package, account = self.fields["package"], self.fields["account"]
@@ -182,8 +182,8 @@ class ClientForm(forms.Form):
         },
     )
 
-    def __init__(self, data=None, *, by, **kwargs):
-        super().__init__(data, **kwargs)
+    def __init__(self, data=None, *, by):
+        super().__init__(data, auto_id="assign_%s")
         clients = Client.objects.visible_to(by).filter(closed_at__isnull=True)
         self.fields["client"].queryset = clients.order_by("name", "pk")
 

@@ -175,6 +175,31 @@ def test_numbers_that_another_client_left_lately_are_warned_of(world, browser, a
     assert DID.objects.filter(account=world.account, number__in=STOCK).count() == 3
 
 
+@pytest.mark.parametrize("spoil", ["nothing", "tags", "off", "closed", "account", "right", "places"])
+def test_what_the_rehearsal_says_is_what_happens(world, add, spoil):
+    account, by = world.account, SYSTEM
+    if spoil == "tags":
+        Package.objects.update(allowed_tags="gold")
+        DID.objects.filter(number__in=["5001", "2563"]).edit(by=SYSTEM, tags=["gold", "new"])
+    elif spoil == "off":
+        ClientPackage.objects.update(active=False)
+    elif spoil == "closed":
+        ClientPackage.close_client(world.client, by=SYSTEM)
+    elif spoil == "account":
+        other = Client.objects.create(reseller=world.reseller, name="Other")
+        account = Account.objects.create(client=other, name="other")
+    elif spoil == "right":
+        by = member("Clerk")
+    limit(world, 4 if spoil == "places" else 50)
+    given = ClientPackage.objects.select_related("package", "client").get(pk=world.client_package.pk)
+
+    said_before = DID.objects.rehearse_assign(given, account, by=by)
+    done = DID.objects.assign(given, account, by=by)
+
+    assert said_before.as_json() == done.as_json()
+    assert said_before.selected == DID.objects.count()
+
+
 # --- the ways to pick -------------------------------------------------------------------------------
 
 
@@ -264,6 +289,17 @@ def test_consecutive_numbers_are_the_first_run(world, browser, add):
 def test_a_count_that_can_not_be_had_is_an_error_of_its_field(world, browser, add, way, count, message):
     response = browser.post(add, to(world, way=way, count=count))
     assert response.status_code == 422 and message in text(response)
+
+
+@pytest.mark.parametrize("value", ["\0", "9" * 40, "²", "-1", "'", "[]"])
+def test_an_address_of_nonsense_is_no_error_page(world, browser, add, value):
+    for name in ("package", "account", "way", "q", "sort", "page", "operator", "tag"):
+        assert browser.get(add, {name: value}).status_code == 200
+        data = to(world) | ids(world, "5001") | {name: value}
+        assert browser.post(add, data).status_code in (200, 422)
+        assert browser.post("/dids/assign/", data | {"client": value, "step": "apply"}).status_code == 422
+    for name in ("account", "package", "status", "q"):
+        assert browser.get(add.removesuffix("add/"), {name: value}).status_code == 200
 
 
 @pytest.mark.parametrize("sent", [{}, {"ids": "x"}, {"ids": "999999"}, {"scope": "nonsense"}])

@@ -216,8 +216,9 @@ def test_the_steps_of_assigning_have_no_barrier(shown):
     page.goto("/dids/")
     page.locator("tbody input[type=checkbox]").first.check()
     page.locator(".selection-bar").get_by_role("button", name="Assign").click()
-    page.get_by_label("Client", exact=True).fill("rose")
-    page.get_by_role("option", name="Rose Orig").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("combobox", name="Client").fill("rose")
+    dialog.get_by_role("option", name="Rose Orig").click()
     page.get_by_text("will be refused").wait_for()
     assert violations(page) == []
 

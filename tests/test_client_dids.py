@@ -1,5 +1,7 @@
 """The client's DIDs tab: its numbers, and the moves between Active, Blocked and Hold."""
 
+import re
+
 import pytest
 from django.contrib.messages import get_messages
 from django.core.management import call_command
@@ -266,3 +268,35 @@ def test_a_full_page_costs_no_more_queries_than_a_short_one(world, browser, tab)
     DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
     DID.objects.filter(number__in=numbers).assign(world.client_package, world.account, by=SYSTEM)
     assert cost() == few <= 16
+
+
+# --- the number's page ------------------------------------------------------------------------------
+
+
+def number_page(browser, world, number):
+    return re.sub(r"\s+", " ", browser.get(f"/dids/{world.did(number).pk}/").content.decode())
+
+
+@pytest.mark.parametrize(
+    ("number", "calls", "buttons"),
+    [
+        ("2567", "Calls: to account rose_orig.", ["Block", "Hold"]),
+        ("2568", "Unreachable: it is Blocked.", ["Activate", "Hold"]),
+        ("2563", "Unreachable: it rests on Hold.", ["Activate", "End hold"]),
+        ("256999", "Unreachable: it is In Stock, no client has it.", []),
+    ],
+)
+def test_the_page_of_a_number_says_where_calls_go_and_what_can_be_done(
+    world, browser, tab, number, calls, buttons
+):
+    html = number_page(browser, world, number)
+    assert calls in html
+    assert re.findall(r"formaction=\"[^\"]*\">.*?</svg>([^<]+)</button>", html) == buttons
+    assert (f'href="{tab}"' in html) == bool(buttons)
+
+
+def test_a_move_on_the_page_of_a_number_leads_back_to_it(world, browser, viewer, tab):
+    response = move(browser, tab, "block", world, "2567", page="number")
+    assert response.url == f"/dids/{world.did('2567').pk}/"
+    assert said(response) == "1 number blocked."
+    assert "formaction" not in number_page(client_of(viewer), world, "2567")
