@@ -269,6 +269,7 @@ def test_any_numbers_are_the_first_in_stock(world, browser, add):
 
 def test_consecutive_numbers_are_the_first_run(world, browser, add):
     dialog = browser.post(add, to(world, way="run", count="3"))
+    assert "Picked: 5001 to 5003." in text(dialog)
     assert said(browser.post(add, to(world, step="apply") | ids_of(dialog))) == (
         "3 numbers assigned to rose_orig by Basic."
     )

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 from django.conf import settings
 from django.contrib.auth.decorators import permission_required
-from django.db.models import F, Value
+from django.db.models import F, Max, Min, Value
 from django.db.models.functions import Lower, NullIf
 from django.shortcuts import render
 from django.urls import reverse
@@ -181,6 +181,7 @@ def _rehearsal(request, pick, given, account, now):
         "free": free,
         "free_after": max(0, free - result.done),
         "limit": given.package.did_limit,
+        "picked": pick.queryset.aggregate(first=Min("number"), last=Max("number")),
         "reused": _reused(pick, given.client, now),
     }
 
