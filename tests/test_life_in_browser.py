@@ -108,3 +108,73 @@ def test_ticked_numbers_of_a_client_are_moved_together(looked_at, world):
     expect(page.get_by_text("2 numbers activated, 1 already so.")).to_be_visible()
     expect(page.locator("[data-selection-bar]")).not_to_be_visible()
     assert set(DID.objects.filter(account=world.account).values_list("status", flat=True)) == {"active"}
+
+
+def choose(place, name, text):
+    """An option of a remote select, as somebody types and clicks it."""
+    place.get_by_role("combobox", name=name).fill(text)
+    place.get_by_role("option", name=text).first.click()
+
+
+def test_the_manuals_five_steps_and_the_end_of_the_package_on_the_screens(looked_at, world):
+    page, client = looked_at.page, world.client
+    dialog = page.locator("#dialog-slot dialog[open]")
+
+    # 1. an operator
+    page.goto("/operators/")
+    page.get_by_role("link", name="New Operator").click()
+    dialog.get_by_label("Name").fill("Oliver")
+    choose(dialog, "Reseller", "Reseller 1")
+    dialog.get_by_role("button", name="OK").click()
+    expect(page.get_by_text("Operator Oliver is saved.")).to_be_visible()
+
+    # 2. numbers In Stock
+    page.goto("/dids/new/")
+    page.get_by_label("DID(s)").fill("700100-700102")
+    choose(page, "Operator", "Oliver")
+    page.get_by_role("button", name="Create 3 DIDs").click()
+    expect(page.get_by_text("3 DIDs created for Oliver.")).to_be_visible()
+
+    # 3. a package
+    page.goto("/packages/")
+    page.get_by_role("link", name="New Package").click()
+    dialog.get_by_label("Name").fill("Starter")
+    choose(dialog, "Reseller", "Reseller 1")
+    dialog.get_by_label("DID limit").fill("2")
+    dialog.get_by_role("button", name="OK").click()
+    expect(page.get_by_text("Package Starter is saved.")).to_be_visible()
+
+    # 4. given to the client
+    page.goto(f"/clients/{client.pk}/")
+    page.get_by_role("link", name="Give package").click()
+    choose(dialog, "Package", "Starter")
+    dialog.get_by_role("button", name="Give").click()
+    expect(page.get_by_text("Package Starter")).to_be_visible()
+    given = client.client_packages.get(package__name="Starter")
+
+    # 5. numbers picked on the client's DIDs tab
+    page.get_by_role("link", name="DIDs", exact=True).last.click()
+    page.get_by_role("link", name="Add DIDs").click()
+    page.wait_for_url("**/add/")
+    choose(page, "Package", "Starter")
+    page.get_by_label("Select 700100").check()
+    page.get_by_label("Select 700101").check()
+    page.get_by_role("button", name="Assign to rose_orig").click()
+    page.get_by_role("button", name="Assign 2 numbers").click()
+    expect(page.get_by_text("2 numbers assigned to rose_orig by Starter.")).to_be_visible()
+
+    # The package is switched off, says beforehand what rests, and on again.
+    page.goto(f"/client-packages/?client={client.pk}")
+    row = page.locator("tbody tr", has_text="Starter")
+    row.get_by_role("link", name="Deactivate").click()
+    dialog.get_by_role("button", name="Deactivate, 2 numbers on Hold").click()
+    expect(page.get_by_text("Package Starter of Rose Orig is off.")).to_be_visible()
+    assert given_statuses(given) == {"700100": "hold", "700101": "hold"}
+    page.locator("tbody tr", has_text="Starter").get_by_role("link", name="Activate").click()
+    dialog.get_by_role("button", name="Activate").click()
+    expect(page.get_by_text("2 numbers taken back from Hold.")).to_be_visible()
+    assert given_statuses(given) == {"700100": "active", "700101": "active"}
+
+
+def given_statuses(given):
+    return dict(DID.objects.filter(client_package=given).values_list("number", "status"))

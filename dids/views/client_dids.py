@@ -69,7 +69,6 @@ def client_dids(request, pk):
         "packages": given[:PACKAGES_SHOWN],
         "more_packages": len(given) > PACKAGES_SHOWN,
         "can": {name: move.may(request.user) for name, move in CLIENT_MOVES.items()},
-        "back_url": f"{reverse('dids:list')}?client={client.pk}",
     }
     return render(request, "clients/dids.html", context)
 
