@@ -55,6 +55,11 @@ class Listing:
             self.per_page = settings.PAGE_SIZES[0]
         self._count, self._fetch, self._keeps = total, fetch, keeps
 
+    @property
+    def things(self):
+        """What its rows are called, several of them."""
+        return self.filterset.queryset.model._meta.verbose_name_plural
+
     @cached_property
     def found(self):
         """All that match, without an order."""
