@@ -5,21 +5,7 @@ import django_filters
 from clients.models import Account, Client, Package, Reseller
 from didmgmt.choices import RemoteSelect
 from dids.models import PACKAGE_STATES, ClientPackage
-
-
-def _reseller(field="reseller"):
-    return django_filters.ModelChoiceFilter(
-        label="Reseller",
-        field_name=field,
-        queryset=lambda request: Reseller.objects.visible_to(request.user),
-        empty_label="all resellers",
-        widget=RemoteSelect("operators:reseller_choices"),
-        error_messages={"invalid_choice": "“%(value)s” is no reseller that you know."},
-    )
-
-
-def _name():
-    return django_filters.CharFilter(label="Name", lookup_expr="icontains")
+from operators.filters import name_filter, reseller_filter
 
 
 def _ended(field, label, words):
@@ -35,8 +21,8 @@ def _ended(field, label, words):
 
 
 class ClientFilter(django_filters.FilterSet):
-    name = _name()
-    reseller = _reseller()
+    name = name_filter()
+    reseller = reseller_filter()
     closed = _ended("closed_at", "Closed", ("open", "closed"))
 
     class Meta:
@@ -45,7 +31,7 @@ class ClientFilter(django_filters.FilterSet):
 
 
 class AccountFilter(django_filters.FilterSet):
-    name = _name()
+    name = name_filter()
 
     class Meta:
         model = Account
@@ -53,8 +39,8 @@ class AccountFilter(django_filters.FilterSet):
 
 
 class PackageFilter(django_filters.FilterSet):
-    name = _name()
-    reseller = _reseller()
+    name = name_filter()
+    reseller = reseller_filter()
     archived = _ended("archived_at", "Archived", ("on offer", "archived"))
 
     class Meta:
@@ -63,7 +49,7 @@ class PackageFilter(django_filters.FilterSet):
 
 
 class ResellerFilter(django_filters.FilterSet):
-    name = _name()
+    name = name_filter()
 
     class Meta:
         model = Reseller
@@ -87,7 +73,7 @@ class ClientPackageFilter(django_filters.FilterSet):
         widget=RemoteSelect("packages:choices"),
         error_messages={"invalid_choice": "“%(value)s” is no package that you know."},
     )
-    reseller = _reseller("package__reseller")
+    reseller = reseller_filter("package__reseller")
     state = django_filters.ChoiceFilter(
         label="State",
         choices=list(PACKAGE_STATES.items()),

@@ -11,11 +11,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django_filters.fields import ChoiceField, ModelMultipleChoiceField
 
-from clients.models import Account, Client, Reseller
-from didmgmt.choices import RemoteSelect, RemoteSelectMultiple, TickedBoxes, fits
+from clients.models import Account, Client
+from didmgmt.choices import RemoteSelectMultiple, TickedBoxes, fits
 from dids import status as st
 from dids.models import DID, ClientPackage, Stock, Tag
 from dids.numbers import MATCHES, parse_search, shorten
+from operators.filters import reseller_filter
 from operators.models import Operator
 
 
@@ -55,6 +56,25 @@ class MatchFilter(django_filters.ChoiceFilter):
 
 class RowsFilter(django_filters.ModelMultipleChoiceFilter):
     field_class = RowsField
+
+
+def _operators():
+    return RowsFilter(
+        label="Operator",
+        error_messages=_unknown("operator"),
+        queryset=lambda request: Operator.objects.visible_to(request.user),
+        widget=RemoteSelectMultiple("operators:choices", placeholder="all operators"),
+    )
+
+
+def _tags():
+    return RowsFilter(
+        label="Tags",
+        error_messages=_unknown("tag"),
+        to_field_name="name",
+        queryset=lambda request: Tag.objects.visible_to(request.user),
+        widget=RemoteSelectMultiple("dids:tag_choices", placeholder="any tag"),
+    )
 
 
 class SearchForm(forms.Form):
@@ -105,32 +125,15 @@ class DIDFilter(NumberFilter):
     status = django_filters.MultipleChoiceFilter(
         label="Status", choices=st.CHOICES, widget=TickedBoxes, error_messages=_unknown("status")
     )
-    operator = RowsFilter(
-        label="Operator",
-        error_messages=_unknown("operator"),
-        queryset=lambda request: Operator.objects.visible_to(request.user),
-        widget=RemoteSelectMultiple("operators:choices", placeholder="all operators"),
-    )
-    reseller = django_filters.ModelChoiceFilter(
-        label="Reseller",
-        queryset=lambda request: Reseller.objects.visible_to(request.user),
-        empty_label="all resellers",
-        widget=RemoteSelect("operators:reseller_choices"),
-        error_messages=_unknown("reseller"),
-    )
+    operator = _operators()
+    reseller = reseller_filter()
     client = RowsFilter(
         label="Client",
         error_messages=_unknown("client"),
         queryset=lambda request: Client.objects.visible_to(request.user),
         widget=RemoteSelectMultiple("dids:client_choices", placeholder="all clients"),
     )
-    tag = RowsFilter(
-        label="Tags",
-        error_messages=_unknown("tag"),
-        to_field_name="name",
-        queryset=lambda request: Tag.objects.visible_to(request.user),
-        widget=RemoteSelectMultiple("dids:tag_choices", placeholder="any tag"),
-    )
+    tag = _tags()
 
     def __init__(self, *args, now=None, **kwargs):
         super().__init__(*args, **kwargs)
@@ -237,19 +240,8 @@ class ClientDIDFilter(NumberFilter):
 class AvailableFilter(NumberFilter):
     """The numbers that can be picked; ``queryset`` holds those of one client package."""
 
-    operator = RowsFilter(
-        label="Operator",
-        error_messages=_unknown("operator"),
-        queryset=lambda request: Operator.objects.visible_to(request.user),
-        widget=RemoteSelectMultiple("operators:choices", placeholder="all operators"),
-    )
-    tag = RowsFilter(
-        label="Tags",
-        error_messages=_unknown("tag"),
-        to_field_name="name",
-        queryset=lambda request: Tag.objects.visible_to(request.user),
-        widget=RemoteSelectMultiple("dids:tag_choices", placeholder="any tag"),
-    )
+    operator = _operators()
+    tag = _tags()
 
     def filter_queryset(self, queryset):
         asked = self.form.cleaned_data

@@ -5,17 +5,27 @@ from didmgmt.choices import RemoteSelect
 from operators.models import Operator
 
 
-class OperatorFilter(django_filters.FilterSet):
-    """The operators that an address asks for, of those that ``request.user`` may see."""
+def name_filter():
+    return django_filters.CharFilter(label="Name", lookup_expr="icontains")
 
-    name = django_filters.CharFilter(label="Name", lookup_expr="icontains")
-    reseller = django_filters.ModelChoiceFilter(
+
+def reseller_filter(field=None):
+    """The reseller of the rows, of those that ``request.user`` may see; ``field``: the way to it."""
+    return django_filters.ModelChoiceFilter(
         label="Reseller",
+        field_name=field,
         queryset=lambda request: Reseller.objects.visible_to(request.user),
         empty_label="all resellers",
         widget=RemoteSelect("operators:reseller_choices"),
         error_messages={"invalid_choice": "“%(value)s” is no reseller that you know."},
     )
+
+
+class OperatorFilter(django_filters.FilterSet):
+    """The operators that an address asks for, of those that ``request.user`` may see."""
+
+    name = name_filter()
+    reseller = reseller_filter()
 
     class Meta:
         model = Operator
