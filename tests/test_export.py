@@ -278,3 +278,12 @@ def test_what_is_exported_by_a_worker_is_what_its_owner_may_see_by_then(world):
         "DID",
         "3333",
     ]
+
+
+def test_an_unknown_format_is_said_to_be_none(browser, world):
+    for response in (
+        browser.get("/dids/export/?format=pdf", follow=True),
+        browser.post("/dids/export/", {"ids": world.did("111").pk, "format": "pdf"}, follow=True),
+    ):
+        assert response.redirect_chain == [("/dids/", 302)]
+        assert "“pdf” is no format to export; there are csv and xlsx." in response.text

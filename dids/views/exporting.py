@@ -13,7 +13,7 @@ from django.utils.http import content_disposition_header
 from django.utils.text import slugify
 from django.views.decorators.http import require_http_methods
 
-from didmgmt.listing import Selection, described
+from didmgmt.listing import Selection, described, shorten
 from dids import sheets
 from dids.filters import DIDFilter
 from dids.lists import did_listing
@@ -29,6 +29,8 @@ XLSX_AT_ONCE = 10_000  # rows; a workbook of more is made by a worker
 @permission_required("dids.export_did", raise_exception=True)
 def did_export(request):
     """A GET takes the list's own parameters, and ``scope=page`` for its page alone; ``format``: csv, xlsx."""
+    if format_of(request) is None:
+        return redirect("dids:list")
     return _of_selection(request) if request.method == "POST" else _of_address(request)
 
 
@@ -61,16 +63,31 @@ def _file(request, dids, count, filterset, part="", asked=None):
     """``dids`` as a file; a large workbook is left to a worker, who finds them again by ``asked``."""
     now = timezone.now()
     name = file_name("dids", filterset, now, part)
-    if (request.POST or request.GET).get("format") != "xlsx":
+    format = format_of(request)
+    if format == "xlsx" and count > XLSX_AT_ONCE:
+        return redirect(submit_export(request.user, asked, count, f"{name}.xlsx"))
+    return download(DIDResource().rows(dids, now), name, format)
+
+
+def format_of(request):
+    """ "csv", which is the default, or "xlsx"; None for any other, which the person then has been told."""
+    wanted = (request.POST or request.GET).get("format") or "csv"
+    if wanted in ("csv", "xlsx"):
+        return wanted
+    messages.error(request, f"“{shorten(wanted)}” is no format to export; there are csv and xlsx.")
+    return None
+
+
+def download(rows, name, format="csv"):
+    """``rows``, header first, as the file ``name``: CSV in a stream, a workbook at once."""
+    if format == "csv":
         return StreamingHttpResponse(
-            sheets.write(DIDResource().rows(dids, now)),
+            sheets.write(rows),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": content_disposition_header(True, f"{name}.csv")},
         )
-    if count > XLSX_AT_ONCE:
-        return redirect(submit_export(request.user, asked, count, f"{name}.xlsx"))
     file = tempfile.TemporaryFile()  # noqa: SIM115 the response closes it
-    for _ in sheets.write_workbook(DIDResource().rows(dids, now), file):
+    for _ in sheets.write_workbook(rows, file):
         pass
     file.seek(0)
     return FileResponse(file, as_attachment=True, filename=f"{name}.xlsx", content_type=XLSX)

@@ -1,27 +1,21 @@
 """Operators, clients, accounts and packages from files and as files. Each table has two addresses."""
 
-import tempfile
 from functools import wraps
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.signing import BadSignature
 from django.db import IntegrityError, OperationalError
-from django.http import FileResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_http_methods, require_safe
 
-from didmgmt.listing import shorten
-from dids import sheets
 from dids.reference import TABLES, Differs
 from dids.reference_forms import ReferenceUploadForm, seal, unseal
 from dids.views.clients import client_listing
-from dids.views.exporting import file_name
+from dids.views.exporting import download, file_name, format_of
 from dids.views.packages import package_listing
-from dids.work import XLSX
 from operators.views import operator_listing
 
 SHOWN = 100  # rows of a table on the page of the check
@@ -140,9 +134,7 @@ def _home(user, table):
 def reference_export(request, table):
     """All rows, of tables that have a list those of its address; ``format`` is csv (the default) or xlsx."""
     resource = TABLES[table](request.user)
-    wanted = request.GET.get("format") or "csv"
-    if wanted not in _WRITERS:
-        messages.error(request, f"“{shorten(wanted)}” is no format to export; there are csv and xlsx.")
+    if (format := format_of(request)) is None:
         return redirect(_home(request.user, table))
     if table in LISTINGS:
         listing = LISTINGS[table](request)
@@ -152,22 +144,4 @@ def reference_export(request, table):
         filterset, found = listing.filterset, listing.ordered.select_related(resource.related)
     else:
         filterset, found = None, resource.listed()
-    name = f"{file_name(table, filterset, timezone.now())}.{wanted}"
-    answer = _WRITERS[wanted](resource.rows(found))
-    answer.headers["Content-Disposition"] = content_disposition_header(True, name)
-    return answer
-
-
-def _csv(rows):
-    return StreamingHttpResponse(sheets.write(rows), content_type="text/csv; charset=utf-8")
-
-
-def _xlsx(rows):
-    file = tempfile.TemporaryFile()  # noqa: SIM115 the response closes it
-    for _ in sheets.write_workbook(rows, file):
-        pass
-    file.seek(0)
-    return FileResponse(file, content_type=XLSX)
-
-
-_WRITERS = {"csv": _csv, "xlsx": _xlsx}
+    return download(resource.rows(found), file_name(table, filterset, timezone.now()), format)
