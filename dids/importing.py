@@ -129,7 +129,8 @@ class Import:
         with self.job.file.open("rb") as file:
             loaded = sheets.load(file, self.name, limits=import_limits(), **how)
             with loaded, transaction.atomic():
-                if not self._is_open():
+                self._lock()
+                if not self.is_open:
                     return False
                 for key in ("mapping", "skip"):
                     self.job.params.pop(key, None)
@@ -178,6 +179,11 @@ class Import:
         return self.phase == "apply" and (self.job.is_under_way or bool(self.job.result.get("applied")))
 
     @property
+    def is_open(self):
+        """Whether its columns can still be chosen."""
+        return self.job.state in Job.AT_REST and not self.is_applied and not self.is_erased
+
+    @property
     def all_or_nothing(self):
         return bool(self.job.params.get("all_or_nothing"))
 
@@ -216,7 +222,8 @@ class Import:
         ``existing`` and ``create``: see ``judging.Terms``.
         """
         with transaction.atomic():
-            if not self._is_open():
+            self._lock()
+            if not self.is_open:
                 return False
             job = self.job
             job.params |= {"mapping": mapping, "skip": skip, "existing": existing, "create": create}
@@ -233,7 +240,7 @@ class Import:
         Twice is once: only who finds the import checked sets it going.
         """
         with transaction.atomic():
-            self.job = Job.objects.select_for_update(of=("self",)).get(pk=self.job.pk)
+            self._lock()
             if self.job.state not in Job.AT_REST or self.checked != batch or self.is_applied:
                 return False
             self.job.cursor, self.job.done = {"phase": "apply", "batch": batch}, 0
@@ -241,10 +248,9 @@ class Import:
             self.job.save(update_fields=["cursor", "done", "total"])
         return self._go()
 
-    def _is_open(self):
-        """Lock the job and read it anew; whether columns can still be chosen."""
+    def _lock(self):
+        """Lock the job to the end of the transaction and read it anew."""
         self.job = Job.objects.select_for_update(of=("self",)).get(pk=self.job.pk)
-        return self.job.state in Job.AT_REST and not self.is_applied and not self.is_erased
 
     def _go(self):
         if self.job.params["rows"] > SMALL:
@@ -476,14 +482,11 @@ class Import:
         """The first refused rows as {line, column, value, reason}."""
         return refusals.explained(self.refused[:limit], self.job.owner)
 
-    def refused_file(self):
-        """CSV of the refused rows as they stand, with the reason; imports again once corrected.
+    def refused_rows(self):
+        """The header, then the refused rows as they stand, with the reason; imports again once corrected.
 
         Of a range those of its numbers that were refused, a row each.
         """
-        return sheets.write(self._refused_rows())
-
-    def _refused_rows(self):
         params = self.job.params
         width = self.format.width
         header = self._header()

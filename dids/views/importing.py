@@ -2,16 +2,16 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.http import Http404, StreamingHttpResponse
+from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.http import content_disposition_header
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from dids.import_forms import ColumnsForm, ReadingForm, UploadForm, file_note
 from dids.importing import KIND, Import
 from dids.sheets import SheetError
+from dids.views.exporting import download
 from jobs.models import Job
 
 SHOWN = 100  # refused rows on a page; the file has them all
@@ -37,9 +37,7 @@ def import_upload(request):
 @never_cache
 def import_columns(request, pk):
     one = _import(request, pk)
-    if one.is_erased:
-        return redirect(one.job)
-    if one.job.is_under_way or one.is_applied:
+    if not one.is_open:
         return _to_step(one)
     head = one.head()
     posted = request.POST if request.method == "POST" else None
@@ -56,9 +54,7 @@ def import_columns(request, pk):
 def import_reading(request, pk):
     """Read the file by another delimiter, encoding or sheet; the head is shown anew."""
     one = _import(request, pk)
-    if one.is_erased:
-        return redirect(one.job)
-    if one.job.is_under_way or one.is_applied:
+    if not one.is_open:
         return _to_step(one)
     form = ReadingForm(request.POST, format=one.format)
     if form.is_valid():
@@ -100,15 +96,15 @@ def import_check(request, pk):
     """What all rows would become; a POST applies what was checked."""
     one = _import(request, pk)
     if one.is_erased and not one.is_applied:
-        return redirect(one.job)
+        return _to_step(one)
     if one.is_applied or one.job.state == Job.State.DONE:
         return redirect("dids:import_result", pk)
     if not one.phase:
         return redirect("dids:import_columns", pk)
     if one.job.is_under_way:
-        return _running_page(request, one, 3)
+        return _between_pages(request, one, "running", 3)
     if one.phase == "check":  # it was cancelled or failed
-        return _stopped_page(request, one, 3)
+        return _between_pages(request, one, "stopped", 3)
     if request.method == "POST":
         if not one.apply(one.checked):
             messages.warning(request, "This import is under way already, in another window perhaps.")
@@ -137,7 +133,7 @@ def import_result(request, pk):
     if one.phase != "apply":
         return redirect("dids:import_check", pk)
     if one.job.is_under_way:
-        return _running_page(request, one, 4)
+        return _between_pages(request, one, "running", 4)
     if not one.is_applied and one.job.state != Job.State.DONE:
         return redirect("dids:import_check", pk)
     counts = one.counts
@@ -153,19 +149,14 @@ def import_result(request, pk):
     return render(request, "dids/import_result.html", context)
 
 
-def _running_page(request, one, step):
-    context = {"file_name": one.name, "job": one.job, "step": step}
-    return render(request, "dids/import_running.html", context)
+def _between_pages(request, one, what, step):
+    """While a worker is at it, or after it stopped: ``what`` is "running" or "stopped"."""
+    columns_url = reverse("dids:import_columns", args=[one.job.pk])
+    context = {"file_name": one.name, "job": one.job, "step": step, "columns_url": columns_url}
+    return render(request, _BETWEEN[what], context)
 
 
-def _stopped_page(request, one, step):
-    context = {
-        "file_name": one.name,
-        "job": one.job,
-        "step": step,
-        "columns_url": reverse("dids:import_columns", args=[one.job.pk]),
-    }
-    return render(request, "dids/import_stopped.html", context)
+_BETWEEN = {"running": "dids/import_running.html", "stopped": "dids/import_stopped.html"}
 
 
 @require_safe
@@ -176,15 +167,12 @@ def import_refused(request, pk):
     if one.is_erased:
         raise Http404("The rows of this import are deleted.")
     name = one.name.rpartition(".")[0] or one.name
-    return StreamingHttpResponse(
-        one.refused_file(),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": content_disposition_header(True, f"{name}_refused.csv")},
-    )
+    return download(one.refused_rows(), f"{name}_refused")
 
 
 def _to_step(one):
-    return redirect(one.job.url)
+    """To where it is; of one whose files are deleted only the job can be told."""
+    return redirect(one.job if one.is_erased else one.job.url)
 
 
 def _import(request, pk):
