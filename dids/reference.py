@@ -13,7 +13,7 @@ that is rolled back, and keeps a result for each row. Four of its habits are not
 
 An import is all or nothing. It makes rows and changes their own columns; it never moves one to another
 reseller or client, never closes, archives or deletes: what has consequences for numbers is done on the
-screens that show them.
+screens that show them. For the same reason hold days changed here count for holds that begin later only.
 """
 
 import hashlib
