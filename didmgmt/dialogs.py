@@ -5,7 +5,10 @@ from urllib.parse import urlsplit
 from django.contrib import messages
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_http_methods
 from django_htmx.http import HttpResponseClientRedirect
+
+view = require_http_methods(["GET", "HEAD", "POST"])  # what a dialog is asked with
 
 
 def show(request, template, context, *, title, back_url, status=200):

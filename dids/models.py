@@ -33,7 +33,15 @@ from django.utils import timezone
 import audit
 from audit import history
 from audit.models import Change
-from clients.models import Account, BranchQuerySet, Client, HoldDaysField, Package, hold_days_in_range
+from clients.models import (
+    Account,
+    BranchQuerySet,
+    Client,
+    HoldDaysField,
+    Package,
+    counted,
+    hold_days_in_range,
+)
 from clients.tags import MAX_LABEL, MAX_TAG, split_tags, tag_label
 from dids import status as st
 from dids.outcome import SAMPLE, Result
@@ -163,10 +171,10 @@ class ClientPackageQuerySet(BranchQuerySet):
         return self.annotate(state=Case(*whens, default=Value("running"), output_field=models.CharField()))
 
     def with_places(self):
-        """Annotates ``places_taken``: how many numbers take a place (Active or Blocked)."""
+        """Annotates ``taken``: how many places numbers take, see ``ClientPackage.places_taken``."""
         taken = DID.objects.filter(client_package=OuterRef("pk"), status__in=st.IN_PLACE).order_by()
         counted = taken.values("client_package").annotate(numbers=Count("pk")).values("numbers")
-        return self.annotate(places_taken=Coalesce(Subquery(counted), 0))
+        return self.annotate(taken=Coalesce(Subquery(counted), 0))
 
     def stop(self, *, by, label, now=None):
         """Switch these off and put their numbers on Hold, in one change. Returns the Result of the holds.
@@ -230,8 +238,7 @@ class ClientPackage(models.Model):
 
     def free_places(self):
         """How many more numbers it may give; one indexed count."""
-        # By the class: with_places puts the number of that moment in the method's place.
-        return max(0, self.package.did_limit - ClientPackage.places_taken(self))
+        return max(0, self.package.did_limit - self.places_taken())
 
     @property
     def is_over(self):
@@ -1117,6 +1124,11 @@ def _hold_days(own):
     )
 
 
+def _that_occur(days, rows):
+    """The different numbers of ``days`` (an expression) among ``rows``."""
+    return list(rows.order_by().annotate(_days=days).values_list("_days", flat=True).distinct())
+
+
 def _end_of(start, days, found):
     """``start`` + ``days`` (expressions) as a moment; ``found``: the numbers of days that occur.
 
@@ -1196,7 +1208,7 @@ def _status_updates(scope, now, status, after_hold, hold_days):
     days = _hold_days(
         F("hold_days") if hold_days is UNSET else Value(hold_days, output_field=models.IntegerField())
     )
-    found = list(scope.order_by().annotate(_days=days).values_list("_days", flat=True).distinct())
+    found = _that_occur(days, scope)
     if status is UNSET:
         until = _end_of(F("hold_from"), days, found)
         return {"hold_until": Case(When(status=st.HOLD, then=until), default=None)}
@@ -1278,10 +1290,10 @@ def _lock_places(client_package):
 
 def _room(client_package):
     """(free places, why no more fit)."""
-    limit = client_package.package.did_limit
+    places = counted(client_package.package.did_limit, "place")
     why = (
-        f"package {client_package} has {limit:,} {'place' if limit == 1 else 'places'} and no free one is"
-        " left; raise its DID limit or put numbers on Hold"
+        f"package {client_package} has {places} and no free one is left;"
+        " raise its DID limit or put numbers on Hold"
     )
     return client_package.free_places(), why
 
@@ -1304,7 +1316,7 @@ def _resume_plan(by, client_package, now):
 
 def _rest_plan(scope):
     days = _hold_days(F("hold_days"))
-    found = list(scope.order_by().annotate(_days=days).values_list("_days", flat=True).distinct())
+    found = _that_occur(days, scope)
     until = _end_of(F("hold_from"), days, found)
     over = ("over", ~Q(status_now=st.HOLD), "not on Hold any more")
     return _Plan(
@@ -1398,7 +1410,7 @@ def _stage_holds(staged, now):
     """
     resting = staged.filter(status=st.HOLD, hold_until=None)
     days = _hold_days(F("hold_days"))
-    found = list(resting.order_by().annotate(_days=days).values_list("_days", flat=True).distinct())
+    found = _that_occur(days, resting)
     if not found:
         return
     start = Coalesce(F("hold_from"), Value(now), output_field=models.DateTimeField())

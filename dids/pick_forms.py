@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db.models.functions import Lower
 from django.urls import reverse
 
-from clients.models import Account, Client
+from clients.models import Account, Client, counted
 from didmgmt.choices import SHOWN, RemoteSelect
 from didmgmt.listing import TICKED_LIMIT
 from dids.filters import matching
@@ -189,17 +189,17 @@ class ClientForm(forms.Form):
 
 
 def running_packages(client, now):
-    """The client's packages that run at ``now``, with ``places_taken``."""
+    """The client's packages that run at ``now``, ``with_places``."""
     given = ClientPackage.objects.filter(client=client).running(now).with_places()
     return given.select_related("package", "client").order_by(Lower("package__name"), "pk")
 
 
 def free_of(given):
-    """Places that are free, of a client package that knows its ``places_taken``."""
-    return max(0, given.package.did_limit - given.places_taken)
+    """Places that are free, of a client package fetched ``with_places``."""
+    return max(0, given.package.did_limit - given.taken)
 
 
 def package_label(given):
     """ "Basic, 3 of 10 places free"."""
-    limit = given.package.did_limit
-    return f"{given.package.name}, {free_of(given):,} of {limit:,} {'place' if limit == 1 else 'places'} free"
+    places = counted(given.package.did_limit, "place")
+    return f"{given.package.name}, {free_of(given):,} of {places} free"

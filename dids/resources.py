@@ -12,6 +12,7 @@ from dids import status as st
 from dids.columns import LABELS
 
 CHUNK = 2_000  # rows fetched at a time
+XLSX_AT_ONCE = 10_000  # rows; a workbook of more is made by a worker
 
 
 def _holder(path):

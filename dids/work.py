@@ -24,7 +24,7 @@ from django.utils import timezone
 
 import audit
 from audit.models import Change
-from clients.models import Account
+from clients.models import Account, counted
 from dids import sheets
 from dids import status as st
 from dids.filters import DIDFilter
@@ -291,7 +291,7 @@ def _export(job):
 def _exported(job):
     if job.state != Job.State.DONE:
         return ""  # half a workbook is none
-    return f"{job.done:,} {'number' if job.done == 1 else 'numbers'} written."
+    return f"{counted(job.done, 'number')} written."
 
 
 def _keep(job, change):

@@ -11,7 +11,7 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from didmgmt.listing import Listing
 from jobs.filters import JobFilter
-from jobs.models import Job
+from jobs.models import SMALL, Job
 
 SORTS = {
     "created": ("created_at",),
@@ -35,7 +35,7 @@ def job_list(request):
         default="-created",
         fetch=lambda found: found.select_related("owner"),
     )
-    return render(request, "jobs/list.html", {"listing": listing})
+    return render(request, "jobs/list.html", {"listing": listing, "small": SMALL})
 
 
 @require_safe
@@ -43,8 +43,7 @@ def job_list(request):
 @never_cache
 def running_jobs(request):
     """The number beside the section's name."""
-    count = Job.objects.unfinished().filter(owner=request.user).count()
-    return render(request, "jobs/_running.html", {"count": count})
+    return render(request, "jobs/_running.html")
 
 
 @require_safe

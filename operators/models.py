@@ -7,7 +7,7 @@ from django.db.models.functions import Coalesce
 
 from audit import history
 from audit.models import Change
-from clients.models import BranchQuerySet, HoldDaysField, Recorded, Reseller, hold_days_in_range
+from clients.models import BranchQuerySet, HoldDaysField, Recorded, Reseller, counted, hold_days_in_range
 
 
 class OperatorQuerySet(BranchQuerySet):
@@ -41,8 +41,9 @@ class Operator(Recorded):
         if self.pk and (held := self._held_elsewhere()):
             raise ValidationError(
                 {
-                    "reseller": f"Clients of another reseller than {self.reseller} have {numbers(held)} "
-                    "of it (Active, Blocked or Hold); it can move when they are back in stock."
+                    "reseller": f"Clients of another reseller than {self.reseller} have"
+                    f" {counted(held, 'number')} of it (Active, Blocked or Hold); it can move when they are"
+                    " back in stock."
                 }
             )
 
@@ -58,10 +59,6 @@ class Operator(Recorded):
     def uses(self):
         """How many numbers it owns, by the counters that the database keeps."""
         return self.stock.aggregate(numbers=Coalesce(Sum("numbers"), 0))["numbers"]
-
-
-def numbers(count):
-    return f"{count:,} {'number' if count == 1 else 'numbers'}"
 
 
 OperatorHistory = history.track(Operator)

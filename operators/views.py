@@ -7,13 +7,13 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from clients.models import Reseller
+from clients.models import Reseller, counted
 from didmgmt import dialogs
 from didmgmt.choices import choices
 from didmgmt.listing import Listing
 from operators.filters import OperatorFilter
 from operators.forms import OperatorForm
-from operators.models import Operator, numbers
+from operators.models import Operator
 
 SORTS = {
     "name": (Lower("name"), "id"),
@@ -78,8 +78,8 @@ def operator_delete(request, pk):
             messages.success(request, f"Operator {operator} is deleted.")
             return dialogs.close(request, back_url)
     refusal = owned and (
-        f"It owns {numbers(owned)}. Delete these first; Active, Blocked and Hold ones must come out of use "
-        "before that."
+        f"It owns {counted(owned, 'number')}. Delete these first; Active, Blocked and Hold ones must come"
+        " out of use before that."
     )
     context = {"operator": operator, "refusal": refusal}
     status = 422 if refusal and request.method == "POST" else 200

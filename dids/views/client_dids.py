@@ -102,8 +102,8 @@ def client_dids_move(request, pk, move):
         return refused(request, asked, about.label, back)
     if asked.count > SMALL:
         return queued(request, submit_move(request.user, _by_ids(asked), move, client))
-    if request.POST.get("page") == "number" and asked.count == 1:
-        back = reverse("dids:detail", args=[asked.queryset.get().pk])
+    if request.POST.get("page") == "number" and asked.ids.isdigit():
+        back = reverse("dids:detail", args=[asked.ids])
     result = about.write(asked.queryset, by=request.user)
     return done(request, f"{result.sentence(about.did)} {asked.note}".strip(), result, back)
 

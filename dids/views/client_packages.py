@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from didmgmt import dialogs
 from didmgmt.listing import Listing
@@ -25,10 +25,8 @@ SORTS = {
     "starts": ("starts_at", "id"),
     "ends": (F("ends_at"), "id"),
     "state": ("state", "id"),
-    "dids": ("places_taken", "id"),
+    "dids": ("taken", "id"),
 }
-
-dialog = require_http_methods(["GET", "HEAD", "POST"])
 
 
 @require_safe
@@ -50,7 +48,7 @@ def client_package_listing(request, given):
     )
 
 
-@dialog
+@dialogs.view
 @may_stop
 def client_package_deactivate(request, pk):
     given = _given(request, pk)
@@ -66,7 +64,7 @@ def client_package_deactivate(request, pk):
     )
 
 
-@dialog
+@dialogs.view
 @may_stop
 def client_package_activate(request, pk):
     given = _given(request, pk)
@@ -107,7 +105,7 @@ def _tell_activated(request, given, result):
         messages.success(request, f"Package {given} is on. {result.sentence('taken back from Hold')}")
 
 
-@dialog
+@dialogs.view
 @may_stop
 def client_package_end(request, pk):
     """A moment to come is written; one that is past ends it now, after the rehearsal."""

@@ -7,7 +7,7 @@ from django.db.models.functions import Lower
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from clients.models import Account, Client, counted
 from didmgmt import dialogs
@@ -17,6 +17,7 @@ from dids import holdings
 from dids.client_filters import AccountFilter, ClientFilter
 from dids.client_forms import AccountForm, ClientForm, GiveForm, packages_for
 from dids.models import DID, ClientPackage
+from dids.views.client_dids import client_of
 from dids.views.stopping import client_pages, delete, may_stop, stop
 
 PACKAGES_SHOWN = 100  # packages on a client's page
@@ -34,7 +35,6 @@ ACCOUNT_SORTS = {"name": (Lower("name"), "id"), "id": ("id",), "dids": ("did_cou
 
 may_view = permission_required("clients.view_client", raise_exception=True)
 may_change = permission_required("clients.change_client", raise_exception=True)
-dialog = require_http_methods(["GET", "HEAD", "POST"])
 
 
 @require_safe
@@ -58,7 +58,7 @@ def client_listing(request):
 @require_safe
 @may_view
 def client_detail(request, pk):
-    client, now = _client(request, pk), timezone.now()
+    client, now = client_of(request, pk), timezone.now()
     given = client.client_packages.with_state(now).with_places().select_related("package")
     context = {
         "client": client,
@@ -76,16 +76,16 @@ def client_detail(request, pk):
     return render(request, "clients/detail.html", context)
 
 
-@dialog
+@dialogs.view
 @permission_required("clients.add_client", raise_exception=True)
 def client_new(request):
     return _dialog(request, Client())
 
 
-@dialog
+@dialogs.view
 @may_change
 def client_edit(request, pk):
-    return _dialog(request, _client(request, pk))
+    return _dialog(request, client_of(request, pk))
 
 
 def _dialog(request, client):
@@ -101,21 +101,21 @@ def _dialog(request, client):
     )
 
 
-@dialog
+@dialogs.view
 @permission_required("clients.delete_client", raise_exception=True)
 def client_delete(request, pk):
     advice = "Close it instead: its packages stop, its numbers rest, and everything stays readable."
-    client = _client(request, pk)
+    client = client_of(request, pk)
     if not client.client_packages.exists():
         advice = "Delete these first."
     return delete(request, client, listed=reverse("clients:list"), advice=advice)
 
 
-@dialog
+@dialogs.view
 @may_change
 @may_stop
 def client_close(request, pk):
-    client = _client(request, pk)
+    client = client_of(request, pk)
     return stop(
         request,
         DID.objects.filter(client_package__client=client, client_package__active=True),
@@ -132,7 +132,7 @@ def client_close(request, pk):
 @may_change
 @may_stop
 def client_reopen(request, pk):
-    client = _client(request, pk)
+    client = client_of(request, pk)
     if ClientPackage.reopen(client, by=request.user):
         off = client.client_packages.filter(active=False).count()
         rest = f" Switched off still: {counted(off, 'package')}; activate what it shall have." if off else ""
@@ -142,20 +142,16 @@ def client_reopen(request, pk):
     return redirect("clients:detail", client.pk)
 
 
-def _client(request, pk):
-    return get_object_or_404(Client.objects.visible_to(request.user).select_related("reseller"), pk=pk)
-
-
 # --- accounts -------------------------------------------------------------------------------------
 
 
-@dialog
+@dialogs.view
 @permission_required("clients.add_account", raise_exception=True)
 def account_new(request, pk):
-    return _account_dialog(request, Account(client=_client(request, pk)))
+    return _account_dialog(request, Account(client=client_of(request, pk)))
 
 
-@dialog
+@dialogs.view
 @permission_required("clients.change_account", raise_exception=True)
 def account_edit(request, pk, account_pk):
     return _account_dialog(request, _account(request, pk, account_pk))
@@ -172,7 +168,7 @@ def _account_dialog(request, account):
     )
 
 
-@dialog
+@dialogs.view
 @permission_required("clients.delete_account", raise_exception=True)
 def account_delete(request, pk, account_pk):
     account = _account(request, pk, account_pk)
@@ -192,10 +188,10 @@ def _account(request, pk, account_pk):
 # --- packages -------------------------------------------------------------------------------------
 
 
-@dialog
+@dialogs.view
 @permission_required("dids.add_clientpackage", raise_exception=True)
 def client_give(request, pk):
-    client = _client(request, pk)
+    client = client_of(request, pk)
     given = ClientPackage(client=client)
     back_url = dialogs.back_to(request, *client_pages(client))
     form = GiveForm(
@@ -222,4 +218,4 @@ def client_give(request, pk):
 @require_safe
 @permission_required("dids.add_clientpackage", raise_exception=True)
 def package_choices(request, pk):
-    return choices(request, packages_for(_client(request, pk)).order_by("name", "pk"), search="name")
+    return choices(request, packages_for(client_of(request, pk)).order_by("name", "pk"), search="name")

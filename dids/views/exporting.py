@@ -18,11 +18,10 @@ from dids import sheets
 from dids.filters import DIDFilter
 from dids.lists import did_listing
 from dids.models import DID
-from dids.resources import DIDResource
+from dids.resources import XLSX_AT_ONCE, DIDResource
 from dids.work import XLSX, submit_export
 
 NAMED = 80  # characters of the filter that a file's name tells
-XLSX_AT_ONCE = 10_000  # rows; a workbook of more is made by a worker
 
 
 @require_http_methods(["GET", "POST"])

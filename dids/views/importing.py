@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from clients.models import counted
 from dids.import_forms import ColumnsForm, ReadingForm, UploadForm, file_note
 from dids.importing import KIND, Import
 from dids.sheets import SheetError
@@ -116,9 +117,7 @@ def import_check(request, pk):
         "missing": one.job.result.get("missing", []),
         "error": one.job.result.get("error", ""),
         "refused_all": nothing,
-        "apply_label": f"Import {written:,} {'number' if written == 1 else 'numbers'}"
-        if written and not nothing
-        else "",
+        "apply_label": f"Import {counted(written, 'number')}" if written and not nothing else "",
         "columns_url": reverse("dids:import_columns", args=[pk]),
         "back_url": reverse("dids:list"),
     }

@@ -10,6 +10,7 @@ from dids import status as st
 from dids.explain import explain
 from dids.lists import did_listing
 from dids.models import Tag
+from dids.resources import XLSX_AT_ONCE
 
 may_view = permission_required("dids.view_did", raise_exception=True)
 
@@ -25,7 +26,8 @@ def did_list(request):
     if listing.valid:
         asked = listing.form.cleaned_data["status"]
         counters = status_counters(listing, listing.filterset.by_status, asked)
-    return render(request, "dids/list.html", {"listing": listing, "counters": counters})
+    context = {"listing": listing, "counters": counters, "xlsx_at_once": XLSX_AT_ONCE}
+    return render(request, "dids/list.html", context)
 
 
 def status_counters(listing, counts, asked):

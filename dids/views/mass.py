@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from audit.models import Change
+from clients.models import counted
 from didmgmt import dialogs
 from didmgmt.listing import Selection
 from dids.filters import DIDFilter
@@ -121,7 +122,7 @@ def rehearsed(result):
     """A Result in the words of _rehearsal.html."""
     return {
         "changed": result.done,
-        "changed_label": f"{result.done:,} {'number' if result.done == 1 else 'numbers'}",
+        "changed_label": counted(result.done, "number"),
         "unchanged": result.unchanged,
         "refused_count": result.refused,
         "refused": [

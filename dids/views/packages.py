@@ -7,7 +7,7 @@ from django.db.models.functions import Lower
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from clients.models import Package, counted
 from didmgmt import dialogs
@@ -34,7 +34,6 @@ SORTS = {
 
 may_view = permission_required("clients.view_package", raise_exception=True)
 may_change = permission_required("clients.change_package", raise_exception=True)
-dialog = require_http_methods(["GET", "HEAD", "POST"])
 
 
 @require_safe
@@ -63,13 +62,13 @@ def package_detail(request, pk):
     return render(request, "packages/detail.html", {"package": package, "listing": listing})
 
 
-@dialog
+@dialogs.view
 @permission_required("clients.add_package", raise_exception=True)
 def package_new(request):
     return _dialog(request, Package())
 
 
-@dialog
+@dialogs.view
 @may_change
 def package_edit(request, pk):
     return _dialog(request, _package(request, pk))
@@ -87,14 +86,14 @@ def _dialog(request, package):
     )
 
 
-@dialog
+@dialogs.view
 @permission_required("clients.delete_package", raise_exception=True)
 def package_delete(request, pk):
     advice = "Their history needs it. Archive it instead: nobody gets it any more, and it stays readable."
     return delete(request, _package(request, pk), listed=reverse("packages:list"), advice=advice)
 
 
-@dialog
+@dialogs.view
 @may_change
 @may_stop
 def package_archive(request, pk):

@@ -7,7 +7,7 @@ from django.db.models import F
 from django.db.models.functions import Lower
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from clients.models import Reseller
 from didmgmt import dialogs
@@ -26,8 +26,6 @@ SORTS = {
     "packages": ("package_count", "id"),
     "dids": ("did_count", "id"),
 }
-
-dialog = require_http_methods(["GET", "HEAD", "POST"])
 
 
 def may(action):
@@ -58,13 +56,13 @@ def reseller_list(request):
     return render(request, "resellers/list.html", {"listing": listing})
 
 
-@dialog
+@dialogs.view
 @may("add")
 def reseller_new(request):
     return _dialog(request, Reseller())
 
 
-@dialog
+@dialogs.view
 @may("change")
 def reseller_edit(request, pk):
     return _dialog(request, get_object_or_404(Reseller, pk=pk))
@@ -81,7 +79,7 @@ def _dialog(request, reseller):
     )
 
 
-@dialog
+@dialogs.view
 @may("delete")
 def reseller_delete(request, pk):
     advice = "Delete these first; clients and packages with a history can only be closed and archived."
