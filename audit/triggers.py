@@ -52,6 +52,12 @@ def install(connection):
     if connection.vendor == "sqlite":
         _prepare_sqlite(connection)
     todo = missing(connection)
+    make(connection, todo)
+    return len(todo)
+
+
+def make(connection, todo):
+    """Put these triggers in place, for a migration that fills what they keep from then on."""
     with connection.cursor() as cursor:
         for function, body in {(t.function, t.body) for t in todo if t.function}:
             head = f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql"
@@ -59,7 +65,6 @@ def install(connection):
         for trigger in todo:
             _drop_one(cursor, connection.vendor, trigger.name, trigger.table)
             cursor.execute(trigger.sql)
-    return len(todo)
 
 
 def drop(connection):

@@ -14,6 +14,7 @@ from django_filters.fields import ChoiceField, ModelMultipleChoiceField
 from clients.models import Account, Client
 from didmgmt.choices import RemoteSelectMultiple, TickedBoxes, fits
 from dids import status as st
+from dids.digits import Digits
 from dids.models import DID, ClientPackage, Stock, Tag
 from dids.numbers import MATCHES, parse_search, shorten
 from operators.filters import reseller_filter
@@ -256,7 +257,7 @@ def matching(dids, search):
     """The numbers that a ``dids.numbers.Search`` asks for.
 
     Exact, begins, range and list are served by the unique index: "begins" as a range of text, which
-    both engines read from it. Contains and ends go through all numbers.
+    both engines read from it. Contains and ends look at the heads of numbers first: see ``dids.digits``.
     """
     if search.kind == "range":
         same_length = Exact(Length("number"), len(search.low))
@@ -264,11 +265,11 @@ def matching(dids, search):
     if search.kind == "list":
         return dids.filter(number__in=search.values)
     if search.kind == "either":
-        return dids.filter(Q(number__in=search.values) | Q(number__contains=search.value))
+        return dids.filter(Q(number__in=search.values) | Digits(search.value).condition)
     value = search.value
     return {
         "exact": lambda: dids.filter(number=value),
         "begins": lambda: dids.filter(number__gte=value, number__lt=value[:-1] + chr(ord(value[-1]) + 1)),
-        "ends": lambda: dids.filter(number__endswith=value),
-        "contains": lambda: dids.filter(number__contains=value),
+        "ends": lambda: dids.filter(Digits(value, at_end=True).condition),
+        "contains": lambda: dids.filter(Digits(value).condition),
     }[search.kind]()

@@ -44,6 +44,7 @@ from clients.models import (
 )
 from clients.tags import MAX_LABEL, MAX_TAG, split_tags, tag_label
 from dids import status as st
+from dids.digits import NumberHead  # noqa: F401 (a model of this app)
 from dids.outcome import SAMPLE, Result
 from dids.staging import SPAN, ImportBatch, ImportRow
 from operators.models import Operator
