@@ -1,6 +1,7 @@
 """Two people at once: one wins, the other is told so; nobody gets an error and nothing is lost."""
 
 import threading
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -14,6 +15,9 @@ from dids.models import DID, ClientPackage, DIDHistory, Stock
 from tests.carrier import carrier, numbers_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
+on_postgresql = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="SQLite has one writer at a time"
+)
 
 
 def at_once(*works):
@@ -176,3 +180,44 @@ def test_two_workers_release_a_due_hold_once():
 
     assert first + second == 200
     assert DIDHistory.objects.filter(change__kind="end_hold").count() == 200
+
+
+def test_repairing_counters_while_others_write_ends_with_exact_ones():
+    house = carrier()
+    numbers_in("instock", NUMBERS, house)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE dids_stock SET numbers = numbers + 9")
+
+    def edit_one_by_one(status):
+        for number in NUMBERS[:30]:
+            DID.objects.filter(number=number).edit(by=SYSTEM, status=status)
+
+    at_once(
+        lambda: edit_one_by_one("reserved"),
+        lambda: edit_one_by_one("archive"),
+        lambda: [stock.repair() for _ in range(5)],
+        lambda: [stock.repair() for _ in range(5)],
+    )
+
+    assert stock_is_exact()
+
+
+@on_postgresql
+def test_a_repair_counts_no_write_that_is_still_open_and_waits_for_none():
+    house = carrier()
+    numbers_in("instock", NUMBERS[:50], house)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE dids_stock SET numbers = 12")
+
+    with closing(connection.copy()) as other, other.cursor() as cursor:
+        other.set_autocommit(False)
+        cursor.execute("DELETE FROM dids_did WHERE number < '1010'")
+        with connection.cursor() as own:
+            own.execute("SET lock_timeout = '2s'")
+            stock.repair()
+            own.execute("RESET lock_timeout")
+        assert stock_is_exact()
+        other.commit()
+
+    assert stock_is_exact()
+    assert DID.objects.count() == 40

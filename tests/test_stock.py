@@ -1,9 +1,12 @@
 """Counters by operator and status: kept by the database, exact after any kind of write."""
 
+from io import StringIO
+
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 
-from audit import SYSTEM
+from audit import SYSTEM, triggers
 from dids.models import DID, Stock
 from tests.carrier import carrier, numbers_in
 
@@ -66,3 +69,87 @@ def test_counters_cost_the_same_number_of_queries_at_any_size(django_assert_num_
 
     with django_assert_num_queries(2):
         Stock.objects.by_status()
+
+
+# --- the check ------------------------------------------------------------------------------------
+
+
+def checked(*arguments):
+    """(what ``check_stock`` prints, the sentence that it fails with, which makes its exit code 1, or "")."""
+    out = StringIO()
+    try:
+        call_command("check_stock", *arguments, stdout=out)
+    except CommandError as error:
+        return out.getvalue(), str(error)
+    return out.getvalue(), ""
+
+
+def execute(statement):
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def test_the_check_says_how_many_counters_of_how_many_numbers_are_exact():
+    house = carrier()
+    numbers_in("instock", ["100", "101"], house)
+    numbers_in("active", ["102"], house)
+
+    assert checked() == ("All 2 counters are exact, of 3 numbers.\n", "")
+    assert checked("--repair") == ("All 2 counters are exact, of 3 numbers.\n", "")
+
+
+def test_the_check_of_an_empty_inventory_finds_nothing_wrong():
+    assert checked() == ("All 0 counters are exact, of 0 numbers.\n", "")
+
+
+def test_a_counter_that_was_written_by_hand_is_found_and_repaired():
+    numbers_in("instock", ["100", "101", "102"], carrier())
+    execute("UPDATE dids_stock SET numbers = numbers + 5 WHERE status = 'instock'")
+
+    said, failed = checked()
+    assert said == "North Telecom, In Stock: the counter says 8, there are 3.\n"
+    assert failed == (
+        "1 of 1 counters of 3 numbers are wrong. Set them right: manage.py check_stock --repair"
+    )
+    assert counts() == {"instock": 8}
+
+    said, failed = checked("--repair")
+    assert said.endswith("1 of 1 counters of 3 numbers were wrong and are set right.\n")
+    assert (failed, counts()) == ("", {"instock": 3})
+    assert checked() == ("All 1 counters are exact, of 3 numbers.\n", "")
+
+
+def test_what_was_written_without_its_trigger_is_found_and_repaired():
+    north, south = carrier(), carrier("South")
+    numbers_in("instock", ["100", "101"], north)
+    numbers_in("reserved", ["200"], south)
+    for event in ("insert", "update", "delete"):
+        on = " ON dids_did" if connection.vendor == "postgresql" else ""
+        execute(f"DROP TRIGGER dids_stock_{event}{on}")
+    DID.objects.create_numbers(["102", "103"], operator=north.operator, by=SYSTEM)
+    DID.objects.filter(number="100").edit(by=SYSTEM, status="archive")
+    DID.objects.filter(number="200").delete_unused(by=SYSTEM)
+    triggers.install(connection)
+
+    said, _ = checked()
+    assert said.splitlines() == [
+        "North Telecom, Archive: the counter says 0, there are 1.",
+        "North Telecom, In Stock: the counter says 2, there are 3.",
+        "South Telecom, Reserved: the counter says 1, there are 0.",
+    ]
+    checked("--repair")
+
+    assert (counts(north.operator), counts(south.operator)) == ({"archive": 1, "instock": 3}, {})
+    DID.objects.filter(status="archive").edit(by=SYSTEM, status="instock")
+    assert counts() == {"instock": 4}
+    assert checked()[1] == ""
+
+
+def test_a_counter_of_an_operator_that_is_gone_is_told_by_the_name_it_had():
+    house = carrier()
+    execute(
+        f"INSERT INTO dids_stock (operator_id, status, numbers) VALUES ({house.operator.pk}, 'instock', 7)"
+    )
+    house.operator.delete()
+
+    assert checked()[0] == "North Telecom, In Stock: the counter says 7, there are 0.\n"
