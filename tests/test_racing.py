@@ -1,11 +1,12 @@
 """Two people at once: one wins, the other is told so; nobody gets an error and nothing is lost."""
 
+import random
 import threading
 from contextlib import closing
 from datetime import timedelta
 
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from audit import SYSTEM
@@ -221,3 +222,120 @@ def test_a_repair_counts_no_write_that_is_still_open_and_waits_for_none():
 
     assert stock_is_exact()
     assert DID.objects.count() == 40
+
+
+@on_postgresql
+def test_open_transactions_that_write_other_numbers_of_an_operator_and_status_do_not_wait():
+    house = carrier()
+    numbers_in("instock", NUMBERS, house)
+    row = f"{house.operator.pk}, 'instock', 'instock', ''"
+
+    def write_all_ways(cursor, first):
+        cursor.execute("SET LOCAL lock_timeout = '2s'")
+        cursor.execute(f"UPDATE dids_did SET status = 'reserved' WHERE number = '{first}'")
+        cursor.execute(f"DELETE FROM dids_did WHERE number = '{first + 1}'")
+        cursor.execute(
+            "INSERT INTO dids_did (number, operator_id, status, after_hold, notes)"
+            f" VALUES ('{first + 1000}', {row})"
+        )
+
+    with closing(connection.copy()) as other, transaction.atomic():
+        other.set_autocommit(False)
+        with connection.cursor() as mine, other.cursor() as theirs:
+            write_all_ways(mine, 1000)
+            write_all_ways(theirs, 1010)
+            write_all_ways(mine, 1020)
+            stock.compact()
+            write_all_ways(theirs, 1030)
+            other.commit()
+
+    assert stock_is_exact()
+    assert DID.objects.filter(status="reserved").count() == 4
+
+
+class _Undone(Exception):
+    pass
+
+
+def a_writer_at_random(seed, house, steps):
+    """Does ``steps`` writes of all kinds on the numbers of all, some rolled back or killed; counts them.
+
+    One write a transaction: plain SQL that locks numbers in an order of its own would deadlock by itself.
+    """
+    chance = random.Random(seed)
+    everything = DID.objects.filter(number__in=NUMBERS)
+
+    def some():
+        return everything.filter(number__gte=chance.choice(NUMBERS)).order_by("?")[: chance.randint(1, 20)]
+
+    def numbers():
+        return DID.objects.filter(pk__in=list(some().values_list("pk", flat=True)))
+
+    def raw(sql):
+        with connection.cursor() as cursor:
+            cursor.execute(sql.format(number=chance.choice(NUMBERS), operator=house.operator.pk))
+
+    writes = {
+        "create": lambda: DID.objects.create_numbers(
+            sorted(chance.sample(NUMBERS, 20)), operator=house.operator, by=SYSTEM
+        ),
+        "edit": lambda: numbers().edit(
+            by=SYSTEM, status=chance.choice(["reserved", "instock", "archive", "blocked", "active"])
+        ),
+        "assign": lambda: numbers().assign(house.client_package, house.account, by=SYSTEM),
+        "hold": lambda: numbers().hold(by=SYSTEM),
+        "end_hold": lambda: numbers().end_hold(by=SYSTEM),
+        "delete": lambda: numbers().delete_unused(by=SYSTEM),
+        "compact": stock.compact,
+        "insert by hand": lambda: raw(
+            "INSERT INTO dids_did (number, operator_id, status, after_hold, notes)"
+            " VALUES ('{number}', {operator}, 'archive', 'instock', '') ON CONFLICT DO NOTHING"
+        ),
+        "update by hand": lambda: raw(
+            "UPDATE dids_did SET status = 'reserved' WHERE number = '{number}' AND status = 'instock'"
+        ),
+        "delete by hand": lambda: raw(
+            "DELETE FROM dids_did WHERE number = '{number}' AND status <> 'active'"
+        ),
+    }
+
+    def write_and_end(name, end):
+        with transaction.atomic():
+            writes[name]()
+            end()
+
+    def undo():
+        raise _Undone
+
+    done = dict.fromkeys([*writes, "undone", "killed"], 0)
+    for _ in range(steps):
+        name, end = chance.choice(list(writes)), chance.random()
+        if end < 0.1 and connection.vendor == "postgresql":
+            with pytest.raises(OperationalError, match="terminating connection"):
+                write_and_end(name, lambda: raw("SELECT pg_terminate_backend(pg_backend_pid())"))
+            connection.close()
+            name = "killed"
+        elif end < 0.25:
+            with pytest.raises(_Undone):
+                write_and_end(name, undo)
+            name = "undone"
+        else:
+            writes[name]()
+        done[name] += 1
+    return done
+
+
+def test_counters_are_exact_after_many_writers_of_everything_at_random(monkeypatch):
+    """A deadlock would be an error, and ``at_once`` lets none pass."""
+    monkeypatch.setattr(stock, "COMPACT_ABOVE", 3)
+    house = carrier(did_limit=150)
+    numbers_in("instock", NUMBERS[::2], house)
+
+    told = at_once(*(lambda seed=seed: a_writer_at_random(seed, house, steps=25) for seed in range(16)))
+
+    done = {name: sum(each[name] for each in told) for name in told[0]}
+    if connection.vendor == "sqlite":
+        del done["killed"]
+    assert all(done.values()), f"the draw left a kind of write out: {done}"
+    assert stock_is_exact()
+    assert all(counter.is_exact for counter in stock.check())
