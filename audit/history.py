@@ -3,7 +3,7 @@
 ``DIDHistory = history.track(DID)`` makes the model ``<app>.DIDHistory``: a snapshot of the row
 after each write (before it, for a delete), with the moment, the event (+ ~ -) and the change. What
 changed is found by comparing a row with the one before. Rows are written by the triggers of
-``audit.triggers`` alone, and refuse UPDATE and DELETE.
+``audit.triggers`` alone, and refuse UPDATE and DELETE; what is old enough goes by ``audit.pruning``.
 """
 
 from django.db import models

@@ -35,6 +35,7 @@ class Change(models.Model):
         OPERATOR = "operator", "Operator"
         RESELLER = "reseller", "Reseller"
         UNDO = "undo", "Undo"
+        PRUNE = "prune", "Old history deleted"
 
     class Actor(models.TextChoices):
         PERSON = "person", "Person"

@@ -10,6 +10,7 @@ from itertools import chain
 from django.apps import apps
 
 from audit import history
+from audit.models import Change
 
 
 @dataclass(frozen=True)
@@ -150,12 +151,17 @@ def _sqlite_history(model, past):
             f" SELECT {values}, coalesce(at, strftime('%Y-%m-%d %H:%M:%f000', 'now')), '{sign}', change_id"
             f" FROM audit_current; END",
         )
-    for event in ("UPDATE", "DELETE"):
+    # Deleted within a change that says so, and so is recorded itself: see audit.pruning.
+    pruned = (
+        " WHEN NOT EXISTS (SELECT 1 FROM audit_current JOIN audit_change ON audit_change.id = change_id"
+        f" WHERE kind = '{Change.Kind.PRUNE}')"
+    )
+    for event, unless in (("UPDATE", ""), ("DELETE", pruned)):
         name = f"{kept}_no_{event.lower()}"
         yield Trigger(
             name,
             kept,
-            f"CREATE TRIGGER {name} BEFORE {event} ON {kept} FOR EACH ROW BEGIN"
+            f"CREATE TRIGGER {name} BEFORE {event} ON {kept} FOR EACH ROW{unless} BEGIN"
             f" SELECT RAISE(ABORT, 'history is append-only: {event} on {kept} refused'); END",
         )
 
@@ -186,8 +192,16 @@ def _postgresql_history(model, past):
             f"{kept}_write",
             body,
         )
+    # Deleted within a change that says so, and so is recorded itself: see audit.pruning.
     refuse = (
-        "\nBEGIN\n  RAISE EXCEPTION 'history is append-only: % on % refused', TG_OP, TG_TABLE_NAME;\nEND\n"
+        "\nDECLARE\n"
+        "  change bigint := nullif(current_setting('audit.change', true), '')::bigint;\n"
+        "BEGIN\n"
+        "  IF TG_OP = 'DELETE' AND EXISTS"
+        f" (SELECT FROM audit_change WHERE id = change AND kind = '{Change.Kind.PRUNE}') THEN\n"
+        "    RETURN NULL;\n"
+        "  END IF;\n"
+        "  RAISE EXCEPTION 'history is append-only: % on % refused', TG_OP, TG_TABLE_NAME;\nEND\n"
     )
     # TRUNCATE fires no row or transition trigger, so the tracked table refuses it as well.
     for name, where, events in (
