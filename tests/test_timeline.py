@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from audit import SYSTEM
 from dids.models import DID, ClientPackage, DIDHistory
-from dids.timeline import timeline
+from dids.timeline import PAGE, timeline, versions
 from operators.models import Operator
 from tests.carrier import carrier, numbers_in, person
 
@@ -179,3 +179,15 @@ def test_a_long_story_costs_no_more_queries_than_a_short_one(house, anna):
 def test_nothing_is_left_to_tell_of_a_number_that_never_was(anna):
     assert timeline(12345, anna) == ([], None)
     assert not DIDHistory.objects.exists()
+
+
+def test_the_story_is_read_by_indexes_however_much_history_there_is(house, anna):
+    pk = numbers_in("instock", ["100"], house).get().pk
+    nora = person("nora", "dids.view_did", reseller=house.reseller)
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")  # it would read so small a table as a whole
+    for viewer in (anna, nora):
+        plan = versions(pk, viewer).select_related("change")[: PAGE + 1].explain()
+        assert "did_past_object" in plan
+        assert "SCAN dids_didhistory" not in plan and "Sort" not in plan and "B-TREE" not in plan
