@@ -59,7 +59,7 @@ class Counter(NamedTuple):
 def check():
     """Every Counter there is. One statement, so both sides are of one moment and nobody waits for it.
 
-    Reads all numbers: some seconds for ten millions.
+    Reads all numbers: some ten seconds for ten millions of them.
     """
     with connection.cursor() as cursor:
         cursor.execute(
