@@ -339,7 +339,9 @@ class World:
         reseller = rng.choices(self.resellers, (5, 3, 2, 1)[: len(self.resellers)])[0]
         toll_free = rng.random() < 0.06
         *by_size, freephone = self.packages[reseller]
-        package = freephone if toll_free else next(p for p in by_size if p.did_limit >= wants)
+        packages = [freephone] if toll_free else by_size
+        wants = min(wants, packages[-1].did_limit)
+        package = next(package for package in packages if package.did_limit >= wants)
         slug = name.lower().replace(" ", "_").replace("&_", "").replace("'", "")
         person = self._somebody("Provisioner", "Supervisor")
         lost = max(self._ago(1, 120), self._after(moment, 10, 20)) if rng.random() < 0.1 else None

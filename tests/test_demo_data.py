@@ -7,6 +7,7 @@ from django.core.management import CommandError, call_command
 from django.db.models import Count
 
 from audit import SYSTEM
+from dids import demo
 from dids import status as st
 from dids.models import DID, DIDHistory, Stock
 from staff.models import User
@@ -46,3 +47,12 @@ def test_an_inventory_with_numbers_is_left_alone():
         call_command("demo_data", "--numbers", "100", stdout=StringIO())
 
     assert DID.objects.count() == 1
+
+
+def test_a_client_wants_no_more_numbers_than_the_largest_package_carries(monkeypatch):
+    monkeypatch.setattr(demo, "PACKAGES", [(name, 5, tags, days) for name, _, tags, days in demo.PACKAGES])
+
+    call_command("demo_data", "--numbers", "300", stdout=StringIO())
+
+    assert DID.objects.count() == 300
+    assert DID.objects.filter(status=st.ACTIVE).exists()
