@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audit import SYSTEM
@@ -219,3 +221,16 @@ def test_a_day_of_hold_is_24_hours_whatever_the_clocks_do(begins, shown):
     moment = begins + timedelta(hours=24)
     assert not DID.objects.hold_over(moment - timedelta(seconds=1)).exists()
     assert dids.hold_over(moment).end_hold(by=SYSTEM, now=moment).done == 1
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite plans without statistics")
+def test_the_look_for_holds_that_are_over_reads_no_table_that_grew_since_its_last_analyze():
+    numbers_in("instock", [str(n) for n in range(10_000, 15_000)], carrier())
+
+    with CaptureQueriesContext(connection) as seen:
+        assert not DID.objects.any_hold_over(timezone.now())
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {seen.captured_queries[0]['sql']}")
+        plan = " ".join(line for (line,) in cursor.fetchall())
+    assert "did_hold_due" in plan
