@@ -62,17 +62,25 @@ def _row(name, rows, ours, raw):
 
 
 def meanwhile(scratch, empty, rows):
-    """One dict a kind of job: milliseconds of a page of the list and of an edit while a worker does it."""
+    """One dict a kind of job: milliseconds of a page of the list and of an edit while a worker does it.
+
+    ``idle``: p50 of the same afterwards, ``ratio`` to it; ``memory``: MiB of the worker when it had begun and
+    at the most.
+    """
     url = scratch.copy(empty)
-    for kind, name in (("import", "an import"), ("range", "making a range")):
+    for kind, name in (("import", "an import"), ("range", "making a range"), ("edit", "a mass edit of all")):
         told = scratch.run("meanwhile", url, rows=rows, file=_file(scratch), kind=kind)
+        begun, most = told["memory"]
         for what, label in (("page", "page of the list"), ("edit", "edit of one number")):
             yield {
+                "bench": "meanwhile",
                 "scenario": f"{label} during {name}",
                 "rows": rows,
                 "engine": connection.vendor,
                 "seconds": told["seconds"],
                 **told[what],
+                "worker_begun": begun,
+                "worker_most": most,
             }
     scratch.drop(url)
 

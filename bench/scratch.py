@@ -21,22 +21,26 @@ class Scratch:
 
     Within its ``with`` block ``new`` and ``copy`` make databases, which are named by their addresses, and
     ``run`` has a process of its own do one of ``bench.steps`` on one: the memory of each is measured
-    from its own beginning. All of it is gone at the end of the block.
+    from its own beginning. All of it is gone at the end of the block, unless it is to ``keep``.
     """
+
+    def __init__(self, *, keep=False):
+        self.keep = keep
 
     def __enter__(self):
         settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
-        self.folder = tempfile.TemporaryDirectory(prefix="bench-", dir=settings.VAR_DIR)
-        self.path = Path(self.folder.name)
+        self.path = Path(tempfile.mkdtemp(prefix="bench-", dir=settings.VAR_DIR))
         # Pages name their files, which are the product's own.
         (self.path / "static").symlink_to(settings.STATIC_ROOT)
         self.numbers, self.made = count(1), []
         return self
 
     def __exit__(self, *_):
+        if self.keep:
+            return
         for url in list(self.made):
             self.drop(url)
-        self.folder.cleanup()
+        shutil.rmtree(self.path)
 
     def new(self):
         """An empty database with the product's tables and triggers; its address."""
@@ -57,7 +61,31 @@ class Scratch:
 
     def run(self, step, url, **what):
         """What ``step`` tells (a dict); raises CommandError when it fails."""
-        return json.loads(self._process(url, "manage.py", "bench", "--step", step, json.dumps(what)))
+        return json.loads(self._process(url, *_step(step, what)))
+
+    def each(self, step, url, **what):
+        """What ``step`` yields (dicts), each when it is asked for: several databases by turns.
+
+        Whatever else the machine does meanwhile then slows all of them alike.
+        """
+        with self.start(step, url, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **what) as child:
+            try:
+                while line := _asked(child):
+                    yield json.loads(line)
+            finally:
+                child.stdin.close()
+        _check(child, step)
+
+    def start(self, step, url, *, environment=(), stdin=None, stdout=None, text=None, **what):
+        """A process that does ``step``, with what else is in its ``environment`` (pairs)."""
+        return subprocess.Popen(
+            [sys.executable, *_step(step, what)],
+            cwd=settings.BASE_DIR,
+            env=self._environment(url) | dict(environment),
+            stdin=stdin,
+            stdout=stdout,
+            text=text,
+        )
 
     def _make(self, template):
         if connection.vendor == "postgresql":
@@ -87,22 +115,42 @@ class Scratch:
                 ) from None
 
     def _process(self, url, *command):
-        environment = os.environ | {
-            "DATABASE_URL": url,
-            "VAR_DIR": str(self.path),
-            "LOG_LEVEL": "ERROR",
-            "ALLOWED_HOSTS": "testserver",
-        }
         done = subprocess.run(
             [sys.executable, *command],
             cwd=settings.BASE_DIR,
-            env=environment,
+            env=self._environment(url),
             stdout=subprocess.PIPE,
             check=False,
         )
-        if done.returncode:
-            raise CommandError(f"The step {' '.join(command)} failed; the lines above say why.")
+        _check(done, " ".join(command))
         return done.stdout
+
+    def _environment(self, url):
+        return os.environ | {
+            "DATABASE_URL": url,
+            "VAR_DIR": str(self.path),
+            "LOG_LEVEL": "ERROR",
+            "ALLOWED_HOSTS": "testserver,127.0.0.1",
+        }
+
+
+def _step(step, what):
+    return "manage.py", "bench", "--step", step, json.dumps(what)
+
+
+def _asked(child):
+    """The next line of a child, which waits to be asked; "" when it has ended."""
+    try:
+        child.stdin.write("\n")
+        child.stdin.flush()
+    except BrokenPipeError:
+        return ""
+    return child.stdout.readline()
+
+
+def _check(process, step):
+    if process.returncode:
+        raise CommandError(f"The step {step} failed; the lines above say why.")
 
 
 def _name(url):

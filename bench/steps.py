@@ -17,17 +17,21 @@ import threading
 import time
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 from django.core.files.uploadedfile import TemporaryUploadedFile
+from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import Client as Browser
 from django.test import RequestFactory
 from django.utils import timezone
 from openpyxl import Workbook
 
+from bench import load, pages
 from clients.models import Account, Client, Package, Reseller
 from didmgmt.listing import Selection
+from didmgmt.management.commands.serve import gunicorn
 from dids import columns, sheets
 from dids.filters import DIDFilter
 from dids.importing import Import
@@ -46,6 +50,8 @@ OPERATORS, CLIENTS, BLOCK = 20, 50, 1_000
 TAGS = ["", "", "Gold", "Gold, Mobile"]
 HEADER = ["DID", "Status", "Operator", "Client", "Account", "Package", "Tag", "Notes"]
 SAMPLES_EVERY = 0.02  # seconds
+IDLE = 20  # pages and edits beside which those during a job are put
+BEGUN = 10  # turns after which a worker holds what it needs for its first chunks
 
 
 def step(work):
@@ -98,6 +104,30 @@ def settle():
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")
     return {}
+
+
+# --- lists ---------------------------------------------------------------------------------------
+
+
+@step
+def fill(*, numbers):
+    call_command("demo_data", numbers=numbers, stdout=sys.stderr)
+    return settle()
+
+
+STEPS["pages"] = pages.visit
+STEPS["sign_up"] = load.sign_up
+
+
+@step
+def web():
+    """Become the web server that ``manage.py serve`` starts."""
+    os.execv(sys.executable, [sys.executable, *gunicorn()])  # noqa: S606 - no shell is wanted
+
+
+@step
+def worker():
+    call_command("worker")
 
 
 # --- import ---------------------------------------------------------------------------------------
@@ -362,28 +392,50 @@ def xlsx_raw(*, edits):
 
 @step
 def meanwhile(*, rows, file, kind):
-    """How long a page of the list and an edit of one number take while a worker does a job of ``rows``."""
+    """How long a page of the list and an edit of one number take while a worker does a job of ``rows``.
+
+    Beside the same afterwards, when nothing else is done. ``memory``: MiB of the worker when it had begun,
+    and at the most.
+    """
     user, browser = _user(), _browser()
-    pages, edits = [], []
     mine = [str(FIRST - 1_000 + n) for n in range(10)]
     DID.objects.create_numbers(mine, operator=_operator(), by=user)  # again does no harm
     keys = list(DID.objects.filter(number__in=mine).values_list("pk", flat=True))
-    work_left = _importing(file) if kind == "import" else _ranging(rows)
+    turns = count()
+
+    def edit():
+        turn = next(turns)
+        DID.objects.filter(pk=keys[turn % len(keys)]).edit(by=user, notes=f"{kind} {turn}")
+
+    works = {"page": lambda: browser.get("/dids/?per_page=100"), "edit": edit}
+    times, memory = {name: [] for name in works}, []
+    jobs = {
+        "import": lambda: _importing(file),
+        "range": lambda: _ranging(rows),
+        "edit": lambda: _editing(rows),
+    }
+    work_left = jobs[kind]()
     worker = subprocess.Popen(
         [sys.executable, "manage.py", "worker", "--every", "0.05"], stdout=subprocess.DEVNULL
     )
     try:
         began = time.perf_counter()
-        while next(work_left, None) is not None or not pages:
-            pages.append(_timed(lambda: browser.get("/dids/?per_page=100")))
-            one = DID.objects.filter(pk=keys[len(pages) % len(keys)])
-            note = f"Note {len(pages)}"
-            edits.append(_timed(lambda one=one, note=note: one.edit(by=user, notes=note)))
+        while next(work_left, None) is not None or not memory:
+            for name, do in works.items():
+                times[name].append(_timed(do))
+            memory.append(_memory(worker.pid) / 1024)
         took = time.perf_counter() - began
     finally:
         worker.terminate()
         worker.wait()
-    return {"seconds": round(took, 1), "page": _spread(pages), "edit": _spread(edits)}
+    settle()
+    told = {}
+    for name, do in works.items():
+        idle = statistics.median(_timed(do) for _ in range(IDLE))
+        ratio = statistics.median(times[name]) / idle
+        told[name] = _spread(times[name]) | {"idle": round(idle), "ratio": round(ratio, 2)}
+    begun = memory[min(len(memory) - 1, BEGUN)]
+    return told | {"seconds": round(took, 1), "memory": [round(begun), round(max(memory))]}
 
 
 def _importing(file):
@@ -402,7 +454,14 @@ def _importing(file):
 
 
 def _ranging(rows):
-    job = _submit_range(_user(), _operator(), 10 * FIRST, rows)
+    yield from _until_over(_submit_range(_user(), _operator(), 10 * FIRST, rows))
+
+
+def _editing(rows):
+    yield from _until_over(_submit_edit(_user(), FIRST, rows, {"notes": "All that match"}))
+
+
+def _until_over(job):
     while not job.is_over:
         yield True
         job.refresh_from_db()
@@ -468,9 +527,9 @@ def measured():
         took["memory"] = round((max(samples) - before) / 1024, 1)
 
 
-def _memory():
-    """KiB in memory that are this process's own."""
-    status = Path("/proc/self/status")
+def _memory(process="self"):
+    """KiB in memory that are this process's own, or another's by its id."""
+    status = Path(f"/proc/{process}/status")
     if status.exists():
         for line in status.read_text().splitlines():
             if line.startswith("RssAnon"):

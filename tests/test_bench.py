@@ -1,21 +1,36 @@
 """The bench measures and leaves nothing; how fast anything is, no test says."""
 
 import json
+import re
+import sqlite3
+from contextlib import closing
 from io import StringIO
+from itertools import combinations
+from xml.etree import ElementTree
 
+import psycopg
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 
 from audit.models import Change
-from bench import scratch
+from bench import load, pages, report, scratch
 from dids.models import DID, DIDHistory, Stock
 from jobs.models import Job
 from staff.models import User
 from tests.world import make_world
 
 pytestmark = pytest.mark.django_db
+
+SORTS = ("id", "status", "operator", "number", "tag", "notes", "client", "reseller")
+ENDS = ("first", "next", "last")
+
+
+@pytest.fixture(autouse=True)
+def _folder_of_its_own(settings, tmp_path):
+    """Tests that run beside each other must not meet each other's databases."""
+    settings.VAR_DIR = tmp_path
 
 
 def test_the_bench_reports_each_scenario_and_leaves_the_inventory_as_it_was():
@@ -54,7 +69,7 @@ def test_jobs_are_measured_on_databases_that_are_gone_afterwards():
     ]
     meanwhile = [
         f"{what} during {job}"
-        for job in ("an import", "making a range")
+        for job in ("an import", "making a range", "a mass edit of all")
         for what in ("page of the list", "edit of one number")
     ]
     assert list(lines) == [*beside_raw, *meanwhile]
@@ -64,7 +79,132 @@ def test_jobs_are_measured_on_databases_that_are_gone_afterwards():
     assert lines["export CSV"]["first_byte"] > 0
     assert {line["rows"] for line in lines.values()} == {120, 40}
     assert all(lines[name]["times"] >= 1 and lines[name]["max"] > 0 for name in meanwhile)
+    assert all(lines[name]["ratio"] > 0 and lines[name]["worker_most"] > 10 for name in meanwhile)
     assert (_inventory(), _databases()) == (before, databases)
+
+
+def test_the_list_is_measured_at_several_sizes_by_the_ways_people_go(monkeypatch, tmp_path):
+    monkeypatch.setattr(pages, "BASE", 220)
+    databases, saved, out = _databases(), tmp_path / "lists.jsonl", StringIO()
+
+    call_command("bench", "--lists", "300", "--runs", "1", "--save", str(saved), stdout=out)
+
+    lines = _lines(out)
+    assert [json.loads(line) for line in saved.read_text().splitlines()] == lines
+    names = [line["scenario"] for line in lines if line["rows"] == 220]
+    assert [line["scenario"] for line in lines if line["rows"] == 300] == names
+    assert len(set(names)) == len(names)
+    assert {f"by {key}{way}: {page}" for key in SORTS for way in ("", ", down") for page in ENDS} <= set(
+        names
+    )
+    filters = ("status", "operator", "reseller", "client", "tag")
+    assert {" and ".join(pair) for n in (1, 2) for pair in combinations(filters, n)} <= set(names)
+    assert {"next", "previous", "last", "middle page", "last, 20 a page", "bound: next"} <= set(names)
+    assert {"exact", "range", "list of 1,000", "number page", "history of a number"} <= set(names)
+    assert all(line["p50"] > 0 and line["queries"] > 0 and line["ratio"] > 0 for line in lines)
+    shown = {line["scenario"]: line["shown"] for line in lines}
+    assert (shown["first"], shown["next"], shown["contains what there is not"]) == (100, 100, 0)
+    addresses = {line["scenario"]: line["address"] for line in lines}
+    assert len({addresses[name] for name in ("first", "next", "last", "first, 20 a page")}) == 4
+    assert _databases() == databases
+
+
+def test_many_people_are_measured_on_a_database_that_was_kept_and_a_server_that_breaks_fails_it():
+    databases, out, again = _databases(), StringIO(), StringIO()
+
+    call_command("bench", "--mixed", "1", "--numbers", "60", "--clients", "2", "--keep", stdout=out)
+    (url,) = re.search("Kept, for --at: (.*)", out.getvalue())[1].split()
+    call_command("bench", "--mixed", "1", "--at", url, "--clients", "3", stdout=again)
+
+    for clients, printed in ((2, out), (3, again)):
+        lines = {line["scenario"]: line for line in _lines(printed)}
+        assert set(lines) == {"list", "number page", "edit", "all"}  # and no error
+        assert {(line["rows"], line["clients"]) for line in lines.values()} == {(60, clients)}
+        assert lines["all"]["times"] >= clients and lines["all"]["p99"] >= lines["all"]["p50"] > 0
+    assert _databases() != databases
+    _execute(url, "ALTER TABLE jobs_job RENAME TO no_job")  # of which every page tells
+    with pytest.raises(CommandError, match="requests broke the server"):
+        call_command("bench", "--mixed", "1", "--at", url, stdout=again)
+    assert '"status": 500' in again.getvalue()
+    with scratch.Scratch() as made:
+        made.made.append(url)
+
+
+def test_a_database_without_numbers_is_not_measured(capfd):
+    with scratch.Scratch() as made:
+        url = made.new()
+
+        with pytest.raises(CommandError, match="pages failed"):
+            call_command("bench", "--lists", "--at", url, stdout=StringIO())
+
+    assert "There are no numbers in it" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--lists"], "Say at which sizes"),
+        (["--lists", "0"], "Sizes are from 1 to"),
+        (["--lists", "20000001"], "Sizes are from 1 to"),
+        (["--lists", "500", "--at", "sqlite:////x"], "not both"),
+        (["--lists", "--at", "sqlite:////there/is/none"], "There is no file /there/is/none"),
+        (["--lists", "--at", "mysql://there"], "no address of a database"),
+        (["--lists", "500", "--runs", "0"], "at least 1"),
+        (["--mixed", "0"], "at least 1"),
+        (["--mixed", "5", "--clients", "0"], "at least 1"),
+        (["--mixed", "5", "--at", "postgres://a/b", "postgres://a/c"], "takes one database"),
+        (["--mixed", "5", "--at", "postgres://a/b", "--keep"], "leave out --keep"),
+        (["--keep"], "give one of these"),
+        (["--meanwhile", "--rows", "0"], "at least 1"),
+        (["--meanwhile", "--mixed", "5"], "not allowed with"),
+        (["--lists", "many"], "invalid int value"),
+        (["--lists", "500", "--save", "/there/is/no/folder/x"], "no folder /there/is/no/folder"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_with_a_sentence(arguments, sentence):
+    with pytest.raises(CommandError, match=re.escape(sentence)):
+        call_command("bench", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("status", "html", "sentence"),
+    [
+        (302, "", ""),
+        (200, "<h1>DID Management</h1>", ""),
+        (200, '<div class="notice notice-error"><p>No &amp; no.</p></div>', "No & no."),
+        (422, '<p class="field-error" id="x"><svg/><span>Too <b>long</b></span></p>', "Too long"),
+        (500, "<h1>That did not work</h1>", "That did not work"),
+        (502, "", "no words"),
+    ],
+)
+def test_what_is_wrong_with_an_answer_is_told_in_its_own_words(status, html, sentence):
+    assert load.complaint(status, html) == sentence
+
+
+def test_tables_and_plots_are_made_anew_from_the_results(tmp_path):
+    (tmp_path / "results").mkdir()
+    about = {"bench": "lists", "scenario": "last", "group": "page", "queries": 9, "p95": 80.0}
+    lines = [
+        about | {"engine": engine, "rows": rows, "p50": p50, "ratio": ratio, "grows": ratio > 1.5}
+        for engine in ("sqlite", "postgresql")
+        for rows, p50, ratio in ((10_000, 40.0, 1.0), (1_000_000, 1234.5, 30.86))
+    ]
+    (tmp_path / "results" / "x.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    (tmp_path / "README.md").write_text(f"# Bench\n{report.BEGINNING}what was there before\n")
+
+    report.write(tmp_path)
+    report.write(tmp_path)  # again makes the same
+
+    readme = (tmp_path / "README.md").read_text()
+    assert readme.startswith(f"# Bench\n{report.BEGINNING}\n![Pages of the whole list](plots/page.svg)\n")
+    assert "before" not in readme
+    row = "| last | 9 | 40.0 | 1,234.5 | 80.0 | **30.86** | 40.0 | 1,234.5 | 80.0 | **30.86** |\n"
+    assert readme.count(row) == 1
+    drawn = ElementTree.parse(tmp_path / "plots" / "page.svg").getroot()
+    lines = drawn.findall(".//{http://www.w3.org/2000/svg}polyline")
+    assert len(lines) == 2
+    (x, y), (x2, y2) = (map(float, spot.split(",")) for spot in lines[0].get("points").split())
+    assert x < x2 and y > y2  # more numbers to the right, more time further up
 
 
 def test_jobs_are_not_measured_with_more_edits_than_both_sides_have_numbers():
@@ -84,6 +224,14 @@ def _lines(out):
     return [json.loads(line) for line in out.getvalue().splitlines() if line.startswith("{")]
 
 
+def _execute(url, sql):
+    sqlite = url.startswith("sqlite:")
+    other = sqlite3.connect(url.removeprefix("sqlite:///")) if sqlite else psycopg.connect(url)
+    with closing(other):
+        other.execute(sql)
+        other.commit()
+
+
 def _inventory():
     counts = (DID.objects.count(), DIDHistory.objects.count(), Change.objects.count(), Job.objects.count())
     return (*counts, Stock.objects.by_status())
@@ -93,9 +241,10 @@ def _databases():
     """The server's databases and those in files."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", ["%bench%"])
+            name = f"{connection.settings_dict['NAME']}_bench_"
+            cursor.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [name])
             return cursor.fetchall()
-    return sorted(settings.VAR_DIR.glob("bench-*"))
+    return sorted(settings.VAR_DIR.glob("bench-*/*.sqlite3"))
 
 
 def test_the_bench_wants_numbers_to_list():

@@ -1,19 +1,24 @@
 import argparse
 import json
+import sys
+from pathlib import Path
 
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 
-from bench import jobs, lists, steps, writes
+from bench import jobs, lists, load, pages, report, steps, writes
 from bench.scratch import Scratch
 from dids.models import DID
 from staff.models import User
+
+LARGEST = 20_000_000  # numbers that demo_data makes
 
 
 class Command(BaseCommand):
     help = (
         "Measure list pages and set-wise writes on the numbers that are there, and jobs on databases made for"
-        " it; nothing of it stays."
+        " it; or, on databases made for it, the list at several sizes (--lists), many people at once"
+        " (--mixed) or others' pages during a job (--meanwhile). Nothing of it stays."
     )
 
     def add_arguments(self, parser):
@@ -30,27 +35,100 @@ class Command(BaseCommand):
             default=10_000,
             help="numbers changed by a job, at most half of the rows (default: 10,000)",
         )
-        parser.add_argument("--only-jobs", action="store_true", help="no lists and no writes in a request")
-        parser.add_argument("--step", nargs=2, help=argparse.SUPPRESS)  # of bench.scratch.Scratch.run
+        only = parser.add_mutually_exclusive_group()
+        only.add_argument("--only-jobs", action="store_true", help="no lists and no writes in a request")
+        only.add_argument(
+            "--lists",
+            type=int,
+            nargs="*",
+            metavar="N",
+            help=f"the list's pages at {pages.BASE:,} and at each N numbers, beside one another",
+        )
+        only.add_argument(
+            "--mixed", type=int, metavar="SECONDS", help="lists, number pages and edits of many people"
+        )
+        only.add_argument(
+            "--meanwhile", action="store_true", help="others' pages and edits during jobs of --rows numbers"
+        )
+        only.add_argument(
+            "--plots", action="store_true", help="make bench/README.md's tables and plots from bench/results"
+        )
+        parser.add_argument("--runs", type=int, default=lists.RUNS, help="of each page (default: 20)")
+        parser.add_argument(
+            "--numbers", type=int, default=100_000, help="listed by --mixed (default: 100,000)"
+        )
+        parser.add_argument("--clients", type=int, default=16, help="people of --mixed (default: 16)")
+        parser.add_argument(
+            "--at",
+            nargs="+",
+            metavar="URL",
+            help="databases with numbers to take for --lists (the first is what the others are compared with)"
+            " or --mixed, instead of making some",
+        )
+        parser.add_argument("--keep", action="store_true", help="leave the databases there, for --at")
+        parser.add_argument("--save", type=Path, metavar="FILE", help="write the JSON lines there as well")
+        parser.add_argument("--step", nargs=2, help=argparse.SUPPRESS)  # of bench.scratch.Scratch
 
-    def handle(self, *, rows, edits, only_jobs, step, **options):
+    def handle(self, *, rows, step, **options):
         if step:
-            self.stdout.write(json.dumps(steps.STEPS[step[0]](**json.loads(step[1]))))
+            self._step(step[0], **json.loads(step[1]))
             return
-        if rows and not 0 < 2 * edits <= rows:
-            raise CommandError("--edits is from 1 to half of --rows; the raw work has the other half.")
+        _check(rows=rows, **options)
+        if options["plots"]:
+            report.write()
+            return
         call_command("collectstatic", interactive=False, verbosity=0)  # pages name its files
-        if not only_jobs:
-            self._measure_inventory(options["writes"])
-        if rows:
-            self._measure_jobs(rows, edits)
+        self.saved = []
+        if options["lists"] is not None:
+            self._measure_lists(**options)
+        elif options["mixed"] is not None:
+            self._measure_mixed(**options)
+        elif options["meanwhile"]:
+            with Scratch() as scratch:
+                self._measure_meanwhile(scratch, jobs.prepare(scratch, rows), rows)
+        else:
+            if not options["only_jobs"]:
+                self._measure_inventory(options["writes"])
+            if rows:
+                self._measure_jobs(rows, options["edits"])
+        if options["save"]:
+            options["save"].write_text("".join(f"{line}\n" for line in self.saved))
+        self._fail_on_broken_pages()
+
+    def _step(self, name, **what):
+        told = steps.STEPS[name](**what)
+        if told is None or isinstance(told, dict):
+            self.stdout.write(json.dumps(told))
+            return
+        # Each is measured when the parent asks for it, by a line.
+        while sys.stdin.readline() and (one := next(told, None)):
+            self.stdout.write(json.dumps(one))
+            self.stdout.flush()
+
+    def _measure_lists(self, *, lists, at, runs, keep, **_):
+        with Scratch(keep=keep) as scratch:
+            urls = at or [pages.fill(scratch, size) for size in sorted({pages.BASE, *lists})]
+            self._tell_kept(scratch)
+            columns = ("rows", "p50", "p95", "cpu", "queries", "ratio", "grows")
+            self._table(pages.measure(scratch, urls, runs), columns)
+
+    def _measure_mixed(self, *, mixed, at, numbers, clients, keep, **_):
+        with Scratch(keep=keep) as scratch:
+            (url,) = at or [pages.fill(scratch, numbers)]
+            self._tell_kept(scratch)
+            columns = ("times", "per_second", "p50", "p95", "p99", "max")
+            self._table(load.measure(scratch, url, mixed, clients), columns)
 
     def _measure_jobs(self, rows, edits):
         with Scratch() as scratch:
             empty = jobs.prepare(scratch, rows)
             columns = ("ours", "raw", "ratio", "memory", "first_byte", "first_rows")
             self._table(jobs.measure(scratch, empty, rows, edits), columns)
-            self._table(jobs.meanwhile(scratch, empty, rows), ("times", "p50", "p95", "max"))
+            self._measure_meanwhile(scratch, empty, rows)
+
+    def _measure_meanwhile(self, scratch, empty, rows):
+        columns = ("times", "p50", "p95", "max", "idle", "ratio", "worker_begun", "worker_most")
+        self._table(jobs.meanwhile(scratch, empty, rows), columns)
 
     def _measure_inventory(self, count):
         if not DID.objects.exists():
@@ -70,11 +148,65 @@ class Command(BaseCommand):
         """One JSON line each as it comes, then all of them as a table."""
         rows = []
         for row in measured:
-            self.stdout.write(json.dumps(row))
+            self.saved.append(json.dumps(row, ensure_ascii=False))
+            self.stdout.write(self.saved[-1])
             self.stdout.flush()
-            cells = [row.get(column) for column in columns]
-            rows.append([row["scenario"], *("–" if cell is None else f"{cell:,}" for cell in cells)])
+            rows.append([row["scenario"], *(_cell(row.get(column)) for column in columns)])
         self.stdout.write("\n" + " | ".join(["", *columns]))
         for row in rows:
             self.stdout.write(" | ".join(row))
         self.stdout.write("")
+
+    def _tell_kept(self, scratch):
+        if scratch.keep and scratch.made:
+            self.stdout.write(f"Kept, for --at: {' '.join(scratch.made)}")
+
+    def _fail_on_broken_pages(self):
+        # Of status 0 are those that did not come.
+        broken = [one for one in map(json.loads, self.saved) if not 0 < one.get("status", 200) < 500]
+        if broken:
+            times = sum(one["times"] for one in broken)
+            raise CommandError(
+                f"{times:,} requests broke the server or were not answered; the lines above tell which."
+            )
+
+
+def _check(*, rows, edits, lists, mixed, meanwhile, at, keep, runs, numbers, clients, plots, save, **_):
+    """Raises CommandError, with what to do instead, when these options make no sense together."""
+    made = lists is not None or mixed is not None
+    if (at or keep) and not made:
+        raise CommandError(
+            "--at and --keep are about the databases of --lists or --mixed; give one of these."
+        )
+    if at and keep:
+        raise CommandError("Databases given by --at are never dropped; leave out --keep.")
+    if at and lists:
+        raise CommandError("Give --lists sizes to make or databases by --at, not both.")
+    if lists == [] and not at:
+        raise CommandError("Say at which sizes: manage.py bench --lists 100000 1000000.")
+    if mixed is not None and at and len(at) > 1:
+        raise CommandError("--mixed takes one database.")
+    for url in at or ():
+        if not url.startswith(("sqlite:///", "postgres://")):
+            raise CommandError(f"{url!r} is no address of a database; write postgres://… or sqlite:////path.")
+        if url.startswith("sqlite:") and not Path(url.removeprefix("sqlite:///")).is_file():
+            raise CommandError(f"There is no file {url.removeprefix('sqlite:///')}.")
+    sizes = [*(lists or ()), numbers]
+    if not all(1 <= size <= LARGEST for size in sizes):
+        raise CommandError(f"Sizes are from 1 to {LARGEST:,} numbers.")
+    if runs < 1 or clients < 1 or (mixed is not None and mixed < 1):
+        raise CommandError("--runs, --clients and --mixed are at least 1.")
+    if save and not save.parent.is_dir():
+        raise CommandError(f"There is no folder {save.parent} to save in.")
+    if meanwhile and rows < 1:
+        raise CommandError("--meanwhile needs --rows of at least 1.")
+    if not (made or meanwhile or plots) and rows and not 0 < 2 * edits <= rows:
+        raise CommandError("--edits is from 1 to half of --rows; the raw work has the other half.")
+
+
+def _cell(value):
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "◄" if value else ""
+    return f"{value:,}"

@@ -1,0 +1,267 @@
+"""The list of numbers as people go through it, at several sizes: by addresses, and by the links it shows."""
+
+import random
+import re
+from collections import Counter
+from html import unescape
+from itertools import combinations, product
+from typing import NamedTuple
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
+
+from django.contrib.auth.models import Group
+from django.core.management import CommandError
+from django.db import connection
+from django.db.models import Count, Max, Min
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from bench.lists import timed
+from dids.models import DID, TagSet
+from jobs.duties import run_duties
+from staff.models import User
+
+BASE = 10_000  # numbers that other sizes are compared with
+GROWS = 1.5  # times as long as with the first size: it is marked
+ENOUGH = 200  # numbers of what is filtered by, where it has so many: two full pages of 100
+PASTED = 1_000
+BUDGET = 4  # seconds for the runs of one scenario; three are made in any case
+LISTED = "/dids/"
+FILTERS = ("status", "operator", "reseller", "client", "tag")
+
+
+def fill(scratch, numbers):
+    """The address of a new database with the demonstration's carrier of so many numbers."""
+    url = scratch.new()
+    scratch.run("fill", url, numbers=numbers)
+    return url
+
+
+def measure(scratch, urls, runs):
+    """One dict a scenario and database, the databases by turns; ``ratio`` is to the first of them."""
+    visits = [scratch.each("pages", url, runs=runs) for url in urls]
+    for rows in zip(*visits, strict=True):
+        if len({row["scenario"] for row in rows}) > 1:
+            raise CommandError("These databases offer different things to list; make them by demo_data.")
+        for row in rows:
+            ratio = row["p50"] / rows[0]["p50"]
+            yield row | {"ratio": round(ratio, 2), "grows": ratio > GROWS}
+
+
+class Scenario(NamedTuple):
+    """``group``: of those that one plot shows. ``finds``: whether there are rows to show; None: no list."""
+
+    name: str
+    group: str
+    browser: Client
+    address: str
+    finds: bool | None = True
+
+
+def visit(runs):
+    """One dict a scenario on this database; times in milliseconds, cpu without that of a database server."""
+    run_duties(timezone.now())  # holds that are over since it was filled are ended, as a worker would
+    chosen = Chosen()
+    for name, group, browser, address, finds in scenarios(chosen):
+        with CaptureQueriesContext(connection) as seen:
+            page = opened(browser, address)
+        if finds is not None and bool(page.rows) != finds:
+            raise CommandError(f"{name}: {address[:200]} shows {page.rows} rows.")
+        yield {
+            "bench": "lists",
+            "scenario": name,
+            "group": group,
+            "address": address[:200],
+            "rows": chosen.total,
+            "engine": connection.vendor,
+            "queries": len(seen.captured_queries),
+            "shown": page.rows,
+            **timed(lambda browser=browser, address=address: browser.get(address), runs, BUDGET),
+        }
+
+
+def scenarios(chosen):
+    """Every ``Scenario``, each found when it is asked for."""
+    anyone, bound = chosen.administrator, chosen.bound
+    for name, address in _walk(anyone, chosen.total, 100):
+        yield Scenario(name, "page", anyone, address)
+    for name, address in _walk(anyone, chosen.total, 20):
+        yield Scenario(f"{name}, 20 a page", "20 a page", anyone, address)
+    for key in opened(anyone, _address({})).sorts:
+        for sort, way in ((key, ""), (f"-{key}", ", down")):
+            first = opened(anyone, _address({"sort": sort}))
+            for name, address in (
+                ("first", first.address),
+                ("next", first.link("next")),
+                ("last", first.link("Last page")),
+            ):
+                yield Scenario(f"by {key}{way}: {name}", f"sort, {name}", anyone, address)
+    for names, values in chosen.filters.items():
+        group = "filter" if len(names) == 1 else "two filters"
+        yield Scenario(" and ".join(names), group, anyone, _address(dict(zip(names, values, strict=True))))
+    for name, (search, finds) in chosen.searches.items():
+        yield Scenario(name, "search", anyone, _address({"q": search}), finds)
+    for name, address in _walk(bound, chosen.total, 100):
+        if name in ("first", "next", "last"):
+            yield Scenario(f"bound: {name}", "bound", bound, address)
+    yield Scenario("bound: status", "bound", bound, _address({"status": chosen.bound_status}))
+    search, finds = chosen.bound_search
+    yield Scenario("bound: contains 6 digits", "bound", bound, _address({"q": search}), finds)
+    yield Scenario("number page", "number", anyone, f"{LISTED}{chosen.pk}/", None)
+    yield Scenario("history of a number", "number", anyone, f"{LISTED}{chosen.pk}/history/", None)
+
+
+def _walk(browser, total, size):
+    """(name, address) of pages of the whole list of ``total`` numbers, the way that people get there."""
+    first = opened(browser, _address({"per_page": size}))
+    then = opened(browser, first.link("next"))
+    last = opened(browser, first.link("Last page"))
+    pages = max(1, total // size)
+    yield "first", first.address
+    yield "next", then.address
+    yield "previous", opened(browser, then.link("next")).link("prev")
+    yield "last", last.address
+    yield "before the last", last.link("prev")
+    yield "middle page", _address({"per_page": size, "page": pages // 2 or 1})
+    random_page = random.Random(pages).randint(1, pages)  # noqa: S311 - the same each time
+    yield "random page", _address({"per_page": size, "page": random_page})
+
+
+class Chosen:
+    """Who looks, and at what: of all that there is a middling one, so that sizes can be compared.
+
+    ``administrator``, ``bound`` to a reseller: browsers; ``filters``: {names of one or two parameters: their
+    values}; ``searches``: {name: (text, whether it finds any)}; ``pk`` of a number.
+    """
+
+    def __init__(self):
+        counts = _counts()
+        self.total = sum(counts.values())
+        if not self.total:
+            raise CommandError("There are no numbers in it; load some first: manage.py demo_data.")
+        self.filters = dict(_filters(counts))
+        (reseller,) = self.filters["reseller",]
+        self.administrator = _browser(_person("bench"))
+        bound = _person("bench-bound", reseller)
+        self.bound = _browser(bound)
+        theirs = Counter()
+        for (status, _, of, *_), count in counts.items():
+            theirs[status] += count if of == reseller else 0
+        self.bound_status = _middle([status for status, count in theirs.most_common() if count])
+        self._choose_numbers()
+        digits, _ = self.searches["contains 6 digits"]
+        found = DID.objects.visible_to(bound).filter(number__contains=digits).exists()
+        self.bound_search = digits, found
+
+    def _choose_numbers(self):
+        ordered = DID.objects.order_by("number").values_list("pk", "number")
+        # From the middle on, one that is long enough to look for parts of it.
+        behind = ordered[self.total // 2 :].iterator(chunk_size=1_000)
+        self.pk, number = next((row for row in behind if len(row[1]) >= 11), ordered[0])
+        following = ordered.filter(number__gte=number, number__lt=number[:3] + ":")[:PASTED]
+        last = [other for _, other in following if len(other) == len(number)][-1]
+        ends = DID.objects.aggregate(low=Min("pk"), high=Max("pk"))
+        some = range(ends["low"], ends["high"] + 1, max(1, self.total // PASTED))
+        pasted = DID.objects.filter(pk__among=some[:PASTED]).values_list("number", flat=True)
+        self.searches = {
+            "exact": (f"={number}", True),
+            "begins with 6 digits": (f"{number[:6]}*", True),
+            "ends with 4 digits": (f"*{number[-4:]}", True),
+            "contains the whole number": (number, True),
+            "contains 8 digits": (number[-8:], True),
+            "contains 6 digits": (number[-7:-1], True),
+            "contains 4 digits": (number[-5:-1], True),
+            "contains what there is not": (_nowhere(), False),
+            "range": (f"{number}-{last}", True),
+            f"list of {PASTED:,}": ("\n".join(pasted), True),
+        }
+
+
+def _counts():
+    """{(status, operator, reseller, client or None, tag set or None): numbers}, by one grouped count."""
+    columns = ("status", "operator", "operator__reseller", "account__client", "tag_set")
+    found = DID.objects.order_by().values_list(*columns).annotate(Count("pk"))
+    return {tuple(values): count for *values, count in found}
+
+
+def _filters(counts):
+    """(names, values) of each parameter alone and of each two: the middle one by numbers."""
+    tags = {row.pk: [tag.name for tag in row.tags.all()] for row in TagSet.objects.prefetch_related("tags")}
+    groups = {names: Counter() for n in (1, 2) for names in combinations(FILTERS, n)}
+    for (status, operator, reseller, client, tag_set), count in counts.items():
+        row = {"status": [status], "operator": [operator], "reseller": [reseller]}
+        row |= {"client": [client] if client else [], "tag": tags.get(tag_set, [])}
+        for names, sizes in groups.items():
+            for values in product(*(row[name] for name in names)):
+                sizes[values] += count
+    for names, sizes in groups.items():
+        some = {values for values, count in sizes.items() if count > ENOUGH}
+        by_size = sorted(sizes, key=lambda values: (sizes[values], *map(str, values)))
+        yield names, _middle([values for values in by_size if values in some] or by_size[-1:])
+
+
+def _middle(ordered):
+    return ordered[(len(ordered) - 1) // 2]
+
+
+def _nowhere():
+    """Digits that no number contains."""
+    tried = random.Random(0)  # noqa: S311 - to be the same each time
+    while True:
+        digits = "".join(tried.choices("0123456789", k=9))
+        if not DID.objects.filter(number__contains=digits).exists():
+            return digits
+
+
+def _person(username, reseller=None):
+    """An administrator or, bound to a reseller (its id), a supervisor; made when there is none."""
+    user, _ = User.objects.update_or_create(
+        username=username, defaults={"reseller_id": reseller, "is_superuser": reseller is None}
+    )
+    if reseller:
+        user.groups.set(Group.objects.filter(name="Supervisor"))
+    return user
+
+
+def _browser(user):
+    browser = Client()
+    browser.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return browser
+
+
+# --- pages ----------------------------------------------------------------------------------------
+
+
+class Page:
+    """What of a page of the list matters here: ``rows``, its links, and the ``sorts`` that it offers."""
+
+    def __init__(self, address, html):
+        self.address, self.rows, self.links, self.sorts = address, 0, {}, []
+        for tag in re.findall(r"<a\s[^>]*>", html):
+            about = dict(re.findall(r'([\w-]+)="([^"]*)"', tag))
+            self.rows += "data-row-link" in tag
+            for name in {about.get("rel"), about.get("aria-label")} - {None}:
+                self.links[name] = urljoin(address, unescape(about["href"]))
+            if "sort" in about.get("class", "").split():
+                asked = parse_qs(urlsplit(unescape(about["href"])).query)
+                self.sorts.append(asked["sort"][0].removeprefix("-"))
+
+    def link(self, name):
+        """Where ``name`` leads, "next", "prev" or "Last page"; at the list's end that is the page itself."""
+        if name not in self.links and _WITH[name] in self.links:
+            raise CommandError(f"{self.address[:200]} has a link “{_WITH[name]}” and none “{name}”.")
+        return self.links.get(name, self.address)
+
+
+_WITH = {"next": "Last page", "Last page": "next", "prev": "First page"}  # both or neither
+
+
+def opened(browser, address):
+    response = browser.get(address)
+    if response.status_code != 200:
+        raise CommandError(f"{address[:200]} answered {response.status_code}.")
+    return Page(address, response.content.decode())
+
+
+def _address(query):
+    return f"{LISTED}?{urlencode({'per_page': 100} | query)}"
