@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sqlite3
 from contextlib import closing
 from io import StringIO
@@ -205,6 +206,19 @@ def test_tables_and_plots_are_made_anew_from_the_results(tmp_path):
     assert len(lines) == 2
     (x, y), (x2, y2) = (map(float, spot.split(",")) for spot in lines[0].get("points").split())
     assert x < x2 and y > y2  # more numbers to the right, more time further up
+
+
+def test_the_figures_of_the_readme_are_those_of_the_results(tmp_path):
+    shutil.copytree(report.BENCH / "results", tmp_path / "results")
+    shutil.copy(report.BENCH / "README.md", tmp_path)
+
+    report.write(tmp_path)
+
+    made = {path.relative_to(tmp_path): path.read_text() for path in tmp_path.glob("plots/*.svg")}
+    assert (tmp_path / "README.md").read_text() == (report.BENCH / "README.md").read_text()
+    assert made == {
+        path.relative_to(report.BENCH): path.read_text() for path in report.BENCH.glob("plots/*.svg")
+    }
 
 
 def test_jobs_are_not_measured_with_more_edits_than_both_sides_have_numbers():
