@@ -62,6 +62,7 @@ def env_database(default):
         raise ImproperlyConfigured(
             "DATABASE_URL must be sqlite:////path/to/file or postgres://user:password@host:port/name."
         )
+    database.setdefault("CONN_MAX_AGE", 600)  # to connect anew costs SQLite as much as three queries
     if engine == "sqlite3":
         if database["NAME"] != ":memory:":
             database["NAME"] = BASE_DIR / database["NAME"]
@@ -76,7 +77,6 @@ def env_database(default):
             ),
         }
     else:
-        database.setdefault("CONN_MAX_AGE", 600)
         database["CONN_HEALTH_CHECKS"] = True
         database.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
     return database
