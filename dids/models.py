@@ -454,8 +454,25 @@ class DIDQuerySet(BranchQuerySet):
         return _holds_over(counts, self.hold_over(now))
 
     def for_table(self, now=None):
-        """With all that a row of the list shows, in one query; annotates ``status_now``."""
-        return self.with_status_now(now).select_related(
+        """With all that a row of a list shows, in one query: ``status_now`` and the names around the number.
+
+        Names instead of rows: to make seven more objects for each number took as long as the database
+        did for the whole page. ``last_client``, ``last_account`` and the package are those of a Hold as
+        well, be it over or not; None of free numbers.
+        """
+        return self.with_status_now(now).annotate(
+            operator_name=F("operator__name"),
+            reseller_name=F("operator__reseller__name"),
+            tag_label=Coalesce("tag_set__label", Value("")),
+            last_client=F("account__client__name"),
+            last_account=F("account__name"),
+            package_name=F("client_package__package__name"),
+            package_ends_at=F("client_package__ends_at"),
+        )
+
+    def for_page(self):
+        """``for_table`` with the rows around the number as well, in one query."""
+        return self.for_table().select_related(
             "operator__reseller", "tag_set", "account__client", "client_package__package"
         )
 
@@ -988,7 +1005,7 @@ class DID(models.Model):
         return st.LABELS[self.status_now]
 
     def routing(self, now=None):
-        """Where a call to it goes at ``now``: a ``Routing``. Costs no query for DIDs of ``for_table``.
+        """Where a call to it goes at ``now``: a ``Routing``. Costs no query for DIDs of ``for_page``.
 
         Only an Active one whose client package runs is reachable: a switch that asks before the worker has
         come by must not be sent to a client whose package has ended.
@@ -1012,19 +1029,12 @@ class DID(models.Model):
 
     @property
     def client_name(self):
-        return self.holder.client.name if self.holder else ""
+        """Of whom it is shown with, "" for nobody; for DIDs of ``for_table``, as is ``account_name``."""
+        return self.last_client if self.status_now in st.HELD else ""
 
     @property
     def account_name(self):
-        return self.holder.name if self.holder else ""
-
-    @property
-    def tag_label(self):
-        return self.tag_set.label if self.tag_set else ""
-
-    @property
-    def reseller_name(self):
-        return self.operator.reseller.name
+        return self.last_account if self.status_now in st.HELD else ""
 
     @property
     def days_left(self):

@@ -229,16 +229,16 @@ def test_when_the_last_holder_left_is_told():
 )
 def test_only_active_numbers_are_reachable(status, reason):
     house = carrier()
-    answer = numbers_in(status, ["100"], house).for_table().get().routing()
+    answer = numbers_in(status, ["100"], house).for_page().get().routing()
     assert (answer.is_reachable, answer.reason) == (False, reason)
 
 
 def test_an_active_number_leads_to_its_account_as_long_as_its_package_runs(django_assert_num_queries):
     house, now = carrier(), timezone.now()
-    did = numbers_in("active", ["100"], house, now=now).for_table().get()
+    did = numbers_in("active", ["100"], house, now=now).for_page().get()
     with django_assert_num_queries(0):
         assert did.routing().account == house.account
     ClientPackage.objects.update(ends_at=now + DAY)
-    did = DID.objects.for_table().get()
+    did = DID.objects.for_page().get()
     assert did.routing(now + DAY).reason == "package Basic of North Bakery is not active any more"
     assert did.routing(now + DAY - timedelta(seconds=1)).is_reachable

@@ -69,6 +69,24 @@ def test_a_row_tells_what_the_manual_shows(show, world):
     assert "Rose Orig" not in row_of(text, "256999")
 
 
+def test_what_people_wrote_stands_in_a_row_as_they_wrote_it(show, world):
+    DID.objects.filter(number="2567").edit(by=SYSTEM, notes='<b>{pk}</b> & "night"')
+    Client.objects.update(name="Rose <i>Orig</i>")
+    _, text = show("q=2567")
+    assert '<span class="cut">&lt;b&gt;{pk}&lt;/b&gt; &amp; &quot;night&quot;</span>' in text
+    assert "Rose &lt;i&gt;Orig&lt;/i&gt; <span" in text
+    assert "<i>" not in text
+
+
+def test_a_row_leads_to_its_number_and_only_those_who_may_delete_are_offered_it(show, world, administrator):
+    pk = world.did("2567").pk
+    _, text = show("q=2567")
+    assert f'href="/dids/{pk}/"' in text and f'href="/dids/{pk}/history/"' in text
+    assert f"/dids/delete/?ids={pk}" not in text
+    _, text = show("q=2567", administrator)
+    assert f'hx-get="/dids/delete/?ids={pk}"' in text
+
+
 def test_a_status_explains_itself(show):
     _, text = show("q=2567")
     assert re.search(r'class="did-status did-status-active" data-tip="Active since [^"]+\."', text)

@@ -1,6 +1,8 @@
 """What templates need to look alike: icons, status, numbers, moments, form controls, sorting."""
 
 from datetime import timedelta
+from functools import cache
+from html import escape
 
 from django import forms, template
 from django.conf import settings
@@ -8,11 +10,13 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
+from django.utils.safestring import mark_safe
 
 register = template.Library()
 
 
 @register.simple_tag
+@cache
 def icon(name, label=""):
     """An icon of the sprite; without a label it is decoration and hidden from screen readers."""
     href = f"{static('vendor/tabler-icons.svg')}#{name}"
@@ -21,9 +25,13 @@ def icon(name, label=""):
     return format_html('<svg class="icon" aria-hidden="true"><use href="{}"/></svg>', href)
 
 
-@register.inclusion_tag("_status.html")
+@register.simple_tag
 def status(key, label, days_left=None, explanation=""):
-    return {"key": key, "label": label, "days_left": days_left, "explanation": explanation}
+    """The badge of a status; ``explanation`` is a sentence shown on hover, ``days_left`` is of Hold alone."""
+    tip = f' data-tip="{escape(explanation)}"' if explanation else ""
+    days = "" if days_left is None else f'<span class="did-status-days"> · {days_left} d</span>'
+    # escape alone, not format_html: a page shows hundreds
+    return mark_safe(f'<span class="did-status did-status-{escape(key)}"{tip}>{escape(label)}{days}</span>')
 
 
 @register.filter

@@ -60,7 +60,7 @@ def client_dids(request, pk):
     sentences = explain(listing.rows, now)
     for did in listing.rows:
         did.explanation = sentences[did.pk]
-        did.until = did.hold_until or did.client_package.ends_at
+        did.until = did.hold_until or did.package_ends_at
     given = _given(client, now)
     context = {
         "client": client,

@@ -74,7 +74,7 @@ def did_history(request, pk):
 
 
 def _number(user, pk):
-    dids = DID.objects.visible_to(user).for_table().with_hold_days().with_version()
+    dids = DID.objects.visible_to(user).for_page().with_hold_days().with_version()
     return get_object_or_404(dids, pk=pk)
 
 
