@@ -49,9 +49,9 @@ def env_list(name, default=()):
     return [item.strip() for item in env.list(name, default=list(default)) if item.strip()]
 
 
-def env_database(default):
+def env_database(name, default):
     """The value is never repeated in the message: it holds a password."""
-    value = env.str("DATABASE_URL", "").strip() or default
+    value = env.str(name, "").strip() or default
     try:
         with warnings.catch_warnings(action="error"):  # the library's warning would print the password
             database = env.db_url_config(value)
@@ -60,7 +60,7 @@ def env_database(default):
     engine = database.get("ENGINE", "").rpartition(".")[2]
     if engine not in ("sqlite3", "postgresql") or not database.get("NAME"):
         raise ImproperlyConfigured(
-            "DATABASE_URL must be sqlite:////path/to/file or postgres://user:password@host:port/name."
+            f"{name} must be sqlite:////path/to/file or postgres://user:password@host:port/name."
         )
     database.setdefault("CONN_MAX_AGE", 600)  # to connect anew costs SQLite as much as three queries
     if engine == "sqlite3":
@@ -111,7 +111,14 @@ def secret_key():
 DEBUG = env_bool("DEBUG", False)
 VAR_DIR = BASE_DIR / Path(env.str("VAR_DIR", "") or "var").expanduser()
 SECRET_KEY = secret_key()
-DATABASES = {"default": env_database(f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
+DATABASES = {"default": env_database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
+# Lists are read from it; see didmgmt/replica.py
+if env.str("REPLICA_URL", "").strip():
+    DATABASES["replica"] = env_database("REPLICA_URL", "")
+    if any(database["ENGINE"] != "django.db.backends.postgresql" for database in DATABASES.values()):
+        raise ImproperlyConfigured("REPLICA_URL is for PostgreSQL: it and DATABASE_URL must be postgres://….")
+DATABASE_ROUTERS = ["didmgmt.replica.ReplicaRouter"] if "replica" in DATABASES else []
+REPLICA_LAG = env_int("REPLICA_LAG", 10, 1, 3600)
 HOST = env.str("HOST", "").strip() or "127.0.0.1"
 PORT = env_int("PORT", 8000, 1, 65535)
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", dict.fromkeys(["localhost", "127.0.0.1", "[::1]", HOST]))
@@ -191,6 +198,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "didmgmt.timing.ServerTimeMiddleware",
     "didmgmt.proxy.ClientAddressMiddleware",
+    "didmgmt.replica.WroteMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",

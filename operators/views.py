@@ -11,6 +11,7 @@ from clients.models import Reseller, counted
 from didmgmt import dialogs
 from didmgmt.choices import choices
 from didmgmt.listing import Listing
+from didmgmt.replica import may_lag
 from operators.filters import OperatorFilter
 from operators.forms import OperatorForm
 from operators.models import Operator
@@ -27,6 +28,7 @@ may_view = permission_required("operators.view_operator", raise_exception=True)
 
 @require_safe
 @may_view
+@may_lag
 def operator_list(request):
     return render(request, "operators/list.html", {"listing": operator_listing(request)})
 

@@ -80,6 +80,10 @@ def assert_refused(run, *words):
         ("DATABASE_URL", "mysql://u:hidden@h/n"),
         ("DATABASE_URL", "postgres://u:hidden@h:port/n"),
         ("DATABASE_URL", "nonsense"),
+        ("REPLICA_URL", "postgres://u:hidden@h:port/n"),
+        ("REPLICA_URL", "sqlite:///copy.sqlite3"),
+        ("REPLICA_URL", "postgres://u:hidden@h/n"),  # beside a DATABASE_URL that is none
+        ("REPLICA_LAG", "0"),
     ],
 )
 def test_an_odd_value_is_refused_by_its_name(tmp_path, name, value):

@@ -14,6 +14,7 @@ from clients.models import Account, Client
 from didmgmt import dialogs
 from didmgmt.choices import choices
 from didmgmt.listing import Listing, Selection
+from didmgmt.replica import may_lag
 from dids import status as st
 from dids.explain import explain
 from dids.filters import ClientDIDFilter
@@ -48,6 +49,7 @@ def numbers_of(request, client, now):
 
 @require_safe
 @may_view
+@may_lag
 def client_dids(request, pk):
     client, now = client_of(request, pk), timezone.now()
     listing = Listing(

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from didmgmt import dialogs
 from didmgmt.listing import Listing
+from didmgmt.replica import may_lag
 from dids.client_filters import ClientPackageFilter
 from dids.client_forms import EndForm
 from dids.models import DID, ClientPackage
@@ -31,6 +32,7 @@ SORTS = {
 
 @require_safe
 @permission_required("dids.view_clientpackage", raise_exception=True)
+@may_lag
 def client_package_list(request):
     listing = client_package_listing(request, ClientPackage.objects.visible_to(request.user))
     return render(request, "client_packages/list.html", {"listing": listing})

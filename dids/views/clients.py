@@ -13,6 +13,7 @@ from clients.models import Account, Client, counted
 from didmgmt import dialogs
 from didmgmt.choices import choices
 from didmgmt.listing import Listing
+from didmgmt.replica import may_lag
 from dids import holdings
 from dids.client_filters import AccountFilter, ClientFilter
 from dids.client_forms import AccountForm, ClientForm, GiveForm, packages_for
@@ -39,6 +40,7 @@ may_change = permission_required("clients.change_client", raise_exception=True)
 
 @require_safe
 @may_view
+@may_lag
 def client_list(request):
     return render(request, "clients/list.html", {"listing": client_listing(request)})
 

@@ -6,6 +6,7 @@ from django.views.decorators.http import require_safe
 
 from clients.models import Client
 from didmgmt.choices import choices
+from didmgmt.replica import may_lag
 from dids import status as st
 from dids.explain import explain
 from dids.lists import did_listing
@@ -17,6 +18,7 @@ may_view = permission_required("dids.view_did", raise_exception=True)
 
 @require_safe
 @may_view
+@may_lag
 def did_list(request):
     listing = did_listing(request)
     sentences = explain(listing.rows, listing.filterset.now)

@@ -13,6 +13,7 @@ from clients.models import Package, counted
 from didmgmt import dialogs
 from didmgmt.choices import choices
 from didmgmt.listing import Listing
+from didmgmt.replica import may_lag
 from dids import holdings
 from dids.client_filters import PackageFilter
 from dids.client_forms import PackageForm
@@ -38,6 +39,7 @@ may_change = permission_required("clients.change_package", raise_exception=True)
 
 @require_safe
 @may_view
+@may_lag
 def package_list(request):
     return render(request, "packages/list.html", {"listing": package_listing(request)})
 

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from clients.models import Reseller
 from didmgmt import dialogs
 from didmgmt.listing import Listing
+from didmgmt.replica import may_lag
 from dids import holdings
 from dids.client_filters import ResellerFilter
 from dids.client_forms import ResellerForm
@@ -45,6 +46,7 @@ def may(action):
 
 @require_safe
 @may("change")
+@may_lag
 def reseller_list(request):
     listing = Listing(
         request,
