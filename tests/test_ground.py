@@ -106,6 +106,11 @@ def test_the_deployment_check_passes_behind_tls(tmp_path):
     assert run.returncode == 0, run.stderr
 
 
+def test_a_process_that_serves_pages_does_without_what_writes_workbooks(tmp_path):
+    loaded = printed(tmp_path, "import sys; import didmgmt.urls; print('openpyxl' in sys.modules)")
+    assert loaded == "False"
+
+
 def test_no_debug_unless_it_is_asked_for(tmp_path):
     run = manage(
         tmp_path, "shell", "--no-imports", "-c", "from django.conf import settings as s; print(s.DEBUG)"

@@ -8,11 +8,6 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice, zip_longest
 from typing import BinaryIO
 
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.styles import Font
-from openpyxl.utils import get_column_letter
-
 from dids.sheets.table import SheetError
 
 CHUNK = 1 << 16  # characters
@@ -84,6 +79,11 @@ def write_workbook(rows: Iterable[Iterable[str | int | None]], target: BinaryIO 
     "\ufffd", and cells of nothing but blanks are empty to programs that read it. Memory does not grow with
     the rows. Raises SheetError when they are more than a sheet holds.
     """
+    # 13 MiB, which a process that writes no workbook does without
+    from openpyxl import Workbook
+    from openpyxl.styles import Font
+    from openpyxl.utils import get_column_letter
+
     rows = iter(rows)
     head = [[_cell_text(cell) for cell in row] for row in islice(rows, 100)]
     book = Workbook(write_only=True)
@@ -115,10 +115,12 @@ def _cell_text(cell: str | int | None) -> str:
     return escape(text) if text.startswith("'") else text
 
 
-def _text_cell(sheet, text: str, font: Font | None):
+def _text_cell(sheet, text: str, font):
     """What ``append`` takes; a plain text where openpyxl would not take it for something else."""
     if not font and text[:1] not in ("=", "#"):
         return text or None
+    from openpyxl.cell import WriteOnlyCell
+
     cell = WriteOnlyCell(sheet, text)
     cell.data_type = "s"
     if font:
