@@ -239,6 +239,16 @@ def test_a_first_start_works_stops_on_ctrl_c_and_a_second_one_keeps_everything(t
     assert (tmp_path / "static").stat().st_mtime_ns == collected
 
 
+def test_an_address_may_hold_a_pasted_list_of_a_thousand_numbers(tmp_path, database_url):
+    port = free_port()
+    with serving(tmp_path, database_url, port, ADMIN_PASSWORD="correct horse"):
+        listed = ",".join(str(370_600_000_000 + n) for n in range(1_000))
+        address = f"http://127.0.0.1:{port}/dids/?q={listed}"
+        request = urllib.request.Request(address, headers={"HX-Current-URL": address})
+        with urllib.request.urlopen(request, timeout=20) as response:  # noqa: S310
+            assert response.url.startswith(f"http://127.0.0.1:{port}/login/")
+
+
 def test_the_first_administrator_takes_the_given_password_and_it_is_not_printed(tmp_path, database_url):
     with serving(tmp_path, database_url, free_port(), ADMIN_PASSWORD="correct horse") as process:
         pass

@@ -29,6 +29,7 @@ from audit import triggers
 ANSWER_WITHIN = 60
 STOP_WITHIN = 30
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - and the one to knock at
+LONGEST_HEADER = 256 * 1024  # bytes
 
 
 class Command(BaseCommand):
@@ -205,6 +206,8 @@ def gunicorn():
     command += ["--workers", str(settings.WEB_PROCESSES), "--threads", str(settings.WEB_THREADS)]
     # Uploads and exports of millions of rows take minutes; threads keep the heartbeat going meanwhile.
     command += ["--worker-class", "gthread", "--timeout", "120", "--graceful-timeout", "20"]
+    # A pasted list of 10,000 numbers is an address of 200 kB, which htmx repeats in a header.
+    command += ["--limit-request-line", "0", "--limit-request-field_size", str(LONGEST_HEADER)]
     command += ["--log-level", "warning", "--no-control-socket"]
     return [*command, "--reload"] if settings.DEBUG else command
 
