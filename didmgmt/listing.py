@@ -4,7 +4,9 @@ Nothing here knows a model of ours. Both read a django-filter FilterSet and fail
 that makes no sense there are no rows and there is no selection, only errors.
 """
 
+from dataclasses import dataclass
 from functools import cached_property
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db import models
@@ -13,6 +15,48 @@ from django.http import QueryDict
 TICKED_LIMIT = 20_000  # rows ticked one by one: each is a parameter of every query
 SHOWN = 60  # characters of somebody's input that a sentence repeats
 NAMED = 5  # vanished rows that a sentence names
+PLACES = ("after", "before", "count")  # parameters of a page that no other page of the list has
+
+
+class Count(int):
+    """How many rows match; with ``more`` it is at least so many, and they were not counted to the end."""
+
+    def __new__(cls, number, *, more=False):
+        count = super().__new__(cls, number)
+        count.more = more
+        return count
+
+    @classmethod
+    def up_to(cls, limit, number):
+        """Of a count that was broken off when it went beyond ``limit``."""
+        return cls(min(limit, number), more=number > limit)
+
+    @property
+    def label(self):
+        """ "1,234"; rounded down "7,000+"; "…" when nothing is known but that there may be some."""
+        if not self.more:
+            return f"{self:,}"
+        scale = 10 ** (len(str(int(self))) - 1)
+        return f"{self // scale * scale:,}+" if self else "…"
+
+
+@dataclass(frozen=True)
+class Page:
+    """[(place or None, primary key)], and whether rows of the list come before and after them."""
+
+    rows: list
+    is_preceded: bool = False
+    is_followed: bool = False
+
+    @classmethod
+    def forwards(cls, found, count, is_preceded):
+        """Of what was read from its first row on, ``count`` rows and one more."""
+        return cls(found[:count], is_preceded, len(found) > count)
+
+    @classmethod
+    def backwards(cls, found, count, is_followed):
+        """The same of what was read from its last row back."""
+        return cls(found[-count:], len(found) > count, is_followed)
 
 
 class Listing:
@@ -25,20 +69,37 @@ class Listing:
     first key when not given.
 
     ``total``: how many rows match, when there is a cheaper way than to count them: a callable that
-    gets the valid filterset. ``fetch``: makes of a queryset of the page's rows one with all that
-    they show. The page's keys are found first, over an index and from the nearer end, and only
-    these rows are fetched: a page deep inside costs no joins for the rows before it. Costs three
+    gets the valid filterset and returns a ``Count``. ``fetch``: makes of a queryset of the page's rows
+    one with all that they show. The page's keys are found first, over an index and from the nearer end,
+    and only these rows are fetched: a page deep inside costs no joins for the rows before it. Costs three
     queries and those of the filter, when they are asked for.
+
+    ``walk``: how a large list finds its pages by key instead of counting rows from an end: a callable
+    that gets the valid filterset, the sort and whether it descends, and returns None or an object with
+    ``after(place, count)``, ``before(place, count)`` and ``at(offset, count, total)``, see
+    ``dids.walking.Walk``. The links to the next and the previous page then say ``after=`` or ``before=``
+    which place they are. With a total that is not counted to its end, pages from the end have negative
+    numbers: -1 is the last one. ``exact_total``: counts to the end, of the valid filterset; needed for
+    a page that is beyond what was counted.
 
     ``keeps``: other parameters of the address, which its links carry on.
 
     A page beyond the end is the last one; what is no page at all is the first.
     """
 
-    total_label = None  # stands in for the total of a list that is not counted to its end
-
     def __init__(
-        self, request, queryset, filterset_class, *, sorts, default="", total=None, fetch=None, keeps=()
+        self,
+        request,
+        queryset,
+        filterset_class,
+        *,
+        sorts,
+        default="",
+        total=None,
+        exact_total=None,
+        fetch=None,
+        walk=None,
+        keeps=(),
     ):
         self.request = request
         self.filterset = filterset_class(request.GET, queryset, request=request)
@@ -53,7 +114,8 @@ class Listing:
         self.per_page = _whole(request.GET.get("per_page"))
         if self.per_page not in settings.PAGE_SIZES:
             self.per_page = settings.PAGE_SIZES[0]
-        self._count, self._fetch, self._keeps = total, fetch, keeps
+        self._total, self._exact_total = total, exact_total
+        self._fetch, self._make_walk, self._keeps = fetch, walk, keeps
 
     @property
     def things(self):
@@ -68,21 +130,39 @@ class Listing:
     @cached_property
     def ordered(self):
         """All that match, in the order that the address asks for."""
-        return self.found.order_by(*_ordering(self.found.model, self._columns, self.sort.startswith("-")))
+        return self.found.order_by(*_ordering(self.found.model, self._columns, self._descending))
+
+    @property
+    def _descending(self):
+        return self.sort.startswith("-")
 
     @cached_property
     def total(self):
+        """A ``Count`` of all that match."""
         if not self.valid:
-            return 0
-        return self._count(self.filterset) if self._count else self.found.count()
+            return Count(0)
+        total = self._total(self.filterset) if self._total else Count(self.found.count())
+        if total.more and self._asked_page > total // self.per_page and self._place == ("", ""):
+            return Count(self._exact_total(self.filterset))
+        return total
 
     @cached_property
     def pages(self):
+        """How many there are, as far as rows were counted."""
         return max(1, -(-self.total // self.per_page))
 
     @cached_property
     def page(self):
-        return min(max(1, _whole(self.request.GET.get("page"))), self.pages)
+        """Its number; a negative one counts from the end."""
+        asked = self._asked_page
+        if self.total.more:
+            return asked
+        return min(max(1, asked if asked > 0 else self.pages + 1 + asked), self.pages)
+
+    @cached_property
+    def _asked_page(self):
+        text = self.request.GET.get("page") or ""
+        return -_whole(text[1:]) if text.startswith("-") and _whole(text[1:]) else _whole(text) or 1
 
     @property
     def first(self):
@@ -90,18 +170,112 @@ class Listing:
 
     @property
     def last(self):
-        return min(self.page * self.per_page, self.total)
+        return (
+            self.first + len(self.keys) - 1 if self.total.more else min(self.page * self.per_page, self.total)
+        )
 
-    @cached_property
+    @property
+    def span(self):
+        """Which rows these are, in words."""
+        if self.page > 0:
+            return f"{self.first:,} – {self.last:,}"
+        near = (-self.page - 1) * self.per_page + 1
+        return f"{near + len(self.keys) - 1:,} – {near:,} from the end"
+
+    @property
     def keys(self):
         """The primary keys of the page's rows, in order."""
+        return [key for _, key in self._page.rows]
+
+    @cached_property
+    def _page(self):
         if not self.total:
-            return []
+            return Page([])
+        return self._walked() if self._walk else self._counted()
+
+    def _counted(self):
+        """The page found by counting rows from the nearer end."""
         before, behind = self.first - 1, self.total - self.last
         if before <= behind:
-            return list(self.ordered.values_list("pk", flat=True)[before : self.last])
-        backwards = self.ordered.reverse().values_list("pk", flat=True)
-        return list(backwards[behind : self.total - before])[::-1]
+            keys = self.ordered.values_list("pk", flat=True)[before : self.last]
+        else:
+            backwards = self.ordered.reverse().values_list("pk", flat=True)
+            keys = list(backwards[behind : self.total - before])[::-1]
+        return Page([(None, key) for key in keys], before > 0, behind > 0)
+
+    def _walked(self):
+        """The page found by its place; one row more tells whether another page follows."""
+        walk, count = self._walk, self.per_page
+        way, place = self._place
+        if self.page == 1:
+            return Page.forwards(walk.after(None, count + 1), count, False)
+        if self.page == -1:
+            return Page.backwards(walk.before(None, count + 1), count, False)
+        if not self.total.more and self.page == self.pages:
+            return Page(walk.before(None, self.last - self.first + 1), True)
+        try:
+            if way == "after" and (found := walk.after(place, count + 1)):
+                return Page.forwards(found, count, True)
+            if way == "before" and (found := walk.before(place, count + 1)):
+                return Page.backwards(found, count, True)
+        except LookupError:
+            pass  # The row is gone that the link was made of: the page is counted.
+        total = self._exact_total(self.filterset) if self.total.more else self.total
+        offset = (self.page - 1) * count if self.page > 0 else max(0, total + self.page * count)
+        return Page.forwards(walk.at(offset, count + 1, total), count, offset > 0)
+
+    @cached_property
+    def _walk(self):
+        if self._make_walk is None:
+            return None
+        return self._make_walk(self.filterset, self.sort.removeprefix("-"), self._descending)
+
+    @cached_property
+    def _place(self):
+        """("after" or "before", the place) that the address names; ("", "") for none."""
+        asked = ((way, self.request.GET.get(way)) for way in ("after", "before"))
+        return next((one for one in asked if one[1]), ("", ""))
+
+    @property
+    def first_url(self):
+        return self._turn(1) if self.page != 1 else None
+
+    @property
+    def previous_url(self):
+        if self.page == 1 or not self._page.is_preceded:
+            return None
+        return self._turn(self.page - 1, before=self._page.rows[0][0] if self.page != 2 else None)
+
+    @property
+    def next_url(self):
+        follows = self.page < 0 or self.total.more or self.page < self.pages
+        if not (self._page.is_followed and follows):
+            return None
+        return self._turn(self.page + 1, after=self._page.rows[-1][0] if self.page != -2 else None)
+
+    @property
+    def last_url(self):
+        return self._turn(-1 if self.total.more else self.pages) if self.next_url else None
+
+    @property
+    def exact_url(self):
+        """This page with all that match counted."""
+        return f"{self.request.path}?{urlencode([*self.parameters, ('count', 'exact')])}"
+
+    @property
+    def parameters(self):
+        """(name, value) of what all pages of this list have in their addresses."""
+        own = ("page", *PLACES)
+        return [(name, one) for name, values in self.request.GET.lists() if name not in own for one in values]
+
+    def _turn(self, page, **place):
+        """This list on another page; ``place``: where that begins or ends."""
+        parameters = self.parameters
+        if page != 1:
+            parameters.append(("page", page))
+        parameters += [(way, value) for way, value in place.items() if value is not None]
+        query = urlencode(parameters, safe="~")
+        return f"{self.request.path}?{query}" if query else self.request.path
 
     @cached_property
     def rows(self):

@@ -46,7 +46,7 @@ def renew_statistics(now):
     """Tell SQLite's planner anew how many numbers there are, when they have changed fourfold.
 
     Left alone it takes every index for a narrow one and reads all numbers of a status rather than a few
-    that are named; PostgreSQL sees to this by itself. A sample is read: some milliseconds.
+    that are named; PostgreSQL sees to this by itself. A sample is read: some tenths of a second.
     """
     if connection.vendor != "sqlite":
         return 0
@@ -59,7 +59,7 @@ def renew_statistics(now):
         there = Stock.objects.aggregate(numbers=Coalesce(Sum("numbers"), 0))["numbers"]
         if known / 4 <= there <= known * 4:
             return 0
-        cursor.execute("PRAGMA analysis_limit = 1000")
+        cursor.execute("PRAGMA analysis_limit = 100000")
         cursor.execute("ANALYZE dids_did")
         return 1
 

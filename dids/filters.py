@@ -4,7 +4,7 @@ from functools import cached_property
 
 import django_filters
 from django import forms
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Length
 from django.db.models.lookups import Exact
 from django.urls import reverse
@@ -13,12 +13,15 @@ from django_filters.fields import ChoiceField, ModelMultipleChoiceField
 
 from clients.models import Account, Client
 from didmgmt.choices import RemoteSelectMultiple, TickedBoxes, fits
+from didmgmt.listing import Count
 from dids import status as st
 from dids.digits import Digits
-from dids.models import DID, ClientPackage, Stock, Tag
+from dids.models import DID, ClientPackage, Stock, Tag, TagSet
 from dids.numbers import MATCHES, parse_search, shorten
 from operators.filters import reseller_filter
 from operators.models import Operator
+
+COUNTED_TO = 10_000  # numbers that match; of more it is said that they are more
 
 
 def _unknown(what):
@@ -116,6 +119,12 @@ class NumberFilter(django_filters.FilterSet):
         form = SearchForm
 
 
+def total_of(counts):
+    """The ``Count`` of several; where one was broken off, all of them are more than ``COUNTED_TO``."""
+    counts = list(counts)
+    return Count(COUNTED_TO, more=True) if any(count.more for count in counts) else Count(sum(counts))
+
+
 class DIDFilter(NumberFilter):
     """The numbers that an address asks for, of those that ``request.user`` may see.
 
@@ -136,9 +145,11 @@ class DIDFilter(NumberFilter):
     )
     tag = _tags()
 
-    def __init__(self, *args, now=None, **kwargs):
+    def __init__(self, *args, now=None, exactly=False, **kwargs):
+        """``exactly``: count all that match, where else counting ends at ``COUNTED_TO``."""
         super().__init__(*args, **kwargs)
         self.now = now or timezone.now()
+        self._exactly = exactly
 
     def filter_queryset(self, queryset):
         statuses = self.form.cleaned_data["status"]
@@ -147,48 +158,121 @@ class DIDFilter(NumberFilter):
     @cached_property
     def of_any_status(self):
         """What matches all but the status."""
-        asked, dids = self.form.cleaned_data, self.queryset
-        if asked["search"]:
-            dids = matching(dids, asked["search"])
-        if self._operators is not None:
-            dids = dids.filter(operator__in=list(self._operators.values_list("pk", flat=True)))
+        asked, dids = self.form.cleaned_data, self.searched_in(self.queryset)
+        if self.operators is not None and asked["client"]:
+            # A sum has no index: SQLite would go through all numbers of the operators, not of the client.
+            dids = dids.alias(_operator=F("operator_id") + 0).filter(_operator__in=self.operators)
+        elif self.operators is not None:
+            dids = dids.filter(operator__in=self.operators)
         if asked["client"]:
-            dids = dids.held_by(asked["client"], self.now)
+            # By a list: of a subquery SQLite doesn't know how few accounts it gives.
+            dids = dids.filter(account__in=self.accounts).exclude(hold_until__lte=self.now)
         if asked["tag"]:
-            dids = dids.tagged([tag.name for tag in asked["tag"]])
+            dids = dids.filter(tag_set__in=self.tag_sets)
         return dids
 
-    @cached_property
-    def by_status(self):
-        """{status: count} of what matches all but the status, exact.
+    def searched_in(self, dids):
+        """Those of ``dids`` that the number search finds."""
+        search = self.form.cleaned_data["search"]
+        return matching(dids, search, self.digits) if search else dids
 
-        From the counters that the database keeps when operators are all that is asked for besides,
-        else by a grouped count; two queries either way.
-        """
-        asked = self.form.cleaned_data
-        if asked["search"] or asked["client"] or asked["tag"]:
-            return self.of_any_status.by_status(self.now)
-        operators = self._operators
-        if operators is None and self.request.user.reseller_id:
-            operators = Operator.objects.visible_to(self.request.user)
-        return Stock.objects.by_status(operators, self.now)
+    @cached_property
+    def digits(self):
+        """The ``Digits`` that are searched for inside of numbers or at their end, else None."""
+        return _digits(self.form.cleaned_data["search"])
 
     @property
-    def total(self):
-        """How many match, status and all."""
-        statuses = self.form.cleaned_data["status"] or st.LABELS
-        return sum(self.by_status[status] for status in statuses)
+    def is_few(self):
+        """Whether what is searched for are some numbers, so that they can be sorted at once."""
+        search = self.form.cleaned_data["search"]
+        if self.digits:
+            return not self.digits.many
+        return search is not None and search.kind in ("exact", "list")
 
     @cached_property
-    def _operators(self):
-        """The operators that are asked for, by name or by reseller; None for all."""
+    def held(self):
+        """Those of ``qs`` that an account has, overdue holds left out."""
+        return self.qs.filter(account__isnull=False).exclude(hold_until__lte=self.now)
+
+    @cached_property
+    def operators(self):
+        """Keys of the operators whose numbers can match, asked for or all that one may see; None for all."""
         operators, reseller = (self.form.cleaned_data[name] for name in ("operator", "reseller"))
-        if not operators and not reseller:
+        if not operators and not reseller and not self.request.user.reseller_id:
             return None
         found = Operator.objects.visible_to(self.request.user)
         if operators:
             found = found.filter(pk__in=[operator.pk for operator in operators])
-        return found.filter(reseller=reseller) if reseller else found
+        if reseller:
+            found = found.filter(reseller=reseller)
+        return list(found.values_list("pk", flat=True))
+
+    @cached_property
+    def accounts(self):
+        """Keys of the accounts whose numbers can match, None for all numbers, also free ones."""
+        clients = self.form.cleaned_data["client"]
+        if not clients:
+            return None
+        return list(Account.objects.filter(client__in=clients).values_list("pk", flat=True))
+
+    @cached_property
+    def tag_sets(self):
+        """Keys of the tag sets that the numbers can bear, None for any and none."""
+        tags = self.form.cleaned_data["tag"]
+        if not tags:
+            return None
+        return list(TagSet.objects.filter(tags__in=tags).distinct().values_list("pk", flat=True))
+
+    @property
+    def is_in_stock(self):
+        """Whether the counters that the database keeps know how many match."""
+        asked = self.form.cleaned_data
+        return not (asked["search"] or asked["client"] or asked["tag"])
+
+    @cached_property
+    def exactly_by_status(self):
+        """{status: count} of what matches all but the status.
+
+        From the counters that the database keeps, else by a grouped count; two queries either way.
+        """
+        if not self.is_in_stock:
+            return self.of_any_status.by_status(self.now)
+        return Stock.objects.by_status(self.operators, self.now)
+
+    @cached_property
+    def by_status(self):
+        """The same as ``Count``, exact where that is cheap or asked for.
+
+        Else no more than ``COUNTED_TO`` are looked at. When there are more, a status has at least as many
+        as it has among these.
+        """
+        if self._exactly or self.is_in_stock or self.is_few:
+            return {status: Count(number) for status, number in self.exactly_by_status.items()}
+        some = self.of_any_status
+        if self._digits_alone and self.digits.ids:
+            some = some.filter(pk__named=self.digits.ids)
+        counts = some.some_by_status(COUNTED_TO + 1, self.now)
+        more = sum(counts.values()) > COUNTED_TO
+        return {status: Count(number, more=more) for status, number in counts.items()}
+
+    @property
+    def _digits_alone(self):
+        """Whether numbers that contain some digits are all that is asked for, status apart."""
+        asked = self.form.cleaned_data
+        return bool(self.digits) and self.operators is None and not (asked["client"] or asked["tag"])
+
+    @cached_property
+    def total(self):
+        """How many match, status and all, as ``Count``; one bounded count more when that is not known."""
+        asked = self.form.cleaned_data["status"]
+        total = total_of(self.by_status[status] for status in asked or st.LABELS)
+        if total.more and asked:
+            return Count.up_to(COUNTED_TO, self.qs.order_by()[: COUNTED_TO + 1].count())
+        return total
+
+    def exact_total(self):
+        """How many match, counted to the end."""
+        return sum(self.exactly_by_status[status] for status in self.form.cleaned_data["status"] or st.LABELS)
 
 
 class ClientDIDFilter(NumberFilter):
@@ -253,8 +337,15 @@ class AvailableFilter(NumberFilter):
         return queryset.tagged([tag.name for tag in asked["tag"]]) if asked["tag"] else queryset
 
 
-def matching(dids, search):
-    """The numbers that a ``dids.numbers.Search`` asks for.
+def _digits(search):
+    """What ``matching`` looks for inside of numbers, None for a search of another kind."""
+    if search is None or search.kind not in ("either", "ends", "contains"):
+        return None
+    return Digits(search.value, at_end=search.kind == "ends")
+
+
+def matching(dids, search, digits=None):
+    """The numbers that a ``dids.numbers.Search`` asks for; ``digits``: its ``Digits`` if they are there.
 
     Exact, begins, range and list are served by the unique index: "begins" as a range of text, which
     both engines read from it. Contains and ends look at the heads of numbers first: see ``dids.digits``.
@@ -264,12 +355,10 @@ def matching(dids, search):
         return dids.filter(same_length, number__gte=search.low, number__lte=search.high)
     if search.kind == "list":
         return dids.filter(number__in=search.values)
-    if search.kind == "either":
-        return dids.filter(Q(number__in=search.values) | Digits(search.value).condition)
     value = search.value
-    return {
-        "exact": lambda: dids.filter(number=value),
-        "begins": lambda: dids.filter(number__gte=value, number__lt=value[:-1] + chr(ord(value[-1]) + 1)),
-        "ends": lambda: dids.filter(Digits(value, at_end=True).condition),
-        "contains": lambda: dids.filter(Digits(value).condition),
-    }[search.kind]()
+    if search.kind == "exact":
+        return dids.filter(number=value)
+    if search.kind == "begins":
+        return dids.filter(number__gte=value, number__lt=value[:-1] + chr(ord(value[-1]) + 1))
+    condition = (digits or _digits(search)).condition
+    return dids.filter(Q(number__in=search.values) | condition if search.kind == "either" else condition)

@@ -10,20 +10,27 @@ from didmgmt.listing import Listing
 from dids import status as st
 from dids.filters import DIDFilter
 from dids.models import DID
+from dids.walking import Walk
 
 
 def did_listing(request):
     """The numbers that the address asks for, of those that the person may see."""
     now = timezone.now()
     dids = DID.objects.visible_to(request.user)
-    overdue = DID.objects.hold_over(now).exists()
+    overdue = DID.objects.any_hold_over(now)
+
+    def walk(filterset, sort, descending):
+        return None if filterset.is_few else Walk(filterset, sort, descending=descending, overdue=overdue)
+
     return Listing(
         request,
         dids.with_status_now(now) if overdue else dids,
-        partial(DIDFilter, now=now),
+        partial(DIDFilter, now=now, exactly=request.GET.get("count") == "exact"),
         sorts=_OVERDUE_SORTS if overdue else _SORTS,
         total=lambda filterset: filterset.total,
+        exact_total=lambda filterset: filterset.exact_total(),
         fetch=lambda found: found.for_table(now),
+        walk=walk,
     )
 
 
@@ -34,16 +41,17 @@ _SORTS = {
     "operator": (Lower("operator__name"), "operator_id", "number"),
     "tag": (F("tag_set__label"), "number"),
     "notes": (NullIf("notes", Value("")), "number"),
-    "client": (Lower("account__client__name"), Lower("account__name"), "number"),
+    "client": (Lower("account__client__name"), Lower("account__name"), "account_id", "number"),
     "reseller": (Lower("operator__reseller__name"), "number"),
 }
 # While a hold waits to be ended, it is sorted as what it has become: no index knows that.
-_CLIENT, _ACCOUNT, _ = _SORTS["client"]
+_CLIENT, _ACCOUNT, *_ = _SORTS["client"]
 _OVERDUE_SORTS = _SORTS | {
     "status": ("status_now", "number"),
     "client": (
         Case(When(status_now__in=st.HELD, then=_CLIENT)),
         Case(When(status_now__in=st.HELD, then=_ACCOUNT)),
+        Case(When(status_now__in=st.HELD, then="account_id")),
         "number",
     ),
 }

@@ -453,6 +453,14 @@ class DIDQuerySet(BranchQuerySet):
         counts.update(self.order_by().values_list("status").annotate(Count("pk")))
         return _holds_over(counts, self.hold_over(now))
 
+    def some_by_status(self, most, now=None):
+        """As ``by_status``, of the first ``most`` of these numbers that are found; one query."""
+        some = self.order_by().with_status_now(now).values_list("status_now")[:most]
+        sql, params = some.query.sql_with_params()
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT status_now, count(*) FROM ({sql}) AS some GROUP BY status_now", params)
+            return dict.fromkeys(st.LABELS, 0) | dict(cursor.fetchall())
+
     def for_table(self, now=None):
         """With all that a row of a list shows, in one query: ``status_now`` and the names around the number.
 
@@ -969,18 +977,29 @@ class DID(models.Model):
             hold_days_in_range("did_hold_days"),
         ]
         indexes = [
-            # filter by operator (and the operator's own list), sorted by number
-            models.Index(fields=["operator", "number"], name="did_operator_number"),
-            # filter by status, sorted by number
+            # filter by operator or reseller, with or without status, sorted by number
+            models.Index(fields=["operator", "status", "number"], name="did_operator_status"),
+            # filter by status, sorted by number; sorted by status
             models.Index(fields=["status", "number"], name="did_status_number"),
-            # filter by tag; the free ones have no entry
+            # filter by tag, sorted by number; sorted by tag
             models.Index(
                 fields=["tag_set", "number"], name="did_tag_set", condition=Q(tag_set__isnull=False)
             ),
-            # filter by client; is an account still used?
+            # the same with a status
             models.Index(
-                fields=["account", "number"], name="did_account", condition=Q(account__isnull=False)
+                fields=["tag_set", "status", "number"],
+                name="did_tag_status",
+                condition=Q(tag_set__isnull=False),
             ),
+            # filter by client, with or without status, sorted by number; sorted by client;
+            # is an account used?
+            models.Index(
+                fields=["account", "status", "number"],
+                name="did_account_status",
+                condition=Q(account__isnull=False),
+            ),
+            # sorted by notes
+            models.Index(fields=["notes", "number"], name="did_notes", condition=Q(notes__gt="")),
             # places taken, and the numbers of a package that ends
             models.Index(
                 fields=["client_package", "status"],

@@ -6,7 +6,7 @@ from django.db.models import F
 from django.test import RequestFactory
 
 from clients.models import Client, Reseller
-from didmgmt.listing import Listing, Selection
+from didmgmt.listing import Count, Listing, Selection
 
 pytestmark = pytest.mark.django_db
 
@@ -74,7 +74,7 @@ def test_a_page_beyond_the_end_is_the_last_one(clients):
     assert names("page=99") == names("page=6")
 
 
-@pytest.mark.parametrize("page", ["abc", "0", "-1", "1.5", "٣", "", "9" * 30])
+@pytest.mark.parametrize("page", ["abc", "0", "-", "1.5", "٣", "", "9" * 30])
 def test_what_is_no_page_is_the_first_one(clients, page):
     found = listing(f"page={page}")
     assert (found.page, found.valid) == (1, True)
@@ -99,8 +99,8 @@ def test_a_page_takes_three_queries_wherever_it_is(clients, page, django_assert_
 
 def test_a_known_total_spares_the_count(clients, django_assert_num_queries):
     with django_assert_num_queries(2):
-        assert listing(total=lambda filterset: 120).pages == 6
-        assert names(total=lambda filterset: 120)[0] == "c000"
+        assert listing(total=lambda filterset: Count(120)).pages == 6
+        assert names(total=lambda filterset: Count(120))[0] == "c000"
 
 
 def test_what_a_row_shows_is_fetched_with_it(clients, django_assert_num_queries):
@@ -114,6 +114,14 @@ def test_a_row_that_vanishes_while_the_page_is_read_is_left_out(clients):
     assert len(found.keys) == 20
     Client.objects.get(name="c003").delete()
     assert [row.name for row in found.rows][:4] == ["c000", "c001", "c002", "c004"]
+
+
+@pytest.mark.parametrize(
+    ("number", "label"), [(10_000, "10,000+"), (7_213, "7,000+"), (999, "900+"), (1, "1+"), (0, "…")]
+)
+def test_a_count_that_was_broken_off_is_rounded_down(number, label):
+    assert Count(number, more=True).label == label
+    assert Count(number).label == f"{number:,}"
 
 
 # --- order -----------------------------------------------------------------------------------------

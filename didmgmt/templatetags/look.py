@@ -108,12 +108,6 @@ def digits(value):
 
 
 @register.filter
-def pairs(query, without):
-    """(name, value) of every parameter of a QueryDict but one, for a form's hidden inputs."""
-    return [(name, value) for name, values in query.lists() if name != without for value in values]
-
-
-@register.filter
 def roughly(duration):
     """A timedelta as "40 s", "2 min 5 s" or "1 h 12 min"."""
     seconds = max(1, round(duration.total_seconds()))

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from clients.models import Account, Client
 from didmgmt import dialogs
 from didmgmt.choices import choices
-from didmgmt.listing import Listing, Selection
+from didmgmt.listing import Count, Listing, Selection
 from didmgmt.replica import may_lag
 from dids import status as st
 from dids.explain import explain
@@ -87,7 +87,7 @@ def _given(client, now):
 
 def _counters(listing, now):
     counts, asked = listing.filterset.of_any_status.by_status(now), listing.form.cleaned_data["status"]
-    return status_counters(listing, {key: counts[key] for key in st.HELD}, asked)
+    return status_counters(listing, {key: Count(counts[key]) for key in st.HELD}, asked)
 
 
 @require_POST

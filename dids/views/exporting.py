@@ -41,7 +41,10 @@ def _of_address(request):
         dids = listing.ordered.filter(pk__in=listing.keys)
         return _file(request, dids, len(listing.keys), listing.filterset, f"page {listing.page}")
     asked = {"address": request.GET.urlencode()}
-    return _file(request, listing.ordered, listing.total, listing.filterset, asked=asked)
+    count = listing.total
+    if count.more and format_of(request) == "xlsx":
+        count = listing.filterset.exact_total()  # a job says how many of how many
+    return _file(request, listing.ordered, count, listing.filterset, asked=asked)
 
 
 def _of_selection(request):

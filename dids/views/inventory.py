@@ -9,6 +9,7 @@ from didmgmt.choices import choices
 from didmgmt.replica import may_lag
 from dids import status as st
 from dids.explain import explain
+from dids.filters import total_of
 from dids.lists import did_listing
 from dids.models import Tag
 from dids.resources import XLSX_AT_ONCE
@@ -33,11 +34,11 @@ def did_list(request):
 
 
 def status_counters(listing, counts, asked):
-    """``counts`` by status as filters of one click, other filters kept; ``asked``: the chosen ones."""
+    """``counts`` ({status: Count}) as filters of one click, others kept; ``asked``: the chosen ones."""
     every = {
         "key": "",
         "label": "All",
-        "count": sum(counts.values()),
+        "count": total_of(counts.values()),
         "url": listing.url(status=[]),
         "active": not asked,
     }

@@ -9,7 +9,7 @@ const PREFIX = "selection:";
 
 function storageKey() {
   const query = new URLSearchParams(location.search);
-  for (const name of ["page", "per_page", "sort"]) query.delete(name);
+  for (const name of ["page", "per_page", "sort", "after", "before", "count"]) query.delete(name);
   query.sort();
   return `${PREFIX}${location.pathname}?${query}`;
 }
@@ -126,7 +126,9 @@ function start(table) {
   table.addEventListener("mousedown", (event) => {
     if (event.shiftKey && event.target.closest("input[type=checkbox]")) event.preventDefault();
   });
+  // As a link it leads to this list with all that match counted, where it is a button.
   selectAll?.addEventListener("click", () => {
+    if (selectAll.href) return;
     all = true;
     show();
     bar.querySelector("button:not([hidden])")?.focus();

@@ -1,0 +1,436 @@
+"""Pages of the inventory by key: a page deep inside ten million numbers costs what the first one costs.
+
+A list in some order is a row of **sections**: sorted by operator, one for each operator. The rows of a
+section are merged from **streams** of numbers, each of which an index gives in order: an operator's
+numbers in one status, say. A page begins behind a **place** (a section, and where in it), and reads no
+further than it shows.
+
+Where no index serves a filter and an order together, the rows that do not fit are read and left out:
+``bench/README.md`` tells what that costs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice, product
+
+from django.db import connection
+from django.db.models import Count, Exists, F, OuterRef, Q, Sum, Value
+from django.db.models.functions import Lower
+
+from clients.models import Account, Reseller
+from dids import status as st
+from dids.models import DID, Stock, TagSet
+from operators.models import Operator
+
+STREAMS_MAX = 1_500  # of a section
+MERGED = 300  # at once; SQLite takes 500
+ORDERS = {"number": ("number",), "id": ("pk",), "notes": ("notes", "number")}
+
+
+@dataclass(frozen=True)
+class Section:
+    """``key`` names it in addresses; ``streams(most)``: at most so many querysets, merged by ``order``."""
+
+    key: str
+    streams: Callable[[int], list]
+    order: str = "number"
+
+
+class Walk:
+    """The numbers that a valid ``DIDFilter`` finds, sorted by ``sort`` (a key of ``SORTS``).
+
+    ``after`` and ``before`` return [(place, primary key)], at most ``count`` of them in the order of the
+    list; a place is text for an address and is given back to them, None is the end where they begin.
+    They raise LookupError for what is no place here (any more). Cost: one or two queries, one more for
+    each further batch of sections that the page reaches over.
+    """
+
+    def __init__(self, filterset, sort, *, descending, overdue):
+        self._filterset, self._sort, self._descending = filterset, sort, descending
+        self._sections = SORTS[sort](Rows(filterset, overdue=overdue), descending)
+
+    def after(self, place, count):
+        return self._walk(place, count, backwards=False)
+
+    def before(self, place, count):
+        return self._walk(place, count, backwards=True)[::-1]
+
+    def at(self, offset, count, total):
+        """The same from row ``offset`` (0 is the first) of ``total`` on, skipped to from the nearer end."""
+        section, rows, offset = _section_at(self._sections.counted(total), offset)
+        if section is None:
+            return []
+        here = min(count, rows - offset)
+        backwards = offset > rows - offset - here
+        skipped = rows - offset - here if backwards else offset
+        position = self._position(section, skipped, backwards) if skipped else None
+        found = self._read([section], here, backwards, position)[:: -1 if backwards else 1]
+        if found and len(found) < count:
+            found += self.after(found[-1][0], count - len(found))
+        return found
+
+    def _position(self, section, skipped, backwards):
+        """Where the row is behind which a page begins: its index alone is read, which holds all of that."""
+        columns, turned = ORDERS[section.order], self._descending != backwards
+        rows = _merged(section.streams(MERGED), columns, turned, columns, skipped)
+        return rows[skipped - 1 : skipped].get()[-1]
+
+    def _walk(self, place, count, backwards):
+        key, position = (None, None) if place is None else _parsed(place)
+        if near := self._near_end(position, count, backwards):
+            return near
+        sections = self._sections.walk(key, backwards)
+        # Mostly the first section fills the page. If not, the next ones may be small as well.
+        found = self._read(list(islice(sections, 1)), count, backwards, position)
+        for batch in _growing(sections):
+            if len(found) >= count:
+                break
+            found += self._read(batch, count - len(found), backwards)
+        return found
+
+    def _near_end(self, position, count, backwards):
+        """The page where it lies among the first of very many numbers that contain some digits, else [].
+
+        The index of numbers would be walked from its end, however far away such numbers are.
+        """
+        digits = self._filterset.digits
+        if self._sort != "number" or digits is None or not digits.many:
+            return []
+        front = digits.front(backwards=self._descending != backwards)
+        if front is None:
+            return []
+        first = Section("", lambda most: [self._filterset.qs.filter(front)])
+        found = self._read([first], count, backwards, position)
+        return found if len(found) == count else []
+
+    def _read(self, sections, count, backwards, position=None):
+        """The first rows of ``sections``, one section after the other, in the direction of the walk."""
+        if not sections:
+            return []
+        turned = self._descending != backwards
+        columns = ORDERS[sections[0].order]  # sections that are read together have the same
+        names = columns if columns[-1] == "pk" else (*columns, "pk")
+        parts = []
+        for rank, section in enumerate(sections):
+            streams = _beyond(section, position, turned)
+            for first in range(0, len(streams), MERGED):
+                some = streams[first : first + MERGED]
+                parts.append(_merged(some, columns, turned, (Value(rank), *names), count))
+        rows = parts[0][:count] if len(parts) == 1 else _in_turn(parts, columns, turned, count)
+        return [(f"{sections[row[0]].key}~{row[len(columns)]}", row[-1]) for row in rows]
+
+
+def _parsed(place):
+    key, sign, position = place.partition("~")
+    if not (sign and position.isascii() and position.isdigit() and len(position) <= 20):
+        raise LookupError(place)
+    return key, position
+
+
+def _section_at(counted, offset):
+    """(section, its rows, the offset in it) where the row ``offset`` of all is."""
+    for section, rows in counted:
+        if offset < rows:
+            return section, rows, offset
+        offset -= rows
+    return None, 0, 0
+
+
+def _growing(sections):
+    """The sections in batches: few first, many when these were small."""
+    for size in (4, 16):
+        if batch := list(islice(sections, size)):
+            yield batch
+    while batch := list(islice(sections, 50)):
+        yield batch
+
+
+def _beyond(section, position, turned):
+    """The section's streams from ``position`` on, which is left out; None: from their beginning."""
+    streams = section.streams(STREAMS_MAX)
+    if position is None:
+        return streams
+    way = "lt" if turned else "gt"
+    if section.order != "notes":
+        return [stream.filter(**{f"{ORDERS[section.order][0]}__{way}": position}) for stream in streams]
+    notes = DID.objects.filter(number=position).filter(notes__gt="").values_list("notes", flat=True).first()
+    if notes is None:
+        raise LookupError(position)
+    same = [stream.filter(notes=notes, **{f"number__{way}": position}) for stream in streams]
+    return same + [stream.filter(**{f"notes__{way}": notes}) for stream in streams]
+
+
+def _merged(streams, columns, turned, names, most):
+    """A query of ``names`` of the streams' rows in the order of the columns, for no more than ``most`` rows.
+
+    SQLite merges what its indexes have in order by itself. PostgreSQL does so when each part is asked for
+    in that order and cut short; else it may well read and sort all of them.
+    """
+    order = [f"-{name}" if turned else name for name in columns]
+    if len(streams) == 1:
+        return streams[0].order_by(*order).values_list(*names)
+    if connection.features.supports_slicing_ordering_in_compound:
+        parts = [stream.order_by(*order).values_list(*names)[:most] for stream in streams]
+    else:
+        parts = [stream.order_by().values_list(*names) for stream in streams]
+    return parts[0].union(*parts[1:], all=True).order_by(*order)
+
+
+def _in_turn(parts, columns, turned, count):
+    """The first rows of several queries of ``_merged``, those of lower rank first.
+
+    By hand, because SQLite takes a query that is sorted and cut short only inside another one.
+    """
+    if not parts:
+        return []
+    statements, params = zip(*(part[:count].query.sql_with_params() for part in parts), strict=True)
+    union = " UNION ALL ".join(f"SELECT * FROM ({sql}) AS s{n}" for n, sql in enumerate(statements))
+    order = ", ".join(f"{n} DESC" if turned else f"{n}" for n in range(2, len(columns) + 2))
+    with connection.cursor() as cursor:
+        cursor.execute(f"{union} ORDER BY 1, {order} LIMIT %s", [*sum(params, ()), count])
+        return cursor.fetchall()
+
+
+class Rows:
+    """What a ``DIDFilter`` finds, as streams of an index's order."""
+
+    def __init__(self, filterset, *, overdue):
+        self.filterset = filterset
+        self.statuses = filterset.form.cleaned_data["status"]
+        self.over = Q(hold_until__lte=filterset.now) if overdue else Q(pk__in=[])
+        self._overdue = overdue
+        # The operators are among the values, so what a person may see needs no join.
+        self._dids = filterset.searched_in(DID.objects.all())
+        self._values = {
+            "account": filterset.accounts,
+            "operator": filterset.operators,
+            "tag_set": filterset.tag_sets,
+        }
+
+    def all(self, most):
+        """All of them, as one stream that no index but that of the order itself serves."""
+        return [self.filterset.qs]
+
+    def streams(self, most, *, statuses=None, where=None, **fixed):
+        """Of these ``statuses`` and ``where`` alone; ``fixed``: values of account, operator or tag_set.
+
+        An index holds each of these three columns with status and number. The first that is fixed, else
+        the first that is asked for, leads: there is one stream for each of its values in each status.
+        """
+        values = self._values | fixed
+        lead = next((name for name in (*fixed, *values) if values[name] is not None), None)
+        wanted = statuses or self.statuses
+        dids = self._dids if where is None else self._dids.filter(where)
+        others = {f"{name}__in": values[name] for name in values if name != lead and values[name] is not None}
+        dids = dids.filter(**others)
+        held = values["account"] is not None
+        if held:
+            dids = dids.exclude(self.over)
+        if lead is None and not wanted:
+            return [dids]
+        every = wanted or (st.HELD if held else list(st.LABELS))
+        led = dids if lead is None else dids.filter(**{f"{lead}__in": values[lead]})
+        leads = [{}] if lead is None else [{lead: value} for value in values[lead]]
+        if lead == "tag_set" and not wanted and len(leads) <= most:
+            return [dids.filter(**one) for one in leads]  # has an index of its own
+        if len(leads) * len(every) >= most:
+            return [led.in_status(every, self.filterset.now)]
+        found = [self._stored(dids.filter(**one), status) for one, status in product(leads, every)]
+        if self._overdue and not held:
+            # By their keys: SQLite would go through all numbers in order, to find those few.
+            over = DID.objects.hold_over(self.filterset.now).values("pk")
+            found.append(led.filter(pk__in=over, after_hold__in=every))
+        return found
+
+    def _stored(self, dids, status):
+        dids = dids.filter(status=status)
+        return dids.exclude(self.over) if self._overdue and status == st.HOLD else dids
+
+    def operators(self):
+        """[(operator, its reseller)] that have numbers or are asked for, by name."""
+        found = Operator.objects.order_by(Lower("name"), "pk").values_list("pk", "reseller")
+        if self.filterset.operators is not None:
+            return list(found.filter(pk__in=self.filterset.operators))
+        return list(found.filter(Exists(Stock.objects.filter(operator=OuterRef("pk")))))
+
+    def counts(self, column, found=None):
+        """{value of ``column``: rows}, exact; from the counters where they know, else all are read."""
+        if column == "operator" and self.filterset.is_in_stock and not self._overdue:
+            stock = Stock.objects.filter(operator__in=[pk for pk, _ in self.operators()])
+            if self.statuses:
+                stock = stock.filter(status__in=self.statuses)
+            return dict(stock.order_by().values_list("operator").annotate(Sum("numbers")))
+        found = self.filterset.qs if found is None else found
+        return dict(found.order_by().values_list(column).annotate(Count("pk")))
+
+
+class Sections:
+    """Sections known beforehand: {key: Section} in the order of the list."""
+
+    def __init__(self, sections, counts=None):
+        self._sections = {section.key: section for section in sections}
+        self._counts = counts  # () -> {key: rows}; None for one section, which has them all
+
+    def walk(self, key, backwards):
+        """The sections in the direction of the walk, from that of ``key`` on."""
+        keys = list(self._sections)[:: -1 if backwards else 1]
+        if key is not None:
+            if key not in self._sections:
+                raise LookupError(key)
+            keys = keys[keys.index(key) :]
+        return (self._sections[one] for one in keys)
+
+    def counted(self, total):
+        """(section, rows) in the order of the list; ``total``: rows of all."""
+        counts = self._counts() if self._counts else dict.fromkeys(self._sections, total)
+        return [(section, counts.get(key, 0)) for key, section in self._sections.items()]
+
+
+class AccountSections:
+    """One section for each account that has numbers, by client and account, and one for free numbers.
+
+    Accounts may be many, so they are found as the walk goes on.
+    """
+
+    def __init__(self, rows, descending):
+        self._rows, self._descending = rows, descending
+
+    def walk(self, key, backwards):
+        """As ``Sections.walk``."""
+        account = None
+        if key:
+            account = Account.objects.filter(pk=key).first() if key.isascii() and key.isdigit() else None
+            if account is None:
+                raise LookupError(key)
+            yield self._section(account.pk)
+        elif key == "" or backwards:
+            yield self._free
+            if not backwards:
+                return
+        while some := self._next(account, self._descending != backwards):
+            account = some[-1]
+            yield from (self._section(one.pk) for one in some)
+        if not backwards:
+            yield self._free
+
+    def counted(self, total):
+        """As ``Sections.counted``; goes through all numbers that an account has."""
+        holds = self._rows.filterset.held
+        counts = self._rows.counts("account", holds)
+        ids = Account.objects.filter(pk__in=holds.values("account")).order_by(*self._order(self._descending))
+        found = [(self._section(pk), counts.get(pk, 0)) for pk in ids.values_list("pk", flat=True)]
+        return [*found, (self._free, total - sum(rows for _, rows in found))]
+
+    def _next(self, account, turned):
+        """The next accounts with numbers behind ``account`` (None: from the end), as many as a batch has."""
+        held = self._rows.filterset.held.filter(account=OuterRef("pk"))
+        found = Account.objects.filter(Exists(held)).annotate(
+            _client=Lower("client__name"), _name=Lower("name")
+        )
+        if account is not None:
+            here = Account.objects.filter(pk=account.pk).annotate(
+                _client=Lower("client__name"), _name=Lower("name")
+            )
+            found = found.filter(_behind(here.values_list("_client", "_name", "pk").get(), turned))
+        return list(found.order_by(*self._order(turned))[:50])
+
+    @staticmethod
+    def _order(turned):
+        names = (Lower("client__name"), Lower("name"), F("pk"))
+        return [name.desc() if turned else name.asc() for name in names]
+
+    def _section(self, account):
+        return Section(str(account), partial(self._rows.streams, account=[account]))
+
+    @property
+    def _free(self):
+        return Section("", partial(self._rows.streams, where=Q(account__isnull=True) | self._rows.over))
+
+
+def _behind(place, turned):
+    """What comes after ``place`` = (client, name, pk)."""
+    way = "lt" if turned else "gt"
+    client, name, pk = place
+    return (
+        Q(**{f"_client__{way}": client})
+        | Q(_client=client, **{f"_name__{way}": name})
+        | Q(_client=client, _name=name, **{f"pk__{way}": pk})
+    )
+
+
+def _by_number(rows, descending):
+    return Sections([Section("", rows.streams)])
+
+
+def _by_id(rows, descending):
+    return Sections([Section("", rows.all, "id")])
+
+
+def _by_status(rows, descending):
+    statuses = sorted(rows.statuses or st.LABELS, reverse=descending)
+    sections = [Section(status, partial(rows.streams, statuses=[status])) for status in statuses]
+    return Sections(sections, lambda: rows.filterset.exactly_by_status)
+
+
+def _by_operator(rows, descending):
+    operators = _turned(rows.operators(), descending)
+    sections = [Section(str(pk), partial(rows.streams, operator=[pk])) for pk, _ in operators]
+    return Sections(sections, lambda: {str(pk): n for pk, n in rows.counts("operator").items()})
+
+
+def _by_reseller(rows, descending):
+    groups = {}
+    for operator, reseller in rows.operators():
+        groups.setdefault(reseller, []).append(operator)
+    resellers = (
+        Reseller.objects.filter(pk__in=groups).order_by(Lower("name"), "pk").values_list("pk", flat=True)
+    )
+    sections = [
+        Section(str(pk), partial(rows.streams, operator=groups[pk])) for pk in _turned(resellers, descending)
+    ]
+
+    def counts():
+        found = rows.counts("operator")
+        return {str(pk): sum(found.get(one, 0) for one in groups[pk]) for pk in groups}
+
+    return Sections(sections, counts)
+
+
+def _by_tag(rows, descending):
+    asked = rows.filterset.tag_sets
+    tag_sets = (
+        TagSet.objects.order_by("label")
+        if asked is None
+        else TagSet.objects.filter(pk__in=asked).order_by("label")
+    )
+    tag_sets = _turned(tag_sets.values_list("pk", flat=True), descending)
+    sections = [Section(str(pk), partial(rows.streams, tag_set=[pk])) for pk in tag_sets]
+    if asked is None:
+        sections.append(Section("", partial(rows.streams, where=Q(tag_set__isnull=True))))
+    return Sections(sections, lambda: {str(pk or ""): n for pk, n in rows.counts("tag_set").items()})
+
+
+def _by_notes(rows, descending):
+    def counts():
+        blank = rows.filterset.qs.filter(notes="").count()
+        return {"notes": rows.filterset.qs.count() - blank, "": blank}
+
+    noted = Section("notes", lambda most: [rows.filterset.qs.filter(notes__gt="")], "notes")
+    return Sections([noted, Section("", partial(rows.streams, where=Q(notes="")))], counts)
+
+
+def _turned(things, descending):
+    return list(things)[:: -1 if descending else 1]
+
+
+SORTS = {
+    "number": _by_number,
+    "id": _by_id,
+    "status": _by_status,
+    "operator": _by_operator,
+    "tag": _by_tag,
+    "notes": _by_notes,
+    "client": AccountSections,
+    "reseller": _by_reseller,
+}
