@@ -2,6 +2,8 @@
 
 from django.db import connection
 
+from dids.models import DID
+
 
 def prepare(scratch, rows):
     """The file of ``rows`` numbers, and a database without numbers in which its names are known."""
@@ -45,6 +47,35 @@ def measure(scratch, empty, rows, edits):
     yield _row("end a package", edits, ours.values(), raw.values())
     scratch.drop(full)
     scratch.drop(other)
+
+
+def indexes(scratch, empty, rows):
+    """One dict an index of numbers: seconds of the raw merge of an import with all and without it.
+
+    ``cost``: how much more it takes with the index, %. All are there at the beginning and at the end; their
+    mean is what the others are compared with, and ``spread`` is how far those two differ, %.
+    """
+
+    def merge(index):
+        url = scratch.copy(empty)
+        told = scratch.run("import_without", url, index=index, rows=rows, file=_file(scratch))
+        scratch.drop(url)
+        return told["merge"]["seconds"]
+
+    first = merge("")
+    without = {index.name: merge(index.name) for index in DID._meta.indexes}
+    last = merge("")
+    every = (first + last) / 2
+    for name, seconds in without.items():
+        yield {
+            "scenario": name,
+            "rows": rows,
+            "engine": connection.vendor,
+            "with_all": round(every, 4),
+            "without": round(seconds, 4),
+            "cost": round(100 * (every - seconds) / seconds, 1),
+            "spread": round(100 * abs(first - last) / every, 1),
+        }
 
 
 def _row(name, rows, ours, raw):

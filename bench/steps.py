@@ -200,6 +200,15 @@ def import_raw(*, rows, file):
     return {"stage": stage, "merge": merge}
 
 
+@step
+def import_without(*, index, rows, file):
+    """The merge of ``import_raw`` into a table without this index; "" for one that has all."""
+    if index:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP INDEX {connection.ops.quote_name(index)}")
+    return {"merge": import_raw(rows=rows, file=file)["merge"]}
+
+
 # --- range, mass edit -----------------------------------------------------------------------------
 
 

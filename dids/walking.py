@@ -154,7 +154,7 @@ def _beyond(section, position, turned):
     way = "lt" if turned else "gt"
     if section.order != "notes":
         return [stream.filter(**{f"{ORDERS[section.order][0]}__{way}": position}) for stream in streams]
-    notes = DID.objects.filter(number=position).filter(notes__gt="").values_list("notes", flat=True).first()
+    notes = DID.objects.filter(number=position, notes__gt="").values_list("notes", flat=True).first()
     if notes is None:
         raise LookupError(position)
     same = [stream.filter(notes=notes, **{f"number__{way}": position}) for stream in streams]
@@ -216,7 +216,8 @@ class Rows:
         """Of these ``statuses`` and ``where`` alone; ``fixed``: values of account, operator or tag_set.
 
         An index holds each of these three columns with status and number. The first that is fixed, else
-        the first that is asked for, leads: there is one stream for each of its values in each status.
+        the first that is asked for, leads: there is one stream for each of its values in each status. With
+        more than ``most`` streams they are one, which has to be sorted.
         """
         values = self._values | fixed
         lead = next((name for name in (*fixed, *values) if values[name] is not None), None)
@@ -324,15 +325,11 @@ class AccountSections:
 
     def _next(self, account, turned):
         """The next accounts with numbers behind ``account`` (None: from the end), as many as a batch has."""
-        held = self._rows.filterset.held.filter(account=OuterRef("pk"))
-        found = Account.objects.filter(Exists(held)).annotate(
-            _client=Lower("client__name"), _name=Lower("name")
-        )
+        named = Account.objects.annotate(_client=Lower("client__name"), _name=Lower("name"))
+        found = named.filter(Exists(self._rows.filterset.held.filter(account=OuterRef("pk"))))
         if account is not None:
-            here = Account.objects.filter(pk=account.pk).annotate(
-                _client=Lower("client__name"), _name=Lower("name")
-            )
-            found = found.filter(_behind(here.values_list("_client", "_name", "pk").get(), turned))
+            place = named.values_list("_client", "_name", "pk").get(pk=account.pk)
+            found = found.filter(_behind(place, turned))
         return list(found.order_by(*self._order(turned))[:50])
 
     @staticmethod
@@ -383,12 +380,9 @@ def _by_reseller(rows, descending):
     groups = {}
     for operator, reseller in rows.operators():
         groups.setdefault(reseller, []).append(operator)
-    resellers = (
-        Reseller.objects.filter(pk__in=groups).order_by(Lower("name"), "pk").values_list("pk", flat=True)
-    )
-    sections = [
-        Section(str(pk), partial(rows.streams, operator=groups[pk])) for pk in _turned(resellers, descending)
-    ]
+    resellers = Reseller.objects.filter(pk__in=groups).order_by(Lower("name"), "pk")
+    keys = _turned(resellers.values_list("pk", flat=True), descending)
+    sections = [Section(str(pk), partial(rows.streams, operator=groups[pk])) for pk in keys]
 
     def counts():
         found = rows.counts("operator")
@@ -399,13 +393,9 @@ def _by_reseller(rows, descending):
 
 def _by_tag(rows, descending):
     asked = rows.filterset.tag_sets
-    tag_sets = (
-        TagSet.objects.order_by("label")
-        if asked is None
-        else TagSet.objects.filter(pk__in=asked).order_by("label")
-    )
-    tag_sets = _turned(tag_sets.values_list("pk", flat=True), descending)
-    sections = [Section(str(pk), partial(rows.streams, tag_set=[pk])) for pk in tag_sets]
+    tag_sets = TagSet.objects.all() if asked is None else TagSet.objects.filter(pk__in=asked)
+    keys = _turned(tag_sets.order_by("label").values_list("pk", flat=True), descending)
+    sections = [Section(str(pk), partial(rows.streams, tag_set=[pk])) for pk in keys]
     if asked is None:
         sections.append(Section("", partial(rows.streams, where=Q(tag_set__isnull=True))))
     return Sections(sections, lambda: {str(pk or ""): n for pk, n in rows.counts("tag_set").items()})

@@ -84,6 +84,17 @@ def test_jobs_are_measured_on_databases_that_are_gone_afterwards():
     assert (_inventory(), _databases()) == (before, databases)
 
 
+def test_each_index_is_measured_by_an_import_without_it():
+    make_world()
+    before, databases = _inventory(), _databases()
+    out = StringIO()
+    call_command("bench", "--indexes", "--rows", "60", stdout=out)
+    lines = _lines(out)
+    assert [line["scenario"] for line in lines] == [index.name for index in DID._meta.indexes]
+    assert all(line["with_all"] > 0 and line["without"] > 0 for line in lines)
+    assert (_inventory(), _databases()) == (before, databases)
+
+
 def test_the_list_is_measured_at_several_sizes_by_the_ways_people_go(monkeypatch, tmp_path):
     monkeypatch.setattr(pages, "BASE", 220)
     databases, saved, out = _databases(), tmp_path / "lists.jsonl", StringIO()
@@ -157,6 +168,7 @@ def test_a_database_without_numbers_is_not_measured(capfd):
         (["--mixed", "5", "--at", "postgres://a/b", "--keep"], "leave out --keep"),
         (["--keep"], "give one of these"),
         (["--meanwhile", "--rows", "0"], "at least 1"),
+        (["--indexes", "--rows", "0"], "at least 1"),
         (["--meanwhile", "--mixed", "5"], "not allowed with"),
         (["--lists", "many"], "invalid int value"),
         (["--lists", "500", "--save", "/there/is/no/folder/x"], "no folder /there/is/no/folder"),

@@ -51,6 +51,9 @@ class Command(BaseCommand):
             "--meanwhile", action="store_true", help="others' pages and edits during jobs of --rows numbers"
         )
         only.add_argument(
+            "--indexes", action="store_true", help="what each index of numbers costs an import of --rows"
+        )
+        only.add_argument(
             "--plots", action="store_true", help="make bench/README.md's tables and plots from bench/results"
         )
         parser.add_argument("--runs", type=int, default=lists.RUNS, help="of each page (default: 20)")
@@ -86,6 +89,10 @@ class Command(BaseCommand):
         elif options["meanwhile"]:
             with Scratch() as scratch:
                 self._measure_meanwhile(scratch, jobs.prepare(scratch, rows), rows)
+        elif options["indexes"]:
+            with Scratch() as scratch:
+                columns = ("with_all", "without", "cost", "spread")
+                self._table(jobs.indexes(scratch, jobs.prepare(scratch, rows), rows), columns)
         else:
             if not options["only_jobs"]:
                 self._measure_inventory(options["writes"])
@@ -171,7 +178,9 @@ class Command(BaseCommand):
             )
 
 
-def _check(*, rows, edits, lists, mixed, meanwhile, at, keep, runs, numbers, clients, plots, save, **_):
+def _check(
+    *, rows, edits, lists, mixed, meanwhile, indexes, at, keep, runs, numbers, clients, plots, save, **_
+):
     """Raises CommandError, with what to do instead, when these options make no sense together."""
     made = lists is not None or mixed is not None
     if (at or keep) and not made:
@@ -198,9 +207,9 @@ def _check(*, rows, edits, lists, mixed, meanwhile, at, keep, runs, numbers, cli
         raise CommandError("--runs, --clients and --mixed are at least 1.")
     if save and not save.parent.is_dir():
         raise CommandError(f"There is no folder {save.parent} to save in.")
-    if meanwhile and rows < 1:
-        raise CommandError("--meanwhile needs --rows of at least 1.")
-    if not (made or meanwhile or plots) and rows and not 0 < 2 * edits <= rows:
+    if (meanwhile or indexes) and rows < 1:
+        raise CommandError("--meanwhile and --indexes need --rows of at least 1.")
+    if not (made or meanwhile or indexes or plots) and rows and not 0 < 2 * edits <= rows:
         raise CommandError("--edits is from 1 to half of --rows; the raw work has the other half.")
 
 
