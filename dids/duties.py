@@ -8,7 +8,7 @@ from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
 
 import audit
-from dids import stock
+from dids import planning, stock
 from dids.models import CHUNK, DID, ClientPackage, Stock
 from jobs.duties import duty
 from jobs.models import Job
@@ -43,25 +43,11 @@ def compact_stock(now):
 
 @duty("statistics renewed")
 def renew_statistics(now):
-    """Tell SQLite's planner anew how many numbers there are, when they have changed fourfold.
-
-    Left alone it takes every index for a narrow one and reads all numbers of a status rather than a few
-    that are named; PostgreSQL sees to this by itself. A sample is read: some tenths of a second.
-    """
+    """Tell SQLite's planner how many numbers there are, when that has changed by a digit."""
     if connection.vendor != "sqlite":
         return 0
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat1'")
-        known = 0
-        if cursor.fetchone():
-            cursor.execute("SELECT max(CAST(stat AS integer)) FROM sqlite_stat1 WHERE tbl = 'dids_did'")
-            known = cursor.fetchone()[0] or 0
-        there = Stock.objects.aggregate(numbers=Coalesce(Sum("numbers"), 0))["numbers"]
-        if known / 4 <= there <= known * 4:
-            return 0
-        cursor.execute("PRAGMA analysis_limit = 100000")
-        cursor.execute("ANALYZE dids_did")
-        return 1
+    numbers = Stock.objects.aggregate(numbers=Coalesce(Sum("numbers"), 0))["numbers"]
+    return int(planning.tell_planner(numbers))
 
 
 @duty("jobs whose files were deleted")

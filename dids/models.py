@@ -458,7 +458,7 @@ class DIDQuerySet(BranchQuerySet):
         some = self.order_by().with_status_now(now).values_list("status_now")[:most]
         sql, params = some.query.sql_with_params()
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT status_now, count(*) FROM ({sql}) AS some GROUP BY status_now", params)
+            cursor.execute(f"SELECT status_now, count(*) FROM ({sql}) AS found GROUP BY status_now", params)
             return dict.fromkeys(st.LABELS, 0) | dict(cursor.fetchall())
 
     def for_table(self, now=None):

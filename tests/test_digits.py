@@ -5,14 +5,12 @@ from importlib import import_module
 import pytest
 from django.db import connection, transaction
 from django.db.models import Q
-from django.utils import timezone
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 
 from audit import SYSTEM
 from dids import digits
 from dids.digits import Digits, NumberHead
-from dids.duties import renew_statistics
 from dids.models import DID
 from tests.carrier import carrier, numbers_in
 
@@ -172,20 +170,6 @@ def test_numbers_made_side_by_side_share_one_head(house):
     insert(["442000009999", "17"], house.operator)
 
     assert sorted(NumberHead.objects.values_list("head", flat=True)) == ["", "44200000"]
-
-
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL keeps statistics by itself")
-def test_sqlite_goes_to_the_few_by_their_ids_whatever_else_is_asked(house):
-    numbers_in("instock", [str(n) for n in range(442_000_000_000, 442_000_002_000)], house)
-
-    assert renew_statistics(timezone.now()) == 1
-    assert renew_statistics(timezone.now()) == 0
-    found = DID.objects.filter(contains("2000001"), status="instock")
-    for asked in (found, found.order_by("number")[:5], found.filter(operator=house.operator)):
-        assert "USING INTEGER PRIMARY KEY" in asked.explain()
-
-    insert([str(n) for n in range(100_000, 107_000)], house.operator)
-    assert renew_statistics(timezone.now()) == 1
 
 
 def test_numbers_that_were_there_before_are_found_after_the_migration(house):

@@ -9,6 +9,7 @@ from django.template import RequestContext, Template
 from django.test import RequestFactory
 from django.utils import timezone
 
+from didmgmt.listing import Count
 from didmgmt.timing import ServerTimeMiddleware
 
 
@@ -90,7 +91,13 @@ def test_an_error_is_tied_to_its_control():
 
 def test_paging_says_which_rows_and_keeps_the_filter():
     listing = SimpleNamespace(
-        total=6402, total_label=None, first=41, last=60, page=3, pages=321, per_page=20, sort="number"
+        total=Count(6402),
+        span="41 – 60",
+        page=3,
+        pages=321,
+        per_page=20,
+        parameters=[("status", "hold")],
+        next_url="/dids/?status=hold&page=4",
     )
     shown = drawn('{% include "_paging.html" %}', listing=listing)
     assert "<b>41 – 60</b> of <b>6,402</b>" in shown
