@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from audit import SYSTEM
 from clients.models import Account, Client, Package, Reseller
-from dids import filters, walking
+from dids import filters, lists, walking
 from dids import status as st
 from dids.lists import did_listing
-from dids.models import DID, ClientPackage, DIDHistory
+from dids.models import DID, ClientPackage, DIDHistory, Tag
 from operators.models import Operator
 from tests.world import member
 
@@ -58,6 +58,11 @@ def overdue(inventory):
             hold_from=past, hold_until=past + timedelta(days=30 if n % 2 else 50), after_hold=st.FREE[n % 3]
         )
     assert 3 < DID.objects.hold_over(timezone.now()).count() < holds.count()
+
+
+@pytest.fixture(autouse=True)
+def walked_however_few(monkeypatch):
+    monkeypatch.setattr(lists, "FEW", 0)
 
 
 @pytest.fixture
@@ -155,6 +160,22 @@ def test_a_list_that_is_not_counted_to_its_end_has_all_pages(inventory, administ
     assert page_at(administrator, f"{address}&page=-2").keys == back[1].keys
     assert page_at(administrator, f"{address}&page=3").keys == expected[40:60]
     assert there[1].span == "21 – 40"
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_a_client_without_accounts_has_no_numbers_in_any_order(inventory, administrator, sort):
+    client = Client.objects.create(reseller=Reseller.objects.get(name="South"), name="new")
+    tag = Tag.objects.create(name="unused")
+    for query in (f"client={client.pk}", f"tag={tag.name}", f"client={client.pk}&status=hold&q=4"):
+        empty = page_at(administrator, f"/dids/?sort={sort}&{query}")
+        assert (empty.total, empty.rows, empty.next_url) == (0, [], None)
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_few_numbers_are_sorted_at_once(inventory, overdue, administrator, sort, monkeypatch):
+    monkeypatch.setattr(lists, "FEW", 5_000)
+    for query in ("tag=sip&tag=Gold", "status=hold"):
+        check_pages(administrator, query, sort)
 
 
 def test_where_counting_ended_the_total_says_so_and_is_counted_on_demand(
