@@ -43,25 +43,6 @@ class NumberHead(models.Model):
         return self.head
 
 
-@models.BigAutoField.register_lookup
-class Named(models.Lookup):
-    """``pk__named=ids``: like ``in``, with all the ids (a list) as one parameter and no other hint.
-
-    SQLite takes that for 25 rows, which it looks for before it tries the index of any other condition.
-    """
-
-    lookup_name = "named"
-    prepare_rhs = False
-
-    def as_postgresql(self, compiler, connection):
-        column, params = self.process_lhs(compiler, connection)
-        return f"{column} = ANY(%s::bigint[])", [*params, self.rhs]
-
-    def as_sqlite(self, compiler, connection):
-        column, params = self.process_lhs(compiler, connection)
-        return f"{column} IN (SELECT value FROM json_each(%s))", [*params, json.dumps(self.rhs)]
-
-
 class Digits:
     """The numbers that contain ``digits`` (text, 1 to 20 of them), or end with them.
 

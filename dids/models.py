@@ -43,6 +43,7 @@ from clients.models import (
     hold_days_in_range,
 )
 from clients.tags import MAX_LABEL, MAX_TAG, split_tags, tag_label
+from dids import lookups  # noqa: F401 (registers pk__among and pk__named)
 from dids import status as st
 from dids.digits import NumberHead  # noqa: F401 (a model of this app)
 from dids.outcome import SAMPLE, Result
@@ -67,38 +68,6 @@ class DigitsOnly(models.Func):
     def as_sqlite(self, compiler, connection, **context):
         template = "(%(expressions)s <> '' AND %(expressions)s NOT GLOB '*[^0-9]*')"
         return self.as_sql(compiler, connection, template=template, **context)
-
-
-@models.BigAutoField.register_lookup
-class Among(models.Lookup):
-    """``pk__among=ids``: like ``in``, with all the ids (a list or an array) as one parameter.
-
-    For a chunk of 5,000 ids that spares the client and the parser most of their work. The ends of the list
-    are told as well: PostgreSQL would read a whole table of some 100,000 rows otherwise. Ids without a gap
-    between them, as of numbers that were made together, need no more than their ends.
-    """
-
-    lookup_name = "among"
-
-    def get_prep_lookup(self):
-        return array("q", self.rhs)
-
-    def _condition(self, compiler, connection, one_of, opening, closing):
-        ids = self.rhs
-        if not ids:
-            raise EmptyResultSet
-        column, params = self.process_lhs(compiler, connection)
-        first, last = min(ids), max(ids)
-        if last - first == len(ids) - 1 and ids == array("q", range(first, last + 1)):
-            return f"{column} BETWEEN %s AND %s", [*params, first, last]
-        listed = f"{opening}{','.join(map(str, ids))}{closing}"
-        return f"({column} BETWEEN %s AND %s AND {column} {one_of})", [*params, first, last, *params, listed]
-
-    def as_postgresql(self, compiler, connection):
-        return self._condition(compiler, connection, "= ANY(%s::bigint[])", "{", "}")
-
-    def as_sqlite(self, compiler, connection):
-        return self._condition(compiler, connection, "IN (SELECT value FROM json_each(%s))", "[", "]")
 
 
 class TagQuerySet(models.QuerySet):
