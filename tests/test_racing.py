@@ -151,18 +151,19 @@ def test_many_writers_of_mixed_moves_neither_deadlock_nor_miscount():
     assert set(DID.objects.values_list("tag_set__label", flat=True)) == {"a, b"}
 
 
+def edit_one_by_one(numbers, status):
+    for number in numbers:
+        DID.objects.filter(number=number).edit(by=SYSTEM, status=status)
+
+
 def test_summing_up_stock_rows_keeps_every_count_while_others_write(monkeypatch):
     house = carrier()
     monkeypatch.setattr(stock, "COMPACT_ABOVE", 3)
     numbers_in("instock", NUMBERS, house)
 
-    def edit_one_by_one(status):
-        for number in NUMBERS[:40]:
-            DID.objects.filter(number=number).edit(by=SYSTEM, status=status)
-
     at_once(
-        lambda: edit_one_by_one("reserved"),
-        lambda: edit_one_by_one("archive"),
+        lambda: edit_one_by_one(NUMBERS[:40], "reserved"),
+        lambda: edit_one_by_one(NUMBERS[:40], "archive"),
         lambda: [stock.compact() for _ in range(20)],
     )
     stock.compact()
@@ -189,13 +190,9 @@ def test_repairing_counters_while_others_write_ends_with_exact_ones():
     with connection.cursor() as cursor:
         cursor.execute("UPDATE dids_stock SET numbers = numbers + 9")
 
-    def edit_one_by_one(status):
-        for number in NUMBERS[:30]:
-            DID.objects.filter(number=number).edit(by=SYSTEM, status=status)
-
     at_once(
-        lambda: edit_one_by_one("reserved"),
-        lambda: edit_one_by_one("archive"),
+        lambda: edit_one_by_one(NUMBERS[:30], "reserved"),
+        lambda: edit_one_by_one(NUMBERS[:30], "archive"),
         lambda: [stock.repair() for _ in range(5)],
         lambda: [stock.repair() for _ in range(5)],
     )
