@@ -156,7 +156,9 @@ class Listing:
         """Its number; a negative one counts from the end."""
         asked = self._asked_page
         if self.total.more:
-            return asked
+            # The last page alone needs no count; how far another one is from the beginning does.
+            is_typed = asked < -1 and self._place == ("", "")
+            return max(asked, -self._counted_total // self.per_page) if is_typed else asked
         return min(max(1, asked if asked > 0 else self.pages + 1 + asked), self.pages)
 
     @cached_property
@@ -220,9 +222,17 @@ class Listing:
                 return Page.backwards(found, count, True)
         except LookupError:
             pass  # The row is gone that the link was made of: the page is counted.
-        total = self._exact_total(self.filterset) if self.total.more else self.total
-        offset = (self.page - 1) * count if self.page > 0 else max(0, total + self.page * count)
-        return Page.forwards(walk.at(offset, count + 1, total), count, offset > 0)
+        offset = (self.page - 1) * count
+        if self.page < 0:
+            end = self._counted_total + (self.page + 1) * count
+            offset = max(0, end - count)
+            count = end - offset
+        return Page.forwards(walk.at(offset, count + 1, self._counted_total), count, offset > 0)
+
+    @cached_property
+    def _counted_total(self):
+        """How many match, counted to the end."""
+        return self._exact_total(self.filterset) if self.total.more else self.total
 
     @cached_property
     def _walk(self):

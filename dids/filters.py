@@ -244,7 +244,7 @@ class DIDFilter(NumberFilter):
         """The same as ``Count``, exact where that is cheap or asked for.
 
         Else no more than ``COUNTED_TO`` are looked at. When there are more, a status has at least as many
-        as it has among these.
+        as it has among these; the one that is asked for, if it is one, is counted on.
         """
         if self._exactly or self.is_in_stock or self.is_few:
             return {status: Count(number) for status, number in self.exactly_by_status.items()}
@@ -253,7 +253,15 @@ class DIDFilter(NumberFilter):
             some = some.filter(pk__named=self.digits.ids)
         counts = some.some_by_status(COUNTED_TO + 1, self.now)
         more = sum(counts.values()) > COUNTED_TO
-        return {status: Count(number, more=more) for status, number in counts.items()}
+        found = {status: Count(number, more=more) for status, number in counts.items()}
+        if more and len(asked := self.form.cleaned_data["status"]) == 1:
+            found[asked[0]] = self._counted_on
+        return found
+
+    @cached_property
+    def _counted_on(self):
+        """How many match, status and all, when the counters of every status don't tell."""
+        return Count.up_to(COUNTED_TO, self.qs.order_by()[: COUNTED_TO + 1].count())
 
     @property
     def _digits_alone(self):
@@ -266,9 +274,7 @@ class DIDFilter(NumberFilter):
         """How many match, status and all, as ``Count``; one bounded count more when that is not known."""
         asked = self.form.cleaned_data["status"]
         total = total_of(self.by_status[status] for status in asked or st.LABELS)
-        if total.more and asked:
-            return Count.up_to(COUNTED_TO, self.qs.order_by()[: COUNTED_TO + 1].count())
-        return total
+        return self._counted_on if total.more and asked else total
 
     def exact_total(self):
         """How many match, counted to the end."""

@@ -201,6 +201,27 @@ def test_the_total_of_a_status_is_its_own_count(inventory, overdue, administrato
     assert few.total.label == str(few.found.count())
 
 
+def test_the_counter_of_the_status_that_is_asked_for_says_what_the_total_says(
+    inventory, administrator, few_counted
+):
+    found = page_at(administrator, "/dids/?tag=sip&tag=Gold&status=active")
+    assert found.filterset.by_status["active"].label == found.total.label
+    assert found.filterset.by_status["instock"].more
+
+
+def test_a_page_from_the_end_that_is_before_the_beginning_is_the_first_one(
+    inventory, administrator, few_counted
+):
+    address = "/dids/?tag=sip&tag=Gold"
+    expected = list(page_at(administrator, address).ordered.values_list("pk", flat=True))
+    assert len(expected) % 20
+    found = page_at(administrator, f"{address}&page=-99")
+    assert found.keys == expected[: len(expected) % 20]
+    assert found.page == -(len(expected) // 20 + 1)
+    assert found.span.startswith(f"{len(expected)} – ")
+    assert found.previous_url is None
+
+
 def test_what_the_counters_know_is_always_exact(inventory, administrator, few_counted):
     reseller = Reseller.objects.get(name="South")
     for query in ("", "status=instock", f"reseller={reseller.pk}"):
