@@ -3,10 +3,11 @@
 from urllib.parse import urlsplit
 
 from django.contrib import messages
-from django.shortcuts import redirect, render
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
-from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
+
+from didmgmt.addresses import fits_redirect, go_to, is_ours
 
 view = require_http_methods(["GET", "HEAD", "POST"])  # what a dialog is asked with
 
@@ -17,7 +18,10 @@ def show(request, template, context, *, title, back_url, status=200):
 
 
 def close(request, back_url):
-    return HttpResponseClientRedirect(back_url) if request.htmx else redirect(back_url)
+    if not request.htmx:
+        return go_to(back_url)
+    # Too long for a header it is the address of the list itself, over which the dialog stands.
+    return HttpResponseClientRedirect(back_url) if fits_redirect(back_url) else HttpResponseClientRefresh()
 
 
 def back_to(request, listed, *others):
@@ -28,7 +32,7 @@ def back_to(request, listed, *others):
     A form carries it on as ``back``, since a page of its own is what its POST comes from.
     """
     came_from = request.POST.get("back") or request.htmx.current_url or request.headers.get("Referer", "")
-    if not url_has_allowed_host_and_scheme(came_from, {request.get_host()}, request.is_secure()):
+    if not is_ours(request, came_from):
         return listed
     address = urlsplit(came_from)
     if address.path not in (listed, *others):

@@ -13,6 +13,7 @@ from django.utils.http import content_disposition_header
 from django.utils.text import slugify
 from django.views.decorators.http import require_http_methods
 
+from didmgmt.addresses import go_to
 from didmgmt.listing import Selection, described, shorten
 from dids import sheets
 from dids.filters import DIDFilter
@@ -36,7 +37,7 @@ def did_export(request):
 def _of_address(request):
     listing = did_listing(request)
     if not listing.valid:
-        return redirect(f"{reverse('dids:list')}?{request.GET.urlencode()}")  # where the errors are shown
+        return go_to(f"{reverse('dids:list')}?{request.GET.urlencode()}")  # where the errors are shown
     if request.GET.get("scope") == "page":
         dids = listing.ordered.filter(pk__in=listing.keys)
         return _file(request, dids, len(listing.keys), listing.filterset, f"page {listing.page}")
@@ -52,7 +53,7 @@ def _of_selection(request):
     selection = Selection.from_request(request, inventory, DIDFilter, limit=math.inf)
     if selection.error:
         messages.error(request, selection.error)
-        return redirect(f"{reverse('dids:list')}?{selection.query}")
+        return go_to(f"{reverse('dids:list')}?{selection.query}")
     if selection.note:
         messages.warning(request, selection.note)
     part = "" if selection.filterset else f"{selection.count} selected"

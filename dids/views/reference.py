@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
+from didmgmt.addresses import go_to
 from dids.reference import TABLES, Differs
 from dids.reference_forms import ReferenceUploadForm, seal, unseal
 from dids.views.clients import client_listing
@@ -140,7 +141,7 @@ def reference_export(request, table):
         listing = LISTINGS[table](request)
         if not listing.valid:
             # where the errors are shown
-            return redirect(f"{reverse(f'{table}:list')}?{request.GET.urlencode()}")
+            return go_to(f"{reverse(f'{table}:list')}?{request.GET.urlencode()}")
         filterset, found = listing.filterset, listing.ordered.select_related(resource.related)
     else:
         filterset, found = None, resource.listed()

@@ -1,0 +1,128 @@
+"""A list found by a pasted list of a thousand and more numbers has an address too long for a redirect."""
+
+import re
+
+import pytest
+from django.test import Client
+from django.utils.http import MAX_URL_REDIRECT_LENGTH
+from playwright.sync_api import expect
+
+from dids.models import DID
+from tests.world import PASSWORD, client_of, make_world, member, session_cookie
+
+PASTED = ["111", "112", "113", *(str(n) for n in range(370_052_000_000, 370_052_001_200))]
+LIST = f"/dids/?q={'%2C'.join(PASTED)}&sort=-number"
+
+
+def test_the_address_is_too_long():
+    assert len(LIST) > MAX_URL_REDIRECT_LENGTH
+
+
+# --- without scripts ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plain_page(browser, live_server, transactional_db):
+    """A page of a browser that runs no scripts, among the small world."""
+    make_world()
+    context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
+    yield context.new_page()
+    context.close()
+
+
+def is_list_of_three(page):
+    page.wait_for_url(re.compile(r"/dids/\?q=111"))
+    assert page.url.endswith(LIST)
+    expect(page.locator("h1 .total")).to_have_text("3")
+
+
+@pytest.mark.browser
+def test_without_scripts_a_mass_edit_leads_back_to_the_list_and_says_what_happened(plain_page, live_server):
+    page = plain_page
+    page.context.add_cookies([session_cookie(member("Supervisor"), live_server.url)])
+    page.goto(LIST)
+    page.get_by_label("Select 112", exact=True).check()
+    page.get_by_role("button", name="Mass Edit").first.click()
+    page.get_by_label("Change Notes").check()
+    page.get_by_label("Notes", exact=True).fill("seen")
+    page.get_by_role("button", name="Update").click()
+
+    is_list_of_three(page)
+    expect(page.get_by_text("1 number changed.")).to_be_visible()
+    assert DID.objects.get(number="112").notes == "seen"
+
+
+@pytest.mark.browser
+def test_who_is_signed_out_signs_in_and_comes_back_to_the_list(plain_page):
+    page = plain_page
+    viewer = member("Viewer")
+    page.goto(LIST)
+    page.get_by_label("Username").fill(viewer.username)
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("Please enter a correct username and password")).to_be_visible()
+    page.get_by_label("Username").fill(viewer.username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+    is_list_of_three(page)
+
+
+# --- with scripts ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_the_dialog_of_a_mass_edit_leads_back_to_the_list_and_says_what_happened(page_of):
+    make_world()
+    page = page_of(member("Supervisor"))
+    page.goto(LIST)
+    page.get_by_label("Select 112", exact=True).check()
+    page.locator("[data-selection-bar]").get_by_role("button", name="Mass Edit").click()
+    dialog = page.get_by_role("dialog", name="Mass Edit")
+    dialog.get_by_label("Notes", exact=True).fill("seen")
+    dialog.get_by_role("button", name="Update 1 number").click()
+
+    expect(page.get_by_text("1 number changed.")).to_be_visible()
+    is_list_of_three(page)
+    expect(page.locator("[data-selection-bar]")).not_to_be_visible()
+
+
+# --- what sends to the list -----------------------------------------------------------------------------
+
+
+def leads_to(response):
+    """Where the page goes on by itself."""
+    assert response.status_code == 200
+    found = re.search(r'<meta http-equiv="refresh" content="0;url=([^"]+)">', response.content.decode())
+    return found[1].replace("&amp;", "&")
+
+
+@pytest.mark.parametrize("export", ["/dids/export/", "/operators/export/"])
+def test_an_export_of_a_wrong_search_leads_to_where_its_errors_are(world, administrator, export):
+    browser, listed = client_of(administrator), export.replace("export/", "")
+    query = f"{LIST.partition('?')[2]}&sort=nothing"
+
+    to = leads_to(browser.get(f"{export}?{query}"))
+
+    assert to.startswith(f"{listed}?q=111%2C112")
+    assert "is no column to sort by" in browser.get(to).content.decode()
+
+
+def test_an_export_of_a_selection_that_has_changed_leads_to_the_list(world, administrator):
+    browser, query = client_of(administrator), LIST.partition("?")[2]
+
+    to = leads_to(browser.post("/dids/export/", {"scope": "all", "query": query, "expected": "2"}))
+
+    assert to == LIST
+    assert "2 DIDs matched when you selected them, now 3 do" in browser.get(to).content.decode()
+
+
+def test_who_is_signed_in_already_is_led_on_from_the_sign_in_page(world, viewer):
+    assert leads_to(client_of(viewer).get("/login/", {"next": LIST})) == LIST
+
+
+@pytest.mark.parametrize("elsewhere", ["https://elsewhere.example", "//elsewhere.example", "javascript:"])
+def test_a_long_address_leads_nowhere_else(world, viewer, elsewhere):
+    fields = {"username": viewer.username, "password": PASSWORD, "next": elsewhere + LIST}
+    assert Client().post("/login/", fields).url == "/"
