@@ -140,7 +140,7 @@ def test_what_is_filtered_by_is_shown_and_can_be_removed(show, world):
 
 def test_choices_of_the_search_are_not_dumped_into_the_page(show, world):
     Client.objects.bulk_create(Client(reseller=world.reseller, name=f"Customer {n}") for n in range(50))
-    _, text = show(f"client={world.client.pk}")
+    _, text = show(f"client={world.client.pk}&advanced=1")
     assert f'<option value="{world.client.pk}" selected>Rose Orig</option>' in text
     assert "Customer" not in text
     assert 'data-choices-url="/dids/choices/clients/"' in text
@@ -230,6 +230,18 @@ def test_an_invalid_search_shows_its_error_and_no_numbers(show, query, error):
     assert "selection-form" not in text
     assert "/dids/export/" not in text
     assert 'class="counters"' not in text
+
+
+def test_the_fields_of_the_search_come_when_they_are_asked_for(show, viewer, django_assert_max_num_queries):
+    field = '<select name="match"'
+    assert field not in show("q=256")[1]
+    numbers, text = show("q=256&advanced=1")
+    assert field in text and 'value="256"' in text and numbers
+    browser = client_of(viewer)
+    with django_assert_max_num_queries(6) as spent:
+        part = browser.get("/dids/?q=256&advanced=1", headers={"HX-Request": "true"}).text
+    assert not any("dids_stock" in query["sql"] for query in spent.captured_queries)
+    assert part.startswith("<form") and field in part and "<table" not in part
 
 
 def test_a_search_without_matches_offers_a_way_back(show):

@@ -22,6 +22,8 @@ may_view = permission_required("dids.view_did", raise_exception=True)
 @may_lag
 def did_list(request):
     listing = did_listing(request)
+    if request.htmx:
+        return render(request, "dids/_advanced_search.html", {"listing": listing})
     sentences = explain(listing.rows, listing.filterset.now)
     for did in listing.rows:
         did.explanation = sentences[did.pk]

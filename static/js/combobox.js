@@ -260,7 +260,8 @@ function enhance(root) {
 }
 
 enhance(document);
-document.addEventListener("htmx:afterSwap", (event) => enhance(event.detail.target));
+// What replaces its target is the event's own.
+document.addEventListener("htmx:afterSwap", (event) => [event.detail.target, event.target].forEach(enhance));
 // The popup stands at a fixed place; when the page moves under it, it goes.
 addEventListener(
   "scroll",

@@ -17,8 +17,15 @@ document.addEventListener("click", (event) => {
     const panel = document.querySelector(toggle.dataset.toggle);
     panel.hidden = !panel.hidden;
     toggle.setAttribute("aria-expanded", String(!panel.hidden));
-    if (!panel.hidden) panel.querySelector("input:not([type=hidden]), select")?.focus();
+    if (!panel.hidden) focusFirst(panel);
   }
+});
+
+const focusFirst = (panel) => panel.querySelector("input:not([type=hidden]), select")?.focus();
+
+// A panel that was asked for when it was opened.
+document.addEventListener("htmx:afterSwap", ({ target }) => {
+  if (document.querySelector(`[data-toggle="#${target.id}"]`)) focusFirst(target);
 });
 
 document.addEventListener("keydown", (event) => {

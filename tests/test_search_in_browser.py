@@ -1,0 +1,56 @@
+"""Advanced Search of the list of numbers, which comes when it is opened, in a real browser."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.world import make_world, member, session_cookie
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
+
+
+def test_it_comes_when_it_is_opened_and_is_filled_in_from_the_first_field(page_of, world):
+    page = page_of(member("Viewer"))
+    page.goto("/dids/?sort=-number&per_page=50&q=1")
+    page.get_by_role("button", name="Advanced Search").click()
+    form = page.get_by_role("search", name="Advanced Search")
+    expect(form.get_by_label("Number", exact=True)).to_be_focused()
+    expect(form.get_by_label("Number", exact=True)).to_have_value("1")
+    form.get_by_label("Number", exact=True).fill("")
+    form.get_by_label("Reserved").check()
+    form.get_by_role("combobox", name="Operator").fill("did")
+    page.get_by_role("option", name="DID Operator Reseller 1").click()
+    form.get_by_role("button", name="Search").click()
+
+    page.wait_for_url(f"**/dids/?sort=-number&per_page=50&status=reserved&operator={world.operator.pk}")
+    expect(page.locator("h1 .total")).to_have_text("7")
+
+
+def test_it_closes_and_opens_again_as_it_was(page_of, world):
+    page = page_of(member("Viewer"))
+    page.goto("/dids/")
+    button = page.get_by_role("button", name="Advanced Search")
+    button.click()
+    number = page.get_by_role("search", name="Advanced Search").get_by_label("Number", exact=True)
+    number.fill("256")
+    button.click()
+    expect(number).not_to_be_visible()
+    expect(button).to_have_attribute("aria-expanded", "false")
+    button.click()
+    expect(number).to_be_focused()
+    expect(number).to_have_value("256")
+
+
+def test_without_scripts_a_link_opens_it(browser, live_server, transactional_db):
+    make_world()
+    context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
+    context.add_cookies([session_cookie(member("Viewer"), live_server.url)])
+    page = context.new_page()
+    page.goto("/dids/?sort=-number")
+    page.get_by_role("link", name="Search by status, operator, client and more").click()
+    form = page.get_by_role("search", name="Advanced Search")
+    form.get_by_label("Reserved").check()
+    form.get_by_role("button", name="Search").click()
+
+    expect(page.locator("h1 .total")).to_have_text("7")
+    assert "sort=-number" in page.url and "status=reserved" in page.url
+    context.close()
