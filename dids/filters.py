@@ -145,15 +145,18 @@ class DIDFilter(NumberFilter):
     )
     tag = _tags()
 
-    def __init__(self, *args, now=None, exactly=False, **kwargs):
-        """``exactly``: count all that match, where else counting ends at ``COUNTED_TO``."""
+    def __init__(self, *args, now=None, overdue=None, exactly=False, **kwargs):
+        """``exactly``: count all that match, where else counting ends at ``COUNTED_TO``.
+
+        ``overdue``: whether holds are over at ``now``, if that is known already.
+        """
         super().__init__(*args, **kwargs)
         self.now = now or timezone.now()
-        self._exactly = exactly
+        self._overdue, self._exactly = overdue, exactly
 
     def filter_queryset(self, queryset):
-        statuses = self.form.cleaned_data["status"]
-        return self.of_any_status.in_status(statuses, self.now) if statuses else self.of_any_status
+        statuses, dids = self.form.cleaned_data["status"], self.of_any_status
+        return dids.in_status(statuses, self.now, overdue=self._overdue) if statuses else dids
 
     @cached_property
     def of_any_status(self):
@@ -233,11 +236,12 @@ class DIDFilter(NumberFilter):
     def exactly_by_status(self):
         """{status: count} of what matches all but the status.
 
-        From the counters that the database keeps, else by a grouped count; two queries either way.
+        From the counters that the database keeps, else by a grouped count; two queries either way, one less
+        when it is known that no hold is over.
         """
         if not self.is_in_stock:
-            return self.of_any_status.by_status(self.now)
-        return Stock.objects.by_status(self.operators, self.now)
+            return self.of_any_status.by_status(self.now, overdue=self._overdue)
+        return Stock.objects.by_status(self.operators, self.now, overdue=self._overdue)
 
     @cached_property
     def by_status(self):

@@ -30,7 +30,7 @@ def did_listing(request):
     return Listing(
         request,
         dids.with_status_now(now) if overdue else dids,
-        partial(DIDFilter, now=now, exactly=request.GET.get("count") == "exact"),
+        partial(DIDFilter, now=now, overdue=overdue, exactly=request.GET.get("count") == "exact"),
         sorts=_OVERDUE_SORTS if overdue else _SORTS,
         total=lambda filterset: filterset.total,
         exact_total=lambda filterset: filterset.exact_total(),

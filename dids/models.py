@@ -396,11 +396,14 @@ class DIDQuerySet(BranchQuerySet):
         """
         return self.hold_over(now).order_by("hold_until").values("pk").first() is not None
 
-    def in_status(self, statuses, now=None):
-        """Numbers whose status at ``now`` is one of ``statuses``; costs one probe for overdue holds."""
+    def in_status(self, statuses, now=None, *, overdue=None):
+        """Numbers whose status at ``now`` is one of ``statuses``.
+
+        ``overdue``: whether holds are over at ``now``; costs one probe when not given.
+        """
         now = now or timezone.now()
         stored = Q(status__in=statuses) if len(statuses) > 1 else Q(status=statuses[0])
-        if not DID.objects.any_hold_over(now):
+        if not (DID.objects.any_hold_over(now) if overdue is None else overdue):
             return self.filter(stored)
         over = Q(status=st.HOLD, hold_until__lte=now)
         back = over & Q(after_hold__in=statuses)
@@ -415,12 +418,14 @@ class DIDQuerySet(BranchQuerySet):
         """Numbers that carry any of these tags (names)."""
         return self.filter(tag_set__in=TagSet.objects.filter(tags__name__in=tags))
 
-    def by_status(self, now=None):
-        """{status: count} of these numbers at ``now``; one grouped count, and one of overdue holds."""
-        now = now or timezone.now()
+    def by_status(self, now=None, *, overdue=None):
+        """{status: count} of these numbers at ``now``; one grouped count, and one of overdue holds.
+
+        ``overdue``: False when it is known that there are none.
+        """
         counts = dict.fromkeys(st.LABELS, 0)
         counts.update(self.order_by().values_list("status").annotate(Count("pk")))
-        return _holds_over(counts, self.hold_over(now))
+        return counts if overdue is False else _holds_over(counts, self.hold_over(now or timezone.now()))
 
     def some_by_status(self, most, now=None):
         """As ``by_status``, of the first ``most`` of these numbers that are found; one query."""
@@ -1036,19 +1041,20 @@ class DID(models.Model):
 
 
 class StockQuerySet(models.QuerySet):
-    def by_status(self, operators=None, now=None):
+    def by_status(self, operators=None, now=None, *, overdue=None):
         """{status: count} of the inventory at ``now``, of ``operators`` (a queryset or list) or of all.
 
         Exact, overdue holds counted as over; two queries whose cost does not grow with the inventory.
+        ``overdue``: False when it is known that there are none, which spares one.
         """
-        stock, overdue = self, DID.objects.hold_over(now or timezone.now())
+        stock, over = self, DID.objects.hold_over(now or timezone.now())
         if operators is not None:
             stock = stock.filter(operator__in=operators)
             # A sum has no index: SQLite would go through all numbers of the operators for the few overdue.
-            overdue = overdue.alias(_operator=F("operator_id") + 0).filter(_operator__in=operators)
+            over = over.alias(_operator=F("operator_id") + 0).filter(_operator__in=operators)
         counts = dict.fromkeys(st.LABELS, 0)
         counts.update(stock.order_by().values_list("status").annotate(Sum("numbers")))
-        return _holds_over(counts, overdue)
+        return counts if overdue is False else _holds_over(counts, over)
 
 
 class Stock(models.Model):
