@@ -512,8 +512,7 @@ def work(job):
 def measured():
     """Yields a dict that holds at the end ``seconds``, and ``memory``: MiB that were added at the most.
 
-    Memory is what the process holds for itself. Pages of files that are mapped, as SQLite does with up to
-    256 MiB of its own, belong to the system, which takes them back whenever it likes.
+    Memory is what the process holds for itself.
     """
     took = {}
     gc.collect()

@@ -73,7 +73,8 @@ def env_database(name, default):
             "timeout": 30,
             "init_command": (
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY; "
-                "PRAGMA cache_size=-32768; PRAGMA mmap_size=268435456"
+                # of each thread; more, or a mapped file, spared a page no CPU: the system has it in memory
+                "PRAGMA cache_size=-16384"
             ),
         }
     else:
