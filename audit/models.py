@@ -81,3 +81,31 @@ class Change(models.Model):
             self.save(update_fields=["touched"])
         else:
             self.delete()
+
+
+class Seal(models.Model):
+    """One link of the chain that ``audit.seals`` makes and checks. Never changed: triggers refuse it.
+
+    ``spans``: [{table, columns, first, last, blocks: [[rows, hash], …]}, …]. ``day``: the last day that was
+    over when it was made. ``more``: there was more than one seal takes. ``digest`` covers all of these and
+    the digest of the seal before, ``previous``; ``signature`` is of the digest.
+    """
+
+    number = models.BigIntegerField(primary_key=True)
+    day = models.DateField()
+    sealed_at = models.DateTimeField()
+    more = models.BooleanField(default=False)
+    spans = models.JSONField()
+    previous = models.CharField(max_length=64, blank=True)
+    digest = models.CharField(max_length=64)
+    signature = models.CharField(max_length=64)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self):
+        return f"seal {self.number} of {self.day}"
+
+    @property
+    def rows(self):
+        return sum(rows for span in self.spans for rows, _ in span["blocks"])

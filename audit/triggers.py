@@ -10,7 +10,7 @@ from itertools import chain
 from django.apps import apps
 
 from audit import history
-from audit.models import Change
+from audit.models import Change, Seal
 
 
 @dataclass(frozen=True)
@@ -215,4 +215,32 @@ def _postgresql_history(model, past):
             " EXECUTE FUNCTION audit_refuse()",
             "audit_refuse",
             refuse,
+        )
+
+
+# --- seals ---------------------------------------------------------------------------------------
+
+
+@register
+def seal_triggers(vendor):
+    table = Seal._meta.db_table
+    if vendor == "postgresql":
+        name = f"{table}_append_only"
+        yield Trigger(
+            name,
+            table,
+            f"CREATE TRIGGER {name} BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} FOR EACH STATEMENT"
+            f" EXECUTE FUNCTION {table}_refuse()",
+            f"{table}_refuse",
+            "\nBEGIN\n"
+            "  RAISE EXCEPTION 'seals are append-only: % on % refused', TG_OP, TG_TABLE_NAME;\nEND\n",
+        )
+        return
+    for event in ("UPDATE", "DELETE"):
+        name = f"{table}_no_{event.lower()}"
+        yield Trigger(
+            name,
+            table,
+            f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW BEGIN"
+            f" SELECT RAISE(ABORT, 'seals are append-only: {event} on {table} refused'); END",
         )

@@ -112,6 +112,8 @@ def secret_key():
 DEBUG = env_bool("DEBUG", False)
 VAR_DIR = BASE_DIR / Path(env.str("VAR_DIR", "") or "var").expanduser()
 SECRET_KEY = secret_key()
+# Signs the seals of history (audit.seals). Of its own where SECRET_KEY is changed now and then.
+SEAL_KEY = env.str("SEAL_KEY", "") or SECRET_KEY
 DATABASES = {"default": env_database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
 # Lists are read from it; see didmgmt/replica.py
 if env.str("REPLICA_URL", "").strip():

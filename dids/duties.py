@@ -8,6 +8,7 @@ from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
 
 import audit
+from audit import seals
 from dids import planning, stock
 from dids.models import CHUNK, DID, ClientPackage, Stock
 from jobs.duties import duty
@@ -48,6 +49,12 @@ def renew_statistics(now):
         return 0
     numbers = Stock.objects.aggregate(numbers=Coalesce(Sum("numbers"), 0))["numbers"]
     return int(planning.tell_planner(numbers))
+
+
+@duty("rows of history sealed")
+def seal_history(now):
+    """Once a local day is over, what was recorded since the last seal."""
+    return seals.seal_what_is_due(now)
 
 
 @duty("jobs whose files were deleted")

@@ -6,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 import audit
-from audit import pruning
+from audit import pruning, seals
 from audit.models import Change
 
 
@@ -36,6 +36,11 @@ class Command(BaseCommand):
         label = f"History before {before:%Y-%m-%d} deleted, exported to {folder}"
         if len(label) > Change._meta.get_field("label").max_length:
             raise CommandError("The path of --export is too long to be recorded. Give a shorter one.")
+        for finding in seals.whole_before_pruning():
+            raise CommandError(
+                f"{finding} Nothing was deleted: what is left would be sealed anew, which would hide it. See"
+                " manage.py verify_history."
+            )
         counts = _export(before, folder)
         for table, count in counts.items():
             self.stdout.write(f"{table}: {count:,} rows exported.")
@@ -44,6 +49,8 @@ class Command(BaseCommand):
             for change in pruning.delete(before, folder, by=audit.SYSTEM, label=label):
                 deleted = change.touched
         self.stdout.write(f"{deleted:,} rows are in {folder} and deleted.")
+        if ranges := seals.seal_anew():
+            self.stdout.write(f"{ranges:,} ranges of sealed history are sealed anew.")
 
 
 def _moment(text):
