@@ -24,7 +24,7 @@ from audit.history import TRACKED, columns
 from audit.models import Change, Seal
 
 BLOCK = 4_096  # keys hashed together: what a finding narrows a forgery down to
-AT_ONCE = 100 * BLOCK  # keys of a table in one seal, so that no round of the worker takes long
+AT_ONCE = 50 * BLOCK  # keys of a table in one seal, so that no round of the worker takes long
 LOCK_SECONDS = 2  # that writers may have to wait for the bounds of a seal on PostgreSQL
 NAMED = 5  # objects that a finding names
 
