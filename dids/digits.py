@@ -14,7 +14,7 @@ import json
 from functools import cached_property
 from itertools import product
 
-from django.db import connection, models
+from django.db import connections, models
 from django.db.models import Max, Min, Q, Value
 from django.db.models.functions import Concat
 
@@ -155,6 +155,7 @@ class Digits:
             if self.at_end
             else f"d.number >= p.value AND d.number < p.value || '{AFTER}'"
         )
+        connection = connections[NumberHead.objects.db]
         look = f"SELECT d.id FROM dids_did AS d WHERE {there} ORDER BY d.number {order} LIMIT {FEW + 1}"
         if connection.vendor == "postgresql":
             sql = f"SELECT f.id FROM unnest(%s::text[]) AS p(value) CROSS JOIN LATERAL ({look}) AS f"

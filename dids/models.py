@@ -11,7 +11,7 @@ from itertools import islice
 
 from django.conf import settings
 from django.core.exceptions import EmptyResultSet, ValidationError
-from django.db import connection, models
+from django.db import connection, connections, models
 from django.db.models import (
     Case,
     Count,
@@ -434,7 +434,7 @@ class DIDQuerySet(BranchQuerySet):
             sql, params = some.query.sql_with_params()
         except EmptyResultSet:  # of a client without accounts, say: the database need not be asked
             return dict.fromkeys(st.LABELS, 0)
-        with connection.cursor() as cursor:
+        with connections[some.db].cursor() as cursor:
             cursor.execute(f"SELECT status_now, count(*) FROM ({sql}) AS found GROUP BY status_now", params)
             return dict.fromkeys(st.LABELS, 0) | dict(cursor.fetchall())
 

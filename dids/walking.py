@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice, product
 
-from django.db import connection
+from django.db import connections
 from django.db.models import Count, Exists, F, OuterRef, Q, Sum, Value
 from django.db.models.functions import Lower
 
@@ -170,7 +170,7 @@ def _merged(streams, columns, turned, names, most):
     order = [f"-{name}" if turned else name for name in columns]
     if len(streams) == 1:
         return streams[0].order_by(*order).values_list(*names)
-    if connection.features.supports_slicing_ordering_in_compound:
+    if connections[streams[0].db].features.supports_slicing_ordering_in_compound:
         parts = [stream.order_by(*order).values_list(*names)[:most] for stream in streams]
     else:
         parts = [stream.order_by().values_list(*names) for stream in streams]
@@ -184,6 +184,7 @@ def _in_turn(parts, columns, turned, count):
     """
     if not parts:
         return []
+    connection = connections[parts[0].db]
     statements, params = zip(*(part[:count].query.sql_with_params() for part in parts), strict=True)
     union = " UNION ALL ".join(f"SELECT * FROM ({sql}) AS s{n}" for n, sql in enumerate(statements))
     order = ", ".join(f"{n} DESC" if turned else f"{n}" for n in range(2, len(columns) + 2))

@@ -11,7 +11,8 @@ from django.urls import reverse
 
 from clients.models import Reseller
 from didmgmt import replica
-from dids.models import DID
+from dids import lists
+from dids.models import DID, Tag, TagSet
 from operators.models import Operator
 from staff.models import User
 from tests.world import NUMBERS, client_of
@@ -59,6 +60,24 @@ def numbers_at(browser, address="/dids/"):
 
 def test_a_list_comes_from_the_replica(behind, viewer):
     assert numbers_at(client_of(viewer)) == [LATE]
+
+
+@pytest.mark.parametrize("query", ["q=447", "q=*471", "tag=late", "tag=late&status=instock", "sort=operator"])
+def test_what_a_list_reads_past_the_models_comes_from_the_replica_too(behind, viewer, monkeypatch, query):
+    monkeypatch.setattr(lists, "FEW", 0)  # pages are walked to, however few
+    for row in (
+        Tag(pk=1, name="late"),
+        TagSet(pk=1, label="late"),
+        TagSet.tags.through(tagset_id=1, tag_id=1),
+    ):
+        row.save(using="replica")
+    DID.objects.using("replica").update(tag_set=1)
+    for pk, number in ((77, "5000"), (78, "5555")):
+        operator = Operator(pk=pk, reseller_id=behind.reseller.pk, name=f"Other {pk}")
+        operator.save(using="replica")
+        DID(number=number, operator=operator).save(using="replica")
+    found = numbers_at(client_of(viewer), f"/dids/?{query}")
+    assert found == ([LATE, "5000"] if query.startswith("sort") else [LATE])
 
 
 def test_who_is_there_and_what_they_may_is_asked_of_the_primary(behind, viewer):
