@@ -193,11 +193,6 @@ class DIDFilter(NumberFilter):
         return search is not None and search.kind in ("exact", "list")
 
     @cached_property
-    def held(self):
-        """Those of ``qs`` that an account has, overdue holds left out."""
-        return self.qs.filter(account__isnull=False).exclude(hold_until__lte=self.now)
-
-    @cached_property
     def operators(self):
         """Keys of the operators whose numbers can match, asked for or all that one may see; None for all."""
         operators, reseller = (self.form.cleaned_data[name] for name in ("operator", "reseller"))
@@ -230,7 +225,7 @@ class DIDFilter(NumberFilter):
     def is_in_stock(self):
         """Whether the counters that the database keeps know how many match."""
         asked = self.form.cleaned_data
-        return not (asked["search"] or asked["client"] or asked["tag"])
+        return not (asked["search"] or asked["client"])
 
     @cached_property
     def exactly_by_status(self):
@@ -241,7 +236,9 @@ class DIDFilter(NumberFilter):
         """
         if not self.is_in_stock:
             return self.of_any_status.by_status(self.now, overdue=self._overdue)
-        return Stock.objects.by_status(self.operators, self.now, overdue=self._overdue)
+        return Stock.objects.by_status(
+            self.operators, self.now, tag_sets=self.tag_sets, overdue=self._overdue
+        )
 
     @cached_property
     def by_status(self):

@@ -977,6 +977,9 @@ class DID(models.Model):
             ),
             # sorted by notes
             models.Index(fields=["notes", "number"], name="did_notes", condition=Q(notes__gt="")),
+            # the numbers without tags and without notes, which come last when sorted by these
+            models.Index(fields=["number"], name="did_untagged", condition=Q(tag_set__isnull=True)),
+            models.Index(fields=["number"], name="did_unnoted", condition=Q(notes="")),
             # places taken, and the numbers of a package that ends
             models.Index(
                 fields=["client_package", "status"],
@@ -1041,27 +1044,34 @@ class DID(models.Model):
 
 
 class StockQuerySet(models.QuerySet):
-    def by_status(self, operators=None, now=None, *, overdue=None):
-        """{status: count} of the inventory at ``now``, of ``operators`` (a queryset or list) or of all.
+    def of(self, operators, tag_sets):
+        """Of these ``operators`` (a queryset or list) and ``tag_sets`` (keys); None for any, tags or none."""
+        stock = self if operators is None else self.filter(operator__in=operators)
+        return stock if tag_sets is None else stock.filter(tag_set__in=tag_sets)
+
+    def by_status(self, operators=None, now=None, *, tag_sets=None, overdue=None):
+        """{status: count} of the inventory at ``now``, see ``of``.
 
         Exact, overdue holds counted as over; two queries whose cost does not grow with the inventory.
         ``overdue``: False when it is known that there are none, which spares one.
         """
-        stock, over = self, DID.objects.hold_over(now or timezone.now())
+        over = DID.objects.hold_over(now or timezone.now())
+        # A sum has no index: SQLite would go through all numbers of the operators for the few overdue.
         if operators is not None:
-            stock = stock.filter(operator__in=operators)
-            # A sum has no index: SQLite would go through all numbers of the operators for the few overdue.
             over = over.alias(_operator=F("operator_id") + 0).filter(_operator__in=operators)
+        if tag_sets is not None:
+            over = over.alias(_tag_set=F("tag_set_id") + 0).filter(_tag_set__in=tag_sets)
         counts = dict.fromkeys(st.LABELS, 0)
-        counts.update(stock.order_by().values_list("status").annotate(Sum("numbers")))
+        stock = self.of(operators, tag_sets).order_by()
+        counts.update(stock.values_list("status").annotate(Sum("numbers")))
         return counts if overdue is False else _holds_over(counts, over)
 
 
 class Stock(models.Model):
-    """How many numbers an operator has in a status, as the sum over rows; written by triggers alone.
+    """How many numbers of an operator have a status and a tag set (None: no tags), as the sum over rows.
 
-    On PostgreSQL each statement adds rows of differences, which never wait for one another;
-    ``dids.stock.compact`` sums them up from time to time. See ``dids.stock``.
+    Written by triggers alone. On PostgreSQL each statement adds rows of differences, which never wait for
+    one another; ``dids.stock.compact`` sums them up from time to time. See ``dids.stock``.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -1069,13 +1079,21 @@ class Stock(models.Model):
         Operator, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="stock"
     )
     status = models.CharField(max_length=10, choices=st.CHOICES)
+    tag_set = models.ForeignKey(
+        TagSet,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="stock",
+    )
     numbers = models.BigIntegerField()
 
     objects = StockQuerySet.as_manager()
 
     class Meta:
         default_permissions = ()
-        indexes = [models.Index(fields=["operator", "status"], name="stock_operator_status")]
+        indexes = [models.Index(fields=["operator", "status", "tag_set"], name="stock_key")]
 
     def __str__(self):
         return f"{self.operator_id} {self.status}: {self.numbers}"

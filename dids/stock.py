@@ -1,6 +1,6 @@
 """How ``Stock`` is kept: triggers on the DID table, and the summing up of what they wrote.
 
-PostgreSQL: each statement inserts the differences it made, by operator and status. Inserts never
+PostgreSQL: each statement inserts the differences it made, by operator, status and tag set. Inserts never
 wait for one another, so counters add no lock and no deadlock to any write; ``compact`` sums the
 rows up while it holds only those it replaces. SQLite has one writer at a time: there each row's
 trigger counts in place. ``check`` tells whether they are right.
@@ -12,7 +12,8 @@ from django.db import connection, transaction
 
 from audit import triggers
 
-COMPACT_ABOVE = 2_000  # rows; summing fewer costs less than tidying them
+COMPACT_ABOVE = 2_000  # rows more than there need be; summing fewer costs less than tidying them
+KEY = "operator_id, status, tag_set_id"
 
 
 @triggers.register
@@ -21,33 +22,36 @@ def stock_triggers(vendor):
 
 
 def compact():
-    """Sum the rows of each operator and status up into one, when there are many. Returns rows saved.
+    """Sum the rows of each operator, status and tag set up into one, when they are many. Returns rows saved.
 
     Only rows that no other transaction holds are taken, so any number of workers may call it.
     """
     if connection.vendor != "postgresql":
         return 0
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM dids_stock")
-        before = cursor.fetchone()[0]
-        if before <= COMPACT_ABOVE:
+        cursor.execute(f"SELECT count(*), count(DISTINCT ({KEY})) FROM dids_stock")
+        before, needed = cursor.fetchone()
+        if before - needed <= COMPACT_ABOVE:
             return 0
         cursor.execute(
             "WITH taken AS (DELETE FROM dids_stock WHERE id IN"
-            " (SELECT id FROM dids_stock FOR UPDATE SKIP LOCKED) RETURNING operator_id, status, numbers)"
-            " INSERT INTO dids_stock (operator_id, status, numbers)"
-            " SELECT operator_id, status, sum(numbers) FROM taken GROUP BY operator_id, status"
-            " HAVING sum(numbers) <> 0"
+            f" (SELECT id FROM dids_stock FOR UPDATE SKIP LOCKED) RETURNING {KEY}, numbers)"
+            f" INSERT INTO dids_stock ({KEY}, numbers)"
+            f" SELECT {KEY}, sum(numbers) FROM taken GROUP BY {KEY} HAVING sum(numbers) <> 0"
         )
         cursor.execute("SELECT count(*) FROM dids_stock")
         return before - cursor.fetchone()[0]
 
 
 class Counter(NamedTuple):
-    """How many numbers an operator has in a status: as ``kept`` by Stock, and as ``counted`` one by one."""
+    """How many numbers of an operator have a status and a tag set (None: no tags).
+
+    As ``kept`` by Stock, and as ``counted`` one by one.
+    """
 
     operator_id: int
     status: str
+    tag_set_id: int | None
     kept: int
     counted: int
 
@@ -63,13 +67,12 @@ def check():
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT operator_id, status, sum(kept), sum(counted) FROM ("
-            " SELECT operator_id, status, sum(numbers) AS kept, 0 AS counted FROM dids_stock"
-            " GROUP BY operator_id, status"
-            " UNION ALL SELECT operator_id, status, 0, count(*) FROM dids_did GROUP BY operator_id, status"
-            ") AS both_sides GROUP BY operator_id, status ORDER BY operator_id, status"
+            f"SELECT {KEY}, sum(kept), sum(counted) FROM ("
+            f" SELECT {KEY}, sum(numbers) AS kept, 0 AS counted FROM dids_stock GROUP BY {KEY}"
+            f" UNION ALL SELECT {KEY}, 0, count(*) FROM dids_did GROUP BY {KEY}"
+            f") AS both_sides GROUP BY {KEY} ORDER BY {KEY}"
         )
-        return [Counter(operator, status, int(kept), int(n)) for operator, status, kept, n in cursor]
+        return [Counter(*key, int(kept), int(counted)) for *key, kept, counted in cursor]
 
 
 def repair():
@@ -82,34 +85,30 @@ def repair():
         if connection.vendor == "postgresql":
             cursor.execute("LOCK TABLE dids_stock IN SHARE UPDATE EXCLUSIVE MODE")
         counters = check()
-        for operator, status, kept, counted in (c for c in counters if not c.is_exact):
+        for *key, kept, counted in (c for c in counters if not c.is_exact):
             added = counted - kept
             if connection.vendor == "sqlite":  # its triggers count in one row
-                cursor.execute(
-                    "DELETE FROM dids_stock WHERE operator_id = %s AND status = %s", [operator, status]
-                )
+                same = "operator_id = %s AND status = %s AND tag_set_id IS %s"
+                cursor.execute(f"DELETE FROM dids_stock WHERE {same}", key)
                 added = counted
-            cursor.execute(
-                "INSERT INTO dids_stock (operator_id, status, numbers) VALUES (%s, %s, %s)",
-                [operator, status, added],
-            )
+            cursor.execute(f"INSERT INTO dids_stock ({KEY}, numbers) VALUES (%s, %s, %s, %s)", [*key, added])
     return counters
 
 
 def _postgresql():
-    body = """
+    body = f"""
 BEGIN
   IF TG_OP = 'INSERT' THEN
-    INSERT INTO dids_stock (operator_id, status, numbers)
-    SELECT operator_id, status, count(*) FROM rows_new GROUP BY operator_id, status;
+    INSERT INTO dids_stock ({KEY}, numbers)
+    SELECT {KEY}, count(*) FROM rows_new GROUP BY {KEY};
   ELSIF TG_OP = 'DELETE' THEN
-    INSERT INTO dids_stock (operator_id, status, numbers)
-    SELECT operator_id, status, -count(*) FROM rows_old GROUP BY operator_id, status;
+    INSERT INTO dids_stock ({KEY}, numbers)
+    SELECT {KEY}, -count(*) FROM rows_old GROUP BY {KEY};
   ELSE
-    INSERT INTO dids_stock (operator_id, status, numbers)
-    SELECT operator_id, status, sum(n) FROM (
-      SELECT operator_id, status, 1 AS n FROM rows_new UNION ALL SELECT operator_id, status, -1 FROM rows_old
-    ) AS both_images GROUP BY operator_id, status HAVING sum(n) <> 0;
+    INSERT INTO dids_stock ({KEY}, numbers)
+    SELECT {KEY}, sum(n) FROM (
+      SELECT {KEY}, 1 AS n FROM rows_new UNION ALL SELECT {KEY}, -1 FROM rows_old
+    ) AS both_images GROUP BY {KEY} HAVING sum(n) <> 0;
   END IF;
   RETURN NULL;
 END
@@ -133,18 +132,19 @@ END
 
 def _sqlite():
     here, there = (
-        f"WHERE operator_id = {row}.operator_id AND status = {row}.status;" for row in ("NEW", "OLD")
+        f"WHERE operator_id = {row}.operator_id AND status = {row}.status AND tag_set_id IS {row}.tag_set_id;"
+        for row in ("NEW", "OLD")
     )
     more = (
         f" UPDATE dids_stock SET numbers = numbers + 1 {here}"
-        " INSERT INTO dids_stock (operator_id, status, numbers)"
-        " SELECT NEW.operator_id, NEW.status, 1 WHERE changes() = 0;"
+        f" INSERT INTO dids_stock ({KEY}, numbers)"
+        " SELECT NEW.operator_id, NEW.status, NEW.tag_set_id, 1 WHERE changes() = 0;"
     )
     less = f" UPDATE dids_stock SET numbers = numbers - 1 {there}"
-    moved = "OLD.status <> NEW.status OR OLD.operator_id <> NEW.operator_id"
+    moved = " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in KEY.split(", "))
     for event, on, steps in (
         ("insert", "INSERT ON dids_did FOR EACH ROW", more),
-        ("update", f"UPDATE OF status, operator_id ON dids_did FOR EACH ROW WHEN {moved}", less + more),
+        ("update", f"UPDATE OF {KEY} ON dids_did FOR EACH ROW WHEN {moved}", less + more),
         ("delete", "DELETE ON dids_did FOR EACH ROW", less),
     ):
         name = f"dids_stock_{event}"

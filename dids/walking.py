@@ -9,9 +9,10 @@ Where no index serves a filter and an order together, the rows that do not fit a
 ``bench/README.md`` tells what that costs.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice, product
 
 from django.db import connections
@@ -213,15 +214,21 @@ class Rows:
         """All of them, as one stream that no index but that of the order itself serves."""
         return [self.filterset.qs]
 
+    @cached_property
+    def held(self):
+        """Those that an account has."""
+        held = self.filterset.qs.filter(account__isnull=False)
+        return held.exclude(self.over) if self._overdue else held
+
     def streams(self, most, *, statuses=None, where=None, **fixed):
         """Of these ``statuses`` and ``where`` alone; ``fixed``: values of account, operator or tag_set.
 
-        An index holds each of these three columns with status and number. The first that is fixed, else
-        the first that is asked for, leads: there is one stream for each of its values in each status. With
-        more than ``most`` streams they are one, which has to be sorted.
+        An index holds each of these three columns with status and number. One of them leads: there is one
+        stream for each of its values in each status, and rows that differ in the others are read past.
+        With more than ``most`` streams they are one, which has to be sorted.
         """
         values = self._values | fixed
-        lead = next((name for name in (*fixed, *values) if values[name] is not None), None)
+        lead = self._lead(values)
         wanted = statuses or self.statuses
         dids = self._dids if where is None else self._dids.filter(where)
         others = {f"{name}__in": values[name] for name in values if name != lead and values[name] is not None}
@@ -232,18 +239,62 @@ class Rows:
         if lead is None and not wanted:
             return [dids]
         every = wanted or (st.HELD if held else list(st.LABELS))
-        led = dids if lead is None else dids.filter(**{f"{lead}__in": values[lead]})
-        leads = [{}] if lead is None else [{lead: value} for value in values[lead]]
-        if lead == "tag_set" and not wanted and len(leads) <= most:
-            return [dids.filter(**one) for one in leads]  # has an index of its own
-        if len(leads) * len(every) >= most:
+        leads = [None] if lead is None else values[lead]
+        pairs = self._that_are_there(product(leads, every), lead, values)
+        led = dids if lead is None else dids.filter(**{f"{lead}__in": leads})
+        if lead == "tag_set" and not wanted:  # has an index of its own
+            leads = dict.fromkeys(tag_set for tag_set, _ in pairs)
+            if len(leads) <= most:
+                return [dids.filter(tag_set=tag_set) for tag_set in leads]
+        if len(pairs) >= most:
             return [led.in_status(every, self.filterset.now)]
-        found = [self._stored(dids.filter(**one), status) for one, status in product(leads, every)]
+        found = [self._stored(dids if lead is None else dids.filter(**{lead: one}), s) for one, s in pairs]
         if self._overdue and not held:
             # By their keys: SQLite would go through all numbers in order, to find those few.
             over = DID.objects.hold_over(self.filterset.now).values("pk")
             found.append(led.filter(pk__in=over, after_hold__in=every))
         return found
+
+    def _lead(self, values):
+        """The column that leads: that of accounts, which have few numbers, else the one with fewer."""
+        asked = [name for name in values if values[name] is not None]
+        if len(asked) < 2 or "account" in asked:
+            return asked[0] if asked else None
+        return min(asked, key=lambda name: sum(self._stock[name][one] for one in values[name]))
+
+    def _that_are_there(self, pairs, lead, values):
+        """Of ``pairs`` = (value of ``lead``, its status) those that have numbers with the tag sets.
+
+        Without this an operator that has none of them would be read to its end, to find nothing.
+        """
+        if values["tag_set"] is None or lead == "account":
+            return list(pairs)
+        operators, at = values["operator"], ("operator", "tag_set").index(lead)
+        there = {
+            ((operator, tag_set)[at], status)
+            for tag_set in values["tag_set"]
+            for operator, status in self._stock["pairs"][tag_set]
+            if operators is None or operator in operators
+        }
+        return [pair for pair in pairs if pair in there]
+
+    @cached_property
+    def _stock(self):
+        """The counters of what is asked for: numbers by "operator" and by "tag_set", of all else that they
+        have, and "pairs": {tag set: {(operator, status)}}."""
+        operators, tag_sets = self._values["operator"], self._values["tag_set"]
+        some = Q()
+        if operators is not None:
+            some |= Q(operator__in=operators)
+        if tag_sets is not None:
+            some |= Q(tag_set__in=tag_sets)
+        stock = {"operator": Counter(), "tag_set": Counter(), "pairs": defaultdict(set)}
+        rows = Stock.objects.filter(some).values_list("operator", "tag_set", "status", "numbers")
+        for operator, tag_set, status, numbers in rows:
+            stock["operator"][operator] += numbers
+            stock["tag_set"][tag_set] += numbers
+            stock["pairs"][tag_set].add((operator, status))
+        return stock
 
     def _stored(self, dids, status):
         dids = dids.filter(status=status)
@@ -256,15 +307,20 @@ class Rows:
             return list(found.filter(pk__in=self.filterset.operators))
         return list(found.filter(Exists(Stock.objects.filter(operator=OuterRef("pk")))))
 
-    def counts(self, column, found=None):
+    def tag_sets(self):
+        """Keys of the tag sets that have numbers, by their label."""
+        stock = Stock.objects.of(self.filterset.operators, self.filterset.tag_sets)
+        found = TagSet.objects.filter(pk__in=stock.values("tag_set"))
+        return list(found.order_by("label").values_list("pk", flat=True))
+
+    def counts(self, column):
         """{value of ``column``: rows}, exact; from the counters where they know, else all are read."""
-        if column == "operator" and self.filterset.is_in_stock and not self._overdue:
-            stock = Stock.objects.filter(operator__in=[pk for pk, _ in self.operators()])
+        if self.filterset.is_in_stock and not self._overdue:
+            stock = Stock.objects.of(self.filterset.operators, self.filterset.tag_sets)
             if self.statuses:
                 stock = stock.filter(status__in=self.statuses)
-            return dict(stock.order_by().values_list("operator").annotate(Sum("numbers")))
-        found = self.filterset.qs if found is None else found
-        return dict(found.order_by().values_list(column).annotate(Count("pk")))
+            return dict(stock.order_by().values_list(column).annotate(Sum("numbers")))
+        return dict(self.filterset.qs.order_by().values_list(column).annotate(Count("pk")))
 
 
 class Sections:
@@ -272,7 +328,7 @@ class Sections:
 
     def __init__(self, sections, counts=None):
         self._sections = {section.key: section for section in sections}
-        self._counts = counts  # () -> {key: rows}; None for one section, which has them all
+        self._counts = counts  # rows of all -> {key: rows}; None for one section, which has them all
 
     def walk(self, key, backwards):
         """The sections in the direction of the walk, from that of ``key`` on."""
@@ -285,7 +341,7 @@ class Sections:
 
     def counted(self, total):
         """(section, rows) in the order of the list; ``total``: rows of all."""
-        counts = self._counts() if self._counts else dict.fromkeys(self._sections, total)
+        counts = self._counts(total) if self._counts else dict.fromkeys(self._sections, total)
         return [(section, counts.get(key, 0)) for key, section in self._sections.items()]
 
 
@@ -318,16 +374,15 @@ class AccountSections:
 
     def counted(self, total):
         """As ``Sections.counted``; goes through all numbers that an account has."""
-        holds = self._rows.filterset.held
-        counts = self._rows.counts("account", holds)
-        ids = Account.objects.filter(pk__in=holds.values("account")).order_by(*self._order(self._descending))
-        found = [(self._section(pk), counts.get(pk, 0)) for pk in ids.values_list("pk", flat=True)]
+        counts = dict(self._rows.held.order_by().values_list("account").annotate(Count("pk")))
+        accounts = Account.objects.filter(pk__named=list(counts)).order_by(*self._order(self._descending))
+        found = [(self._section(pk), counts[pk]) for pk in accounts.values_list("pk", flat=True)]
         return [*found, (self._free, total - sum(rows for _, rows in found))]
 
     def _next(self, account, turned):
         """The next accounts with numbers behind ``account`` (None: from the end), as many as a batch has."""
         named = Account.objects.annotate(_client=Lower("client__name"), _name=Lower("name"))
-        found = named.filter(Exists(self._rows.filterset.held.filter(account=OuterRef("pk"))))
+        found = named.filter(Exists(self._rows.held.filter(account=OuterRef("pk"))))
         if account is not None:
             place = named.values_list("_client", "_name", "pk").get(pk=account.pk)
             found = found.filter(_behind(place, turned))
@@ -343,7 +398,11 @@ class AccountSections:
 
     @property
     def _free(self):
-        return Section("", partial(self._rows.streams, where=Q(account__isnull=True) | self._rows.over))
+        """Statuses tell that no account has them, so that an index on status alone is read."""
+        free = [status for status in self._rows.statuses or st.LABELS if status in st.FREE]
+        if not free or self._rows.filterset.accounts is not None:
+            return Section("", lambda most: [])
+        return Section("", partial(self._rows.streams, statuses=free))
 
 
 def _behind(place, turned):
@@ -368,13 +427,13 @@ def _by_id(rows, descending):
 def _by_status(rows, descending):
     statuses = sorted(rows.statuses or st.LABELS, reverse=descending)
     sections = [Section(status, partial(rows.streams, statuses=[status])) for status in statuses]
-    return Sections(sections, lambda: rows.filterset.exactly_by_status)
+    return Sections(sections, lambda total: rows.filterset.exactly_by_status)
 
 
 def _by_operator(rows, descending):
     operators = _turned(rows.operators(), descending)
     sections = [Section(str(pk), partial(rows.streams, operator=[pk])) for pk, _ in operators]
-    return Sections(sections, lambda: {str(pk): n for pk, n in rows.counts("operator").items()})
+    return Sections(sections, lambda total: {str(pk): n for pk, n in rows.counts("operator").items()})
 
 
 def _by_reseller(rows, descending):
@@ -385,7 +444,7 @@ def _by_reseller(rows, descending):
     keys = _turned(resellers.values_list("pk", flat=True), descending)
     sections = [Section(str(pk), partial(rows.streams, operator=groups[pk])) for pk in keys]
 
-    def counts():
+    def counts(total):
         found = rows.counts("operator")
         return {str(pk): sum(found.get(one, 0) for one in groups[pk]) for pk in groups}
 
@@ -393,22 +452,23 @@ def _by_reseller(rows, descending):
 
 
 def _by_tag(rows, descending):
-    asked = rows.filterset.tag_sets
-    tag_sets = TagSet.objects.all() if asked is None else TagSet.objects.filter(pk__in=asked)
-    keys = _turned(tag_sets.order_by("label").values_list("pk", flat=True), descending)
-    sections = [Section(str(pk), partial(rows.streams, tag_set=[pk])) for pk in keys]
-    if asked is None:
+    sections = [
+        Section(str(pk), partial(rows.streams, tag_set=[pk])) for pk in _turned(rows.tag_sets(), descending)
+    ]
+    if rows.filterset.tag_sets is None:
         sections.append(Section("", partial(rows.streams, where=Q(tag_set__isnull=True))))
-    return Sections(sections, lambda: {str(pk or ""): n for pk, n in rows.counts("tag_set").items()})
+    return Sections(sections, lambda total: {str(pk or ""): n for pk, n in rows.counts("tag_set").items()})
 
 
 def _by_notes(rows, descending):
-    def counts():
-        blank = rows.filterset.qs.filter(notes="").count()
-        return {"notes": rows.filterset.qs.count() - blank, "": blank}
+    noted = rows.filterset.qs.filter(notes__gt="")
 
-    noted = Section("notes", lambda most: [rows.filterset.qs.filter(notes__gt="")], "notes")
-    return Sections([noted, Section("", partial(rows.streams, where=Q(notes="")))], counts)
+    def counts(total):
+        found = noted.order_by().count()
+        return {"notes": found, "": total - found}
+
+    first = Section("notes", lambda most: [noted], "notes")
+    return Sections([first, Section("", partial(rows.streams, where=Q(notes="")))], counts)
 
 
 def _turned(things, descending):

@@ -6,7 +6,7 @@ from dids.names import Names
 
 
 class Command(BaseCommand):
-    help = "Compare the counters of numbers by operator and status with the numbers themselves."
+    help = "Compare the counters of numbers by operator, status and tags with the numbers themselves."
 
     def add_arguments(self, parser):
         parser.add_argument("--repair", action="store_true", help="set right what differs")
@@ -14,9 +14,14 @@ class Command(BaseCommand):
     def handle(self, *, repair, **options):
         counters = stock.repair() if repair else stock.check()
         wrong = [counter for counter in counters if not counter.is_exact]
-        names = Names(operators={counter.operator_id for counter in wrong})
+        names = Names(
+            operators={counter.operator_id for counter in wrong},
+            tag_sets={counter.tag_set_id for counter in wrong},
+        )
         for counter in wrong:
             where = f"{names.operator(counter.operator_id)}, {st.LABELS.get(counter.status, counter.status)}"
+            if counter.tag_set_id is not None:
+                where += f", {names.tags(counter.tag_set_id)}"
             self.stdout.write(f"{where}: the counter says {counter.kept:,}, there are {counter.counted:,}.")
         numbers = sum(counter.counted for counter in counters)
         if not wrong:
