@@ -44,7 +44,7 @@ def compact_stock(now):
 
 @duty("statistics renewed")
 def renew_statistics(now):
-    """Tell SQLite's planner how many numbers there are, when that has changed by a digit."""
+    """Tell SQLite's planner what an index gives, from when on it matters."""
     if connection.vendor != "sqlite":
         return 0
     numbers = Stock.objects.aggregate(numbers=Coalesce(Sum("numbers"), 0))["numbers"]

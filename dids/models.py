@@ -1056,11 +1056,10 @@ class StockQuerySet(models.QuerySet):
         ``overdue``: False when it is known that there are none, which spares one.
         """
         over = DID.objects.hold_over(now or timezone.now())
-        # A sum has no index: SQLite would go through all numbers of the operators for the few overdue.
         if operators is not None:
-            over = over.alias(_operator=F("operator_id") + 0).filter(_operator__in=operators)
+            over = over.filter(operator__in=operators)
         if tag_sets is not None:
-            over = over.alias(_tag_set=F("tag_set_id") + 0).filter(_tag_set__in=tag_sets)
+            over = over.filter(tag_set__in=tag_sets)
         counts = dict.fromkeys(st.LABELS, 0)
         stock = self.of(operators, tag_sets).order_by()
         counts.update(stock.values_list("status").annotate(Sum("numbers")))

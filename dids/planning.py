@@ -8,7 +8,8 @@ gave ids above 16. So the averages are ours, round and never small. PostgreSQL s
 
 from django.db import connection
 
-FROM = 200_000  # numbers; a smaller inventory is read fast by any index
+FROM = 10_000  # numbers; a smaller inventory is read fast by any index
+SIZE = 10_000_000  # numbers that there are said to be, so that plans are those of a large inventory
 AVERAGES = {  # rows that an index gives for its first column, for its first two …
     "did_operator_status": (100_000, 20_000, 1),
     "did_status_number": (100_000, 1),
@@ -25,14 +26,14 @@ OVERDUE = ("did_hold_due", "2000 1000")  # holds at all, and those that end at t
 
 
 def tell_planner(numbers):
-    """Write the statistics for so many numbers, when they are other ones; returns whether they were.
+    """Write the statistics, or none while there are few ``numbers``; returns whether that changed anything.
 
     For SQLite. Connections that are open read them when they next see that the schema has changed.
     """
-    wanted = dict([OVERDUE]) if numbers >= FROM else {}
-    if wanted:
-        size = 10 ** (len(str(numbers)) - 1)
-        wanted |= {index: " ".join(map(str, (size, *rows))) for index, rows in AVERAGES.items()}
+    wanted = {}
+    if numbers >= FROM:
+        wanted = {index: " ".join(map(str, (SIZE, *rows))) for index, rows in AVERAGES.items()}
+        wanted |= [OVERDUE]
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat1'")
         there = {}

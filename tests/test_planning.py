@@ -4,7 +4,6 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from audit import SYSTEM
 from dids import planning
 from dids.duties import renew_statistics
 from dids.models import DID
@@ -27,20 +26,22 @@ def test_a_large_inventory_is_told_once(house, monkeypatch):
     monkeypatch.setattr(planning, "FROM", 2)
     assert renew_statistics(timezone.now()) == 1
     assert renew_statistics(timezone.now()) == 0
-    DID.objects.create_numbers([str(n) for n in range(200, 220)], operator=house.operator, by=SYSTEM)
-    assert renew_statistics(timezone.now()) == 1
     monkeypatch.setattr(planning, "FROM", 1_000)
     assert renew_statistics(timezone.now()) == 1
     assert renew_statistics(timezone.now()) == 0
 
 
-def test_the_narrow_index_is_taken(house):
-    planning.tell_planner(5_000_000)
+def test_the_narrow_index_is_taken():
+    planning.tell_planner(planning.FROM)
     operators, accounts = DID.objects.filter(operator__in=[1, 2]), DID.objects.filter(account__in=[1, 2])
     assert "did_operator_status" in operators.explain()
     assert "did_account_status" in operators.filter(account__in=[1, 2]).explain()
     assert "did_account_status" in accounts.filter(status="active").explain()
-    assert "did_hold_due" in operators.hold_over(timezone.now()).explain()
+    tagged = DID.objects.filter(tag_set__in=[1, 2])
+    for numbers in (operators, tagged, operators & tagged):
+        assert "did_hold_due" in numbers.hold_over(timezone.now()).explain()
+    assert "did_untagged" in DID.objects.filter(tag_set=None).order_by("number")[5:6].explain()
+    assert "did_unnoted" in DID.objects.filter(notes="").order_by("-number")[5:6].explain()
     for few in (DID.objects.filter(pk__named=[1, 2]), operators.filter(pk__named=[1, 2])):
         assert "USING INTEGER PRIMARY KEY" in few.filter(status="instock").order_by("number")[:5].explain()
 

@@ -48,12 +48,12 @@ def at_once(*works):
 
 def stock_is_exact():
     counted = {}
-    for operator, status in DID.objects.values_list("operator_id", "status"):
-        counted[operator, status] = counted.get((operator, status), 0) + 1
+    for key in DID.objects.values_list("operator_id", "status", "tag_set_id"):
+        counted[key] = counted.get(key, 0) + 1
     kept = {}
-    for operator, status, numbers in Stock.objects.values_list("operator_id", "status", "numbers"):
-        kept[operator, status] = kept.get((operator, status), 0) + numbers
-    return {pair: n for pair, n in kept.items() if n} == counted
+    for *key, numbers in Stock.objects.values_list("operator_id", "status", "tag_set_id", "numbers"):
+        kept[tuple(key)] = kept.get(tuple(key), 0) + numbers
+    return {key: n for key, n in kept.items() if n} == counted
 
 
 NUMBERS = [str(n) for n in range(1000, 1300)]

@@ -1,4 +1,4 @@
-"""Counters by operator and status: kept by the database, exact after any kind of write."""
+"""Counters by operator, status and tags: kept by the database, exact after any kind of write."""
 
 from io import StringIO
 
@@ -8,7 +8,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from audit import SYSTEM, triggers
-from dids.models import DID, Stock
+from dids import planning
+from dids.models import DID, Stock, TagSet
 from tests.carrier import carrier, numbers_in
 
 pytestmark = pytest.mark.django_db
@@ -56,6 +57,21 @@ def test_counters_of_operators_are_told_apart():
     assert counts() == {"instock": 2, "reserved": 1}
 
 
+def test_counters_of_tag_sets_are_told_apart():
+    house = carrier()
+    numbers_in("instock", ["100", "101", "102"], house)
+    some = DID.objects.filter(number__lt="102")
+
+    some.edit(by=SYSTEM, tags=["Gold"])
+    gold = TagSet.objects.get(label="Gold")
+    assert Stock.objects.by_status(tag_sets=[gold.pk])["instock"] == 2
+    some.filter(number="101").edit(by=SYSTEM, tags=[], status="reserved")
+    found = Stock.objects.by_status([house.operator.pk], tag_sets=[gold.pk])
+    assert {status: n for status, n in found.items() if n} == {"instock": 1}
+    assert counts() == {"instock": 2, "reserved": 1}
+    assert checked()[1] == ""
+
+
 def test_an_edit_that_moves_nothing_costs_the_counters_nothing():
     numbers_in("instock", ["100"], carrier())
     rows = Stock.objects.count()
@@ -68,6 +84,7 @@ def test_an_edit_that_moves_nothing_costs_the_counters_nothing():
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL chooses by what is in the table")
 def test_counters_of_an_operator_are_not_corrected_by_going_through_its_numbers():
     house = carrier()
+    planning.tell_planner(planning.FROM)
     with CaptureQueriesContext(connection) as seen:
         counts(house.operator)
     (probe,) = [query["sql"] for query in seen if "hold_until" in query["sql"]]
@@ -130,6 +147,16 @@ def test_a_counter_that_was_written_by_hand_is_found_and_repaired():
     assert said.endswith("1 of 1 counters of 3 numbers were wrong and are set right.\n")
     assert (failed, counts()) == ("", {"instock": 3})
     assert checked() == ("All 1 counters are exact, of 3 numbers.\n", "")
+
+
+def test_a_wrong_counter_of_numbers_with_tags_is_told_with_their_tags():
+    numbers_in("instock", ["100", "101"], carrier())
+    DID.objects.filter(number="101").edit(by=SYSTEM, tags=["Gold", "sip"])
+    execute("UPDATE dids_stock SET numbers = numbers + 1 WHERE tag_set_id IS NOT NULL")
+
+    assert checked()[0] == "North Telecom, In Stock, Gold, sip: the counter says 2, there are 1.\n"
+    checked("--repair")
+    assert checked() == ("All 2 counters are exact, of 2 numbers.\n", "")
 
 
 def test_what_was_written_without_its_trigger_is_found_and_repaired():
