@@ -15,7 +15,6 @@ from django.db import connection, connections, models
 from django.db.models import (
     Case,
     Count,
-    Exists,
     ExpressionWrapper,
     F,
     OuterRef,
@@ -72,16 +71,14 @@ class DigitsOnly(models.Func):
 
 class TagQuerySet(models.QuerySet):
     def visible_to(self, user):
-        """All tags, or those on numbers of the reseller that ``user`` is bound to.
-
-        Bound: looks at the numbers of each tag set until one of the reseller's is met.
-        """
+        """All tags, or those on numbers of the reseller that ``user`` is bound to, as the counters know."""
         if not user.is_authenticated:
             return self.none()
         if user.reseller_id is None:
             return self
-        theirs = DID.objects.visible_to(user).filter(tag_set=OuterRef("pk"))
-        return self.filter(sets__in=TagSet.objects.filter(Exists(theirs))).distinct()
+        stock = Stock.objects.of(Operator.objects.visible_to(user), None).order_by().values("tag_set")
+        theirs = stock.annotate(all=Sum("numbers")).filter(all__gt=0, tag_set__isnull=False)
+        return self.filter(sets__in=theirs.values("tag_set")).distinct()
 
 
 class Tag(models.Model):
@@ -978,8 +975,11 @@ class DID(models.Model):
             # sorted by notes
             models.Index(fields=["notes", "number"], name="did_notes", condition=Q(notes__gt="")),
             # the numbers without tags and without notes, which come last when sorted by these
-            models.Index(fields=["number"], name="did_untagged", condition=Q(tag_set__isnull=True)),
-            models.Index(fields=["number"], name="did_unnoted", condition=Q(notes="")),
+            # (SQLite reads these indexes alone when they hold the condition's column too)
+            models.Index(
+                fields=["number", "tag_set"], name="did_untagged", condition=Q(tag_set__isnull=True)
+            ),
+            models.Index(fields=["number", "notes"], name="did_unnoted", condition=Q(notes="")),
             # places taken, and the numbers of a package that ends
             models.Index(
                 fields=["client_package", "status"],

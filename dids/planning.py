@@ -18,8 +18,8 @@ AVERAGES = {  # rows that an index gives for its first column, for its first two
     "did_account_status": (2_000, 1_000, 1),
     "did_client_package": (2_000, 1_000),
     "did_notes": (2_000, 1),
-    "did_untagged": (1,),
-    "did_unnoted": (1,),
+    "did_untagged": (1, 1),
+    "did_unnoted": (1, 1),
     "sqlite_autoindex_dids_did_1": (1,),  # the unique one on number
 }
 OVERDUE = ("did_hold_due", "2000 1000")  # holds at all, and those that end at the same moment

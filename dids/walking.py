@@ -9,6 +9,7 @@ Where no index serves a filter and an order together, the rows that do not fit a
 ``bench/README.md`` tells what that costs.
 """
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,10 +32,13 @@ ORDERS = {"number": ("number",), "id": ("pk",), "notes": ("notes", "number")}
 
 @dataclass(frozen=True)
 class Section:
-    """``key`` names it in addresses; ``streams(most)``: at most so many querysets, merged by ``order``."""
+    """``key`` names it in addresses; ``streams(most)``: at most so many querysets, merged by ``order``.
+
+    Those in the order of notes take what is asked of their beginning as well, as keywords of a filter.
+    """
 
     key: str
-    streams: Callable[[int], list]
+    streams: Callable[..., list]
     order: str = "number"
 
 
@@ -59,23 +63,30 @@ class Walk:
 
     def at(self, offset, count, total):
         """The same from row ``offset`` (0 is the first) of ``total`` on, skipped to from the nearer end."""
-        section, rows, offset = _section_at(self._sections.counted(total), offset)
-        if section is None:
-            return []
-        here = min(count, rows - offset)
-        backwards = offset > rows - offset - here
-        skipped = rows - offset - here if backwards else offset
-        position = self._position(section, skipped, backwards) if skipped else None
-        found = self._read([section], here, backwards, position)[:: -1 if backwards else 1]
+        found = []
+        for section, before, behind in self._sections.around(offset, total):
+            here = min(count, behind)
+            backwards = before > behind - here
+            skipped = behind - here if backwards else before
+            position = self._position(section, skipped, backwards) if skipped else None
+            if skipped and position is None:
+                continue
+            found = self._read([section], here, backwards, position)[:: -1 if backwards else 1]
+            if len(found) == here or (found and not backwards):
+                break
         if found and len(found) < count:
             found += self.after(found[-1][0], count - len(found))
         return found
 
     def _position(self, section, skipped, backwards):
-        """Where the row is behind which a page begins: its index alone is read, which holds all of that."""
+        """Where the row is behind which a page begins, None if the section is over before it.
+
+        The section's index alone is read, which holds all of that.
+        """
         columns, turned = ORDERS[section.order], self._descending != backwards
         rows = _merged(section.streams(MERGED), columns, turned, columns, skipped)
-        return rows[skipped - 1 : skipped].get()[-1]
+        place = next(iter(rows[skipped - 1 : skipped]), None)
+        return place and place[-1]
 
     def _walk(self, place, count, backwards):
         key, position = (None, None) if place is None else _parsed(place)
@@ -130,12 +141,12 @@ def _parsed(place):
 
 
 def _section_at(counted, offset):
-    """(section, its rows, the offset in it) where the row ``offset`` of all is."""
+    """[(section, its rows before the row ``offset`` of all, and from that on)]; [] beyond the end."""
     for section, rows in counted:
         if offset < rows:
-            return section, rows, offset
+            return [(section, offset, rows - offset)]
         offset -= rows
-    return None, 0, 0
+    return []
 
 
 def _growing(sections):
@@ -149,17 +160,17 @@ def _growing(sections):
 
 def _beyond(section, position, turned):
     """The section's streams from ``position`` on, which is left out; None: from their beginning."""
-    streams = section.streams(STREAMS_MAX)
     if position is None:
-        return streams
+        return section.streams(STREAMS_MAX)
     way = "lt" if turned else "gt"
     if section.order != "notes":
-        return [stream.filter(**{f"{ORDERS[section.order][0]}__{way}": position}) for stream in streams]
+        beyond = {f"{ORDERS[section.order][0]}__{way}": position}
+        return [stream.filter(**beyond) for stream in section.streams(STREAMS_MAX)]
     notes = DID.objects.filter(number=position, notes__gt="").values_list("notes", flat=True).first()
     if notes is None:
         raise LookupError(position)
-    same = [stream.filter(notes=notes, **{f"number__{way}": position}) for stream in streams]
-    return same + [stream.filter(**{f"notes__{way}": notes}) for stream in streams]
+    same = section.streams(STREAMS_MAX, notes=notes, **{f"number__{way}": position})
+    return same + section.streams(STREAMS_MAX, **{f"notes__{way}": notes})
 
 
 def _merged(streams, columns, turned, names, most):
@@ -320,7 +331,7 @@ class Rows:
             if self.statuses:
                 stock = stock.filter(status__in=self.statuses)
             return dict(stock.order_by().values_list(column).annotate(Sum("numbers")))
-        return dict(self.filterset.qs.order_by().values_list(column).annotate(Count("pk")))
+        return dict(self.filterset.qs.order_by().values_list(column).annotate(_rows=Count("*")))
 
 
 class Sections:
@@ -328,7 +339,7 @@ class Sections:
 
     def __init__(self, sections, counts=None):
         self._sections = {section.key: section for section in sections}
-        self._counts = counts  # rows of all -> {key: rows}; None for one section, which has them all
+        self._counts = counts  # () -> {key: rows}; None for one section, which has them all
 
     def walk(self, key, backwards):
         """The sections in the direction of the walk, from that of ``key`` on."""
@@ -339,10 +350,26 @@ class Sections:
             keys = keys[keys.index(key) :]
         return (self._sections[one] for one in keys)
 
-    def counted(self, total):
-        """(section, rows) in the order of the list; ``total``: rows of all."""
-        counts = self._counts(total) if self._counts else dict.fromkeys(self._sections, total)
-        return [(section, counts.get(key, 0)) for key, section in self._sections.items()]
+    def around(self, offset, total):
+        """Where the row ``offset`` of ``total`` is: [(section, its rows before that row, and from it on)].
+
+        Several when sections are not counted, the most probable first: which of them has it, is seen.
+        """
+        counts = self._counts() if self._counts else dict.fromkeys(self._sections, total)
+        return _section_at([(one, counts.get(key, 0)) for key, one in self._sections.items()], offset)
+
+
+class TwoSections(Sections):
+    """Two that no counter knows: a row is so far from the beginning of the first or the end of the second.
+
+    To look for it in both costs less than to count one of them.
+    """
+
+    def around(self, offset, total):
+        """As ``Sections.around``."""
+        first, second = self._sections.values()
+        both = [(first, offset, math.inf), (second, math.inf, total - offset)]
+        return both if offset <= total - offset else both[::-1]
 
 
 class AccountSections:
@@ -372,12 +399,16 @@ class AccountSections:
         if not backwards:
             yield self._free
 
-    def counted(self, total):
-        """As ``Sections.counted``; goes through all numbers that an account has."""
-        counts = dict(self._rows.held.order_by().values_list("account").annotate(Count("pk")))
+    def around(self, offset, total):
+        """As ``Sections.around``; may go through an index of all numbers that an account has."""
+        by_status = self._rows.filterset.exactly_by_status
+        held = total - sum(by_status[status] for status in self._free_statuses)
+        if offset >= held:
+            return [(self._free, offset - held, total - offset)]
+        counts = dict(self._rows.held.order_by().values_list("account").annotate(_rows=Count("*")))
         accounts = Account.objects.filter(pk__named=list(counts)).order_by(*self._order(self._descending))
-        found = [(self._section(pk), counts[pk]) for pk in accounts.values_list("pk", flat=True)]
-        return [*found, (self._free, total - sum(rows for _, rows in found))]
+        keys = accounts.values_list("pk", flat=True)
+        return _section_at([(self._section(pk), counts[pk]) for pk in keys], offset)
 
     def _next(self, account, turned):
         """The next accounts with numbers behind ``account`` (None: from the end), as many as a batch has."""
@@ -399,10 +430,15 @@ class AccountSections:
     @property
     def _free(self):
         """Statuses tell that no account has them, so that an index on status alone is read."""
-        free = [status for status in self._rows.statuses or st.LABELS if status in st.FREE]
-        if not free or self._rows.filterset.accounts is not None:
+        if not self._free_statuses:
             return Section("", lambda most: [])
-        return Section("", partial(self._rows.streams, statuses=free))
+        return Section("", partial(self._rows.streams, statuses=self._free_statuses))
+
+    @property
+    def _free_statuses(self):
+        if self._rows.filterset.accounts is not None:
+            return []
+        return [status for status in self._rows.statuses or st.LABELS if status in st.FREE]
 
 
 def _behind(place, turned):
@@ -427,13 +463,13 @@ def _by_id(rows, descending):
 def _by_status(rows, descending):
     statuses = sorted(rows.statuses or st.LABELS, reverse=descending)
     sections = [Section(status, partial(rows.streams, statuses=[status])) for status in statuses]
-    return Sections(sections, lambda total: rows.filterset.exactly_by_status)
+    return Sections(sections, lambda: rows.filterset.exactly_by_status)
 
 
 def _by_operator(rows, descending):
     operators = _turned(rows.operators(), descending)
     sections = [Section(str(pk), partial(rows.streams, operator=[pk])) for pk, _ in operators]
-    return Sections(sections, lambda total: {str(pk): n for pk, n in rows.counts("operator").items()})
+    return Sections(sections, lambda: {str(pk): n for pk, n in rows.counts("operator").items()})
 
 
 def _by_reseller(rows, descending):
@@ -444,7 +480,7 @@ def _by_reseller(rows, descending):
     keys = _turned(resellers.values_list("pk", flat=True), descending)
     sections = [Section(str(pk), partial(rows.streams, operator=groups[pk])) for pk in keys]
 
-    def counts(total):
+    def counts():
         found = rows.counts("operator")
         return {str(pk): sum(found.get(one, 0) for one in groups[pk]) for pk in groups}
 
@@ -457,18 +493,17 @@ def _by_tag(rows, descending):
     ]
     if rows.filterset.tag_sets is None:
         sections.append(Section("", partial(rows.streams, where=Q(tag_set__isnull=True))))
-    return Sections(sections, lambda total: {str(pk or ""): n for pk, n in rows.counts("tag_set").items()})
+    return Sections(sections, lambda: {str(pk or ""): n for pk, n in rows.counts("tag_set").items()})
 
 
 def _by_notes(rows, descending):
-    noted = rows.filterset.qs.filter(notes__gt="")
+    def noted(most, **beyond):
+        # In this order: of two conditions that say from where on, SQLite begins at the first.
+        return [rows.filterset.qs.filter(**beyond).filter(notes__gt="")]
 
-    def counts(total):
-        found = noted.order_by().count()
-        return {"notes": found, "": total - found}
-
-    first = Section("notes", lambda most: [noted], "notes")
-    return Sections([first, Section("", partial(rows.streams, where=Q(notes="")))], counts)
+    return TwoSections(
+        [Section("notes", noted, "notes"), Section("", partial(rows.streams, where=Q(notes="")))]
+    )
 
 
 def _turned(things, descending):

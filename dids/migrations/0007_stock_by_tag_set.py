@@ -46,12 +46,16 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="did",
             index=models.Index(
-                condition=models.Q(("tag_set__isnull", True)), fields=["number"], name="did_untagged"
+                condition=models.Q(("tag_set__isnull", True)),
+                fields=["number", "tag_set"],
+                name="did_untagged",
             ),
         ),
         migrations.AddIndex(
             model_name="did",
-            index=models.Index(condition=models.Q(("notes", "")), fields=["number"], name="did_unnoted"),
+            index=models.Index(
+                condition=models.Q(("notes", "")), fields=["number", "notes"], name="did_unnoted"
+            ),
         ),
         migrations.AddIndex(
             model_name="stock",
