@@ -11,8 +11,8 @@ from django.db import models
 TRACKED = {}  # tracked model -> its history model
 
 
-def track(tracked):
-    """Make and register the history model of ``tracked``.
+def track(tracked, indexes=()):
+    """Make and register the history model of ``tracked``; ``indexes``: more than each history has.
 
     The tracked primary key becomes ``object_id`` (Django keeps the name ``id`` for primary keys);
     foreign keys become plain integers under their column's name, so that history outlives what it
@@ -51,6 +51,7 @@ def track(tracked):
                     fields=["object_id", "history_id"], name=f"{tracked._meta.model_name}_past_object"
                 ),
                 models.Index(fields=["change", "history_id"], name=f"{tracked._meta.model_name}_past_change"),
+                *indexes,
             ],
         },
     )

@@ -63,6 +63,8 @@ class Change(models.Model):
 
     class Meta:
         permissions = [("undo_change", "Can undo changes")]
+        # Prunings are few, and asked for whenever it is told what is not known any more.
+        indexes = [models.Index(fields=["at"], name="audit_change_pruned", condition=models.Q(kind="prune"))]
 
     # The moment its history rows bear when it is not the database's clock; of one transaction.
     written_at = None

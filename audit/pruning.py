@@ -12,11 +12,14 @@ import csv
 import gzip
 import io
 import os
+import re
 import time
+from datetime import datetime
 from itertools import islice
 
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
 
 from audit.changes import change
 from audit.history import TRACKED
@@ -50,6 +53,20 @@ def export(before, folder):
     _sync(folder)
     _sync(folder.parent)
     return counts
+
+
+def label(before, folder):
+    """What the change of a pruning is called; ``known_since`` reads it."""
+    return f"History before {before:%Y-%m-%d} deleted, exported to {folder}"
+
+
+def known_since():
+    """The moment before which history was deleted, None where none ever was. One query on few rows."""
+    labels = Change.objects.filter(kind=Change.Kind.PRUNE).values_list("label", flat=True)
+    days = [found[1] for text in labels if (found := re.match(r"History before (\d{4}-\d\d-\d\d) ", text))]
+    if not days:
+        return None
+    return timezone.make_aware(datetime.fromisoformat(max(days)), timezone.get_default_timezone())
 
 
 def delete(before, folder, *, by, label):

@@ -1099,7 +1099,10 @@ class Stock(models.Model):
 
 
 ClientPackageHistory = history.track(ClientPackage)
-DIDHistory = history.track(DID)
+# A deleted number is found by its digits in these few rows.
+DIDHistory = history.track(
+    DID, [models.Index(fields=["number"], name="did_past_deleted", condition=Q(event="-"))]
+)
 
 
 # --- expressions and plans -------------------------------------------------------------------------

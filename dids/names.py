@@ -1,6 +1,6 @@
 """Names for the ids that history keeps, also of what has been deleted since."""
 
-from audit.history import last_known
+from audit.history import TRACKED, last_known
 from clients.models import Account, Client, Package
 from dids.models import ClientPackage, TagSet
 from operators.models import Operator
@@ -45,11 +45,14 @@ class Names:
             else f"the client of account {account}"
         )
 
+    def account(self, pk):
+        return _name(self._accounts, pk, "account")
+
     def holder(self, account):
         """ "Rose Orig | rose_orig", as the list shows it; "" for None."""
         if account is None:
             return ""
-        return f"{self.client(account)} | {_name(self._accounts, account, 'account')}"
+        return f"{self.client(account)} | {self.account(account)}"
 
     def package(self, client_package):
         """The name of a client package's package; "" for None."""
@@ -60,6 +63,43 @@ class Names:
 
     def tags(self, tag_set):
         return "" if tag_set is None else self._tag_sets.get(tag_set, f"tag set {tag_set}")
+
+
+class NamesThen(Names):
+    """The same, and what a thing was called at ``moment`` where that was another name; "" where it was not.
+
+    A query a kind more.
+    """
+
+    def __init__(self, moment, **ids):
+        super().__init__(**ids)
+        self._then = {
+            tracked: _names_at(moment, tracked, known)
+            for tracked, known in (
+                (Account, self._accounts), (Client, self._clients), (Package, self._packages)
+            )
+        }  # fmt: skip
+
+    def account_then(self, pk):
+        return self._other(Account, pk, self.account(pk))
+
+    def client_then(self, account):
+        known = self._accounts.get(account)
+        return self._other(Client, known["client_id"], self.client(account)) if known else ""
+
+    def package_then(self, client_package):
+        known = self._client_packages.get(client_package)
+        return self._other(Package, known["package_id"], self.package(client_package)) if known else ""
+
+    def _other(self, tracked, pk, name):
+        then = self._then[tracked].get(pk, name)
+        return "" if then == name else then
+
+
+def _names_at(moment, tracked, ids):
+    """{id: its name at ``moment``}, as far as history tells."""
+    past = TRACKED[tracked].objects.filter(object_id__in=list(ids), at__lte=moment).order_by("history_id")
+    return dict(past.values_list("object_id", "name")) if ids else {}
 
 
 def _name(known, pk, what):

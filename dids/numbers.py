@@ -9,7 +9,7 @@ import heapq
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -322,8 +322,42 @@ def expand(text: str, limit: int) -> Numbers:
     return numbers
 
 
-def _read_spans(text: str, numbers: Numbers) -> Iterator[tuple[str, str]]:
-    """The ranges that ``text`` names; what can't be read is noted in ``numbers``."""
+def listed(text: str, limit: int) -> tuple[list[str], Numbers]:
+    """
+    What ``expand`` reads, in the order in which it is written, each number once; and the ``Numbers`` with
+    the errors, more than ``limit`` being one: then the list is empty.
+
+    Takes besides what the search box surely takes for one whole number: ``=4420``, ``"4420"``,
+    ``0800-123456``.
+    """
+    numbers = Numbers()
+    spans = list(_read_spans(text, numbers, or_else=_searched))
+    numbers.add(spans)
+    named = numbers.count + numbers.repeated
+    if numbers.count > limit or named > 100 * limit:  # all that are named are gone through
+        reason = f"These are {named:,} numbers, more than the {limit:,} that can be asked about at once."
+        numbers.refuse(None, "", f"{reason} Ask in parts.")
+        return [], numbers
+    every = (str(n).zfill(len(low)) for low, high in spans for n in range(int(low), int(high) + 1))
+    return list(dict.fromkeys(every)), numbers
+
+
+def _searched(item: str) -> list[tuple[str, str]]:
+    """The whole number that the search box reads, as a range; none where it finds parts, or several."""
+    try:
+        search = parse_search(item)
+    except NumberError:
+        return []
+    whole = search is not None and search.kind in ("exact", "contains") and "*" not in item
+    return [(search.value, search.value)] if whole else []
+
+
+def _read_spans(
+    text: str, numbers: Numbers, or_else: Callable[[str], list[tuple[str, str]]] = lambda item: []
+) -> Iterator[tuple[str, str]]:
+    """
+    The ranges that ``text`` names; what neither we nor ``or_else`` can read is noted in ``numbers``.
+    """
     for line, match in enumerate(_LINE.finditer(text), start=1):
         entry = match[1]
         if entry.isascii() and entry.isdigit() and len(entry) <= MAX_DIGITS:
@@ -335,7 +369,9 @@ def _read_spans(text: str, numbers: Numbers) -> Iterator[tuple[str, str]]:
                 try:
                     yield from _item(item)
                 except _Unclear as error:
-                    numbers.refuse(line, item, str(error))
+                    if not (spans := or_else(item)):
+                        numbers.refuse(line, item, str(error))
+                    yield from spans
 
 
 def _item(item: str) -> list[tuple[str, str]]:

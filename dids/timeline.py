@@ -48,9 +48,14 @@ def versions(did_pk, viewer):
         return rows.none()
     if viewer.reseller_id is None:
         return rows
-    own = Operator.objects.visible_to(viewer)
+    own, gone = own_operators(viewer)
+    return rows.filter(Q(operator_id__in=own) | Q(operator_id__in=gone))
+
+
+def own_operators(viewer):
+    """Two queries for ids: of the operators of the viewer's own reseller, and of those that are gone."""
     gone = OperatorHistory.objects.filter(event="-", reseller_id=viewer.reseller_id)
-    return rows.filter(Q(operator_id__in=own.values("pk")) | Q(operator_id__in=gone.values("object_id")))
+    return Operator.objects.visible_to(viewer).values("pk"), gone.values("object_id")
 
 
 def timeline(did_pk, viewer, *, before=None, size=PAGE):

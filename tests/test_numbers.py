@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dids.numbers import NumberError, Numbers, Search, expand, from_cell, normalise, parse_search
+from dids.numbers import NumberError, Numbers, Search, expand, from_cell, listed, normalise, parse_search
 
 LIMIT = 1_000_000
 digits = st.text("0123456789", min_size=1, max_size=20)
@@ -372,3 +372,34 @@ def test_any_search_is_either_understood_or_refused(text, match):
         return
     if search is not None:
         assert search.value or search.values or search.low <= search.high
+
+
+# --- a list in its order ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("200, 100;100\n0300", ["200", "100", "0300"]),
+        ("112-114, 111", ["112", "113", "114", "111"]),
+        ("+44 (20) 7946-0000\n212-555-0100", ["442079460000", "2125550100"]),
+        ('=300\n"400"\n0800-123456', ["300", "400", "0800123456"]),
+        ("", []),
+    ],
+)
+def test_a_list_keeps_its_order_and_names_each_number_once(text, numbers):
+    found, read = listed(text, 10)
+    assert (found, read.errors) == (numbers, [])
+
+
+def test_what_a_list_can_not_read_is_told_by_its_line():
+    _, read = listed("100\nx12\n020 7946 0000\n44*", 10)
+    assert [problem.line for problem in read.errors] == [2, 3, 4]
+    assert "it may be one number, 02079460000, or 3 entries" in read.errors[1].reason
+
+
+def test_a_list_that_is_too_long_is_empty_and_says_so():
+    for text in ("100-110", "100-105\n" * 300):
+        found, read = listed(text, 10)
+        assert found == []
+        assert "more than the 10 that can be asked about at once" in str(read.errors[0])

@@ -33,7 +33,7 @@ class Command(BaseCommand):
                 " --dry-run only counts."
             )
         folder = Path(export).absolute()
-        label = f"History before {before:%Y-%m-%d} deleted, exported to {folder}"
+        label = pruning.label(before, folder)
         if len(label) > Change._meta.get_field("label").max_length:
             raise CommandError("The path of --export is too long to be recorded. Give a shorter one.")
         for finding in seals.whole_before_pruning():
