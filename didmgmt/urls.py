@@ -4,6 +4,7 @@ from django.views.generic import RedirectView
 
 from didmgmt import health
 from dids.urls import (
+    audit_urlpatterns,
     client_package_urlpatterns,
     client_urlpatterns,
     package_urlpatterns,
@@ -19,6 +20,7 @@ urlpatterns = [
     path("packages/", include((package_urlpatterns, "packages"))),
     path("client-packages/", include((client_package_urlpatterns, "client_packages"))),
     path("resellers/", include((reseller_urlpatterns, "resellers"))),
+    path("audit/", include((audit_urlpatterns, "audit"))),
     path("jobs/", include("jobs.urls")),
     path("", include((reference_urlpatterns, "reference"))),
     path("admin/", admin.site.urls),

@@ -15,7 +15,6 @@ from itertools import groupby, islice
 from typing import NamedTuple
 
 from django.utils import timezone
-from django.utils.formats import date_format
 
 from audit.models import Change
 from audit.pruning import known_since
@@ -53,6 +52,10 @@ class Turn:
     change: Change | int | None = None
 
     @property
+    def when(self):
+        return exactly(self.at) + (" or earlier" if self.cause == FIRST_KNOWN else "")
+
+    @property
     def actor(self):
         if self.cause == LEFT:
             return ""
@@ -73,11 +76,11 @@ class Turn:
 @dataclass(slots=True)
 class Period:
     """A time in which a number was one thing. ``began`` is None of what was before all that is known;
-    ``ended`` None: it lasts. ``status`` and ``hold_until`` are those at the moment that was asked for.
+    ``ended`` None: it lasts. ``status_key`` and ``hold_until`` are those at the moment that was asked for.
     """
 
     kind: str
-    status: str = ""
+    status_key: str = ""
     account: int | None = None
     client_package: int | None = None
     hold_until: datetime | None = None
@@ -92,7 +95,7 @@ class Period:
 
     def is_same(self, other):
         """Whether ``other`` beside it is a part of the same period."""
-        free_alike = self.kind != FREE or self.status == other.status
+        free_alike = self.kind != FREE or self.status_key == other.status_key
         return (self.kind, self.account, self.client_package) == (
             other.kind, other.account, other.client_package
         ) and free_alike  # fmt: skip
@@ -116,7 +119,7 @@ class Answer:
     @property
     def status(self):
         """The status in words, "" where there is none."""
-        return st.LABELS.get(self.period.status, self.period.status)
+        return st.LABELS.get(self.period.status_key, self.period.status_key)
 
     @property
     def told(self):
@@ -222,7 +225,7 @@ def _periods(versions, moment, now, own, since):
     for part in _parts(versions, now, own, since):
         if period and period.is_same(part):
             if period.began.at > moment:
-                period.status, period.hold_until = part.status, part.hold_until
+                period.status_key, period.hold_until = part.status_key, part.hold_until
             period.began = part.began
             continue
         if period:
@@ -320,8 +323,10 @@ def _tell(periods, moment):
 
 
 def exactly(moment):
-    """ "3 May 2026, 14:03:27 EEST"."""
-    return date_format(timezone.localtime(moment), "j M Y, H:i:s T")
+    """ "3 May 2026, 14:03:27 EEST", in the active time zone."""
+    # Not date_format: it is slow, and gives no zone in the hour that comes twice.
+    local = timezone.localtime(moment)
+    return f"{local.day} {local:%b %Y, %H:%M:%S} {local.tzname()}"
 
 
 def _note(answer, moment, since):

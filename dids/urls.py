@@ -15,6 +15,7 @@ from dids.views import (
     packages,
     reference,
     resellers,
+    who_had_it,
 )
 from dids.work import CLIENT_MOVES
 
@@ -92,4 +93,10 @@ reseller_urlpatterns = [
     path("new/", resellers.reseller_new, name="new"),
     path("<int:pk>/", resellers.reseller_edit, name="edit"),
     path("<int:pk>/delete/", resellers.reseller_delete, name="delete"),
+]
+
+audit_urlpatterns = [
+    path("who-had-it/", who_had_it.who_had_it, name="who_had_it"),
+    path("who-had-it/statement/", who_had_it.who_had_it_statement, name="who_had_it_statement"),
+    path("who-had-it/csv/", who_had_it.who_had_it_csv, name="who_had_it_csv"),
 ]

@@ -141,6 +141,21 @@ DOORS = [
     ),
     Door("dids:client_choices", "/dids/choices/clients/", SIGNED_IN, NO_POST),
     Door("dids:tag_choices", "/dids/choices/tags/", SIGNED_IN, NO_POST),
+    Door("audit:who_had_it", "/audit/who-had-it/", SIGNED_IN, "login 302 302 302 302", numbers="2567,2563"),
+    Door(
+        "audit:who_had_it_statement",
+        "/audit/who-had-it/statement/?numbers=2567,2563",
+        SIGNED_IN,
+        SIGNED_IN,
+        numbers="2567",
+    ),
+    Door(
+        "audit:who_had_it_csv",
+        "/audit/who-had-it/csv/?numbers=2567",
+        SIGNED_IN,
+        SIGNED_IN,
+        numbers="2567",
+    ),
     Door("operators:list", "/operators/", SIGNED_IN, NO_POST),
     Door(
         "operators:new",

@@ -474,7 +474,7 @@ class Lives(RuleBasedStateMachine):
         holder = (period.account, period.client_package) if period.account else None
         began = told and told.began and told.began.at
         ended = told and told.ended and told.ended.at
-        return answer.kind, period.status, holder, began, ended
+        return answer.kind, period.status_key, holder, began, ended
 
 
 def test_at_any_moment_of_any_life_the_answer_is_what_was_so(db):

@@ -1,0 +1,246 @@
+"""The screen, the statement and the CSV of who had which numbers at a moment."""
+
+import csv
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test import Client as Browser
+from django.utils import timezone
+
+from audit import SYSTEM
+from dids.models import DID, ClientPackage
+from tests.carrier import carrier, numbers_in
+from tests.world import client_of, member
+
+pytestmark = pytest.mark.django_db
+
+PAGE, STATEMENT, CSV = (f"/audit/who-had-it/{path}" for path in ("", "statement/", "csv/"))
+START = datetime(2026, 5, 3, 11, 3, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def house(db):
+    """100 was North Bakery's for a day from START on, 101 is In Stock."""
+    house = carrier()
+    ClientPackage.objects.update(starts_at=START - DAY)
+    numbers_in("instock", ["100", "101"], house, now=START - DAY)
+    dids = DID.objects.filter(number="100")
+    dids.assign(house.client_package, house.account, by=SYSTEM, now=START)
+    dids.hold(by=SYSTEM, now=START + DAY)
+    return house
+
+
+@pytest.fixture
+def browser(viewer):
+    viewer.time_zone = "Europe/Vilnius"
+    viewer.save()
+    return client_of(viewer)
+
+
+def asked(browser, numbers, at="2026-05-03T14:03:00", path=PAGE):
+    return browser.get(path, {"numbers": numbers, "at": at})
+
+
+def table(response):
+    return list(csv.DictReader(b"".join(response).decode().splitlines()))
+
+
+def test_a_moment_is_of_the_persons_time_zone(browser, house):
+    page = asked(browser, "100")
+    text = page.content.decode()
+    assert page.status_code == 200
+    assert "On 3 May 2026, 14:03:00 EEST" in text
+    assert "North Bakery" in text and "north_bakery" in text and "Basic" in text
+    assert "4 May 2026, 14:03:00 EEST" in text
+    assert asked(browser, "100", "2026-05-03T14:02:59").context["answers"][0].kind == "free"
+    assert asked(browser, "100", "2026-05-03T11:03:00Z").context["answers"][0].kind == "used"
+
+
+def test_a_short_list_that_is_sent_leads_to_an_address_that_can_be_kept(browser, house):
+    sent = browser.post(PAGE, {"numbers": "101\n+100", "at": "2026-05-03T14:03:00"})
+    assert sent.status_code == 302
+    assert sent.url == f"{PAGE}?numbers=101,100&at=2026-05-03T14:03:00%2B03:00"
+    page = browser.get(sent.url)
+    assert [(one.number, one.kind) for one in page.context["answers"]] == [("101", "free"), ("100", "used")]
+
+
+def test_a_long_list_is_answered_as_it_is_sent(browser, house):
+    numbers = "\n".join(["100", *map(str, range(20_000, 20_600))])
+    sent = browser.post(PAGE, {"numbers": numbers, "at": "2026-05-03T14:03:00"})
+    text = sent.content.decode()
+    assert sent.status_code == 200
+    assert "<b>600</b> never in the inventory" in text and "<b>1</b> had by a client" in text
+    assert "The first 500 of 601 are shown" in text
+    again = {"numbers": ",".join(sent.context["numbers"]), "at": sent.context["moment"].isoformat()}
+    assert len(table(browser.post(CSV, again))) == 601
+    assert browser.post(STATEMENT, again).content.count(b"Never in the inventory.") == 600
+
+
+def test_a_list_is_not_sent_from_elsewhere(viewer, house):
+    strict = Browser(enforce_csrf_checks=True)
+    strict.force_login(viewer, backend="django.contrib.auth.backends.ModelBackend")
+    for path in (PAGE, STATEMENT, CSV):
+        assert strict.post(path, {"numbers": "100"}).status_code == 403
+
+
+@pytest.mark.parametrize("send", [True, False])
+def test_what_can_not_be_read_is_told_at_the_field_with_its_line(browser, house, send):
+    what = {"numbers": "100\nx12\n1-2-3x", "at": "2026-05-03T14:03:00"}
+    page = browser.post(PAGE, what) if send else browser.get(PAGE, what)
+    assert page.status_code == 422
+    errors = page.context["form"].errors["numbers"]
+    assert len(errors) == 2
+    assert errors[0].startswith("Line 2, “x12”") and errors[1].startswith("Line 3, “1-2-3x”")
+    assert "answers" not in page.context
+    assert "x12" in page.context["form"]["numbers"].value()
+
+
+def test_more_than_ten_thousand_numbers_are_refused(browser, house):
+    page = browser.post(PAGE, {"numbers": "10000-20000"})
+    assert page.status_code == 422
+    assert "10,001 numbers, more than the 10,000" in page.context["form"].errors["numbers"][0]
+
+
+@pytest.mark.parametrize(
+    ("at", "error"),
+    [
+        ("2999-01-01T00:00", "Choose a year"),
+        ("{tomorrow}", "This moment is still to come. Choose one that is past."),
+        ("yesterday", "Enter a valid date/time."),
+        ("2026-03-29T03:30", "There was no 03:30 that day in Europe/Vilnius"),
+        ("2025-10-26T03:30", "Write 2025-10-26 03:30:00+03:00 for the first, 2025-10-26 03:30:00+02:00 for"),
+    ],
+)
+def test_a_moment_that_is_none_is_told_at_its_field(browser, house, at, error):
+    at = at.format(tomorrow=f"{timezone.now() + DAY:%Y-%m-%dT%H:%M}")
+    page = asked(browser, "100", at)
+    assert page.status_code == 422
+    assert page.context["form"].errors["at"][0].startswith(error) or error in page.content.decode()
+    assert f'value="{at}"' in page.content.decode()
+
+
+def test_an_hour_that_came_twice_is_asked_with_its_distance_to_utc(browser, house):
+    page = asked(browser, "100", "2025-10-26 03:30:00+02:00")
+    assert page.status_code == 200
+    assert "On 26 Oct 2025, 03:30:00 EET" in page.content.decode()
+    assert 'value="2025-10-26 03:30:00+02:00"' in page.content.decode()
+
+
+def test_without_a_moment_it_is_now(browser, house):
+    page = browser.get(PAGE, {"numbers": "101"})
+    assert page.context["answers"][0].kind == "free"
+    assert abs(timezone.now() - page.context["moment"]) < timedelta(minutes=1)
+    assert browser.get(PAGE).context["form"].is_bound is False
+
+
+def test_one_number_comes_with_all_who_had_it(browser, house):
+    text = asked(browser, "100").content.decode()
+    assert "All who had 100" in text
+    assert text.count("resting after") == 1
+    assert "All who had" not in asked(browser, "100,101").content.decode()
+
+
+def test_the_history_of_a_number_leads_here(browser, house):
+    did = DID.objects.get(number="100")
+    text = browser.get(f"/dids/{did.pk}/history/").content.decode()
+    assert f'href="{PAGE}?numbers=100"' in text
+    assert browser.get(PAGE, {"numbers": "100"}).context["form"].initial["numbers"] == "100"
+
+
+def test_the_csv_tells_all_of_it(browser, house):
+    response = asked(browser, "100,101,999", path=CSV)
+    assert response["Content-Type"] == "text/csv; charset=utf-8"
+    assert 'filename="who-had-it_2026-05-03_140300.csv"' in response["Content-Disposition"]
+    first, second, third = table(response)
+    assert first == {
+        "DID": "100",
+        "Moment": "2026-05-03 14:03:00+03:00",
+        "Answer": "had",
+        "Status": "Active",
+        "Client": "North Bakery",
+        "Client then": "",
+        "Account": "north_bakery",
+        "Account then": "",
+        "Package": "Basic",
+        "Package then": "",
+        "From": "2026-05-03 14:03:00+03:00",
+        "From by": "the system",
+        "From what": "Assigned to north_bakery by Basic of North Bakery",
+        "From change": first["From change"],
+        "Until": "2026-05-04 14:03:00+03:00",
+        "Until by": "the system",
+        "Until what": "Put on hold",
+        "Until change": first["Until change"],
+        "Note": "",
+    }
+    assert first["From change"].isdigit() and first["Until change"].isdigit()
+    assert (second["Answer"], second["Note"]) == ("nobody", "Nobody had it.")
+    assert (third["Answer"], third["Status"], third["From"]) == ("never in the inventory", "", "")
+
+
+def test_the_notes_of_the_csv_are_of_the_persons_time_zone(browser, house):
+    (row,) = table(asked(browser, "100", "2026-05-04T14:03:00", CSV))
+    assert row["Answer"] == "rests after"
+    assert "from 4 May 2026, 14:03:00 EEST" in row["Note"]
+
+
+def test_the_csv_is_harmless_in_a_spreadsheet(browser, house):
+    house.client.name = "=1+1"
+    house.client.save()
+    (row,) = table(asked(browser, "100", path=CSV))
+    assert row["Client"] == "'=1+1"
+
+
+def test_the_csv_comes_in_a_stream_and_wants_the_right_to_export(browser, viewer, house):
+    assert asked(browser, "100", path=CSV).streaming
+    viewer.groups.clear()
+    viewer.user_permissions.set(Permission.objects.filter(codename__in=["view_change", "view_did"]))
+    assert asked(browser, "100", path=CSV).status_code == 403
+    assert CSV not in asked(browser, "100").content.decode()
+
+
+@pytest.mark.parametrize("path", [CSV, STATEMENT])
+def test_a_file_and_a_statement_of_nonsense_lead_to_the_errors(browser, house, path):
+    back = asked(browser, "x", path=path)
+    assert (back.status_code, back.url.split("?")[0]) == (302, PAGE)
+    assert browser.get(back.url).status_code == 422
+    assert browser.post(path, {"numbers": "x"}).status_code == 422
+
+
+def test_the_statement_says_who_asked_when_and_on_what_it_is_based(browser, viewer, house):
+    text = asked(browser, "100,101", path=STATEMENT).content.decode()
+    assert "<dt>Asked by</dt><dd>viewer</dd>" in text
+    assert "<dt>Time zone</dt><dd>Europe/Vilnius</dd>" in text
+    assert "2 numbers: 1 had by a client, 1 had by nobody" in text
+    assert "3 May 2026, 14:03:00 EEST" in text and "2026-05-03T14:03:00+03:00" in text
+    assert "What this is based on" in text
+    assert "(change " in text
+    assert "topbar" not in text and "<nav" not in text
+
+
+def test_one_bound_to_a_reseller_finds_others_numbers_nowhere(house):
+    south = carrier("South")
+    numbers_in("instock", ["200"], south, now=START - DAY)
+    sven = client_of(member("Viewer", username="sven", reseller=south.reseller))
+    at = "2026-05-03T11:03:00Z"
+    kinds = [answer.kind for answer in asked(sven, "100,999,200", at).context["answers"]]
+    assert kinds == ["never", "never", "free"]
+    own = {path: b"".join(asked(sven, "100", at, path)).decode() for path in (PAGE, STATEMENT, CSV)}
+    none = {path: b"".join(asked(sven, "999", at, path)).decode() for path in (PAGE, STATEMENT, CSV)}
+    assert "North" not in "".join(own.values())
+    for path in (STATEMENT, CSV):
+        assert len(own[path].replace("100", "999")) == len(none[path])
+
+
+def test_asking_writes_nothing(browser, house):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM audit_change")
+        before = cursor.fetchone()
+        for path in (PAGE, STATEMENT, CSV):
+            b"".join(asked(browser, "100", path=path))
+            browser.post(path, {"numbers": "100"})
+        cursor.execute("SELECT count(*) FROM audit_change")
+        assert cursor.fetchone() == before
