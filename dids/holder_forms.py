@@ -83,7 +83,8 @@ class WhoHadItForm(forms.Form):
                 self.fields["at"].widget = forms.TextInput()  # which takes a distance to UTC as well
             return self
         moment = timezone.localtime(self.cleaned_data["at"]).replace(microsecond=0)
-        again = WhoHadItForm(initial={"numbers": self.data["numbers"], "at": moment})
+        numbers = self.data["numbers"].replace(",", "\n")  # an address has commas
+        again = WhoHadItForm(initial={"numbers": numbers, "at": moment})
         first, second = _readings(moment.replace(tzinfo=None))
         if first.utcoffset() != second.utcoffset():
             again.fields["at"].widget = forms.TextInput()
