@@ -59,7 +59,7 @@ def measure(user):
             "engine": connection.vendor,
             "queries": len(seen.captured_queries),
             **timed(lambda address=address: browser.get(address)),
-            "raw_p50": timed(lambda reads=reads: _run(reads))["p50"],
+            "raw_p50": timed(lambda reads=reads: run(reads))["p50"],
             "admin_p50": None
             if theirs is None
             else timed(lambda q=theirs: _changelist(plain, user, q), 5)["p50"],
@@ -85,7 +85,7 @@ def timed(work, runs=RUNS, budget=math.inf):
     }
 
 
-def _run(statements):
+def run(statements):
     with connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)

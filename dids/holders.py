@@ -163,7 +163,7 @@ def who_had(numbers, moment, viewer, now=None):
         for number, versions in _lives(chunk, there, own):
             found[number] = _answer(number, _periods(versions, moment, now, own, since), moment)
         for number in set(chunk) - found.keys():
-            known = number in there and (own is None or there[number].operator_id in own)
+            known = number in there and (own is None or there[number][1] in own)
             found[number] = _without_history(number, known, moment, since)
         _tell([one for answer in found.values() for one in (answer.period, answer.holder) if one], moment)
         for number in chunk:
@@ -196,8 +196,9 @@ def _own(viewer):
 
 
 def _there(numbers):
-    """{number: DID} of those in the inventory."""
-    return {did.number: did for did in DID.objects.filter(number__in=numbers).only("number", "operator_id")}
+    """{number: (id, operator)} of those in the inventory."""
+    found = DID.objects.filter(number__in=numbers).values_list("number", "pk", "operator_id")
+    return {number: tuple(rest) for number, *rest in found}
 
 
 def _lives(numbers, there, own):
@@ -207,7 +208,7 @@ def _lives(numbers, there, own):
     that was made again has had several ids.
     """
     gone = DIDHistory.objects.filter(event="-", number__in=numbers).values_list("object_id", flat=True)
-    ids = {did.pk for did in there.values()}.union(gone)
+    ids = {pk for pk, _ in there.values()}.union(gone)
     lives = DIDHistory.objects.filter(object_id__in=ids).order_by("number", "-history_id")
     rows = map(_Version._make, lives.values_list(*_COLUMNS).iterator(chunk_size=CHUNK))
     for number, versions in groupby(rows, lambda version: version.number):

@@ -84,6 +84,27 @@ def test_jobs_are_measured_on_databases_that_are_gone_afterwards():
     assert (_inventory(), _databases()) == (before, databases)
 
 
+def test_who_had_numbers_is_measured_beside_its_own_queries():
+    make_world()
+    DID.objects.filter(number="12568").delete()
+    User.objects.create_superuser("admin")
+    before, out = _inventory(), StringIO()
+
+    call_command("bench", "--who-had-it", "9", "--runs", "1", stdout=out)
+
+    lines = {line["scenario"]: line for line in _lines(out)}
+    assert list(lines) == [
+        "who had it: answers",
+        "who had it: answers, bound to a reseller",
+        "who had it: /audit/who-had-it/",
+        "who had it: /audit/who-had-it/statement/",
+        "who had it: /audit/who-had-it/csv/",
+    ]
+    assert all(line["p50"] > 0 and line["asked"] == 9 for line in lines.values())
+    assert lines["who had it: answers"]["ratio"] > 0 and lines["who had it: answers"]["queries"] > 5
+    assert _inventory() == before
+
+
 def test_each_index_is_measured_by_an_import_without_it():
     make_world()
     before, databases = _inventory(), _databases()
@@ -169,6 +190,7 @@ def test_a_database_without_numbers_is_not_measured(capfd):
         (["--keep"], "give one of these"),
         (["--meanwhile", "--rows", "0"], "at least 1"),
         (["--indexes", "--rows", "0"], "at least 1"),
+        (["--who-had-it", "10001"], "about 1 to 10,000 numbers"),
         (["--meanwhile", "--mixed", "5"], "not allowed with"),
         (["--lists", "many"], "invalid int value"),
         (["--lists", "500", "--save", "/there/is/no/folder/x"], "no folder /there/is/no/folder"),

@@ -6,9 +6,10 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 
-from bench import jobs, lists, load, pages, report, steps, writes
+from bench import jobs, lists, load, pages, past, report, steps, writes
 from bench.scratch import Scratch
 from dids.models import DID
+from dids.numbers import MAX_LISTED
 from staff.models import User
 
 LARGEST = 20_000_000  # numbers that demo_data makes
@@ -54,6 +55,12 @@ class Command(BaseCommand):
             "--indexes", action="store_true", help="what each index of numbers costs an import of --rows"
         )
         only.add_argument(
+            "--who-had-it",
+            type=int,
+            metavar="N",
+            help=f"who had N numbers, of those that are there, at a moment (at most {MAX_LISTED:,})",
+        )
+        only.add_argument(
             "--plots", action="store_true", help="make bench/README.md's tables and plots from bench/results"
         )
         parser.add_argument("--runs", type=int, default=lists.RUNS, help="of each page (default: 20)")
@@ -89,6 +96,9 @@ class Command(BaseCommand):
         elif options["meanwhile"]:
             with Scratch() as scratch:
                 self._measure_meanwhile(scratch, jobs.prepare(scratch, rows), rows)
+        elif options["who_had_it"] is not None:
+            columns = ("asked", "p50", "p95", "cpu", "queries", "raw_p50", "ratio")
+            self._table(past.measure(_visitor(), options["who_had_it"], options["runs"]), columns)
         elif options["indexes"]:
             with Scratch() as scratch:
                 columns = ("with_all", "without", "cost", "spread")
@@ -138,17 +148,7 @@ class Command(BaseCommand):
         self._table(jobs.meanwhile(scratch, empty, rows), columns)
 
     def _measure_inventory(self, count):
-        if not DID.objects.exists():
-            raise CommandError("There are no numbers to list; load some first: manage.py demo_data.")
-        user = User.objects.filter(is_superuser=True, is_active=True).first()
-        if user is None:
-            raise CommandError(
-                "There is nobody to list as; make an administrator: manage.py createsuperuser."
-            )
-        # The test client visits under this name.
-        settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, "testserver"]
-        settings.SECURE_SSL_REDIRECT = False
-        self._table(lists.measure(user), ("p50", "p95", "cpu", "raw_p50", "admin_p50", "queries"))
+        self._table(lists.measure(_visitor()), ("p50", "p95", "cpu", "raw_p50", "admin_p50", "queries"))
         self._table(writes.measure(count), ("ours", "raw", "ratio"))
 
     def _table(self, measured, columns):
@@ -178,8 +178,36 @@ class Command(BaseCommand):
             )
 
 
+def _visitor():
+    """Whom to visit as, by the test client; raises CommandError where there is nobody, or nothing to see."""
+    if not DID.objects.exists():
+        raise CommandError("There are no numbers to list; load some first: manage.py demo_data.")
+    user = User.objects.filter(is_superuser=True, is_active=True).first()
+    if user is None:
+        raise CommandError("There is nobody to list as; make an administrator: manage.py createsuperuser.")
+    # The test client visits under this name.
+    settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, "testserver"]
+    settings.SECURE_SSL_REDIRECT = False
+    return user
+
+
 def _check(
-    *, rows, edits, lists, mixed, meanwhile, indexes, at, keep, runs, numbers, clients, plots, save, **_
+    *,
+    rows,
+    edits,
+    lists,
+    mixed,
+    meanwhile,
+    indexes,
+    at,
+    keep,
+    runs,
+    numbers,
+    clients,
+    who_had_it,
+    plots,
+    save,
+    **_,
 ):
     """Raises CommandError, with what to do instead, when these options make no sense together."""
     made = lists is not None or mixed is not None
@@ -209,7 +237,9 @@ def _check(
         raise CommandError(f"There is no folder {save.parent} to save in.")
     if (meanwhile or indexes) and rows < 1:
         raise CommandError("--meanwhile and --indexes need --rows of at least 1.")
-    if not (made or meanwhile or indexes or plots) and rows and not 0 < 2 * edits <= rows:
+    if who_had_it is not None and not 1 <= who_had_it <= MAX_LISTED:
+        raise CommandError(f"--who-had-it is about 1 to {MAX_LISTED:,} numbers.")
+    if not (made or meanwhile or indexes or plots or who_had_it) and rows and not 0 < 2 * edits <= rows:
         raise CommandError("--edits is from 1 to half of --rows; the raw work has the other half.")
 
 
