@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 import audit
 from audit import SYSTEM, triggers
@@ -103,12 +103,31 @@ def test_blocking_and_edits_do_not_interrupt_a_period(house, anna):
         assert (answer.told.began.at, answer.told.ended) == (START + HOUR, None)
 
 
+def test_another_package_or_account_begins_another_period(house, anna):
+    numbers_in("active", ["100"], house, now=START)
+    plus = Package.objects.create(reseller=house.reseller, name="Plus", did_limit=9)
+    given = ClientPackage.objects.create(client=house.client, package=plus)
+    second = Account.objects.create(client=house.client, name="second")
+    with audit.change("edit", by=SYSTEM, at=START + DAY):
+        DID.objects.update(client_package=given)
+    with audit.change("edit", by=SYSTEM, at=START + 2 * DAY):
+        DID.objects.update(account=second)
+
+    periods, _ = periods_of("100", anna)
+    assert [(one.package, one.account_name, one.began.at) for one in periods] == [
+        ("Plus", "second", START + 2 * DAY),
+        ("Plus", "north_bakery", START + DAY),
+        ("Basic", "north_bakery", START),
+    ]
+
+
 def test_a_hold_ends_by_the_clock_before_the_worker_comes(house, anna):
     numbers_in("instock", ["100"], house, now=START, after_hold="archive", hold_days=2)
     dids = assigned(house, anna, START)
     dids.hold(by=anna, now=START + DAY)
     over = START + 3 * DAY
 
+    assert had("100", over, anna, now=over).kind == FREE
     changes = []
     for _ in range(2):
         resting, free = had("100", over - TICK, anna), had("100", over, anna)
@@ -385,16 +404,31 @@ class Lives(RuleBasedStateMachine):
 
     # --- what people and time do
 
-    @rule(seconds=st.integers(1, 40 * 86400))
-    def time_passes(self, seconds):
-        later = self.now + timedelta(seconds=seconds, milliseconds=seconds % 1000)
+    def go_on_to(self, later):
         self.holds_over_until(later)
         self.now = later
+
+    @rule(seconds=st.integers(1, 9 * 86400))
+    def time_passes(self, seconds):
+        self.go_on_to(self.now + timedelta(seconds=seconds, milliseconds=seconds % 1000))
+
+    @rule(aside=st.sampled_from([-TICK, 0 * TICK, TICK]))
+    def the_next_hold_comes_to_its_end(self, aside):
+        ends = DID.objects.filter(hold_until__gt=self.now + TICK).order_by("hold_until")
+        if end := ends.values_list("hold_until", flat=True).first():
+            self.go_on_to(end + aside)
+
+    @initialize()
+    def all_are_sold(self):
+        self.create(NUMBERS)
+        self.assign(NUMBERS[:2], 0)
+        self.assign(NUMBERS[2:], 2)
+        self.go_on_to(self.now + HOUR)
 
     @rule(numbers=SOME)
     def create(self, numbers):
         DID.objects.create_numbers(
-            sorted(numbers), operator=self.operator, by=SYSTEM, hold_days=None, now=self.now
+            sorted(numbers), operator=self.operator, by=SYSTEM, hold_days=3, now=self.now
         )
         self.note()
 
@@ -405,12 +439,14 @@ class Lives(RuleBasedStateMachine):
         dids.assign(ClientPackage.objects.get(pk=client_package.pk), account, by=SYSTEM, now=self.now)
         self.note()
 
-    @rule(numbers=SOME, what=st.sampled_from(["block", "unblock", "hold", "end_hold", "delete_unused"]))
+    @rule(
+        numbers=SOME, what=st.sampled_from(["block", "unblock", "hold", "hold", "end_hold", "delete_unused"])
+    )
     def move(self, numbers, what):
         getattr(DID.objects.filter(number__in=numbers), what)(by=SYSTEM, now=self.now)
         self.note()
 
-    @rule(numbers=SOME, days=st.integers(0, 30), after=st.sampled_from(["reserved", "instock", "archive"]))
+    @rule(numbers=SOME, days=st.integers(0, 4), after=st.sampled_from(["reserved", "instock", "archive"]))
     def edit(self, numbers, days, after):
         dids = DID.objects.filter(number__in=numbers)
         dids.edit(by=SYSTEM, now=self.now, hold_days=days, after_hold=after)
@@ -480,7 +516,7 @@ class Lives(RuleBasedStateMachine):
 def test_at_any_moment_of_any_life_the_answer_is_what_was_so(db):
     examples = hypothesis.settings(
         max_examples=25,
-        stateful_step_count=25,
+        stateful_step_count=40,
         deadline=None,
         suppress_health_check=list(hypothesis.HealthCheck),
     )
