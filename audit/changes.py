@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from django.apps import apps
 from django.db import connection, transaction
 
+from audit import history
+
 
 @dataclass(frozen=True)
 class System:
@@ -61,6 +63,7 @@ def change(kind, *, by, label="", at=None, undo_of=None, resume=None, apart=Fals
     with transaction.atomic():
         current = resume or _begin(kind, by, label, at, undo_of)
         current.written_at = at
+        current.counted = history.newest(connection, current.pk) if resume else {}
         _tell_triggers(current)
         connection.audit_change = current
         try:

@@ -6,6 +6,8 @@ changed is found by comparing a row with the one before. Rows are written by the
 ``audit.triggers`` alone, and refuse UPDATE and DELETE; what is old enough goes by ``audit.pruning``.
 """
 
+from collections import Counter, defaultdict
+
 from django.db import models
 
 TRACKED = {}  # tracked model -> its history model
@@ -52,6 +54,12 @@ def track(tracked, indexes=()):
                 ),
                 models.Index(fields=["change", "history_id"], name=f"{tracked._meta.model_name}_past_change"),
                 *indexes,
+                # What was written outside the application; empty where nobody does that.
+                models.Index(
+                    fields=["at", "history_id"],
+                    name=f"{tracked._meta.model_name}_past_outside",
+                    condition=models.Q(change__isnull=True),
+                ),
             ],
         },
     )
@@ -74,22 +82,85 @@ def last_known(tracked, ids, *fields):
     return known
 
 
+def branch(tracked):
+    """(column of its history that tells the branch, the model that it points at or None).
+
+    Without a model the column holds the reseller's id; else that model has it. By the tracked model's own
+    way to its reseller, see ``clients.models.BranchQuerySet``.
+    """
+    first, _, rest = tracked.objects.all().branch.partition("__")
+    field = tracked._meta.pk if first == "pk" else tracked._meta.get_field(first)
+    return _name(field), field.related_model if rest else None
+
+
+def visible_to(tracked, user):
+    """The history rows of ``tracked`` that ``user`` may know of.
+
+    Those of the branch it is bound to: what a thing was in another branch before stays there. Of a number's
+    operator that is gone, say, the operator's own history tells the branch.
+    """
+    rows = TRACKED[tracked].objects.all()
+    if not user.is_authenticated:
+        return rows.none()
+    if user.reseller_id is None:
+        return rows
+    column, via = branch(tracked)
+    if via is None:
+        return rows.filter(**{column: user.reseller_id})
+    own = via.objects.filter(reseller=user.reseller_id).values("pk")
+    gone = TRACKED[via].objects.filter(event="-", reseller_id=user.reseller_id).values("object_id")
+    return rows.filter(models.Q(**{f"{column}__in": own}) | models.Q(**{f"{column}__in": gone}))
+
+
 def columns(tracked):
     """Pairs (column of the tracked table, column of its history table), in the model's order."""
     return [(f.column, "object_id" if f.primary_key else f.column) for f in tracked._meta.concrete_fields]
 
 
-def count_rows(connection, change_id):
-    """How many history rows, over all tracked tables, belong to the change; one query."""
+def newest(connection, change_id):
+    """{tracked: the id of the newest history row of the change}; one query, by each table's index."""
     parts = [
-        f"SELECT count(*) AS n FROM {connection.ops.quote_name(h._meta.db_table)} WHERE change_id = %s"
-        for h in TRACKED.values()
+        f"SELECT {place}, max(history_id) FROM {past._meta.db_table} WHERE change_id = %s"
+        for place, past in enumerate(TRACKED.values())
     ]
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT sum(n) FROM ({' UNION ALL '.join(parts)}) AS counts", [change_id] * len(parts)
+        cursor.execute(" UNION ALL ".join(parts), [change_id] * len(parts))
+        found = dict(cursor.fetchall())
+    return {tracked: found[place] or 0 for place, tracked in enumerate(TRACKED)}
+
+
+def written(connection, change_id, since):
+    """{(tracked, reseller's id or None): how many history rows} of the change.
+
+    ``since``: what ``newest`` said before, whose rows are left out; {} for all. By the index on the change:
+    costs those rows. One query, another for each kind of thing that names the branch and is gone.
+    """
+    parts, params = [], []
+    for place, (tracked, past) in enumerate(TRACKED.items()):
+        column, via = branch(tracked)
+        rows = (
+            f"SELECT {column} AS owner, count(*) AS n FROM {past._meta.db_table}"
+            f" WHERE change_id = %s AND history_id > %s GROUP BY {column}"
         )
-        return int(cursor.fetchone()[0])
+        there = f"LEFT JOIN {via._meta.db_table} AS t ON t.id = g.owner" if via else ""
+        reseller = "t.reseller_id" if via else "g.owner"
+        parts.append(f"SELECT {place}, {reseller}, g.owner, g.n FROM ({rows}) AS g {there}")
+        params += [change_id, since.get(tracked, 0)]
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(parts), params)
+        found = cursor.fetchall()
+    kinds = list(TRACKED)
+    gone = defaultdict(set)
+    for place, reseller, owner, _ in found:
+        if reseller is None:
+            gone[branch(kinds[place])[1]].add(owner)
+    last = {via: last_known(via, owners, "reseller_id") for via, owners in gone.items()}
+    counts = Counter()
+    for place, reseller, owner, rows in found:
+        if reseller is None:
+            reseller = last[branch(kinds[place])[1]].get(owner, {}).get("reseller_id")
+        counts[kinds[place], reseller] += rows
+    return counts
 
 
 def _name(field):

@@ -9,12 +9,13 @@ from audit import history
 
 class ChangeQuerySet(models.QuerySet):
     def visible_to(self, user):
-        """The changes that ``user`` may list: all, or those made by people of the same reseller."""
+        """The changes that ``user`` may open: all, or those that touched the branch it is bound to."""
         if not user.is_authenticated:
             return self.none()
         if user.reseller_id is None:
             return self
-        return self.filter(actor__reseller=user.reseller_id)
+        own = Touched.objects.filter(change=models.OuterRef("pk"), reseller_id=user.reseller_id)
+        return self.filter(models.Exists(own))
 
 
 class Change(models.Model):
@@ -43,13 +44,18 @@ class Change(models.Model):
         SYSTEM = "system", "System"
 
     id = models.BigAutoField(primary_key=True)
-    at = models.DateTimeField(default=timezone.now, db_index=True)
+    at = models.DateTimeField(default=timezone.now)
     kind = models.CharField(max_length=20, choices=Kind)
     label = models.CharField(max_length=200, blank=True)
     actor_kind = models.CharField(max_length=10, choices=Actor)
     # People who changed something are deactivated, never deleted.
     actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="changes"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="changes",
+        db_index=False,
     )
     actor_name = models.CharField(max_length=150)
     source = models.CharField(max_length=200, blank=True)
@@ -63,24 +69,33 @@ class Change(models.Model):
 
     class Meta:
         permissions = [("undo_change", "Can undo changes")]
-        # Prunings are few, and asked for whenever it is told what is not known any more.
-        indexes = [models.Index(fields=["at"], name="audit_change_pruned", condition=models.Q(kind="prune"))]
+        # The log, newest first: all of it, of one action, of one person, of the system or API tokens.
+        indexes = [
+            models.Index(fields=["at", "id"], name="change_log"),
+            models.Index(fields=["kind", "at", "id"], name="change_log_kind"),
+            models.Index(fields=["actor", "at", "id"], name="change_log_actor"),
+            models.Index(fields=["actor_kind", "at", "id"], name="change_log_actor_kind"),
+        ]
 
-    # The moment its history rows bear when it is not the database's clock; of one transaction.
+    # Of one transaction: the moment its history rows bear when it is not the database's clock, and which
+    # rows earlier transactions have counted already.
     written_at = None
+    counted = {}
 
     def __str__(self):
         return self.label or self.get_kind_display()
 
     def close(self):
-        """Keep the count of what was written; a change that wrote nothing is taken back.
+        """Keep the count of what was written, and by branch; a change that wrote nothing is taken back.
 
-        One UPDATE; where no method counted, one query over the history tables decides.
+        One query over the history tables finds the rows of this transaction. Where no method counted the
+        things, these are what it touched.
         """
-        if not self.touched:
-            self.touched = history.count_rows(connection, self.pk)
+        added = history.written(connection, self.pk, self.counted)
+        self.touched = self.touched or sum(added.values())
         if self.touched:
             self.save(update_fields=["touched"])
+            Touched.add(self, added)
         else:
             self.delete()
 
@@ -111,3 +126,46 @@ class Seal(models.Model):
     @property
     def rows(self):
         return sum(rows for span in self.spans for rows, _ in span["blocks"])
+
+
+class Touched(models.Model):
+    """How many history rows of a kind of thing and of a branch a change wrote.
+
+    So the log finds by an index what touched a branch, or a kind of thing. ``kind``: the name of the
+    tracked model; ``reseller_id``: None for what belongs to none that is known; ``at``: the change's. The
+    branch is the one that the thing belonged to when it was written.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    change = models.ForeignKey(Change, on_delete=models.CASCADE, related_name="by_branch")
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=20)
+    reseller_id = models.BigIntegerField(null=True)
+    rows = models.PositiveBigIntegerField()
+
+    class Meta:
+        default_permissions = ()
+        indexes = [
+            models.Index(fields=["kind", "at", "change"], name="touched_kind"),
+            models.Index(fields=["reseller_id", "at", "change"], name="touched_branch"),
+            models.Index(fields=["reseller_id", "kind", "at", "change"], name="touched_branch_kind"),
+        ]
+
+    def __str__(self):
+        return f"{self.change_id}: {self.rows} {self.kind}"
+
+    @classmethod
+    def add(cls, change, added):
+        """Keep {(tracked, reseller's id): rows} of a change, beside what its earlier chunks have touched."""
+        known = {}
+        if change.counted:
+            known = {(one.kind, one.reseller_id): one for one in change.by_branch.all()}
+        new = []
+        for (tracked, reseller), rows in added.items():
+            kind = tracked._meta.model_name
+            if one := known.get((kind, reseller)):
+                one.rows += rows
+                one.save(update_fields=["rows"])
+            else:
+                new.append(cls(change=change, at=change.at, kind=kind, reseller_id=reseller, rows=rows))
+        cls.objects.bulk_create(new)

@@ -18,7 +18,7 @@ from datetime import datetime
 from itertools import islice
 
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import CASCADE, Exists, OuterRef, Q
 from django.utils import timezone
 
 from audit.changes import change
@@ -81,7 +81,8 @@ def delete(before, folder, *, by, label):
         for ids in _ids(_file(folder, table)):
             began = time.monotonic()
             with change(Change.Kind.PRUNE, by=by, label=label, resume=current) as current:
-                current.touched += keys.filter(pk__in=ids).delete()[0]
+                deleted = keys.filter(pk__in=ids).delete()[1]  # with what a change has touched
+                current.touched += deleted.get(rows.model._meta.label, 0)
             if connection.vendor == "sqlite":
                 time.sleep((time.monotonic() - began) * YIELDED)
             yield current
@@ -101,7 +102,7 @@ def _unused_changes(before):
     changes = Change.objects.filter(at__lt=before).exclude(kind=Change.Kind.PRUNE)
     tracked_of = {past: tracked for tracked, past in TRACKED.items()}
     for relation in Change._meta.get_fields(include_hidden=True):
-        if not relation.one_to_many:
+        if not relation.one_to_many or relation.on_delete is CASCADE:
             continue
         model = relation.related_model
         users = model._base_manager.filter(**{relation.field.name: OuterRef("pk")})

@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from django.db.models import Q
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from audit import history
 from dids import status as st
 from dids.explain import OUTSIDE, actor_name
-from dids.models import DIDHistory
+from dids.models import DID
 from dids.names import Names
 from operators.models import Operator, OperatorHistory
 
@@ -38,18 +38,8 @@ class Entry:
 
 
 def versions(did_pk, viewer):
-    """The number's history rows that ``viewer`` may know of, newest first.
-
-    Those under an operator of the viewer's own reseller: what the number was in another branch before
-    stays there. Of an operator that is gone, its own history tells the reseller.
-    """
-    rows = DIDHistory.objects.filter(object_id=did_pk).order_by("-history_id")
-    if not viewer.is_authenticated:
-        return rows.none()
-    if viewer.reseller_id is None:
-        return rows
-    own, gone = own_operators(viewer)
-    return rows.filter(Q(operator_id__in=own) | Q(operator_id__in=gone))
+    """The number's history rows that ``viewer`` may know of, newest first; see ``history.visible_to``."""
+    return history.visible_to(DID, viewer).filter(object_id=did_pk).order_by("-history_id")
 
 
 def own_operators(viewer):
@@ -80,6 +70,11 @@ def differences(old, new, names):
     after = _words(new, names)
     if old and old.status != new.status:
         del after["Hold since"]  # the moment of the move itself, which the entry bears already
+    return compared(before, after)
+
+
+def compared(before, after):
+    """What differs between two {field: words}, as a list of Difference, in the order of ``after``."""
     return [
         Difference(name, before.get(name, ""), value)
         for name, value in after.items()
@@ -106,8 +101,8 @@ def _words(row, names):
         "Status": st.LABELS.get(row.status, row.status),
         "Client": names.holder(row.account_id),
         "Package": names.package(row.client_package_id),
-        "Hold since": _moment(row.hold_from),
-        "Hold until": _moment(row.hold_until),
+        "Hold since": in_words(row.hold_from),
+        "Hold until": in_words(row.hold_until),
         "After Hold": st.LABELS.get(row.after_hold, row.after_hold),
         "Hold days": "" if row.hold_days is None else str(row.hold_days),
         "Tag": names.tags(row.tag_set_id),
@@ -115,5 +110,6 @@ def _words(row, names):
     }
 
 
-def _moment(value):
+def in_words(value):
+    """A moment in the active time zone, "" for None."""
     return date_format(timezone.localtime(value), "j M Y, H:i") if value else ""
