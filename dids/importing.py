@@ -95,7 +95,7 @@ class Import:
         ``operator`` and ``defaults`` (status, after_hold, tags, notes): for new numbers where the file
         says nothing.
         """
-        job = Job(kind=KIND.name, owner=user, label=f"Import {upload.name}"[:200])
+        job = Job(kind=KIND.name, owner=user, label=f"Import of {upload.name}"[:200])
         job.params = {
             "name": upload.name,
             "operator": operator.pk if operator else None,

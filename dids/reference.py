@@ -318,7 +318,7 @@ class ReferenceResource(ModelResource):
         Returns the outcome. Raises ``Differs`` when it is another one by now, and IntegrityError when
         somebody wrote the same names at the same moment; nothing is written then.
         """
-        label = f"{self.nouns()[1].capitalize()} from {sheet.name}"
+        label = f"Import of {self.nouns()[1]} from {sheet.name}"
         with audit.change(Change.Kind.IMPORT, by=self.by, label=label) as change:
             outcome = self._run(sheet, dry_run=False)
             if outcome.digest != expected:

@@ -30,7 +30,7 @@ from dids import status as st
 from dids.filters import DIDFilter
 from dids.lists import did_listing
 from dids.models import CHUNK, DID, ClientPackage, DIDQuerySet
-from dids.numbers import Numbers
+from dids.numbers import Numbers, shorten
 from dids.outcome import Result
 from dids.resources import DIDResource
 from jobs.kinds import JobFailed, Kind, register
@@ -164,8 +164,29 @@ def _create(job):
 def _edit(job):
     fields = job.params["fields"]
     yield from _each_chunk(
-        job, Change.Kind.MASS_EDIT, lambda dids: dids.edit(by=job.owner, **fields), "Mass edit"
+        job,
+        Change.Kind.MASS_EDIT,
+        lambda dids: dids.edit(by=job.owner, **fields),
+        mass_edit_label(fields),
     )
+
+
+def mass_edit_label(fields):
+    """What ``DIDQuerySet.edit`` is told to set, in words: "Mass edit: Status In Stock, Tag + gold"."""
+    words = []
+    for name, label in (("status", "Status"), ("after_hold", "After Hold")):
+        if name in fields:
+            words.append(f"{label} {st.LABELS[fields[name]]}")
+    if "hold_days" in fields:
+        days = fields["hold_days"]
+        words.append("Hold days emptied" if days is None else f"Hold days {days}")
+    for name, sign in (("tags", ""), ("add_tags", "+ "), ("remove_tags", "− ")):
+        if name in fields:
+            tags = ", ".join(fields[name])
+            words.append(f"Tag {sign}{tags}" if tags else "Tag emptied")
+    if "notes" in fields:
+        words.append(f"Notes “{shorten(fields['notes'])}”" if fields["notes"] else "Notes emptied")
+    return f"Mass edit: {', '.join(words)}"
 
 
 def _delete(job):

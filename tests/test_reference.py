@@ -163,7 +163,7 @@ def test_an_import_is_one_change_with_its_history(world, clerk):
         "Name,Reseller,Hold days\nOliver,Reseller 1,\nDID Operator,Reseller 1,9\n",
     )
     change = Change.objects.get(kind="import")
-    assert (change.actor, change.touched, change.label) == (clerk, 2, "Operators from table.csv")
+    assert (change.actor, change.touched, change.label) == (clerk, 2, "Import of operators from table.csv")
     assert change.source == "/operators/import/"
     history = OperatorHistory.objects.filter(change=change).order_by("history_id")
     assert {(row.event, row.name, row.hold_days) for row in history} == {

@@ -18,7 +18,7 @@ from dids.filters import DIDFilter
 from dids.forms import DeleteForm, MassEditForm
 from dids.models import DID
 from dids.views.number import EDIT_RIGHTS
-from dids.work import submit_delete, submit_edit
+from dids.work import mass_edit_label, submit_delete, submit_edit
 from jobs.models import SMALL
 
 TYPED_ABOVE = 1_000  # more numbers than these are deleted only when their count is typed
@@ -44,7 +44,7 @@ def did_mass_edit(request):
         if selection.count > SMALL:
             return queued(request, submit_edit(request.user, selection, fields))
         result = selection.queryset.edit(
-            by=request.user, kind=Change.Kind.MASS_EDIT, label="Mass edit", **fields
+            by=request.user, kind=Change.Kind.MASS_EDIT, label=mass_edit_label(fields), **fields
         )
         return done(request, result.sentence("changed"), result, _back(request))
     rehearsal = rehearsed(selection.queryset.rehearse_edit(by=request.user, **fields)) if fields else None
