@@ -8,8 +8,10 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from audit import history
+from audit.models import Change
 from dids import status as st
 from dids.explain import OUTSIDE, actor_name
+from dids.filters import matching
 from dids.models import DID
 from dids.names import Names
 from operators.models import Operator, OperatorHistory
@@ -28,13 +30,17 @@ class Difference(NamedTuple):
 
 @dataclass
 class Entry:
-    """One write to the number. ``event``: "+" made, "~" changed, "-" deleted."""
+    """One write to the number. ``event``: "+" made, "~" changed, "-" deleted.
+
+    ``change``: the key of its change, None where there is none that the viewer may open.
+    """
 
     at: datetime
     actor: str
     label: str
     event: str
     changes: list[Difference] = field(default_factory=list)
+    change: int | None = None
 
 
 def versions(did_pk, viewer):
@@ -48,11 +54,22 @@ def own_operators(viewer):
     return Operator.objects.visible_to(viewer).values("pk"), gone.values("object_id")
 
 
+def deleted(search, viewer):
+    """History rows of the deletions of numbers that a ``dids.numbers.Search`` asks for.
+
+    By their index: digits at the end or inside of a number are taken for the whole number.
+    """
+    rows = history.visible_to(DID, viewer).filter(event="-")
+    if search.kind in ("contains", "ends", "either"):
+        return rows.filter(number__in=[search.value, *search.values])
+    return matching(rows, search)
+
+
 def timeline(did_pk, viewer, *, before=None, size=PAGE):
     """(entries, older) of a number, newest first, at most ``size`` of them.
 
     ``older``: what to pass as ``before`` for the entries that follow, None when there are none. At
-    most twelve queries, however many entries.
+    most thirteen queries, however many entries.
     """
     rows = versions(did_pk, viewer).select_related("change")
     if before is not None:
@@ -61,6 +78,11 @@ def timeline(did_pk, viewer, *, before=None, size=PAGE):
     names = Names.of(rows)
     shown = rows[:size]
     entries = [_entry(row, former, names) for row, former in zip(shown, [*rows[1:], None], strict=False)]
+    open_to = {row.change_id for row in shown}
+    if open_to and viewer.reseller_id:
+        open_to = set(Change.objects.visible_to(viewer).filter(pk__in=open_to).values_list("pk", flat=True))
+    for row, entry in zip(shown, entries, strict=True):
+        entry.change = row.change_id if row.change_id in open_to else None
     return entries, shown[-1].history_id if len(rows) > size else None
 
 
@@ -80,6 +102,11 @@ def compared(before, after):
         for name, value in after.items()
         if value != before.get(name, "")
     ]
+
+
+def state(version):
+    """[(field, words)] of all that is set in a version of a number."""
+    return [(name, value) for name, value in _words(version, Names.of([version])).items() if value]
 
 
 def _entry(row, former, names):

@@ -3,6 +3,7 @@ from django.urls import path
 from dids.reference import TABLES
 from dids.views import (
     assigning,
+    audit,
     client_dids,
     client_packages,
     clients,
@@ -45,6 +46,15 @@ reference_urlpatterns = [
     path(f"{table}/{what}/", view, {"table": table}, name=f"{table}_{what}")
     for table in TABLES
     for what, view in (("import", reference.reference_import), ("export", reference.reference_export))
+]
+
+audit_urlpatterns = [
+    path("", audit.change_list, name="list"),
+    path("<int:pk>/", audit.change_detail, name="detail"),
+    path("<int:pk>/rows.csv", audit.change_rows_csv, name="rows_csv"),
+    path("outside/", audit.outside, name="outside"),
+    path("outside/<slug:kind>/<int:moment>/", audit.outside_rows, name="outside_rows"),
+    path("choices/people/", audit.people, name="people"),
 ]
 
 client_urlpatterns = [

@@ -13,7 +13,9 @@ from django.core.management import call_command
 from django.test import Client as Browser
 from django.urls import URLPattern, get_resolver, resolve
 
+from audit.history import TRACKED
 from clients.models import Account, Client, Package, Reseller
+from dids import outside
 from dids.numbers import Numbers
 from dids.work import submit_create
 from operators.models import Operator
@@ -252,6 +254,12 @@ DOORS = [
     Door("resellers:delete", "/resellers/{reseller_3}/delete/", STAFF_ONLY, "login 403 403 403 302"),
     Door("operators:choices", "/operators/choices/", SIGNED_IN, NO_POST),
     Door("operators:reseller_choices", "/operators/choices/resellers/", SIGNED_IN, NO_POST),
+    Door("audit:list", "/audit/", SIGNED_IN, NO_POST),
+    Door("audit:detail", "/audit/{change}/", "login 200 404 200 200", NO_POST),
+    Door("audit:rows_csv", "/audit/{change}/rows.csv", "login 200 404 200 200", NO_POST),
+    Door("audit:outside", "/audit/outside/", SIGNED_IN, NO_POST),
+    Door("audit:outside_rows", "/audit/outside/operator/{moment}/", "login 200 404 200 200", NO_POST),
+    Door("audit:people", "/audit/choices/people/", SIGNED_IN, NO_POST),
     Door("jobs:list", "/jobs/", SIGNED_IN, NO_POST),
     Door("jobs:running", "/jobs/running/", SIGNED_IN, NO_POST),
     *(
@@ -364,9 +372,16 @@ def ids(world, request):
         "given": world.client_package.pk,
         "import": imported(SEED, request.getfixturevalue("owner"), operator=world.operator).job.pk,
         "job": job_of(request.getfixturevalue("owner"), world).pk,
+        "change": history_of(world.did("256999")).change_id,
+        "moment": outside.Group(history_of(spare).at, Operator, 1, []).moment,
         "role": Group.objects.get(name="Viewer").pk,
         "person": member("Clerk", username="someone").pk,
     }
+
+
+def history_of(thing):
+    """The first row of its history."""
+    return TRACKED[type(thing)].objects.filter(object_id=thing.pk).earliest("history_id")
 
 
 def job_of(owner, world):
