@@ -237,7 +237,29 @@ def test_the_history_of_a_deleted_number_stays_readable_for_its_branch(world, br
         html = page(reader, url)
         assert "History of 111" in html and "Deleted" in html and "by owner" in html
     assert client_of(stranger).get(url).status_code == 404
-    assert browser.get(address(did)).status_code == 404
+    assert client_of(stranger).get(address(did)).status_code == 404
+
+
+def test_a_deleted_number_opens_as_it_was_last_from_its_address_and_from_a_search(world, browser, owner):
+    did = world.did("111")
+    DID.objects.filter(pk=did.pk).edit(by=owner, notes="kept for later")
+    DID.objects.filter(pk=did.pk).delete_unused(by=owner)
+
+    html = browser.get(address(did), follow=True).content.decode()
+    assert "As it was last" in html and "kept for later" in html and "DID Operator" in html
+    found = page(browser, "/dids/?q=111")
+    assert f'<a href="/dids/{did.pk}/history/">111</a> was deleted' in found
+    assert browser.post(address(did), {"notes": "x"}).status_code == 404
+
+
+def test_the_entries_of_a_history_lead_to_their_changes(world, browser, owner):
+    did = world.did("111")
+    DID.objects.filter(pk=did.pk).edit(by=owner, notes="seen")
+    change = Change.objects.latest("pk")
+
+    assert f'<a href="/audit/{change.pk}/">Edit</a>' in page(browser, f"{address(did)}history/")
+    nobody = client_of(person("vera", "dids.view_did"))
+    assert "/audit/" not in page(nobody, f"{address(did)}history/")
 
 
 def test_the_branch_that_a_number_has_left_does_not_follow_it(world, owner):

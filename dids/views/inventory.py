@@ -13,6 +13,9 @@ from dids.filters import total_of
 from dids.lists import did_listing
 from dids.models import Tag
 from dids.resources import XLSX_AT_ONCE
+from dids.timeline import deleted
+
+DELETED_SHOWN = 5
 
 may_view = permission_required("dids.view_did", raise_exception=True)
 
@@ -31,8 +34,19 @@ def did_list(request):
     if listing.valid:
         asked = listing.form.cleaned_data["status"]
         counters = status_counters(listing, listing.filterset.by_status, asked)
-    context = {"listing": listing, "counters": counters, "xlsx_at_once": XLSX_AT_ONCE}
+    context = {
+        "listing": listing,
+        "counters": counters,
+        "xlsx_at_once": XLSX_AT_ONCE,
+        "deleted": _deleted(listing, request.user),
+    }
     return render(request, "dids/list.html", context)
+
+
+def _deleted(listing, user):
+    """Deleted numbers that were searched for where there are none of today's."""
+    search = listing.form.cleaned_data["search"] if listing.valid and not listing.rows else None
+    return deleted(search, user).order_by("number", "-history_id")[:DELETED_SHOWN] if search else []
 
 
 def status_counters(listing, counts, asked):

@@ -12,10 +12,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 from dids import status as st
 from dids.explain import OUTSIDE, actor_name, explain
 from dids.forms import EditForm
+from dids.lifeline import lifeline
 from dids.models import DID, DIDHistory
 from dids.names import Names
 from dids.numbers import shorten
-from dids.timeline import differences, timeline, versions
+from dids.timeline import differences, state, timeline, versions
 from dids.work import CLIENT_MOVES
 
 BESIDE = 20  # entries of the timeline that stand beside the form
@@ -25,7 +26,12 @@ EDIT_RIGHTS = {f"dids.{move.right}" for move in st.MOVES.values() if move.edit a
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("dids.view_did", raise_exception=True)
 def did_detail(request, pk):
-    did = _number(request.user, pk)
+    try:
+        did = _number(request.user, pk)
+    except Http404:
+        if request.method != "POST" and _last_of_deleted(request.user, pk):
+            return redirect("dids:history", pk)
+        raise
     form = None
     if any(map(request.user.has_perm, EDIT_RIGHTS)):
         form = EditForm(shown=_shown(did), by=request.user)
@@ -56,21 +62,30 @@ def did_detail(request, pk):
 def did_history(request, pk):
     """Also of a deleted number, for who may see the branch it was last in."""
     did = DID.objects.visible_to(request.user).for_table().filter(pk=pk).first()
-    newest = DIDHistory.objects.filter(object_id=pk).order_by("-history_id").first()
-    known = versions(pk, request.user).first()
-    if did is None and (known is None or known != newest or known.event != "-"):
+    known = None if did else _last_of_deleted(request.user, pk)
+    if did is None and known is None:
         raise Http404
     before = request.GET.get("before", "")
     entries, older = timeline(pk, request.user, before=int(before) if before.isdecimal() else None)
     context = {
         "did": did,
         "number": (did or known).number,
+        "state": [] if did or before else state(known),
+        "lifeline": None if before else lifeline(pk, request.user),
         "entries": entries,
         "older_url": f"?before={older}" if older else "",
         "newest_url": request.path if before else "",
         "back_url": reverse("dids:detail", args=[pk]) if did else reverse("dids:list"),
     }
     return render(request, "dids/history.html", context)
+
+
+def _last_of_deleted(user, pk):
+    """The last version of a deleted number, for who may see the branch it was in; else None."""
+    newest = DIDHistory.objects.filter(object_id=pk).order_by("-history_id").first()
+    if newest is None or newest.event != "-":
+        return None
+    return versions(pk, user).filter(pk=newest.pk).first()
 
 
 def _number(user, pk):
