@@ -4,6 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.core.management import call_command
 
+from audit.models import Change
 from dids.numbers import Numbers
 from dids.work import submit_create
 from jobs.models import Job
@@ -44,6 +45,7 @@ def shown(page_of, world, request):
             "package": world.package.pk,
             "given": world.client_package.pk,
             "reseller": world.reseller.pk,
+            "change": Change.objects.latest("pk").pk,
         }
         if "/jobs/" in path:
             things["job"] = new_numbers(user, world).pk
@@ -123,6 +125,13 @@ PAGES = [
     "/client-packages/{given}/activate/",
     "/client-packages/{given}/deactivate/",
     "/client-packages/{given}/end/",
+    "/audit/",
+    "/audit/?type=did",
+    "/audit/?object=nobody",
+    "/audit/?since=tomorrow",
+    "/audit/{change}/",
+    "/audit/{change}/?per_page=100",
+    "/audit/outside/",
     "/jobs/",
     "/jobs/{job}/",
     "/jobs/{waiting}/",

@@ -1,0 +1,47 @@
+"""The audit log and the bar of holders, driven in a real browser."""
+
+import pytest
+
+from audit import SYSTEM
+from dids.models import DID
+from tests.world import member
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def test_a_number_is_followed_through_the_log_and_back(page_of, world):
+    DID.objects.filter(number="111").edit(by=SYSTEM, notes="followed")
+    page = page_of(member("Supervisor"))
+    page.goto("/audit/")
+    page.get_by_role("button", name="Advanced Search").click()
+    page.get_by_label("Object", exact=True).fill("1-1-1")
+    page.get_by_label("Action").select_option("edit")
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.get_by_role("link", name="Edit", exact=True).click()
+    page.get_by_role("link", name="111", exact=True).click()
+    page.get_by_role("heading", name="History of 111").wait_for()
+    page.get_by_role("link", name="Edit", exact=True).click()
+    assert "followed" in page.inner_text("main")
+
+
+def test_a_person_is_chosen_as_it_is_typed(page_of, world):
+    clerk = member("Clerk")
+    DID.objects.filter(number="111").edit(by=clerk, notes="by the clerk")
+    page = page_of(member("Supervisor"))
+    page.goto("/audit/")
+    page.get_by_role("button", name="Advanced Search").click()
+    page.get_by_role("combobox", name="Person").fill("cle")
+    page.get_by_role("option", name="clerk").click()
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.get_by_text("Rows 1 – 1 of 1").wait_for()
+
+
+def test_a_period_of_the_bar_is_reached_by_the_keyboard_and_leads_to_its_words(page_of, world):
+    page = page_of(member("Supervisor"))
+    page.goto(f"/dids/{world.did('2563').pk}/history/")
+    period = page.locator(".lifeline-bar a").first
+    period.focus()
+    assert period.get_attribute("aria-label").startswith("Rose Orig | rose_orig: in use from ")
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#period-1")
+    assert page.locator("#period-1").is_visible()
