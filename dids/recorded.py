@@ -54,16 +54,16 @@ def with_former(rows, tracked, viewer):
     return rows.annotate(former=Subquery(earlier.order_by("-history_id").values("history_id")[:1]))
 
 
-def told(rows, tracked, viewer):
+def told(rows, tracked, viewer, *, linked=True):
     """The ``Told`` of history rows ``with_former``, in their order; a fixed number of queries.
 
-    One for all former versions, and those for the names of what they point at.
+    One for all former versions, and those for the names of what they point at. ``linked``: with ``url``.
     """
     rows = list(rows)
     formers = TRACKED[tracked].objects.in_bulk([row.former for row in rows if row.former])
     every = [*rows, *formers.values()]
     words = _Numbers(every) if tracked is DID else _Things(tracked, every)
-    pages = _pages(tracked, {row.object_id for row in rows}, viewer)
+    pages = _pages(tracked, {row.object_id for row in rows}, viewer) if linked else {}
     return [
         Told(
             row.history_id,
@@ -97,7 +97,7 @@ def file_rows(rows_of, viewer, zone):
 
 def _lines(chunk, tracked, viewer):
     lines = []
-    for row, one in zip(chunk, told(chunk, tracked, viewer), strict=True):
+    for row, one in zip(chunk, told(chunk, tracked, viewer, linked=False), strict=True):
         moment = timezone.localtime(one.at).isoformat(" ", "milliseconds")
         by = row.change.actor_name if row.change else ""
         head = (moment, noun(tracked), str(one.object_id), one.title, EVENTS[one.event])

@@ -55,6 +55,9 @@ audit_urlpatterns = [
     path("outside/", audit.outside, name="outside"),
     path("outside/<slug:kind>/<int:moment>/", audit.outside_rows, name="outside_rows"),
     path("choices/people/", audit.people, name="people"),
+    path("who-had-it/", who_had_it.who_had_it, name="who_had_it"),
+    path("who-had-it/statement/", who_had_it.who_had_it_statement, name="who_had_it_statement"),
+    path("who-had-it/csv/", who_had_it.who_had_it_csv, name="who_had_it_csv"),
 ]
 
 client_urlpatterns = [
@@ -103,10 +106,4 @@ reseller_urlpatterns = [
     path("new/", resellers.reseller_new, name="new"),
     path("<int:pk>/", resellers.reseller_edit, name="edit"),
     path("<int:pk>/delete/", resellers.reseller_delete, name="delete"),
-]
-
-audit_urlpatterns = [
-    path("who-had-it/", who_had_it.who_had_it, name="who_had_it"),
-    path("who-had-it/statement/", who_had_it.who_had_it_statement, name="who_had_it_statement"),
-    path("who-had-it/csv/", who_had_it.who_had_it_csv, name="who_had_it_csv"),
 ]

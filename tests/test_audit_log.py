@@ -1,13 +1,16 @@
 """The audit log: what it lists and finds, one change with its rows, and what each branch sees of both."""
 
 import csv
+import re
 import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -16,6 +19,7 @@ from audit import SYSTEM
 from audit.models import Change
 from clients.models import Client, Reseller
 from dids import outside
+from dids.audit_log import log_listing
 from dids.models import DID, ClientPackage, DIDHistory
 from dids.numbers import Numbers
 from dids.work import submit_create
@@ -406,3 +410,53 @@ def test_groups_written_outside_go_on_page_after_page(north, browser, monkeypatc
     assert len(found) == len(set(found))
     assert sum(kind == "operator" for kind, _ in found) == 12
     assert found == sorted(found, key=lambda group: -group[1])
+
+
+# --- however many changes there are -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "index"),
+    [
+        ({}, "change_log"),
+        ({"action": "edit"}, "change_log_kind"),
+        ({"by": "system"}, "change_log_actor_kind"),
+        ({"type": "operator"}, "touched_kind"),
+        ({"since": "2026-01-01"}, "change_log"),
+    ],
+)
+@pytest.mark.parametrize("place", ["first page", "page behind a place"])
+def test_a_page_is_read_from_an_index_in_its_order(north, anna, asked, index, place):
+    plan = plan_of_page(anna, asked, place)
+    assert re.search(rf"\b{index}\b", plan), plan
+
+
+@pytest.mark.parametrize(
+    ("asked", "index"), [({}, "touched_branch"), ({"type": "did"}, "touched_branch_kind")]
+)
+@pytest.mark.parametrize("place", ["first page", "page behind a place"])
+def test_a_page_of_one_branch_is_read_from_an_index_in_its_order(north, asked, index, place):
+    nora = person("nora", "audit.view_change", reseller=north.reseller)
+    plan = plan_of_page(nora, asked, place)
+    assert re.search(rf"\b{index}\b", plan), plan
+
+
+def plan_of_page(viewer, asked, place):
+    """How the database finds the page's keys; it neither sorts nor goes through a table."""
+    numbers_in("instock", ["100"], carrier("West"))
+    request = SimpleNamespace(GET=QueryDict(urlencode(asked)), user=viewer)
+    listing = log_listing(request)
+    key = None if place == "first page" else str(Change.objects.earliest("pk").pk)
+    with CaptureQueriesContext(connection) as queries:
+        listing._walk.after(key, 21)
+    sql = queries[-1]["sql"]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            for way in ("seqscan", "sort", "bitmapscan", "hashagg"):
+                cursor.execute(f"SET LOCAL enable_{way} = off")  # so small a table is sorted fastest
+            cursor.execute(f"EXPLAIN {sql}")
+        else:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+        plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
+    assert "B-TREE" not in plan and "Sort" not in plan and "Seq Scan" not in plan, plan
+    return plan
