@@ -132,13 +132,14 @@ class Touched(models.Model):
     """How many history rows of a kind of thing and of a branch a change wrote.
 
     So the log finds by an index what touched a branch, or a kind of thing. ``kind``: the name of the
-    tracked model; ``reseller_id``: None for what belongs to none that is known; ``at``: the change's. The
-    branch is the one that the thing belonged to when it was written.
+    tracked model; ``reseller_id``: None for what belongs to none that is known; ``at`` and ``action``: the
+    moment and the kind of the change. The branch is the one that the thing belonged to when it was written.
     """
 
     id = models.BigAutoField(primary_key=True)
     change = models.ForeignKey(Change, on_delete=models.CASCADE, related_name="by_branch")
     at = models.DateTimeField()
+    action = models.CharField(max_length=20)
     kind = models.CharField(max_length=20)
     reseller_id = models.BigIntegerField(null=True)
     rows = models.PositiveBigIntegerField()
@@ -149,6 +150,7 @@ class Touched(models.Model):
             models.Index(fields=["kind", "at", "change"], name="touched_kind"),
             models.Index(fields=["reseller_id", "at", "change"], name="touched_branch"),
             models.Index(fields=["reseller_id", "kind", "at", "change"], name="touched_branch_kind"),
+            models.Index(fields=["reseller_id", "action", "at", "change"], name="touched_branch_action"),
         ]
 
     def __str__(self):
@@ -167,5 +169,6 @@ class Touched(models.Model):
                 one.rows += rows
                 one.save(update_fields=["rows"])
             else:
-                new.append(cls(change=change, at=change.at, kind=kind, reseller_id=reseller, rows=rows))
+                of_change = {"change": change, "at": change.at, "action": change.kind}
+                new.append(cls(**of_change, kind=kind, reseller_id=reseller, rows=rows))
         cls.objects.bulk_create(new)

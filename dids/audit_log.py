@@ -191,23 +191,28 @@ class ChangeFilter(django_filters.FilterSet):
         """
         asked, viewer = self.form.cleaned_data, self.request.user
         if self.objects is not None:
-            rows, key, change = Change.objects.filter(pk__named=self._of_objects()), "pk", ""
+            rows, of_touched = Change.objects.filter(pk__named=self._of_objects()), False
+        elif asked["person"] and not asked["type"]:
+            # Of a person of the branch, most of what is found by the index of the person touched the branch.
+            rows, of_touched = Change.objects.visible_to(viewer), False
         elif viewer.reseller_id or asked["type"]:
-            rows, key, change = Touched.objects.all(), "change_id", "change__"
+            rows, of_touched = Touched.objects.all(), True
             if viewer.reseller_id:
                 rows = rows.filter(reseller_id=viewer.reseller_id)
             if asked["type"]:
                 rows = rows.filter(kind=asked["type"])
         else:
-            rows, key, change = Change.objects.all(), "pk", ""
+            rows, of_touched = Change.objects.all(), False
         if asked["since"]:
             rows = rows.filter(at__gte=_midnight(asked["since"]))
         if asked["until"]:
             rows = rows.filter(at__lt=_midnight(asked["until"] + timedelta(days=1)))
-        for name, column in (("action", "kind"), ("by", "actor_kind"), ("person", "actor")):
+        columns = _OF_TOUCHED if of_touched else _OF_CHANGE
+        for name in ("action", "by", "person"):
             if asked[name]:
-                rows = rows.filter(**{f"{change}{column}": asked[name]})
-        return (rows.values("at", key).distinct() if change else rows), ("at", key)
+                rows = rows.filter(**{columns[name]: asked[name]})
+        key = columns["key"]
+        return (rows.values("at", key).distinct() if of_touched else rows), ("at", key)
 
     def _of_objects(self):
         changes = set()
@@ -223,6 +228,15 @@ class ChangeFilter(django_filters.FilterSet):
         if exactly:
             return Count(rows.count())
         return Count.up_to(COUNTED_TO, rows[: COUNTED_TO + 1].count())
+
+
+_OF_CHANGE = {"key": "pk", "action": "kind", "by": "actor_kind", "person": "actor"}
+_OF_TOUCHED = {
+    "key": "change_id",
+    "action": "action",
+    "by": "change__actor_kind",
+    "person": "change__actor",
+}
 
 
 def _has_name(tracked):

@@ -103,7 +103,7 @@ def _go_on(periods, row, later, now):
 
 
 def _place(line, now):
-    whole = ((line.end or now) - line.begin).total_seconds() or 1
+    whole = max(1, ((line.end or now) - line.begin).total_seconds())
     shade, former = 0, None
     for period in line.periods:
         if former is not None and period.account != former:
@@ -111,5 +111,5 @@ def _place(line, now):
         period.shade, former = shade, period.account
         x = round((period.begin - line.begin).total_seconds() * WIDTH / whole)
         end = round(((period.end or now) - line.begin).total_seconds() * WIDTH / whole)
-        period.width = max(NARROWEST, end - x)
-        period.x = min(x, WIDTH - period.width)
+        period.width = min(WIDTH, max(NARROWEST, end - x))
+        period.x = max(0, min(x, WIDTH - period.width))

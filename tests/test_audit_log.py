@@ -432,7 +432,12 @@ def test_a_page_is_read_from_an_index_in_its_order(north, anna, asked, index, pl
 
 
 @pytest.mark.parametrize(
-    ("asked", "index"), [({}, "touched_branch"), ({"type": "did"}, "touched_branch_kind")]
+    ("asked", "index"),
+    [
+        ({}, "touched_branch"),
+        ({"type": "did"}, "touched_branch_kind"),
+        ({"action": "edit"}, "touched_branch_action"),
+    ],
 )
 @pytest.mark.parametrize("place", ["first page", "page behind a place"])
 def test_a_page_of_one_branch_is_read_from_an_index_in_its_order(north, asked, index, place):

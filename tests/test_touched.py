@@ -105,7 +105,7 @@ def test_what_earlier_changes_touched_is_found_out_by_the_migration(north, south
     DID.objects.filter(number="300").delete_unused(by=SYSTEM)
     spare.delete()
     north.client_package.deactivate(by=SYSTEM)
-    columns = ("change", "at", "kind", "reseller_id", "rows")
+    columns = ("change", "at", "action", "kind", "reseller_id", "rows")
     kept = sorted(Touched.objects.values_list(*columns), key=str)
     assert len(kept) > 5
     Touched.objects.all().delete()

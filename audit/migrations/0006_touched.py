@@ -52,6 +52,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("at", models.DateTimeField()),
+                ("action", models.CharField(max_length=20)),
                 ("kind", models.CharField(max_length=20)),
                 ("reseller_id", models.BigIntegerField(null=True)),
                 ("rows", models.PositiveBigIntegerField()),
@@ -62,6 +63,9 @@ class Migration(migrations.Migration):
                     models.Index(fields=["kind", "at", "change"], name="touched_kind"),
                     models.Index(fields=["reseller_id", "at", "change"], name="touched_branch"),
                     models.Index(fields=["reseller_id", "kind", "at", "change"], name="touched_branch_kind"),
+                    models.Index(
+                        fields=["reseller_id", "action", "at", "change"], name="touched_branch_action"
+                    ),
                 ],
             },
         ),

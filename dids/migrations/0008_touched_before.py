@@ -27,10 +27,10 @@ def fill(apps, schema_editor):
                     f" AND NOT EXISTS (SELECT 1 FROM {via} WHERE id = p.object_id)) AS o ON o.id = g.owner"
                 )
             cursor.execute(
-                'INSERT INTO audit_touched (change_id, at, kind, reseller_id, "rows")'
-                f" SELECT c.id, c.at, '{kind}', {reseller}, sum(g.n) FROM (SELECT change_id, {column} AS owner,"
+                'INSERT INTO audit_touched (change_id, at, action, kind, reseller_id, "rows")'
+                f" SELECT c.id, c.at, c.kind, '{kind}', {reseller}, sum(g.n) FROM (SELECT change_id, {column} AS owner,"
                 f" count(*) AS n FROM {past} WHERE change_id IS NOT NULL GROUP BY change_id, {column}) AS g"
-                f" JOIN audit_change AS c ON c.id = g.change_id {owners} GROUP BY c.id, c.at, {reseller}"
+                f" JOIN audit_change AS c ON c.id = g.change_id {owners} GROUP BY c.id, c.at, c.kind, {reseller}"
             )
 
 
