@@ -333,7 +333,8 @@ def lines(changes, viewer):
         tracked = KINDS[kind]
         counts[pk][tracked] = counts[pk].get(tracked, 0) + rows
     numbers = _only_numbers([pk for pk in ids if counts[pk].get(DID) == 1], viewer)
-    jobs = {job.change_id: job for job in Job.objects.visible_to(viewer).filter(change__in=ids)}
+    jobs = Job.objects.visible_to(viewer).filter(change__in=ids).only("label", "kind", "change")
+    jobs = {job.change_id: job for job in jobs}
     undone = {}
     for later in Change.objects.visible_to(viewer).filter(undo_of__in=ids).order_by("pk"):
         undone.setdefault(later.undo_of_id, []).append(later)

@@ -3,6 +3,7 @@
 import pytest
 
 from audit import SYSTEM
+from audit.models import Change
 from dids.models import DID
 from tests.world import member
 
@@ -45,3 +46,23 @@ def test_a_period_of_the_bar_is_reached_by_the_keyboard_and_leads_to_its_words(p
     page.keyboard.press("Enter")
     assert page.url.endswith("#period-1")
     assert page.locator("#period-1").is_visible()
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_long_texts_make_no_page_of_the_log_scroll_sideways(page_of, world, width):
+    words = "Kept for the large hospital contract in the north until the lawyers are done with it. " * 5
+    dids = DID.objects.filter(number="111")
+    dids.edit(by=SYSTEM, notes=words)
+    dids.edit(by=SYSTEM, label=f"Mass edit: {words}", notes="x" * 500, kind="mass_edit")
+    page = page_of(member("Supervisor"))
+    page.set_viewport_size({"width": width, "height": 800})
+    for address in (
+        "/audit/",
+        f"/audit/{Change.objects.latest('pk').pk}/",
+        f"/dids/{dids.get().pk}/history/",
+    ):
+        page.goto(address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+        cells = page.locator("td.col-changes, td.col-what")
+        for cell in cells.all():
+            assert cell.evaluate("cell => cell.scrollWidth <= cell.clientWidth + 1"), address
