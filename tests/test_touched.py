@@ -110,7 +110,7 @@ def test_what_earlier_changes_touched_is_found_out_by_the_migration(north, south
     assert len(kept) > 5
     Touched.objects.all().delete()
 
-    import_module("dids.migrations.0008_touched_before").fill(apps, SimpleNamespace(connection=connection))
+    import_module("dids.migrations.0010_touched_before").fill(apps, SimpleNamespace(connection=connection))
 
     assert sorted(Touched.objects.values_list(*columns), key=str) == kept
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("audit", "0006_touched"),
+        ("audit", "0007_touched"),
         ("clients", "0001_initial"),
     ]
 

@@ -5,7 +5,6 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("audit", "0007_prunings"),
         ("dids", "0007_stock_by_tag_set"),
     ]
 

@@ -36,10 +36,10 @@ def fill(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("audit", "0006_touched"),
+        ("audit", "0007_touched"),
         ("clients", "0002_outside"),
         ("operators", "0002_outside"),
-        ("dids", "0007_outside"),
+        ("dids", "0009_outside"),
     ]
 
     operations = [migrations.RunPython(fill, migrations.RunPython.noop)]

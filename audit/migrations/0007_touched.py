@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("audit", "0005_kind_of_pruning"),
+        ("audit", "0006_seals"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

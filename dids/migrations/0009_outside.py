@@ -5,8 +5,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("audit", "0006_touched"),
-        ("dids", "0006_flat_lists"),
+        ("audit", "0007_touched"),
+        ("dids", "0008_deleted_numbers"),
     ]
 
     operations = [
