@@ -6,6 +6,8 @@ from django.utils import timezone
 
 from audit import history
 
+_UNDO, _REDO = "Undo of ", "Redo of "
+
 
 class ChangeQuerySet(models.QuerySet):
     def visible_to(self, user):
@@ -84,6 +86,18 @@ class Change(models.Model):
 
     def __str__(self):
         return self.label or self.get_kind_display()
+
+    @property
+    def undo_word(self):
+        """What undoing it is called: of an undo it is a redo."""
+        redo = self.kind == self.Kind.UNDO and not self.label.startswith(_REDO)
+        return "Redo" if redo else "Undo"
+
+    @property
+    def undo_label(self):
+        """The label that the undo of it bears: "Undo of Mass edit", and of that one "Redo of Mass edit"."""
+        undone = self.label.removeprefix(_UNDO).removeprefix(_REDO) if self.undo_of_id else str(self)
+        return f"{_REDO if self.undo_word == 'Redo' else _UNDO}{undone}"
 
     def close(self):
         """Keep the count of what was written, and by branch; a change that wrote nothing is taken back.

@@ -25,6 +25,7 @@ def measure(scratch, empty, rows, edits):
     yield _row("import: check", rows, [ours["check"]], [raw["stage"]])
     yield _row("import: apply", rows, [ours["apply"]], [raw["merge"]])
     yield _row("import", rows, [ours["check"], ours["apply"]], raw.values())
+    yield from _undo("import", rows, *(scratch.copy(full) for _ in range(2)), scratch)
 
     one, other = scratch.copy(empty), scratch.copy(empty)
     ours, raw = scratch.run("range_ours", one, rows=rows), scratch.run("range_raw", other, rows=rows)
@@ -41,6 +42,7 @@ def measure(scratch, empty, rows, edits):
     ours, raw = scratch.run("edit_ours", full, edits=edits), scratch.run("edit_raw", full, edits=edits)
     for name in ours:
         yield _row(f"mass edit: {name}", edits, [ours[name]], [raw[name]])
+    yield from _undo("edit", edits, *(scratch.copy(full) for _ in range(2)), scratch, edits=edits)
     scratch.run("give", full, edits=edits)
     other = scratch.copy(full)
     ours, raw = scratch.run("end_ours", full, edits=edits), scratch.run("end_raw", other, edits=edits)
@@ -76,6 +78,18 @@ def indexes(scratch, empty, rows):
             "cost": round(100 * (every - seconds) / seconds, 1),
             "spread": round(100 * abs(first - last) / every, 1),
         }
+
+
+def _undo(what, rows, one, other, scratch, **asked):
+    """The row of undoing that on two databases in the same state, which are dropped."""
+    ours, raw = (
+        scratch.run(f"undo_{what}_ours", one, **asked),
+        scratch.run(f"undo_{what}_raw", other, **asked),
+    )
+    rehearsal = {"rehearsal": round(ours["rehearsal"]["seconds"], 4)}
+    yield _row(f"undo: {what}", rows, [ours["undo"]], raw.values()) | rehearsal
+    scratch.drop(one)
+    scratch.drop(other)
 
 
 def _row(name, rows, ours, raw):

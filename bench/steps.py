@@ -6,6 +6,7 @@ the database on the same data. A step returns what it measured, a dict.
 
 import csv
 import gc
+import hashlib
 import io
 import os
 import resource
@@ -28,17 +29,19 @@ from django.test import RequestFactory
 from django.utils import timezone
 from openpyxl import Workbook
 
+from audit.models import Change
 from bench import load, pages
 from clients.models import Account, Client, Package, Reseller
 from didmgmt.listing import Selection
 from didmgmt.management.commands.serve import gunicorn
-from dids import columns, sheets
+from dids import columns, sheets, stock
 from dids.filters import DIDFilter
 from dids.importing import Import
 from dids.judging import KEEP
 from dids.limits import import_limits
 from dids.models import DID, ClientPackage, TagSet
 from dids.numbers import Numbers
+from dids.undo import Undo, submit_undo
 from dids.work import submit_create, submit_edit, submit_export
 from jobs.models import Job
 from operators.models import Operator
@@ -327,6 +330,80 @@ def end_raw(*, edits):
         )
         _see(cursor.rowcount == edits, cursor.rowcount)
     return {"end": took}
+
+
+# --- undo -----------------------------------------------------------------------------------------
+
+
+@step
+def undo_import_ours():
+    """Of the import that made all numbers: nothing is left of them, and the counters say so."""
+    told = _undone(Change.objects.get(kind=Change.Kind.IMPORT))
+    _see(not DID.objects.exists() and all(one.is_exact for one in stock.check()), "something is left")
+    return told
+
+
+@step
+def undo_import_raw():
+    change = Change.objects.get(kind=Change.Kind.IMPORT)
+    with measured() as took, connection.cursor() as cursor, transaction.atomic():
+        cursor.execute(
+            "DELETE FROM dids_did WHERE id IN (SELECT object_id FROM dids_didhistory WHERE change_id = %s)",
+            [change.pk],
+        )
+        _see(cursor.rowcount == change.touched, cursor.rowcount)
+    return {"undo": took}
+
+
+@step
+def undo_edit_ours(*, edits):
+    """Of a mass edit; afterwards the inventory is what it was, column by column."""
+    before = _inventory()
+    told = _undone(_edited(edits))
+    _see(_inventory() == before, "the inventory differs")
+    return told
+
+
+@step
+def undo_edit_raw(*, edits):
+    change = _edited(edits)
+    with measured() as took, connection.cursor() as cursor, transaction.atomic():
+        cursor.execute(
+            "UPDATE dids_did AS d SET notes = b.notes FROM dids_didhistory b, (SELECT r.object_id,"
+            " (SELECT max(p.history_id) FROM dids_didhistory p WHERE p.object_id = r.object_id"
+            " AND p.history_id < r.history_id) AS before_id FROM dids_didhistory r"
+            " WHERE r.change_id = %s) AS o WHERE b.history_id = o.before_id AND d.id = o.object_id",
+            [change.pk],
+        )
+        _see(cursor.rowcount == edits, cursor.rowcount)
+    return {"undo": took}
+
+
+def _edited(edits):
+    job = _submit_edit(_user(), FIRST, edits, {"notes": "To be undone"})
+    work(job)
+    _see(job.result["done"] == edits, job.result)
+    return job.change
+
+
+def _undone(change):
+    undo = Undo(change, by=_user())
+    with measured() as rehearsal:
+        outcome = undo.rehearse()
+    _see(outcome.done == change.touched, outcome.sentence())
+    with measured() as took:
+        job = submit_undo(undo)
+        work(job)
+    _see(job.change.touched == change.touched, job.result)
+    return {"undo": took, "rehearsal": rehearsal}
+
+
+def _inventory():
+    """A digest over all columns of all numbers."""
+    digest = hashlib.sha256()
+    for row in DID.objects.order_by("pk").values_list().iterator(10_000):
+        digest.update(repr(row).encode())
+    return digest.hexdigest()
 
 
 # --- export ---------------------------------------------------------------------------------------

@@ -6,4 +6,4 @@ class DidsConfig(AppConfig):
     verbose_name = "DIDs"
 
     def ready(self):
-        from dids import duties, stock, work  # noqa: F401 (they register what they keep and do)
+        from dids import duties, stock, undo, work  # noqa: F401 (they register what they keep and do)

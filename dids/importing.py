@@ -68,6 +68,7 @@ from dids.judging import (
 from dids.limits import import_limits
 from dids.models import DID, ClientPackage, DIDHistory, written_since
 from dids.numbers import NumberError, span_from_cell
+from dids.planning import plan_quickly
 from dids.staging import ImportBatch, ImportGroup, ImportRow, load
 from jobs.kinds import JobFailed, Kind, register
 from jobs.models import SMALL, Job
@@ -597,13 +598,6 @@ def _added(one, other):
     return {name: one.get(name, 0) + other.get(name, 0) for name in one.keys() | other.keys()}
 
 
-def _plan_quickly():
-    """PostgreSQL would compile each statement of a chunk anew, for longer than it takes to run it."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL jit = off")
-
-
 def _lock(chunk, gives):
     """Lock the client packages that a chunk takes places of, then the numbers that it changes."""
     rows = chunk.rows
@@ -638,7 +632,7 @@ def _refuse_what_others_made(rows, change):
 def _begin(job):
     work = Import(job).work()
     while True:
-        _plan_quickly()
+        plan_quickly()
         try:
             next(work)
         except StopIteration as end:

@@ -796,6 +796,7 @@ class DIDQuerySet(BranchQuerySet):
                     todo.update(**plan.updates())
                 result.done += go
                 change.touched += go
+        result.change = change.pk
         return result
 
     def _rehearse(self, plan, now):

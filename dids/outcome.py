@@ -27,11 +27,15 @@ class Refusal:
 
 @dataclass
 class Result:
-    """Counts of one write or of its rehearsal."""
+    """Counts of one write or of its rehearsal.
+
+    ``change``: the id of the change that it is recorded as, None when nothing was written.
+    """
 
     done: int = 0
     unchanged: int = 0
     refusals: dict[str, Refusal] = field(default_factory=dict)
+    change: int | None = field(default=None, compare=False)
 
     @property
     def refused(self):
@@ -55,7 +59,7 @@ class Result:
             self.refuse(refusal.code, refusal.why, refusal.count, refusal.numbers)
 
     def as_json(self):
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "change"}
 
     @classmethod
     def from_json(cls, kept):

@@ -25,6 +25,13 @@ AVERAGES = {  # rows that an index gives for its first column, for its first two
 OVERDUE = ("did_hold_due", "2000 1000")  # holds at all, and those that end at the same moment
 
 
+def plan_quickly():
+    """In this transaction. PostgreSQL would compile each statement of a chunk, longer than it takes to run."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL jit = off")
+
+
 def tell_planner(numbers):
     """Write the statistics, or none while there are few ``numbers``; returns whether that changed anything.
 

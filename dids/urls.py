@@ -16,6 +16,7 @@ from dids.views import (
     packages,
     reference,
     resellers,
+    undo,
     who_had_it,
 )
 from dids.work import CLIENT_MOVES
@@ -52,6 +53,7 @@ audit_urlpatterns = [
     path("", audit.change_list, name="list"),
     path("<int:pk>/", audit.change_detail, name="detail"),
     path("<int:pk>/rows.csv", audit.change_rows_csv, name="rows_csv"),
+    path("<int:pk>/undo/", undo.change_undo, name="undo"),
     path("outside/", audit.outside, name="outside"),
     path("outside/<slug:kind>/<int:moment>/", audit.outside_rows, name="outside_rows"),
     path("choices/people/", audit.people, name="people"),

@@ -13,9 +13,11 @@ from django.core.management import call_command
 from django.test import Client as Browser
 from django.urls import URLPattern, get_resolver, resolve
 
+from audit import SYSTEM
 from audit.history import TRACKED
 from clients.models import Account, Client, Package, Reseller
 from dids import outside
+from dids.models import DID
 from dids.numbers import Numbers
 from dids.work import submit_create
 from operators.models import Operator
@@ -260,6 +262,7 @@ DOORS = [
     Door("audit:outside", "/audit/outside/", SIGNED_IN, NO_POST),
     Door("audit:outside_rows", "/audit/outside/operator/{moment}/", "login 200 404 200 200", NO_POST),
     Door("audit:people", "/audit/choices/people/", SIGNED_IN, NO_POST),
+    Door("audit:undo", "/audit/{change}/undo/", *ASKED, step="apply"),
     Door("jobs:list", "/jobs/", SIGNED_IN, NO_POST),
     Door("jobs:running", "/jobs/running/", SIGNED_IN, NO_POST),
     *(
@@ -372,8 +375,8 @@ def ids(world, request):
         "given": world.client_package.pk,
         "import": imported(SEED, request.getfixturevalue("owner"), operator=world.operator).job.pk,
         "job": job_of(request.getfixturevalue("owner"), world).pk,
-        "change": history_of(world.did("256999")).change_id,
         "moment": outside.Group(history_of(spare).at, Operator, 1, []).moment,
+        "change": DID.objects.filter(pk=world.did("256999").pk).edit(by=SYSTEM, notes="undone").change,
         "role": Group.objects.get(name="Viewer").pk,
         "person": member("Clerk", username="someone").pk,
     }
