@@ -26,7 +26,7 @@ OVERDUE = ("did_hold_due", "2000 1000")  # holds at all, and those that end at t
 
 
 def plan_quickly():
-    """In this transaction. PostgreSQL would compile each statement of a chunk, longer than it takes to run."""
+    """In this transaction; PostgreSQL would compile each statement of a chunk for longer than it runs."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL jit = off")
