@@ -9,12 +9,14 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from audit import SYSTEM
+from audit.models import Change
 from didmgmt.listing import Selection
 from dids import sheets, stock
 from dids.importing import Import
 from dids.judging import KEEP
 from dids.models import DID, DIDHistory
 from dids.numbers import Numbers
+from dids.undo import Undo, submit_undo
 from dids.work import submit_create, submit_delete, submit_edit, submit_export
 from jobs.models import ATTEMPTS, Job
 from tests.carrier import carrier
@@ -97,6 +99,22 @@ def test_numbers_are_deleted_once_however_often_the_worker_dies(house, owner):
     survived(job)
     assert not DID.objects.exists()
     written_once(job.change, "-")
+
+
+def test_a_change_is_undone_once_however_often_the_worker_dies(house, owner):
+    made(house)
+    DID.objects.all().edit(by=SYSTEM, status="reserved", notes="rested")
+    edit = Change.objects.latest("pk")
+    job = submit_undo(Undo(edit, by=owner))
+    kills = killed_again_and_again(job, KILLS, lambda job: job.is_over)
+    assert kills == KILLS
+    assert (job.state, job.done, job.total) == (Job.State.DONE, COUNT, COUNT)
+    assert job.told == f"{COUNT:,} numbers went back."
+    assert (job.change.undo_of, job.change.touched) == (edit, COUNT)
+    assert DID.objects.filter(status="instock", notes="").count() == COUNT
+    written_once(job.change, "~")
+    stock.compact()
+    assert stock_is_exact()
 
 
 def test_a_file_is_checked_and_applied_once_however_often_the_worker_dies(house, owner):
