@@ -1,16 +1,16 @@
 """What objects were before a change, and whether they can be that again: the SQL of ``dids.undo``.
 
 A ``Step`` has one kind of object judged and written over a range of the history rows of a change. In its SQL
-``r`` is an object at the first of these rows, ``b`` what it was before, ``d`` what it is now, ``g`` the
-client package that a number was with. One CASE gives the verdict of each; ids of a chunk come to Python, rows
-never do.
+``r`` is an object at the first of these rows, ``b`` what it was before, ``d`` what it is now; ``cp``, ``p``
+and ``c`` are the client package that a number was with, its package and its client. One CASE gives the
+verdict of each; of a chunk only ids come to Python.
 
 The status of a number is written here from its own history alone, so there is no move to name: instead of
 the table of moves the CASE asks for what a move into the old status would need today.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from django.db import connection, models
@@ -56,7 +56,8 @@ WHY = {
 class Group:
     """Objects of a chunk with one verdict that point at the same things, now and then ({column: id}).
 
-    ``ids`` of the objects, and ``before``: the history ids of what they were, None for what was not there.
+    ``differing``: the columns in which some of them are not what they were. ``ids`` of the objects, and
+    ``before``: the history ids of what they were, None for what was not there.
     """
 
     verdict: str
@@ -64,6 +65,7 @@ class Group:
     then: dict
     was_on: bool
     will_be_on: bool
+    differing: set
     ids: list
     before: list
 
@@ -85,14 +87,10 @@ class Group:
         """Two groups: those with ids in ``wanted``, and the others."""
         pairs = list(zip(self.ids, self.before, strict=True))
         return tuple(
-            Group(
-                self.verdict,
-                self.now,
-                self.then,
-                self.was_on,
-                self.will_be_on,
-                [pk for pk, _ in pairs if (pk in wanted) == inside],
-                [before for pk, before in pairs if (pk in wanted) == inside],
+            replace(
+                self,
+                ids=[pk for pk, _ in pairs if (pk in wanted) == inside],
+                before=[before for pk, before in pairs if (pk in wanted) == inside],
             )
             for inside in (True, False)
         )
@@ -136,7 +134,7 @@ class Step:
         )
 
     def sees_some(self):
-        return self._one(f"SELECT 1 {self._from()} LIMIT 1") is not None
+        return self._one(f"WITH r AS ({self._objects()}) SELECT 1 {self._from()} LIMIT 1") is not None
 
     def _objects(self):
         """Each object of the range once, at the change's first row of it; ``before_id`` is what it was.
@@ -155,13 +153,17 @@ class Step:
         )
 
     def _from(self):
-        """r: the object; b: what it was; d: what it is; g: the client package that it was with."""
+        """The objects with what each was, is and was with; cut down to a bound person's own."""
         joined = (
-            f"FROM ({self._objects()}) AS r LEFT JOIN {self.kept} b ON b.history_id = r.before_id"
+            f"FROM r LEFT JOIN {self.kept} b ON b.history_id = r.before_id"
             f" LEFT JOIN {self.table} d ON d.id = r.object_id"
         )
         if self.model is DID:
-            joined += f" LEFT JOIN {self._given()} g ON g.id = b.client_package_id"
+            joined += (
+                f" LEFT JOIN {self._rows_of(ClientPackage)} cp ON cp.id = b.client_package_id"
+                f" LEFT JOIN {self._rows_of(Package)} p ON p.id = cp.package_id"
+                f" LEFT JOIN {self._rows_of(Client)} c ON c.id = cp.client_id"
+            )
         if self.undo.reseller is None:
             return joined
         return (
@@ -201,14 +203,6 @@ class Step:
             f" UNION ALL SELECT object_id, {then} FROM {kept} b WHERE {_one_of('b.history_id', key)})"
         )
 
-    def _given(self):
-        return (
-            "(SELECT cp.id, cp.active, cp.starts_at, cp.ends_at, c.closed_at, p.archived_at, p.reseller_id,"
-            f" p.did_limit FROM {self._rows_of(ClientPackage)} cp"
-            f" JOIN {self._rows_of(Package)} p ON p.id = cp.package_id"
-            f" JOIN {self._rows_of(Client)} c ON c.id = cp.client_id)"
-        )
-
     # --- the verdict
 
     def judged(self):
@@ -216,19 +210,32 @@ class Step:
         links = [f"{row}.{column}" for column in self.parents for row in ("d", "b")]
         on = {DID: f"{{}}.status IN {_IN_PLACE}", ClientPackage: "{}.active"}.get(self.model, "NULL")
         keys = [f"CASE {self._whens()} END", *links, on.format("d"), on.format("b")]
-        picked = ", ".join(f"{key} AS k{n}" for n, key in enumerate(keys))
-        names = ", ".join(f"k{n}" for n in range(len(keys)))
-        together = "array_agg" if connection.vendor == "postgresql" else "json_group_array"
-        rows = self._all(
-            f"SELECT {names}, {together}(object_id), {together}(before_id) FROM"
-            f" (SELECT {picked}, r.object_id, r.before_id {self._from()}) AS judged GROUP BY {names}"
+        differs = [
+            f"CASE WHEN d.{c} {_same()} {_then(self.model, c)} THEN 0 ELSE 1 END" for c in self.columns
+        ]
+        names, marks = (
+            [f"{letter}{n}" for n in range(len(some))] for letter, some in (("k", keys), ("m", differs))
         )
-        for verdict, *found, was_on, will_be_on, ids, before in rows:
+        picked = ", ".join(
+            f"{what} AS {name}" for what, name in zip(keys + differs, names + marks, strict=True)
+        )
+        grouped, marked = ", ".join(names), ", ".join(f"max({mark})" for mark in marks)
+        together = "array_agg" if connection.vendor == "postgresql" else "json_group_array"
+        # Materialized: SQLite would work the verdicts out twice otherwise.
+        rows = self._all(
+            f"WITH r AS MATERIALIZED ({self._objects()}), judged AS MATERIALIZED"
+            f" (SELECT {picked}, r.object_id, r.before_id {self._from()})"
+            f" SELECT {grouped}, {together}(object_id), {together}(before_id), {marked}"
+            f" FROM judged GROUP BY {grouped}"
+        )
+        for row in rows:
+            (verdict, *found, was_on, will_be_on), (ids, before, *marks) = row[: len(keys)], row[len(keys) :]
             if connection.vendor == "sqlite":
                 ids, before = json.loads(ids), json.loads(before)
             now = dict(zip(self.parents, found[::2], strict=True))
             then = dict(zip(self.parents, found[1::2], strict=True))
-            yield Group(verdict, now, then, bool(was_on), bool(will_be_on), ids, before)
+            differing = {column for column, mark in zip(self.columns, marks, strict=True) if mark}
+            yield Group(verdict, now, then, bool(was_on), bool(will_be_on), differing, ids, before)
 
     def is_of_this_part(self, verdict):
         """Things are gone through twice: what is deleted or closed counts the second time."""
@@ -245,22 +252,20 @@ class Step:
             f"(SELECT n.change_id FROM {kept} n WHERE n.object_id = r.object_id"
             " ORDER BY n.history_id DESC LIMIT 1)"
         )
-        as_left = " AND ".join(f"d.{column} {same} c.{column}" for column in self.columns)
+        as_left = " AND ".join(f"d.{column} {same} z.{column}" for column in self.columns)
         restored = (
             f"EXISTS (SELECT 1 FROM audit_change u WHERE u.id = {newest} AND u.kind = '{Change.Kind.UNDO}')"
-            f" AND EXISTS (SELECT 1 FROM {kept} c WHERE c.history_id ="
+            f" AND EXISTS (SELECT 1 FROM {kept} z WHERE z.history_id ="
             f" (SELECT max(m.history_id) FROM {kept} m WHERE m.object_id = r.object_id"
-            " AND m.change_id + 0 = %(change)s) AND CASE WHEN d.id IS NULL OR c.event = '-'"
-            f" THEN d.id IS NULL AND c.event = '-' ELSE {as_left} END)"
+            " AND m.change_id + 0 = %(change)s) AND CASE WHEN d.id IS NULL OR z.event = '-'"
+            f" THEN d.id IS NULL AND z.event = '-' ELSE {as_left} END)"
         )
         undone = f"{newest} IN (SELECT u.id FROM audit_change u WHERE u.undo_of_id = %(change)s)"
         as_before = " AND ".join(f"d.{column} {same} b.{column}" for column in self.columns)
         whens = [
-            (f"{later} AND {undone}", BACK),
-            (f"{later} AND NOT ({restored})", "touched"),
-            *((f"{when}", code) for when, code in self._touched_by_the_clock()),
+            *self._touched_by_the_clock(),
             ("r.event = '+' AND d.id IS NULL", SAME),
-            *((f"r.event = '+' AND {self._lacks('delete')}", "right"),),
+            (f"r.event = '+' AND {self._lacks('delete')}", "right"),
             ("r.event = '+'", DELETE),
             ("b.history_id IS NULL OR b.event = '-'", "unknown"),
             (as_before, SAME),
@@ -272,7 +277,12 @@ class Step:
             ("d.id IS NULL", MAKE),
             *self._closing(),
         ]
-        return " ".join(f"WHEN {when} THEN '{code}'" for when, code in whens) + f" ELSE '{CHANGE}'"
+        touched = (
+            f"WHEN {later} AND NOT ({restored}) THEN CASE WHEN {undone} THEN '{BACK}' ELSE 'touched' END"
+        )
+        return " ".join(
+            [touched, *(f"WHEN {when} THEN '{code}'" for when, code in whens), f"ELSE '{CHANGE}'"]
+        )
 
     def _touched_by_the_clock(self):
         """A hold that is over has ended, whether or not the worker has written it."""
@@ -311,10 +321,10 @@ class Step:
             back_in_use = f"b.status IN {_IN_PLACE} AND {moves}"
             operators = f"(SELECT o.reseller_id FROM {self._rows_of(Operator)} o WHERE o.id = b.operator_id)"
             yield f"b.status = '{st.HOLD}' AND b.hold_until <= %(now)s", "over"
-            yield f"{back_in_use} AND g.closed_at IS NOT NULL", "client closed"
-            yield f"{back_in_use} AND g.archived_at IS NOT NULL", "package archived"
-            yield f"{back_in_use} AND NOT {_RUNS.format('g')}", "package off"
-            yield f"b.client_package_id IS NOT NULL AND g.reseller_id <> {operators}", "other reseller"
+            yield f"{back_in_use} AND c.closed_at IS NOT NULL", "client closed"
+            yield f"{back_in_use} AND p.archived_at IS NOT NULL", "package archived"
+            yield f"{back_in_use} AND NOT {_RUNS.format('cp')}", "package off"
+            yield f"b.client_package_id IS NOT NULL AND p.reseller_id <> {operators}", "other reseller"
         if self.model is ClientPackage:
             clients, packages = self._rows_of(Client), self._rows_of(Package)
             on = "b.active AND (d.id IS NULL OR NOT d.active)"
@@ -350,7 +360,11 @@ class Step:
         """{client package: its places that no number takes}, as the tables have it now; two queries."""
         self.params["packages"] = _listed(list(packages))
         limits = dict(
-            self._all(f"SELECT g.id, g.did_limit FROM {self._given()} g WHERE {_one_of('g.id', 'packages')}")
+            self._all(
+                f"SELECT cp.id, p.did_limit FROM {self._rows_of(ClientPackage)} cp"
+                f" JOIN {self._rows_of(Package)} p ON p.id = cp.package_id"
+                f" WHERE {_one_of('cp.id', 'packages')}"
+            )
         )
         taken = self._all(
             f"SELECT d.client_package_id, count(*) FROM dids_did d WHERE d.status IN {_IN_PLACE}"
@@ -409,9 +423,10 @@ class Step:
         self.params["ids"] = _listed(ids)
         self._run(f"DELETE FROM {self.table} WHERE {_one_of('id', 'ids')}{_between('id', ids)}")
 
-    def change(self, before):
+    def change(self, before, differing):
+        """Only ``differing`` columns: SQLite writes every index of a column that is named."""
         self.params["before"] = _listed(before)
-        values = ", ".join(f"{column} = {_then(self.model, column)}" for column in self.columns)
+        values = ", ".join(f"{column} = {_then(self.model, column)}" for column in sorted(differing))
         self._run(
             f"UPDATE {self.table} AS d SET {values} FROM {self.kept} b WHERE d.id = b.object_id"
             f" AND {_one_of('b.history_id', 'before')}{_between('b.history_id', before)}"

@@ -281,8 +281,9 @@ class _Work:
         """Deletes first: what they leave (a place, a name) may be what another one takes."""
         if ids := [pk for group in going if group.verdict == DELETE for pk in group.ids]:
             step.delete(ids)
-        if before := [pk for group in going if group.verdict in (CHANGE, CLOSE) for pk in group.before]:
-            step.change(before)
+        if changing := [group for group in going if group.verdict in (CHANGE, CLOSE)]:
+            differing = set().union(*(group.differing for group in changing))
+            step.change([pk for group in changing for pk in group.before], differing)
         for group in going:
             if group.verdict == MAKE and (missed := step.make(group)):
                 kept, left = group.split(set(group.ids) - missed)
