@@ -103,6 +103,16 @@ def page_sizes():
 
 
 @register.filter
+def undo_of(message):
+    """Of a message whose extra_tags hold "undo-17" or "redo-17": {word, change}; None of any other."""
+    for tag in message.tags.split():
+        word, _, change = tag.partition("-")
+        if word in ("undo", "redo"):
+            return {"word": word.capitalize(), "change": change}
+    return None
+
+
+@register.filter
 def digits(value):
     return len(str(value))
 

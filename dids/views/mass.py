@@ -8,7 +8,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods
 
 from audit.models import Change
@@ -107,12 +106,10 @@ def done(request, sentence, result, back_url, *, word="Undo"):
 
     Who may undo it is offered that, by a link of that ``word``.
     """
-    tell = messages.success if result.done else messages.warning
+    tell, tags = messages.success if result.done else messages.warning, "selection-clear"
     if result.change and request.user.has_perm("audit.undo_change"):
-        undo_url = reverse("audit:undo", args=[result.change])
-        link = '<a href="{}" hx-get="{}" hx-target="#dialog-slot">{}</a>'
-        sentence = format_html(f"{{}} {link}", sentence, undo_url, undo_url, word)
-    tell(request, sentence, extra_tags="selection-clear")
+        tags += f" {word.lower()}-{result.change}"
+    tell(request, sentence, extra_tags=tags)
     return dialogs.close(request, back_url)
 
 
