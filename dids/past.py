@@ -28,7 +28,7 @@ SAME, BACK = "same", "back"
 GOES = {"open": (MAKE, CHANGE), "numbers": (MAKE, CHANGE, DELETE), "close": (DELETE, CLOSE)}
 
 WHY = {
-    "touched": "a later change touched it since; it stays as it is now, edit it by hand if it has to go back",
+    "touched": "touched since by a later change; edit by hand what has to go back all the same",
     "unknown": "what it was before is not known any more, because old history was deleted; edit it by hand",
     "taken": "the number was made anew since; delete that one first",
     "name": "its name is taken by now; rename the other one first",
@@ -38,7 +38,7 @@ WHY = {
     "account gone": "its account is deleted; undo that first",
     "package gone": "its package is deleted; undo that first",
     "client_package gone": "its client package is deleted; undo that first",
-    "over": "the hold that it would go back to would be over already; it stays as it is now",
+    "over": "the hold before would be over already; leave it as it is, or edit it by hand",
     "client closed": "its client is closed; reopen the client first",
     "package archived": "its package is archived; restore the package first",
     "package off": "its client package is not active; activate it first",

@@ -10,9 +10,11 @@ from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from audit import SYSTEM
+from audit.models import Change
 from dids import stock
 from dids.duties import release_due_holds
 from dids.models import DID, ClientPackage, DIDHistory, Stock
+from dids.undo import Undo
 from tests.carrier import carrier, numbers_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -336,3 +338,54 @@ def test_counters_are_exact_after_many_writers_of_everything_at_random(monkeypat
     assert all(done.values()), f"the draw left a kind of write out: {done}"
     assert stock_is_exact()
     assert all(counter.is_exact for counter in stock.check())
+
+
+def test_a_change_that_two_undo_at_once_goes_back_once():
+    house = carrier(did_limit=1000)
+    numbers_in("instock", NUMBERS, house)
+    DID.objects.filter(number__lt="1100").delete_unused(by=SYSTEM)
+    deleted = Change.objects.latest("pk")
+    DID.objects.all().edit(by=SYSTEM, status="archive", notes="gone")
+    edited = Change.objects.latest("pk")
+
+    for change, count in ((deleted, 100), (edited, 200)):
+        outcomes = at_once(*[Undo(change, by=SYSTEM).run] * 2)
+        assert sum(outcome.done for outcome in outcomes) == count
+        assert sum(outcome.unchanged + outcome.refused for outcome in outcomes) == count
+    assert DID.objects.filter(status="instock", notes="").count() == len(NUMBERS)
+    assert stock_is_exact()
+
+
+def test_an_undo_and_an_edit_of_the_same_numbers_wait_for_one_another():
+    house = carrier(did_limit=1000)
+    numbers_in("active", NUMBERS, house)
+    DID.objects.all().hold(by=SYSTEM)
+    held = Change.objects.latest("pk")
+
+    outcome, edit = at_once(
+        Undo(held, by=SYSTEM).run,
+        lambda: DID.objects.order_by("-number").edit(by=SYSTEM, notes="theirs"),
+    )
+
+    assert edit.done == len(NUMBERS)
+    assert outcome.done in (0, len(NUMBERS))
+    assert set(DID.objects.values_list("status", "notes")) == {
+        ("active" if outcome.done else "hold", "theirs"),
+    }
+    assert stock_is_exact()
+
+
+def test_an_undo_and_an_assigning_share_the_places_of_a_package():
+    house = carrier(did_limit=300)
+    numbers_in("active", NUMBERS, house)
+    DID.objects.all().hold(by=SYSTEM)
+    held = Change.objects.latest("pk")
+    fresh = numbers_in("instock", [str(n) for n in range(2000, 2200)], house)
+
+    outcome, result = at_once(
+        Undo(held, by=SYSTEM).run,
+        lambda: fresh.assign(house.client_package, house.account, by=SYSTEM),
+    )
+
+    assert outcome.done + result.done == 300 == house.client_package.places_taken()
+    assert (outcome.done, result.done) in {(300, 0), (100, 200)}

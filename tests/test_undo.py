@@ -156,7 +156,7 @@ def test_a_number_that_somebody_touched_since_stays_and_is_named(house):
     outcome = undone(change)
 
     assert outcome.sentence().startswith(
-        "6 numbers went back. 4 numbers refused (101, 107, 108, 109): a later change touched it since;"
+        "6 numbers went back. 4 numbers refused (101, 107, 108, 109): touched since by a later change;"
     )
     assert set(DID.objects.exclude(notes="").values_list("number", flat=True)) == {"101", "107", "108", "109"}
 

@@ -51,7 +51,7 @@ def test_the_dialog_says_what_goes_back_and_what_stays(world, asker):
     DID.objects.filter(number="113").edit(by=SYSTEM, notes="mine")
     page = asker.get(f"/audit/{pk}/undo/").content.decode()
     assert "Undo this change?" in page and "<b>2 numbers</b> will go back" in page
-    assert re.search(r"<b>1</b> number: a later change touched it since;.*113", page)
+    assert re.search(r"<b>1</b> number: touched since by a later change;.*113", page)
     assert "Undo, 2 numbers" in page
     assert world.did("111").notes == "all"
 
