@@ -399,25 +399,33 @@ class Step:
     # --- writing
 
     def lock(self):
-        """To the end of the transaction: client packages, then the objects in the order of ids."""
-        rows = self.past.objects.filter(
-            change=self.undo.change.pk,
-            history_id__gt=self.params["after"],
-            history_id__lte=self.params["last"],
-        )
-        objects = self.model.objects.filter(pk__in=rows.values("object_id"))
+        """To the end of the transaction: client packages, then the objects in the order of ids.
+
+        By their ids: PostgreSQL would read the whole table for the rows that a subquery names.
+        """
+        of_range = f"FROM {self.kept} r WHERE r.change_id = %(change)s AND r.history_id > %(after)s"
+        of_range += " AND r.history_id <= %(last)s"
+        ids = [pk for (pk,) in self._all(f"SELECT DISTINCT r.object_id {of_range}")]
+        objects = self.model.objects.filter(pk__among=ids)
         if connection.features.has_select_for_update:
             if self.model is DID:
-                joined = f"FROM ({self._objects()}) AS r JOIN {self.kept} b ON b.history_id = r.before_id"
-                self._all(
-                    "SELECT id FROM dids_clientpackage WHERE id IN"
-                    f" (SELECT b.client_package_id {joined} WHERE b.status IN {_IN_PLACE})"
-                    " ORDER BY id FOR NO KEY UPDATE"
-                )
+                self._lock_packages(of_range)
             list(objects.order_by("pk").select_for_update().values_list("pk"))
         self._set_now()
         if self.model is DID:
             objects.release_overdue(self.now, at=self.undo.now)
+
+    def _lock_packages(self, of_range):
+        """Those that numbers may take a place of again."""
+        before = (
+            f"(SELECT max(p.history_id) FROM {self.kept} p"
+            " WHERE p.object_id = r.object_id AND p.history_id < r.history_id)"
+        )
+        packages = (
+            f"SELECT b.client_package_id FROM {self.kept} b WHERE b.status IN {_IN_PLACE}"
+            f" AND b.history_id IN (SELECT {before} {of_range} AND r.event <> '+')"
+        )
+        self._all(f"SELECT id FROM dids_clientpackage WHERE id IN ({packages}) ORDER BY id FOR NO KEY UPDATE")
 
     def delete(self, ids):
         self.params["ids"] = _listed(ids)
