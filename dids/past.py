@@ -441,7 +441,7 @@ class Step:
         )
 
     def make(self, group):
-        """Returns the ids that could not be made: somebody took a name or a number at this very moment."""
+        """Returns {verdict: ids} of what could not be made, for somebody was quicker at this very moment."""
         self.params["before"] = _listed(group.before)
         names = ", ".join(self.columns)
         values = ", ".join(_then(self.model, column) for column in self.columns)
@@ -451,10 +451,11 @@ class Step:
             f" WHERE {_one_of('b.history_id', 'before')} ORDER BY {order} ON CONFLICT DO NOTHING"
         )
         if made == len(group.ids):
-            return set()
-        ours = self.past.objects.filter(history_id__in=group.before)
-        same = self.model.objects.filter(pk__in=ours.values("object_id"))
-        return set(group.ids) - set(same.values_list("pk", flat=True))
+            return {}
+        ours = self.past.objects.filter(change=connection.audit_change.pk, event="+", object_id__in=group.ids)
+        missed = set(group.ids) - set(ours.values_list("object_id", flat=True))
+        there = set(self.model.objects.filter(pk__in=missed).values_list("pk", flat=True))
+        return {BACK: there, "taken" if self.model is DID else "name": missed - there}
 
     def names(self, ids):
         """The first words for these objects."""

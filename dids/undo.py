@@ -285,9 +285,11 @@ class _Work:
             differing = set().union(*(group.differing for group in changing))
             step.change([pk for group in changing for pk in group.before], differing)
         for group in going:
-            if group.verdict == MAKE and (missed := step.make(group)):
-                kept, left = group.split(set(group.ids) - missed)
-                left.verdict = "taken" if step.model is DID else "name"
+            if group.verdict != MAKE:
+                continue
+            for verdict, missed in step.make(group).items():
+                left, kept = group.split(missed)
+                left.verdict = verdict
                 groups.append(left)
                 group.ids, group.before = kept.ids, kept.before
 
