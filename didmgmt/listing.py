@@ -373,10 +373,10 @@ class Selection:
         elif scope == "all":
             selection._take_matching(request, queryset, filterset_class)
         else:
-            selection._refuse(f"“{shorten(scope)}” is not a way to select rows.")
+            selection.refuse(f"“{shorten(scope)}” is not a way to select rows.")
         limit = settings.REQUEST_LIMIT if limit is None else limit
         if selection.count > limit:
-            selection._refuse(
+            selection.refuse(
                 f"{selection.count:,} {selection._noun} are selected; at most {limit:,} can be done at once."
                 " Narrow the search and do them in parts."
             )
@@ -389,12 +389,12 @@ class Selection:
     def _take_ticked(self, queryset):
         ids = self.ids.split(",") if self.ids else []
         if not ids:
-            self._refuse(f"No {self._noun} are selected. Tick some rows first.")
+            self.refuse(f"No {self._noun} are selected. Tick some rows first.")
         elif any(not _whole(key) for key in ids):
             bad = next(key for key in ids if not _whole(key))
-            self._refuse(f"“{shorten(bad)}” is not the id of a row. Tick the rows again.")
+            self.refuse(f"“{shorten(bad)}” is not the id of a row. Tick the rows again.")
         elif len(ids) > TICKED_LIMIT:
-            self._refuse(
+            self.refuse(
                 f"{len(ids):,} rows are ticked one by one; at most {TICKED_LIMIT:,} can be."
                 " Search for them and select all that match."
             )
@@ -405,7 +405,7 @@ class Selection:
             self.count = len(found)
             gone = [key for key in wanted if key not in found]
             if not found:
-                self._refuse(f"None of the selected {self._noun} is there any more.")
+                self.refuse(f"None of the selected {self._noun} is there any more.")
             elif gone:
                 named = ", ".join(map(str, gone[:NAMED])) + (", …" if len(gone) > NAMED else "")
                 self.note = (
@@ -416,22 +416,23 @@ class Selection:
     def _take_matching(self, request, queryset, filterset_class):
         filterset = filterset_class(QueryDict(self.query), queryset, request=request)
         if errors := filter_errors(filterset):
-            return self._refuse(" ".join(["Nothing is selected: the search is wrong.", *errors]))
+            return self.refuse(" ".join(["Nothing is selected: the search is wrong.", *errors]))
         self.filterset, self.queryset = filterset, filterset.qs.order_by()
         self.count = self.queryset.count()
         expected = _whole(self.expected)
         if not self.count:
-            self._refuse(f"No {self._noun} match any more.")
+            self.refuse(f"No {self._noun} match any more.")
         elif not expected:
-            self._refuse(f"It is not known how many {self._noun} you saw. Select them again on the list.")
+            self.refuse(f"It is not known how many {self._noun} you saw. Select them again on the list.")
         elif self.count != expected:
-            self._refuse(
+            self.refuse(
                 f"{expected:,} {self._noun} matched when you selected them, now {self.count:,} do."
                 " Look at the list again and select them anew."
             )
         return None
 
-    def _refuse(self, sentence):
+    def refuse(self, sentence):
+        """Have nothing selected, because of this."""
         self.error, self.queryset, self.count = sentence, self.queryset.none(), 0
 
 
@@ -469,9 +470,14 @@ def _without_idle(filterset, data):
 
 
 def described(filterset):
-    """(parameter, value, label, what a person reads) of every value that is filtered by."""
+    """(parameter, value, label, what a person reads) of every value that is filtered by.
+
+    But for those of the filter's ``apart``, which a page tells in its own way.
+    """
     data = filter_data(filterset)
     for name in data:
+        if name in getattr(filterset, "apart", ()):
+            continue
         words, label = _words(filterset.form, name), filterset.form[name].label
         for value in data.getlist(name):
             yield name, value, label, words.get(value) or shorten(value)

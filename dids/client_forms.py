@@ -13,9 +13,8 @@ from clients.tags import tag_label
 from didmgmt.choices import RemoteSelect
 from dids.forms import DeleteForm
 from dids.models import DID, ClientPackage
+from dids.moments import MomentField
 from dids.reference import DID_LIMIT_MAX
-
-YEARS = range(2000, 2200)  # far from where a moment fits no database, in any time zone
 
 
 class ClientForm(RecordForm):
@@ -76,22 +75,6 @@ class ResellerForm(HoldDaysForm):
 
     def affected(self):
         return DID.objects.filter(operator__reseller=self.instance.pk)
-
-
-class MomentField(forms.DateTimeField):
-    """A date and time of the person's time zone."""
-
-    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
-
-    def to_python(self, value):
-        try:
-            moment = super().to_python(value)
-            fits = moment is None or timezone.localtime(moment).year in YEARS
-        except OverflowError:
-            fits = False
-        if not fits:
-            raise ValidationError(f"Choose a year from {YEARS[0]} to {YEARS[-1]}.")
-        return moment
 
 
 class GiveForm(forms.ModelForm):

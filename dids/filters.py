@@ -17,6 +17,7 @@ from didmgmt.listing import Count
 from dids import status as st
 from dids.digits import Digits
 from dids.models import DID, ClientPackage, Stock, Tag, TagSet
+from dids.moments import MomentField
 from dids.numbers import MATCHES, parse_search, shorten
 from operators.filters import reseller_filter
 from operators.models import Operator
@@ -125,6 +126,29 @@ def total_of(counts):
     return Count(COUNTED_TO, more=True) if any(count.more for count in counts) else Count(sum(counts))
 
 
+class NowField(MomentField):
+    """Refuses every moment: what can be changed is the inventory as it is."""
+
+    refusal = "The inventory as of a moment can be looked at and exported, not changed. Go back to now first."
+
+    def clean(self, value):
+        if value in self.empty_values:
+            return
+        raise forms.ValidationError(self.refusal)
+
+
+class NowFilter(django_filters.Filter):
+    """Filters nothing; ``dids.as_of`` has another one in its place."""
+
+    field_class = NowField
+
+    def __init__(self, **kwargs):
+        super().__init__(label="As of", help_text="Empty: now", **kwargs)
+
+    def filter(self, queryset, value):
+        return queryset
+
+
 class DIDFilter(NumberFilter):
     """The numbers that an address asks for, of those that ``request.user`` may see.
 
@@ -144,6 +168,8 @@ class DIDFilter(NumberFilter):
         widget=RemoteSelectMultiple("dids:client_choices", placeholder="all clients"),
     )
     tag = _tags()
+    as_of = NowFilter()
+    apart = ("as_of",)
 
     def __init__(self, *args, now=None, overdue=None, exactly=False, **kwargs):
         """``exactly``: count all that match, where else counting ends at ``COUNTED_TO``.
@@ -354,15 +380,21 @@ def matching(dids, search, digits=None):
     Exact, begins, range and list are served by the unique index: "begins" as a range of text, which
     both engines read from it. Contains and ends look at the heads of numbers first: see ``dids.digits``.
     """
+    return dids.filter(searched(search, digits or _digits(search)))
+
+
+def searched(search, digits):
+    """A Q for what a ``dids.numbers.Search`` asks for; of ``digits`` the ``condition`` is taken."""
     if search.kind == "range":
         same_length = Exact(Length("number"), len(search.low))
-        return dids.filter(same_length, number__gte=search.low, number__lte=search.high)
+        return Q(same_length, number__gte=search.low, number__lte=search.high)
     if search.kind == "list":
-        return dids.filter(number__in=search.values)
+        return Q(number__in=search.values)
     value = search.value
     if search.kind == "exact":
-        return dids.filter(number=value)
+        return Q(number=value)
     if search.kind == "begins":
-        return dids.filter(number__gte=value, number__lt=value[:-1] + chr(ord(value[-1]) + 1))
-    condition = (digits or _digits(search)).condition
-    return dids.filter(Q(number__in=search.values) | condition if search.kind == "either" else condition)
+        return Q(number__gte=value, number__lt=value[:-1] + chr(ord(value[-1]) + 1))
+    if search.kind == "either":
+        return Q(number__in=search.values) | digits.condition
+    return digits.condition

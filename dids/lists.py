@@ -8,15 +8,19 @@ from django.utils import timezone
 
 from didmgmt.listing import Listing
 from dids import status as st
+from dids.as_of import PastListing
 from dids.filters import DIDFilter
 from dids.models import DID
+from dids.resources import DIDResource
 from dids.walking import Walk
 
 FEW = 5_000  # numbers
 
 
 def did_listing(request):
-    """The numbers that the address asks for, of those that the person may see."""
+    """What the address asks for of the numbers that the person may see, now or as of the moment it names."""
+    if request.GET.get("as_of", "").strip():
+        return PastListing(request, _SORTS)
     now = timezone.now()
     dids = DID.objects.visible_to(request.user)
     overdue = DID.objects.any_hold_over(now)
@@ -37,6 +41,14 @@ def did_listing(request):
         fetch=lambda found: found.for_table(now),
         walk=walk,
     )
+
+
+def exported(listing, now, *, in_pieces=False):
+    """The rows of a file of all that a ``did_listing`` shows, header first; see ``dids.resources``."""
+    if isinstance(listing, PastListing):
+        return listing.exported()
+    resource = DIDResource()
+    return (resource.rows_in_pieces if in_pieces else resource.rows)(listing.ordered, now)
 
 
 _SORTS = {

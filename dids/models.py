@@ -1100,9 +1100,25 @@ class Stock(models.Model):
 
 
 ClientPackageHistory = history.track(ClientPackage)
-# A deleted number is found by its digits in these few rows.
+# Beside what every history has: what the inventory as of a moment is read by, see dids.as_of.
 DIDHistory = history.track(
-    DID, [models.Index(fields=["number"], name="did_past_deleted", condition=Q(event="-"))]
+    DID,
+    [
+        # A deleted number is found by its digits in these few rows.
+        models.Index(fields=["number"], name="did_past_deleted", condition=Q(event="-")),
+        # what an operator had, sorted by number
+        models.Index(fields=["operator_id", "number"], name="did_past_operator"),
+        # what an account had
+        models.Index(
+            fields=["account_id", "number"], name="did_past_account", condition=Q(account_id__isnull=False)
+        ),
+        # what was in a status that few numbers are in; those of others are met soon anyway
+        models.Index(fields=["status", "number"], name="did_past_status", condition=Q(status__in=st.RARE)),
+        # what bore a tag
+        models.Index(
+            fields=["tag_set_id", "number"], name="did_past_tag_set", condition=Q(tag_set_id__isnull=False)
+        ),
+    ],
 )
 
 

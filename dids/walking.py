@@ -51,6 +51,8 @@ class Walk:
     each further batch of sections that the page reaches over.
     """
 
+    key = "pk"  # of a row, as a column of its stream
+
     def __init__(self, filterset, sort, *, descending, overdue):
         self._filterset, self._sort, self._descending = filterset, sort, descending
         self._sections = SORTS[sort](Rows(filterset, overdue=overdue), descending)
@@ -122,7 +124,7 @@ class Walk:
             return []
         turned = self._descending != backwards
         columns = ORDERS[sections[0].order]  # sections that are read together have the same
-        names = columns if columns[-1] == "pk" else (*columns, "pk")
+        names = columns if columns[-1] == self.key else (*columns, self.key)
         parts = []
         for rank, section in enumerate(sections):
             streams = _beyond(section, position, turned)

@@ -28,7 +28,7 @@ from clients.models import Account, counted
 from dids import sheets
 from dids import status as st
 from dids.filters import DIDFilter
-from dids.lists import did_listing
+from dids.lists import did_listing, exported
 from dids.models import CHUNK, DID, ClientPackage, DIDQuerySet
 from dids.numbers import Numbers, shorten
 from dids.outcome import Result
@@ -289,16 +289,17 @@ def _export(job):
     if "ids" in job.params:
         ids = [int(key) for key in job.params["ids"].split(",")]
         dids = DID.objects.visible_to(job.owner).filter(pk__in=ids).order_by("number")
+        rows = DIDResource().rows_in_pieces(dids, timezone.now())
     else:
         request = SimpleNamespace(user=job.owner, GET=QueryDict(job.params["address"]))
         listing = did_listing(request)
         if not listing.valid:
             raise JobFailed(" ".join(["The search can't be read any more.", *listing.errors]))
-        dids = listing.ordered
+        rows = exported(listing, timezone.now(), in_pieces=True)
     job.done = 0
     with tempfile.TemporaryFile() as file:
         try:
-            for count in sheets.write_workbook(DIDResource().rows_in_pieces(dids, timezone.now()), file):
+            for count in sheets.write_workbook(rows, file):
                 job.done = count - 1  # the header
                 yield
         except sheets.SheetError as error:

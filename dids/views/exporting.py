@@ -16,8 +16,9 @@ from django.views.decorators.http import require_http_methods
 from didmgmt.addresses import go_to
 from didmgmt.listing import Selection, described, shorten
 from dids import sheets
+from dids.as_of import SECONDS, PastListing, TooLong, within
 from dids.filters import DIDFilter
-from dids.lists import did_listing
+from dids.lists import did_listing, exported
 from dids.models import DID
 from dids.resources import XLSX_AT_ONCE, DIDResource
 from dids.work import XLSX, submit_export
@@ -38,14 +39,37 @@ def _of_address(request):
     listing = did_listing(request)
     if not listing.valid:
         return go_to(f"{reverse('dids:list')}?{request.GET.urlencode()}")  # where the errors are shown
+    if isinstance(listing, PastListing):
+        return _of_moment(request, listing)
+    now, filterset = timezone.now(), listing.filterset
     if request.GET.get("scope") == "page":
-        dids = listing.ordered.filter(pk__in=listing.keys)
-        return _file(request, dids, len(listing.keys), listing.filterset, f"page {listing.page}")
-    asked = {"address": request.GET.urlencode()}
+        rows = DIDResource().rows(listing.ordered.filter(pk__in=listing.keys), now)
+        return _file(
+            request, rows, len(listing.keys), file_name("dids", filterset, now, f"page {listing.page}")
+        )
     count = listing.total
     if count.more and format_of(request) == "xlsx":
-        count = listing.filterset.exact_total()  # a job says how many of how many
-    return _file(request, listing.ordered, count, listing.filterset, asked=asked)
+        count = filterset.exact_total()  # a job says how many of how many
+    asked = {"address": request.GET.urlencode()}
+    return _file(request, exported(listing, now), count, file_name("dids", filterset, now), asked)
+
+
+def _of_moment(request, listing):
+    """The file's name tells that moment in place of now."""
+    of_page = request.GET.get("scope") == "page"
+    try:
+        with within(SECONDS):
+            keys, count = listing.keys if of_page else None, listing.total
+    except TooLong as error:
+        messages.error(request, str(error))
+        return redirect("dids:list")
+    part = f"page {listing.page}" if of_page else ""
+    name = file_name("dids_as-of", listing.filterset, listing.moment, part)
+    if of_page:
+        return _file(request, listing.exported(keys), len(keys), name)
+    if count.more and format_of(request) == "xlsx":
+        count = XLSX_AT_ONCE + 1  # a worker counts them as it goes on
+    return _file(request, listing.exported(), count, name, {"address": request.GET.urlencode()})
 
 
 def _of_selection(request):
@@ -58,18 +82,17 @@ def _of_selection(request):
         messages.warning(request, selection.note)
     part = "" if selection.filterset else f"{selection.count} selected"
     asked = {"address": selection.query} if selection.filterset else {"ids": selection.ids}
-    dids = selection.queryset.order_by("number")
-    return _file(request, dids, selection.count, selection.filterset, part, asked)
-
-
-def _file(request, dids, count, filterset, part="", asked=None):
-    """``dids`` as a file; a large workbook is left to a worker, who finds them again by ``asked``."""
     now = timezone.now()
-    name = file_name("dids", filterset, now, part)
+    rows = DIDResource().rows(selection.queryset.order_by("number"), now)
+    return _file(request, rows, selection.count, file_name("dids", selection.filterset, now, part), asked)
+
+
+def _file(request, rows, count, name, asked=None):
+    """``rows`` as a file; a large workbook is left to a worker, who finds them again by ``asked``."""
     format = format_of(request)
     if format == "xlsx" and count > XLSX_AT_ONCE:
         return redirect(submit_export(request.user, asked, count, f"{name}.xlsx"))
-    return download(DIDResource().rows(dids, now), name, format)
+    return download(rows, name, format)
 
 
 def format_of(request):

@@ -8,6 +8,7 @@ from clients.models import Client
 from didmgmt.choices import choices
 from didmgmt.replica import may_lag
 from dids import status as st
+from dids.as_of import COUNTING, SECONDS, PastListing, TooLong, within
 from dids.explain import explain
 from dids.filters import total_of
 from dids.lists import did_listing
@@ -27,6 +28,8 @@ def did_list(request):
     listing = did_listing(request)
     if request.htmx:
         return render(request, "dids/_advanced_search.html", {"listing": listing})
+    if isinstance(listing, PastListing):
+        return _past_list(request, listing)
     sentences = explain(listing.rows, listing.filterset.now)
     for did in listing.rows:
         did.explanation = sentences[did.pk]
@@ -47,6 +50,25 @@ def _deleted(listing, user):
     """Deleted numbers that were searched for where there are none of today's."""
     search = listing.form.cleaned_data["search"] if listing.valid and not listing.rows else None
     return deleted(search, user).order_by("number", "-history_id")[:DELETED_SHOWN] if search else []
+
+
+def _past_list(request, listing):
+    """As of a moment. Its transaction keeps it with the primary, where a replica serves other lists."""
+    counters = []
+    if listing.valid:
+        try:
+            with within(COUNTING if request.GET.get("count") == "exact" else SECONDS):
+                asked = listing.form.cleaned_data["status"]
+                counters = status_counters(listing, listing.filterset.by_status, asked)
+                listing.rows  # noqa: B018 - asked for here, where it may take too long
+        except TooLong as error:
+            counters = []
+            listing.refuse(str(error))
+    return render(
+        request,
+        "dids/past_list.html",
+        {"listing": listing, "counters": counters, "xlsx_at_once": XLSX_AT_ONCE},
+    )
 
 
 def status_counters(listing, counts, asked):

@@ -5,7 +5,7 @@ import math
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required, user_passes_test
 from django.core.exceptions import PermissionDenied
-from django.http import Http404
+from django.http import Http404, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
@@ -14,7 +14,7 @@ from audit.models import Change
 from clients.models import counted
 from didmgmt import dialogs
 from didmgmt.listing import Selection
-from dids.filters import DIDFilter
+from dids.filters import DIDFilter, NowField
 from dids.forms import DeleteForm, MassEditForm
 from dids.models import DID
 from dids.views.number import EDIT_RIGHTS
@@ -77,9 +77,18 @@ def selection_of(request):
     """The numbers that the request names; 404 when an address names none that the person may see."""
     inventory = DID.objects.visible_to(request.user)
     selection = Selection.from_request(request, inventory, DIDFilter, limit=math.inf)
+    if names_moment(request):
+        selection.refuse(NowField.refusal)
+        return selection
     if selection.error and request.GET.get("ids"):
         raise Http404(selection.error)
     return selection
+
+
+def names_moment(request):
+    """Whether what is asked for was found in the inventory as of a moment."""
+    addresses = (request.GET, request.POST, QueryDict(request.POST.get("query")))
+    return any(address.get("as_of", "").strip() for address in addresses)
 
 
 def _dialog(request, template, title, context):
