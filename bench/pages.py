@@ -3,6 +3,7 @@
 import random
 import re
 from collections import Counter
+from datetime import timedelta
 from html import unescape
 from itertools import combinations, product
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from audit.models import Change
 from bench.lists import timed
 from dids.models import DID, TagSet
 from jobs.duties import run_duties
@@ -107,6 +109,18 @@ def scenarios(chosen):
     yield Scenario("bound: status", "bound", bound, _address({"status": chosen.bound_status}))
     search, finds = chosen.bound_search
     yield Scenario("bound: contains 6 digits", "bound", bound, _address({"q": search}), finds)
+    for name, moment in chosen.moments.items():
+        then = {"as_of": moment.isoformat()}
+        yield Scenario(f"as of {name}", "as of", anyone, _address(then), None)
+        yield Scenario(f"as of {name}: last", "as of", anyone, _address(then | {"page": -1}), None)
+        for names, values in chosen.filters.items():
+            if len(names) == 1:
+                asked = then | dict(zip(names, values, strict=True))
+                yield Scenario(f"as of {name}: {names[0]}", "as of", anyone, _address(asked), None)
+        for search in ("exact", "begins with 6 digits", "contains 6 digits", f"list of {PASTED:,}"):
+            asked = then | {"q": chosen.searches[search][0]}
+            yield Scenario(f"as of {name}: {search}", "as of", anyone, _address(asked), None)
+        yield Scenario(f"as of {name}: bound", "as of", bound, _address(then), None)
     yield Scenario("number page", "number", anyone, f"{LISTED}{chosen.pk}/", None)
     yield Scenario("history of a number", "number", anyone, f"{LISTED}{chosen.pk}/history/", None)
 
@@ -131,7 +145,8 @@ class Chosen:
     """Who looks, and at what: of all that there is a middling one, so that sizes can be compared.
 
     ``administrator``, ``bound`` to a reseller: browsers; ``filters``: {names of one or two parameters: their
-    values}; ``searches``: {name: (text, whether it finds any)}; ``pk`` of a number.
+    values}; ``searches``: {name: (text, whether it finds any)}; ``moments``: {name: one of the past}; ``pk``
+    of a number.
     """
 
     def __init__(self):
@@ -148,6 +163,13 @@ class Chosen:
         for (status, _, of, *_), count in counts.items():
             theirs[status] += count if of == reseller else 0
         self.bound_status = _middle([status for status, count in theirs.most_common() if count])
+        ends = Change.objects.aggregate(first=Min("at"), last=Max("at"))
+        whole = ends["last"] - ends["first"]
+        self.moments = {
+            "an hour ago": timezone.now() - timedelta(hours=1),
+            "half way back": ends["first"] + whole / 2,
+            "near the beginning": ends["first"] + whole / 20,
+        }
         self._choose_numbers()
         digits, _ = self.searches["contains 6 digits"]
         found = DID.objects.visible_to(bound).filter(number__contains=digits).exists()

@@ -19,6 +19,7 @@ PLOTTED = {  # group of scenarios: title
     "two filters": "First page, by two filters",
     "search": "First page, by a search for numbers",
     "bound": "Of somebody bound to a reseller",
+    "as of": "As of a moment",
 }
 # Told apart by the colour-blind as well; the last ones only beside lines that end elsewhere.
 COLOURS = "#0072b2 #d55e00 #009e73 #cc79a7 #e69f00 #56b4e9 #000000 #8c6d31 #7b4173 #999999".split()

@@ -308,6 +308,15 @@ class PastWalk(Walk):
     def __init__(self, filterset, *, descending):
         self._filterset, self._sort, self._descending = filterset, "number", descending
         self._sections = Sections([Section("", filterset.streams)])
+        self._first = {}  # how many rows were asked for: those
+
+    def after(self, place, count):
+        """The first page is asked for once to know how many there are at least, and again to be shown."""
+        if place is not None:
+            return super().after(place, count)
+        if count not in self._first:
+            self._first[count] = super().after(None, count)
+        return self._first[count]
 
     def _near_end(self, position, count, backwards):
         return []  # candidates that are few have been sorted by now
@@ -331,8 +340,8 @@ class PastListing(Listing):
             walk=lambda filterset, sort, descending: (
                 None if filterset.is_counted else PastWalk(filterset, descending=descending)
             ),
-            keeps=("as_of",),
         )
+        self._keeps = ("as_of",) if self.has_moment else ()
 
     @property
     def moment(self):

@@ -3,6 +3,7 @@
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.core.management import call_command
+from django.utils import timezone
 
 from audit.models import Change
 from dids.numbers import Numbers
@@ -44,6 +45,7 @@ def shown(page_of, world, request):
             "account": world.account.pk,
             "package": world.package.pk,
             "given": world.client_package.pk,
+            "moment": f"{timezone.now():%Y-%m-%dT%H:%M:%S.%fZ}",
             "reseller": world.reseller.pk,
             "change": Change.objects.latest("pk").pk,
         }
@@ -81,6 +83,9 @@ PAGES = [
     "/dids/?q=999999",
     "/dids/?status=nonsense",
     "/dids/?status=hold&sort=-number",
+    "/dids/?as_of={moment}",
+    "/dids/?as_of=yesterday",
+    "/dids/?as_of=2001-01-01T00:00",
     "/dids/{number}/",
     "/dids/{number}/history/",
     "/dids/new/",
