@@ -5,17 +5,10 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("audit", "0005_kind_of_pruning"),
-        ("dids", "0006_flat_lists"),
+        ("dids", "0010_touched_before"),
     ]
 
     operations = [
-        migrations.AddIndex(
-            model_name="didhistory",
-            index=models.Index(
-                condition=models.Q(("event", "-")), fields=["number"], name="did_past_deleted"
-            ),
-        ),
         migrations.AddIndex(
             model_name="didhistory",
             index=models.Index(fields=["operator_id", "number"], name="did_past_operator"),
