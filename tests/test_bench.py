@@ -137,6 +137,9 @@ def test_the_list_is_measured_at_several_sizes_by_the_ways_people_go(monkeypatch
     assert {" and ".join(pair) for n in (1, 2) for pair in combinations(filters, n)} <= set(names)
     assert {"next", "previous", "last", "middle page", "last, 20 a page", "bound: next"} <= set(names)
     assert {"exact", "range", "list of 1,000", "number page", "history of a number"} <= set(names)
+    assert {"as of an hour ago", "as of half way back: client", "as of near the beginning: last"} <= set(
+        names
+    )
     assert all(line["p50"] > 0 and line["queries"] > 0 and line["ratio"] > 0 for line in lines)
     shown = {line["scenario"]: line["shown"] for line in lines}
     assert (shown["first"], shown["next"], shown["contains what there is not"]) == (100, 100, 0)
