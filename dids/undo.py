@@ -61,7 +61,7 @@ class Undo:
     @cached_property
     def rows(self):
         """How many history rows the change has; one query over their index."""
-        return history.count_rows(connection, self.change.pk)
+        return sum(history.written(connection, self.change.pk, {}).values())
 
     def is_seen(self):
         """Whether ``by`` may know of the change: of one that is bound some object is in the own branch."""

@@ -53,7 +53,8 @@ def change_undo(request, pk):
 
 
 def _back(request, change):
-    """Where the person came from: the list of numbers, or the page of the change's job."""
+    """Where the person came from: the list of numbers, the page of the change or of its job, the log."""
     jobs = Job.objects.filter(change=change)
     pages = [job.get_absolute_url() for job in jobs] + [job.url for job in jobs]
+    pages += [reverse("audit:detail", args=[change.pk]), reverse("audit:list")]
     return dialogs.back_to(request, reverse("dids:list"), *pages)
