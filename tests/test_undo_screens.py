@@ -52,7 +52,7 @@ def test_the_dialog_says_what_goes_back_and_what_stays(world, asker):
     page = asker.get(f"/audit/{pk}/undo/").content.decode()
     assert "Undo this change?" in page and "<b>2 numbers</b> will go back" in page
     assert re.search(r"<b>1</b> number: touched since by a later change;.*113", page)
-    assert "Undo, 2 numbers" in page
+    assert "Undo for 2 numbers" in page
     assert world.did("111").notes == "all"
 
 
@@ -140,7 +140,7 @@ def test_a_large_rehearsal_is_asked_for_by_the_dialog_itself(asker, many):
     htmx = {"HTTP_HX_REQUEST": "true"}
     first = asker.get(f"/audit/{many}/undo/", **htmx).content.decode()
     assert "Looking at 2,100 rows" in first and f'hx-get="/audit/{many}/undo/?look=1"' in first
-    assert "Undo, 2,100 numbers" in asker.get(f"/audit/{many}/undo/?look=1", **htmx).content.decode()
+    assert "Undo for 2,100 numbers" in asker.get(f"/audit/{many}/undo/?look=1", **htmx).content.decode()
 
 
 def test_a_job_whose_owner_lost_the_right_stops_and_what_went_back_stays(world, many, monkeypatch):
@@ -224,5 +224,5 @@ def test_a_large_undo_is_looked_at_in_its_dialog(world, page_of):
     page.goto(job.get_absolute_url())
     page.get_by_role("link", name="Redo").click()
     dialog = page.get_by_role("dialog", name="Redo this change?")
-    dialog.get_by_role("button", name="Redo, 2,100 numbers").click()
+    dialog.get_by_role("button", name="Redo for 2,100 numbers").click()
     expect(page.get_by_role("heading", name="Redo of Mass edit")).to_be_visible()

@@ -6,11 +6,11 @@ from django.views.decorators.http import require_safe
 
 from clients.models import Client
 from didmgmt.choices import choices
+from didmgmt.listing import Count
 from didmgmt.replica import may_lag
 from dids import status as st
 from dids.as_of import COUNTING, SECONDS, PastListing, TooLong, within
 from dids.explain import explain
-from dids.filters import total_of
 from dids.lists import did_listing
 from dids.models import Tag
 from dids.resources import XLSX_AT_ONCE
@@ -76,7 +76,7 @@ def status_counters(listing, counts, asked):
     every = {
         "key": "",
         "label": "All",
-        "count": total_of(counts.values()),
+        "count": Count(sum(counts.values()), more=any(count.more for count in counts.values())),
         "url": listing.url(status=[]),
         "active": not asked,
     }
