@@ -207,10 +207,38 @@ def test_a_mass_edit_is_undone_and_redone_with_the_mouse(world, page_of):
         page.locator(".notices").get_by_role("link", name=word).click()
         dialog = page.get_by_role("dialog", name=f"{word} this change?")
         expect(dialog.get_by_text("6 numbers will go back.")).to_be_visible()
-        dialog.get_by_role("button", name=f"{word}, 6 numbers").click()
+        dialog.get_by_role("button", name=f"{word} for 6 numbers").click()
         expect(page.get_by_text(f"6 numbers went back. {then}")).to_be_visible()
         assert "q=111-116" in page.url
         assert set(DID.objects.filter(number__in=range(111, 117)).values_list("notes", flat=True)) == {notes}
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_a_mass_edit_is_found_in_the_audit_log_undone_and_redone(world, page_of):
+    page = page_of(member("Supervisor"))
+    page.goto("/dids/?q=111-116")
+    page.get_by_label("Select every row of this page").check()
+    page.locator("[data-selection-bar]").get_by_role("button", name="Mass Edit").click()
+    dialog = page.get_by_role("dialog", name="Mass Edit")
+    dialog.get_by_label("Notes", exact=True).fill("all of them")
+    dialog.get_by_role("button", name="Update 6 numbers").click()
+    expect(page.get_by_text("6 numbers changed.")).to_be_visible()
+    page.get_by_role("link", name="Audit log").click()
+    page.get_by_role("link", name="Mass edit").first.click()
+    expect(page.get_by_role("cell", name="all of them")).to_have_count(6)
+
+    for word, notes, undone in (
+        ("Undo", "", "Undo of Mass edit"),
+        ("Redo", "all of them", "Redo of Mass edit"),
+    ):
+        page.locator(".page-head").get_by_role("link", name=word).click()
+        dialog = page.get_by_role("dialog", name=f"{word} this change?")
+        dialog.get_by_role("button", name=f"{word} for 6 numbers").click()
+        expect(page.get_by_text("6 numbers went back.")).to_be_visible()
+        assert set(DID.objects.filter(number__in=range(111, 117)).values_list("notes", flat=True)) == {notes}
+        page.locator(".change-facts").get_by_role("link", name=undone).click()
+        expect(page.get_by_role("heading", name=undone)).to_be_visible()
 
 
 @pytest.mark.browser
