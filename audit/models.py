@@ -117,9 +117,10 @@ class Change(models.Model):
 class Seal(models.Model):
     """One link of the chain that ``audit.seals`` makes and checks. Never changed: triggers refuse it.
 
-    ``spans``: [{table, columns, first, last, blocks: [[rows, hash], …]}, …]. ``day``: the last day that was
-    over when it was made. ``more``: there was more than one seal takes. ``digest`` covers all of these and
-    the digest of the seal before, ``previous``; ``signature`` is of the digest.
+    ``spans``: [{table, columns, first, last, blocks: [[rows, hash], …]}, …]. ``until``: {table: the last key
+    that is sealed}. ``day``: the last day that was over when it was made. ``more``: there was more than one
+    seal takes. ``digest`` covers all of these and the digest of the seal before, ``previous``; ``signature``
+    is of the digest.
     """
 
     number = models.BigIntegerField(primary_key=True)
@@ -127,6 +128,7 @@ class Seal(models.Model):
     sealed_at = models.DateTimeField()
     more = models.BooleanField(default=False)
     spans = models.JSONField()
+    until = models.JSONField()
     previous = models.CharField(max_length=64, blank=True)
     digest = models.CharField(max_length=64)
     signature = models.CharField(max_length=64)

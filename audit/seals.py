@@ -60,16 +60,17 @@ def seal_what_is_due(now=None):
         newest = _newest_keys()
     except OperationalError:  # somebody writes for long; the worker comes by again
         return 0
-    sealed = _sealed_until()
+    until = dict(last.until) if last else {}
     spans, more = [], False
     for model in _models():
         table = model._meta.db_table
-        first, end = sealed.get(table, 0) + 1, newest[table]
+        first, end = until.get(table, 0) + 1, newest[table]
         last_key = min(end, first + AT_ONCE - 1)
         more = more or last_key < end
         if first <= last_key:
             spans.append(_span(model, first, last_key))
-    return _add(day, now, spans, more, last)
+            until[table] = last_key
+    return _add(day, now, spans, until, more, last)
 
 
 def seal_anew(now=None):
@@ -78,7 +79,7 @@ def seal_anew(now=None):
     spans = [_span(model, span["first"], span["last"]) for model, span, _ in _with_gaps()]
     last = Seal.objects.order_by("-number").first()
     if spans:
-        _add(last.day, now, spans, last.more, last)
+        _add(last.day, now, spans, last.until, last.more, last)
     return len(spans)
 
 
@@ -108,8 +109,9 @@ def whole_before_pruning():
 
 def unsealed():
     """How many rows came since they were sealed last."""
-    sealed = _sealed_until()
-    return sum(m.objects.filter(pk__gt=sealed.get(m._meta.db_table, 0)).count() for m in _models())
+    last = Seal.objects.order_by("-number").first()
+    until = last.until if last else {}
+    return sum(m.objects.filter(pk__gt=until.get(m._meta.db_table, 0)).count() for m in _models())
 
 
 def unrecorded():
@@ -152,15 +154,6 @@ def _newest_keys():
         return {m._meta.db_table: m.objects.aggregate(newest=Max("pk"))["newest"] or 0 for m in _models()}
 
 
-def _sealed_until():
-    """{table: last sealed key}."""
-    until = {}
-    for _, model, span in _newest_spans():
-        table = model._meta.db_table
-        until[table] = max(until.get(table, 0), span["last"])
-    return until
-
-
 def _span(model, first, last):
     names = CHANGE_COLUMNS if model is Change else [f.attname for f in model._meta.concrete_fields]
     return {
@@ -200,13 +193,13 @@ def _told(seal):
     """(digest, signature) that the seal has to bear."""
     content = [
         *(seal.number, seal.day.isoformat(), seal.sealed_at.astimezone(UTC).isoformat()),
-        *(seal.more, seal.spans, seal.previous),
+        *(seal.more, seal.spans, seal.until, seal.previous),
     ]
     digest = hashlib.sha256(_json(content)).hexdigest()
     return digest, hmac.new(settings.SEAL_KEY.encode(), digest.encode(), hashlib.sha256).hexdigest()
 
 
-def _add(day, now, spans, more, last):
+def _add(day, now, spans, until, more, last):
     """Append a seal to ``last``; returns its rows. Its number keeps two workers from appending both."""
     seal = Seal(
         number=last.number + 1 if last else 1,
@@ -214,6 +207,7 @@ def _add(day, now, spans, more, last):
         sealed_at=now,
         more=more,
         spans=spans,
+        until=until,
         previous=last.digest if last else "",
     )
     seal.digest, seal.signature = _told(seal)
@@ -231,14 +225,14 @@ def _add(day, now, spans, more, last):
 
 
 def _newest_spans():
-    """(seal, model, span) of every range, by table and key, the newest seal of each; spans one at a time."""
+    """(seal, model, span) of every range in its newest seal, in the order of seals; one seal at a time."""
     by_table = {model._meta.db_table: model for model in _models()}
     newest = {}
     for seal in Seal.objects.order_by("number").iterator(100):
         for span in seal.spans:
             newest[span["table"], span["first"]] = seal.number
     kept = None
-    for (table, first), number in sorted(newest.items()):
+    for (table, first), number in sorted(newest.items(), key=lambda item: (item[1], item[0])):
         if kept is None or kept.number != number:
             kept = Seal.objects.get(number=number)
         span = next(s for s in kept.spans if (s["table"], s["first"]) == (table, first))

@@ -17,6 +17,7 @@ class Migration(migrations.Migration):
                 ("sealed_at", models.DateTimeField()),
                 ("more", models.BooleanField(default=False)),
                 ("spans", models.JSONField()),
+                ("until", models.JSONField()),
                 ("previous", models.CharField(blank=True, max_length=64)),
                 ("digest", models.CharField(max_length=64)),
                 ("signature", models.CharField(max_length=64)),
