@@ -16,6 +16,12 @@ from tests.world import make_world, member, session_cookie
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
 
+
+def pytest_collection_modifyitems(items):
+    """The longest test first: begun last it would keep one process busy long after the others are done."""
+    items.sort(key=lambda item: "test_simulated_year" not in item.nodeid)
+
+
 # --- the database ---------------------------------------------------------------------------------
 
 MADE_BY_MIGRATIONS = {"django_content_type", "auth_permission", "auth_group", "auth_group_permissions"}
