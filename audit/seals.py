@@ -1,6 +1,6 @@
 """Seals: what was recorded since the last one, hashed and chained, so that a later forgery shows.
 
-A seal covers ranges of keys of every history table and of the changes (``SPANNED``), cut into blocks of
+A seal covers ranges of keys of every history table and of the changes, cut into blocks of
 ``BLOCK`` keys with a SHA-256 each. Its own digest covers them, its day and the digest of the seal before; its
 signature is an HMAC of that digest. Rows are hashed as JSON of their values, alike on both engines, so that
 a seal holds after a move from one to the other.
@@ -45,6 +45,11 @@ class Finding:
         return self.sentence
 
 
+def last_seal():
+    """The newest seal, its spans not read; None where there is none. Asked for at every round of a worker."""
+    return Seal.objects.order_by("-number").defer("spans").first()
+
+
 def seal_what_is_due(now=None):
     """Seal what was recorded up to now, once a local day is over; at most ``AT_ONCE`` keys of a table.
 
@@ -53,18 +58,18 @@ def seal_what_is_due(now=None):
     """
     now = now or timezone.now()
     day = timezone.localdate(now) - timedelta(days=1)
-    last = Seal.objects.order_by("-number").first()
+    last = last_seal()
     if last and last.day >= day and not last.more:
         return 0
     try:
-        newest = _newest_keys()
+        keys = _newest_keys()
     except OperationalError:  # somebody writes for long; the worker comes by again
         return 0
     until = dict(last.until) if last else {}
     spans, more = [], False
     for model in _models():
         table = model._meta.db_table
-        first, end = until.get(table, 0) + 1, newest[table]
+        first, end = until.get(table, 0) + 1, keys[table]
         last_key = min(end, first + AT_ONCE - 1)
         more = more or last_key < end
         if first <= last_key:
@@ -77,7 +82,7 @@ def seal_anew(now=None):
     """Seal the ranges again from which rows are gone, after a pruning. Returns how many ranges."""
     now = now or timezone.now()
     spans = [_span(model, span["first"], span["last"]) for model, span, _ in _with_gaps()]
-    last = Seal.objects.order_by("-number").first()
+    last = last_seal()
     if spans:
         _add(last.day, now, spans, last.until, last.more, last)
     return len(spans)
@@ -109,7 +114,7 @@ def whole_before_pruning():
 
 def unsealed():
     """How many rows came since they were sealed last."""
-    last = Seal.objects.order_by("-number").first()
+    last = last_seal()
     until = last.until if last else {}
     return sum(m.objects.filter(pk__gt=until.get(m._meta.db_table, 0)).count() for m in _models())
 

@@ -3,7 +3,6 @@ from itertools import chain
 from django.core.management.base import BaseCommand, CommandError
 
 from audit import seals
-from audit.models import Seal
 
 SHOWN = 100  # findings that are printed; the others are counted
 
@@ -24,7 +23,7 @@ class Command(BaseCommand):
         for count, finding in enumerate(chain(seals.verify(expect), seals.unrecorded()), start=1):
             if count <= SHOWN:
                 self.stderr.write(str(finding))
-        last = Seal.objects.order_by("-number").first()
+        last = seals.last_seal()
         if last:
             self.stdout.write(f"Newest seal: {last.number}, up to {last.day}, digest {last.digest}")
         if count > SHOWN:
