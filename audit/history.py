@@ -107,9 +107,14 @@ def visible_to(tracked, user):
     column, via = branch(tracked)
     if via is None:
         return rows.filter(**{column: user.reseller_id})
-    own = via.objects.filter(reseller=user.reseller_id).values("pk")
-    gone = TRACKED[via].objects.filter(event="-", reseller_id=user.reseller_id).values("object_id")
-    return rows.filter(models.Q(**{f"{column}__in": own}) | models.Q(**{f"{column}__in": gone}))
+    there, gone = of_reseller(via, user.reseller_id)
+    return rows.filter(models.Q(**{f"{column}__in": there}) | models.Q(**{f"{column}__in": gone}))
+
+
+def of_reseller(tracked, reseller):
+    """Two queries for ids of the things of a reseller, an id: of those that are there, and of those gone."""
+    gone = TRACKED[tracked].objects.filter(event="-", reseller_id=reseller)
+    return tracked.objects.filter(reseller=reseller).values("pk"), gone.values("object_id")
 
 
 def columns(tracked):

@@ -16,13 +16,14 @@ from typing import NamedTuple
 
 from django.utils import timezone
 
+from audit import history
 from audit.models import Change
 from audit.pruning import known_since
 from dids import status as st
 from dids.explain import OUTSIDE, actor_name
 from dids.models import DID, DIDHistory
 from dids.names import NamesThen
-from dids.timeline import own_operators
+from operators.models import Operator
 
 CHUNK = 1_000  # numbers looked up together
 PERIODS = 200  # of one number, told as a list
@@ -192,7 +193,9 @@ def _own(viewer):
         return set()
     if viewer.reseller_id is None:
         return None
-    return {pk for ids in own_operators(viewer) for pk in ids.values_list(flat=True)}
+    return {
+        pk for ids in history.of_reseller(Operator, viewer.reseller_id) for pk in ids.values_list(flat=True)
+    }
 
 
 def _there(numbers):

@@ -14,7 +14,6 @@ from dids.explain import OUTSIDE, actor_name
 from dids.filters import matching
 from dids.models import DID
 from dids.names import Names
-from operators.models import Operator, OperatorHistory
 
 PAGE = 100
 _WITHOUT_CHANGE = {"+": "Created", "~": "Changed", "-": "Deleted"}
@@ -46,12 +45,6 @@ class Entry:
 def versions(did_pk, viewer):
     """The number's history rows that ``viewer`` may know of, newest first; see ``history.visible_to``."""
     return history.visible_to(DID, viewer).filter(object_id=did_pk).order_by("-history_id")
-
-
-def own_operators(viewer):
-    """Two queries for ids: of the operators of the viewer's own reseller, and of those that are gone."""
-    gone = OperatorHistory.objects.filter(event="-", reseller_id=viewer.reseller_id)
-    return Operator.objects.visible_to(viewer).values("pk"), gone.values("object_id")
 
 
 def deleted(search, viewer):
