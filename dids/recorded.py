@@ -78,11 +78,11 @@ def told(rows, tracked, viewer, *, linked=True):
     ]
 
 
-def file_rows(rows_of, viewer, zone):
+def file_rows(rows_of, viewer):
     """``HEADER``, then tuples of text, one for each field that a history row changed; a stream.
 
     ``rows_of``: {tracked: queryset of its history rows}. Reads ``CHUNK`` rows at a time by their key;
-    moments are of ``zone``.
+    moments are of the active time zone.
     """
     yield HEADER
     for tracked, rows in rows_of.items():
@@ -90,9 +90,7 @@ def file_rows(rows_of, viewer, zone):
         last = 0
         while chunk := list(rows.filter(history_id__gt=last)[:CHUNK]):
             last = chunk[-1].history_id
-            with timezone.override(zone):
-                lines = _lines(chunk, tracked, viewer)
-            yield from lines
+            yield from _lines(chunk, tracked, viewer)
 
 
 def _lines(chunk, tracked, viewer):

@@ -71,8 +71,9 @@ def change_rows_csv(request, pk):
     change = _change(request.user, pk)
     kinds = lines([change], request.user)[0].counts
     rows = {one: _rows_of(change, one, request.user) for one in KINDS.values() if one in kinds}
-    lines_of_file = file_rows(rows, request.user, timezone.get_current_timezone())
-    return download(lines_of_file, f"change_{change.pk}_{timezone.localtime(change.at):%Y-%m-%d_%H%M}")
+    return download(
+        file_rows(rows, request.user), f"change_{change.pk}_{timezone.localtime(change.at):%Y-%m-%d_%H%M}"
+    )
 
 
 @require_safe

@@ -105,10 +105,13 @@ def format_of(request):
 
 
 def download(rows, name, format="csv"):
-    """``rows``, header first, as the file ``name``: CSV in a stream, a workbook at once."""
+    """``rows``, header first, as the file ``name``: CSV in a stream, a workbook at once.
+
+    Either way rows are made in the time zone that the person has now.
+    """
     if format == "csv":
         return StreamingHttpResponse(
-            sheets.write(rows),
+            _in_zone(timezone.get_current_timezone(), sheets.write(rows)),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": content_disposition_header(True, f"{name}.csv")},
         )
@@ -117,6 +120,16 @@ def download(rows, name, format="csv"):
         pass
     file.seek(0)
     return FileResponse(file, as_attachment=True, filename=f"{name}.xlsx", content_type=XLSX)
+
+
+def _in_zone(zone, chunks):
+    """A stream is read when the request is over, and its time zone with it."""
+    while True:
+        with timezone.override(zone):
+            chunk = next(chunks, None)
+        if chunk is None:
+            return
+        yield chunk
 
 
 def file_name(what, filterset, now, part=""):

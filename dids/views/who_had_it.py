@@ -87,7 +87,7 @@ def who_had_it_csv(request):
     moment = form.cleaned_data["at"]
     answers = who_had(form.cleaned_data["numbers"], moment, request.user)
     name = f"who-had-it_{timezone.localtime(moment):%Y-%m-%d_%H%M%S}"
-    return download(_in_this_zone(_rows(answers, moment)), name)
+    return download(_rows(answers, moment), name)
 
 
 def _form(request):
@@ -165,18 +165,3 @@ def _turn(turn):
 
 def _iso(moment):
     return timezone.localtime(moment).isoformat(" ")
-
-
-def _in_this_zone(rows):
-    """``rows``, each made in the time zone of the person, also after the request has been answered."""
-    return _in_zone(timezone.get_current_timezone(), iter(rows))
-
-
-def _in_zone(zone, rows):
-    end = object()
-    while True:
-        with timezone.override(zone):
-            row = next(rows, end)
-        if row is end:
-            return
-        yield row
