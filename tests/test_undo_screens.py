@@ -192,16 +192,21 @@ def test_a_change_whose_job_is_under_way_waits(world, asker, many):
     assert b"Its job is still under way" not in asker.get(f"/audit/{many}/undo/").content
 
 
-@pytest.mark.browser
-@pytest.mark.django_db(transaction=True)
-def test_a_mass_edit_is_undone_and_redone_with_the_mouse(world, page_of):
-    page = page_of(member("Supervisor"))
+def mass_edit_six(page):
+    """Write a note to the numbers 111 to 116."""
     page.goto("/dids/?q=111-116")
     page.get_by_label("Select every row of this page").check()
     page.locator("[data-selection-bar]").get_by_role("button", name="Mass Edit").click()
     dialog = page.get_by_role("dialog", name="Mass Edit")
     dialog.get_by_label("Notes", exact=True).fill("all of them")
     dialog.get_by_role("button", name="Update 6 numbers").click()
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_a_mass_edit_is_undone_and_redone_with_the_mouse(world, page_of):
+    page = page_of(member("Supervisor"))
+    mass_edit_six(page)
     expect(page.get_by_text("6 numbers changed. Undo")).to_be_visible()
     for word, then, notes in (("Undo", "Redo", ""), ("Redo", "Undo", "all of them"), ("Undo", "Redo", "")):
         page.locator(".notices").get_by_role("link", name=word).click()
@@ -217,12 +222,7 @@ def test_a_mass_edit_is_undone_and_redone_with_the_mouse(world, page_of):
 @pytest.mark.django_db(transaction=True)
 def test_a_mass_edit_is_found_in_the_audit_log_undone_and_redone(world, page_of):
     page = page_of(member("Supervisor"))
-    page.goto("/dids/?q=111-116")
-    page.get_by_label("Select every row of this page").check()
-    page.locator("[data-selection-bar]").get_by_role("button", name="Mass Edit").click()
-    dialog = page.get_by_role("dialog", name="Mass Edit")
-    dialog.get_by_label("Notes", exact=True).fill("all of them")
-    dialog.get_by_role("button", name="Update 6 numbers").click()
+    mass_edit_six(page)
     expect(page.get_by_text("6 numbers changed.")).to_be_visible()
     page.get_by_role("link", name="Audit log").click()
     page.get_by_role("link", name="Mass edit").first.click()
