@@ -29,6 +29,7 @@ ENOUGH = 200  # numbers of what is filtered by, where it has so many: two full p
 PASTED = 1_000
 BUDGET = 4  # seconds for the runs of one scenario; three are made in any case
 LISTED = "/dids/"
+JUMPS = {"a quarter": 1, "the middle": 2, "three quarters": 3}  # how deep, in quarters of the list
 FILTERS = ("status", "operator", "reseller", "client", "tag")
 
 
@@ -98,6 +99,11 @@ def scenarios(chosen):
                 ("last", first.link("Last page")),
             ):
                 yield Scenario(f"by {key}{way}: {name}", f"sort, {name}", anyone, address)
+        for name, quarters in JUMPS.items():
+            page = max(1, chosen.total // 100 * quarters // 4)
+            jump = _address({"sort": key, "page": page})
+            group = "sort, middle" if name == "the middle" else "sort, jump"
+            yield Scenario(f"by {key}: to {name}", group, anyone, jump)
     for names, values in chosen.filters.items():
         group = "filter" if len(names) == 1 else "two filters"
         yield Scenario(" and ".join(names), group, anyone, _address(dict(zip(names, values, strict=True))))

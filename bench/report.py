@@ -15,6 +15,7 @@ PLOTTED = {  # group of scenarios: title
     "page": "Pages of the whole list",
     "sort, first": "First page, sorted (dashed: downwards)",
     "sort, last": "Last page, sorted (dashed: downwards)",
+    "sort, jump": "A page deep inside the list",
     "filter": "First page, by one filter",
     "two filters": "First page, by two filters",
     "search": "First page, by a search for numbers",

@@ -22,11 +22,15 @@ from django.db.models.functions import Lower
 
 from clients.models import Account, Reseller
 from dids import status as st
+from dids.digits import NumberHead
 from dids.models import DID, Stock, TagSet
 from operators.models import Operator
 
 STREAMS_MAX = 1_500  # of a section
 MERGED = 300  # at once; SQLite takes 500
+FAR = 20_000  # rows: more are not skipped while streams are merged, where they can be counted before
+HEADS_MAX = 20_000
+GUESSES = 6
 ORDERS = {"number": ("number",), "id": ("pk",), "notes": ("notes", "number")}
 
 
@@ -70,7 +74,8 @@ class Walk:
             here = min(count, behind)
             backwards = before > behind - here
             skipped = behind - here if backwards else before
-            position = self._position(section, skipped, backwards) if skipped else None
+            of = before + behind  # rows of the section, as far as that is known
+            position = self._position(section, skipped, backwards, of, total) if skipped else None
             if skipped and position is None:
                 continue
             found = self._read([section], here, backwards, position)[:: -1 if backwards else 1]
@@ -80,13 +85,16 @@ class Walk:
             found += self.after(found[-1][0], count - len(found))
         return found
 
-    def _position(self, section, skipped, backwards):
+    def _position(self, section, skipped, backwards, of, total):
         """Where the row is behind which a page begins, None if the section is over before it.
 
         The section's index alone is read, which holds all of that.
         """
         columns, turned = ORDERS[section.order], self._descending != backwards
-        rows = _merged(section.streams(MERGED), columns, turned, columns, skipped)
+        streams = section.streams(MERGED)
+        if section.order == "number":
+            streams, skipped = _approached(streams, skipped, of, total, turned)
+        rows = _merged(streams, columns, turned, columns, skipped)
         place = next(iter(rows[skipped - 1 : skipped]), None)
         return place and place[-1]
 
@@ -189,6 +197,62 @@ def _merged(streams, columns, turned, names, most):
     else:
         parts = [stream.order_by().values_list(*names) for stream in streams]
     return parts[0].union(*parts[1:], all=True).order_by(*order)
+
+
+def _approached(streams, skipped, of, total, turned):
+    """(the streams from a number on, how many rows of these are still to be skipped), FAR at most if it can.
+
+    Rows are counted up to heads of numbers, which each index does by itself several times as fast as all
+    of them are merged. By which heads is guessed from the number of rows, ``of``, or where that is infinite
+    from ``total``, which it is at most; so hardly more rows are counted than are skipped.
+    """
+    if skipped <= FAR or not streams:
+        return streams, skipped
+    heads = NumberHead.objects.using(streams[0].db).order_by("-head" if turned else "head")
+    heads = list(heads.values_list("head", flat=True)[: HEADS_MAX + 1])
+    if len(heads) > HEADS_MAX:
+        return streams, skipped
+    since, passed = None, 0  # a number, and the rows before it
+    until, behind = None, None if math.isinf(of) else of  # the same on the other side, once it is known
+    first, last, tried = 0, len(heads), 0
+    while first < last and skipped - passed > FAR:
+        left = skipped - passed
+        if behind is None and passed:  # as many rows to a head as so far
+            share = left / (passed / first * (last - first))
+        else:
+            share = left / ((total if behind is None else behind) - passed)
+        # By halves where the numbers are spread too unevenly to guess.
+        ahead = int((last - first) * (share if tried < GUESSES else 0.5))
+        middle = first + min(ahead, last - first - 1)
+        if behind is None or share < 0.5:
+            before = passed + _counted(streams, turned, since, heads[middle])
+        else:
+            before = behind - _counted(streams, turned, heads[middle], until)
+        if before < skipped:
+            since, passed, first = heads[middle], before, middle + 1
+        else:
+            until, behind, last = heads[middle], before, middle
+        tried += 1
+    return _between(streams, turned, since, None), skipped - passed
+
+
+def _counted(streams, turned, since, until):
+    """How many rows the streams have between two numbers, by one query."""
+    parts = [part.order_by().values("number") for part in _between(streams, turned, since, until)]
+    statements, params = zip(*(part.query.sql_with_params() for part in parts), strict=True)
+    counts = " UNION ALL ".join(f"SELECT count(*) FROM ({sql}) AS s" for sql in statements)
+    with connections[streams[0].db].cursor() as cursor:
+        cursor.execute(counts, sum(params, ()))
+        return sum(count for (count,) in cursor.fetchall())
+
+
+def _between(streams, turned, since, until):
+    """From the number ``since`` on and before ``until`` in the direction of the list, None: to its end."""
+    ends = ("number__lte", since), ("number__gt", until)
+    if not turned:
+        ends = ("number__gte", since), ("number__lt", until)
+    between = {name: end for name, end in ends if end is not None}
+    return [stream.filter(**between) for stream in streams]
 
 
 def _in_turn(parts, columns, turned, count):
@@ -361,17 +425,19 @@ class Sections:
         return _section_at([(one, counts.get(key, 0)) for key, one in self._sections.items()], offset)
 
 
-class TwoSections(Sections):
-    """Two that no counter knows: a row is so far from the beginning of the first or the end of the second.
+class NotesSections(Sections):
+    """Numbers with notes and those without, which no counter knows.
 
-    To look for it in both costs less than to count one of them.
+    A row is so far from the beginning of the first or the end of the second. To look for it in both costs
+    less than to count one of them.
     """
 
     def around(self, offset, total):
         """As ``Sections.around``."""
-        first, second = self._sections.values()
-        both = [(first, offset, math.inf), (second, math.inf, total - offset)]
-        return both if offset <= total - offset else both[::-1]
+        noted, plain = self._sections.values()
+        both = [(noted, offset, math.inf), (plain, math.inf, total - offset)]
+        # Those without notes are counted, which is faster than to skip the others by their order.
+        return both if 2 * offset <= total - offset else both[::-1]
 
 
 class AccountSections:
@@ -503,9 +569,8 @@ def _by_notes(rows, descending):
         # In this order: of two conditions that say from where on, SQLite begins at the first.
         return [rows.filterset.qs.filter(**beyond).filter(notes__gt="")]
 
-    return TwoSections(
-        [Section("notes", noted, "notes"), Section("", partial(rows.streams, where=Q(notes="")))]
-    )
+    plain = partial(rows.streams, where=Q(notes=""))
+    return NotesSections([Section("notes", noted, "notes"), Section("", plain)])
 
 
 def _turned(things, descending):

@@ -64,6 +64,7 @@ def overdue(inventory):
 @pytest.fixture(autouse=True)
 def walked_however_few(monkeypatch):
     monkeypatch.setattr(lists, "FEW", 0)
+    monkeypatch.setattr(walking, "FAR", 0)  # any jump counts the numbers of heads before it merges
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ def check_pages(user, query, sort):
     assert [key for page in there for key in page.keys] == expected, address
     back = followed(user, there[0].last_url or there[0]._turn(1), "previous_url")
     assert [key for page in reversed(back) for key in page.keys] == expected, address
-    for number in {2, len(there) - 1, len(there)} - {0, len(there) + 1}:
+    for number in {2, len(there) // 3, len(there) // 2, len(there) - 1, len(there)} - {0, len(there) + 1}:
         jumped = page_at(user, f"{address}&page={number}")
         assert jumped.keys == expected[20 * (number - 1) : 20 * number], (address, number)
     return there
@@ -228,6 +229,16 @@ def test_what_the_counters_know_is_always_exact(inventory, administrator, few_co
     for query in ("", "status=instock", f"reseller={reseller.pk}", "tag=sip&status=active"):
         found = page_at(administrator, f"/dids/?{query}")
         assert (found.total, found.total.more) == (found.found.count(), False)
+
+
+@pytest.mark.parametrize("sort", ["number", "-client", "-notes", "reseller"])
+@pytest.mark.parametrize("limit", ["GUESSES", "HEADS_MAX"])
+def test_a_jump_arrives_by_halves_and_without_heads_as_well(
+    inventory, overdue, administrator, sort, limit, monkeypatch
+):
+    monkeypatch.setattr(walking, limit, 0)
+    for query in ("", "tag=sip", "status=instock&status=hold"):
+        check_pages(administrator, query, sort)
 
 
 def test_a_page_beyond_what_was_counted_is_counted(inventory, administrator, few_counted):
