@@ -24,7 +24,7 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.db import OperationalError, connection, transaction
-from django.db.models import BooleanField, Case, F, Func, OuterRef, Q, Subquery, When
+from django.db.models import BooleanField, Case, F, Func, Max, OuterRef, Q, Subquery, When
 from django.utils import timezone
 
 from audit.history import last_known
@@ -45,12 +45,13 @@ FEW = 5_000  # candidates
 EARLY = 40_000  # the same, of a moment by which no more had been written,
 CHANGES = 5_000  # in no more changes than these
 CLOCKS = timedelta(minutes=1)  # by which those of the application and of the database may differ
+TURNED = timedelta(hours=1)  # at most a clock was ever turned back by so much
 SECONDS = 8  # for a page
 COUNTING = 30  # the same with all that match counted
 PLAIN = ("exact", "begins", "range", "list")  # searches that an index on number serves
 
 
-# Literally what its index says: SQLite can't tell it from a status that is a parameter.
+# Literally what its index says: SQLite can't conclude it from a status that is a parameter.
 OF_FEW = Func(
     F("status"),
     template=f"(%(expressions)s IN ({', '.join(map(repr, st.RARE))}))",
@@ -201,20 +202,26 @@ class PastFilter(DIDFilter):
         if self.tag_sets is not None:
             return "tag_set_id", self.tag_sets
         if statuses and set(statuses) <= set(st.RARE) and not self.digits:
-            return "status", statuses
+            # A hold that is over may be what is asked for, until somebody writes that.
+            return "status", list({*statuses, *((st.HOLD,) if set(statuses) & set(st.FREE) else ())})
         return None, None
 
-    def _candidates(self, statuses):
-        """Versions, from which those that match can be picked; None where numbers are candidates."""
+    def _candidates(self, statuses, *, only=None):
+        """Versions, from which those that match can be picked; None where numbers are candidates.
+
+        ``only`` those of one of the leading values: what else is said of the column would make
+        PostgreSQL expect next to none.
+        """
         if self._written is not None:
             return DIDHistory.objects.filter(pk__named=self._written)
         column, values = self._lead(statuses)
         if column is None:
             return None
-        search = self.form.cleaned_data["search"]
-        found = DIDHistory.objects.filter(**{f"{column}__in": values})
-        if column == "status":
+        led = {f"{column}__in": values} if only is None else {column: only}
+        found = DIDHistory.objects.filter(**led)
+        if column == "status" and connection.vendor == "sqlite":
             found = found.filter(OF_FEW)
+        search = self.form.cleaned_data["search"]
         return found.filter(self._plain_search) if search and search.kind in PLAIN else found
 
     def _numbers(self, statuses):
@@ -225,17 +232,43 @@ class PastFilter(DIDFilter):
         if self._plain_search:
             gone = gone.filter(self._plain_search)
         for numbers, key in ((self.searched_in(DID.objects.all()), "pk"), (gone, "object_id")):
+            if self._last_made is not None:
+                # Added to, or SQLite would read them in the order of their keys, and sort them.
+                numbers = numbers.annotate(_made=F(key) + 0).filter(_made__lte=self._last_made)
             yield numbers.annotate(version=Subquery(by_then.filter(object_id=OuterRef(key))[:1]))
+
+    @cached_property
+    def _last_made(self):
+        """A key that no number made by then is above, None when it would leave nothing out.
+
+        Keys are given in the order of making, so numbers made since are passed by without a look into
+        their history. It is found by halves: some twenty short queries.
+        """
+        since = known_since()
+        if since and self.now < since:
+            return None  # the first versions of numbers may be gone, which tell when these were made
+        versions = DIDHistory.objects.order_by("object_id", "history_id").values_list("object_id", "at")
+        low, high = 0, DIDHistory.objects.aggregate(last=Max("object_id"))["last"] or 0
+        newest = versions.filter(object_id=high).first()
+        if newest is None or newest[1] <= self.now + TURNED:
+            return None
+        while low < high:
+            middle = (low + high + 1) // 2
+            key, at = versions.filter(object_id__gte=middle).first()
+            low, high = (key, high) if at <= self.now + TURNED else (low, middle - 1)
+        return low
 
     def streams(self, most):
         """As for ``dids.walking.Section``, with their ``version``: each in the order of an index."""
         candidates = self._candidates(self.statuses)
         if candidates is None:
             return [numbers.filter(version__isnull=False) for numbers in self._numbers(self.statuses)]
-        fitting = candidates.filter(valid_at(self.now) & self._matches(self.statuses))
-        fitting = fitting.annotate(version=F("history_id"))
-        column, values = self._lead(self.statuses)
-        return [fitting.filter(**{column: value}) for value in values] if len(values) < most else [fitting]
+        _, values = self._lead(self.statuses)
+        each = [candidates]
+        if len(values) < most:
+            each = [self._candidates(self.statuses, only=value) for value in values]
+        fits = valid_at(self.now) & self._matches(self.statuses)
+        return [some.filter(fits).annotate(version=F("history_id")) for some in each]
 
     # --- counts
 
@@ -464,11 +497,13 @@ class PastDID:
 def valid_at(moment):
     """A Q for rows of ``DIDHistory`` that are a number's version at ``moment``.
 
-    By a subquery that gives one value: planners may turn EXISTS into a join that reads all of history.
+    By a subquery that gives one value: planners may turn EXISTS into a join that reads all of history. No
+    version is newer than the newest; asked for the same one, PostgreSQL expects a single row of all, and
+    rather sorts whatever there is than to walk an index.
     """
     by_then = DIDHistory.objects.filter(object_id=OuterRef("object_id"), at__lte=moment)
     newest = by_then.order_by("-history_id").values("history_id")[:1]
-    return Q(at__lte=moment) & ~Q(event="-") & Q(history_id=Subquery(newest))
+    return Q(at__lte=moment) & ~Q(event="-") & Q(history_id__gte=Subquery(newest))
 
 
 @contextmanager

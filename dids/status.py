@@ -26,7 +26,7 @@ CHOICES = list(LABELS.items())
 FREE = (RESERVED, INSTOCK, ARCHIVE)  # no client; what new numbers start as and After Hold may be
 FREE_CHOICES = [(key, LABELS[key]) for key in FREE]
 HELD = (ACTIVE, BLOCKED, HOLD)  # has client, account and client package
-RARE = (BLOCKED, HOLD)  # what few numbers are at a time; nothing becomes it by the clock
+RARE = (BLOCKED, HOLD, ARCHIVE)  # what few numbers are at a time
 IN_PLACE = (ACTIVE, BLOCKED)  # takes a place of the package's DID limit
 
 

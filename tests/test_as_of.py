@@ -228,6 +228,34 @@ def test_the_inventory_as_of_any_moment_is_what_was_done_until_then(plan, steps,
         transaction.set_rollback(True)
 
 
+def test_numbers_made_since_are_passed_by(house, administrator, plan):
+    keys = {}
+    for n, day in enumerate([0, 0, 3, 1, 4, 4, 9]):  # the clock was turned back once, a number is gone
+        moment = START + DAY * day / 48
+        DID.objects.create_numbers([f"4420{9 - n}"], operator=house.operator, by=SYSTEM, now=moment)
+        keys[DID.objects.latest("pk").pk] = moment
+    DID.objects.filter(number="44206").delete_unused(by=SYSTEM, now=START + DAY)
+    for hours in range(9):
+        then = listed(administrator, START + hours * HOUR / 2)
+        last = then.filterset._last_made
+        late = {pk for pk, made in keys.items() if last is not None and pk > last}
+        assert all(keys[pk] > then.moment for pk in late)
+        assert {row.pk for row in then.rows} == {pk for pk, made in keys.items() if made <= then.moment}
+    assert listed(administrator, START).filterset._last_made == sorted(keys)[3], "others are not asked"
+    assert listed(administrator, START + DAY).filterset._last_made is None, "nothing to be passed by"
+
+
+def test_where_history_is_pruned_no_number_is_passed_by(house, administrator, plan, tmp_path):
+    DID.objects.create_numbers(NUMBERS, operator=house.operator, by=SYSTEM, now=START)
+    DID.objects.create_numbers(["4421"], operator=house.operator, by=SYSTEM, now=START + 5 * DAY)
+    old = DID.objects.order_by("pk")[3]  # in the middle, where a search by halves begins
+    DID.objects.filter(pk=old.pk).edit(by=SYSTEM, notes="later", now=START + 9 * DAY)
+    call_command("prune_history", before="2026-03-20", export=str(tmp_path / "old"))
+    then = listed(administrator, START + DAY)
+    assert then.known_since
+    assert {row.number for row in then.rows} == {*NUMBERS} - {old.number}
+
+
 # --- the page -------------------------------------------------------------------------------------------
 
 
