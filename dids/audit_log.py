@@ -7,7 +7,7 @@ from functools import cached_property
 import django_filters
 from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
 
 from audit import history
@@ -361,11 +361,16 @@ def where(change):
 
 
 def _only_numbers(ids, viewer):
-    """{change: number} of changes that wrote one."""
+    """{change: number} of changes that wrote one.
+
+    By one look into the index of changes for each: of a list of them planners, who know that a change writes
+    thousands of rows, rather read all of history.
+    """
     if not ids:
         return {}
-    rows = history.visible_to(DID, viewer).filter(change__in=ids)
-    return dict(rows.values_list("change", "number"))
+    rows = history.visible_to(DID, viewer).filter(change=OuterRef("pk")).order_by("history_id")
+    found = Change.objects.filter(pk__in=ids).annotate(number=Subquery(rows.values("number")[:1]))
+    return dict(found.values_list("pk", "number"))
 
 
 def _touched(change, counts, number):
