@@ -82,6 +82,17 @@ def last_known(tracked, ids, *fields):
     return known
 
 
+def gone(tracked, user, **asked):
+    """[what is deleted, as instances that are not stored, by name] of what ``user`` may know of, 100 at most.
+
+    Told from others by its name, "Telenor (deleted)". ``asked``: conditions on its last versions.
+    """
+    last = visible_to(tracked, user).filter(event="-", **asked)
+    last = last.exclude(object_id__in=tracked.objects.values("pk"))
+    names = last.order_by("name", "object_id").values_list("object_id", "name").distinct()[:100]
+    return [tracked(pk=pk, name=f"{name} (deleted)") for pk, name in dict(names).items()]
+
+
 def branch(tracked):
     """(column of its history that tells the branch, the model that it points at or None).
 

@@ -32,7 +32,7 @@ class _Remote:
         every, field = self.choices, self.choices.field
         chosen = [one for one in map(str, value) if one and fits(field, one)]
         key = field.to_field_name or "pk"
-        rows = list(field.queryset.filter(**{f"{key}__in": chosen})) if chosen else []
+        rows = _named(field, key, chosen) if chosen else []
         if self.printed:
             rows += [row for row in field.queryset[: self.printed] if row not in rows]
         self.choices = [(str(getattr(row, key)), field.label_from_instance(row)) for row in rows]
@@ -63,6 +63,13 @@ class RemoteSelectMultiple(_Remote, _Several, forms.SelectMultiple):
     """For a ModelMultipleChoiceField."""
 
 
+def _named(field, key, values):
+    """The chosen rows; a field that takes others than its queryset's finds them by ``rows_named``."""
+    if hasattr(field, "rows_named"):
+        return list(field.rows_named(values).values())
+    return list(field.queryset.filter(**{f"{key}__in": values}))
+
+
 def fits(field, value):
     """Whether ``value`` can be a key of the field's rows at all; the databases fail for one that can't."""
     key = field.queryset.model._meta.get_field(field.to_field_name or field.queryset.model._meta.pk.name)
@@ -71,14 +78,18 @@ def fits(field, value):
     return value.isascii() and value.isdigit() and len(value) <= 18
 
 
-def choices(request, queryset, *, search, text=str, key="pk", note=None):
+def choices(request, queryset, *, search, text=str, key="pk", note=None, gone=None):
     """The answer to ``?q=``: up to 20 of an ordered ``queryset`` whose ``search`` column contains it.
 
-    ``text`` and ``note`` say of a row what the option shows; one query.
+    ``text`` and ``note`` say of a row what the option shows. ``gone``: a function of such a queryset (the
+    same columns to search) that gives rows of what was deleted; they follow the others, where the address
+    asks for them by ``gone``. One query, another one for these.
     """
-    if typed := request.GET.get("q", "").replace("\0", "").strip():
-        queryset = queryset.filter(**{f"{search}__icontains": typed})
-    rows = list(queryset[: SHOWN + 1])
+    typed = request.GET.get("q", "").replace("\0", "").strip()
+    asked = {f"{search}__icontains": typed} if typed else {}
+    rows = list(queryset.filter(**asked)[: SHOWN + 1])
+    if gone and "gone" in request.GET and len(rows) <= SHOWN:
+        rows += gone(**asked)[: SHOWN + 1 - len(rows)]
     results = [
         {"id": getattr(row, key), "text": text(row)} | ({"note": note(row)} if note else {})
         for row in rows[:SHOWN]

@@ -27,10 +27,10 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import BooleanField, Case, F, Func, Max, OuterRef, Q, Subquery, When
 from django.utils import timezone
 
-from audit.history import last_known
+from audit.history import gone, last_known
 from audit.models import Change
 from audit.pruning import known_since
-from clients.models import Account, AccountHistory, Reseller
+from clients.models import Account, AccountHistory, Client, Reseller
 from didmgmt.listing import Count, Listing, filter_data
 from dids import status as st
 from dids.filters import DIDFilter, NowFilter, searched
@@ -39,7 +39,7 @@ from dids.moments import MomentField
 from dids.names import Names
 from dids.resources import CHUNK, DIDResource
 from dids.walking import Section, Sections, Walk
-from operators.models import OperatorHistory
+from operators.models import Operator, OperatorHistory
 
 FEW = 5_000  # candidates
 EARLY = 40_000  # the same, of a moment by which no more had been written,
@@ -92,8 +92,15 @@ class PastFilter(DIDFilter):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
+        for name, tracked in (("operator", Operator), ("client", Client)):
+            self._offer_gone(self.form.fields[name], tracked)
         if self.form.is_valid():
             self.now = self.form.cleaned_data["as_of"]
+
+    def _offer_gone(self, field, tracked):
+        """What is deleted by now had numbers then."""
+        field.gone = lambda keys: gone(tracked, self.request.user, object_id__in=keys)
+        field.widget.asks(f"{field.widget.attrs['data-choices-url']}?gone=1")
 
     def filter_queryset(self, queryset):
         """All that match, of few candidates; where there are many, pages are found by ``PastWalk``."""

@@ -30,13 +30,21 @@ def _unknown(what):
 
 
 class RowsField(ModelMultipleChoiceField):
-    """Several rows of a queryset."""
+    """Several rows of a queryset, and of what ``gone(keys)`` gives, where that is set: deleted ones."""
+
+    gone = None
+
+    def rows_named(self, values):
+        """{text of its key: row}."""
+        key = self.to_field_name or "pk"
+        rows = {str(getattr(row, key)): row for row in self.queryset.filter(**{f"{key}__in": values})}
+        if self.gone and (others := {*map(str, values)} - rows.keys()):
+            rows |= {str(getattr(row, key)): row for row in self.gone(others)}
+        return rows
 
     def _check_values(self, value):
-        rows = {}
-        key = self.to_field_name or "pk"
-        if possible := {one for one in value if fits(self, one)}:
-            rows = {str(getattr(row, key)): row for row in self.queryset.filter(**{f"{key}__in": possible})}
+        possible = {one for one in value if fits(self, one)}
+        rows = self.rows_named(possible) if possible else {}
         for one in value:
             if one not in rows:
                 raise forms.ValidationError(

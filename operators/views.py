@@ -1,5 +1,7 @@
 """The Operators tab and its dialogs."""
 
+from functools import partial
+
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.db.models.functions import Lower
@@ -7,6 +9,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
+from audit.history import gone
 from clients.models import Reseller, counted
 from didmgmt import dialogs
 from didmgmt.choices import choices
@@ -95,7 +98,13 @@ def operator_delete(request, pk):
 @may_view
 def operator_choices(request):
     operators = Operator.objects.visible_to(request.user).select_related("reseller").order_by("name", "pk")
-    return choices(request, operators, search="name", note=lambda operator: operator.reseller.name)
+    return choices(
+        request,
+        operators,
+        search="name",
+        note=lambda operator: operator.reseller.name if operator.reseller_id else "",
+        gone=partial(gone, Operator, request.user),
+    )
 
 
 @require_safe

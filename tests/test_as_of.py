@@ -415,6 +415,44 @@ def test_a_gone_operators_numbers_are_still_told(past, supervisor, plan):
         assert {row["operator"] for row in told(listed(user, START + 4 * HOUR)).values()} == {name}
 
 
+def test_a_gone_operator_can_be_chosen_as_of_a_moment(past, supervisor, plan):
+    other = of_old("South")
+    DID.objects.create_numbers(["4421"], operator=other.operator, by=SYSTEM, now=START)
+    gone = past.operator.pk
+    DID.objects.all().hold(by=SYSTEM, now=START + 4 * HOUR)
+    DID.objects.all().end_hold(by=SYSTEM, now=START + 5 * HOUR)
+    DID.objects.all().delete_unused(by=SYSTEM, now=START + 6 * HOUR)
+    past.operator.delete()
+    browser = client_of(supervisor)
+    response = browser.get(address(START, operator=[gone, other.operator.pk], advanced="1"))
+    assert numbers_of(response) == [*NUMBERS, "4421"]
+    assert numbers_of(browser.get(address(START, operator=gone))) == NUMBERS
+    name = f"{past.operator.name} (deleted)"
+    assert f'<option value="{gone}" selected>{name}</option>' in response.text
+    (url,) = re.findall(r'name="operator"[^>]*data-choices-url="([^"]+)"', response.text)
+    assert [row["text"] for row in browser.get(url).json()["results"]] == [other.operator.name, name]
+    assert [row["text"] for row in browser.get(f"{url}&q=north").json()["results"]] == [name]
+    assert [row["text"] for row in browser.get(f"{url}&q=nowhere").json()["results"]] == []
+    assert name not in browser.get(url.partition("?")[0]).text, "where what there is now is asked for"
+    assert f"“{gone}” is no operator that you know" in browser.get(f"/dids/?operator={gone}").text
+    stranger = client_of(member("Administrator", reseller=other.reseller))
+    assert name not in stranger.get(url).text
+    assert f"“{gone}” is no operator that you know" in stranger.get(address(START, operator=gone)).text
+
+
+def test_a_gone_client_can_be_chosen_as_of_a_moment(past, administrator, plan):
+    gone = past.client.pk
+    DID.objects.all().hold(by=SYSTEM, now=START + 4 * HOUR)
+    DID.objects.all().end_hold(by=SYSTEM, now=START + 5 * HOUR)
+    for thing in (past.client_package, past.account, past.client):
+        thing.delete()
+    browser = client_of(administrator)
+    assert numbers_of(browser.get(address(START + HOUR, client=gone))) == NUMBERS[:3]
+    assert numbers_of(browser.get(address(START, client=gone))) == []
+    (found,) = browser.get("/dids/choices/clients/?gone=1").json()["results"]
+    assert (found["id"], found["text"]) == (gone, f"{past.client.name} (deleted)")
+
+
 @pytest.mark.parametrize("path", ["mass-edit", "delete", "assign"])
 def test_what_was_cannot_be_changed(past, administrator, path):
     browser = client_of(administrator)

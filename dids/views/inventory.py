@@ -1,9 +1,12 @@
 """The list of numbers, and the choices its filters load."""
 
+from functools import partial
+
 from django.contrib.auth.decorators import permission_required
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from audit.history import gone
 from clients.models import Client
 from didmgmt.choices import choices
 from didmgmt.listing import Count
@@ -96,7 +99,13 @@ def status_counters(listing, counts, asked):
 @may_view
 def client_choices(request):
     clients = Client.objects.visible_to(request.user).select_related("reseller").order_by("name", "pk")
-    return choices(request, clients, search="name", note=lambda client: client.reseller.name)
+    return choices(
+        request,
+        clients,
+        search="name",
+        note=lambda client: client.reseller.name if client.reseller_id else "",
+        gone=partial(gone, Client, request.user),
+    )
 
 
 @require_safe
