@@ -100,6 +100,7 @@ PAGES = [
     "/clients/{client}/dids/add/?way=paste",
     "/clients/{client}/dids/add/?way=run",
     "/clients/{client}/dids/add/?package=x",
+    "/audit/{change}/undo/",
     "/audit/who-had-it/",
     "/audit/who-had-it/?numbers=2563",
     "/audit/who-had-it/?numbers=2563,2567,256999,999",
