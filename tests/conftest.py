@@ -4,7 +4,7 @@ import socket
 import hypothesis
 import pytest
 from django.core.management.color import no_style
-from django.db import connections
+from django.db import connections, transaction
 from django.test import TransactionTestCase
 from playwright.sync_api import sync_playwright
 
@@ -33,11 +33,28 @@ def empty_all_tables(test_case):
     for alias in test_case._databases_names(include_mirrors=False):
         connection = connections[alias]
         tables = set(connection.introspection.django_table_names(only_existing=True)) - MADE_BY_MIGRATIONS
+        if connection.vendor == "postgresql" and may_pass_by_triggers(connection):
+            delete_all_rows(connection, sorted(tables))
+            continue
         triggers.drop(connection)
         connection.ops.execute_sql_flush(
             connection.ops.sql_flush(no_style(), sorted(tables), reset_sequences=False)
         )
         triggers.install(connection)
+
+
+def may_pass_by_triggers(connection):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+        return cursor.fetchone()[0]
+
+
+def delete_all_rows(connection, tables):
+    """To truncate them all takes PostgreSQL half a second, for a file of each table and index."""
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        for table in tables:
+            cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")
 
 
 @pytest.fixture(scope="session", autouse=True)
