@@ -116,17 +116,17 @@ def scenarios(chosen):
     search, finds = chosen.bound_search
     yield Scenario("bound: contains 6 digits", "bound", bound, _address({"q": search}), finds)
     for name, moment in chosen.moments.items():
-        then = {"as_of": moment.isoformat()}
-        yield Scenario(f"as of {name}", "as of", anyone, _address(then), None)
-        yield Scenario(f"as of {name}: last", "as of", anyone, _address(then | {"page": -1}), None)
+        then, then_is = {"as_of": moment.isoformat()}, f"as of {name}"
+        yield Scenario(then_is, then_is, anyone, _address(then), None)
+        yield Scenario(f"{then_is}: last", then_is, anyone, _address(then | {"page": -1}), None)
         for names, values in chosen.filters.items():
             if len(names) == 1:
                 asked = then | dict(zip(names, values, strict=True))
-                yield Scenario(f"as of {name}: {names[0]}", "as of", anyone, _address(asked), None)
+                yield Scenario(f"{then_is}: {names[0]}", then_is, anyone, _address(asked), None)
         for search in ("exact", "begins with 6 digits", "contains 6 digits", f"list of {PASTED:,}"):
             asked = then | {"q": chosen.searches[search][0]}
-            yield Scenario(f"as of {name}: {search}", "as of", anyone, _address(asked), None)
-        yield Scenario(f"as of {name}: bound", "as of", bound, _address(then), None)
+            yield Scenario(f"{then_is}: {search}", then_is, anyone, _address(asked), None)
+        yield Scenario(f"{then_is}: bound", then_is, bound, _address(then), None)
     yield Scenario("number page", "number", anyone, f"{LISTED}{chosen.pk}/", None)
     yield Scenario("history of a number", "number", anyone, f"{LISTED}{chosen.pk}/history/", None)
 

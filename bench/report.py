@@ -15,12 +15,14 @@ PLOTTED = {  # group of scenarios: title
     "page": "Pages of the whole list",
     "sort, first": "First page, sorted (dashed: downwards)",
     "sort, last": "Last page, sorted (dashed: downwards)",
-    "sort, jump": "A page deep inside the list",
+    "sort, middle": "Middle page, sorted",
     "filter": "First page, by one filter",
     "two filters": "First page, by two filters",
     "search": "First page, by a search for numbers",
     "bound": "Of somebody bound to a reseller",
-    "as of": "As of a moment",
+    "as of an hour ago": "As of an hour ago",
+    "as of half way back": "As of half way back",
+    "as of near the beginning": "As of near the beginning",
 }
 # Told apart by the colour-blind as well; the last ones only beside lines that end elsewhere.
 COLOURS = "#0072b2 #d55e00 #009e73 #cc79a7 #e69f00 #56b4e9 #000000 #8c6d31 #7b4173 #999999".split()
@@ -109,7 +111,7 @@ def _table(head, rows):
 
 # --- plots ----------------------------------------------------------------------------------------
 
-WIDTH, HEIGHT, LEFT, TOP, LEGEND = 320, 260, 46, 52, 210
+WIDTH, HEIGHT, LEFT, TOP, LEGEND = 320, 260, 70, 52, 290
 
 
 def plot(title, lines):
