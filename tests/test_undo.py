@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 import audit
@@ -10,8 +11,9 @@ from audit import SYSTEM
 from audit.models import Change
 from clients.models import Account, Client, Package
 from dids import stock
-from dids.models import DID, ClientPackage, DIDHistory
-from dids.undo import Undo
+from dids.models import DID, ClientPackage, DIDHistory, Stock
+from dids.undo import Undo, submit_undo
+from jobs.models import Job
 from operators.models import Operator
 from tests.carrier import carrier, numbers_in, person
 from tests.imports import imported
@@ -359,6 +361,28 @@ def test_an_import_that_made_everything_leaves_nothing_behind(house):
     assert state() == before
     assert undone(latest()).done == 306
     assert state() == made
+
+
+def test_an_import_of_a_hundred_thousand_is_undone_by_a_job(house):
+    there = [str(n) for n in range(4_420_000_000, 4_420_040_000)]
+    DID.objects.create_numbers(there, operator=house.operator, by=SYSTEM, notes="before")
+    before, counters = state(), stock_now()
+    owner = person("anna")
+    owner.is_superuser = True
+    owner.save()
+    lines = (f"{n},{house.operator.name},Gold,row {n}" for n in range(4_420_000_000, 4_420_100_000))
+    one = imported("DID,Operator,Tag,Notes\n" + "\n".join(lines), owner)
+    assert one.counts == {"created": 60_000, "updated": 40_000, "unchanged": 0, "refused": 0}
+    job = submit_undo(Undo(one.job.change, by=owner))
+    call_command("worker", "--once")
+    job.refresh_from_db()
+    assert (job.state, job.done) == (Job.State.DONE, 100_000)
+    assert state() == before
+    assert stock_now() == counters and all(row.is_exact for row in stock.check())
+
+
+def stock_now():
+    return {status: count for status, count in Stock.objects.by_status(None, timezone.now()).items() if count}
 
 
 def test_what_was_made_along_stays_while_others_use_it(house):
