@@ -2,7 +2,7 @@
 
 from django.db import connection
 
-from dids.models import DID
+from dids.models import DID, DIDHistory
 
 
 def prepare(scratch, rows):
@@ -52,7 +52,7 @@ def measure(scratch, empty, rows, edits):
 
 
 def indexes(scratch, empty, rows):
-    """One dict an index of numbers: seconds of the raw merge of an import with all and without it.
+    """One dict an index of numbers or of their history: seconds of a raw merge with all and without it.
 
     ``cost``: how much more it takes with the index, %. All are there at the beginning and at the end; their
     mean is what the others are compared with, and ``spread`` is how far those two differ, %.
@@ -65,7 +65,7 @@ def indexes(scratch, empty, rows):
         return told["merge"]["seconds"]
 
     first = merge("")
-    without = {index.name: merge(index.name) for index in DID._meta.indexes}
+    without = {index.name: merge(index.name) for index in [*DID._meta.indexes, *DIDHistory._meta.indexes]}
     last = merge("")
     every = (first + last) / 2
     for name, seconds in without.items():

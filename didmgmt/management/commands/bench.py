@@ -52,7 +52,9 @@ class Command(BaseCommand):
             "--meanwhile", action="store_true", help="others' pages and edits during jobs of --rows numbers"
         )
         only.add_argument(
-            "--indexes", action="store_true", help="what each index of numbers costs an import of --rows"
+            "--indexes",
+            action="store_true",
+            help="what each index of numbers and of their history costs an import of --rows",
         )
         only.add_argument(
             "--who-had-it",
