@@ -54,7 +54,7 @@ PLAIN = ("exact", "begins", "range", "list")  # searches that an index on number
 # Literally what its index says: SQLite can't conclude it from a status that is a parameter.
 OF_FEW = Func(
     F("status"),
-    template=f"(%(expressions)s IN ({', '.join(map(repr, st.RARE))}))",
+    template=f"({' OR '.join(f'%(expressions)s = {status!r}' for status in st.RARE)})",
     output_field=BooleanField(),
 )
 

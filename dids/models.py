@@ -1113,7 +1113,12 @@ DIDHistory = history.track(
             fields=["account_id", "number"], name="did_past_account", condition=Q(account_id__isnull=False)
         ),
         # what was in a status that few numbers are in; those of others are met soon anyway
-        models.Index(fields=["status", "number"], name="did_past_status", condition=Q(status__in=st.RARE)),
+        # (IN would have SQLite make a table of the statuses for each row that a trigger writes)
+        models.Index(
+            fields=["status", "number"],
+            name="did_past_status",
+            condition=reduce(Q.__or__, (Q(status=status) for status in st.RARE)),
+        ),
         # what bore a tag
         models.Index(
             fields=["tag_set_id", "number"], name="did_past_tag_set", condition=Q(tag_set_id__isnull=False)

@@ -11,7 +11,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="didhistory",
             index=models.Index(
-                condition=models.Q(("status__in", ("blocked", "hold", "archive"))),
+                condition=models.Q(
+                    ("status", "blocked"), ("status", "hold"), ("status", "archive"), _connector="OR"
+                ),
                 fields=["status", "number"],
                 name="did_past_status",
             ),
