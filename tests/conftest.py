@@ -65,6 +65,14 @@ def transactional_tests_keep_the_roles():
     patch.undo()
 
 
+@pytest.fixture(scope="module")
+def module_db(django_db_setup, django_db_blocker):
+    """For fixtures that are made once for a module; each of its tests takes back what it writes itself."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
 # --- the cast (tests/world.py) ------------------------------------------------------------------------
 
 

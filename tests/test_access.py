@@ -22,8 +22,9 @@ from dids.numbers import Numbers
 from dids.work import submit_create
 from operators.models import Operator
 from tests.imports import imported
-from tests.world import PASSWORD, client_of, member
+from tests.world import PASSWORD, client_of, make_world, member
 
+pytestmark = pytest.mark.django_db
 PEOPLE = ["anonymous", "viewer", "stranger", "owner", "administrator"]
 
 
@@ -354,8 +355,18 @@ def test_every_address_has_its_row_and_every_row_its_address():
     assert {door.name for door in DOORS} == set(addresses())
 
 
-@pytest.fixture
-def ids(world, request):
+@pytest.fixture(scope="module")
+def world(module_db):
+    return make_world()
+
+
+@pytest.fixture(scope="module")
+def owner(world):
+    return member("Supervisor", username="owner", reseller=world.reseller)
+
+
+@pytest.fixture(scope="module")
+def ids(world, owner):
     """What stands for the names in braces: things of Reseller 1, a role and somebody who did nothing."""
     spare = Operator.objects.create(reseller=world.reseller, name="Spare Line")
     return {
@@ -373,8 +384,8 @@ def ids(world, request):
         "package": world.package.pk,
         "spare_package": Package.objects.create(reseller=world.reseller, name="Spare Pack", did_limit=1).pk,
         "given": world.client_package.pk,
-        "import": imported(SEED, request.getfixturevalue("owner"), operator=world.operator).job.pk,
-        "job": job_of(request.getfixturevalue("owner"), world).pk,
+        "import": imported(SEED, owner, operator=world.operator).job.pk,
+        "job": job_of(owner, world).pk,
         "moment": outside.Group(history_of(spare).at, Operator, 1, []).moment,
         "change": DID.objects.filter(pk=world.did("256999").pk).edit(by=SYSTEM, notes="undone").change,
         "role": Group.objects.get(name="Viewer").pk,

@@ -17,12 +17,13 @@ from dids.models import DID, ClientPackage, DIDHistory, Tag
 from operators.models import Operator
 from tests.world import member
 
+pytestmark = pytest.mark.django_db
 UNCOUNTED = "q=100000-999999"  # a search that all numbers match, and that no counter knows
 SORTS = [f"{sign}{column}" for column in walking.SORTS for sign in ("", "-")]
 
 
-@pytest.fixture
-def inventory(db):
+@pytest.fixture(scope="module")
+def inventory(module_db):
     """Some 200 numbers of two resellers in every status, with tags, notes, and names that are alike."""
     dice = random.Random(7)
     free = iter(dice.sample(range(100_000, 999_999), 600))
@@ -46,11 +47,10 @@ def inventory(db):
             for move in dice.choice([(), ("block",), ("hold",)]):
                 getattr(used, move)(by=SYSTEM)
             make(operator, tags, 5, status=dice.choice(st.FREE))
-    return dice
 
 
 @pytest.fixture
-def overdue(inventory):
+def overdue(inventory, db):
     """Half of the holds are over and no worker has written it yet."""
     holds = DID.objects.filter(status=st.HOLD).order_by("pk")
     for n, did in enumerate(holds):
