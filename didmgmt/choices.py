@@ -81,9 +81,9 @@ def fits(field, value):
 def choices(request, queryset, *, search, text=str, key="pk", note=None, gone=None):
     """The answer to ``?q=``: up to 20 of an ordered ``queryset`` whose ``search`` column contains it.
 
-    ``text`` and ``note`` say of a row what the option shows. ``gone``: a function of such a queryset (the
-    same columns to search) that gives rows of what was deleted; they follow the others, where the address
-    asks for them by ``gone``. One query, another one for these.
+    ``text`` and ``note`` say of a row what the option shows. ``gone``: takes the condition of the search as
+    keywords and gives rows of what was deleted, which follow the others where the address has a ``gone``.
+    One query, another one for these.
     """
     typed = request.GET.get("q", "").replace("\0", "").strip()
     asked = {f"{search}__icontains": typed} if typed else {}

@@ -1,7 +1,5 @@
 """The Operators tab and its dialogs."""
 
-from functools import partial
-
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.db.models.functions import Lower
@@ -9,7 +7,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from audit.history import gone
+from clients.choices import branch_choices
 from clients.models import Reseller, counted
 from didmgmt import dialogs
 from didmgmt.choices import choices
@@ -97,14 +95,7 @@ def operator_delete(request, pk):
 @require_safe
 @may_view
 def operator_choices(request):
-    operators = Operator.objects.visible_to(request.user).select_related("reseller").order_by("name", "pk")
-    return choices(
-        request,
-        operators,
-        search="name",
-        note=lambda operator: operator.reseller.name if operator.reseller_id else "",
-        gone=partial(gone, Operator, request.user),
-    )
+    return branch_choices(request, Operator)
 
 
 @require_safe

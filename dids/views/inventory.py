@@ -1,12 +1,10 @@
 """The list of numbers, and the choices its filters load."""
 
-from functools import partial
-
 from django.contrib.auth.decorators import permission_required
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from audit.history import gone
+from clients.choices import branch_choices
 from clients.models import Client
 from didmgmt.choices import choices
 from didmgmt.listing import Count
@@ -98,14 +96,7 @@ def status_counters(listing, counts, asked):
 @require_safe
 @may_view
 def client_choices(request):
-    clients = Client.objects.visible_to(request.user).select_related("reseller").order_by("name", "pk")
-    return choices(
-        request,
-        clients,
-        search="name",
-        note=lambda client: client.reseller.name if client.reseller_id else "",
-        gone=partial(gone, Client, request.user),
-    )
+    return branch_choices(request, Client)
 
 
 @require_safe

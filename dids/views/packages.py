@@ -9,9 +9,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from clients.choices import branch_choices
 from clients.models import Package, counted
 from didmgmt import dialogs
-from didmgmt.choices import choices
 from didmgmt.listing import Listing
 from didmgmt.replica import may_lag
 from dids import holdings
@@ -132,8 +132,7 @@ def package_restore(request, pk):
 @require_safe
 @may_view
 def package_choices(request):
-    packages = Package.objects.visible_to(request.user).select_related("reseller").order_by("name", "pk")
-    return choices(request, packages, search="name", note=lambda package: package.reseller.name)
+    return branch_choices(request, Package)
 
 
 def _package(request, pk, packages=None):
