@@ -210,7 +210,8 @@ class PastFilter(DIDFilter):
             return "tag_set_id", self.tag_sets
         if statuses and set(statuses) <= set(st.RARE) and not self.digits:
             # A hold that is over may be what is asked for, until somebody writes that.
-            return "status", list({*statuses, *((st.HOLD,) if set(statuses) & set(st.FREE) else ())})
+            over = [st.HOLD] if set(statuses) & set(st.FREE) else []
+            return "status", list(dict.fromkeys([*statuses, *over]))
         return None, None
 
     def _candidates(self, statuses, *, only=None):
