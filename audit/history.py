@@ -123,9 +123,13 @@ def visible_to(tracked, user):
 
 
 def of_reseller(tracked, reseller):
-    """Two queries for ids of the things of a reseller, an id: of those that are there, and of those gone."""
-    gone = TRACKED[tracked].objects.filter(event="-", reseller_id=reseller)
-    return tracked.objects.filter(reseller=reseller).values("pk"), gone.values("object_id")
+    """Return two flat querysets of ids, existing and deleted, of one reseller's rows of ``tracked``.
+
+    ``reseller`` is a reseller's id. Both can be iterated, or used as the subquery of an ``__in`` lookup.
+    """
+    deleted = TRACKED[tracked].objects.filter(event="-", reseller_id=reseller)
+    existing = tracked.objects.filter(reseller=reseller)
+    return existing.values_list("pk", flat=True), deleted.values_list("object_id", flat=True)
 
 
 def columns(tracked):

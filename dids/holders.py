@@ -193,9 +193,8 @@ def _own(viewer):
         return set()
     if viewer.reseller_id is None:
         return None
-    return {
-        pk for ids in history.of_reseller(Operator, viewer.reseller_id) for pk in ids.values_list(flat=True)
-    }
+    existing, deleted = history.of_reseller(Operator, viewer.reseller_id)
+    return {*existing, *deleted}
 
 
 def _there(numbers):

@@ -8,6 +8,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
@@ -29,6 +30,7 @@ from dids.holders import (
     who_had,
 )
 from dids.models import DID, ClientPackage, DIDHistory
+from operators.models import Operator, OperatorHistory
 from tests.carrier import carrier, numbers_in, person
 
 pytestmark = pytest.mark.django_db
@@ -290,6 +292,29 @@ def test_answers_come_in_the_order_asked_and_cost_the_same_for_a_long_past(house
         answers = list(who_had(asked, START, anna))
     assert len(short) == len(long) <= 20
     assert {answer.told.began.at for answer in answers[1:]} == {START}
+
+
+def test_a_deleted_operator_never_opens_another_branch(house, anna):
+    """History rows have ids of their own, which are ids of other resellers' operators as well."""
+    numbers_in("active", ["100"], house, now=START)
+    south = carrier("South")
+    lost = Operator.objects.create(reseller=south.reseller, name="Lost Telecom")
+    DID.objects.create_numbers(["200"], operator=lost, by=SYSTEM, now=START)
+    DID.objects.filter(number="200").delete()
+    lost_id = lost.pk
+    with audit.change("edit", by=SYSTEM):
+        lost.delete()
+    row = OperatorHistory.objects.get(object_id=lost_id, event="-")
+    with audit.change("edit", by=SYSTEM):
+        decoy = Operator.objects.create(pk=row.history_id, reseller=house.reseller, name="Decoy")
+        DID.objects.filter(number="100").update(operator=decoy)
+    stranger = person("stranger", "dids.view_did", reseller=south.reseller)
+    moment = timezone.now()
+
+    assert had("100", moment, stranger).kind == NEVER
+    assert periods_of("100", stranger) == ([], False)
+    assert had("200", START + HOUR, stranger).kind == FREE
+    assert had("200", moment, stranger).kind == DELETED
 
 
 def test_periods_are_told_up_to_a_bound(house, anna):
