@@ -22,7 +22,7 @@ from django.urls import reverse
 
 from bench.pages import FILTERS, LISTED, Page
 from clients.models import Client, Reseller
-from dids import status as st
+from dids.lifecycle import statuses as st
 from dids.models import DID, Tag
 from operators.models import Operator
 from staff.models import User

@@ -20,7 +20,7 @@ from django.utils import timezone
 from audit.models import Change
 from bench.lists import timed
 from dids.models import DID, TagSet
-from jobs.duties import run_duties
+from jobs.periodic import run_duties
 from staff.models import User
 
 BASE = 10_000  # numbers that other sizes are compared with

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from bench.lists import run, timed
-from dids.holders import who_had
+from dids.history.ownership import who_had
 from dids.models import DID, DIDHistory
 from operators.models import Operator
 from staff.models import User

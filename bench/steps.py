@@ -29,20 +29,22 @@ from django.test import RequestFactory
 from django.utils import timezone
 from openpyxl import Workbook
 
+import sheets
 from audit.models import Change
 from bench import load, pages
 from clients.models import Account, Client, Package, Reseller
 from didmgmt.listing import Selection
 from didmgmt.management.commands.serve import gunicorn
-from dids import columns, sheets, stock
-from dids.filters import DIDFilter
-from dids.importing import Import
-from dids.judging import KEEP
-from dids.limits import import_limits
+from dids.history.undo.undo import Undo, submit_undo
+from dids.imports import mapping as columns
+from dids.imports.limits import import_limits
+from dids.imports.validate import KEEP
+from dids.imports.wizard import Import
+from dids.job_kinds import submit_create, submit_edit, submit_export
+from dids.lists.filters import DIDFilter
 from dids.models import DID, ClientPackage, TagSet
-from dids.numbers import Numbers
-from dids.undo import Undo, submit_undo
-from dids.work import submit_create, submit_edit, submit_export
+from dids.models import counters as stock
+from dids.numbering import Numbers
 from jobs.models import Job
 from operators.models import Operator
 from staff.models import User

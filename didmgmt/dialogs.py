@@ -43,7 +43,7 @@ def back_to(request, listed, *others):
 def record(request, make_form, instance, *, back_url, edit_url, title, done_url=None):
     """The form of a new ``instance`` or of an existing one. OK saves and closes, Apply saves and stays.
 
-    ``make_form``: a form like ``clients.forms.RecordForm``. ``edit_url``, ``done_url``: make of what is
+    ``make_form``: a form like ``screens.forms.RecordForm``. ``edit_url``, ``done_url``: make of what is
     saved the address where Apply goes on, and the one that a new one leads to (``back_url`` when None).
     ``title``: of a new one.
     """

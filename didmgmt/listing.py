@@ -77,7 +77,7 @@ class Listing:
     ``walk``: how a large list finds its pages by key instead of counting rows from an end: a callable
     that gets the valid filterset, the sort and whether it descends, and returns None or an object with
     ``after(place, count)``, ``before(place, count)`` and ``at(offset, count, total)``, see
-    ``dids.walking.Walk``. The links to the next and the previous page then say ``after=`` or ``before=``
+    ``dids.lists.keyset.Walk``. The links to the next and the previous page then say ``after=`` or ``before=``
     which place they are. With a total that is not counted to its end, pages from the end have negative
     numbers: -1 is the last one. ``exact_total``: counts to the end, of the valid filterset; needed for
     a page that is beyond what was counted.

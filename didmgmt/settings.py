@@ -186,6 +186,7 @@ INSTALLED_APPS = [
     "operators",
     "jobs",
     "dids",
+    "screens",
     "staff.apps.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -232,7 +233,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "jobs.context.running_jobs",
+                "screens.jobs.context.running_jobs",
             ]
         },
     }

@@ -3,9 +3,10 @@
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 
-from dids import columns, sheets
-from dids.importing import Import
-from dids.judging import KEEP
+import sheets
+from dids.imports import mapping as columns
+from dids.imports.validate import KEEP
+from dids.imports.wizard import Import
 
 DEFAULTS = {"status": "instock", "after_hold": "instock", "tags": "", "notes": ""}
 

@@ -1,9 +1,9 @@
-"""The heads of numbers, see ``dids.digits``; of those that are there already as well."""
+"""The heads of numbers, see ``dids.models.prefixes``; of those that are there already as well."""
 
 from django.db import migrations, models
 
 from audit import triggers
-from dids import digits
+from dids.models import prefixes as digits
 
 
 def compare_bytes(apps, schema_editor):

@@ -1,10 +1,10 @@
-"""Counters by tag set as well, see ``dids.stock``, and indexes of the numbers without tags and without notes."""
+"""Counters by tag set as well, see ``dids.models.counters``, and indexes of the numbers without tags and without notes."""
 
 import django.db.models.deletion
 from django.db import migrations, models
 
 from audit import triggers
-from dids import stock
+from dids.models import counters as stock
 
 
 def count(apps, schema_editor):

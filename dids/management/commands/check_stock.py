@@ -1,8 +1,8 @@
 from django.core.management.base import BaseCommand, CommandError
 
-from dids import status as st
-from dids import stock
-from dids.names import Names
+from dids.labels import Names
+from dids.lifecycle import statuses as st
+from dids.models import counters as stock
 
 
 class Command(BaseCommand):

@@ -5,10 +5,10 @@ from django.core.management.base import CommandParser
 from django.db import connection
 
 from clients.models import Reseller
-from dids import status as st
-from dids import stock
-from dids.demo import World
+from dids.demo.world import World
+from dids.lifecycle import statuses as st
 from dids.models import DID, Stock
+from dids.models import counters as stock
 
 
 class Command(BaseCommand):

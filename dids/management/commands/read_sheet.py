@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from django.core.management import BaseCommand
 from django.core.management.base import CommandParser
 
-from dids.limits import import_limits
-from dids.sheets import Loaded, SheetError, load, read
+from dids.imports.limits import import_limits
+from sheets import Loaded, SheetError, load, read
 
 
 class Command(BaseCommand):

@@ -10,8 +10,8 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 from django.utils import timezone
 
 from audit import origin
-from jobs.duties import run_duties
 from jobs.models import Job, WorkerBeat
+from jobs.periodic import run_duties
 
 DUTIES_EVERY = 10  # seconds between rounds of what is due, while a job runs
 

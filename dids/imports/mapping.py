@@ -1,0 +1,104 @@
+"""What a column of an imported file can be, and how to guess it. No ORM."""
+
+import re
+
+from dids.numbering import NumberError, from_cell
+
+# What a column can be: key, its name on the screens and in our own exports, and how else it is called
+# by other systems. The order is that of the export.
+COLUMNS = [
+    ("id", "ID", "did id"),
+    ("status", "Status", "state; did status; number status; current status"),
+    ("operator", "Operator", "provider; carrier; vendor; supplier; did provider; operator name; network"),
+    (
+        "number", "DID",
+        "number; dids; did number; ddi; phone; phone number; telephone; telephone number; e164; e.164;"
+        " msisdn; tn; tel; did(s); numbers; phone no; caller id; cli; ani; range; number range; from;"
+        " from number; first number; start number; range start; range from; did from; block start; start",
+    ),
+    ("tags", "Tag", "tags; label; labels; group; category"),
+    ("notes", "Notes", "note; comment; comments; description; remark; remarks; info"),
+    ("client", "Client", "customer; subscriber; client name; customer name; company"),
+    ("account", "Account", "account name; login; trunk; sip account; username"),
+    ("package", "Package", "plan; package name; tariff; product; offer"),
+    ("after_hold", "After Hold", "afterhold; status after hold; after hold status"),
+    ("hold_days", "Hold days", "hold; days of hold; hold period; quarantine days"),
+    ("reseller", "Reseller", "branch; tenant; reseller name; partner"),
+    (
+        "range_end", "Range end",
+        "range to; to number; last number; end number; number to; did to; to; block end",
+    ),
+    (
+        "range_size", "Range size",
+        "block size; quantity; qty; numbers in range; range length",
+    ),
+]  # fmt: skip
+LABELS = {key: label for key, label, _ in COLUMNS}
+REASON = "Refused because"  # the column that a file of refused rows has more
+
+
+def plain(header):
+    """A header as it is compared: case, punctuation and blanks don't count."""
+    return re.sub(r"[^\w]+", " ", header.replace("_", " ").casefold()).strip()
+
+
+_KNOWN = {}
+for key, label, others in COLUMNS:
+    for header in (label, key, *others.split(";")):
+        _KNOWN.setdefault(plain(header), key)
+
+
+def key_of(header):
+    """What a column with this header is: a key of ``LABELS``, or None."""
+    return _KNOWN.get(plain(header))
+
+
+def is_reason(header):
+    return plain(header) == plain(REASON)
+
+
+def find_header(rows):
+    """The index of the row among ``rows`` (the head of a file) that names the columns, or None.
+
+    The one with the most known names: at least two, or as many as it has cells that say anything.
+    """
+    best, found = 0, None
+    for index, cells in enumerate(rows):
+        names = {key for key in map(key_of, cells) if key}
+        said = sum(1 for cell in cells if cell.strip() and not is_reason(cell))
+        if len(names) > best and len(names) >= min(2, said):
+            best, found = len(names), index
+    return found
+
+
+def guess(rows, width):
+    """(keys, header): what each of ``width`` columns is (a key or ""), and the header's index or None.
+
+    By the header; where none names the numbers, by content: the first column, of those left, that
+    holds a number in every row.
+    """
+    header = find_header(rows)
+    names = rows[header] if header is not None else []
+    keys, taken = [], set()
+    for index in range(width):
+        key = key_of(names[index]) if index < len(names) else None
+        keys.append("" if key is None or key in taken else key)
+        taken.add(key)
+    if "number" not in taken:
+        body = rows[header + 1 :] if header is not None else rows
+        for index in range(width):
+            if not keys[index] and _holds_numbers(body, index):
+                keys[index] = "number"
+                break
+    return keys, header
+
+
+def _holds_numbers(rows, index):
+    cells = [row[index] if index < len(row) else "" for row in rows]
+    longest = 0
+    for cell in cells:
+        try:
+            longest = max(longest, len(from_cell(cell)))
+        except NumberError:
+            return False
+    return longest >= 3

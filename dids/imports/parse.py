@@ -1,0 +1,203 @@
+"""What the cells of a file mean: rows of text to rows of the staging tables."""
+
+import json
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+
+import sheets
+from clients.models import HOLD_DAYS_MAX
+from clients.tags import tag_label
+from dids.lifecycle import statuses as st
+from dids.numbering import MAX_DIGITS, NumberError, shorten, span_from_cell
+
+GROUPS_KNOWN = 20_000  # groups kept in memory while staging; a forgotten one is staged again, no harm
+NAMES = ("reseller", "operator", "client", "account", "package")
+GROUPED = (*NAMES, "status", "after_hold", "hold_days", "tags")  # columns that rows of a group share
+NAME_MAX, NOTES_MAX = 100, 500
+
+
+class Stager:
+    """Turns rows of a file into rows of a batch; ``new_groups`` are those not written yet.
+
+    ``at``: {key of a column: its index}. ``rows``, ``groups``: how many the batch has already.
+    """
+
+    def __init__(self, batch, at, *, rows=0, groups=0):
+        self.first, self.at = batch.first, at
+        self.rows, self.group_count = rows, groups
+        self.grouped = [(key, at[key]) for key in GROUPED if key in at]
+        self.indexes = [index for _, index in self.grouped]
+        self.number, self.ref, self.notes = at.get("number"), at.get("id"), at.get("notes")
+        self.ranged = "range_end" in at or "range_size" in at
+        self.least = max(at.values()) + 1
+        self.groups, self.new_groups = {}, []
+
+    def staged(self, rows):
+        """Tuples of ``ImportRow.STAGED``, in a stream: one a row, none for blanks, many for a range."""
+        for line, cells, problem in rows:
+            if len(cells) < self.least:
+                cells = cells + [""] * (self.least - len(cells))
+            if problem:
+                if any(map(str.strip, cells)):
+                    yield self._flawed(line, None, None, "", str(problem))
+                continue
+            group = self._group(cells)
+            notes = cells[self.notes] if self.notes is not None else ""
+            if notes:
+                notes = sheets.unescape(notes) if notes.strip() else ""
+                if len(notes) > NOTES_MAX:
+                    yield self._flawed(line, group, "notes", notes, _too_long("notes", notes, NOTES_MAX))
+                    continue
+            if self.number is None:
+                yield from self._by_id(line, group, cells, notes)
+                continue
+            number = cells[self.number]
+            if not self.ranged and number.isdigit() and number.isascii() and len(number) <= MAX_DIGITS:
+                self.rows += 1
+                yield self.first + self.rows, line, group, number, None, notes, "+", None, None
+            else:
+                yield from self._by_number(line, group, cells, notes)
+
+    def _by_id(self, line, group, cells, notes):
+        ref = cells[self.ref].strip()
+        if ref.isascii() and ref.isdigit() and len(ref) <= 18:
+            self.rows += 1
+            yield self.first + self.rows, line, group, None, int(ref), notes, "+", None, None
+        elif any(map(str.strip, cells)):
+            yield self._flawed(
+                line, group, "id", ref, "An ID is a whole number. Correct it or leave the row out."
+            )
+
+    def _by_number(self, line, group, cells, notes):
+        try:
+            low, high = span_from_cell(cells[self.number])
+            high = self._end(cells, low, high)
+        except NumberError as error:
+            if any(map(str.strip, cells)):
+                reason = f"{error.reason[0].upper()}{error.reason[1:]}. {error.remedy}"
+                yield self._flawed(line, group, getattr(error, "column", "number"), error.value, reason)
+            return
+        for number in range(int(low), int(high) + 1):
+            self.rows += 1
+            digits = str(number).zfill(len(low))
+            yield self.first + self.rows, line, group, digits, None, notes, "+", None, None
+
+    def _end(self, cells, low, high):
+        """The last number of the range that the row names by its end or by its size."""
+        for column, read in (("range_end", _range_end), ("range_size", _range_size)):
+            text = cells[self.at[column]].strip() if column in self.at else ""
+            if not text:
+                continue
+            try:
+                last = read(text, low)
+                if high not in (low, last):
+                    reason = "the row names two different ends of its range"
+                    raise NumberError(text, reason, "Leave one of them out.")
+            except NumberError as error:
+                error.column = column
+                raise
+            high = last
+        return high
+
+    def _flawed(self, line, group, column, value, sentence):
+        self.rows += 1
+        flaw = json.dumps([column, shorten(value), sentence])
+        return self.first + self.rows, line, group, None, None, "", "!", "flaw", flaw
+
+    def _group(self, cells):
+        said = tuple([cells[index] for index in self.indexes])
+        known = self.groups.get(said)
+        if known:
+            return known
+        if len(self.groups) >= GROUPS_KNOWN:
+            self.groups.clear()
+        self.group_count += 1
+        group = self.groups[said] = self.first + self.group_count
+        texts = {
+            key: text for (key, _), cell in zip(self.grouped, said, strict=True) if (text := _said(cell))
+        }
+        values, flaw = _understood(texts)
+        self.new_groups.append(
+            (group, *(values.get(key) for key in GROUPED), json.dumps(flaw) if flaw else None)
+        )
+        return group
+
+
+def _range_end(text, low):
+    last, _ = span_from_cell(text)
+    if len(last) != len(low) or last < low:
+        reason = f"a range ends with a number as long as {low} and not below it"
+        raise NumberError(text, reason, "Write it in full.")
+    return last
+
+
+def _range_size(text, low):
+    most = settings.IMPORT_ROWS
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:19]) <= most):
+        raise NumberError(text, f"a size is a whole number from 1 to {most:,}", "Correct it.")
+    last = str(int(low) + int(text) - 1).zfill(len(low))
+    if len(last) > len(low):
+        raise NumberError(text, f"there are not so many numbers from {low} on", "Correct it.")
+    return last
+
+
+def _said(cell):
+    """The text of a cell, None when it is blank."""
+    return sheets.unescape(cell).strip() or None
+
+
+def _understood(said):
+    """({column: value}, the first flaw or None): the texts of a group as values."""
+    values, flaw = {}, None
+    for key, text in said.items():
+        try:
+            values[key] = _READERS[key](text)
+        except ValueError as error:
+            flaw = flaw or [key, shorten(text), str(error)]
+    return values, flaw
+
+
+def _name(text):
+    if len(text) > NAME_MAX:
+        raise ValueError(_too_long("name", text, NAME_MAX))
+    return text
+
+
+def _too_long(what, text, limit):
+    return f"The {what} has {len(text):,} characters; at most {limit} fit. Shorten it."
+
+
+def _status(text):
+    if key := st.parse(text):
+        return key
+    raise ValueError(f"There is no such status. Write one of {', '.join(st.LABELS.values())}.")
+
+
+def _after_hold(text):
+    if (key := st.parse(text)) in st.FREE:
+        return key
+    raise ValueError(
+        f"After Hold is one of {', '.join(st.LABELS[key] for key in st.FREE)}. Write one of these."
+    )
+
+
+def _days(text):
+    if text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= HOLD_DAYS_MAX:
+        return int(text)
+    raise ValueError(f"Hold days are a whole number from 0 to {HOLD_DAYS_MAX}. Correct the number.")
+
+
+def _tags(text):
+    try:
+        return tag_label([text]) or None
+    except ValidationError as error:
+        raise ValueError(error.message) from None
+
+
+_READERS = dict.fromkeys(NAMES, _name) | {
+    "status": _status,
+    "after_hold": _after_hold,
+    "hold_days": _days,
+    "tags": _tags,
+}

@@ -1,0 +1,74 @@
+"""The list of numbers that an address asks for: the screen shows it, exports write it, jobs read it again."""
+
+from functools import partial
+
+from django.db.models import Case, F, Value, When
+from django.db.models.functions import Lower, NullIf
+from django.utils import timezone
+
+from didmgmt.listing import Listing
+from dids.exports.rows import DIDResource
+from dids.lifecycle import statuses as st
+from dids.lists.as_of import PastListing
+from dids.lists.filters import DIDFilter
+from dids.lists.keyset import Walk
+from dids.models import DID
+
+FEW = 5_000  # numbers
+
+
+def did_listing(request):
+    """What the address asks for of the numbers that the person may see, now or as of the moment it names."""
+    if request.GET.get("as_of", "").strip():
+        return PastListing(request, _SORTS)
+    now = timezone.now()
+    dids = DID.objects.visible_to(request.user)
+    overdue = DID.objects.any_hold_over(now)
+
+    def walk(filterset, sort, descending):
+        # So few are sorted at once: no index has all filters in all orders, and a walk reads past others.
+        if filterset.is_few or (sort != "number" and filterset.total <= FEW):
+            return None
+        return Walk(filterset, sort, descending=descending, overdue=overdue)
+
+    return Listing(
+        request,
+        dids.with_status_now(now) if overdue else dids,
+        partial(DIDFilter, now=now, overdue=overdue, exactly=request.GET.get("count") == "exact"),
+        sorts=_OVERDUE_SORTS if overdue else _SORTS,
+        total=lambda filterset: filterset.total,
+        exact_total=lambda filterset: filterset.exact_total(),
+        fetch=lambda found: found.for_table(now),
+        walk=walk,
+    )
+
+
+def exported(listing, now, *, in_pieces=False):
+    """The rows of a file of all that a ``did_listing`` shows, header first; see ``dids.exports.rows``."""
+    if isinstance(listing, PastListing):
+        return listing.exported()
+    resource = DIDResource()
+    return (resource.rows_in_pieces if in_pieces else resource.rows)(listing.ordered, now)
+
+
+_SORTS = {
+    "number": ("number",),
+    "id": ("id",),
+    "status": ("status", "number"),
+    "operator": (Lower("operator__name"), "operator_id", "number"),
+    "tag": (F("tag_set__label"), "number"),
+    "notes": (NullIf("notes", Value("")), "number"),
+    "client": (Lower("account__client__name"), Lower("account__name"), "account_id", "number"),
+    "reseller": (Lower("operator__reseller__name"), "number"),
+}
+# While a hold waits to be ended, it is sorted as what it has become: no index knows that.
+_CLIENT, _ACCOUNT, *_ = _SORTS["client"]
+_OVERDUE_SORTS = _SORTS | {
+    "status": ("status_now", "number"),
+    "client": (
+        Case(When(status_now__in=st.HELD, then=_CLIENT)),
+        Case(When(status_now__in=st.HELD, then=_ACCOUNT)),
+        Case(When(status_now__in=st.HELD, then="account_id")),
+        "number",
+    ),
+}

@@ -1,0 +1,203 @@
+"""Giving numbers to a client: from its DIDs tab, or those ticked on the list of numbers.
+
+First what will happen is said, and nothing written; then the numbers are assigned in one change, many of
+them by a job. What was picked is carried on by ids, so that a number that somebody else takes meanwhile is
+refused with what it is now, and the rest of the pick is kept.
+"""
+
+from types import SimpleNamespace
+
+from django.conf import settings
+from django.contrib.auth.decorators import permission_required
+from django.db.models import F, Max, Min, Value
+from django.db.models.functions import Lower, NullIf
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods
+
+from didmgmt import dialogs
+from didmgmt.listing import Listing, Selection
+from dids.job_kinds import submit_assign
+from dids.lifecycle import statuses as st
+from dids.lifecycle.result import SAMPLE, Refusal
+from dids.lists.filters import AvailableFilter
+from dids.models import DID
+from jobs.models import SMALL
+from screens.clients.dids import client_of
+from screens.clients.pick_forms import PICK_LIMIT, ClientForm, HolderForm, NumbersForm, Pick, free_of
+from screens.numbers.mass_edit import done, queued, refused, rehearsed, selection_of
+
+may_assign = permission_required("dids.assign_did", raise_exception=True)
+TITLE = "Add DIDs"
+_KEEPS = ("package", "account", "way")
+_SORTS = {
+    "number": ("number",),
+    "operator": (Lower("operator__name"), "operator_id", "number"),
+    "tag": (F("tag_set__label"), "number"),
+    "notes": (NullIf("notes", Value("")), "number"),
+}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may_assign
+def client_add_dids(request, pk):
+    client, now = client_of(request, pk), timezone.now()
+    if request.method != "POST":
+        holder = HolderForm.of(request.GET, client=client, now=now, required=False)
+        return _add_page(request, client, holder, now)
+    holder = HolderForm(request.POST, client=client, now=now)
+    back = dialogs.back_to(request, reverse("clients:add_dids", args=[pk]))
+    if not holder.is_valid():
+        if not request.htmx:
+            return _add_page(request, client, holder, now, status=422)
+        wrong = [error for errors in holder.errors.values() for error in errors]
+        return refused(request, SimpleNamespace(error=" ".join(wrong)), TITLE, back)
+    given, account = holder.holder
+    pick, form = _pick(request, given, now)
+    if pick is None:
+        return _add_page(request, client, holder, now, form=form, status=422)
+    if pick.error:
+        return refused(request, pick, TITLE, back)
+    if request.POST.get("step") == "apply":
+        return _assign(request, pick, given, account, reverse("clients:dids", args=[pk]))
+    context = {
+        "client": client,
+        "package": given,
+        "account": account,
+        "selection": pick,
+        "rehearsal": _rehearsal(request, pick, given, account, now),
+    }
+    return dialogs.show(request, "clients/_assign.html", context, title=TITLE, back_url=back)
+
+
+def _pick(request, given, now):
+    """(the numbers that are meant, None), or (None, the form with its errors).
+
+    Ticked ones are looked for in the whole inventory: what somebody has taken is told with its status.
+    """
+    seen, way = DID.objects.visible_to(request.user), request.POST.get("way", "")
+    available = seen.available_for(given, now)
+    if way in NumbersForm.WAYS:
+        form = NumbersForm(request.POST, way=way)
+        return (form.pick(available, seen) if form.is_valid() else None), form
+    everything = request.POST.get("scope") == "all"
+    selection = Selection.from_request(
+        request, available if everything else seen, AvailableFilter, limit=PICK_LIMIT
+    )
+    if everything and not selection.error:
+        return Pick.of(selection.queryset.values_list("pk", flat=True)), None
+    return selection, None
+
+
+def _add_page(request, client, holder, now, *, form=None, status=200):
+    """``form``: of pasted or counted numbers, with its errors."""
+    given, account = holder.holder
+    way = form.way if form else request.GET.get("way", "")
+    if form is None and way in NumbersForm.WAYS:
+        form = NumbersForm(way=way)
+    listing = None
+    if given and account and form is None:
+        listing = Listing(
+            request,
+            DID.objects.visible_to(request.user).available_for(given, now),
+            AvailableFilter,
+            sorts=_SORTS,
+            fetch=lambda dids: dids.for_table(now).with_last_holder(),
+            keeps=_KEEPS,
+        )
+    here = reverse("clients:add_dids", args=[client.pk])
+    context = {
+        "client": client,
+        "holder": holder,
+        "package": given,
+        "free": free_of(given) if given else 0,
+        "account": account,
+        "has_packages": holder.fields["package"].queryset.exists(),
+        "form": form,
+        "way": form.way if form else "",
+        "ways": {"": "From the list", **NumbersForm.WAYS},
+        "listing": listing,
+        "here": here,
+        "back_url": reverse("clients:dids", args=[client.pk]),
+    }
+    return render(request, "clients/add_dids.html", context, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@may_assign
+def did_assign(request):
+    """For the numbers ticked on the list, or all that match: which client, then what will happen."""
+    selection, step, now = selection_of(request), request.POST.get("step", "form"), timezone.now()
+    back = dialogs.back_to(request, reverse("dids:list"))
+    if selection.error:
+        return refused(request, selection, "Assign to a client", back)
+    clients = ClientForm(request.POST if step != "form" else None, by=request.user)
+    client = clients.cleaned_data["client"] if clients.is_valid() else None
+    holder = HolderForm.of(
+        {} if step == "client" else request.POST, client=client, now=now, required=step == "apply"
+    )
+    given, account = holder.holder
+    if step == "apply" and given and account:
+        return _assign(request, selection, given, account, back)
+    context = {"selection": selection, "clients": clients, "client": client, "holder": holder}
+    if given and account:
+        context["rehearsal"] = _rehearsal(request, selection, given, account, now)
+    if request.htmx and step in _PARTS:
+        return render(request, _PARTS[step], context | {"oob": True, "back_url": back})
+    wrong = clients.errors or (client and holder.errors)
+    return dialogs.show(
+        request,
+        "clients/_assign_ticked.html",
+        context,
+        title="Assign to a client",
+        back_url=back,
+        status=422 if wrong else 200,
+    )
+
+
+_PARTS = {"client": "clients/_assign_holder.html", "rehearse": "clients/_assign_rehearsal.html"}
+
+
+def _assign(request, pick, given, account, back_url):
+    missing = getattr(pick, "missing", None)
+    if pick.count > SMALL:
+        return queued(request, submit_assign(request.user, pick, given, account, missing))
+    result = pick.queryset.assign(given, account, by=request.user)
+    if missing:
+        result.add(missing)
+    sentence = result.sentence(f"assigned to {account} by {given.package}")
+    return done(request, f"{sentence} {pick.note}".strip(), result, back_url)
+
+
+def _rehearsal(request, pick, given, account, now):
+    """For _assign_rehearsal.html: what will be assigned and refused, the places, who had them lately."""
+    result = pick.queryset.rehearse_assign(given, account, by=request.user, now=now)
+    if missing := getattr(pick, "missing", None):
+        result.add(missing)
+    free = free_of(given)
+    return rehearsed(result) | {
+        "package": given.package,
+        "free": free,
+        "free_after": max(0, free - result.done),
+        "limit": given.package.did_limit,
+        "picked": pick.queryset.aggregate(first=Min("number"), last=Max("number")),
+        "reused": _reused(pick, given.client, now),
+    }
+
+
+def _reused(pick, client, now):
+    """A sentence about numbers that were another client's not long ago; "" without any."""
+    days = settings.DID_REUSE_DAYS
+    if pick.count > PICK_LIMIT:
+        return f"Of more than {PICK_LIMIT:,} numbers it is not looked up who had them before."
+    found = pick.queryset.in_status([st.INSTOCK], now).lately_left(days, client, now)
+    numbers = list(found.order_by("number").values_list("number", flat=True))
+    if not numbers:
+        return ""
+    lately = Refusal("", "", len(numbers), numbers[:SAMPLE])
+    one = len(numbers) == 1
+    return (
+        f"{len(numbers):,} of these numbers {'was' if one else 'were'} another client's less than"
+        f" {days} {'day' if days == 1 else 'days'} ago: {lately.named}."
+    )

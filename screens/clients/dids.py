@@ -1,0 +1,141 @@
+"""A client's DIDs tab: the numbers it has, and the moves between Active, Blocked and Hold."""
+
+from functools import partial
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce, Lower, NullIf
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from clients.models import Account, Client
+from didmgmt import dialogs
+from didmgmt.choices import choices
+from didmgmt.listing import Count, Listing, Selection
+from didmgmt.replica import may_lag
+from dids.history.explain import explain
+from dids.job_kinds import CLIENT_MOVES, submit_move
+from dids.lifecycle import statuses as st
+from dids.lists.filters import ClientDIDFilter
+from dids.models import DID, ClientPackage
+from jobs.models import SMALL
+from screens.clients.pick_forms import PICK_LIMIT, free_of, package_label, running_packages
+from screens.numbers.inventory import may_view, status_counters
+from screens.numbers.mass_edit import done, queued, refused
+
+PACKAGES_SHOWN = 8
+
+_SORTS = {
+    "number": ("number",),
+    "status": ("status", "number"),
+    "account": (Lower("account__name"), "number"),
+    "package": (Lower("client_package__package__name"), "client_package_id", "number"),
+    "until": (Coalesce("hold_until", "client_package__ends_at"), "number"),
+    "tag": (F("tag_set__label"), "number"),
+    "notes": (NullIf("notes", Value("")), "number"),
+}
+
+
+def client_of(request, pk):
+    """The client, when the person may see it; else 404."""
+    return get_object_or_404(Client.objects.visible_to(request.user).select_related("reseller"), pk=pk)
+
+
+def numbers_of(request, client, now):
+    return DID.objects.visible_to(request.user).held_by([client], now)
+
+
+@require_safe
+@may_view
+@may_lag
+def client_dids(request, pk):
+    client, now = client_of(request, pk), timezone.now()
+    listing = Listing(
+        request,
+        numbers_of(request, client, now),
+        partial(ClientDIDFilter, client=client),
+        sorts=_SORTS,
+        fetch=lambda found: found.for_table(now),
+    )
+    sentences = explain(listing.rows, now)
+    for did in listing.rows:
+        did.explanation = sentences[did.pk]
+        did.until = did.hold_until or did.package_ends_at
+    given = _given(client, now)
+    context = {
+        "client": client,
+        "listing": listing,
+        "counters": _counters(listing, now) if listing.valid else [],
+        "packages": given[:PACKAGES_SHOWN],
+        "more_packages": len(given) > PACKAGES_SHOWN,
+        "can": {name: move.may(request.user) for name, move in CLIENT_MOVES.items()},
+    }
+    return render(request, "clients/dids.html", context)
+
+
+def _given(client, now):
+    """The client's packages, running ones first, one more than are shown; each knows whether it ``runs``."""
+    given = ClientPackage.objects.filter(client=client).with_places().select_related("package")
+    packages = list(given.order_by("-active", Lower("package__name"), "pk")[: PACKAGES_SHOWN + 1])
+    for package in packages:
+        package.runs = package.is_running(now)
+        package.free = free_of(package)
+    return packages
+
+
+def _counters(listing, now):
+    counts, asked = listing.filterset.of_any_status.by_status(now), listing.form.cleaned_data["status"]
+    return status_counters(listing, {key: Count(counts[key]) for key in st.HELD}, asked)
+
+
+@require_POST
+@may_view
+def client_dids_move(request, pk, move):
+    about = CLIENT_MOVES[move]
+    if not about.may(request.user):
+        raise PermissionDenied
+    client, now = client_of(request, pk), timezone.now()
+    found = numbers_of(request, client, now)
+    asked = Selection.from_request(request, found, partial(ClientDIDFilter, client=client), limit=PICK_LIMIT)
+    back = dialogs.back_to(request, reverse("clients:dids", args=[pk]))
+    if asked.error:
+        return refused(request, asked, about.label, back)
+    if asked.count > SMALL:
+        return queued(request, submit_move(request.user, _by_ids(asked), move, client))
+    if request.POST.get("page") == "number" and asked.ids.isdigit():
+        back = reverse("dids:detail", args=[asked.ids])
+    result = about.write(asked.queryset, by=request.user)
+    return done(request, f"{result.sentence(about.did)} {asked.note}".strip(), result, back)
+
+
+def _by_ids(selection):
+    """A job reads an address as that of the inventory: this one is the client's, so its numbers are named."""
+    if not selection.ids:
+        selection.ids = ",".join(map(str, selection.queryset.values_list("pk", flat=True)))
+    return selection
+
+
+@require_safe
+@may_view
+def account_choices(request, pk):
+    accounts = Account.objects.filter(client=client_of(request, pk)).order_by("name", "pk")
+    return choices(request, accounts, search="name")
+
+
+@require_safe
+@may_view
+def package_choices(request, pk):
+    """All packages that the client was given; with ``running=1`` those that numbers can be given by."""
+    client, now = client_of(request, pk), timezone.now()
+    if request.GET.get("running"):
+        return choices(request, running_packages(client, now), search="package__name", text=package_label)
+    given = ClientPackage.objects.filter(client=client).select_related("package").order_by("-active", "pk")
+    return choices(
+        request,
+        given,
+        search="package__name",
+        text=lambda one: one.package.name,
+        note=lambda one: "" if one.is_running(now) else "not active",
+    )

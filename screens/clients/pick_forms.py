@@ -1,0 +1,205 @@
+"""What people enter to give numbers to a client: by which package, to which account, which numbers."""
+
+from dataclasses import dataclass
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models.functions import Lower
+from django.urls import reverse
+
+from clients.models import Account, Client, counted
+from didmgmt.choices import SHOWN, RemoteSelect
+from didmgmt.listing import TICKED_LIMIT
+from dids.lifecycle.result import Result
+from dids.lists.filters import matching
+from dids.models import CHUNK, DID, ClientPackage
+from dids.numbering import Search, expand
+from screens.numbers.forms import number_problems
+
+PICK_LIMIT = TICKED_LIMIT  # numbers picked in one go, on a page that names them one by one
+MISSING = "not in the inventory; make them with New DIDs or correct them"
+
+
+@dataclass
+class Pick:
+    """Numbers to be given, with what a ``Selection`` has; ``missing`` counts those that aren't there."""
+
+    queryset: object
+    count: int
+    ids: str
+    missing: Result
+    pasted: str = ""
+    scope = "ids"
+    query = expected = note = error = ""
+
+    @classmethod
+    def of(cls, ids, missing=None, pasted=""):
+        """Of at most ``PICK_LIMIT`` ids. ``pasted``: the text that they were found by."""
+        ids = list(ids)
+        chosen = DID.objects.filter(pk__among=ids)
+        return cls(chosen, len(ids), ",".join(map(str, ids)), missing or Result(), pasted)
+
+
+class HolderForm(forms.Form):
+    """Who gets the numbers: a running package and an account of ``client``; the only ones are chosen.
+
+    ``client`` None: nothing to choose from yet.
+    """
+
+    package = forms.ModelChoiceField(
+        label="Package",
+        queryset=ClientPackage.objects.none(),
+        empty_label="Choose a package",
+        widget=RemoteSelect(printed=SHOWN),
+        error_messages={
+            "required": "Choose the package that the numbers are given by.",
+            "invalid_choice": "This is no running package of the client.",
+        },
+    )
+    account = forms.ModelChoiceField(
+        label="Account",
+        queryset=Account.objects.none(),
+        empty_label="Choose an account",
+        widget=RemoteSelect(printed=SHOWN),
+        error_messages={
+            "required": "Choose the account that the numbers lead to.",
+            "invalid_choice": "This is no account of the client.",
+        },
+    )
+
+    def __init__(self, data=None, *, client, now, required=True):
+        super().__init__(data, auto_id="assign_%s")  # the list below the dialog has such fields as well
+        if client is None:
+            return
+        package, account = self.fields["package"], self.fields["account"]
+        package.queryset = running_packages(client, now)
+        package.label_from_instance = package_label
+        package.widget.asks(f"{reverse('clients:dids_packages', args=[client.pk])}?running=1")
+        account.queryset = Account.objects.filter(client=client).order_by(Lower("name"), "pk")
+        account.widget.asks(reverse("clients:dids_accounts", args=[client.pk]))
+        package.required = account.required = required
+
+    @classmethod
+    def of(cls, data, *, client, now, required):
+        """What ``data`` says; where it says nothing, the only package and the only account."""
+        form = cls(client=client, now=now)
+        chosen = {name: data[name] for name in form.fields if data.get(name)}
+        for name in form.fields.keys() - chosen.keys():
+            only = list(form.fields[name].queryset[:2])
+            if len(only) == 1:
+                chosen[name] = str(only[0].pk)
+        return cls(chosen, client=client, now=now, required=required)
+
+    @property
+    def holder(self):
+        """(client package, account), None where nothing valid is chosen; asks ``is_valid`` itself."""
+        self.is_valid()
+        return self.cleaned_data.get("package"), self.cleaned_data.get("account")
+
+
+class NumbersForm(forms.Form):
+    """Which numbers, other than ticked ones. ``pick(available, seen)`` after ``is_valid()``."""
+
+    PASTE, ANY, RUN = "paste", "any", "run"
+    WAYS = {PASTE: "Paste numbers", ANY: "Any numbers", RUN: "Consecutive numbers"}
+
+    numbers = forms.CharField(
+        label="Numbers",
+        help_text="Numbers, or ranges like 111-222, separated by new lines, commas, semicolons or blanks",
+        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
+        error_messages={"required": "Write the numbers to be assigned."},
+    )
+    count = forms.IntegerField(
+        label="How many",
+        min_value=1,
+        max_value=PICK_LIMIT,
+        error_messages={
+            "required": "Say how many numbers.",
+            "max_value": f"At most {PICK_LIMIT:,} in one go.",
+        },
+        widget=forms.NumberInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+    )
+
+    def __init__(self, data=None, *, way, **kwargs):
+        super().__init__(data, **kwargs)
+        self.way = way
+        del self.fields["count" if way == self.PASTE else "numbers"]
+        if way == self.RUN:
+            self.fields["count"].label = "How many in a row"
+
+    def clean_numbers(self):
+        numbers = expand(self.cleaned_data["numbers"], PICK_LIMIT)
+        if problems := number_problems(numbers):
+            raise ValidationError(problems)
+        return numbers
+
+    def pick(self, available, seen):
+        """The ``Pick`` from the ``available`` numbers, pasted ones from all that are ``seen``.
+
+        None with an error of the field when there are none.
+        """
+        if self.way == self.PASTE:
+            return self._pasted(self.cleaned_data["numbers"], seen)
+        count = self.cleaned_data["count"]
+        if self.way == self.RUN:
+            found = available.first_consecutive(count)
+            if found is None:
+                self.add_error("count", f"No {count:,} numbers in a row can be picked. Ask for fewer.")
+                return None
+            available = matching(available, Search("range", low=found[0], high=found[1]))
+        pick = Pick.of(available.order_by("number").values_list("pk", flat=True)[:count])
+        if pick.count < count:
+            there = f"Only {pick.count:,} can" if pick.count else "No number can"
+            self.add_error("count", f"{there} be picked for this package. Ask for fewer.")
+            return None
+        return pick
+
+    def _pasted(self, numbers, seen):
+        there = {}
+        for chunk in numbers.chunks(CHUNK):
+            there.update(seen.filter(number__in=chunk).values_list("number", "pk"))
+        missing = Result()
+        if gone := [number for number in numbers if number not in there]:
+            missing.refuse("missing", MISSING, len(gone), gone)
+        if not there:
+            named = missing.refusals["missing"].named
+            self.add_error("numbers", f"None of these numbers is in the inventory: {named}.")
+            return None
+        return Pick.of(there.values(), missing, self.data["numbers"])
+
+
+class ClientForm(forms.Form):
+    """The client that numbers are given to, of those that ``by`` may see."""
+
+    client = forms.ModelChoiceField(
+        label="Client",
+        queryset=Client.objects.none(),
+        empty_label="Choose a client",
+        widget=RemoteSelect("dids:client_choices", printed=SHOWN),
+        error_messages={
+            "required": "Choose the client that gets the numbers.",
+            "invalid_choice": "This is no client that you know.",
+        },
+    )
+
+    def __init__(self, data=None, *, by):
+        super().__init__(data, auto_id="assign_%s")
+        clients = Client.objects.visible_to(by).filter(closed_at__isnull=True)
+        self.fields["client"].queryset = clients.order_by("name", "pk")
+
+
+def running_packages(client, now):
+    """The client's packages that run at ``now``, ``with_places``."""
+    given = ClientPackage.objects.filter(client=client).running(now).with_places()
+    return given.select_related("package", "client").order_by(Lower("package__name"), "pk")
+
+
+def free_of(given):
+    """Places that are free, of a client package fetched ``with_places``."""
+    return max(0, given.package.did_limit - given.taken)
+
+
+def package_label(given):
+    """ "Basic, 3 of 10 places free"."""
+    places = counted(given.package.did_limit, "place")
+    return f"{given.package.name}, {free_of(given):,} of {places} free"

@@ -1,0 +1,219 @@
+"""What people enter about numbers: one number, new ones, many at once."""
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+
+from clients.models import HOLD_DAYS_MAX
+from clients.tags import MAX_LABEL, split_tags
+from didmgmt.choices import RemoteSelect
+from dids.lifecycle import statuses as st
+from dids.models import DID
+from dids.numbering import expand
+from operators.models import Operator
+
+NAMED_ERRORS = 5  # of a pasted list; the rest is counted
+RESTS_BY = "0 to 365. Empty: as the package, the operator or the reseller says."
+
+
+class TagsField(forms.CharField):
+    """Tags separated by commas; cleaned to a sorted list of names."""
+
+    def __init__(self, **kwargs):
+        super().__init__(required=False, label="Tag", help_text="Separated by commas", **kwargs)
+
+    def clean(self, value):
+        return split_tags(super().clean(value))
+
+    def has_changed(self, initial, data):
+        try:
+            return split_tags(initial) != split_tags(data)
+        except ValidationError:
+            return True
+
+
+def _status(**kwargs):
+    return forms.ChoiceField(label="Status", choices=st.CHOICES, **kwargs)
+
+
+def _after_hold(**kwargs):
+    return forms.ChoiceField(label="After Hold", choices=st.FREE_CHOICES, **kwargs)
+
+
+def _hold_days(**kwargs):
+    return forms.IntegerField(
+        label="Hold days", required=False, min_value=0, max_value=HOLD_DAYS_MAX, **kwargs
+    )
+
+
+class NotesField(forms.CharField):
+    """Line breaks and blanks at the ends as in the database, whatever a browser makes of them.
+
+    Else each saving would be a change.
+    """
+
+    def __init__(self):
+        length = DID._meta.get_field("notes").max_length
+        widget = forms.Textarea(attrs={"rows": 2})
+        super().__init__(label="Notes", required=False, max_length=length, widget=widget)
+
+    def to_python(self, value):
+        return super().to_python(value).replace("\r\n", "\n").replace("\r", "\n")
+
+    def has_changed(self, initial, data):
+        return self.to_python(initial) != self.to_python(data)
+
+
+class EditForm(forms.Form):
+    """One number. ``touched()`` holds what the person changed of what the form had shown.
+
+    ``shown``: a DID or a row of its history, as the person saw it. A parameter that was not sent at
+    all is a field left alone. ``by``: without the right to edit, the status alone is left.
+    """
+
+    status = _status(required=False)
+    after_hold = _after_hold(required=False)
+    hold_days = _hold_days(help_text=RESTS_BY)
+    tags = TagsField(max_length=MAX_LABEL)
+    notes = NotesField()
+
+    def __init__(self, data=None, *, shown, by):
+        super().__init__(data, initial=shown)
+        if not by.has_perm("dids.change_did"):
+            for name in ("after_hold", "hold_days", "tags", "notes"):
+                del self.fields[name]
+        # Moves that the person may try; any other that is sent is judged and explained by the model.
+        wanted = {shown["status"], (data or {}).get("status")} | {
+            move.target
+            for move in st.MOVES.values()
+            if move.source == shown["status"] and move.edit and by.has_perm(f"dids.{move.right}")
+        }
+        self.fields["status"].widget.choices = [choice for choice in st.CHOICES if choice[0] in wanted]
+
+    def touched(self):
+        """{field of ``DIDQuerySet.edit``: value}."""
+        return {
+            name: self.cleaned_data[name]
+            for name in self.changed_data
+            if name in self.data and (self.cleaned_data[name] or name not in ("status", "after_hold"))
+        }
+
+
+class NewForm(forms.Form):
+    """Numbers to be made. ``cleaned_data["numbers"]`` is a ``Numbers``, which may be large."""
+
+    numbers = forms.CharField(
+        label="DID(s)",
+        help_text="Numbers, or ranges like 111-222, separated by new lines, commas, semicolons or blanks",
+        widget=forms.Textarea(attrs={"rows": 5, "spellcheck": "false", "autofocus": True}),
+    )
+    operator = forms.ModelChoiceField(
+        label="Operator",
+        queryset=Operator.objects.none(),
+        empty_label="Choose an operator",
+        widget=RemoteSelect("operators:choices"),
+        error_messages={
+            "required": "Choose the operator that the numbers are from.",
+            "invalid_choice": "This is no operator that you know.",
+        },
+    )
+    status = forms.ChoiceField(label="Status", choices=st.FREE_CHOICES, initial=st.INSTOCK)
+    after_hold = _after_hold(initial=st.INSTOCK)
+    hold_days = _hold_days(help_text=RESTS_BY)
+    tags = TagsField(max_length=MAX_LABEL)
+    notes = NotesField()
+
+    def __init__(self, data=None, *, by, **kwargs):
+        super().__init__(data, **kwargs)
+        self.fields["operator"].queryset = Operator.objects.visible_to(by)
+
+    def clean_numbers(self):
+        numbers = read_numbers(self.cleaned_data["numbers"])
+        if problems := number_problems(numbers):
+            raise ValidationError(problems)
+        return numbers
+
+
+def read_numbers(text):
+    """The ``Numbers`` that the text asks for; the limit is among its errors."""
+    return expand(text, settings.NEW_DIDS_LIMIT)
+
+
+def number_problems(numbers):
+    """Sentences about what can't be made; the first few, and how many more there are."""
+    problems = [str(problem) for problem in numbers.errors[:NAMED_ERRORS]]
+    if (more := numbers.refused - len(problems)) > 0:
+        problems.append(f"{more:,} more {'entry' if more == 1 else 'entries'} can't be read.")
+    return problems
+
+
+class MassEditForm(forms.Form):
+    """Many numbers at once. A field counts only with its box ticked; ticked and empty empties it."""
+
+    ADD, REMOVE, REPLACE = "add", "remove", "replace"
+
+    change_status = forms.BooleanField(required=False)
+    change_after_hold = forms.BooleanField(required=False)
+    change_hold_days = forms.BooleanField(required=False)
+    change_tags = forms.BooleanField(required=False)
+    change_notes = forms.BooleanField(required=False)
+    status = forms.ChoiceField(
+        label="Set Status to",
+        required=False,
+        choices=[("", "Choose a status")]
+        + [(key, "Active (unblock)" if key == st.ACTIVE else label) for key, label in st.CHOICES],
+    )
+    after_hold = forms.ChoiceField(
+        label="After Hold", required=False, choices=[("", "Choose a status"), *st.FREE_CHOICES]
+    )
+    hold_days = _hold_days(help_text=RESTS_BY)
+    tag_action = forms.ChoiceField(
+        label="What to do with the tags",
+        required=False,
+        choices=[(ADD, "Add"), (REMOVE, "Remove"), (REPLACE, "Replace all by")],
+    )
+    tags = TagsField(max_length=MAX_LABEL)
+    notes = NotesField()
+
+    def clean(self):
+        data = super().clean()
+        for name in ("status", "after_hold"):
+            if data.get(f"change_{name}") and not data.get(name) and name not in self.errors:
+                self.add_error(name, "Choose a status, or untick the field.")
+        some_needed = data.get("change_tags") and data.get("tag_action") != self.REPLACE
+        if some_needed and not data.get("tags") and "tags" not in self.errors:
+            self.add_error("tags", "Write the tags, or choose “Replace all by” to take all tags away.")
+        return data
+
+    def touched(self):
+        """{field of ``DIDQuerySet.edit``: value} of the ticked fields."""
+        data = self.cleaned_data
+        fields = {
+            name: data[name]
+            for name in ("status", "after_hold", "hold_days", "notes")
+            if data[f"change_{name}"]
+        }
+        if data["change_tags"]:
+            field = {self.ADD: "add_tags", self.REMOVE: "remove_tags"}.get(data["tag_action"], "tags")
+            fields[field] = data["tags"]
+        return fields
+
+
+class DeleteForm(forms.Form):
+    """The count, typed, before many numbers go."""
+
+    fate = "will be deleted"
+    typed_count = forms.CharField(
+        label="", widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "numeric"})
+    )
+
+    def __init__(self, data=None, *, count):
+        super().__init__(data)
+        self.count = count
+        self.fields["typed_count"].label = f"Type {count:,} to confirm"
+
+    def clean_typed_count(self):
+        typed = "".join(c for c in self.cleaned_data["typed_count"] if c.isdigit())
+        if typed != str(self.count):
+            raise ValidationError(f"Type {self.count:,}, the number of DIDs that {self.fate}.")
+        return typed

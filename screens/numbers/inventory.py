@@ -1,0 +1,106 @@
+"""The list of numbers, and the choices its filters load."""
+
+from django.contrib.auth.decorators import permission_required
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from clients.models import Client
+from didmgmt.choices import choices
+from didmgmt.listing import Count
+from didmgmt.replica import may_lag
+from dids.exports.rows import XLSX_AT_ONCE
+from dids.history.explain import explain
+from dids.history.timeline import deleted
+from dids.lifecycle import statuses as st
+from dids.lists.as_of import COUNTING, SECONDS, PastListing, TooLong, within
+from dids.lists.listing import did_listing
+from dids.models import Tag
+from screens.choices import branch_choices
+
+DELETED_SHOWN = 5
+
+may_view = permission_required("dids.view_did", raise_exception=True)
+
+
+@require_safe
+@may_view
+@may_lag
+def did_list(request):
+    listing = did_listing(request)
+    if request.htmx:
+        return render(request, "numbers/_advanced_search.html", {"listing": listing})
+    if isinstance(listing, PastListing):
+        return _past_list(request, listing)
+    sentences = explain(listing.rows, listing.filterset.now)
+    for did in listing.rows:
+        did.explanation = sentences[did.pk]
+    counters = []
+    if listing.valid:
+        asked = listing.form.cleaned_data["status"]
+        counters = status_counters(listing, listing.filterset.by_status, asked)
+    context = {
+        "listing": listing,
+        "counters": counters,
+        "xlsx_at_once": XLSX_AT_ONCE,
+        "deleted": _deleted(listing, request.user),
+    }
+    return render(request, "numbers/list.html", context)
+
+
+def _deleted(listing, user):
+    """Deleted numbers that were searched for where there are none of today's."""
+    search = listing.form.cleaned_data["search"] if listing.valid and not listing.rows else None
+    return deleted(search, user).order_by("number", "-history_id")[:DELETED_SHOWN] if search else []
+
+
+def _past_list(request, listing):
+    """As of a moment. Its transaction keeps it with the primary, where a replica serves other lists."""
+    counters = []
+    if listing.valid:
+        try:
+            with within(COUNTING if request.GET.get("count") == "exact" else SECONDS):
+                asked = listing.form.cleaned_data["status"]
+                counters = status_counters(listing, listing.filterset.by_status, asked)
+                listing.rows  # noqa: B018 - asked for here, where it may take too long
+        except TooLong as error:
+            counters = []
+            listing.refuse(str(error))
+    return render(
+        request,
+        "numbers/past_list.html",
+        {"listing": listing, "counters": counters, "xlsx_at_once": XLSX_AT_ONCE},
+    )
+
+
+def status_counters(listing, counts, asked):
+    """``counts`` ({status: Count}) as filters of one click, others kept; ``asked``: the chosen ones."""
+    every = {
+        "key": "",
+        "label": "All",
+        "count": Count(sum(counts.values()), more=any(count.more for count in counts.values())),
+        "url": listing.url(status=[]),
+        "active": not asked,
+    }
+    return [every] + [
+        {
+            "key": key,
+            "label": st.LABELS[key],
+            "count": count,
+            "url": listing.url(status=[key]),
+            "active": key in asked,
+        }
+        for key, count in counts.items()
+    ]
+
+
+@require_safe
+@may_view
+def client_choices(request):
+    return branch_choices(request, Client)
+
+
+@require_safe
+@may_view
+def tag_choices(request):
+    tags = Tag.objects.visible_to(request.user).order_by("name")
+    return choices(request, tags, search="name", key="name")

@@ -1,0 +1,100 @@
+"""New DIDs: first what will be made, then the making."""
+
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.db import IntegrityError
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from dids.job_kinds import submit_create
+from dids.models import DID
+from jobs.models import SMALL
+from screens.numbers.forms import NewForm, number_problems, read_numbers
+
+NAMED = 100  # existing numbers that are named before any is made
+LISTED = 50  # numbers that fit into the address of a list that shows them
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("dids.add_did", raise_exception=True)
+def did_new(request):
+    if request.method != "POST":
+        return _page(request, NewForm(by=request.user))
+    if request.POST.get("step") == "preview":
+        preview = _preview(request.POST.get("numbers", ""))
+        if request.htmx:
+            return render(request, "numbers/_new_preview.html", {"preview": preview, "oob": True})
+        return _page(request, NewForm(by=request.user, initial=request.POST.dict()), preview=preview)
+    form = NewForm(request.POST, by=request.user)
+    if not form.is_valid():
+        preview = None if "numbers" in form.errors else _preview(request.POST["numbers"])
+        return _page(request, form, preview=preview, status=422)
+    fields = form.cleaned_data
+    numbers = fields.pop("numbers")
+    if numbers.count > SMALL:
+        return redirect(submit_create(request.user, numbers, **fields))
+    try:
+        result = DID.objects.create_numbers(numbers, by=request.user, **fields)
+    except IntegrityError:
+        # The operator was deleted meanwhile: asked again, the form says so.
+        form.full_clean()
+        if not form.errors:
+            raise
+        return _page(request, form, status=422)
+    tell = messages.success if result.done else messages.warning
+    tell(request, _sentence(result, fields["operator"]))
+    return redirect(_list_of(numbers))
+
+
+def _page(request, form, *, preview=None, status=200):
+    context = {"form": form, "preview": preview, "back_url": reverse("dids:list")}
+    return render(request, "numbers/new.html", context, status=status)
+
+
+def _preview(text):
+    """What the text would make, for _new_preview.html; None for an empty text."""
+    numbers = read_numbers(text)
+    if numbers.errors:
+        return {"errors": number_problems(numbers)}
+    if not numbers.count:
+        return None
+    result = DID.objects.rehearse_create(numbers, sample=NAMED)
+    ranges = numbers.ranges
+    return {
+        "count": result.done,
+        "count_label": _dids(result.done),
+        "asked": numbers.count,
+        "first": ranges[0][0],
+        "last": ranges[-1][1],
+        "repeated": numbers.repeated,
+        "existing": result.refusals.get("exists"),
+    }
+
+
+def _dids(count):
+    return f"{count:,} {'DID' if count == 1 else 'DIDs'}"
+
+
+def _sentence(result, operator):
+    made = f"{_dids(result.done)} created for {operator}." if result.done else "No DID was created."
+    return " ".join(
+        [
+            made,
+            *(f"{refusal.count:,} {refusal.why}: {refusal.named}." for refusal in result.refusals.values()),
+        ]
+    )
+
+
+def _list_of(numbers):
+    """The address of the list that shows these numbers; of the newest ones where it can't say which."""
+    ranges = numbers.ranges
+    query = {"sort": "-id"}
+    if len(ranges) == 1:
+        low, high = ranges[0]
+        query = {"q": f"={low}" if low == high else f"{low}-{high}"}
+    elif numbers.count <= LISTED:
+        query = {"q": ",".join(numbers)}
+    return f"{reverse('dids:list')}?{urlencode(query)}"

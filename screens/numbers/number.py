@@ -1,0 +1,207 @@
+"""One number: what it is, why, how it came about; and its editing."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_safe
+
+from dids.history.explain import OUTSIDE, actor_name, explain
+from dids.history.lifeline import lifeline
+from dids.history.timeline import differences, state, timeline, versions
+from dids.job_kinds import CLIENT_MOVES
+from dids.labels import Names
+from dids.lifecycle import statuses as st
+from dids.models import DID, DIDHistory
+from dids.numbering import shorten
+from screens.numbers.forms import EditForm
+
+BESIDE = 20  # entries of the timeline that stand beside the form
+EDIT_RIGHTS = {f"dids.{move.right}" for move in st.MOVES.values() if move.edit and move.target != st.DELETED}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@permission_required("dids.view_did", raise_exception=True)
+def did_detail(request, pk):
+    try:
+        did = _number(request.user, pk)
+    except Http404:
+        if request.method != "POST" and _last_of_deleted(request.user, pk):
+            return redirect("dids:history", pk)
+        raise
+    form = None
+    if any(map(request.user.has_perm, EDIT_RIGHTS)):
+        form = EditForm(shown=_shown(did), by=request.user)
+    if request.method == "POST":
+        if form is None:
+            raise PermissionDenied
+        form = _save(request, did)
+        if form is None:
+            return redirect("dids:detail", pk)
+        did = _number(request.user, pk)
+    entries, older = timeline(pk, request.user, size=BESIDE)
+    context = {
+        "did": did,
+        "explanation": explain([did])[pk],
+        "routing": did.routing(),
+        "moves": _moves(did, request.user),
+        "facts": _facts(did, edited=form.fields if form else ()),
+        "form": form,
+        "entries": entries,
+        "more_url": reverse("dids:history", args=[pk]) if older else "",
+        "back_url": reverse("dids:list"),
+    }
+    return render(request, "numbers/detail.html", context, status=422 if form and form.errors else 200)
+
+
+@require_safe
+@permission_required("dids.view_did", raise_exception=True)
+def did_history(request, pk):
+    """Also of a deleted number, for who may see the branch it was last in."""
+    did = DID.objects.visible_to(request.user).for_table().filter(pk=pk).first()
+    known = None if did else _last_of_deleted(request.user, pk)
+    if did is None and known is None:
+        raise Http404
+    before = request.GET.get("before", "")
+    entries, older = timeline(pk, request.user, before=int(before) if before.isdecimal() else None)
+    context = {
+        "did": did,
+        "number": (did or known).number,
+        "state": [] if did or before else state(known),
+        "lifeline": None if before else lifeline(pk, request.user),
+        "entries": entries,
+        "older_url": f"?before={older}" if older else "",
+        "newest_url": request.path if before else "",
+        "back_url": reverse("dids:detail", args=[pk]) if did else reverse("dids:list"),
+    }
+    return render(request, "numbers/history.html", context)
+
+
+def _last_of_deleted(user, pk):
+    """The last version of a deleted number, for who may see the branch it was in; else None."""
+    newest = DIDHistory.objects.filter(object_id=pk).order_by("-history_id").first()
+    if newest is None or newest.event != "-":
+        return None
+    return versions(pk, user).filter(pk=newest.pk).first()
+
+
+def _number(user, pk):
+    dids = DID.objects.visible_to(user).for_page().with_hold_days().with_version()
+    return get_object_or_404(dids, pk=pk)
+
+
+def _save(request, did):
+    """Edit what was touched; the form to show again, or None when it is done."""
+    seen = _seen(request, did)
+    shown = _shown(seen or did, request.POST.get("status"))
+    form = EditForm(request.POST, shown=shown, by=request.user)
+    if not form.is_valid():
+        return form
+    touched = form.touched()
+    dids = DID.objects.visible_to(request.user).filter(pk=did.pk)
+    result = dids.edit(by=request.user, version=seen and seen.history_id, **touched)
+    if not result.refused:
+        messages.success(request, f"{did.number} is saved." if result.done else "Nothing was changed.")
+        return None
+    if "changed" in result.refusals:
+        return _merged(request, did.pk, touched, seen)
+    for refusal in result.refusals.values():
+        form.add_error("status" if "status" in touched else None, f"Refused: {refusal.why}.")
+    return form
+
+
+def _seen(request, did):
+    """The version of the number that the form was filled from; None when the form did not say."""
+    version = request.POST.get("version", "")
+    if not (version.isascii() and version.isdigit() and len(version) < 19):
+        return None
+    return versions(did.pk, request.user).filter(history_id=version).first()
+
+
+def _merged(request, pk, touched, seen):
+    """The number as it is now with what the person had entered, and who has changed what meanwhile."""
+    did = _number(request.user, pk)
+    shown = _shown(did)
+    entered = {name: request.POST[name] for name in touched}
+    form = EditForm(shown | entered, shown=shown, by=request.user)
+    newer = versions(pk, request.user).select_related("change").first()
+    what = "; ".join(
+        f"{name}: {shorten(old) or 'empty'} → {shorten(new) or 'empty'}"
+        for name, old, new in differences(seen, newer, Names.of([seen, newer]))
+    )
+    who = actor_name(newer.change) if newer.change else OUTSIDE
+    form.add_error(
+        None,
+        f"Not saved: {did.number} was changed by {who} while you were editing it"
+        f"{f' ({what})' if what else ''}. Look at it again, then save.",
+    )
+    return form
+
+
+def _shown(row, sent=None):
+    """What the edit form shows of a DID or of a row of its history.
+
+    ``sent``: the status that came back; a hold that was not over yet when it was shown stays one.
+    """
+    over = row.status == st.HOLD and row.hold_until <= timezone.now() and sent != st.HOLD
+    return {
+        "status": row.after_hold if over else row.status,
+        "after_hold": row.after_hold,
+        "hold_days": row.hold_days,
+        "tags": Names(tag_sets=[row.tag_set_id]).tags(row.tag_set_id),
+        "notes": row.notes,
+    }
+
+
+def _moves(did, user):
+    """The buttons of a number that a client has: {label, icon, url}."""
+    if not did.holder:
+        return []
+    return [
+        {
+            "label": move.label,
+            "icon": move.icon,
+            "url": reverse(f"clients:{name}_dids", args=[did.holder.client_id]),
+        }
+        for name, move in CLIENT_MOVES.items()
+        if did.status_now in move.sources and move.may(user)
+    ]
+
+
+def _facts(did, *, edited):
+    """What there is to know; what stands in the edit form is not said twice."""
+    listed, operator, holder = reverse("dids:list"), did.operator, did.holder
+    client = package = client_url = ""
+    if holder:
+        client, client_url = f"{holder.client.name} | {holder.name}", f"{listed}?client={holder.client_id}"
+        package = did.client_package.package.name
+    days = did.hold_days_now
+    rests = (
+        f"{days} {'day' if days == 1 else 'days'}"
+        if days
+        else f"not at all: straight to {did.get_after_hold_display()}"
+    )
+    facts = [
+        {"label": "ID", "value": str(did.pk)},
+        {"label": "Operator", "value": operator.name, "url": f"{listed}?operator={operator.pk}"},
+        {
+            "label": "Reseller",
+            "value": operator.reseller.name,
+            "url": f"{listed}?reseller={operator.reseller_id}",
+        },
+        {"label": "Client", "value": client, "url": client_url},
+        {"label": "Package", "value": package},
+        {"label": "Rests after use", "value": rests},
+    ]
+    if did.status_now == st.HOLD:
+        facts.append({"label": "Hold until", "moment": did.hold_until})
+    if "after_hold" not in edited:
+        facts += [
+            {"label": "After Hold", "value": did.get_after_hold_display()},
+            {"label": "Tag", "value": did.tag_set and did.tag_set.label},
+            {"label": "Notes", "value": did.notes},
+        ]
+    return facts

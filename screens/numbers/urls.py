@@ -1,0 +1,20 @@
+from django.urls import include, path
+
+from screens.clients import assign
+from screens.numbers import export, inventory, mass_edit, new, number
+
+app_name = "dids"
+
+urlpatterns = [
+    path("", inventory.did_list, name="list"),
+    path("export/", export.did_export, name="export"),
+    path("import/", include("screens.imports.urls")),
+    path("new/", new.did_new, name="new"),
+    path("mass-edit/", mass_edit.did_mass_edit, name="mass_edit"),
+    path("assign/", assign.did_assign, name="assign"),
+    path("delete/", mass_edit.did_delete, name="delete"),
+    path("<int:pk>/", number.did_detail, name="detail"),
+    path("<int:pk>/history/", number.did_history, name="history"),
+    path("choices/clients/", inventory.client_choices, name="client_choices"),
+    path("choices/tags/", inventory.tag_choices, name="tag_choices"),
+]

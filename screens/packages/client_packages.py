@@ -1,0 +1,166 @@
+"""Client packages: which client has which package, and switching them on and off."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.core.exceptions import ValidationError
+from django.db.models import F
+from django.db.models.functions import Lower
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.views.decorators.http import require_safe
+
+from didmgmt import dialogs
+from didmgmt.listing import Listing
+from didmgmt.replica import may_lag
+from dids.lists.client_filters import ClientPackageFilter
+from dids.models import DID, ClientPackage
+from screens.clients.forms import EndForm
+from screens.packages.stopping import client_pages, may_stop, stop
+
+SORTS = {
+    "client": (Lower("client__name"), "id"),
+    "package": (Lower("package__name"), "id"),
+    "reseller": (Lower("package__reseller__name"), Lower("client__name"), "id"),
+    "starts": ("starts_at", "id"),
+    "ends": (F("ends_at"), "id"),
+    "state": ("state", "id"),
+    "dids": ("taken", "id"),
+}
+
+
+@require_safe
+@permission_required("dids.view_clientpackage", raise_exception=True)
+@may_lag
+def client_package_list(request):
+    listing = client_package_listing(request, ClientPackage.objects.visible_to(request.user))
+    return render(request, "packages/client_packages/list.html", {"listing": listing})
+
+
+def client_package_listing(request, given):
+    """Those of ``given`` that an address asks for, with their states and places."""
+    now = timezone.now()
+    return Listing(
+        request,
+        given.with_state(now).with_places(),
+        ClientPackageFilter,
+        sorts=SORTS,
+        fetch=lambda found: found.with_state(now).with_places().select_related("client", "package__reseller"),
+    )
+
+
+@dialogs.view
+@may_stop
+def client_package_deactivate(request, pk):
+    given = _given(request, pk)
+    return stop(
+        request,
+        _numbers(given),
+        lambda: given.deactivate(by=request.user) if given.active else None,
+        title=f"Deactivate {given}",
+        about="It stops now. Activated again, it takes back the numbers that rest still.",
+        verb="Deactivate",
+        done=f"Package {given} is off.",
+        back_url=_back(request, given),
+    )
+
+
+@dialogs.view
+@may_stop
+def client_package_activate(request, pk):
+    given = _given(request, pk)
+    back_url, refusal = _back(request, given), ""
+    if request.method == "POST":
+        try:
+            _tell_activated(request, given, given.activate(by=request.user))
+            return dialogs.close(request, back_url)
+        except ValidationError as error:
+            refusal = error.message
+    back, stay = given.rehearse_activate()
+    title = f"Activate {given}"
+    context = {
+        "given": given,
+        "refusal": refusal or given.why_closed(),
+        "back": back,
+        "stay": stay,
+        "title": title,
+        "action_url": request.path,
+    }
+    return dialogs.show(
+        request,
+        "packages/client_packages/_activate.html",
+        context,
+        title=title,
+        back_url=back_url,
+        status=422 if refusal else 200,
+    )
+
+
+def _tell_activated(request, given, result):
+    if result is None:
+        messages.info(request, f"Package {given} is on already.")
+    elif given.starts_at > timezone.now():
+        begin = date_format(timezone.localtime(given.starts_at), "j M Y, H:i")
+        messages.success(request, f"Package {given} is on and begins on {begin}.")
+    else:
+        messages.success(request, f"Package {given} is on. {result.sentence('taken back from Hold')}")
+
+
+@dialogs.view
+@may_stop
+def client_package_end(request, pk):
+    """A moment to come is written; one that is past ends it now, after the rehearsal."""
+    given = _given(request, pk)
+    back_url, title = _back(request, given), f"End {given}"
+    form = EndForm(request.POST if request.method == "POST" else None, client_package=given)
+    if form.is_valid():
+        ends_at = form.cleaned_data["ends_at"]
+        if ends_at and ends_at <= timezone.now():
+            return stop(
+                request,
+                _numbers(given),
+                lambda: given.end_on(ends_at, by=request.user) if given.active else None,
+                title=title,
+                about="This moment is past, so the package ends now.",
+                verb="End now",
+                done=f"Package {given} has ended.",
+                back_url=back_url,
+                ends_at=request.POST["ends_at"],
+            )
+        if form.has_changed():
+            given.end_on(ends_at, by=request.user)
+        messages.success(request, _told_end(given))
+        return dialogs.close(request, back_url)
+    context = {"form": form, "title": title, "action_url": request.path, "verb": "Save"}
+    return dialogs.show(
+        request,
+        "packages/client_packages/_form.html",
+        context,
+        title=title,
+        back_url=back_url,
+        status=422 if form.errors else 200,
+    )
+
+
+def _told_end(given):
+    off = "" if given.active else " It is off; activate it to use it again."
+    if given.ends_at is None:
+        return f"Package {given} has no end any more.{off}"
+    end = date_format(timezone.localtime(given.ends_at), "j M Y, H:i")
+    return f"Package {given} ends on {end}.{off}"
+
+
+def _given(request, pk):
+    every = ClientPackage.objects.visible_to(request.user).select_related("client", "package")
+    return get_object_or_404(every, pk=pk)
+
+
+def _numbers(given):
+    return DID.objects.filter(client_package=given)
+
+
+def _back(request, given):
+    """The list, the client's page or the package's, as the person came from one of them."""
+    package = reverse("packages:detail", args=[given.package_id])
+    return dialogs.back_to(request, reverse("client_packages:list"), *client_pages(given.client), package)

@@ -1,0 +1,37 @@
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import LoginView
+from django.core.exceptions import DisallowedRedirect
+from django.shortcuts import redirect, render
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_http_methods
+
+from didmgmt.addresses import go_to, is_ours
+from screens.staff.forms import MeForm
+
+
+class SignIn(LoginView):
+    template_name = "staff/login.html"
+    redirect_authenticated_user = True
+
+    @method_decorator(login_not_required)
+    def dispatch(self, request, *args, **kwargs):
+        try:
+            return super().dispatch(request, *args, **kwargs)
+        except DisallowedRedirect:  # signed in, and too long to be redirected to
+            return go_to(self.get_success_url())
+
+    def get_redirect_url(self):
+        """Of any length, where Django forgets what is longer than 2,048 characters."""
+        asked = self.request.POST.get("next", self.request.GET.get("next", ""))
+        return asked if is_ours(self.request, asked) else ""
+
+
+@require_http_methods(["GET", "POST"])
+def me(request):
+    form = MeForm(request.POST or None, instance=request.user)
+    if form.is_valid():
+        form.save()
+        messages.success(request, "Your settings are saved.")
+        return redirect("staff:me")
+    return render(request, "staff/me.html", {"form": form}, status=422 if form.errors else 200)

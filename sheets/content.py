@@ -1,0 +1,172 @@
+"""What a file is by its bytes, whatever its name says."""
+
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from sheets.table import TEXT, SheetError
+
+BLOCK = 1 << 20  # bytes read at once
+GZIP = "gz"
+KINDS = {
+    TEXT: "text",
+    GZIP: "a gzip archive",
+    "xlsx": "an Excel workbook (.xlsx)",
+    "xls": "an Excel workbook (.xls)",
+    "ods": "an OpenDocument spreadsheet (.ods)",
+}
+SUFFIXES = {
+    TEXT: (".csv", ".txt", ".tsv"),
+    GZIP: (".gz", ".gzip"),
+    "xlsx": (".xlsx", ".xlsm", ".xltx", ".xltm"),
+    "xls": (".xls", ".xlt"),
+    "ods": (".ods", ".ots", ".fods"),
+}
+SAVE_AS_CSV = "Open it in a spreadsheet program, save it as CSV and load that file."
+UNPACK = "Unpack it and load the file that is inside."
+EMPTY = "The file is empty. Choose a file with at least one row."
+_OTHER = "Choose the file that holds the table, or save it as CSV and load that file."
+
+_SIGNATURES = (
+    (b"%PDF", "a PDF document", _OTHER),
+    (b"BZh", "a bzip2 archive", UNPACK),
+    (b"\xfd7zXZ\x00", "an xz archive", UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", UNPACK),
+    (b"Rar!\x1a\x07", "a RAR archive", UNPACK),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard archive", UNPACK),
+    (b"SQLite format 3\x00", "an SQLite database", _OTHER),
+    (b"\x89PNG\r\n", "a PNG picture", _OTHER),
+    (b"\xff\xd8\xff", "a JPEG picture", _OTHER),
+    (b"GIF8", "a GIF picture", _OTHER),
+    (b"{\\rtf", "an RTF document", _OTHER),
+    (b"\x7fELF", "a program", _OTHER),
+    (b"\x09\x00\x04\x00", "a worksheet of Excel 2", SAVE_AS_CSV),
+    (b"\x09\x02\x06\x00", "a worksheet of Excel 3", SAVE_AS_CSV),
+    (b"\x09\x04\x06\x00", "a worksheet of Excel 4", SAVE_AS_CSV),
+)
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_MARKUP = re.compile(
+    r"\s*<(?:!doctype\s+html|html|head|body|table|meta|style|div|(?P<xml>\?xml))\b", re.IGNORECASE
+)
+BROKEN_ZIP = (
+    zipfile.BadZipFile,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+)
+
+
+def blocks(file: BinaryIO) -> Iterator[bytes]:
+    while block := file.read(BLOCK):
+        yield block
+
+
+def kind_of(file: BinaryIO) -> str:
+    """A key of KINDS; "text" is what nothing else is. Raises SheetError for what holds no table to read."""
+    file.seek(0)
+    head = file.read(64)
+    if head.startswith(b"\x1f\x8b"):
+        return GZIP
+    if head.startswith(_ZIP):
+        return _kind_of_zip(file)
+    if head.startswith(_OLE):
+        return _kind_of_ole(file)
+    for signature, what, remedy in _SIGNATURES:
+        if head.startswith(signature):
+            raise SheetError(f"The file is {what}, not a table. {remedy}")
+    return TEXT
+
+
+def _kind_of_zip(file: BinaryIO) -> str:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = set(archive.namelist())
+            mimetype = _beginning(archive, "mimetype")
+            manifest = _beginning(archive, "META-INF/manifest.xml")
+    except BROKEN_ZIP:
+        raise SheetError(
+            "The file is a damaged ZIP archive or workbook; a part of it is missing. "
+            "Save or send it again and load that file, or save it as CSV."
+        ) from None
+    if b"encryption-data" in manifest:
+        raise protected()
+    if "xl/workbook.xml" in names or any(name.startswith("xl/worksheets/") for name in names):
+        return "xlsx"
+    if b"opendocument.spreadsheet" in mimetype or ("content.xml" in names and not mimetype):
+        return "ods"
+    if "xl/workbook.bin" in names:
+        raise SheetError(
+            "The file is a binary Excel workbook (.xlsb). Save it as .xlsx or CSV and load that file."
+        )
+    if "word/document.xml" in names or b"opendocument" in mimetype:
+        raise SheetError(f"The file is an office document, not a spreadsheet. {_OTHER}")
+    if any(name.endswith(".iwa") for name in names):
+        raise SheetError("The file is an Apple Numbers document. Export it as CSV or .xlsx and load that.")
+    raise SheetError(f"The file is a ZIP archive, not a table. {UNPACK}")
+
+
+def _beginning(archive: zipfile.ZipFile, name: str) -> bytes:
+    try:
+        with archive.open(name) as member:
+            return member.read(BLOCK)
+    except KeyError:
+        return b""
+
+
+def _kind_of_ole(file: BinaryIO) -> str:
+    """
+    By the names in the directory of the container. Its entries are found wherever they are: 64 bytes of
+    name, the name's length in bytes, and 2 for a stream.
+    """
+    found, tail = set(), b""
+    file.seek(0)
+    for block in blocks(file):
+        found |= {name for name in _OLE_ENTRIES if _OLE_ENTRIES[name] in tail + block}
+        tail = block[-80:]
+    if "EncryptedPackage" in found:
+        raise protected()
+    if found & {"Workbook", "Book"}:
+        return "xls"
+    if "WordDocument" in found:
+        raise SheetError(f"The file is a Word document (.doc), not a spreadsheet. {_OTHER}")
+    raise SheetError(
+        "The file is a damaged Excel workbook (.xls), or a file of another program. "
+        "Open it in that program, save it as CSV and load that file."
+    )
+
+
+_OLE_ENTRIES = {
+    name: name.encode("utf-16-le").ljust(64, b"\0") + struct.pack("<HB", 2 * len(name) + 2, 2)
+    for name in ("Workbook", "Book", "EncryptedPackage", "WordDocument")
+}
+
+
+def protected() -> SheetError:
+    return SheetError(
+        "The workbook is protected by a password. "
+        "Open it in a spreadsheet program, save it without the password and load that file."
+    )
+
+
+def refuse_markup(text: str) -> None:
+    """Raises SheetError when ``text``, the beginning of a text file, is HTML or XML."""
+    if markup := _MARKUP.match(text.lstrip("\ufeff")):
+        kind = "an XML document" if markup["xml"] else "a web page (HTML)"
+        raise SheetError(f"The file is {kind}, whatever its name says. {SAVE_AS_CSV}")
+
+
+def mismatch(kind: str, name: str) -> str:
+    """A sentence when ``name`` says another kind of file than it is, else "". Unknown endings say nothing."""
+    suffix = re.search(r"\.\w+$", name.lower())
+    known = [ending for endings in SUFFIXES.values() for ending in endings]
+    if not suffix or suffix[0] in SUFFIXES[kind] or suffix[0] not in known:
+        return ""
+    return f"The file is {KINDS[kind]}, though its name ends in {suffix[0]}."

@@ -1,0 +1,147 @@
+"""What each change touched, by branch and kind of thing, and who may open it."""
+
+from importlib import import_module
+from types import SimpleNamespace
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import AnonymousUser
+from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+import audit
+from audit import SYSTEM
+from audit.models import Change, Touched
+from dids import job_kinds as work
+from dids.job_kinds import submit_create
+from dids.models import DID
+from dids.numbering import Numbers
+from operators.models import Operator
+from tests.carrier import carrier, numbers_in, person
+
+pytestmark = pytest.mark.django_db
+
+
+def touched(change):
+    """{(kind, reseller): rows}; the same pair twice would be a mistake."""
+    rows = list(Touched.objects.filter(change=change).values_list("kind", "reseller_id", "rows"))
+    assert len({row[:2] for row in rows}) == len(rows)
+    return {(kind, reseller): count for kind, reseller, count in rows}
+
+
+@pytest.fixture
+def north(db):
+    return carrier()
+
+
+@pytest.fixture
+def south(db):
+    return carrier("South")
+
+
+def test_a_change_says_how_many_rows_of_which_branch_it_wrote(north, south):
+    numbers_in("instock", ["100", "101"], north)
+    numbers_in("instock", ["200"], south)
+
+    DID.objects.all().edit(by=SYSTEM, notes="both")
+
+    change = Change.objects.latest("pk")
+    assert touched(change) == {("did", north.reseller.pk): 2, ("did", south.reseller.pk): 1}
+    assert set(Touched.objects.filter(change=change).values_list("at", flat=True)) == {change.at}
+
+
+def test_each_kind_of_thing_is_counted_by_the_way_to_its_reseller(north):
+    numbers_in("active", ["100", "101"], north)
+
+    north.client_package.deactivate(by=SYSTEM)
+    assert touched(Change.objects.latest("pk")) == {
+        ("did", north.reseller.pk): 2,
+        ("clientpackage", north.reseller.pk): 1,
+    }
+
+    with audit.change("edit", by=SYSTEM):
+        for thing in (north.reseller, north.client, north.account, north.package, north.operator):
+            type(thing).objects.filter(pk=thing.pk).update(name=f"{thing.name} again")
+    assert touched(Change.objects.latest("pk")) == {
+        (kind, north.reseller.pk): 1 for kind in ("reseller", "client", "account", "package", "operator")
+    }
+
+
+def test_the_branch_of_what_goes_together_with_its_operator_is_known(north):
+    operator = Operator.objects.create(reseller=north.reseller, name="Spare")
+    DID.objects.create_numbers(["100"], operator=operator, by=SYSTEM)
+    with audit.change("delete", by=SYSTEM) as change:
+        DID.objects.all().delete_unused(by=SYSTEM)
+        operator.delete()
+
+    assert touched(change) == {("did", north.reseller.pk): 1, ("operator", north.reseller.pk): 1}
+
+
+def test_the_chunks_of_a_job_add_up(north, monkeypatch):
+    monkeypatch.setattr(work, "CHUNK", 10)
+    anna = person("anna", "dids.add_did")
+    fields = {"status": "instock", "after_hold": "instock", "hold_days": None, "tags": [], "notes": ""}
+    job = submit_create(anna, Numbers([("1000", "1034")]), operator=north.operator, **fields)
+    call_command("worker", "--once")
+
+    job.refresh_from_db()
+    assert job.change.touched == 35
+    assert touched(job.change) == {("did", north.reseller.pk): 35}
+
+
+def test_a_change_that_wrote_nothing_has_touched_nothing(north):
+    numbers_in("instock", ["100"], north)
+    before = Touched.objects.count()
+    DID.objects.all().block(by=SYSTEM)
+    assert Touched.objects.count() == before
+
+
+def test_what_earlier_changes_touched_is_found_out_by_the_migration(north, south):
+    numbers_in("hold", ["100"], north)
+    numbers_in("instock", ["200"], south)
+    spare = Operator.objects.create(reseller=south.reseller, name="Spare")
+    DID.objects.create_numbers(["300"], operator=spare, by=SYSTEM)
+    DID.objects.filter(number="300").delete_unused(by=SYSTEM)
+    spare.delete()
+    north.client_package.deactivate(by=SYSTEM)
+    columns = ("change", "at", "action", "kind", "reseller_id", "rows")
+    kept = sorted(Touched.objects.values_list(*columns), key=str)
+    assert len(kept) > 5
+    Touched.objects.all().delete()
+
+    import_module("dids.migrations.0010_touched_before").fill(apps, SimpleNamespace(connection=connection))
+
+    assert sorted(Touched.objects.values_list(*columns), key=str) == kept
+
+
+def test_one_bound_to_a_reseller_may_open_what_touched_its_branch_alone(north, south):
+    numbers_in("instock", ["100"], north)
+    numbers_in("instock", ["200"], south)
+    DID.objects.all().edit(by=SYSTEM, notes="both")
+    of_north, of_south, both = Change.objects.order_by("pk")
+
+    nora = person("nora", reseller=north.reseller)
+    assert set(Change.objects.visible_to(nora)) == {of_north, both}
+    assert set(Change.objects.visible_to(person("sven", reseller=south.reseller))) == {of_south, both}
+    assert Change.objects.visible_to(person("anna")).count() == 3
+    assert not Change.objects.visible_to(AnonymousUser()).exists()
+
+
+def test_to_keep_what_was_touched_costs_two_queries_and_in_a_later_chunk_four(north):
+    numbers_in("instock", ["100"], north)
+
+    def keeping(work):
+        with CaptureQueriesContext(connection) as queries:
+            work()
+        return [q["sql"] for q in queries if "UNION ALL" in q["sql"] or "audit_touched" in q["sql"]]
+
+    assert len(keeping(lambda: DID.objects.all().edit(by=SYSTEM, notes="once"))) == 2
+
+    change = Change.objects.latest("pk")
+
+    def chunk():
+        with audit.change("edit", by=SYSTEM, resume=change):
+            DID.objects.all().edit(by=SYSTEM, notes="again")
+
+    assert len(keeping(chunk)) == 4  # what is counted already, what is new, what is there, and its sum

@@ -1,0 +1,408 @@
+"""Undo: what goes back, what does not and why; always the same in the rehearsal and in the write."""
+
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+import audit
+from audit import SYSTEM
+from audit.models import Change
+from clients.models import Account, Client, Package
+from dids.history.undo.undo import Undo, submit_undo
+from dids.models import DID, ClientPackage, DIDHistory, Stock
+from dids.models import counters as stock
+from jobs.models import Job
+from operators.models import Operator
+from tests.carrier import carrier, numbers_in, person
+from tests.imports import imported
+
+pytestmark = pytest.mark.django_db
+
+DAY = timedelta(days=1)
+TRACKED = (Operator, Client, Account, Package, ClientPackage, DID)
+
+
+@pytest.fixture
+def house():
+    return carrier()
+
+
+def state():
+    """Every column of every tracked object."""
+    return {model: list(model.objects.order_by("pk").values_list()) for model in TRACKED}
+
+
+def latest():
+    return Change.objects.latest("pk")
+
+
+def undone(change=None, *, by=SYSTEM, now=None):
+    """The undo of the latest change, which came out as it was rehearsed; the rehearsal wrote nothing."""
+    undo = Undo(change or latest(), by=by, now=now)
+    before, rows = state(), DIDHistory.objects.count()
+    rehearsed = undo.rehearse()
+    assert (state(), DIDHistory.objects.count()) == (before, rows)
+    outcome = undo.run()
+    assert outcome.results == rehearsed.results
+    assert all(one.is_exact for one in stock.check())
+    return outcome
+
+
+def refused(outcome, model="did"):
+    """{code: the first names} of what was refused."""
+    return {code: one.numbers for code, one in outcome.results[model].refusals.items()}
+
+
+def test_an_edit_goes_back_with_all_its_fields_and_comes_again_by_a_redo(house):
+    dids = numbers_in("instock", ["100", "101"], house, tags=["old"], notes="before", hold_days=3)
+    before = state()
+    dids.edit(
+        by=SYSTEM,
+        kind="mass_edit",
+        label="Mass edit",
+        status="archive",
+        tags=["new"],
+        notes="",
+        hold_days=None,
+    )
+    after, edit = state(), latest()
+
+    assert undone(edit).sentence() == "2 numbers went back."
+    assert state() == before
+    undo = latest()
+    assert (undo.kind, undo.undo_of, undo.label, undo.touched) == ("undo", edit, "Undo of Mass edit", 2)
+    assert undone(undo).done == 2
+    assert (state(), latest().label) == (after, "Redo of Mass edit")
+    assert undone(latest()).done == 2
+    assert (state(), latest().label) == (before, "Undo of Mass edit")
+
+
+def test_one_change_after_the_other_is_undone_and_one_more_time_is_nothing(house):
+    dids = numbers_in("instock", ["100"], house)
+    before = state()
+    dids.edit(by=SYSTEM, notes="one")
+    first = latest()
+    dids.edit(by=SYSTEM, notes="two")
+    assert refused(undone(first)) == {"touched": ["100"]}
+
+    undone(latest())
+    assert undone(first).done == 1
+    assert state() == before
+    again = undone(first)
+    assert (again.sentence(), again.change) == ("Nothing went back, 1 was so already.", None)
+
+
+def test_what_was_made_is_deleted_and_comes_again_with_its_id(house):
+    DID.objects.create_numbers(["100", "101"], operator=house.operator, by=SYSTEM)
+    made = state()
+    undone()
+    assert not DID.objects.exists()
+    undone()
+    assert state() == made
+
+
+def test_what_was_deleted_is_made_again_but_not_where_the_number_was_taken(house):
+    dids = numbers_in("reserved", ["100", "101"], house, notes="dear")
+    kept = dict(dids.values_list("number", "pk"))
+    dids.delete_unused(by=SYSTEM)
+    change = latest()
+    DID.objects.create_numbers(["101"], operator=house.operator, by=SYSTEM)
+
+    outcome = undone(change)
+
+    assert refused(outcome) == {"taken": ["101"]}
+    assert DID.objects.get(number="100").pk == kept["100"]
+    DID.objects.filter(number="101").delete_unused(by=SYSTEM)
+    assert undone(change).sentence() == "1 number went back, 1 was so already."
+    assert dict(dids.values_list("number", "pk")) == kept
+
+
+def test_a_package_that_ended_is_on_again_without_its_end_and_has_its_numbers(house):
+    now = timezone.now()
+    numbers_in("active", ["100"], house, now=now - 3 * DAY)
+    numbers_in("blocked", ["101"], house, now=now - 3 * DAY)
+    house.client_package.end_on(now - DAY, by=SYSTEM, now=now - 2 * DAY)
+    before = state()[DID]
+    house.client_package.deactivate(by=SYSTEM, ended=True, now=now - DAY)
+    ended = state()[DID]
+
+    assert undone().sentence() == "2 numbers and 1 client package went back."
+    given = ClientPackage.objects.get()
+    assert (given.active, given.ends_at, state()[DID]) == (True, None, before)
+    assert undone().done == 3
+    given.refresh_from_db()
+    assert (given.active, given.ends_at, state()[DID]) == (False, now - DAY, ended)
+
+
+@pytest.mark.parametrize("close", [ClientPackage.close_client, ClientPackage.archive_package])
+def test_a_closed_client_and_an_archived_package_are_back_with_all_that_stopped(house, close):
+    numbers_in("active", ["100", "101"], house)
+    before = state()
+    close(house.client if close == ClientPackage.close_client else house.package, by=SYSTEM)
+    closed = state()
+    assert undone().done == 4
+    assert state() == before
+    assert undone().done == 4
+    assert state() == closed
+
+
+def test_a_number_that_somebody_touched_since_stays_and_is_named(house):
+    dids = numbers_in("instock", [str(n) for n in range(100, 110)], house)
+    dids.edit(by=SYSTEM, notes="all")
+    change = latest()
+    dids.filter(number__gte="107").edit(by=SYSTEM, add_tags=["vip"])
+    dids.filter(number="101").update(notes="by hand")
+
+    outcome = undone(change)
+
+    assert outcome.sentence().startswith(
+        "6 numbers went back. 4 numbers refused (101, 107, 108, 109): touched since by a later change;"
+    )
+    assert set(DID.objects.exclude(notes="").values_list("number", flat=True)) == {"101", "107", "108", "109"}
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["not yet written", "written"])
+def test_an_end_of_hold_by_the_clock_counts_as_touched(house, written):
+    now = timezone.now()
+    dids = numbers_in("active", ["100"], house, hold_days=1, now=now - 2 * DAY)
+    dids.hold(by=SYSTEM, now=now - 2 * DAY)
+    change = latest()
+    if written:
+        dids.end_hold(by=SYSTEM)
+    assert refused(undone(change)) == {"touched": ["100"]}
+
+
+def test_nothing_goes_back_to_a_hold_that_would_be_over(house):
+    now = timezone.now()
+    dids = numbers_in("active", ["100"], house, hold_days=2, now=now - 3 * DAY)
+    dids.hold(by=SYSTEM, now=now - 3 * DAY)
+    dids.end_hold(by=SYSTEM, now=now - 2 * DAY)
+    change = latest()
+    assert refused(undone(change, now=now)) == {"over": ["100"]}
+    assert undone(change, now=now - 2 * DAY).done == 1
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (lambda house: house.client_package.deactivate(by=SYSTEM), "package off"),
+        (lambda house: ClientPackage.objects.update(ends_at=timezone.now()), "package off"),
+        (lambda house: ClientPackage.close_client(house.client, by=SYSTEM), "client closed"),
+        (lambda house: ClientPackage.archive_package(house.package, by=SYSTEM), "package archived"),
+        (lambda house: Operator.objects.update(reseller=carrier("South").reseller), "other reseller"),
+    ],
+)
+@pytest.mark.parametrize("status", ["active", "blocked"])
+def test_nobody_gets_a_number_back_by_a_package_that_does_not_run(house, status, spoil, code):
+    dids = numbers_in(status, ["100"], house)
+    dids.edit(by=SYSTEM, status="hold")
+    change = latest()
+    spoil(house)
+    assert refused(undone(change)) == {code: ["100"]}
+    assert dids.get().status == "hold"
+
+
+def test_as_many_go_back_as_there_are_places_in_the_order_of_ids():
+    house = carrier(did_limit=3)
+    dids = numbers_in("active", ["100", "101", "102"], house)
+    dids.hold(by=SYSTEM)
+    change = latest()
+    numbers_in("active", ["103"], house)
+    outcome = undone(change)
+    assert refused(outcome) == {"full": ["102"]}
+    assert "has no free place left; raise the DID limit" in outcome.sentence()
+    assert house.client_package.places_taken() == 3
+
+
+def test_a_place_that_the_same_undo_frees_is_given_again():
+    house = carrier(did_limit=1)
+    numbers_in("active", ["101"], house)
+    with audit.change("edit", by=SYSTEM, label="Swap") as change:
+        DID.objects.filter(number="101").hold(by=SYSTEM)
+        numbers_in("active", ["100"], house)
+    assert undone(change).done == 2
+    assert dict(DID.objects.values_list("number", "status")) == {"101": "active"}
+
+
+def test_what_is_gone_is_not_pointed_at(house):
+    other = Operator(reseller=house.reseller, name="Other")
+    other.record(by=SYSTEM, fields=())
+    numbers_in("reserved", ["100"], carrier("South")).update(operator=other)
+    DID.objects.filter(number="100").delete_unused(by=SYSTEM)
+    change = latest()
+    assert other.delete_unused(by=SYSTEM) == 0
+    assert refused(undone(change)) == {"operator gone": ["100"]}
+    undone(Change.objects.get(label="Operator Other deleted"))
+    assert undone(change).done == 1
+
+
+def test_a_version_that_was_pruned_is_not_guessed(house):
+    dids = numbers_in("instock", ["100"], house, now=timezone.now() - 9 * DAY)
+    dids.edit(by=SYSTEM, notes="all")
+    change = latest()
+    with audit.change("prune", by=SYSTEM, label="Pruned") as pruning:
+        pruning.touched += DIDHistory.objects.filter(event="+").delete()[0]
+    outcome = undone(change)
+    assert refused(outcome) == {"unknown": ["100"]}
+    assert Undo(pruning, by=SYSTEM).obstacle().startswith("Deleted history")
+    assert Undo(change, by=SYSTEM).obstacle() == ""
+
+
+# --- things with names ------------------------------------------------------------------------------
+
+
+def test_a_thing_with_a_name_goes_back_and_forth(house):
+    house.operator.name = "Renamed"
+    before = state()
+    house.operator.record(by=SYSTEM, fields=["name"])
+    assert undone().sentence() == "1 operator went back."
+    assert state() == before
+    Account(client=house.client, name="second").record(by=SYSTEM, fields=())
+    assert undone().sentence() == "1 account went back."
+    assert state() == before
+
+
+def test_a_name_that_is_taken_by_now_is_told(house):
+    house.operator.name = "Renamed"
+    house.operator.record(by=SYSTEM, fields=["name"])
+    change = latest()
+    Operator.objects.create(reseller=house.reseller, name="North Telecom")
+    outcome = undone(change)
+    assert outcome.sentence().startswith("Nothing went back. 1 operator refused (Renamed): its name is taken")
+
+
+def test_what_is_still_used_is_neither_deleted_nor_closed(house):
+    account = Account(client=house.client, name="second")
+    account.record(by=SYSTEM, fields=())
+    change = latest()
+    numbers_in("instock", ["100"], house).assign(house.client_package, account, by=SYSTEM)
+    assert refused(undone(change), "account") == {"used": ["second"]}
+
+    ClientPackage.close_client(house.client, by=SYSTEM)
+    ClientPackage.reopen(house.client, by=SYSTEM)
+    reopened = latest()
+    house.client_package.refresh_from_db()
+    house.client_package.activate(by=SYSTEM)
+    switched_on = latest()
+    numbers_in("active", ["101"], house)
+    assert refused(undone(reopened), "client") == {"still on": ["North Bakery"]}
+    # The number taken back goes on Hold again, but the one that was assigned since needs the package.
+    outcome = undone(switched_on)
+    assert refused(outcome, "clientpackage") == {"still on": ["Basic of North Bakery"]}
+    assert outcome.results["did"].done == 1
+
+
+def test_an_end_that_is_past_by_now_is_no_way_back(house):
+    now = timezone.now()
+    house.client_package.end_on(now + DAY, by=SYSTEM, now=now)
+    house.client_package.end_on(None, by=SYSTEM, now=now)
+    change = latest()
+    assert refused(undone(change, now=now + 2 * DAY), "clientpackage") == {"ended": ["Basic of North Bakery"]}
+
+
+def test_a_person_needs_the_rights_of_the_things_that_go_back(house):
+    supervisor = person("anna", "audit.undo_change")
+    numbers_in("active", ["100"], house)
+    house.client_package.deactivate(by=SYSTEM)
+    outcome = undone(by=supervisor)
+    assert refused(outcome, "clientpackage") == {"right": ["Basic of North Bakery"]}
+    assert refused(outcome) == {"package off": ["100"]}
+
+
+# --- branches ---------------------------------------------------------------------------------------
+
+
+def test_a_bound_person_undoes_the_own_branch_and_learns_nothing_of_others(house):
+    south = carrier("South")
+    numbers_in("instock", ["100"], house)
+    numbers_in("instock", ["200"], south)
+    DID.objects.all().edit(by=SYSTEM, notes="both")
+    change = latest()
+    bound = person("anna", "audit.undo_change", reseller=house.reseller)
+    elsewhere = person("berta", "audit.undo_change", reseller=carrier("West").reseller)
+
+    assert Undo(change, by=bound).is_seen() and not Undo(change, by=elsewhere).is_seen()
+    outcome = undone(change, by=bound)
+    assert (outcome.done, outcome.selected) == (1, 1)
+    assert dict(DID.objects.values_list("number", "notes")) == {"100": "", "200": "both"}
+
+
+def test_a_number_that_came_from_another_branch_is_not_the_bound_persons_to_undo(house):
+    south = carrier("South")
+    numbers_in("instock", ["100"], south)
+    with audit.change("edit", by=SYSTEM, label="Moved") as change:
+        DID.objects.update(operator=house.operator)
+    for reseller in (house.reseller, south.reseller):
+        assert not Undo(change, by=person(reseller.name, "audit.undo_change", reseller=reseller)).is_seen()
+    assert undone(change).done == 1
+
+
+# --- imports ----------------------------------------------------------------------------------------
+
+
+def test_an_import_that_made_everything_leaves_nothing_behind(house):
+    numbers_in("instock", ["300", "301"], house)
+    before = state()
+    text = "DID,Status,Operator,Client,Account,Package,Reseller,Notes\n"
+    text += "300,,,,,,,changed\n301,,,,,,,\n"
+    text += "".join(f"{n},In Stock,New Line,,,,North,\n" for n in range(400, 600))
+    text += "".join(f"{n},Active,New Line,New Client,main,New Pack,North,\n" for n in range(600, 700))
+    owner = person("anna")
+    owner.is_superuser = True
+    owner.save()
+    one = imported(text, owner, create=True)
+    assert one.counts == {"created": 300, "updated": 1, "unchanged": 1, "refused": 0}
+    made = state()
+
+    outcome = undone(one.job.change)
+    assert outcome.counts() == "301 numbers, 1 client package, 1 package, 1 account, 1 client and 1 operator"
+    assert state() == before
+    assert undone(latest()).done == 306
+    assert state() == made
+
+
+def test_an_import_of_a_hundred_thousand_is_undone_by_a_job(house):
+    there = [str(n) for n in range(4_420_000_000, 4_420_040_000)]
+    DID.objects.create_numbers(there, operator=house.operator, by=SYSTEM, notes="before")
+    before, counters = state(), stock_now()
+    owner = person("anna")
+    owner.is_superuser = True
+    owner.save()
+    lines = (f"{n},{house.operator.name},Gold,row {n}" for n in range(4_420_000_000, 4_420_100_000))
+    one = imported("DID,Operator,Tag,Notes\n" + "\n".join(lines), owner)
+    assert one.counts == {"created": 60_000, "updated": 40_000, "unchanged": 0, "refused": 0}
+    job = submit_undo(Undo(one.job.change, by=owner))
+    call_command("worker", "--once")
+    job.refresh_from_db()
+    assert (job.state, job.done) == (Job.State.DONE, 100_000)
+    assert state() == before
+    assert stock_now() == counters and all(row.is_exact for row in stock.check())
+
+
+def stock_now():
+    return {status: count for status, count in Stock.objects.by_status(None, timezone.now()).items() if count}
+
+
+def test_what_was_made_along_stays_while_others_use_it(house):
+    owner = person("anna")
+    owner.is_superuser = True
+    owner.save()
+    one = imported("DID,Operator,Reseller\n400,New Line,North\n401,New Line,North\n", owner, create=True)
+    DID.objects.filter(number="401").edit(by=SYSTEM, notes="mine")
+    outcome = undone(one.job.change)
+    assert (refused(outcome), refused(outcome, "operator")) == ({"touched": ["401"]}, {"used": ["New Line"]})
+    DID.objects.filter(number="401").delete_unused(by=SYSTEM)
+    outcome = undone(one.job.change)
+    assert (outcome.results["operator"].done, refused(outcome)) == (1, {"touched": ["401"]})
+
+
+def test_several_chunks_are_rehearsed_as_they_are_undone(house, monkeypatch):
+    monkeypatch.setattr("dids.history.undo.statements.CHUNK", 7)
+    small = carrier("South", did_limit=20)
+    dids = numbers_in("active", [str(n) for n in range(100, 120)], small)
+    dids.hold(by=SYSTEM)
+    change = latest()
+    numbers_in("active", ["200", "201", "202"], small)
+    assert refused(undone(change)) == {"full": ["117", "118", "119"]}

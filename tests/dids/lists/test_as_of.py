@@ -1,0 +1,540 @@
+"""The list of numbers, its counters and its export as of a moment, against a plain model of what was done."""
+
+import csv
+import io
+import re
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.test import RequestFactory
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from audit import SYSTEM
+from audit.models import Change
+from dids.lifecycle import statuses as st
+from dids.lists import as_of
+from dids.lists.listing import did_listing
+from dids.models import DID, ClientPackage
+from jobs.models import Job
+from operators.models import Operator
+from tests.carrier import carrier
+from tests.screens.numbers.test_did_list import numbers_of, words
+from tests.world import client_of, member
+
+pytestmark = pytest.mark.django_db
+START = datetime(2026, 3, 2, 8, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def address(moment, path="/dids/", **query):
+    return f"{path}?{urlencode({'as_of': moment.isoformat(), **query}, doseq=True)}"
+
+
+def listed(user, moment, **query):
+    request = RequestFactory().get(address(moment, **query))
+    request.user = user
+    listing = did_listing(request)
+    assert listing.valid, listing.errors
+    return listing
+
+
+def of_old(name="North"):
+    """A carrier that could sell numbers at START."""
+    house = carrier(name)
+    ClientPackage.objects.update(starts_at=START - DAY)
+    return house
+
+
+@pytest.fixture
+def house():
+    return of_old()
+
+
+@pytest.fixture(params=["few", "many"])
+def plan(request, monkeypatch):
+    """Candidates are few and sorted at once, or many and walked by key, two at a time for files."""
+    if request.param == "many":
+        walked(monkeypatch)
+
+
+def walked(patch):
+    patch.setattr(as_of, "FEW", 0)
+    patch.setattr(as_of, "EARLY", -1)
+    patch.setattr(as_of, "CHUNK", 2)
+
+
+# --- a plain model ------------------------------------------------------------------------------------
+
+NUMBERS = [f"4420{n}" for n in range(6)]
+ACTS = ("create", "create", "reserve", "assign", "block", "hold", "hold", "end", "delete", "tag", "sql")
+STEPS = some.lists(
+    some.tuples(
+        some.sampled_from(ACTS), some.sets(some.sampled_from(NUMBERS), min_size=1), some.integers(0, 30)
+    ),
+    min_size=4,
+    max_size=20,
+)
+
+
+class Plain:
+    """What was done to numbers: {number: [(moment, its state from then on, None when it is gone)]}."""
+
+    def __init__(self):
+        self.lives = {}
+
+    def write(self, number, moment, state):
+        self.lives.setdefault(number, []).append((moment, state))
+
+    def then(self, number, moment):
+        """Its state at ``moment``, a hold that was over being over; None when it was not there."""
+        states = [state for written, state in self.lives.get(number, ()) if written <= moment]
+        state = states[-1] if states else None
+        if state and state["status"] == st.HOLD and state["until"] <= moment:
+            state = state | {"status": state["after_hold"], "client": ""}
+        return state
+
+    def at(self, moment):
+        return {n: state for n in self.lives if (state := self.then(n, moment))}
+
+
+def played(steps, houses):
+    """The steps, played in the database and in a ``Plain``: (that, the moments of changes)."""
+    plain, now, moments = Plain(), START, [START]
+    for act, numbers, hours in steps:
+        now += hours * HOUR
+        moments.append(now)
+        for number in sorted(numbers):
+            one, state, house = DID.objects.filter(number=number), plain.then(number, now), houses[number]
+            if act == "create" and state is None:
+                after = st.ARCHIVE if number > NUMBERS[2] else st.INSTOCK
+                DID.objects.create_numbers(
+                    [number], operator=house.operator, by=SYSTEM, after_hold=after, now=now
+                )
+                made = {"operator": house.operator.name, "status": st.INSTOCK, "after_hold": after}
+                plain.write(number, now, made | {"tags": "", "client": ""})
+            elif act == "create" or state is None:
+                continue
+            elif act == "sql":  # written by the database's clock, after every moment that is asked for
+                one.update(notes=f"by hand, {hours}")
+            elif act == "tag":
+                one.edit(by=SYSTEM, add_tags=["Gold"], now=now)
+                plain.write(number, now, state | {"tags": "Gold"})
+            elif act == "reserve" and state["status"] == st.INSTOCK:
+                one.edit(by=SYSTEM, status=st.RESERVED, now=now)
+                plain.write(number, now, state | {"status": st.RESERVED})
+            elif act == "assign" and state["status"] == st.INSTOCK:
+                one.assign(house.client_package, house.account, by=SYSTEM, now=now)
+                plain.write(number, now, state | {"status": st.ACTIVE, "client": house.client.name})
+            elif act == "block" and state["status"] == st.ACTIVE:
+                one.block(by=SYSTEM, now=now)
+                plain.write(number, now, state | {"status": st.BLOCKED})
+            elif act == "hold" and state["status"] in st.IN_PLACE:
+                one.edit(by=SYSTEM, hold_days=1, now=now)
+                one.hold(by=SYSTEM, now=now)
+                plain.write(number, now, state | {"status": st.HOLD, "until": now + DAY})
+                moments.append(now + DAY)
+            elif act == "end" and state["status"] == st.HOLD:
+                one.end_hold(by=SYSTEM, now=now)
+                plain.write(number, now, state | {"status": state["after_hold"], "client": ""})
+            elif act == "delete" and state["status"] in st.FREE:
+                one.delete_unused(by=SYSTEM, now=now)
+                plain.write(number, now, None)
+    return plain, moments
+
+
+def told(listing):
+    rows = {
+        row.number: {
+            "operator": row.operator_name,
+            "status": row.status_now,
+            "after_hold": row.after_hold,
+            "tags": row.tag_label,
+            "client": row.client_name,
+        }
+        for row in listing.rows
+    }
+    assert len(rows) == len(listing.rows), "a number is there twice"
+    assert list(rows) == sorted(rows)
+    return rows
+
+
+def check(user, moment, plain, houses, dice):
+    """Rows, filters, counters, pages and file as of ``moment`` are those of the model."""
+    wanted = {
+        number: {key: value for key, value in state.items() if key != "until"}
+        for number, state in plain.at(moment).items()
+        if user.reseller_id in (None, houses[number].reseller.pk)
+    }
+    house = houses[NUMBERS[0]]
+    searches = [({}, lambda number, state: True)]
+    searches += [
+        ({"status": key}, lambda number, state, key=key: state["status"] == key) for key in st.LABELS
+    ]
+    searches += [
+        ({"status": [st.INSTOCK, st.ARCHIVE]}, lambda _, state: state["status"] in (st.INSTOCK, st.ARCHIVE)),
+        ({"operator": house.operator.pk}, lambda _, state: state["operator"] == house.operator.name),
+        (
+            {"operator": house.operator.pk, "status": st.INSTOCK},
+            lambda _, state: (state["operator"], state["status"]) == (house.operator.name, st.INSTOCK),
+        ),
+        ({"reseller": house.reseller.pk}, lambda _, state: state["operator"] == house.operator.name),
+        ({"client": house.client.pk}, lambda _, state: state["client"] == house.client.name),
+        ({"client": house.client.pk, "q": "20"}, lambda _, state: state["client"] == house.client.name),
+        ({"q": f"{NUMBERS[1]}, {NUMBERS[3]}"}, lambda number, _: number in (NUMBERS[1], NUMBERS[3])),
+        ({"q": "*3"}, lambda number, _: number.endswith("3")),
+        ({"q": "4420*", "status": st.ACTIVE}, lambda _, state: state["status"] == st.ACTIVE),
+        ({"q": f"{NUMBERS[1]}-{NUMBERS[4]}"}, lambda number, _: NUMBERS[1] <= number <= NUMBERS[4]),
+    ]
+    if any(state["tags"] for state in wanted.values()):
+        searches.append(({"tag": "Gold"}, lambda _, state: state["tags"] == "Gold"))
+    for query, fits in dice.sample(searches, 7):
+        if user.reseller_id and ("client" in query or "operator" in query or "reseller" in query):
+            continue
+        expected = {number: state for number, state in wanted.items() if fits(number, state)}
+        listing = listed(user, moment, **query)
+        assert told(listing) == expected, (moment, query)
+        listing = listed(user, moment, count="exact", **query)
+        assert (listing.total, listing.total.more) == (len(expected), False)
+        _, *rows = listing.exported()
+        assert [row[3] for row in rows] == sorted(expected), (moment, query)
+        backwards = listed(user, moment, sort="-number", page="-1", **query)
+        assert [row.number for row in backwards.rows] == sorted(expected, reverse=True), (moment, query)
+    counts = listed(user, moment, count="exact").filterset.by_status
+    assert {key: int(count) for key, count in counts.items()} == {
+        key: sum(state["status"] == key for state in wanted.values()) for key in st.LABELS
+    }
+
+
+@given(steps=STEPS, dice=some.randoms(use_true_random=False))
+@settings(
+    max_examples=12,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_the_inventory_as_of_any_moment_is_what_was_done_until_then(plan, steps, dice):
+    with transaction.atomic():
+        north, south = of_old("North"), of_old("South")
+        houses = {number: south if n % 3 == 1 else north for n, number in enumerate(NUMBERS)}
+        plain, moments = played(steps, houses)
+        ends = [moment + timedelta(microseconds=n) for moment in moments for n in (-1, 0, 1)]
+        people = [member("Administrator"), member("Viewer", reseller=north.reseller)]
+        for moment in dice.sample(ends, min(2, len(ends))):
+            for user in people:
+                check(user, moment, plain, houses, dice)
+        transaction.set_rollback(True)
+
+
+def test_numbers_made_since_are_passed_by(house, administrator, plan):
+    keys = {}
+    for n, day in enumerate([0, 0, 3, 1, 4, 4, 9]):  # the clock was turned back once, a number is gone
+        moment = START + DAY * day / 48
+        DID.objects.create_numbers([f"4420{9 - n}"], operator=house.operator, by=SYSTEM, now=moment)
+        keys[DID.objects.latest("pk").pk] = moment
+    DID.objects.filter(number="44206").delete_unused(by=SYSTEM, now=START + DAY)
+    for hours in range(9):
+        then = listed(administrator, START + hours * HOUR / 2)
+        last = then.filterset._last_made
+        late = {pk for pk, made in keys.items() if last is not None and pk > last}
+        assert all(keys[pk] > then.moment for pk in late)
+        assert {row.pk for row in then.rows} == {pk for pk, made in keys.items() if made <= then.moment}
+    assert listed(administrator, START).filterset._last_made == sorted(keys)[3], "others are not asked"
+    assert listed(administrator, START + DAY).filterset._last_made is None, "nothing to be passed by"
+
+
+def test_where_history_is_pruned_no_number_is_passed_by(house, administrator, plan, tmp_path):
+    DID.objects.create_numbers(NUMBERS, operator=house.operator, by=SYSTEM, now=START)
+    DID.objects.create_numbers(["4421"], operator=house.operator, by=SYSTEM, now=START + 5 * DAY)
+    old = DID.objects.order_by("pk")[3]  # in the middle, where a search by halves begins
+    DID.objects.filter(pk=old.pk).edit(by=SYSTEM, notes="later", now=START + 9 * DAY)
+    call_command("prune_history", before="2026-03-20", export=str(tmp_path / "old"))
+    then = listed(administrator, START + DAY)
+    assert then.known_since
+    assert {row.number for row in then.rows} == {*NUMBERS} - {old.number}
+
+
+# --- the page -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def past(house):
+    """In Stock at START, three given away an hour later, one blocked after two, one deleted after three."""
+    DID.objects.create_numbers(NUMBERS, operator=house.operator, by=SYSTEM, now=START)
+    used = DID.objects.filter(number__in=NUMBERS[:3])
+    used.assign(house.client_package, house.account, by=SYSTEM, now=START + HOUR)
+    used.filter(number=NUMBERS[0]).block(by=SYSTEM, now=START + 2 * HOUR)
+    DID.objects.filter(number=NUMBERS[5]).delete_unused(by=SYSTEM, now=START + 3 * HOUR)
+    return house
+
+
+@pytest.fixture
+def show(past, supervisor):
+    """The page as of a moment: (its response, its words)."""
+    browser = client_of(supervisor)
+
+    def get(moment=START + HOUR, **query):
+        response = browser.get(address(moment, **query))
+        assert response.status_code == 200
+        return response, words(response.text)
+
+    return get
+
+
+def test_the_page_says_of_which_moment_it_is_and_changes_nothing(show, past):
+    response, text = show(START + HOUR)
+    assert "The inventory as of 2 Mar 2026, 09:00 . Read-only. Back to now" in text
+    assert numbers_of(response) == NUMBERS
+    assert "All 6" in text and "In Stock 3" in text and "Active 3" in text
+    assert f"{past.client.name} | {past.account.name}" in text
+    for word in ("Mass Edit", "New DIDs", "Import DIDs"):
+        assert word not in text
+    for part in ('name="ids"', "selection-form", "/dids/delete/", "data-selection"):
+        assert part not in response.text
+
+
+def test_a_deleted_number_is_there_before_and_leads_to_its_history(show):
+    response, _ = show(START + 3 * HOUR - timedelta(seconds=1), q=NUMBERS[5])
+    assert numbers_of(response) == [NUMBERS[5]]
+    (link,) = re.findall(r'class="col-number"><a href="([^"]+)"', response.text)
+    assert response.client.get(link).status_code == 200
+    response, text = show(START + 3 * HOUR, q=NUMBERS[5])
+    assert numbers_of(response) == [] and "No numbers matched then" in text
+
+
+def test_every_link_of_the_list_keeps_the_moment(show, plan, settings):
+    settings.PAGE_SIZES = [2, 20]
+    response, _ = show(START + HOUR, sort="-number", page="2")
+    html = response.text[response.text.index('id="content"') :]
+    links = set(re.findall(r'href="(/dids/\?[^"]*|\?[^"]*)"', html))
+    kept = [link for link in links if "as_of=" in link]
+    assert len(kept) > 10
+    assert [link for link in links if link not in kept] == ["/dids/?sort=-number"], "but the one back to now"
+
+
+def test_pages_follow_one_another_by_their_links(show, plan, settings):
+    settings.PAGE_SIZES = [2, 20]
+    response, _ = show(START + HOUR)
+    seen = []
+    while True:
+        seen += numbers_of(response)
+        following = re.search(r'rel="next" href="([^"]+)"', response.text)
+        if not following:
+            break
+        response = response.client.get(following[1].replace("&amp;", "&"))
+    assert seen == NUMBERS
+    back = []
+    while True:
+        back = numbers_of(response) + back
+        previous = re.search(r'rel="prev" href="([^"]+)"', response.text)
+        if not previous:
+            break
+        response = response.client.get(previous[1].replace("&amp;", "&"))
+    assert back == NUMBERS
+    assert numbers_of(show(START + HOUR, page="3")[0]) == NUMBERS[4:]
+
+
+def test_other_columns_are_not_offered_to_sort_by(show):
+    response, _ = show(START + HOUR, sort="-operator")
+    assert numbers_of(response) == NUMBERS[::-1]
+    assert re.findall(r'class="sort" href="[^"]*sort=(-?\w+)', response.text) == ["number"]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("yesterday", "Write a moment as 2026-11-03T14:00."),
+        ("2999-01-01T00:00", "Choose a year from 2000 to 2199."),
+        ("2150-01-01T00:00", "This moment is yet to come. Choose one that has been."),
+        ("0001-01-01T00:00", "Choose a year from 2000 to 2199."),
+        ("2026-03-02T09:00:00+99:99", "Write a moment as 2026-11-03T14:00."),
+        ("2026-02-30T09:00", "Write a moment as 2026-11-03T14:00."),
+    ],
+)
+def test_a_moment_that_makes_no_sense_shows_an_error_and_no_rows(past, supervisor, value, said):
+    response = client_of(supervisor).get("/dids/", {"as_of": value})
+    assert response.status_code == 200
+    assert f"As of: {said}" in words(response.text)
+    assert re.search(rf'id="id_as_of_error">.*{re.escape(said)}', response.text)
+    assert numbers_of(response) == []
+    assert client_of(supervisor).get("/dids/export/", {"as_of": value}).status_code == 302
+
+
+def test_a_moment_is_of_the_persons_own_time_zone(past, supervisor):
+    supervisor.time_zone = "Asia/Tokyo"
+    supervisor.save()
+    browser = client_of(supervisor)
+    assert numbers_of(browser.get("/dids/", {"as_of": "2026-03-02T16:59"})) == []
+    response = browser.get("/dids/", {"as_of": "2026-03-02T17:00"})
+    assert numbers_of(response) == NUMBERS
+    assert 'value="2026-03-02T17:00"' in response.text
+
+
+def test_a_moment_can_be_chosen_from_the_list(past, supervisor):
+    html = client_of(supervisor).get("/dids/?status=active&advanced=1").text
+    assert re.search(r'<input id="as-of"[^>]*type="datetime-local" name="as_of"', html)
+    assert 'id="id_as_of"' in html
+
+
+# --- who sees what, and what is refused --------------------------------------------------------------
+
+
+def test_somebody_bound_to_a_reseller_sees_what_was_in_the_own_branch(past, plan):
+    south = carrier("South")
+    DID.objects.create_numbers(["77001"], operator=south.operator, by=SYSTEM, now=START)
+    bound = client_of(member("Supervisor", username="south", reseller=south.reseller))
+    response = bound.get(address(START + HOUR))
+    assert numbers_of(response) == ["77001"] and "All 1" in words(response.text)
+    assert past.client.name not in response.text
+    assert bound.get(address(START + HOUR, operator=past.operator.pk)).context["listing"].valid is False
+    _, *rows = csv.reader(
+        io.StringIO(b"".join(bound.get(address(START, "/dids/export/"))).decode("utf-8-sig"))
+    )
+    assert [row[3] for row in rows] == ["77001"]
+
+
+def test_an_operator_that_changed_its_reseller_takes_no_past_along(past, plan):
+    south = carrier("South")
+    moved = timezone.now()
+    Operator.objects.filter(pk=past.operator.pk).update(reseller=south.reseller)
+    bound = member("Viewer", username="south", reseller=south.reseller)
+    assert told(listed(bound, moved - timedelta(seconds=1))) == {}
+    assert len(told(listed(bound, timezone.now()))) == 5
+
+
+def test_a_gone_operators_numbers_are_still_told(past, supervisor, plan):
+    DID.objects.all().hold(by=SYSTEM, now=START + 4 * HOUR)
+    DID.objects.all().end_hold(by=SYSTEM, now=START + 5 * HOUR)
+    DID.objects.all().delete_unused(by=SYSTEM, now=START + 6 * HOUR)
+    name = past.operator.name
+    past.operator.delete()
+    bound = member("Viewer", username="north", reseller=past.reseller)
+    for user in (supervisor, bound):
+        assert {row["operator"] for row in told(listed(user, START + 4 * HOUR)).values()} == {name}
+
+
+def test_a_gone_operator_can_be_chosen_as_of_a_moment(past, supervisor, plan):
+    other = of_old("South")
+    DID.objects.create_numbers(["4421"], operator=other.operator, by=SYSTEM, now=START)
+    gone = past.operator.pk
+    DID.objects.all().hold(by=SYSTEM, now=START + 4 * HOUR)
+    DID.objects.all().end_hold(by=SYSTEM, now=START + 5 * HOUR)
+    DID.objects.all().delete_unused(by=SYSTEM, now=START + 6 * HOUR)
+    past.operator.delete()
+    browser = client_of(supervisor)
+    response = browser.get(address(START, operator=[gone, other.operator.pk], advanced="1"))
+    assert numbers_of(response) == [*NUMBERS, "4421"]
+    assert numbers_of(browser.get(address(START, operator=gone))) == NUMBERS
+    name = f"{past.operator.name} (deleted)"
+    assert f'<option value="{gone}" selected>{name}</option>' in response.text
+    (url,) = re.findall(r'name="operator"[^>]*data-choices-url="([^"]+)"', response.text)
+    assert [row["text"] for row in browser.get(url).json()["results"]] == [other.operator.name, name]
+    assert [row["text"] for row in browser.get(f"{url}&q=north").json()["results"]] == [name]
+    assert [row["text"] for row in browser.get(f"{url}&q=nowhere").json()["results"]] == []
+    assert name not in browser.get(url.partition("?")[0]).text, "where what there is now is asked for"
+    assert f"“{gone}” is no operator that you know" in browser.get(f"/dids/?operator={gone}").text
+    stranger = client_of(member("Administrator", reseller=other.reseller))
+    assert name not in stranger.get(url).text
+    assert f"“{gone}” is no operator that you know" in stranger.get(address(START, operator=gone)).text
+
+
+def test_a_gone_client_can_be_chosen_as_of_a_moment(past, administrator, plan):
+    gone = past.client.pk
+    DID.objects.all().hold(by=SYSTEM, now=START + 4 * HOUR)
+    DID.objects.all().end_hold(by=SYSTEM, now=START + 5 * HOUR)
+    for thing in (past.client_package, past.account, past.client):
+        thing.delete()
+    browser = client_of(administrator)
+    assert numbers_of(browser.get(address(START + HOUR, client=gone))) == NUMBERS[:3]
+    assert numbers_of(browser.get(address(START, client=gone))) == []
+    (found,) = browser.get("/dids/choices/clients/?gone=1").json()["results"]
+    assert (found["id"], found["text"]) == (gone, f"{past.client.name} (deleted)")
+
+
+@pytest.mark.parametrize("path", ["mass-edit", "delete", "assign"])
+def test_what_was_cannot_be_changed(past, administrator, path):
+    browser = client_of(administrator)
+    query = urlencode({"as_of": START.isoformat()})
+    every = {
+        "scope": "all",
+        "query": query,
+        "expected": "6",
+        "step": "apply",
+        "set_notes": "on",
+        "notes": "x",
+    }
+    ticked = {"ids": DID.objects.first().pk, "query": query, "step": "apply"}
+    before = DID.objects.count()
+    for sent in (every, ticked):
+        response = browser.post(f"/dids/{path}/", sent)
+        assert response.status_code == 422
+        assert "can be looked at and exported, not changed" in words(response.text)
+    response = browser.post(f"/dids/{path}/?{query}", {"ids": DID.objects.first().pk, "step": "apply"})
+    assert response.status_code == 422
+    assert DID.objects.count() == before and not DID.objects.filter(notes="x").exists()
+
+
+def test_a_search_that_takes_too_long_says_so(show, monkeypatch):
+    def never(self, statuses):
+        raise as_of.TooLong
+
+    monkeypatch.setattr(as_of.PastFilter, "_look", never)
+    response, text = show(START + HOUR)
+    assert numbers_of(response) == [] and "It takes too long to find out what there was." in text
+
+
+def test_the_database_is_broken_off_when_it_takes_too_long():
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    with pytest.raises(as_of.TooLong), as_of.within(1), connection.cursor() as cursor:
+        cursor.execute(endless)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+def test_it_is_said_when_history_from_before_has_been_deleted(show):
+    Change.objects.create(
+        kind=Change.Kind.PRUNE, actor_kind="system", label="History before 2026-03-02 deleted, exported to /x"
+    )
+    assert "It is not known completely" not in show(START)[1]
+    assert "history from before 2 Mar 2026, 00:00 has been deleted" in show(START - DAY)[1]
+
+
+# --- files --------------------------------------------------------------------------------------------
+
+
+def rows_of(response):
+    content = b"".join(response).decode("utf-8-sig")
+    return list(csv.reader(io.StringIO(content)))
+
+
+def test_the_file_holds_what_was_then_and_names_the_moment(past, supervisor, plan):
+    browser = client_of(supervisor)
+    response = browser.get(address(START + HOUR, "/dids/export/", status="active"))
+    assert 'filename="dids_as-of_status-active_2026-03-02_0900.csv"' in response["Content-Disposition"]
+    _, *rows = rows_of(response)
+    assert [(row[3], row[1], row[6]) for row in rows] == [
+        (n, "active", past.client.name) for n in NUMBERS[:3]
+    ]
+
+
+def test_as_of_now_the_file_is_that_of_now(past, supervisor, plan):
+    DID.objects.filter(number=NUMBERS[4]).edit(
+        by=SYSTEM, add_tags=["Gold"], notes="=1+1", now=START + 4 * HOUR
+    )
+    browser = client_of(supervisor)
+    now = rows_of(browser.get("/dids/export/"))
+    assert rows_of(browser.get(address(timezone.now(), "/dids/export/"))) == now
+    assert rows_of(browser.get(address(timezone.now(), "/dids/export/", scope="page"))) == now
+
+
+def test_a_large_workbook_of_a_moment_is_left_to_a_worker(past, supervisor, plan, monkeypatch):
+    monkeypatch.setattr("screens.numbers.export.XLSX_AT_ONCE", 2)
+    response = client_of(supervisor).get(address(START + HOUR, "/dids/export/", format="xlsx"))
+    job = Job.objects.get()
+    assert response.url == job.get_absolute_url()
+    call_command("worker", "--once")
+    job.refresh_from_db()
+    assert (job.state, job.done) == (Job.State.DONE, 6)
+    assert job.result["file"]["name"] == "dids_as-of_2026-03-02_0900.xlsx"

@@ -1,0 +1,256 @@
+"""What each parameter of the list of numbers finds, and what it refuses."""
+
+from datetime import timedelta
+
+import pytest
+from django.http import QueryDict
+from django.test import RequestFactory
+from django.utils import timezone
+
+from audit import SYSTEM
+from clients.models import Account, Client, Reseller
+from dids.lists.filters import DIDFilter
+from dids.models import DID
+from operators.models import Operator
+from tests.carrier import numbers_in
+
+pytestmark = pytest.mark.django_db
+
+ALL = {
+    "12568", "2568", "2567", "2563", "12567", "256999", "3333", "111", "112", "113", "114", "115", "116",
+}  # fmt: skip
+
+
+def filterset(query, user):
+    request = RequestFactory().get("/dids/")
+    request.user = user
+    return DIDFilter(QueryDict(query), DID.objects.visible_to(user), request=request)
+
+
+@pytest.fixture
+def found(world, viewer):
+    """The numbers that a query finds for a viewer of the small world."""
+
+    def find(query, user=viewer):
+        asked = filterset(query, user)
+        assert asked.is_valid(), asked.errors
+        numbers = set(asked.qs.values_list("number", flat=True))
+        assert asked.total == len(numbers), "the total is not the number of rows"
+        return numbers
+
+    return find
+
+
+@pytest.fixture
+def refused(world, viewer):
+    """The errors of a query by parameter."""
+
+    def find(query, user=viewer):
+        asked = filterset(query, user)
+        assert not asked.is_valid()
+        return {name: [str(error) for error in errors] for name, errors in asked.errors.items()}
+
+    return find
+
+
+# --- the number search -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("q=256", {"12567", "12568", "2563", "2567", "2568", "256999"}),
+        ("q=256&match=contains", {"12567", "12568", "2563", "2567", "2568", "256999"}),
+        ("q=256&match=begins", {"2563", "2567", "2568", "256999"}),
+        ("q=11&match=begins", {"111", "112", "113", "114", "115", "116"}),
+        ("q=9&match=begins", set()),
+        ("q=67&match=ends", {"2567", "12567"}),
+        ("q=2567&match=exact", {"2567"}),
+        ("q=256&match=exact", set()),
+        ("q=*67", {"2567", "12567"}),
+        ("q=256*", {"2563", "2567", "2568", "256999"}),
+        ("q==2567", {"2567"}),
+        ("q=111-114", {"111", "112", "113", "114"}),
+        ("q=2500-2567", {"2563", "2567"}),
+        ("q=111,116%0A3333;4711", {"111", "116", "3333"}),
+        ("q=111 116 3333", {"111", "116", "3333"}),
+        ("q=25 67", {"2567", "12567"}),
+        ("q=%2B25-67 &match=exact", {"2567"}),
+        ("q=(25) 6.9/99", {"256999"}),
+        ("q=", ALL),
+        ("q= ", ALL),
+        ("match=begins", ALL),
+    ],
+)
+def test_the_search_box_finds_numbers(found, query, numbers):
+    assert found(query.replace("+", "%2B").replace(" ", "+")) == numbers
+
+
+def test_a_range_holds_only_numbers_of_its_length(found, world):
+    DID.objects.create_numbers(["1111", "1125", "11"], operator=world.operator, by=SYSTEM)
+    assert found("q=111-113") == {"111", "112", "113"}
+
+
+def test_begins_finds_numbers_that_end_in_nines(found, world):
+    DID.objects.create_numbers(["99", "990", "9999"], operator=world.operator, by=SYSTEM)
+    assert found("q=99&match=begins") == {"99", "990", "9999"}
+
+
+def test_digits_of_other_scripts_are_searched_as_ours(found):
+    assert found("q=٢٥٦٧&match=exact") == {"2567"}
+
+
+@pytest.mark.parametrize("q", ["abc", "256a", "%00", "1" * 21, "222-111", "1*1"])
+def test_what_is_no_search_is_an_error_that_names_it(refused, q):
+    (error,) = refused(f"q={q}")["q"]
+    assert q in error or q == "%00"
+
+
+def test_a_list_can_only_be_searched_for_whole_numbers(refused):
+    assert "list" in refused("q=111,112&match=begins")["q"][0]
+
+
+# --- status ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("status=active", {"2567"}),
+        ("status=hold", {"2563"}),
+        ("status=active&status=blocked", {"2567", "2568"}),
+        ("status=reserved", {"12568", "111", "112", "113", "114", "115", "116"}),
+        ("status=", ALL),
+        ("status=&status=archive", {"12567"}),
+    ],
+)
+def test_status_finds_numbers(found, query, numbers):
+    assert found(query) == numbers
+
+
+@pytest.fixture
+def overdue(world):
+    """The hold of 2563 is over and nobody has written it yet."""
+    DID.objects.filter(number="2563").update(hold_until=timezone.now() - timedelta(seconds=1))
+
+
+def test_an_overdue_hold_is_found_as_what_it_has_become(found, overdue):
+    assert found("status=hold") == set()
+    assert found("status=instock") == {"256999", "3333", "2563"}
+    assert found("status=hold&status=instock") == {"256999", "3333", "2563"}
+    assert found("status=active") == {"2567"}
+    assert found("q=2563&status=instock") == {"2563"}
+
+
+def test_an_overdue_hold_has_no_client(found, overdue, world):
+    assert found(f"client={world.client.pk}") == {"2567", "2568"}
+    assert found(f"client={world.client.pk}&status=hold") == set()
+
+
+@pytest.mark.parametrize(
+    "query", ["", "q=256", "q=25&match=begins", "reseller={reseller}", "client={client}"]
+)
+@pytest.mark.parametrize("late", [False, True])
+def test_the_counters_are_the_counts(world, viewer, query, late, request):
+    if late:
+        request.getfixturevalue("overdue")
+    query = query.format(reseller=world.reseller.pk, client=world.client.pk)
+    counters = filterset(query, viewer)
+    assert counters.is_valid()
+    for status, count in counters.by_status.items():
+        assert count == filterset(f"{query}&status={status}", viewer).qs.count(), status
+    assert sum(counters.by_status.values()) == counters.qs.count() > 0
+
+
+def test_counters_tell_what_another_status_would_find(world, viewer):
+    asked = filterset("status=active", viewer)
+    assert asked.is_valid()
+    assert (asked.total, asked.by_status["reserved"]) == (1, 7)
+
+
+# --- operator, reseller, client, tag ----------------------------------------------------------------
+
+
+def test_operators_find_their_numbers(found, world):
+    assert found(f"operator={world.operator_2.pk}") == {"3333"}
+    assert found(f"operator={world.operator.pk}") == ALL - {"3333"}
+    assert found(f"operator={world.operator.pk}&operator={world.operator_2.pk}") == ALL
+    assert found(f"operator={world.operator_2.pk}&status=active") == set()
+
+
+def test_a_reseller_finds_the_numbers_of_its_operators(found, world):
+    assert found(f"reseller={world.reseller_2.pk}") == {"3333"}
+    assert found(f"reseller={world.reseller_2.pk}&operator={world.operator.pk}") == set()
+    assert found(f"reseller={Reseller.objects.create(name='New').pk}") == set()
+
+
+def test_a_client_finds_what_it_holds(found, world):
+    assert found(f"client={world.client.pk}") == {"2567", "2568", "2563"}
+    assert found(f"client={world.client.pk}&status=hold") == {"2563"}
+    other = Client.objects.create(reseller=world.reseller, name="Lily")
+    Account.objects.create(client=other, name="lily")
+    assert found(f"client={other.pk}") == set()
+    assert found(f"client={other.pk}&client={world.client.pk}") == {"2567", "2568", "2563"}
+
+
+def test_tags_find_the_numbers_that_carry_any_of_them(found, world):
+    DID.objects.filter(number__in=["111", "112"]).edit(by=SYSTEM, tags=["gold", "vip"])
+    DID.objects.filter(number="3333").edit(by=SYSTEM, tags=["old, gold"])
+    assert found("tag=gold") == {"111", "112", "3333"}
+    assert found("tag=vip") == {"111", "112"}
+    assert found("tag=vip&tag=old") == {"111", "112", "3333"}
+    assert found("tag=gold&q=11&match=begins") == {"111", "112"}
+
+
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ("status=hodl", "“hodl” is no status that you know."),
+        ("status=active&status=hodl", "“hodl” is no status that you know."),
+        ("status=Active", "“Active” is no status that you know."),
+        ("operator=999", "“999” is no operator that you know."),
+        ("operator=x", "“x” is no operator that you know."),
+        ("operator=99999999999999999999", "“99999999999999999999” is no operator that you know."),
+        ("operator=%00", "“ ” is no operator that you know."),
+        ("reseller=999", "“999” is no reseller that you know."),
+        ("reseller=99999999999999999999", "“99999999999999999999” is no reseller that you know."),
+        ("client=-1", "“-1” is no client that you know."),
+        ("tag=nosuch", "“nosuch” is no tag that you know."),
+        ("tag=a%00b", "“a b” is no tag that you know."),
+        ("match=fuzzy", "“fuzzy” is no way to match a number that you know."),
+    ],
+)
+def test_an_unknown_value_is_an_error_that_names_it(refused, query, error):
+    parameter = query.partition("=")[0]
+    assert refused(query) == {parameter: [error]}
+
+
+def test_what_another_reseller_owns_is_unknown(refused, world, stranger):
+    DID.objects.filter(number="111").edit(by=SYSTEM, tags=["theirs"])
+    DID.objects.filter(number="3333").edit(by=SYSTEM, tags=["ours"])
+    for parameter, value, what in (
+        ("operator", world.operator.pk, "operator"),
+        ("reseller", world.reseller.pk, "reseller"),
+        ("client", world.client.pk, "client"),
+        ("tag", "theirs", "tag"),
+    ):
+        errors = refused(f"{parameter}={value}", stranger)
+        assert errors == {parameter: [f"“{value}” is no {what} that you know."]}
+
+
+def test_a_person_of_a_reseller_finds_its_numbers_alone(found, world, stranger):
+    DID.objects.filter(number__in=["111", "3333"]).edit(by=SYSTEM, tags=["shared"])
+    for query in ("", "status=instock", "q=3", "tag=shared", f"operator={world.operator_2.pk}"):
+        assert found(query, stranger) == {"3333"}
+
+
+def test_the_number_of_operators_makes_no_difference(world, viewer, django_assert_num_queries):
+    more = [Operator.objects.create(reseller=world.reseller, name=f"Op {n}") for n in range(30)]
+    world.operator = more[-1]
+    numbers_in("instock", ["777"], world)
+    query = "&".join(f"operator={operator.pk}" for operator in more)
+    with django_assert_num_queries(6):
+        asked = filterset(f"{query}&status=instock", viewer)
+        assert asked.is_valid()
+        assert list(asked.qs.values_list("number", flat=True)) == ["777"]
+        assert asked.total == 1

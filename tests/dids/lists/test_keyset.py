@@ -1,0 +1,274 @@
+"""Pages of the inventory found by key are the pages of the sorted list, however one comes to them."""
+
+import random
+from datetime import timedelta
+from itertools import combinations, product
+
+import pytest
+from django.test import RequestFactory
+from django.utils import timezone
+
+from audit import SYSTEM
+from clients.models import Account, Client, Package, Reseller
+from dids.lifecycle import statuses as st
+from dids.lists import filters
+from dids.lists import keyset as walking
+from dids.lists import listing as lists
+from dids.lists.listing import did_listing
+from dids.models import DID, ClientPackage, DIDHistory, Tag
+from operators.models import Operator
+from tests.world import member
+
+pytestmark = pytest.mark.django_db
+UNCOUNTED = "q=100000-999999"  # a search that all numbers match, and that no counter knows
+SORTS = [f"{sign}{column}" for column in walking.SORTS for sign in ("", "-")]
+
+
+@pytest.fixture(scope="module")
+def inventory(module_db):
+    """Some 200 numbers of two resellers in every status, with tags, notes, and names that are alike."""
+    dice = random.Random(7)
+    free = iter(dice.sample(range(100_000, 999_999), 600))
+
+    def make(operator, tags, most, **fields):
+        numbers = sorted(str(next(free)) for _ in range(dice.randrange(most)))
+        notes = dice.choice(["", "", "checked", "Checked by A, 2026", "z"])
+        DID.objects.create_numbers(numbers, operator=operator, by=SYSTEM, tags=tags, notes=notes, **fields)
+        return DID.objects.filter(number__in=numbers)
+
+    for name in ("north", "South"):
+        reseller = Reseller.objects.create(name=name)
+        package = Package.objects.create(reseller=reseller, name="Basic", did_limit=1_000)
+        operators = [Operator.objects.create(reseller=reseller, name=f"{n} {name}") for n in ("b", "A")]
+        clients = [Client.objects.create(reseller=reseller, name=n) for n in ("rose", "Rose", "zed")]
+        for operator, client, tags in product(operators, clients, ((), ("Gold",), ("Gold", "sip"), ("sip",))):
+            given = ClientPackage.objects.get_or_create(client=client, package=package)[0]
+            account = Account.objects.get_or_create(client=client, name=dice.choice(["trunk", "Mobile"]))[0]
+            used = make(operator, tags, 6)
+            used.assign(given, account, by=SYSTEM)
+            for move in dice.choice([(), ("block",), ("hold",)]):
+                getattr(used, move)(by=SYSTEM)
+            make(operator, tags, 5, status=dice.choice(st.FREE))
+
+
+@pytest.fixture
+def overdue(inventory, db):
+    """Half of the holds are over and no worker has written it yet."""
+    holds = DID.objects.filter(status=st.HOLD).order_by("pk")
+    for n, did in enumerate(holds):
+        past = timezone.now() - timedelta(days=40)
+        DID.objects.filter(pk=did.pk).update(
+            hold_from=past, hold_until=past + timedelta(days=30 if n % 2 else 50), after_hold=st.FREE[n % 3]
+        )
+    assert 3 < DID.objects.hold_over(timezone.now()).count() < holds.count()
+
+
+@pytest.fixture(autouse=True)
+def walked_however_few(monkeypatch):
+    monkeypatch.setattr(lists, "FEW", 0)
+    monkeypatch.setattr(walking, "FAR", 0)  # any jump counts the numbers of heads before it merges
+
+
+@pytest.fixture
+def few_counted(monkeypatch):
+    """Counting ends at 30 numbers."""
+    monkeypatch.setattr(filters, "COUNTED_TO", 30)
+
+
+def page_at(user, address):
+    request = RequestFactory().get(address)
+    request.user = user
+    return did_listing(request)
+
+
+def followed(user, address, link):
+    """The pages from ``address`` on, by the link of each."""
+    pages = []
+    while address:
+        assert len(pages) < 50, "no end of pages"
+        pages.append(page_at(user, address))
+        address = getattr(pages[-1], link)
+    return pages
+
+
+def searches(sort):
+    """Some filters alone and two by two, others for each ``sort``."""
+    operator = Operator.objects.get(name="A South")
+    client = Client.objects.get(name="zed", reseller=operator.reseller)
+    parts = [
+        "status=instock",
+        "status=hold",
+        "status=active&status=reserved",
+        f"operator={operator.pk}",
+        f"reseller={operator.reseller_id}",
+        f"client={client.pk}",
+        "tag=sip",
+        "q=4",
+        "q=3*",
+        "q=200000-800000",
+    ]
+    pairs = [f"{one}&{other}" for one, other in combinations(parts, 2) if one[:2] != other[:2]]
+    dice = random.Random(sort)
+    return ["", *dice.sample(parts, 5), *dice.sample(pairs, 5)]
+
+
+def check_pages(user, query, sort):
+    """Every page, by links forward, by links backward and by number, against all that match, sorted."""
+    address = f"/dids/?sort={sort}&{query}"
+    there = followed(user, address, "next_url")
+    expected = list(there[0].ordered.values_list("pk", flat=True))
+    assert [key for page in there for key in page.keys] == expected, address
+    back = followed(user, there[0].last_url or there[0]._turn(1), "previous_url")
+    assert [key for page in reversed(back) for key in page.keys] == expected, address
+    for number in {2, len(there) // 3, len(there) // 2, len(there) - 1, len(there)} - {0, len(there) + 1}:
+        jumped = page_at(user, f"{address}&page={number}")
+        assert jumped.keys == expected[20 * (number - 1) : 20 * number], (address, number)
+    return there
+
+
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("late", [False, True], ids=["", "overdue"])
+def test_pages_by_key_are_the_sorted_list(inventory, administrator, sort, late, request):
+    if late:
+        request.getfixturevalue("overdue")
+    found = [len(check_pages(administrator, query, sort)) for query in searches(sort)]
+    assert max(found) > 5 and sorted(found)[-3] > 1
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_a_person_of_a_reseller_pages_through_its_own(inventory, overdue, sort):
+    person = member("Administrator", reseller=Reseller.objects.get(name="South"))
+    check_pages(person, "", sort)
+    check_pages(person, "tag=Gold", sort)
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_more_streams_than_a_statement_takes_are_read_as_one(
+    inventory, overdue, administrator, sort, monkeypatch
+):
+    monkeypatch.setattr(walking, "STREAMS_MAX", 3)
+    for query in ("tag=sip", "status=hold&status=instock", "client=1&client=4"):
+        check_pages(administrator, query, sort)
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_a_list_that_is_not_counted_to_its_end_has_all_pages(inventory, administrator, few_counted, sort):
+    address = f"/dids/?sort={sort}&{UNCOUNTED}&tag=sip&tag=Gold"
+    there = followed(administrator, address, "next_url")
+    expected = list(there[0].ordered.values_list("pk", flat=True))
+    assert [key for page in there for key in page.keys] == expected
+    back = followed(administrator, there[0].last_url, "previous_url")
+    assert [key for page in reversed(back) for key in page.keys] == expected
+    assert [page.page for page in back[:2]] == [-1, -2]
+    assert back[0].span == "20 – 1 from the end"
+    assert page_at(administrator, f"{address}&page=-2").keys == back[1].keys
+    assert page_at(administrator, f"{address}&page=3").keys == expected[40:60]
+    assert there[1].span == "21 – 40"
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_a_client_without_accounts_has_no_numbers_in_any_order(inventory, administrator, sort):
+    client = Client.objects.create(reseller=Reseller.objects.get(name="South"), name="new")
+    tag = Tag.objects.create(name="unused")
+    for query in (f"client={client.pk}", f"tag={tag.name}", f"client={client.pk}&status=hold&q=4"):
+        empty = page_at(administrator, f"/dids/?sort={sort}&{query}")
+        assert (empty.total, empty.rows, empty.next_url) == (0, [], None)
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_few_numbers_are_sorted_at_once(inventory, overdue, administrator, sort, monkeypatch):
+    monkeypatch.setattr(lists, "FEW", 5_000)
+    for query in ("tag=sip&tag=Gold", "status=hold"):
+        check_pages(administrator, query, sort)
+
+
+def test_where_counting_ended_the_total_says_so_and_is_counted_on_demand(
+    inventory, administrator, few_counted
+):
+    short = page_at(administrator, f"/dids/?{UNCOUNTED}&tag=sip")
+    count = short.found.count()
+    assert count > 30 and (short.total, short.total.label) == (30, "30+")
+    exact = page_at(administrator, short.exact_url)
+    assert (exact.total, exact.total.label) == (count, str(count))
+    least, most = short.filterset.by_status, exact.filterset.by_status
+    assert all(least[status] <= most[status] and least[status].more for status in most)
+    assert sum(least.values()) == 31
+
+
+def test_the_total_of_a_status_is_its_own_count(inventory, overdue, administrator, few_counted):
+    found = page_at(administrator, f"/dids/?{UNCOUNTED}&tag=sip&tag=Gold&status=active&status=hold")
+    count = found.found.count()
+    assert found.filterset.by_status["active"].more
+    assert found.total.label == ("30+" if count > 30 else str(count))
+    few = page_at(administrator, f"/dids/?{UNCOUNTED}&tag=sip&tag=Gold&status=blocked")
+    assert 0 < few.found.count() <= 30
+    assert few.total.label == str(few.found.count())
+
+
+def test_the_counter_of_the_status_that_is_asked_for_says_what_the_total_says(
+    inventory, administrator, few_counted
+):
+    found = page_at(administrator, f"/dids/?{UNCOUNTED}&tag=sip&tag=Gold&status=active")
+    assert found.filterset.by_status["active"].label == found.total.label
+    assert found.filterset.by_status["instock"].more
+
+
+def test_a_page_from_the_end_that_is_before_the_beginning_is_the_first_one(
+    inventory, administrator, few_counted
+):
+    address = f"/dids/?{UNCOUNTED}&tag=sip&tag=Gold"
+    expected = list(page_at(administrator, address).ordered.values_list("pk", flat=True))
+    assert len(expected) % 20
+    found = page_at(administrator, f"{address}&page=-99")
+    assert found.keys == expected[: len(expected) % 20]
+    assert found.page == -(len(expected) // 20 + 1)
+    assert found.span.startswith(f"{len(expected)} – ")
+    assert found.previous_url is None
+
+
+def test_what_the_counters_know_is_always_exact(inventory, administrator, few_counted):
+    reseller = Reseller.objects.get(name="South")
+    for query in ("", "status=instock", f"reseller={reseller.pk}", "tag=sip&status=active"):
+        found = page_at(administrator, f"/dids/?{query}")
+        assert (found.total, found.total.more) == (found.found.count(), False)
+
+
+@pytest.mark.parametrize("sort", ["number", "-client", "-notes", "reseller"])
+@pytest.mark.parametrize("limit", ["GUESSES", "HEADS_MAX"])
+def test_a_jump_arrives_by_halves_and_without_heads_as_well(
+    inventory, overdue, administrator, sort, limit, monkeypatch
+):
+    monkeypatch.setattr(walking, limit, 0)
+    for query in ("", "tag=sip", "status=instock&status=hold"):
+        check_pages(administrator, query, sort)
+
+
+def test_a_page_beyond_what_was_counted_is_counted(inventory, administrator, few_counted):
+    found = page_at(administrator, f"/dids/?{UNCOUNTED}&tag=sip&page=99")
+    assert found.page == found.pages == -(-found.found.count() // 20)
+    assert found.keys == list(found.ordered.values_list("pk", flat=True))[20 * (found.pages - 1) :]
+
+
+def test_a_place_that_is_gone_is_counted_out(inventory, administrator):
+    operator = Operator.objects.create(reseller=Reseller.objects.get(name="South"), name="gone")
+    second = page_at(administrator, "/dids/?sort=operator&page=2")
+    lost = page_at(administrator, f"/dids/?sort=operator&page=2&after={operator.pk + 1}~123")
+    assert lost.keys == second.keys
+
+
+def test_nonsense_for_a_place_shows_the_page_by_its_number(inventory, administrator):
+    places = ["x", "~", "~x", "1~", "1~-1", f"~{'9' * 30}", "x~5", "~5'", f"{10**30}~1", "٣~1", "²~1"]
+    for sort in walking.SORTS:
+        second = page_at(administrator, f"/dids/?sort={sort}&page=2")
+        for place, way in product(places, ("after", "before")):
+            request = RequestFactory().get("/dids/", {"sort": sort, "page": 2, way: place})
+            request.user = administrator
+            assert did_listing(request).keys == second.keys, (sort, place, way)
+
+
+def test_the_next_page_goes_on_behind_the_last_row_seen(inventory, administrator):
+    first = page_at(administrator, "/dids/")
+    DID.objects.filter(status=st.INSTOCK).delete_unused(by=SYSTEM)
+    later = page_at(administrator, first.next_url)
+    last = DIDHistory.objects.filter(object_id=first.keys[-1]).values_list("number", flat=True).first()
+    assert later.rows[0].number == DID.objects.filter(number__gt=last).order_by("number").first().number

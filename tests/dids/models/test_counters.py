@@ -1,0 +1,195 @@
+"""Counters by operator, status and tags: kept by the database, exact after any kind of write."""
+
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from audit import SYSTEM, triggers
+from dids.lists import sqlite_stats as planning
+from dids.models import DID, Stock, TagSet
+from tests.carrier import carrier, numbers_in
+
+pytestmark = pytest.mark.django_db
+
+
+def counts(operator=None):
+    found = Stock.objects.by_status(None if operator is None else [operator.pk])
+    return {status: n for status, n in found.items() if n}
+
+
+def test_counters_follow_every_kind_of_write():
+    house = carrier()
+    numbers_in("instock", [str(n) for n in range(100, 110)], house)
+    assert counts() == {"instock": 10}
+    DID.objects.filter(number__lt="104").edit(by=SYSTEM, status="reserved")
+    assert counts() == {"instock": 6, "reserved": 4}
+    DID.objects.filter(number="109").assign(house.client_package, house.account, by=SYSTEM)
+    assert counts() == {"instock": 5, "reserved": 4, "active": 1}
+    DID.objects.filter(status="reserved").delete_unused(by=SYSTEM)
+    assert counts() == {"instock": 5, "active": 1}
+
+
+def test_counters_follow_raw_sql_and_a_change_of_operator():
+    north, south = carrier(), carrier("South")
+    numbers_in("instock", ["100", "101"], north)
+
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE dids_did SET operator_id = %s WHERE number = '101'", [south.operator.pk])
+
+    assert counts(north.operator) == {"instock": 1}
+    assert counts(south.operator) == {"instock": 1}
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM dids_did WHERE number = '101'")
+    assert counts(south.operator) == {}
+    assert counts() == {"instock": 1}
+
+
+def test_counters_of_operators_are_told_apart():
+    north, south = carrier(), carrier("South")
+    numbers_in("instock", ["100", "101"], north)
+    numbers_in("reserved", ["200"], south)
+
+    assert counts(north.operator) == {"instock": 2}
+    assert counts(south.operator) == {"reserved": 1}
+    assert counts() == {"instock": 2, "reserved": 1}
+
+
+def test_counters_of_tag_sets_are_told_apart():
+    house = carrier()
+    numbers_in("instock", ["100", "101", "102"], house)
+    some = DID.objects.filter(number__lt="102")
+
+    some.edit(by=SYSTEM, tags=["Gold"])
+    gold = TagSet.objects.get(label="Gold")
+    assert Stock.objects.by_status(tag_sets=[gold.pk])["instock"] == 2
+    some.filter(number="101").edit(by=SYSTEM, tags=[], status="reserved")
+    found = Stock.objects.by_status([house.operator.pk], tag_sets=[gold.pk])
+    assert {status: n for status, n in found.items() if n} == {"instock": 1}
+    assert counts() == {"instock": 2, "reserved": 1}
+    assert checked()[1] == ""
+
+
+def test_an_edit_that_moves_nothing_costs_the_counters_nothing():
+    numbers_in("instock", ["100"], carrier())
+    rows = Stock.objects.count()
+
+    DID.objects.all().edit(by=SYSTEM, notes="x")
+
+    assert Stock.objects.count() == rows
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL chooses by what is in the table")
+def test_counters_of_an_operator_are_not_corrected_by_going_through_its_numbers():
+    house = carrier()
+    planning.tell_planner(planning.FROM)
+    with CaptureQueriesContext(connection) as seen:
+        counts(house.operator)
+    (probe,) = [query["sql"] for query in seen if "hold_until" in query["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {probe}")
+        plan = " ".join(row[-1] for row in cursor.fetchall())
+    assert "did_hold_due" in plan
+
+
+def test_counters_cost_the_same_number_of_queries_at_any_size(django_assert_num_queries):
+    numbers_in("instock", [str(n) for n in range(1000, 1500)], carrier())
+
+    with django_assert_num_queries(2):
+        Stock.objects.by_status()
+
+
+# --- the check ------------------------------------------------------------------------------------
+
+
+def checked(*arguments):
+    """(what ``check_stock`` prints, the sentence that it fails with, which makes its exit code 1, or "")."""
+    out = StringIO()
+    try:
+        call_command("check_stock", *arguments, stdout=out)
+    except CommandError as error:
+        return out.getvalue(), str(error)
+    return out.getvalue(), ""
+
+
+def execute(statement):
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def test_the_check_says_how_many_counters_of_how_many_numbers_are_exact():
+    house = carrier()
+    numbers_in("instock", ["100", "101"], house)
+    numbers_in("active", ["102"], house)
+
+    assert checked() == ("All 2 counters are exact, of 3 numbers.\n", "")
+    assert checked("--repair") == ("All 2 counters are exact, of 3 numbers.\n", "")
+
+
+def test_the_check_of_an_empty_inventory_finds_nothing_wrong():
+    assert checked() == ("All 0 counters are exact, of 0 numbers.\n", "")
+
+
+def test_a_counter_that_was_written_by_hand_is_found_and_repaired():
+    numbers_in("instock", ["100", "101", "102"], carrier())
+    execute("UPDATE dids_stock SET numbers = numbers + 5 WHERE status = 'instock'")
+
+    said, failed = checked()
+    assert said == "North Telecom, In Stock: the counter says 8, there are 3.\n"
+    assert failed == (
+        "1 of 1 counters of 3 numbers are wrong. Set them right: manage.py check_stock --repair"
+    )
+    assert counts() == {"instock": 8}
+
+    said, failed = checked("--repair")
+    assert said.endswith("1 of 1 counters of 3 numbers were wrong and are set right.\n")
+    assert (failed, counts()) == ("", {"instock": 3})
+    assert checked() == ("All 1 counters are exact, of 3 numbers.\n", "")
+
+
+def test_a_wrong_counter_of_numbers_with_tags_is_told_with_their_tags():
+    numbers_in("instock", ["100", "101"], carrier())
+    DID.objects.filter(number="101").edit(by=SYSTEM, tags=["Gold", "sip"])
+    execute("UPDATE dids_stock SET numbers = numbers + 1 WHERE tag_set_id IS NOT NULL")
+
+    assert checked()[0] == "North Telecom, In Stock, Gold, sip: the counter says 2, there are 1.\n"
+    checked("--repair")
+    assert checked() == ("All 2 counters are exact, of 2 numbers.\n", "")
+
+
+def test_what_was_written_without_its_trigger_is_found_and_repaired():
+    north, south = carrier(), carrier("South")
+    numbers_in("instock", ["100", "101"], north)
+    numbers_in("reserved", ["200"], south)
+    for event in ("insert", "update", "delete"):
+        on = " ON dids_did" if connection.vendor == "postgresql" else ""
+        execute(f"DROP TRIGGER dids_stock_{event}{on}")
+    DID.objects.create_numbers(["102", "103"], operator=north.operator, by=SYSTEM)
+    DID.objects.filter(number="100").edit(by=SYSTEM, status="archive")
+    DID.objects.filter(number="200").delete_unused(by=SYSTEM)
+    triggers.install(connection)
+
+    said, _ = checked()
+    assert said.splitlines() == [
+        "North Telecom, Archive: the counter says 0, there are 1.",
+        "North Telecom, In Stock: the counter says 2, there are 3.",
+        "South Telecom, Reserved: the counter says 1, there are 0.",
+    ]
+    checked("--repair")
+
+    assert (counts(north.operator), counts(south.operator)) == ({"archive": 1, "instock": 3}, {})
+    DID.objects.filter(status="archive").edit(by=SYSTEM, status="instock")
+    assert counts() == {"instock": 4}
+    assert checked()[1] == ""
+
+
+def test_a_counter_of_an_operator_that_is_gone_is_told_by_the_name_it_had():
+    house = carrier()
+    execute(
+        f"INSERT INTO dids_stock (operator_id, status, numbers) VALUES ({house.operator.pk}, 'instock', 7)"
+    )
+    house.operator.delete()
+
+    assert checked()[0] == "North Telecom, In Stock: the counter says 7, there are 0.\n"

@@ -1,0 +1,391 @@
+"""Two people at once: one wins, the other is told so; nobody gets an error and nothing is lost."""
+
+import random
+import threading
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+from django.db import OperationalError, connection, connections, transaction
+from django.utils import timezone
+
+from audit import SYSTEM
+from audit.models import Change
+from dids.history.undo.undo import Undo
+from dids.models import DID, ClientPackage, DIDHistory, Stock
+from dids.models import counters as stock
+from dids.periodic import release_due_holds
+from tests.carrier import carrier, numbers_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+on_postgresql = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="SQLite has one writer at a time"
+)
+
+
+def at_once(*works):
+    """Run each in a thread with a connection of its own, all released together; returns their results."""
+    gate = threading.Barrier(len(works))
+    results = [None] * len(works)
+
+    def run(index, work):
+        try:
+            gate.wait(timeout=30)
+            results[index] = work()
+        except Exception as error:
+            results[index] = error
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+        assert not thread.is_alive(), "a writer waits for ever"
+    errors = [result for result in results if isinstance(result, Exception)]
+    assert errors == []
+    return results
+
+
+def stock_is_exact():
+    counted = {}
+    for key in DID.objects.values_list("operator_id", "status", "tag_set_id"):
+        counted[key] = counted.get(key, 0) + 1
+    kept = {}
+    for *key, numbers in Stock.objects.values_list("operator_id", "status", "tag_set_id", "numbers"):
+        kept[tuple(key)] = kept.get(tuple(key), 0) + numbers
+    return {key: n for key, n in kept.items() if n} == counted
+
+
+NUMBERS = [str(n) for n in range(1000, 1300)]
+
+
+def test_of_two_who_take_the_same_numbers_one_wins_each_and_the_other_is_told():
+    house = carrier(did_limit=1000)
+    other = ClientPackage.objects.create(client=house.client, package=house.package)
+    numbers_in("instock", NUMBERS, house)
+    backwards = DID.objects.filter(number__in=NUMBERS).order_by("-number")
+
+    first, second = at_once(
+        lambda: DID.objects.filter(number__in=NUMBERS).assign(house.client_package, house.account, by=SYSTEM),
+        lambda: backwards.assign(other, house.account, by=SYSTEM),
+    )
+
+    assert first.done + second.done == len(NUMBERS)
+    assert {first.done, second.done} == {0, len(NUMBERS)}
+    loser = first if first.done == 0 else second
+    assert loser.refused == len(NUMBERS)
+    assert "Active and in use already" in loser.sentence()
+    assert DIDHistory.objects.filter(status="active").count() == len(NUMBERS)
+
+
+def test_of_two_who_take_the_last_places_together_no_more_than_the_limit_are_given():
+    house = carrier(did_limit=100)
+    numbers_in("instock", NUMBERS, house)
+
+    def take(numbers):
+        return DID.objects.filter(number__in=numbers).assign(house.client_package, house.account, by=SYSTEM)
+
+    first, second = at_once(lambda: take(NUMBERS[:80]), lambda: take(NUMBERS[80:160]))
+
+    assert first.done + second.done == 100
+    assert first.refused + second.refused == 60
+    assert house.client_package.places_taken() == 100
+
+
+def test_two_who_make_overlapping_ranges_make_each_number_once():
+    house = carrier()
+
+    first, second = at_once(
+        lambda: DID.objects.create_numbers(NUMBERS[:200], operator=house.operator, by=SYSTEM, notes="one"),
+        lambda: DID.objects.create_numbers(NUMBERS[100:], operator=house.operator, by=SYSTEM, notes="two"),
+    )
+
+    assert first.done + second.done == 300
+    assert first.refused + second.refused == 100
+    assert DID.objects.count() == DIDHistory.objects.count() == 300
+
+
+def test_one_who_deletes_and_one_who_edits_the_same_number_both_get_an_answer():
+    numbers_in("instock", ["100"], carrier())
+
+    deleted, edited = at_once(
+        lambda: DID.objects.filter(number="100").delete_unused(by=SYSTEM),
+        lambda: DID.objects.filter(number="100").edit(by=SYSTEM, notes="mine"),
+    )
+
+    assert deleted.done == 1
+    assert edited.done in (0, 1)
+    assert not DID.objects.exists()
+    assert DIDHistory.objects.latest("history_id").event == "-"
+
+
+def test_a_package_that_ends_while_numbers_are_picked_leaves_none_in_use():
+    house = carrier(did_limit=1000)
+    numbers_in("active", NUMBERS[:100], house)
+    numbers_in("instock", NUMBERS[100:], house)
+
+    at_once(
+        lambda: house.client_package.deactivate(by=SYSTEM),
+        lambda: DID.objects.filter(status="instock").assign(house.client_package, house.account, by=SYSTEM),
+    )
+
+    assert not DID.objects.filter(status="active").exists()
+
+
+def test_many_writers_of_mixed_moves_neither_deadlock_nor_miscount():
+    house = carrier(did_limit=1000)
+    numbers_in("instock", NUMBERS, house)
+    everything = DID.objects.filter(number__in=NUMBERS)
+
+    at_once(
+        lambda: everything.edit(by=SYSTEM, status="reserved"),
+        lambda: everything.order_by("-number").edit(by=SYSTEM, status="archive", notes="x"),
+        lambda: everything.edit(by=SYSTEM, add_tags=["a"]),
+        lambda: everything.order_by("-pk").edit(by=SYSTEM, add_tags=["b"]),
+        lambda: everything.filter(number__gt="1150").delete_unused(by=SYSTEM),
+        lambda: everything.assign(house.client_package, house.account, by=SYSTEM),
+        stock.compact,
+    )
+
+    assert stock_is_exact()
+    assert set(DID.objects.values_list("tag_set__label", flat=True)) == {"a, b"}
+
+
+def edit_one_by_one(numbers, status):
+    for number in numbers:
+        DID.objects.filter(number=number).edit(by=SYSTEM, status=status)
+
+
+def test_summing_up_stock_rows_keeps_every_count_while_others_write(monkeypatch):
+    house = carrier()
+    monkeypatch.setattr(stock, "COMPACT_ABOVE", 3)
+    numbers_in("instock", NUMBERS, house)
+
+    at_once(
+        lambda: edit_one_by_one(NUMBERS[:40], "reserved"),
+        lambda: edit_one_by_one(NUMBERS[:40], "archive"),
+        lambda: [stock.compact() for _ in range(20)],
+    )
+    stock.compact()
+
+    assert stock_is_exact()
+    if connection.vendor == "postgresql":
+        assert Stock.objects.count() <= 3
+
+
+def test_two_workers_release_a_due_hold_once():
+    house = carrier(did_limit=1000)
+    numbers_in("hold", NUMBERS[:200], house, hold_days=1)
+    due = timezone.now() + timedelta(days=2)
+
+    first, second = at_once(lambda: release_due_holds(due), lambda: release_due_holds(due))
+
+    assert first + second == 200
+    assert DIDHistory.objects.filter(change__kind="end_hold").count() == 200
+
+
+def test_repairing_counters_while_others_write_ends_with_exact_ones():
+    house = carrier()
+    numbers_in("instock", NUMBERS, house)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE dids_stock SET numbers = numbers + 9")
+
+    at_once(
+        lambda: edit_one_by_one(NUMBERS[:30], "reserved"),
+        lambda: edit_one_by_one(NUMBERS[:30], "archive"),
+        lambda: [stock.repair() for _ in range(5)],
+        lambda: [stock.repair() for _ in range(5)],
+    )
+
+    assert stock_is_exact()
+
+
+@on_postgresql
+def test_a_repair_counts_no_write_that_is_still_open_and_waits_for_none():
+    house = carrier()
+    numbers_in("instock", NUMBERS[:50], house)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE dids_stock SET numbers = 12")
+
+    with closing(connection.copy()) as other, other.cursor() as cursor:
+        other.set_autocommit(False)
+        cursor.execute("DELETE FROM dids_did WHERE number < '1010'")
+        with connection.cursor() as own:
+            own.execute("SET lock_timeout = '2s'")
+            stock.repair()
+            own.execute("RESET lock_timeout")
+        assert stock_is_exact()
+        other.commit()
+
+    assert stock_is_exact()
+    assert DID.objects.count() == 40
+
+
+@on_postgresql
+def test_open_transactions_that_write_other_numbers_of_an_operator_and_status_do_not_wait():
+    house = carrier()
+    numbers_in("instock", NUMBERS, house)
+    row = f"{house.operator.pk}, 'instock', 'instock', ''"
+
+    def write_all_ways(cursor, first):
+        cursor.execute("SET LOCAL lock_timeout = '2s'")
+        cursor.execute(f"UPDATE dids_did SET status = 'reserved' WHERE number = '{first}'")
+        cursor.execute(f"DELETE FROM dids_did WHERE number = '{first + 1}'")
+        cursor.execute(
+            "INSERT INTO dids_did (number, operator_id, status, after_hold, notes)"
+            f" VALUES ('{first + 1000}', {row})"
+        )
+
+    with closing(connection.copy()) as other, transaction.atomic():
+        other.set_autocommit(False)
+        with connection.cursor() as mine, other.cursor() as theirs:
+            write_all_ways(mine, 1000)
+            write_all_ways(theirs, 1010)
+            write_all_ways(mine, 1020)
+            stock.compact()
+            write_all_ways(theirs, 1030)
+            other.commit()
+
+    assert stock_is_exact()
+    assert DID.objects.filter(status="reserved").count() == 4
+
+
+class _Undone(Exception):
+    pass
+
+
+def a_writer_at_random(seed, house, steps):
+    """Does ``steps`` writes of all kinds on the numbers of all, some rolled back or killed; counts them.
+
+    One write a transaction: plain SQL that locks numbers in an order of its own would deadlock by itself.
+    """
+    chance = random.Random(seed)
+    everything = DID.objects.filter(number__in=NUMBERS)
+
+    def some():
+        return everything.filter(number__gte=chance.choice(NUMBERS)).order_by("?")[: chance.randint(1, 20)]
+
+    def numbers():
+        return DID.objects.filter(pk__in=list(some().values_list("pk", flat=True)))
+
+    def raw(sql):
+        with connection.cursor() as cursor:
+            cursor.execute(sql.format(number=chance.choice(NUMBERS), operator=house.operator.pk))
+
+    writes = {
+        "create": lambda: DID.objects.create_numbers(
+            sorted(chance.sample(NUMBERS, 20)), operator=house.operator, by=SYSTEM
+        ),
+        "edit": lambda: numbers().edit(
+            by=SYSTEM, status=chance.choice(["reserved", "instock", "archive", "blocked", "active"])
+        ),
+        "assign": lambda: numbers().assign(house.client_package, house.account, by=SYSTEM),
+        "hold": lambda: numbers().hold(by=SYSTEM),
+        "end_hold": lambda: numbers().end_hold(by=SYSTEM),
+        "delete": lambda: numbers().delete_unused(by=SYSTEM),
+        "compact": stock.compact,
+        "insert by hand": lambda: raw(
+            "INSERT INTO dids_did (number, operator_id, status, after_hold, notes)"
+            " VALUES ('{number}', {operator}, 'archive', 'instock', '') ON CONFLICT DO NOTHING"
+        ),
+        "update by hand": lambda: raw(
+            "UPDATE dids_did SET status = 'reserved' WHERE number = '{number}' AND status = 'instock'"
+        ),
+        "delete by hand": lambda: raw(
+            "DELETE FROM dids_did WHERE number = '{number}' AND status <> 'active'"
+        ),
+    }
+
+    def write_and_end(name, end):
+        with transaction.atomic():
+            writes[name]()
+            end()
+
+    def undo():
+        raise _Undone
+
+    done = dict.fromkeys([*writes, "undone", "killed"], 0)
+    for _ in range(steps):
+        name, end = chance.choice(list(writes)), chance.random()
+        if end < 0.1 and connection.vendor == "postgresql":
+            with pytest.raises(OperationalError, match="terminating connection"):
+                write_and_end(name, lambda: raw("SELECT pg_terminate_backend(pg_backend_pid())"))
+            connection.close()
+            name = "killed"
+        elif end < 0.25:
+            with pytest.raises(_Undone):
+                write_and_end(name, undo)
+            name = "undone"
+        else:
+            writes[name]()
+        done[name] += 1
+    return done
+
+
+def test_counters_are_exact_after_many_writers_of_everything_at_random(monkeypatch):
+    """A deadlock would be an error, and ``at_once`` lets none pass."""
+    monkeypatch.setattr(stock, "COMPACT_ABOVE", 3)
+    house = carrier(did_limit=150)
+    numbers_in("instock", NUMBERS[::2], house)
+
+    told = at_once(*(lambda seed=seed: a_writer_at_random(seed, house, steps=25) for seed in range(16)))
+
+    done = {name: sum(each[name] for each in told) for name in told[0]}
+    if connection.vendor == "sqlite":
+        del done["killed"]
+    assert all(done.values()), f"the draw left a kind of write out: {done}"
+    assert stock_is_exact()
+    assert all(counter.is_exact for counter in stock.check())
+
+
+def test_a_change_that_two_undo_at_once_goes_back_once():
+    house = carrier(did_limit=1000)
+    numbers_in("instock", NUMBERS, house)
+    DID.objects.filter(number__lt="1100").delete_unused(by=SYSTEM)
+    deleted = Change.objects.latest("pk")
+    DID.objects.all().edit(by=SYSTEM, status="archive", notes="gone")
+    edited = Change.objects.latest("pk")
+
+    for change, count in ((deleted, 100), (edited, 200)):
+        outcomes = at_once(*[Undo(change, by=SYSTEM).run] * 2)
+        assert sum(outcome.done for outcome in outcomes) == count
+        assert sum(outcome.unchanged + outcome.refused for outcome in outcomes) == count
+    assert DID.objects.filter(status="instock", notes="").count() == len(NUMBERS)
+    assert stock_is_exact()
+
+
+def test_an_undo_and_an_edit_of_the_same_numbers_wait_for_one_another():
+    house = carrier(did_limit=1000)
+    numbers_in("active", NUMBERS, house)
+    DID.objects.all().hold(by=SYSTEM)
+    held = Change.objects.latest("pk")
+
+    outcome, edit = at_once(
+        Undo(held, by=SYSTEM).run,
+        lambda: DID.objects.order_by("-number").edit(by=SYSTEM, notes="theirs"),
+    )
+
+    assert edit.done == len(NUMBERS)
+    assert outcome.done in (0, len(NUMBERS))
+    assert set(DID.objects.values_list("status", "notes")) == {
+        ("active" if outcome.done else "hold", "theirs"),
+    }
+    assert stock_is_exact()
+
+
+def test_an_undo_and_an_assigning_share_the_places_of_a_package():
+    house = carrier(did_limit=300)
+    numbers_in("active", NUMBERS, house)
+    DID.objects.all().hold(by=SYSTEM)
+    held = Change.objects.latest("pk")
+    fresh = numbers_in("instock", [str(n) for n in range(2000, 2200)], house)
+
+    outcome, result = at_once(
+        Undo(held, by=SYSTEM).run,
+        lambda: fresh.assign(house.client_package, house.account, by=SYSTEM),
+    )
+
+    assert outcome.done + result.done == 300 == house.client_package.places_taken()
+    assert (outcome.done, result.done) in {(300, 0), (100, 200)}

@@ -1,0 +1,201 @@
+"""A year in the life of a carrier, played at random: whatever people and deadlines do, the rules hold."""
+
+from datetime import timedelta
+
+import hypothesis
+import pytest
+from django.db import transaction
+from django.db.models import Count, Sum
+from django.utils import timezone
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from audit import SYSTEM
+from clients.models import Account, Client, Package, Reseller
+from dids.lifecycle.statuses import FREE, HELD, IN_PLACE, LABELS, MOVES
+from dids.models import DID, ClientPackage, DIDHistory, Stock
+from dids.models import counters as stock
+from operators.models import Operator
+from tests.world import member
+
+pytestmark = pytest.mark.django_db
+
+DAY = timedelta(days=1)
+NUMBERS = [f"77{n:02d}" for n in range(24)]
+SOME = st.sets(st.sampled_from(NUMBERS), min_size=1, max_size=8)
+PEOPLE = st.sampled_from(["Clerk", "Provisioner", "Supervisor"])
+
+
+class Carrier(RuleBasedStateMachine):
+    """Two resellers' packages and clients; ``now`` goes on by hours, and the worker comes by now and then."""
+
+    def __init__(self):
+        super().__init__()
+        self.undo = transaction.atomic()
+        self.undo.__enter__()
+        self.now = timezone.now()
+        self.people = {role: member(role) for role in ("Clerk", "Provisioner", "Supervisor")}
+        self.given, self.accounts = [], {}
+        for name, limit, tags, days in (("North", 5, "", 3), ("South", 2, "gold", 0)):
+            reseller = Reseller.objects.create(name=name)
+            operator = Operator.objects.create(reseller=reseller, name=f"{name} Telecom")
+            package = Package.objects.create(
+                reseller=reseller, name="Basic", did_limit=limit, allowed_tags=tags, hold_days=days
+            )
+            for n in range(2):
+                client = Client.objects.create(reseller=reseller, name=f"{name} {n}")
+                self.accounts[client] = Account.objects.create(client=client, name=f"{name}_{n}")
+                given = ClientPackage(client=client, package=package, starts_at=self.now - DAY)
+                given.give(by=SYSTEM, now=self.now)
+                self.given.append(given)
+            own = NUMBERS[:16] if name == "North" else NUMBERS[16:]
+            made = {"operator": operator, "by": SYSTEM, "now": self.now}
+            DID.objects.create_numbers(own[::2], tags=["gold"], after_hold="archive", **made)
+            DID.objects.create_numbers(own[1::2], hold_days=10, **made)
+
+        for n, given in enumerate(self.given):
+            theirs = NUMBERS[8 * n : 8 * n + 4] if n < 2 else NUMBERS[16 + 4 * (n - 2) : 20 + 4 * (n - 2)]
+            self._some(theirs).assign(given, self.accounts[given.client], by=SYSTEM, now=self.now)
+
+    def teardown(self):
+        transaction.set_rollback(True)
+        self.undo.__exit__(None, None, None)
+
+    def _some(self, numbers):
+        return DID.objects.filter(number__in=numbers)
+
+    # --- what people do
+
+    @rule(who=PEOPLE, numbers=SOME, which=st.integers(0, 3))
+    def assign(self, who, numbers, which):
+        given = self.given[which]
+        account = self.accounts[given.client]
+        self._some(numbers).assign(given, account, by=self.people[who], now=self.now)
+
+    @rule(who=PEOPLE, numbers=SOME, status=st.sampled_from(list(LABELS)))
+    def edit(self, who, numbers, status):
+        self._some(numbers).edit(by=self.people[who], now=self.now, status=status)
+
+    @rule(numbers=SOME)
+    def block(self, numbers):
+        self._some(numbers).block(by=self.people["Provisioner"], now=self.now)
+
+    @rule(who=PEOPLE, numbers=SOME, days=st.sampled_from([None, 0, 1, 365]))
+    def rest_longer_or_shorter(self, who, numbers, days):
+        self._some(numbers).edit(by=self.people[who], now=self.now, hold_days=days)
+
+    @rule(who=PEOPLE, numbers=SOME)
+    def release(self, who, numbers):
+        self._some(numbers).end_hold(by=self.people[who], now=self.now)
+
+    @rule(which=st.integers(0, 3), on=st.booleans())
+    def switch(self, which, on):
+        given = self.given[which]
+        if not on:
+            given.deactivate(by=self.people["Provisioner"], now=self.now)
+        elif not given.client.closed_at:
+            given.activate(by=self.people["Provisioner"], now=self.now)
+
+    @rule(which=st.integers(0, 3), days=st.integers(-2, 60))
+    def end_on(self, which, days):
+        self.given[which].refresh_from_db()
+        self.given[which].end_on(self.now + days * DAY, by=self.people["Provisioner"], now=self.now)
+
+    @rule(which=st.integers(0, 3), close=st.booleans())
+    def close_or_reopen(self, which, close):
+        client = self.given[which].client
+        if close:
+            ClientPackage.close_client(client, by=self.people["Provisioner"], now=self.now)
+        else:
+            ClientPackage.reopen(client, by=self.people["Provisioner"], now=self.now)
+
+    # --- what time does
+
+    @rule(hours=st.integers(1, 24 * 20))
+    def time_passes(self, hours):
+        self.now += timedelta(hours=hours)
+
+    @precondition(lambda self: DID.objects.hold_over(self.now).exists())
+    @rule()
+    def the_worker_releases(self):
+        # as dids.periodic does, at this world's time
+        DID.objects.hold_over(self.now).end_hold(by=SYSTEM, now=self.now)
+        assert not DID.objects.hold_over(self.now).exists()
+
+    @rule()
+    def the_worker_ends_packages(self):
+        for given in ClientPackage.objects.filter(active=True, ends_at__lte=self.now):
+            given.deactivate(by=SYSTEM, now=self.now, ended=True)
+
+    # --- what holds at every moment
+
+    @invariant()
+    def each_number_is_sound(self):
+        for did in DID.objects.all():
+            held = did.status in HELD
+            assert (did.account_id is not None, did.client_package_id is not None) == (held, held), did
+            assert (did.hold_from is not None, did.hold_until is not None) == (did.status == "hold",) * 2
+
+    @invariant()
+    def no_package_has_more_numbers_than_places(self):
+        taken = DID.objects.filter(status__in=IN_PLACE).values("client_package").annotate(n=Count("pk"))
+        limits = {given.pk: given.package.did_limit for given in self.given}
+        assert all(row["n"] <= limits[row["client_package"]] for row in taken)
+
+    @invariant()
+    def a_package_that_is_off_has_no_number_in_use(self):
+        assert not DID.objects.filter(client_package__active=False, status__in=IN_PLACE).exists()
+
+    @invariant()
+    def each_step_of_history_is_a_legal_move(self):
+        last = {}
+        for number, event, status in DIDHistory.objects.order_by("history_id").values_list(
+            "number", "event", "status"
+        ):
+            before = last.get(number)
+            if event == "~" and before != status:
+                straight = before in IN_PLACE and status in FREE  # a Hold of no days
+                assert (before, status) in MOVES or straight, (number, before, status)
+            last[number] = status
+        assert last == dict(DID.objects.values_list("number", "status"))
+
+    @invariant()
+    def a_change_writes_a_number_once(self):
+        rows = DIDHistory.objects.values("change", "object_id").annotate(n=Count("history_id"))
+        assert not rows.filter(n__gt=1).exists()
+
+    @invariant()
+    def reads_treat_an_overdue_hold_as_over(self):
+        counts = DID.objects.by_status(self.now)
+        seen = dict.fromkeys(LABELS, 0)
+        for did in DID.objects.with_status_now(self.now):
+            seen[did.status_now] += 1
+            assert did.routing(self.now).is_reachable == (
+                did.status_now == "active" and did.client_package.is_running(self.now)
+            )
+        assert counts == seen
+
+    @invariant()
+    def the_counters_count_right(self):
+        stock.compact()
+        kept = dict(Stock.objects.values_list("status").annotate(Sum("numbers")).order_by())
+        counted = dict(DID.objects.values_list("status").annotate(Count("pk")).order_by())
+        assert {status: n for status, n in kept.items() if n} == counted
+
+
+def test_a_year_of_a_carrier_breaks_no_rule(db):
+    examples = hypothesis.settings(
+        max_examples=30,
+        stateful_step_count=30,
+        deadline=None,
+        # A failure is told as it was found: to shrink a year takes longer than to read it.
+        phases=[hypothesis.Phase.explicit, hypothesis.Phase.reuse, hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    run_state_machine_as_test(Carrier, settings=examples)

@@ -1,0 +1,256 @@
+"""Undo on the screens: offered where something was done, rehearsed, done at once or by a job, and redone."""
+
+import re
+
+import pytest
+from django.core.management import call_command
+from playwright.sync_api import expect
+
+import audit
+from audit import SYSTEM
+from audit.models import Change
+from dids.history.undo.undo import Undo, submit_undo
+from dids.models import DID
+from jobs.models import SMALL, Job
+from tests.carrier import person
+from tests.world import client_of, member
+
+pytestmark = pytest.mark.django_db
+MANY = [str(n) for n in range(700_000, 700_000 + SMALL + 100)]
+
+
+def edited(*numbers, **fields):
+    """The id of a change that edits these numbers."""
+    dids = DID.objects.filter(number__in=numbers)
+    return dids.edit(by=SYSTEM, kind="mass_edit", label="Mass edit", **fields or {"notes": "all"}).change
+
+
+def told(answer):
+    return [str(message) for message in answer.context["messages"]]
+
+
+def offered(answer):
+    """(address, word) of the links beside the messages."""
+    notices = answer.content.decode().partition('class="notices"')[2].partition("</main>")[0]
+    return re.findall(
+        r'<a href="(/audit/\d+/undo/)" hx-get="\1" hx-target="#dialog-slot">(\w+)</a></p>', notices
+    )
+
+
+def undo(asker, pk, **sent):
+    return asker.post(f"/audit/{pk}/undo/", {"step": "apply"} | sent, follow=True)
+
+
+@pytest.fixture
+def asker(supervisor):
+    return client_of(supervisor)
+
+
+def test_the_dialog_says_what_goes_back_and_what_stays(world, asker):
+    pk = edited("111", "112", "113")
+    DID.objects.filter(number="113").edit(by=SYSTEM, notes="mine")
+    page = asker.get(f"/audit/{pk}/undo/").content.decode()
+    assert "Undo this change?" in page and "<b>2 numbers</b> will go back" in page
+    assert re.search(r"<b>1</b> number: touched since by a later change;.*113", page)
+    assert "Undo for 2 numbers" in page
+    assert world.did("111").notes == "all"
+
+
+def test_an_undo_ends_in_a_sentence_and_offers_the_redo(world, asker):
+    pk = edited("111", "112")
+    answer = undo(asker, pk)
+    assert answer.redirect_chain == [("/dids/", 302)]
+    back = Change.objects.latest("pk")
+    assert (told(answer), offered(answer)) == (
+        ["2 numbers went back."],
+        [(f"/audit/{back.pk}/undo/", "Redo")],
+    )
+    assert (back.actor.username, back.source) == ("supervisor", f"/audit/{pk}/undo/")
+    assert world.did("111").notes == ""
+    assert "Redo this change?" in asker.get(f"/audit/{back.pk}/undo/").content.decode()
+    assert [word for _, word in offered(undo(asker, back.pk))] == ["Undo"]
+    assert (world.did("111").notes, Change.objects.latest("pk").label) == ("all", "Redo of Mass edit")
+
+
+def test_an_undo_asked_for_twice_is_done_once(world, asker):
+    pk = edited("111")
+    undo(asker, pk)
+    rows = Change.objects.count()
+    assert told(undo(asker, pk)) == ["Nothing went back, 1 was so already."]
+    assert Change.objects.count() == rows
+    page = asker.get(f"/audit/{pk}/undo/").content.decode()
+    assert "Nothing will go back, 1 is so already" in page and 'value="apply"' not in page
+
+
+def test_a_mass_edit_and_a_delete_offer_their_undo_to_those_who_may(world, asker, clerk):
+    ids = [world.did("111").pk]
+    sent = {"ids": ids, "step": "apply", "change_notes": "on", "notes": "seen"}
+    answer = asker.post("/dids/mass-edit/", sent, follow=True)
+    assert offered(answer) == [(f"/audit/{Change.objects.latest('pk').pk}/undo/", "Undo")]
+    answer = asker.post("/dids/delete/", {"ids": ids, "step": "apply"}, follow=True)
+    assert offered(answer) == [(f"/audit/{Change.objects.latest('pk').pk}/undo/", "Undo")]
+    undo(asker, Change.objects.latest("pk").pk)
+    assert world.did("111").notes == "seen"
+    answer = client_of(clerk).post("/dids/mass-edit/", sent | {"notes": "clerk"}, follow=True)
+    assert (told(answer), offered(answer)) == (["1 number changed."], [])
+
+
+def test_what_can_never_be_undone_says_so(world, asker):
+    with audit.change("prune", by=SYSTEM, label="Old history") as change:
+        change.touched = 1
+    page = asker.get(f"/audit/{change.pk}/undo/").content.decode()
+    assert "Deleted history can&#x27;t be made again" in page and 'value="apply"' not in page
+    assert "Deleted history" in undo(asker, change.pk).content.decode()
+    assert asker.get("/audit/999999/undo/").status_code == 404
+
+
+def test_a_bound_person_undoes_the_own_rows_of_a_change_over_branches(world, owner, stranger):
+    pk = edited("111", "3333")
+    page = client_of(owner).get(f"/audit/{pk}/undo/").content.decode()
+    assert "<b>1 number</b> will go back" in page and "3333" not in page
+    undo(client_of(owner), pk)
+    assert (world.did("111").notes, world.did("3333").notes) == ("", "all")
+    mine = Change.objects.latest("pk")
+    assert client_of(stranger).get(f"/audit/{mine.pk}/undo/").status_code == 404
+    assert undo(client_of(stranger), mine.pk).status_code == 404
+
+
+@pytest.fixture
+def many(world):
+    DID.objects.create_numbers(MANY, operator=world.operator, by=SYSTEM)
+    return edited(*MANY)
+
+
+def test_a_large_undo_is_a_job(world, asker, many):
+    answer = undo(asker, many)
+    job = Job.objects.get(kind="undo")
+    assert answer.redirect_chain == [(job.get_absolute_url(), 302)]
+    assert (job.total, job.label) == (len(MANY), "Undo of Mass edit")
+    again = asker.get(f"/audit/{many}/undo/")
+    assert b"done in the background" in again.content
+    call_command("worker", "--once")
+    job.refresh_from_db()
+    assert (job.state, job.told) == (Job.State.DONE, "2,100 numbers went back.")
+    page = asker.get(job.get_absolute_url()).content.decode()
+    assert f'href="/audit/{job.change_id}/undo/"' in page and "Redo</a>" in page
+    assert b"Its job is still" not in asker.get(f"/audit/{job.change_id}/undo/").content
+
+
+def test_a_large_rehearsal_is_asked_for_by_the_dialog_itself(asker, many):
+    htmx = {"HTTP_HX_REQUEST": "true"}
+    first = asker.get(f"/audit/{many}/undo/", **htmx).content.decode()
+    assert "Looking at 2,100 rows" in first and f'hx-get="/audit/{many}/undo/?look=1"' in first
+    assert "Undo for 2,100 numbers" in asker.get(f"/audit/{many}/undo/?look=1", **htmx).content.decode()
+
+
+def test_a_job_whose_owner_lost_the_right_stops_and_what_went_back_stays(world, many, monkeypatch):
+    monkeypatch.setattr("dids.history.undo.statements.CHUNK", 500)
+    anna = person("anna", "audit.undo_change")
+    job = submit_undo(Undo(Change.objects.get(pk=many), by=anna))
+    stops = iter([False, False, True])
+    claimed = Job.objects.claim("here")
+    claimed.run("here", lambda: next(stops))
+    anna.user_permissions.clear()
+    call_command("worker", "--once")
+    job.refresh_from_db()
+    assert (job.state, job.done) == (Job.State.FAILED, 1_000)
+    assert "You don't have the right to undo changes any more" in job.sentence
+    assert DID.objects.filter(notes="all").count() == len(MANY) - 1_000
+    assert job.change.touched == 1_000
+    # What is left goes back by another undo of the same change.
+    rest = Undo(Change.objects.get(pk=many), by=SYSTEM).run()
+    assert (rest.done, rest.unchanged) == (len(MANY) - 1_000, 1_000)
+
+
+def test_a_cancelled_undo_leaves_what_it_did_and_can_go_on(world, many, monkeypatch, supervisor):
+    monkeypatch.setattr("dids.history.undo.statements.CHUNK", 500)
+    job = submit_undo(Undo(Change.objects.get(pk=many), by=supervisor))
+    claimed = Job.objects.claim("here")
+
+    def cancelled_after_a_chunk():
+        if Job.objects.get(pk=job.pk).done:
+            job.ask_cancel()
+        return False
+
+    claimed.run("here", cancelled_after_a_chunk)
+    job.refresh_from_db()
+    assert (job.state, job.done) == (Job.State.CANCELLED, 500)
+    assert job.retry()
+    call_command("worker", "--once")
+    job.refresh_from_db()
+    assert (job.state, job.told) == (Job.State.DONE, "2,100 numbers went back.")
+    assert not DID.objects.filter(notes="all").exists()
+
+
+def test_a_change_whose_job_is_under_way_waits(world, asker, many):
+    change = Change.objects.get(pk=many)
+    job = Job.objects.create(
+        kind="edit", owner=member("Clerk"), change=change, state=Job.State.RUNNING, params={"ids": []}
+    )
+    assert b"Its job is still under way" in asker.get(f"/audit/{many}/undo/").content
+    Job.objects.filter(pk=job.pk).update(state=Job.State.DONE)
+    assert b"Its job is still under way" not in asker.get(f"/audit/{many}/undo/").content
+
+
+def mass_edit_six(page):
+    """Write a note to the numbers 111 to 116."""
+    page.goto("/dids/?q=111-116")
+    page.get_by_label("Select every row of this page").check()
+    page.locator("[data-selection-bar]").get_by_role("button", name="Mass Edit").click()
+    dialog = page.get_by_role("dialog", name="Mass Edit")
+    dialog.get_by_label("Notes", exact=True).fill("all of them")
+    dialog.get_by_role("button", name="Update 6 numbers").click()
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_a_mass_edit_is_undone_and_redone_with_the_mouse(world, page_of):
+    page = page_of(member("Supervisor"))
+    mass_edit_six(page)
+    expect(page.get_by_text("6 numbers changed. Undo")).to_be_visible()
+    for word, then, notes in (("Undo", "Redo", ""), ("Redo", "Undo", "all of them"), ("Undo", "Redo", "")):
+        page.locator(".notices").get_by_role("link", name=word).click()
+        dialog = page.get_by_role("dialog", name=f"{word} this change?")
+        expect(dialog.get_by_text("6 numbers will go back.")).to_be_visible()
+        dialog.get_by_role("button", name=f"{word} for 6 numbers").click()
+        expect(page.get_by_text(f"6 numbers went back. {then}")).to_be_visible()
+        assert "q=111-116" in page.url
+        assert set(DID.objects.filter(number__in=range(111, 117)).values_list("notes", flat=True)) == {notes}
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_a_mass_edit_is_found_in_the_audit_log_undone_and_redone(world, page_of):
+    page = page_of(member("Supervisor"))
+    mass_edit_six(page)
+    expect(page.get_by_text("6 numbers changed.")).to_be_visible()
+    page.get_by_role("link", name="Audit log").click()
+    page.get_by_role("link", name="Mass edit").first.click()
+    expect(page.get_by_role("cell", name="all of them")).to_have_count(6)
+
+    for word, notes, undone in (
+        ("Undo", "", "Undo of Mass edit"),
+        ("Redo", "all of them", "Redo of Mass edit"),
+    ):
+        page.locator(".page-head").get_by_role("link", name=word).click()
+        dialog = page.get_by_role("dialog", name=f"{word} this change?")
+        dialog.get_by_role("button", name=f"{word} for 6 numbers").click()
+        expect(page.get_by_text("6 numbers went back.")).to_be_visible()
+        assert set(DID.objects.filter(number__in=range(111, 117)).values_list("notes", flat=True)) == {notes}
+        page.locator(".change-facts").get_by_role("link", name=undone).click()
+        expect(page.get_by_role("heading", name=undone)).to_be_visible()
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_a_large_undo_is_looked_at_in_its_dialog(world, page_of):
+    DID.objects.create_numbers(MANY, operator=world.operator, by=SYSTEM)
+    user = member("Supervisor")
+    job = submit_undo(Undo(Change.objects.get(pk=edited(*MANY)), by=user))
+    call_command("worker", "--once")
+    page = page_of(user)
+    page.goto(job.get_absolute_url())
+    page.get_by_role("link", name="Redo").click()
+    dialog = page.get_by_role("dialog", name="Redo this change?")
+    dialog.get_by_role("button", name="Redo for 2,100 numbers").click()
+    expect(page.get_by_role("heading", name="Redo of Mass edit")).to_be_visible()

@@ -1,0 +1,305 @@
+"""The page of one number, its editing, and its history."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils.html import escape
+
+from audit import SYSTEM
+from audit.models import Change
+from dids.models import DID, DIDHistory
+from screens.numbers.number import BESIDE
+from tests.carrier import person
+from tests.world import client_of
+
+pytestmark = pytest.mark.django_db
+
+
+def address(did):
+    return f"/dids/{did.pk}/"
+
+
+def page(browser, url, **data):
+    return browser.get(url, **data).content.decode()
+
+
+def fields_of(response):
+    """What the edit form on the page would send back."""
+    form = response.context["form"]
+    return {bound.name: bound.value() or "" for bound in form} | {"version": response.context["did"].version}
+
+
+@pytest.fixture
+def browser(supervisor):
+    return client_of(supervisor)
+
+
+def test_the_page_tells_what_the_number_is_and_why(world, browser):
+    html = page(browser, address(world.did("2567")))
+
+    for text in ("2567", "DID Operator", "Reseller 1", "Rose Orig | rose_orig", "Basic", "30 days"):
+        assert text in html
+    assert "because the system assigned it to Rose Orig; goes on Hold when package Basic" in html
+
+
+def test_a_number_on_hold_says_until_when_and_what_it_becomes(world, browser):
+    html = page(browser, address(world.did("2563")))
+
+    assert "On hold since" in html and "becomes In Stock on" in html
+    assert "Hold until" in html
+
+
+def test_editing_writes_what_was_touched_and_nothing_else(world, browser, supervisor):
+    did = world.did("256999")
+    DID.objects.filter(pk=did.pk).edit(by=SYSTEM, tags=["gold"], hold_days=12)
+
+    seen = fields_of(browser.get(address(did)))
+    response = browser.post(address(did), seen | {"notes": "for the bakery"}, follow=True)
+
+    did = world.did("256999")
+    assert (did.notes, did.tag_set.label, did.hold_days, did.status) == (
+        "for the bakery",
+        "gold",
+        12,
+        "instock",
+    )
+    assert "256999 is saved." in response.content.decode()
+    newest = DIDHistory.objects.order_by("-history_id").first()
+    assert newest.change.actor == supervisor
+    assert (newest.change.kind, newest.change.touched) == (Change.Kind.EDIT, 1)
+
+
+def test_every_field_can_be_changed_and_emptied(world, browser):
+    did = world.did("256999")
+    seen = fields_of(browser.get(address(did)))
+    browser.post(
+        address(did),
+        seen
+        | {"status": "reserved", "after_hold": "archive", "hold_days": "7", "tags": "b, a", "notes": "n"},
+    )
+    did = world.did("256999")
+    assert (did.status, did.after_hold, did.hold_days, did.tag_set.label, did.notes) == (
+        "reserved", "archive", 7, "a, b", "n",
+    )  # fmt: skip
+
+    seen = fields_of(browser.get(address(did)))
+    browser.post(address(did), seen | {"hold_days": "", "tags": "", "notes": ""})
+    did = world.did("256999")
+    assert (did.hold_days, did.tag_set, did.notes) == (None, None, "")
+
+
+def test_saving_again_writes_no_history(world, browser):
+    did = world.did("256999")
+    seen = fields_of(browser.get(address(did))) | {"notes": "two\r\nlines"}
+    browser.post(address(did), seen)
+    rows, changes = DIDHistory.objects.count(), Change.objects.count()
+
+    again = fields_of(browser.get(address(did))) | {"notes": "two\r\nlines"}
+    response = browser.post(address(did), again, follow=True)
+
+    assert "Nothing was changed." in response.content.decode()
+    assert (DIDHistory.objects.count(), Change.objects.count()) == (rows, changes)
+
+
+def test_what_a_browser_makes_of_the_text_is_no_change(world, browser):
+    did = world.did("256999")
+    DID.objects.filter(pk=did.pk).edit(by=SYSTEM, notes="two\nlines ")
+    rows = DIDHistory.objects.count()
+
+    browser.post(address(did), fields_of(browser.get(address(did))) | {"notes": "two\r\nlines"})
+
+    assert DIDHistory.objects.count() == rows
+
+
+def test_a_parameter_that_was_not_sent_is_a_field_left_alone(world, browser):
+    did = world.did("256999")
+    DID.objects.filter(pk=did.pk).edit(by=SYSTEM, notes="keep me", tags=["gold"])
+
+    browser.post(address(did), {"status": "reserved"})
+
+    did = world.did("256999")
+    assert (did.status, did.notes, did.tag_set.label) == ("reserved", "keep me", "gold")
+
+
+def test_a_refused_move_is_explained_at_the_status_and_nothing_typed_is_lost(world, browser):
+    did = world.did("2567")
+    seen = fields_of(browser.get(address(did)))
+    response = browser.post(address(did), seen | {"status": "reserved", "notes": "typed at length"})
+
+    assert response.status_code == 422
+    assert "in use by a client; put on Hold first" in response.context["form"].errors["status"][0]
+    html = response.content.decode()
+    assert escape(response.context["form"].errors["status"][0]) in html
+    assert "typed at length" in html
+    assert (world.did("2567").status, world.did("2567").notes) == ("active", "")
+
+
+def test_a_value_that_makes_no_sense_is_shown_at_its_field(world, browser):
+    did = world.did("256999")
+    seen = fields_of(browser.get(address(did)))
+    response = browser.post(address(did), seen | {"hold_days": "366", "status": "hodl"})
+
+    assert response.status_code == 422
+    assert "less than or equal to 365" in response.context["form"].errors["hold_days"][0]
+    assert "hodl" in response.context["form"].errors["status"][0]
+    assert world.did("256999").hold_days is None
+
+
+def test_only_moves_that_may_be_made_are_offered(world, browser, clerk):
+    def offered(browser, number):
+        form = browser.get(address(world.did(number))).context["form"]
+        return [key for key, _ in form.fields["status"].widget.choices]
+
+    assert offered(browser, "256999") == ["reserved", "instock", "archive"]
+    assert offered(browser, "2567") == ["active", "blocked", "hold"]
+    assert offered(browser, "2563") == ["reserved", "instock", "hold", "archive"]
+    assert offered(client_of(clerk), "2567") == ["active"]
+
+
+def test_a_number_changed_meanwhile_is_not_overwritten(world, browser):
+    did = world.did("256999")
+    seen = fields_of(browser.get(address(did)))
+    anna = person("anna", "dids.change_did")
+    DID.objects.filter(pk=did.pk).edit(by=anna, notes="hers", tags=["gold"])
+
+    response = browser.post(address(did), seen | {"hold_days": "9"})
+
+    assert response.status_code == 422
+    html = response.content.decode()
+    assert "Not saved: 256999 was changed by anna while you were editing it" in html
+    assert "Tag: empty → gold; Notes: empty → hers" in html
+    assert world.did("256999").hold_days is None
+    form = response.context["form"]
+    assert (form["hold_days"].value(), form["notes"].value(), form["tags"].value()) == ("9", "hers", "gold")
+
+    browser.post(address(did), fields_of(response))
+
+    did = world.did("256999")
+    assert (did.hold_days, did.notes, did.tag_set.label) == (9, "hers", "gold")
+
+
+def test_a_person_without_the_right_sees_no_form_and_cannot_post(world, viewer):
+    browser, did = client_of(viewer), world.did("256999")
+
+    assert "Save changes" not in page(browser, address(did))
+    assert browser.post(address(did), {"notes": "x"}).status_code == 403
+    assert world.did("256999").notes == ""
+
+
+def test_who_may_only_block_is_given_the_status_alone(world):
+    browser = client_of(person("guard", "dids.view_did", "dids.block_did"))
+    did = world.did("2567")
+    seen = fields_of(browser.get(address(did)))
+
+    assert set(seen) == {"status", "version"}
+    browser.post(address(did), seen | {"status": "blocked", "notes": "smuggled"})
+    assert (world.did("2567").status, world.did("2567").notes) == ("blocked", "")
+
+
+def test_a_stranger_finds_no_such_number(world, stranger):
+    browser, did = client_of(stranger), world.did("256999")
+
+    for answer in (
+        browser.get(address(did)),
+        browser.post(address(did), {"notes": "x"}),
+        browser.get(f"{address(did)}history/"),
+    ):
+        assert answer.status_code == 404
+    assert world.did("256999").notes == ""
+
+
+def test_without_the_right_to_see_numbers_there_is_no_page(world):
+    browser = client_of(person("nobody"))
+
+    assert browser.get(address(world.did("256999"))).status_code == 403
+    assert browser.get(f"{address(world.did('256999'))}history/").status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/dids/{}/", "/dids/{}/history/"])
+@pytest.mark.parametrize("pk", [0, 10**18, 10**30])
+def test_a_number_that_never_was_is_not_found(world, browser, path, pk):
+    assert browser.get(path.format(pk)).status_code == 404
+
+
+def test_wrong_methods_are_refused(world, browser):
+    did = world.did("256999")
+
+    assert browser.delete(address(did)).status_code == 405
+    assert browser.post(f"{address(did)}history/").status_code == 405
+
+
+def test_the_history_of_a_deleted_number_stays_readable_for_its_branch(world, browser, owner, stranger):
+    did = world.did("111")
+    DID.objects.filter(pk=did.pk).delete_unused(by=owner)
+    url = f"/dids/{did.pk}/history/"
+
+    for reader in (browser, client_of(owner)):
+        html = page(reader, url)
+        assert "History of 111" in html and "Deleted" in html and "by owner" in html
+    assert client_of(stranger).get(url).status_code == 404
+    assert client_of(stranger).get(address(did)).status_code == 404
+
+
+def test_a_deleted_number_opens_as_it_was_last_from_its_address_and_from_a_search(world, browser, owner):
+    did = world.did("111")
+    DID.objects.filter(pk=did.pk).edit(by=owner, notes="kept for later")
+    DID.objects.filter(pk=did.pk).delete_unused(by=owner)
+
+    html = browser.get(address(did), follow=True).content.decode()
+    assert "As it was last" in html and "kept for later" in html and "DID Operator" in html
+    found = page(browser, "/dids/?q=111")
+    assert f'<a href="/dids/{did.pk}/history/">111</a> was deleted' in found
+    assert browser.post(address(did), {"notes": "x"}).status_code == 404
+
+
+def test_the_entries_of_a_history_lead_to_their_changes(world, browser, owner):
+    did = world.did("111")
+    DID.objects.filter(pk=did.pk).edit(by=owner, notes="seen")
+    change = Change.objects.latest("pk")
+
+    assert f'<a href="/audit/{change.pk}/">Edit</a>' in page(browser, f"{address(did)}history/")
+    nobody = client_of(person("vera", "dids.view_did"))
+    assert "/audit/" not in page(nobody, f"{address(did)}history/")
+
+
+def test_the_branch_that_a_number_has_left_does_not_follow_it(world, owner):
+    did = world.did("111")
+    DID.objects.filter(pk=did.pk).update(operator=world.operator_2)
+
+    assert client_of(owner).get(f"/dids/{did.pk}/history/").status_code == 404
+
+
+def test_a_long_history_is_read_in_pages(world, browser):
+    dids = DID.objects.filter(number="111")
+    for n in range(105):
+        dids.edit(by=SYSTEM, notes=f"note-{n:03}")
+    url = f"/dids/{dids.get().pk}/history/"
+
+    first = browser.get(url)
+    second = browser.get(url + first.context["older_url"])
+
+    assert len(first.context["entries"]) == 100 and len(second.context["entries"]) == 6
+    assert first.context["older_url"] in first.content.decode()
+    assert "note-104" in first.content.decode() and "note-000" in second.content.decode()
+    assert second.context["older_url"] == ""
+    assert len(browser.get(address(dids.get())).context["entries"]) == BESIDE
+
+
+@pytest.mark.parametrize("before", ["x", "-1", "²", "9" * 40, ""])
+def test_a_history_page_that_makes_no_sense_is_no_error_page(world, browser, before):
+    assert browser.get(f"/dids/{world.did('111').pk}/history/?before={before}").status_code == 200
+
+
+def test_the_page_costs_the_same_however_long_the_history(world, browser):
+    dids = DID.objects.filter(number="2563")
+    dids.edit(by=SYSTEM, tags=["gold"])
+    url = address(dids.get())
+    browser.get(url)
+    with CaptureQueriesContext(connection) as short:
+        browser.get(url)
+    for n in range(10):
+        dids.edit(by=SYSTEM, notes=str(n), tags=[str(n)])
+    with CaptureQueriesContext(connection) as long:
+        browser.get(url)
+
+    assert len(long) == len(short) <= 15

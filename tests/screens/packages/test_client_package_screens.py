@@ -1,0 +1,265 @@
+"""Client packages on screens: the list, giving one, switching it off and on, ending it on a date."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from audit import SYSTEM
+from audit.models import Change
+from clients.models import Client, Package
+from dids.models import DID, ClientPackage
+from tests.world import client_of
+
+DAY = timedelta(days=1)
+
+
+def said(answer):
+    return [str(message) for message in answer.context["messages"]]
+
+
+def written(moment):
+    """As the browser's control sends it, in UTC."""
+    return moment.strftime("%Y-%m-%dT%H:%M")
+
+
+@pytest.fixture
+def url(world):
+    return f"/client-packages/{world.client_package.pk}/"
+
+
+@pytest.fixture
+def browser(provisioner):
+    return client_of(provisioner)
+
+
+# --- the list -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def each_state(world):
+    now = timezone.now()
+    for fields in (
+        {"starts_at": now + DAY},
+        {"starts_at": now - 3 * DAY, "ends_at": now - DAY},
+        {"active": False},
+    ):
+        ClientPackage.objects.create(client=world.client, package=world.package, **fields)
+
+
+def states_of(page):
+    return [given.state for given in page.context["listing"].rows]
+
+
+@pytest.mark.usefixtures("each_state")
+def test_the_list_shows_each_with_its_state_and_places(viewer):
+    page = client_of(viewer).get("/client-packages/?sort=starts")
+    assert set(states_of(page)) == {"running", "waiting", "ended", "off"}
+    html = page.content.decode()
+    assert "2 of 5" in html and "Not begun" in html and "Deactivate" not in html
+
+
+@pytest.mark.usefixtures("each_state")
+@pytest.mark.parametrize("state", ["running", "waiting", "ended", "off"])
+def test_it_filters_by_state(viewer, state):
+    assert states_of(client_of(viewer).get(f"/client-packages/?state={state}")) == [state]
+
+
+def test_it_filters_by_client_package_and_reseller(world, viewer):
+    lily = Client.objects.create(reseller=world.reseller_2, name="Lily")
+    large = Package.objects.create(reseller=world.reseller_2, name="Large", did_limit=9)
+    ClientPackage.objects.create(client=lily, package=large)
+    browser = client_of(viewer)
+    for query in (f"client={lily.pk}", f"package={large.pk}", f"reseller={world.reseller_2.pk}"):
+        (given,) = browser.get(f"/client-packages/?{query}").context["listing"].rows
+        assert given.client == lily
+    assert browser.get("/client-packages/?state=gone").context["listing"].rows == []
+
+
+SORTS = ["client", "package", "reseller", "starts", "ends", "state", "dids"]
+
+
+@pytest.mark.usefixtures("each_state")
+@pytest.mark.parametrize("sort", SORTS)
+def test_a_page_costs_the_same_few_queries_whatever_it_is_sorted_by(
+    world, viewer, sort, django_assert_num_queries
+):
+    for _ in range(20):
+        ClientPackage.objects.create(client=world.client, package=world.package)
+    browser = client_of(viewer)
+    with django_assert_num_queries(8):
+        page = browser.get(f"/client-packages/?per_page=50&sort=-{sort}")
+    assert len(page.context["listing"].rows) == 24
+
+
+# --- give -----------------------------------------------------------------------------------------
+
+
+def test_a_package_is_given_from_and_to_a_moment_of_the_persons_own_zone(world, provisioner):
+    provisioner.time_zone = "America/New_York"
+    provisioner.save()
+    page = f"/clients/{world.client.pk}/"
+    fields = {"package": world.package.pk, "starts_at": "2026-01-10T09:00", "ends_at": "2099-07-10T09:00"}
+    answer = client_of(provisioner).post(f"{page}give/", fields, follow=True)
+    assert said(answer) == ["Rose Orig has the package Basic, with places for 5 numbers."]
+    given = ClientPackage.objects.latest("pk")
+    assert (given.starts_at.hour, given.ends_at.hour, given.active) == (14, 13, True)
+    change = Change.objects.latest("pk")
+    assert (change.label, change.actor) == ("Package Basic given to Rose Orig", provisioner)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("package", ""),
+        ("package", "0"),
+        ("starts_at", ""),
+        ("starts_at", "tomorrow"),
+        ("starts_at", "0001-01-01T00:00"),
+        ("ends_at", "9999-12-31T23:59"),
+        ("ends_at", "2020-01-01T00:00"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_its_field(world, browser, field, value):
+    fields = {"package": world.package.pk, "starts_at": "2026-01-10T09:00"} | {field: value}
+    page = browser.post(f"/clients/{world.client.pk}/give/", fields)
+    assert page.status_code == 422 and list(page.context["form"].errors) == [field]
+
+
+def test_only_packages_of_the_clients_reseller_that_are_not_archived_can_be_given(world, browser):
+    other = Package.objects.create(reseller=world.reseller_2, name="Other", did_limit=9)
+    old = Package.objects.create(reseller=world.reseller, name="Old", did_limit=9)
+    ClientPackage.archive_package(old, by=SYSTEM)
+    page = f"/clients/{world.client.pk}/"
+    assert [one["text"] for one in browser.get(f"{page}choices/packages/").json()["results"]] == ["Basic"]
+    for package in (other, old):
+        fields = {"package": package.pk, "starts_at": "2026-01-10T09:00"}
+        assert browser.post(f"{page}give/", fields).status_code == 422
+
+
+def test_a_closed_client_is_given_nothing(world, browser):
+    ClientPackage.close_client(world.client, by=SYSTEM)
+    fields = {"package": world.package.pk, "starts_at": "2026-01-10T09:00"}
+    page = browser.post(f"/clients/{world.client.pk}/give/", fields)
+    assert page.status_code == 422
+    assert "Client Rose Orig is closed. Reopen the client first." in page.content.decode()
+
+
+# --- off and on -----------------------------------------------------------------------------------
+
+
+def test_switching_off_is_rehearsed_and_done_in_one_change(world, browser, url):
+    html = browser.get(f"{url}deactivate/").content.decode()
+    assert "<b>2</b> numbers will go on Hold" in html and "(30 days), then In Stock" in html
+    assert "2567" in html and "2568" in html
+    answer = browser.post(f"{url}deactivate/", {"step": "apply"}, follow=True)
+    assert said(answer) == ["Package Basic of Rose Orig is off. 2 numbers put on Hold."]
+    change = Change.objects.latest("pk")
+    assert (change.label, change.touched) == ("Package Basic of Rose Orig switched off", 3)
+    answer = browser.post(f"{url}deactivate/", {"step": "apply"}, follow=True)
+    assert said(answer) == ["Package Basic of Rose Orig is off. That was so already."]
+    assert Change.objects.latest("pk") == change
+
+
+def test_many_numbers_go_only_when_their_count_is_typed(world, browser, url, monkeypatch):
+    monkeypatch.setattr("screens.packages.stopping.TYPED_ABOVE", 1)
+    page = browser.post(f"{url}deactivate/", {"step": "apply", "typed_count": "3"})
+    assert page.status_code == 422
+    assert "Type 2, the number of DIDs that go on Hold." in page.content.decode()
+    browser.post(f"{url}deactivate/", {"step": "apply", "typed_count": "2"})
+    assert not ClientPackage.objects.get().active
+
+
+def test_the_rehearsal_names_the_first_hundred_at_the_cost_of_two_queries(world, django_assert_num_queries):
+    world.package.did_limit = 200
+    world.package.save()
+    numbers = [str(n) for n in range(70_000, 70_150)]
+    DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
+    dids = DID.objects.filter(number__in=numbers)
+    dids.assign(world.client_package, world.account, by=SYSTEM)
+    with django_assert_num_queries(2):
+        rest = dids.rehearse_hold()
+    assert (rest.count, len(rest.first), rest.first[0].number) == (150, 100, "70000")
+
+
+def test_the_rehearsal_is_what_then_happens(world, url, browser):
+    DID.objects.filter(number="2567").edit(by=SYSTEM, hold_days=0, after_hold="reserved")
+    now = timezone.now()
+    rest = DID.objects.filter(client_package=world.client_package).rehearse_hold(now)
+    world.client_package.deactivate(by=SYSTEM, now=now)
+    for did in rest.first:
+        after = DID.objects.get(pk=did.pk)
+        assert after.hold_until == did.rest_until
+        assert after.status == ("hold" if did.rest_until else did.after_hold)
+
+
+def test_switching_on_is_rehearsed_and_says_what_finds_no_place(world, browser, url):
+    world.client_package.deactivate(by=SYSTEM)
+    world.package.did_limit = 2
+    world.package.save()
+    html = browser.get(f"{url}activate/").content.decode()
+    assert "<b>2</b> numbers will come back from Hold" in html
+    assert '<b class="refused">1</b> will stay on Hold' in html
+    (told,) = said(browser.post(f"{url}activate/", follow=True))
+    assert told.startswith("Package Basic of Rose Orig is on. 2 numbers taken back from Hold. 1 refused (")
+    assert DID.objects.filter(status="active").count() == 2
+    assert said(browser.post(f"{url}activate/", follow=True)) == ["Package Basic of Rose Orig is on already."]
+
+
+def test_nothing_is_switched_on_for_a_closed_client(world, browser, url):
+    ClientPackage.close_client(world.client, by=SYSTEM)
+    for answer, status in ((browser.get(f"{url}activate/"), 200), (browser.post(f"{url}activate/"), 422)):
+        assert answer.status_code == status
+        assert "Client Rose Orig is closed. Reopen the client first." in answer.content.decode()
+
+
+# --- an end ---------------------------------------------------------------------------------------
+
+
+def test_an_end_to_come_is_set_and_taken_away(world, browser, url):
+    (told,) = said(browser.post(f"{url}end/", {"ends_at": "2099-03-01T12:00"}, follow=True))
+    assert told == "Package Basic of Rose Orig ends on 1 Mar 2099, 12:00."
+    assert ClientPackage.objects.get().ends_at.year == 2099
+    assert 'value="2099-03-01T12:00"' in browser.get(f"{url}end/").content.decode()
+    (told,) = said(browser.post(f"{url}end/", {"ends_at": ""}, follow=True))
+    assert told == "Package Basic of Rose Orig has no end any more."
+    assert ClientPackage.objects.get().ends_at is None
+    assert Change.objects.latest("pk").label == "End of package Basic of Rose Orig changed"
+
+
+def test_an_end_that_is_so_already_leaves_no_trace(world, browser, url):
+    ClientPackage.objects.update(ends_at=timezone.now() + DAY)
+    before = Change.objects.count()
+    ends_at = written(ClientPackage.objects.get().ends_at)
+    assert browser.post(f"{url}end/", {"ends_at": ends_at}).status_code == 302
+    assert Change.objects.count() == before
+
+
+def test_an_end_that_is_past_ends_it_now_after_a_rehearsal(world, browser, url):
+    past = written(timezone.now() - DAY)
+    html = browser.post(f"{url}end/", {"ends_at": past}).content.decode()
+    assert "the package ends now" in html and f'name="ends_at" value="{past}"' in html
+    assert ClientPackage.objects.get().active
+    answer = browser.post(f"{url}end/", {"ends_at": past, "step": "apply"}, follow=True)
+    assert said(answer) == ["Package Basic of Rose Orig has ended. 2 numbers put on Hold."]
+    assert not ClientPackage.objects.get().active
+
+
+@pytest.mark.parametrize("ends_at", ["2001-01-01T00:00", "soon", "9999-12-31T23:59", "1001-01-01T00:00"])
+def test_an_end_that_makes_no_sense_is_refused(world, browser, url, ends_at):
+    page = browser.post(f"{url}end/", {"ends_at": ends_at})
+    assert page.status_code == 422 and list(page.context["form"].errors) == ["ends_at"]
+
+
+def test_a_stranger_finds_nothing_and_a_viewer_may_only_look(world, stranger, viewer, url):
+    for tail in ("activate/", "deactivate/", "end/"):
+        assert client_of(stranger).post(url + tail).status_code == 404
+        assert client_of(viewer).post(url + tail).status_code == 403
+        assert client_of(viewer).put(url + tail).status_code == 405
+
+
+def test_an_action_leads_back_to_where_it_was_asked_for(world, browser, url):
+    for back in (f"/clients/{world.client.pk}/", f"/packages/{world.package.pk}/?state=running"):
+        answer = browser.post(f"{url}activate/", {"back": back})
+        assert answer.url == back
+    assert browser.post(f"{url}activate/", {"back": "//elsewhere.example"}).url == "/client-packages/"

@@ -1,0 +1,350 @@
+"""axe-core finds nothing to complain of, on any page, light and dark, on a desk and on a phone."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.core.management import call_command
+from django.utils import timezone
+
+from audit.models import Change
+from dids.job_kinds import submit_create
+from dids.numbering import Numbers
+from jobs.models import Job
+from tests.world import member
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+WIDTHS = {"desk": (1440, 900), "phone": (390, 844)}
+NUMBER = "2563"  # on Hold: everything that a number can have
+
+
+def violations(page):
+    """What axe finds in both themes and at both widths, one line each."""
+    found = []
+    for width, (x, y) in WIDTHS.items():
+        page.set_viewport_size({"width": x, "height": y})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            for violation in Axe().run(page).response["violations"]:
+                where = "; ".join(node["html"][:200] for node in violation["nodes"][:3])
+                found.append(f"{width}, {scheme}: {violation['id']}: {violation['help']}: {where}")
+    return found
+
+
+@pytest.fixture
+def shown(page_of, world, request):
+    """``shown(address, role="Supervisor")``: the page there, as somebody of that role sees it."""
+
+    def open_as(path, role="Supervisor", status=200):
+        user = member(role)
+        page = page_of(user)
+        things = {
+            "number": world.did(NUMBER).pk,
+            "free": world.did("256999").pk,
+            "operator": world.operator.pk,
+            "client": world.client.pk,
+            "account": world.account.pk,
+            "package": world.package.pk,
+            "given": world.client_package.pk,
+            "moment": f"{timezone.now():%Y-%m-%dT%H:%M:%S.%fZ}",
+            "reseller": world.reseller.pk,
+            "change": Change.objects.latest("pk").pk,
+        }
+        if "/jobs/" in path:
+            things["job"] = new_numbers(user, world).pk
+            call_command("worker", "--once")
+            things["waiting"] = new_numbers(user, world).pk
+        visit(page, path.format(**things), status)
+        return page
+
+    return open_as
+
+
+def new_numbers(user, world, count=12_000):
+    """A waiting job that makes so many numbers."""
+    numbers = Numbers([("700000", str(699_999 + count))])
+    fields = {"status": "instock", "after_hold": "instock", "hold_days": None, "tags": [], "notes": ""}
+    return submit_create(user, numbers, operator=world.operator, **fields)
+
+
+def visit(page, path, status=200):
+    assert page.goto(path).status == status
+
+
+def test_a_barrier_would_be_found(shown):
+    page = shown("/operators/")
+    page.evaluate("document.querySelector('main').append(document.createElement('img'))")
+    assert {line.split(": ")[0] for line in violations(page) if "image-alt" in line} == {
+        f"{width}, {scheme}" for width in WIDTHS for scheme in ("light", "dark")
+    }
+
+
+PAGES = [
+    "/dids/",
+    "/dids/?q=999999",
+    "/dids/?status=nonsense",
+    "/dids/?status=hold&sort=-number",
+    "/dids/?as_of={moment}",
+    "/dids/?as_of=yesterday",
+    "/dids/?as_of=2001-01-01T00:00",
+    "/dids/{number}/",
+    "/dids/{number}/history/",
+    "/dids/new/",
+    "/dids/mass-edit/?ids={number}",
+    "/dids/delete/?ids={free}",
+    "/dids/delete/?ids={number}",
+    "/dids/assign/?ids={free}",
+    "/clients/{client}/dids/",
+    "/clients/{client}/dids/?status=nonsense",
+    "/clients/{client}/dids/?q=999999",
+    "/clients/{client}/dids/add/",
+    "/clients/{client}/dids/add/?way=paste",
+    "/clients/{client}/dids/add/?way=run",
+    "/clients/{client}/dids/add/?package=x",
+    "/audit/{change}/undo/",
+    "/audit/who-had-it/",
+    "/audit/who-had-it/?numbers=2563",
+    "/audit/who-had-it/?numbers=2563,2567,256999,999",
+    "/audit/who-had-it/?numbers=x&at=never",
+    "/audit/who-had-it/statement/?numbers=2563,2567,256999,999",
+    "/operators/",
+    "/operators/?reseller=0",
+    "/operators/?name=nobody",
+    "/operators/new/",
+    "/operators/{operator}/",
+    "/operators/{operator}/delete/",
+    "/clients/",
+    "/clients/?closed=yes",
+    "/clients/?closed=nonsense",
+    "/clients/new/",
+    "/clients/{client}/",
+    "/clients/{client}/delete/",
+    "/clients/{client}/close/",
+    "/clients/{client}/give/",
+    "/clients/{client}/accounts/{account}/",
+    "/packages/",
+    "/packages/?name=nothing",
+    "/packages/new/",
+    "/packages/{package}/",
+    "/packages/{package}/archive/",
+    "/client-packages/",
+    "/client-packages/?state=off",
+    "/client-packages/{given}/activate/",
+    "/client-packages/{given}/deactivate/",
+    "/client-packages/{given}/end/",
+    "/audit/",
+    "/audit/?type=did",
+    "/audit/?object=nobody",
+    "/audit/?since=tomorrow",
+    "/audit/{change}/",
+    "/audit/{change}/?per_page=100",
+    "/audit/outside/",
+    "/jobs/",
+    "/jobs/{job}/",
+    "/jobs/{waiting}/",
+    "/jobs/?state=failed",
+    "/jobs/?state=nonsense",
+    "/operators/import/",
+    "/packages/import/",
+    "/me/",
+    "/password/",
+    "/password/done/",
+]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_has_no_barrier(shown, path):
+    assert violations(shown(path, status=422 if "never" in path else 200)) == []
+
+
+def test_what_a_viewer_sees_has_no_barrier(shown):
+    page = shown("/dids/", "Viewer")
+    assert violations(page) == []
+    visit(page, "/dids/new/", 403)
+    assert violations(page) == []
+    visit(page, "/nothing/here/", 404)
+    assert violations(page) == []
+
+
+def test_an_empty_system_has_no_barrier(page_of, db):
+    page = page_of(member("Supervisor"))
+    for path in ("/dids/", "/operators/", "/clients/", "/packages/", "/client-packages/"):
+        visit(page, path)
+        assert "yet" in page.inner_text("main")
+        assert violations(page) == []
+
+
+def test_signing_in_has_no_barrier(page, db):
+    visit(page, "/login/")
+    assert violations(page) == []
+    page.get_by_label("Username").fill("nobody")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    assert page.locator(".notice-error").is_visible()
+    assert violations(page) == []
+
+
+# --- what opens in place ----------------------------------------------------------------------------
+
+
+def test_the_open_search_has_no_barrier(shown):
+    page = shown("/dids/?status=reserved")
+    page.get_by_role("button", name="Advanced Search").click()
+    assert violations(page) == []
+
+
+def test_the_open_menu_and_the_list_of_keys_have_no_barrier(shown):
+    page = shown("/dids/")
+    page.locator("summary.person").click()
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    page.locator("h1").click()
+    page.keyboard.press("?")
+    page.locator("#keys[open]").wait_for()
+    assert violations(page) == []
+
+
+def test_a_list_with_ticked_rows_has_no_barrier(shown):
+    page = shown("/dids/")
+    for box in page.get_by_role("checkbox", name="Select").all()[:3]:
+        box.check()
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("button", ["Mass Edit", "Delete"])
+def test_a_dialog_for_ticked_rows_has_no_barrier(shown, button):
+    page = shown("/dids/")
+    page.locator("tbody input[type=checkbox]").first.check()
+    page.locator(".selection-bar").get_by_role("button", name=button).click()
+    page.locator("#dialog-slot dialog[open]").wait_for()
+    assert violations(page) == []
+
+
+def test_the_rehearsal_of_a_mass_edit_has_no_barrier(shown):
+    page = shown("/dids/mass-edit/?ids={number}")
+    page.locator("[name=change_status]").check()
+    page.locator("[name=status]").select_option("blocked")
+    page.get_by_text("refused").first.wait_for()
+    assert violations(page) == []
+
+
+def test_the_steps_of_assigning_have_no_barrier(shown):
+    page = shown("/clients/{client}/dids/add/")
+    page.locator("tbody input[type=checkbox]").first.check()
+    page.get_by_role("button", name="Assign to rose_orig").click()
+    page.get_by_text("will be assigned").wait_for()
+    assert violations(page) == []
+    page.goto("/dids/")
+    page.locator("tbody input[type=checkbox]").first.check()
+    page.locator(".selection-bar").get_by_role("button", name="Assign").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("combobox", name="Client").fill("rose")
+    dialog.get_by_role("option", name="Rose Orig").click()
+    page.get_by_text("will be refused").wait_for()
+    assert violations(page) == []
+
+
+def test_the_operators_dialogs_have_no_barrier(shown):
+    page = shown("/operators/")
+    page.get_by_role("link", name="New Operator").click()
+    dialog = page.locator("#dialog-slot dialog[open]")
+    dialog.wait_for()
+    assert violations(page) == []
+    dialog.get_by_role("button", name="OK").click()
+    page.locator("dialog .field-error").first.wait_for()
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Delete DID Operator", exact=True).click()
+    page.get_by_text("It owns 12 numbers").wait_for()
+    assert violations(page) == []
+
+
+def test_the_resellers_have_no_barrier(shown):
+    page = shown("/resellers/", "Administrator")
+    assert violations(page) == []
+    page.get_by_role("link", name="Reseller 1", exact=True).click()
+    page.locator("#dialog-slot dialog[open]").wait_for()
+    assert violations(page) == []
+
+
+def test_a_package_is_given_switched_off_and_on_in_the_browser(shown, world):
+    page = shown("/clients/{client}/")
+    page.get_by_role("link", name="Give package").click()
+    dialog = page.locator("#dialog-slot dialog[open]")
+    dialog.get_by_role("button", name="Give package").click()
+    dialog.locator(".field-error").first.wait_for()
+    assert violations(page) == []
+    dialog.get_by_role("combobox", name="Package").click()
+    page.get_by_role("option", name="Basic").click()
+    dialog.get_by_role("button", name="Give package").click()
+    page.get_by_text("Rose Orig has the package Basic, with places for 5 numbers.").wait_for()
+
+    page.get_by_role("link", name="Deactivate Basic of Rose Orig").last.click()
+    page.get_by_text("numbers will go on Hold").wait_for()
+    assert violations(page) == []
+    page.get_by_role("button", name="Deactivate, 2 numbers on Hold").click()
+    page.get_by_text("2 numbers put on Hold.").wait_for()
+
+    page.get_by_role("link", name="Activate Basic of Rose Orig", exact=True).click()
+    page.get_by_role("button", name="Activate, take 3 numbers back").click()
+    page.get_by_text("3 numbers taken back from Hold.").wait_for()
+    assert violations(page) == []
+
+
+def test_the_steps_of_an_import_have_no_barrier(shown, tmp_path):
+    file = tmp_path / "numbers.csv"
+    file.write_text("DID;Operator;Notes\n100;DID Operator;fresh\n12x;DID Operator;\n200;Nobody;\n")
+    page = shown("/dids/import/")
+    assert violations(page) == []
+    page.get_by_role("button", name="Upload and choose columns").click()
+    page.get_by_text("Choose a file to import.").wait_for()
+    assert violations(page) == []
+
+    page.locator("[name=file]").set_input_files(file)
+    page.get_by_role("button", name="Upload and choose columns").click()
+    page.get_by_role("button", name="Check all rows").wait_for()
+    assert violations(page) == []
+    page.get_by_role("button", name="Check all rows").click()
+    page.get_by_role("button", name="Import 1 number").wait_for()
+    assert violations(page) == []
+    page.get_by_role("button", name="Import 1 number").click()
+    page.get_by_text("1 created, 0 updated, 0 unchanged, 2 refused.").wait_for()
+    assert violations(page) == []
+    page.get_by_role("link", name="Show the numbers").click()
+    assert page.get_by_role("link", name="100", exact=True).is_visible()
+
+
+def test_a_running_job_is_followed_to_its_end(shown, world):
+    page = shown("/jobs/{waiting}/")
+    page.get_by_text("Waiting for a worker").wait_for()
+    job = Job.objects.claim("w")
+    chunks = []
+    job.run("w", lambda: chunks.append(1) or len(chunks) > 1)
+    page.get_by_text("5,000 of 12,000 numbers").wait_for()
+    assert violations(page) == []
+    call_command("worker", "--once")
+    page.get_by_text("exist already and were left as they are").wait_for()
+    assert page.get_by_role("button", name="Cancel the job").count() == 0
+    assert violations(page) == []
+
+
+def test_the_check_of_operators_to_import_has_no_barrier(shown, tmp_path):
+    file = tmp_path / "operators.csv"
+    page = shown("/operators/import/")
+    page.get_by_role("button", name="Check the file").click()
+    page.get_by_text("Choose a file to import.").wait_for()
+    assert violations(page) == []
+
+    file.write_text("Name,Reseller,Hold days\nOliver,Nobody,\nDID Operator,Reseller 1,x\n")
+    page.locator("[name=file]").set_input_files(file)
+    page.get_by_role("button", name="Check the file").click()
+    page.get_by_text("2 rows are refused").wait_for()
+    assert violations(page) == []
+
+    page.get_by_role("link", name="Choose another file").click()
+    file.write_text("Name,Reseller,Hold days\nOliver,Reseller 1,\nDID Operator,Reseller 1,9\n")
+    page.locator("[name=file]").set_input_files(file)
+    page.get_by_role("button", name="Check the file").click()
+    page.get_by_role("button", name="Import 2 operators").wait_for()
+    assert violations(page) == []
+    page.get_by_role("button", name="Import 2 operators").click()
+    page.get_by_text("1 operator created, 1 updated, 0 unchanged.").wait_for()

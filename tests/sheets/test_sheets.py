@@ -1,0 +1,383 @@
+"""Files to rows and back: what is detected, flagged and refused, and what a round trip keeps."""
+
+import csv
+import gzip
+import io
+import json
+import time
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from hypothesis import given
+from hypothesis import strategies as st
+from openpyxl import Workbook
+
+from sheets import (
+    DELIMITERS,
+    LONGEST_LINE,
+    Format,
+    Limits,
+    SheetError,
+    escape,
+    load,
+    read,
+    sniff,
+    unescape,
+    write,
+)
+
+SAMPLES = Path(__file__).parents[1] / "data" / "sheets"
+EXPECTED = json.loads((SAMPLES / "expected.json").read_text(encoding="utf-8"))
+
+
+def rows_of(content, **given):
+    file = io.BytesIO(content if isinstance(content, bytes) else content.encode())
+    return list(read(file, sniff(file, **given)))
+
+
+def cells_of(content, **given):
+    return [row.cells for row in rows_of(content, **given)]
+
+
+# --- awkward files --------------------------------------------------------------------------------
+
+
+def test_each_sample_has_its_expected_rows():
+    assert {path.name for path in SAMPLES.iterdir()} == {*EXPECTED, "expected.json"}
+
+
+@pytest.mark.parametrize("name", [name for name in EXPECTED if "error" not in EXPECTED[name]])
+def test_an_awkward_file_is_read_as_a_person_would(name):
+    expected = EXPECTED[name]
+    with (SAMPLES / name).open("rb") as file, load(file, name) as loaded:
+        found = loaded.format
+        rows = list(read(loaded.file, found))
+    assert [row.cells for row in rows] == expected["rows"]
+    assert [row.line for row in rows] == expected["lines"]
+    assert loaded.rows == len(rows)
+    assert {str(row.line): row.problem.code for row in rows if row.problem} == expected["problems"]
+    assert (found.encoding, found.delimiter, found.start) == (
+        expected["encoding"],
+        expected["delimiter"],
+        expected["start"],
+    )
+    assert (found.kind, found.sheet) == (expected.get("kind", "text"), expected.get("sheet", ""))
+    assert loaded.notes == expected.get("notes", [])
+    assert [list(damage[:4]) for damage in loaded.damage] == expected.get("damage", [])
+
+
+@pytest.mark.parametrize("name", [name for name in EXPECTED if "error" in EXPECTED[name]])
+def test_a_file_that_holds_no_table_is_refused_with_what_it_is_and_what_to_do(name):
+    with (SAMPLES / name).open("rb") as file, pytest.raises(SheetError) as refusal:
+        load(file, name)
+    assert str(refusal.value) == EXPECTED[name]["error"]
+
+
+def test_a_given_delimiter_and_encoding_override_what_would_be_detected():
+    assert cells_of("4420;a,b\n4421;c,d\n", delimiter=",") == [["4420;a", "b"], ["4421;c", "d"]]
+    assert cells_of("4420;a,b\n", delimiter="") == [["4420;a,b"]]
+    assert cells_of("4420,Žižka\n".encode("iso8859-2"), encoding="iso8859-2") == [["4420", "Žižka"]]
+    assert cells_of("\ufeff4420,é\n".encode("utf-16-le"), encoding="utf-16-le") == [["4420", "é"]]
+
+
+@pytest.mark.parametrize("given", [{"encoding": "utf-7"}, {"delimiter": "x"}])
+def test_an_unknown_encoding_or_delimiter_is_refused(given):
+    with pytest.raises(SheetError, match="is not known"):
+        rows_of("4420,a\n", **given)
+
+
+def test_an_accent_far_down_decides_the_encoding():
+    content = b"number,client\n" + b"4420,Rose\n" * 100_000 + "4421,Café\n".encode("cp1252")
+    assert cells_of(content)[-1] == ["4421", "Café"]
+
+
+def test_a_row_over_several_lines_does_not_shift_the_lines_of_those_after_it():
+    rows = rows_of('number,notes\n4420,"a\r\nb\rc"\n4421,"d"\n')
+    assert [row.line for row in rows] == [1, 2, 5]
+    assert rows[1].cells == ["4420", "a\r\nb\rc"]
+
+
+def test_a_quote_that_is_never_closed_swallows_nothing_of_a_large_file():
+    lines = [f'{number},"open' if number % 100 == 0 else f"{number},ok" for number in range(20_000)]
+    started = time.perf_counter()
+    rows = rows_of("\n".join(lines))
+    assert time.perf_counter() - started < 5
+    assert [row.cells[0] for row in rows] == [str(number) for number in range(20_000)]
+    assert not any(row.problem for row in rows)
+
+
+def test_a_quote_closed_beyond_the_longest_cell_was_no_opening():
+    content = '4420,"open\n' + "4421,b\n" * 10_000 + '4422,close"\n'
+    assert len(rows_of(content)) == 10_002
+
+
+def test_the_row_cut_by_the_end_of_the_sample_says_nothing_about_the_table():
+    content = f'number,a,{"b" * 2_000}\n4420,{"x" * 32_000},"{"y," * 16_000}"\n'
+    assert [len(cells) for cells in cells_of(content)] == [3, 3]
+
+
+@pytest.mark.parametrize("cell", ['"a', '""a', '"""a', '"a"b', '"" a'])
+def test_a_line_full_of_stray_quotes_takes_no_longer_than_its_length(cell):
+    line = ",".join([cell] * (LONGEST_LINE // 8))
+    started = time.perf_counter()
+    [row] = read(io.BytesIO(line.encode()), Format("utf-8", ",", 2, 2, 1))
+    assert time.perf_counter() - started < 5
+    assert len(row.cells) == LONGEST_LINE // 8
+
+
+def test_an_upload_is_read_as_a_file_is():
+    upload = SimpleUploadedFile("numbers.csv", b"number,notes\n4420,a\n")
+    assert [row.cells for row in read(upload, sniff(upload))] == [["number", "notes"], ["4420", "a"]]
+
+
+@given(
+    st.lists(
+        st.lists(st.text('ab ,;"\r\n\té'), min_size=2, max_size=4),
+        min_size=1,
+        max_size=6,
+    ),
+    st.sampled_from([delimiter for delimiter in DELIMITERS.values() if delimiter.strip(" ")]),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+)
+def test_what_keeps_to_the_rfc_is_read_as_the_csv_module_writes_it(rows, delimiter, quoting):
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter, quoting=quoting).writerows(rows)
+    content = text.getvalue().removesuffix("\r\n").encode()
+    assert [row.cells for row in read(io.BytesIO(content), Format("utf-8", delimiter, 4, 1, 1))] == rows
+
+
+@given(st.binary(max_size=400), st.sampled_from(["", "utf-8", "utf-16-le", "cp1251", "shift_jis"]))
+def test_any_bytes_are_either_read_or_refused(content, encoding):
+    try:
+        rows = rows_of(content, encoding=encoding)
+    except SheetError:
+        return
+    "".join(cell for row in rows for cell in row.cells).encode()  # nothing a database would refuse
+
+
+@given(st.text('1a,;"\n\r ', max_size=60))
+def test_no_character_but_quotes_and_delimiters_is_lost_or_moved_to_another_row(text):
+    rows = [row.cells for row in read(io.BytesIO(text.encode()), Format("utf-8", ",", 9, 1, 1))]
+    read_back = "".join("".join(cells) for cells in rows)
+    assert [char for char in read_back if char in "1a;"] == [
+        char for char in text if char in "1a;"
+    ]  # fmt: skip
+
+
+COLUMNS = {
+    "number": st.integers(10**9, 10**12).map(str),
+    "did": st.from_regex(r"\+44 20 79\d\d \d{4}|\(212\) 5\d\d-\d{4}|0044\.79\d\d\.\d{4}", fullmatch=True),
+    "status": st.sampled_from(["reserved", "In Stock", "on_hold"]),
+    "operator": st.sampled_from(["Op 1", "O'Neil & Co", "Acme, Inc.", "Smith; Jones", "T-Mobile"]),
+    "notes": st.sampled_from(
+        ["", "call at 10:30", "#42; urgent", "a, b, c", '5" rack', "A | B", "~ 5", "http://x.org/a?b=1"]
+    ),
+    "moment": st.from_regex(r"[0-2]\d\.1[0-2]\.2024 1\d:[0-5]\d:[0-5]\d", fullmatch=True),
+    "price": st.from_regex(r"\d{1,2},\d\d", fullmatch=True),
+    "client": st.sampled_from(["", "Rose Orig", "Müller GmbH", "Łódź Sp. z o.o."]),
+}
+
+
+@given(st.data())
+def test_the_delimiter_of_a_plausible_table_is_found(data):
+    names = data.draw(st.lists(st.sampled_from(list(COLUMNS)), min_size=1, max_size=6, unique=True))
+    names = ["number", *(name for name in names if name != "number")]
+    delimiter = data.draw(st.sampled_from([",", ";", "\t", "|", "^", "~", ":"])) if len(names) > 1 else ""
+    rows = data.draw(st.lists(st.tuples(*(COLUMNS[name] for name in names)), min_size=1, max_size=8))
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter or ",").writerows([names, *rows])
+    assert cells_of(text.getvalue()) == [names, *map(list, rows)]
+    assert sniff(io.BytesIO(text.getvalue().encode())).delimiter == delimiter
+
+
+# --- limits ---------------------------------------------------------------------------------------
+
+
+def test_more_rows_than_allowed_are_refused_after_those_allowed():
+    file = io.BytesIO(b"4420,a\n4421,b\n\n4422,c\n")
+    assert len(list(read(file, sniff(file), Limits(rows=3)))) == 3
+    with pytest.raises(SheetError, match="more than 2 rows"):
+        list(read(file, sniff(file), Limits(rows=2)))
+
+
+def test_more_columns_than_allowed_are_refused():
+    with pytest.raises(SheetError, match="11 columns; at most 10"):
+        rows_of(",".join("abcdefghijk"), limits=Limits(columns=10))
+
+
+def test_a_single_row_with_too_many_columns_is_flagged():
+    file = io.BytesIO(b"4420,a\n4421,b\n" + b"4422," * 300 + b"\n4423,d\n")
+    problems = [row.problem.code if row.problem else None for row in read(file, sniff(file))]
+    assert problems == [None, None, "columns", None]
+
+
+def test_a_cell_longer_than_allowed_is_flagged_with_its_column():
+    file = io.BytesIO(b"4420,a\n4421," + b"x" * 11 + b"\n4422,b\n")
+    flagged = [row for row in read(file, sniff(file), Limits(cell=10)) if row.problem]
+    assert [(row.line, row.problem.code) for row in flagged] == [(2, "cell")]
+    assert "column 2 has 11 characters; at most 10" in str(flagged[0].problem)
+
+
+@pytest.mark.parametrize("end", [b"", b"\n4422,b\n"])
+def test_a_line_no_table_has_is_refused_by_its_number(end):
+    content = b"4420,a\n4421," + b"x" * (LONGEST_LINE + 1) + end
+    with pytest.raises(SheetError, match="Line 2 is longer than 1,048,576 characters"):
+        rows_of(content)
+
+
+class Endless(io.RawIOBase):
+    """A binary file of ``count`` rows that is made as it is read."""
+
+    def __init__(self, count):
+        self.line, self.size, self.at = b'4420,Operator,"a, b",,,reserved\n', count * 32, 0
+
+    def seek(self, offset, whence=0):
+        self.at = offset
+        return offset
+
+    def read(self, size=-1):
+        piece = (self.line * (size // 32 + 2))[self.at % 32 :][: min(size, self.size - self.at)]
+        self.at += len(piece)
+        return piece
+
+
+@pytest.fixture
+def traced():
+    tracemalloc.start()
+    yield lambda: tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_file(traced):
+    def most_for(count):
+        tracemalloc.reset_peak()
+        file = Endless(count)
+        assert sum(1 for _ in read(file, sniff(file))) == count
+        return traced()
+
+    assert most_for(150_000) < most_for(50_000) + 500_000
+
+
+# --- what is no text file -------------------------------------------------------------------------
+
+
+def workbook():
+    content = io.BytesIO()
+    Workbook().save(content)
+    return content.getvalue()
+
+
+def archive(*names):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        for name in names:
+            file.writestr(name, "4420,a\n")
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (workbook(), "an Excel workbook (.xlsx)"),
+        (archive("content.xml"), "an OpenDocument spreadsheet (.ods)"),
+        (archive("numbers.csv"), "a ZIP archive"),
+        (archive("xl/workbook.bin"), "a binary Excel workbook (.xlsb)"),
+        (archive("word/document.xml"), "an office document"),
+        (archive("Index/Document.iwa"), "an Apple Numbers document"),
+        (b"Rar!\x1a\x07\x00" + bytes(100), "a RAR archive"),
+        (b"\x09\x04\x06\x00" + bytes(100), "a worksheet of Excel 4"),
+        (workbook()[:200], "a damaged ZIP archive or workbook"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "a damaged Excel workbook (.xls)"),
+        (gzip.compress(b"4420,a\n", mtime=0), "a gzip archive"),
+        (b"%PDF-1.7\n4420,a\n", "a PDF document"),
+        (b"\xef\xbb\xbf\n <!DOCTYPE html>\n<p>4420", "a web page (HTML)"),
+        (b"<table><tr><td>4420</td></tr></table>", "a web page (HTML)"),
+        ("<html><body>4420".encode("utf-16"), "a web page (HTML)"),
+        (b"<?xml version='1.0'?><Workbook/>", "an XML document"),
+        (bytes(range(256)) * 4, "not text"),
+        (b"4420,a\n" + b"\0" * 100, "not text"),
+        (b"", "empty"),
+        (b" \r\n\n\t", "empty"),
+        (b"\xef\xbb\xbf\n", "empty"),
+        ("\ufeff\r\n".encode("utf-16-le"), "empty"),
+        (b"sep=;\n", "empty"),
+    ],
+)
+def test_what_is_no_table_of_text_is_refused_with_what_it_is(content, kind):
+    with pytest.raises(SheetError) as refusal:
+        rows_of(content)
+    assert kind in str(refusal.value)
+    assert any(remedy in str(refusal.value) for remedy in ("CSV", "Unpack it", "Choose a file"))
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def test_the_header_is_written_before_the_rows_are_made():
+    def rows():
+        yield ["ID", "DID"]
+        raise AssertionError("asked for too early")
+
+    assert next(write(rows())) == b"ID,DID\r\n"
+
+
+def test_export_has_a_byte_order_mark_only_on_request():
+    assert b"".join(write([["é", None, 5]])) == "é,,5\r\n".encode()
+    assert b"".join(write([["é"]], bom=True)) == "\ufeffé\r\n".encode()
+
+
+def test_export_is_streamed_in_memory_that_does_not_grow(traced):
+    size = sum(map(len, write([str(number), "Operator", None] for number in range(100_000))))
+    assert size > 1_500_000
+    assert traced() < 1_000_000
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+44", "-5", "@x", "\t=1", "\r=1", "＝1", "'=1", "''+1", "-"])
+def test_what_a_spreadsheet_would_run_is_marked(text):
+    assert escape(text) == "'" + text
+    assert b"".join(write([["a", text]])).decode().lstrip("a,").lstrip('"').startswith("'")
+
+
+@pytest.mark.parametrize("text", ["", "0044", "442071234567", "O'Neil", "'quoted'", "a=b", "x", " =1"])
+def test_harmless_text_and_numbers_are_not_marked(text):
+    assert escape(text) == text
+    assert unescape(text) == text
+
+
+@given(st.text("'=+-@\t\r0a ", max_size=8) | st.text())
+def test_the_mark_is_taken_back_exactly(text):
+    assert unescape(escape(text)) == text
+
+
+texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+
+
+@given(st.lists(st.tuples(texts, texts, texts), max_size=8), st.booleans())
+def test_an_export_is_read_back_exactly(rows, bom):
+    content = b"".join(write([("DID", "Notes", "Client"), *rows], bom=bom))
+    read_back = read(io.BytesIO(content), Format("utf-8", ",", 3, 3, 1))
+    assert [tuple(map(unescape, row.cells)) for row in read_back][1:] == rows
+
+
+printable = st.text(st.characters(exclude_categories=["Cs", "Cc"]))
+
+
+@given(st.lists(st.tuples(st.integers(10**6, 10**12).map(str), printable, printable), min_size=1, max_size=8))
+def test_the_format_of_an_export_is_recognised(rows):
+    file = io.BytesIO(b"".join(write([("DID", "Notes", "Client"), *rows])))
+    found = sniff(file)
+    assert (found.delimiter, found.encoding, found.width) == (",", "utf-8", 3)
+    assert not any(row.problem for row in read(file, found))
+
+
+@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\tx", "\rx", "\nx", "'=1", "＝1", "＠a"])
+@pytest.mark.parametrize("before", [[], ["plain"], ["a, b"], ['"'], [""]])
+@pytest.mark.parametrize("after", [[], ["plain"], [""]])
+def test_a_formula_is_escaped_wherever_its_cell_stands(text, before, after):
+    content = b"".join(write([["a", "b"], *([["1", "x, y"]] * 600), [*before, text, *after]]))
+
+    last = list(csv.reader(io.StringIO(content.decode(), newline="")))[-1]
+    assert last == [*before, "'" + text, *after]

@@ -1,0 +1,419 @@
+"""Workbooks and packed files: what is read of them, at what cost, what they say about themselves."""
+
+import gzip
+import io
+import json
+import os
+import subprocess
+import sys
+import tracemalloc
+import zipfile
+from dataclasses import asdict
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openpyxl import Workbook, load_workbook
+
+from dids.imports.limits import import_limits
+from dids.numbering import NumberError, from_cell
+from sheets import Format, Limits, SheetError, load, read, unescape, write, write_workbook
+from sheets.workbooks import PROCESS
+from tests.sheets.test_sheets import SAMPLES
+
+ROWS = [["number", "operator"], ["442071234567", "Op 1"], ["442071234568", "Op 2"]]
+
+
+def workbook(rows=ROWS, **more):
+    """An .xlsx of ``rows`` in its first sheet and of ``more`` in sheets of these names."""
+    book = Workbook()
+    book.active.title = "Numbers"
+    for name, content in {"Numbers": rows, **more}.items():
+        sheet = book.active if name == "Numbers" else book.create_sheet(name)
+        for row in content:
+            sheet.append(row)
+    content = io.BytesIO()
+    book.save(content)
+    return content
+
+
+def cells_of(file, name="", **chosen):
+    with load(file, name, **chosen) as loaded:
+        return [row.cells for row in read(loaded.file, loaded.format)]
+
+
+def sample(name, **chosen):
+    with (SAMPLES / name).open("rb") as file:
+        return cells_of(file, name, **chosen)
+
+
+# --- sheets -----------------------------------------------------------------------------------------
+
+
+def test_the_chosen_sheet_is_read_even_a_hidden_one():
+    file = workbook(Other=[["number"], ["4420"]])
+    assert cells_of(file, sheet="Other") == [["number"], ["4420"]]
+    assert sample("hidden_first_sheet.xlsx", sheet="Summary") == [["secret"]]
+
+
+def test_whoever_chose_the_sheet_is_told_nothing_about_the_others():
+    with load(workbook(Other=[["number"]]), sheet="Other") as loaded:
+        assert loaded.notes == []
+        assert loaded.format.sheets == ("Numbers", "Other")
+
+
+def test_an_unknown_sheet_is_refused_with_those_that_there_are():
+    with pytest.raises(SheetError, match="no sheet “Numbres”. Its sheets: “Numbers”, “Other”"):
+        load(workbook(Other=[]), sheet="Numbres")
+
+
+def test_a_chosen_sheet_without_rows_is_refused_with_the_others():
+    with pytest.raises(
+        SheetError, match="“Other” is empty. Choose another of the sheets: “Numbers”, “Other”"
+    ):
+        load(workbook(Other=[]), sheet="Other")
+
+
+def test_the_format_survives_the_job_that_keeps_it():
+    with load(workbook(Other=[["x"]])) as loaded:
+        kept = Format(**json.loads(json.dumps(asdict(loaded.format))))
+        assert kept == loaded.format
+        assert [row.cells for row in read(loaded.file, kept)] == ROWS
+
+
+def test_what_was_loaded_is_a_line_of_json_for_each_row_of_the_sheet():
+    with load(workbook([["number"], [], ["4420", "ž"], [None, "x"]])) as loaded:
+        assert loaded.file.read().decode().split("\n") == [
+            '["number"]',
+            "[]",
+            '["4420", "\\u017e"]',
+            '["", "x"]',
+            "",
+        ]
+        assert loaded.rows == 3
+
+
+def test_a_kept_file_is_read_again_from_its_beginning_wherever_it_stood():
+    with load(workbook()) as loaded:
+        kept = SimpleUploadedFile("rows", loaded.file.read())
+        for _ in range(2):
+            assert [row.cells for row in read(kept, loaded.format)] == ROWS
+
+
+def test_an_upload_is_loaded_as_a_file_is():
+    assert cells_of(SimpleUploadedFile("a.xlsx", workbook().getvalue())) == ROWS
+    assert cells_of(SimpleUploadedFile("a.gz", gzip.compress(b"number,operator\n4420,a\n")))[1] == [
+        "4420",
+        "a",
+    ]
+
+
+def test_a_text_file_is_not_copied_and_stays_open():
+    file = io.BytesIO(b"number,operator\n4420,a\n")
+    with load(file) as loaded:
+        assert loaded.file is file
+    assert not file.closed
+
+
+# --- cells ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [123.5, 1.25, 44207.123, 0.125, 10**15, 4420712345671234567, 1e300])
+def test_a_number_that_is_no_telephone_number_is_not_taken_for_one(number):
+    [[cell]] = cells_of(workbook([[number]]))
+    with pytest.raises(NumberError):
+        from_cell(cell)
+
+
+@pytest.mark.parametrize("number", [0, 4420, 442071234567, 999_999_999_999_999])
+def test_an_exact_number_keeps_its_digits(number):
+    [[cell]] = cells_of(workbook([[number]]))
+    assert cell == str(number)
+
+
+texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=40)
+# A cell of nothing but blanks is empty to programs that read workbooks.
+workbook_texts = texts.map(lambda text: text if text.strip(" ") else "")
+
+
+@settings(max_examples=25)  # each starts a process
+@given(st.lists(st.lists(workbook_texts, min_size=1, max_size=5), min_size=1, max_size=5))
+def test_any_table_of_texts_comes_back_from_a_workbook(rows):
+    target = io.BytesIO()
+    assert list(write_workbook(rows, target))[-1] == len(rows)
+    width = max((len(row) for row in without_empty_ends(rows)), default=0)
+    there = [row + [""] * (width - len(row)) for row in without_empty_ends(rows) if "".join(row).strip()]
+    if there:
+        assert [[unescape(cell) for cell in row] for row in cells_of(target)] == there
+    else:
+        with pytest.raises(SheetError, match="no rows"):
+            load(target)
+
+
+def without_empty_ends(rows):
+    for row in rows:
+        while row and not row[-1]:
+            row = row[:-1]
+        yield row
+
+
+@given(st.lists(st.tuples(texts, texts, texts), min_size=1, max_size=5))
+def test_any_table_of_texts_comes_back_from_an_export(rows):
+    rows = [("number", "notes", "client"), *rows]
+    content = b"".join(write(rows))
+    with load(io.BytesIO(content), delimiter=",", encoding="utf-8") as loaded:
+        assert loaded.rows == len(rows)
+
+
+WORKBOOKS = [path for path in sorted(SAMPLES.iterdir()) if path.suffix in (".xlsx", ".xls", ".ods")]
+
+
+@settings(max_examples=40)  # each starts a process
+@given(st.sampled_from(WORKBOOKS), st.data())
+def test_a_workbook_with_damaged_bytes_is_either_read_or_refused(path, data):
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at : at + 4] = data.draw(st.binary(max_size=4))
+    try:
+        cells_of(io.BytesIO(content))
+    except SheetError:
+        return
+
+
+# --- damage -----------------------------------------------------------------------------------------
+
+
+def sentences(file):
+    with load(file) as loaded:
+        return [damage.sentence for damage in loaded.damage]
+
+
+def test_numbers_stored_as_numbers_are_reported_with_the_first_lines():
+    rows = [["number", "days"], *([442071234560 + i, 30] for i in range(9))]
+    assert sentences(workbook(rows)) == [
+        "Column 1: 9 cells hold numbers, not text (lines 2, 3, 4, 5, 6 …). "
+        "Leading zeros may be lost; format the column as text."
+    ]
+
+
+def test_one_damaged_cell_is_told_in_the_singular():
+    assert sentences(io.BytesIO(b"number\n442071234567\n442071234568.0\n")) == [
+        "Column 1: 1 cell holds numbers with decimals (line 3), which no telephone number has; "
+        "format the column as text in the source and correct them."
+    ]
+
+
+def test_damage_is_counted_to_the_end_of_the_file():
+    rows = b"".join(b"0%d,x\n" % (2071230000 + i) for i in range(2_000))
+    [sentence] = sentences(io.BytesIO(b"number,notes\n" + rows + b"2071239999,x\n" * 7))
+    assert (
+        "7 cells lack the zeros that the others begin with (lines 2002, 2003, 2004, 2005, 2006 …)" in sentence
+    )
+
+
+def test_shorter_numbers_among_those_with_zeros_are_no_damage_unless_the_zeros_are_what_they_lack():
+    assert sentences(io.BytesIO(b"02071234567\n02071234568\n112\n207123456\n+442071234567\n")) == []
+
+
+def test_zeros_are_not_missed_where_the_numbers_that_have_them_differ_in_length():
+    numbers = "02071234567 0207123456 020712345 02071234 0207123 2071234567"
+    assert sentences(io.BytesIO(numbers.replace(" ", "\n").encode())) == []
+
+
+def test_numbers_without_zeros_of_several_lengths_are_no_damage():
+    assert sentences(io.BytesIO(b"442071234567\n44207123456\n02071234567\n44207123\n")) == []
+
+
+# --- cost and limits --------------------------------------------------------------------------------
+
+
+def refusal_of(file, **limits):
+    with pytest.raises(SheetError) as refusal:
+        load(file, limits=Limits(**limits))
+    return str(refusal.value)
+
+
+def test_more_rows_than_allowed_refuse_the_workbook():
+    assert "more than 2 rows. Split it" in refusal_of(workbook(), rows=2)
+    assert len(cells_of(workbook([*ROWS, [], []]), limits=Limits(rows=3))) == 3
+
+
+def test_a_row_above_a_limit_is_flagged_and_those_after_it_are_read():
+    rows = [["number", "a"], ["4420", "b", "c", "d"], ["4421", "x" * 11], ["4422", "e"]]
+    limits = Limits(columns=3, cell=10)
+    with load(workbook(rows), limits=limits) as loaded:
+        found = list(read(loaded.file, loaded.format, limits))
+    assert [row.problem and row.problem.code for row in found] == [None, "columns", "cell", None]
+    assert str(found[1].problem) == "The row has more than 3 columns, the most allowed."
+    assert str(found[2].problem) == "The cell in column 2 has more than 10 characters, the most allowed."
+
+
+def test_a_cell_as_long_as_allowed_is_not_flagged():
+    with load(workbook([["4420", "é" * 100]])) as loaded:
+        [row] = read(loaded.file, loaded.format, Limits(cell=100))
+    assert row.problem is None
+
+
+def test_a_workbook_that_takes_too_long_is_stopped():
+    assert "was not read within 0 seconds. Split it, or save it as CSV" in refusal_of(workbook(), seconds=0)
+
+
+def test_a_workbook_that_takes_too_much_memory_is_refused():
+    book, file = Workbook(), io.BytesIO()
+    book.active.append(["number"])
+    book.active.cell(100_000, 100, "the parser fills up all between these two")
+    book.save(file)
+    assert "needs more than 200 MB of memory" in refusal_of(file, memory=200 << 20)
+
+
+def test_a_workbook_that_unpacks_to_more_than_allowed_is_refused_before_it_is_parsed():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/workbook.xml", b"no XML" * 1_000_000)
+    assert "is 5 MB when it is unpacked; 1 MB and" in refusal_of(file, unpacked=1 << 20)
+
+
+def test_a_sheet_whose_text_is_more_than_allowed_is_refused():
+    # One string that is stored once and shown in many cells
+    book = Workbook()
+    for _ in range(2_000):
+        book.active.append(["x" * 1_000])
+    plain = io.BytesIO()
+    book.save(plain)
+    file = io.BytesIO()
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "xl/worksheets/sheet1.xml":
+                inline = b't="inlineStr"><is><t>' + b"x" * 1_000 + b"</t></is>"
+                content = content.replace(inline, b't="s"><v>0</v>')
+            new.writestr(name, content)
+        new.writestr("xl/sharedStrings.xml", f"<sst><si><t>{'x' * 1_000}</t></si></sst>")
+    assert "more than 1 MB of text" in refusal_of(file, unpacked=1 << 20)
+
+
+def test_a_gzip_archive_is_unpacked_no_further_than_allowed():
+    file = io.BytesIO(gzip.compress(b"442071234567,a\n" * 1_000_000))
+    assert "holds more than 1 MB. Unpack it" in refusal_of(file, unpacked=1 << 20)
+
+
+def test_reading_a_workbook_takes_memory_that_does_not_grow_with_it():
+    def most_for(count):
+        target = io.BytesIO()
+        for _ in write_workbook(([str(n)] for n in range(count)), target):
+            pass
+        with load(target) as loaded:
+            tracemalloc.start()
+            assert sum(1 for _ in read(loaded.file, loaded.format)) == count
+            most = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        return most
+
+    assert most_for(100_000) < most_for(20_000) + 500_000
+
+
+def test_the_process_that_parses_sees_no_secrets(monkeypatch, tmp_path):
+    """What it is given is what a file could steal: nothing but the way to its libraries."""
+    shown = tmp_path / "python"
+    shown.write_text(f'#!/bin/sh\nenv > {tmp_path}/env\nexec {sys.executable} "$@"\n')
+    shown.chmod(0o700)
+    monkeypatch.setenv("SECRET_KEY", "a secret")
+    monkeypatch.setattr(sys, "executable", str(shown))
+    assert cells_of(workbook()) == ROWS
+    assert "a secret" not in (tmp_path / "env").read_text()
+
+
+def test_a_process_that_can_not_start_is_no_fault_of_the_file(monkeypatch, tmp_path):
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho no such module >&2\nexit 1\n")
+    broken.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    with pytest.raises(RuntimeError, match="no such module"):
+        load(workbook())
+
+
+def test_the_process_that_parses_imports_nothing_of_ours():
+    code = f"import runpy, sys; runpy.run_path({str(PROCESS)!r}, run_name='looked at'); print(*sys.modules)"
+    seen = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert "python_calamine" in seen.split()
+    assert not {name.split(".")[0] for name in seen.split()} & {"dids", "didmgmt", "django"}
+
+
+def test_the_installation_sets_the_limits(settings):
+    settings.IMPORT_ROWS, settings.IMPORT_COLUMNS, settings.IMPORT_CELL = 2, 3, 4
+    settings.UNPACKED_LIMIT, settings.READ_SECONDS, settings.READ_MEMORY = 5, 6, 7
+    assert import_limits() == (2, 3, 4, 5, 6, 7)
+
+
+@pytest.mark.parametrize("name", ["IMPORT_ROWS", "IMPORT_CELL", "UNPACKED_LIMIT_MB", "READ_MEMORY_MB"])
+def test_a_limit_that_makes_no_sense_is_refused_by_its_name(name):
+    code = "import didmgmt.settings"
+    refused = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {name: "many"}, capture_output=True, text=True
+    )
+    assert f"{name} must be a whole number" in refused.stderr
+
+
+# --- writing ----------------------------------------------------------------------------------------
+
+
+def written(rows):
+    target = io.BytesIO()
+    for _ in write_workbook(rows, target):
+        pass
+    return target
+
+
+def test_an_exported_workbook_reads_back_equal_and_undamaged():
+    rows = [
+        ["ID", "DID", "Notes"],
+        ["1", "0044207123456", "=1+1"],
+        ["2", "442071234567", "#N/A"],
+        ["3", "4420712345671234567", " a\tb\nc "],
+        ["4", "'0044", "+x"],
+    ]
+    with load(written(rows)) as loaded:
+        assert [row.cells for row in read(loaded.file, loaded.format)] == rows
+        assert loaded.damage == []
+
+
+def test_all_cells_of_an_exported_workbook_are_text_and_empty_ones_are_left_out():
+    sheet = load_workbook(written([["ID", "Notes"], [7, "=1+1"], [None, "-5"]])).active
+    assert [[(cell.value, cell.data_type) for cell in row] for row in sheet.iter_rows(min_row=2)] == [
+        [("7", "s"), ("=1+1", "s")],
+        [(None, "n"), ("-5", "s")],
+    ]
+
+
+def test_the_header_of_an_exported_workbook_is_bold_and_stays_in_view():
+    sheet = load_workbook(written([["DID", "Notes"], ["4420", "a rather long note " * 9]])).active
+    assert sheet["A1"].font.bold and not sheet["A2"].font.bold
+    assert sheet.freeze_panes == "A2"
+    assert sheet.column_dimensions["A"].width < sheet.column_dimensions["B"].width < 100
+
+
+def test_what_xml_can_not_hold_is_replaced():
+    assert cells_of(written([["DID", "a\0b\x1fc\ufffed\ud800e"]])) == [["DID", "a�b�c�d�e"]]
+
+
+def test_an_export_says_now_and_then_how_far_it_is():
+    assert list(write_workbook([["4420"]] * 2_500, io.BytesIO())) == [1_000, 2_000, 2_500]
+
+
+def test_an_export_that_is_given_up_leaves_no_file_behind(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    export = write_workbook([["4420"]] * 2_500, io.BytesIO())
+    assert next(export) == 1_000
+    assert list(tmp_path.iterdir())
+    export.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_workbook_of_more_rows_than_a_sheet_holds_is_refused(monkeypatch):
+    monkeypatch.setattr("sheets.writing.MOST_ROWS", 2)
+    with pytest.raises(SheetError, match="at most 2 rows. Choose CSV"):
+        written([["4420"]] * 3)
