@@ -71,7 +71,7 @@ from dids.imports.validate import (
 from dids.lifecycle import statuses as st
 from dids.lists.sqlite_stats import plan_quickly
 from dids.models import DID, ClientPackage, DIDHistory, written_since
-from dids.models.staging import ImportBatch, ImportGroup, ImportRow, load
+from dids.models.staging import ImportBatch, ImportGroup, ImportRow, bulk_load
 from dids.numbering import NumberError, span_from_cell
 from jobs.kinds import JobFailed, Kind, register
 from jobs.models import SMALL, Job
@@ -340,9 +340,9 @@ class Import:
             pass
         stager.rows = cursor["rows"]
         while block := list(islice(staged, BLOCK)):
-            load(ImportGroup, stager.new_groups)
+            bulk_load(ImportGroup, stager.new_groups)
             stager.new_groups.clear()
-            load(ImportRow, block)
+            bulk_load(ImportRow, block)
             if stager.rows > limit:
                 raise JobFailed(
                     f"The file makes more than {limit:,} numbers; as many can be imported in one go."

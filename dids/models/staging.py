@@ -1,25 +1,24 @@
-"""Staged rows of imports: what a file says, what was found to it, and the verdict on each row.
+"""Staging tables of imports: the rows of a file, the ids resolved for them and each row's verdict.
 
-Rows that say the same of their numbers share a **group** (an operator, a status, a client …), so that
-text is parsed and names are looked up once a group; a row keeps what is its own: number, ID, notes.
+Rows with the same values (an operator, a status, a client …) share a **group**, so cells are parsed
+and names looked up once for each group. Number, ID and notes stay with the row.
 
-A **batch** is one reading of one file with one choice of columns. It names a range of ids: rows and
-groups have ``first + n``, in the order of the file; a row of the file that names a range of numbers is
-staged as one row for each. The primary key is so the only index, a chunk of a file is a range of ids,
-and two imports never touch the same rows. Nothing here has history or foreign
-key constraints: staged rows are scaffolding, and a name may be deleted between check and apply, which
-the second judgement notices.
+A **batch** is one reading of a file with one choice of columns, and owns a range of ids: its rows and
+groups have the ids ``first + n`` in file order; a row that names a range of numbers is staged once for
+each number. The primary key is therefore the only index, a chunk of a file is a range of ids, and two
+imports never touch the same rows. Staging has no history and no foreign key constraints: its rows are
+temporary, and a record deleted between check and apply is found when the rows are validated again.
 """
 
 from django.db import connection, models
 
 from jobs.models import Job
 
-SPAN = 2**32  # ids of a batch; a file makes fewer rows
+SPAN = 2**32  # ids reserved for a batch, more than any file has rows
 
 
 class ImportBatch(models.Model):
-    """One reading of a file; ``dids.imports.wizard`` says how far it is in the job's ``cursor``."""
+    """One reading of a file; the progress is kept in the job's ``cursor``."""
 
     id = models.BigAutoField(primary_key=True)
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="batches")
@@ -47,7 +46,7 @@ class ImportBatch(models.Model):
         return ImportGroup.objects.filter(pk__range=(self.first, self.last))
 
     def erase(self):
-        """Delete it with its rows and groups; three statements."""
+        """Delete the batch with its rows and groups in three statements."""
         self.rows._raw_delete(self.rows.db)
         self.groups._raw_delete(self.groups.db)
         self.delete()
@@ -59,11 +58,12 @@ def _ref(to):
     )
 
 
-class Image(models.Model):
-    """What a number will be. The fields bear the names of the DID's, so that its expressions fit here.
+class StagedValues(models.Model):
+    """The values to write to a number; fields are named as on DID, so its expressions work here too.
 
-    In a group: of a new number, and None where the file says nothing. In a row: of a number that
-    exists and changes. ``hold_until`` is None on a Hold of no days, which is After Hold at once.
+    A group holds the values of a new number, None where the file has none; a row holds the values of
+    an existing number that changes. ``hold_until`` is None for a hold of zero days, which goes straight
+    to After Hold.
     """
 
     operator = _ref("operators.Operator")
@@ -80,12 +80,12 @@ class Image(models.Model):
         abstract = True
 
 
-class ImportGroup(Image):
-    """What rows of one file say alike, and what was found to the names in it.
+class ImportGroup(StagedValues):
+    """Values that rows of a file share, with the ids that their names resolved to.
 
-    ``flaw``: a cell that can't be understood, as JSON: [column, value, sentence]. ``problem`` is the code of
-    a refusal (see ``dids.imports.reasons``) of every row, ``new_problem`` of rows with new numbers,
-    ``assign_problem`` of rows that would give a number to a client.
+    ``flaw`` is an unreadable cell as JSON: [column, value, sentence]. The problems are codes of
+    ``dids.imports.reasons``: ``problem`` refuses every row, ``new_problem`` rows with a new number and
+    ``assign_problem`` rows that assign a number to the client.
     """
 
     id = models.BigIntegerField(primary_key=True)
@@ -114,12 +114,15 @@ class ImportGroup(Image):
     )  # fmt: skip
 
 
-class ImportRow(Image):
-    """One row of a file. ``verdict``: + created (and so every row is staged), ~ updated, = unchanged,
-    ! refused by the check, ? refused when it was applied, because something had changed by then.
+class ImportRow(StagedValues):
+    """A row of a file with its verdict.
 
-    ``did`` is the number it found, ``seen`` that number's newest history row when it was checked.
-    ``assigned``: a number that exists is given to a client; new ones are by the status of their group.
+    ``verdict``: + created (the initial value), ~ updated, = unchanged, ! refused by the check,
+    ? refused by the apply because something changed after the check.
+
+    ``did`` is the existing number and ``seen`` its newest history row at the time of the check.
+    ``assigned`` marks an existing number that is assigned to a client; for a new number the status of
+    its group tells.
     """
 
     id = models.BigIntegerField(primary_key=True)
@@ -149,8 +152,8 @@ class ImportRow(Image):
     STAGED = ("id", "line", "group_id", "number", "ref", "notes", "verdict", "reason", "flaw")
 
 
-def load(model, rows):
-    """Write ``rows`` (tuples of ``model.STAGED``, in a list) the quickest way: COPY or executemany."""
+def bulk_load(model, rows):
+    """Insert ``rows``, a list of tuples of ``model.STAGED``, by COPY or executemany."""
     if not rows:
         return
     table, columns = model._meta.db_table, ", ".join(model.STAGED)
