@@ -15,8 +15,7 @@ from audit.models import Change, Touched
 from didmgmt.choices import RemoteSelect
 from didmgmt.listing import Count, Listing, shorten
 from dids.history.rows import KINDS, count_of, noun
-from dids.history.timeline import deleted
-from dids.lists.filters import COUNTED_TO, matching
+from dids.lists.filters import COUNTED_TO, deleted_matching, matching
 from dids.models import DID
 from dids.numbering import parse_search
 from jobs.models import Job
@@ -170,7 +169,7 @@ class ChangeFilter(django_filters.FilterSet):
         there = matching(DID.objects.visible_to(viewer), search)
         return {
             *there.order_by().values_list("pk", flat=True)[: OBJECTS_MOST + 1],
-            *deleted(search, viewer).values_list("object_id", flat=True)[: OBJECTS_MOST + 1],
+            *deleted_matching(search, viewer).values_list("object_id", flat=True)[: OBJECTS_MOST + 1],
         }
 
     def _named(self, tracked, name):

@@ -12,7 +12,6 @@ from audit.models import Change
 from dids.history.explain import OUTSIDE, actor_name
 from dids.labels import Names
 from dids.lifecycle import statuses as st
-from dids.lists.filters import matching
 from dids.models import DID
 
 PAGE = 100
@@ -45,17 +44,6 @@ class Entry:
 def versions(did_pk, viewer):
     """The number's history rows that ``viewer`` may know of, newest first; see ``history.visible_to``."""
     return history.visible_to(DID, viewer).filter(object_id=did_pk).order_by("-history_id")
-
-
-def deleted(search, viewer):
-    """History rows of the deletions of numbers that a ``dids.numbering.Search`` asks for.
-
-    By their index: digits at the end or inside of a number are taken for the whole number.
-    """
-    rows = history.visible_to(DID, viewer).filter(event="-")
-    if search.kind in ("contains", "ends", "either"):
-        return rows.filter(number__in=[search.value, *search.values])
-    return matching(rows, search)
 
 
 def timeline(did_pk, viewer, *, before=None, size=PAGE):

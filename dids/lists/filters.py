@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django_filters.fields import ChoiceField, ModelMultipleChoiceField
 
+from audit.history import visible_to
 from clients.models import Account, Client
 from didmgmt.choices import RemoteSelectMultiple, TickedBoxes, fits
 from didmgmt.fields import MomentField
@@ -389,6 +390,18 @@ def matching(dids, search, digits=None):
     both engines read from it. Contains and ends look at the heads of numbers first: see ``substring``.
     """
     return dids.filter(searched(search, digits or _digits(search)))
+
+
+def deleted_matching(search, viewer):
+    """Return the history rows of deletions of numbers that match a ``dids.numbering.Search``.
+
+    Deleted numbers have no substring index, so a search for digits inside or at the end of a number
+    finds only a deleted number that consists of exactly these digits.
+    """
+    rows = visible_to(DID, viewer).filter(event="-")
+    if search.kind in ("contains", "ends", "either"):
+        return rows.filter(number__in=[search.value, *search.values])
+    return matching(rows, search)
 
 
 def searched(search, digits):

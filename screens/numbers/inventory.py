@@ -10,9 +10,9 @@ from didmgmt.listing import Count
 from didmgmt.replica import may_lag
 from dids.exports.rows import XLSX_AT_ONCE
 from dids.history.explain import explain
-from dids.history.timeline import deleted
 from dids.lifecycle import statuses as st
 from dids.lists.as_of import COUNTING, SECONDS, PastListing, TooLong, within
+from dids.lists.filters import deleted_matching
 from dids.lists.listing import did_listing
 from dids.models import Tag
 from screens.choices import branch_choices
@@ -50,7 +50,7 @@ def did_list(request):
 def _deleted(listing, user):
     """Deleted numbers that were searched for where there are none of today's."""
     search = listing.form.cleaned_data["search"] if listing.valid and not listing.rows else None
-    return deleted(search, user).order_by("number", "-history_id")[:DELETED_SHOWN] if search else []
+    return deleted_matching(search, user).order_by("number", "-history_id")[:DELETED_SHOWN] if search else []
 
 
 def _past_list(request, listing):
