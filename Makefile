@@ -1,6 +1,6 @@
-# Everything works from a fresh clone with Python 3.11+, make and the package registry.
+# Works from a fresh clone with Python 3.11+, make and a package index.
 .DEFAULT_GOAL := help
-.PHONY: help run setup test lint bench kills vendor clean
+.PHONY: help run setup test lint bench explore kills vendor clean
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 MANAGE = .venv/bin/python manage.py
@@ -12,18 +12,21 @@ help:  ## list the targets
 run: .venv/.installed  ## start the product at http://127.0.0.1:8000/
 	@exec $(MANAGE) serve
 
-setup: .venv/.installed-dev  ## make .venv with everything in it, start nothing
+setup: .venv/.installed-dev  ## create .venv with everything in it, start nothing
 
-test: setup  ## lint, then all tests on SQLite, PostgreSQL and in a browser, with a summary
+test: setup  ## lint, then every test on SQLite, on PostgreSQL and in a browser, with a summary
 	@exec .venv/bin/python -m tests.run
 
-lint: setup  ## style, format and forgotten migrations
+lint: setup  ## style, format, types, templates and missing migrations
 	@exec .venv/bin/python -m tests.run lint
 
-bench: setup  ## measure lists and writes on the numbers of DATABASE_URL
+explore: setup  ## run the property tests with ten times as many examples, on the engine of DATABASE_URL
+	EXAMPLES=$${EXAMPLES:-4} .venv/bin/python -m pytest -q -n 2 -m "hypothesis and not browser"
+
+bench: setup  ## measure lists and writes on the database of DATABASE_URL
 	$(MANAGE) bench
 
-kills: setup  ## kill workers some 200 times on the engine of DATABASE_URL, and count afterwards
+kills: setup  ## kill workers about 200 times on the engine of DATABASE_URL and check every count
 	KILLS=$${KILLS:-40} .venv/bin/python -m pytest -q tests/test_kills.py
 
 vendor: setup  ## fetch the front-end files in static/vendor again

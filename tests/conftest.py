@@ -10,10 +10,11 @@ from playwright.sync_api import sync_playwright
 
 from audit import triggers
 from tests import chromium
+from tests.examples import scaled
 from tests.world import make_world, member, session_cookie
 
 # How long an example takes depends on what else the machine is doing.
-hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.register_profile("suite", deadline=None, max_examples=scaled(100))
 hypothesis.settings.load_profile("suite")
 
 

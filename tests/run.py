@@ -1,8 +1,10 @@
-"""``make test``: every part of the tests that can run here, and a plain account of those that cannot.
+"""Run every part of the tests that can run here, and report plainly those that cannot.
 
     python -m tests.run [lint] [sqlite] [postgresql] [browser]
 
-With CI=true a part that cannot run is a failure.
+Lint runs first. Then PostgreSQL's tests run next to SQLite's, which are followed by the browser's: tests
+wait for workers, servers and pages, so two lanes keep two cores busier than one. The output of each part is
+printed when the part is done. With CI=true, a part that cannot run counts as a failure.
 """
 
 import os
@@ -12,9 +14,12 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from xml.etree import ElementTree
 
 import environ
@@ -23,8 +28,9 @@ import psycopg
 from tests.chromium import chromium
 
 ROOT = Path(__file__).resolve().parent.parent
-PROCESSES = "2"
-USUAL_SERVER = "postgres://postgres:root@127.0.0.1:5432/test"
+PROCESSES = "2"  # of each lane
+DEFAULT_SERVER = "postgres://postgres:root@127.0.0.1:5432/test"
+printing = Lock()
 
 
 @dataclass
@@ -36,22 +42,21 @@ class Outcome:
     skipped: int = 0
 
 
-class CannotRun(Exception):
-    """Something outside the project is missing; the message says what."""
+class CannotRunError(Exception):
+    """Something outside the project is missing; the message names it."""
 
 
 def main(wanted):
     parts = {"lint": lint, "sqlite": on_sqlite, "postgresql": on_postgresql, "browser": in_browser}
     if unknown := set(wanted) - set(parts):
-        sys.exit(f"Error: there is no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}.")
-    strict = os.environ.get("CI", "").lower() in ("1", "true")
-    outcomes = []
-    for name in wanted or parts:
-        print(f"\n=== {name} ===", flush=True)
-        try:
-            outcomes.append(parts[name](name))
-        except CannotRun as reason:
-            outcomes.append(Outcome(name, f"could not run: {reason}", failed=int(strict)))
+        sys.exit(f"Error: there is no part {', '.join(sorted(unknown))}. Choose from {', '.join(parts)}.")
+    wanted = wanted or list(parts)
+    lanes = [["lint"], ["sqlite", "browser"], ["postgresql"]]
+    first, *others = ([(name, parts[name]) for name in lane if name in wanted] for lane in lanes)
+    outcomes = run_lane(first)
+    with ThreadPoolExecutor() as pool:
+        for lane in pool.map(run_lane, others):
+            outcomes += lane
     print("\n=== summary ===")
     for outcome in outcomes:
         print(f"{outcome.part:<11} {outcome.state}")
@@ -62,6 +67,18 @@ def main(wanted):
     return 1 if failed else 0
 
 
+def run_lane(parts):
+    """Run these (name, function) pairs one after the other."""
+    strict = os.environ.get("CI", "").lower() in ("1", "true")
+    outcomes = []
+    for name, run in parts:
+        try:
+            outcomes.append(run(name))
+        except CannotRunError as reason:
+            outcomes.append(Outcome(name, f"could not run: {reason}", failed=int(strict)))
+    return outcomes
+
+
 def lint(name):
     commands = (
         ["-m", "ruff", "check", "."],
@@ -69,6 +86,7 @@ def lint(name):
         ["manage.py", "makemigrations", "--check", "--dry-run"],
     )
     failed = 0
+    print(f"\n=== {name} ===", flush=True)
     with tempfile.TemporaryDirectory(prefix="did-lint-") as folder:
         for command in commands:
             print("$ python", *command, flush=True)
@@ -78,67 +96,78 @@ def lint(name):
 
 
 def on_sqlite(name):
-    return tests(name, "", "not browser")
+    return run_tests(name, "", "not browser")
 
 
 def on_postgresql(name):
     with ExitStack() as stack:
-        return tests(name, postgresql(stack), "not browser")
+        return run_tests(name, postgresql(stack), "not browser")
 
 
 def in_browser(name):
     if chromium() is None:
-        raise CannotRun("there is no Chromium in PATH; name one with CHROMIUM")
-    return tests(name, "", "browser")
+        raise CannotRunError("there is no Chromium in PATH; name one with CHROMIUM")
+    return run_tests(name, "", "browser")
 
 
-def tests(name, database_url, marked):
-    """Run the tests so marked on that database ("" is SQLite in a temporary folder)."""
+def run_tests(name, database_url, marked):
+    """Run the tests with that mark on that database ("" is SQLite in a temporary folder)."""
+    print(f"{name}: started", flush=True)
+    started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix=f"did-{name}-") as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", "-n", PROCESSES, "-m", marked]
-        code = subprocess.run(
-            [*command, f"--junitxml={report}"], cwd=ROOT, env=environment(folder, database_url)
-        ).returncode
-        if code == 5:
-            raise CannotRun("there are no such tests")
+        done = subprocess.run(
+            [*command, f"--junitxml={report}", "-o", f"cache_dir={folder}/cache"],
+            cwd=ROOT,
+            env=environment(folder, database_url),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        with printing:
+            print(f"\n=== {name}, {time.monotonic() - started:.0f} s ===\n{done.stdout}", flush=True)
+        if done.returncode == 5:
+            raise CannotRunError("there are no such tests")
         suite = ElementTree.parse(report).getroot().find("testsuite").attrib if report.exists() else {}
     total, failures, errors, skipped = (
         int(suite.get(count, 0)) for count in ("tests", "failures", "errors", "skipped")
     )
     failed = failures + errors
-    if code and not failed:
-        failed = 1  # pytest itself came to grief: its own words are above
+    if done.returncode and not failed:
+        failed = 1  # pytest itself failed; its output is above
     return Outcome(name, "failed" if failed else "passed", max(0, total - failed - skipped), failed, skipped)
 
 
 def environment(folder, database_url=""):
-    """The caller's, without what would lead to the caller's own data."""
+    """Return the caller's environment without what would lead to the caller's own data."""
     kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "SECRET_KEY")}
     return kept | {"VAR_DIR": folder} | ({"DATABASE_URL": database_url} if database_url else {})
 
 
-# --- a PostgreSQL to test on ----------------------------------------------------------------------
+# --- a PostgreSQL server for the tests ----------------------------------------------------------------------
 
 
 def postgresql(stack):
-    """The address of a server where we may make databases: the named, the usual, or one of our own."""
+    """Return the URL of a server where databases can be created: given, default or temporary."""
     if given := os.environ.get("TEST_DATABASE_URL"):
         if trouble := unusable(given):
-            raise CannotRun(f"TEST_DATABASE_URL is of no use: {trouble}")
+            raise CannotRunError(f"TEST_DATABASE_URL can't be used: {trouble}")
         return given
-    trouble = unusable(USUAL_SERVER)
+    trouble = unusable(DEFAULT_SERVER)
     if not trouble:
-        # A name of this run's own: two runs at once must not share a database.
-        return USUAL_SERVER.removesuffix("test") + f"did_{os.getpid()}"
+        # Each run has a database of its own, so that two runs do not collide.
+        return DEFAULT_SERVER.removesuffix("test") + f"did_{os.getpid()}"
     folder = binaries()
     if folder is None:
-        raise CannotRun(f"no server at 127.0.0.1:5432 ({trouble}), no TEST_DATABASE_URL, no initdb in PATH")
+        raise CannotRunError(
+            f"no server at 127.0.0.1:5432 ({trouble}), no TEST_DATABASE_URL, no initdb in PATH"
+        )
     return stack.enter_context(temporary_server(folder))
 
 
 def unusable(url):
-    """Why no test database can be made there; None when it can."""
+    """Return why no test database can be created there, or None."""
     parts = environ.Env.db_url_config(url)
     try:
         with psycopg.connect(
@@ -156,7 +185,7 @@ def unusable(url):
 
 
 def binaries():
-    """The folder with initdb and pg_ctl, newest first; None where there is none."""
+    """Return the newest folder with initdb and pg_ctl, or None."""
     if (found := shutil.which("initdb")) and shutil.which("pg_ctl", path=os.path.dirname(found)):
         return Path(found).parent
     installed = Path("/usr/lib/postgresql").glob("*/bin/initdb")
@@ -165,14 +194,14 @@ def binaries():
 
 @contextmanager
 def temporary_server(folder):
-    """Start a server that lives as long as this block; yields its address."""
+    """Start a server that runs as long as this block, and yield its URL."""
     with tempfile.TemporaryDirectory(prefix="did-postgresql-") as home:
-        someone = {}
+        user = {}
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             names = {entry.pw_name for entry in pwd.getpwall()}
             owner = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
             os.chown(home, owner.pw_uid, owner.pw_gid)
-            someone = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+            user = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -185,12 +214,12 @@ def temporary_server(folder):
                     check=True,
                     cwd=home,
                     stdout=subprocess.DEVNULL,
-                    **someone,
+                    **user,
                 )
             except (OSError, subprocess.CalledProcessError) as error:
-                raise CannotRun(f"a server of our own did not start: {error}") from None
+                raise CannotRunError(f"a temporary server did not start: {error}") from None
 
-        # What a crash would lose is of no use to anybody here: no waiting for the disk.
+        # Nothing here has to survive a crash, so the server need not wait for the disk.
         options = f"-c listen_addresses=127.0.0.1 -c port={port} -c fsync=off -k {home}"
         run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync")
         run("pg_ctl", "start", "--wait", "-o", options, "-l", f"{home}/log")

@@ -28,7 +28,7 @@ from tests.world import member
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-KILLS = int(os.environ.get("KILLS", "6"))
+KILLS = int(os.environ.get("KILLS", "4"))
 COUNT = 25_000 * KILLS
 FIRST = 500_000_000
 

@@ -20,6 +20,7 @@ from dids.imports.limits import import_limits
 from dids.numbering import NumberError, from_cell
 from sheets import Format, Limits, SheetError, load, read, unescape, write, write_workbook
 from sheets.workbooks import PROCESS
+from tests.examples import scaled
 from tests.sheets.test_sheets import SAMPLES
 
 ROWS = [["number", "operator"], ["442071234567", "Op 1"], ["442071234568", "Op 2"]]
@@ -137,7 +138,7 @@ texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=40)
 workbook_texts = texts.map(lambda text: text if text.strip(" ") else "")
 
 
-@settings(max_examples=25)  # each starts a process
+@settings(max_examples=scaled(25))  # each starts a process
 @given(st.lists(st.lists(workbook_texts, min_size=1, max_size=5), min_size=1, max_size=5))
 def test_any_table_of_texts_comes_back_from_a_workbook(rows):
     target = io.BytesIO()
@@ -169,7 +170,7 @@ def test_any_table_of_texts_comes_back_from_an_export(rows):
 WORKBOOKS = [path for path in sorted(SAMPLES.iterdir()) if path.suffix in (".xlsx", ".xls", ".ods")]
 
 
-@settings(max_examples=40)  # each starts a process
+@settings(max_examples=scaled(40))  # each starts a process
 @given(st.sampled_from(WORKBOOKS), st.data())
 def test_a_workbook_with_damaged_bytes_is_either_read_or_refused(path, data):
     content = bytearray(path.read_bytes())

@@ -32,6 +32,7 @@ from dids.history.ownership import (
 from dids.models import DID, ClientPackage, DIDHistory
 from operators.models import Operator, OperatorHistory
 from tests.carrier import carrier, numbers_in, person
+from tests.examples import scaled
 
 pytestmark = pytest.mark.django_db
 
@@ -540,7 +541,7 @@ class Lives(RuleBasedStateMachine):
 
 def test_at_any_moment_of_any_life_the_answer_is_what_was_so(db):
     examples = hypothesis.settings(
-        max_examples=25,
+        max_examples=scaled(25),
         stateful_step_count=40,
         deadline=None,
         suppress_health_check=list(hypothesis.HealthCheck),

@@ -20,6 +20,7 @@ from dids.models import DID, ClientPackage
 from dids.models import counters as stock
 from dids.periodic import release_due_holds
 from tests.carrier import carrier, person
+from tests.examples import scaled
 from tests.imports import imported
 
 pytestmark = pytest.mark.django_db
@@ -61,7 +62,7 @@ class TakeBack(Exception):
     """Ends an example; the next one begins with an empty database."""
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=scaled(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=some.lists(STEPS, min_size=4, max_size=14))
 def test_any_change_of_any_life_is_undone_as_a_plain_model_says(db, steps):
     try:

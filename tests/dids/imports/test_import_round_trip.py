@@ -9,6 +9,7 @@ from hypothesis import strategies as some
 import sheets
 from dids.exports.rows import DIDResource
 from dids.models import DID
+from tests.examples import scaled
 from tests.imports import imported, staged
 from tests.world import member
 
@@ -77,7 +78,7 @@ def in_an_empty_system(work):
         return kept[0]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=scaled(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=rows())
 def test_an_export_comes_back_unchanged_and_restores_an_empty_system(db, rows):
     def load_and_export(data):

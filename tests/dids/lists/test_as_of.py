@@ -23,6 +23,7 @@ from dids.models import DID, ClientPackage
 from jobs.models import Job
 from operators.models import Operator
 from tests.carrier import carrier
+from tests.examples import scaled
 from tests.screens.numbers.test_did_list import numbers_of, words
 from tests.world import client_of, member
 
@@ -212,7 +213,7 @@ def check(user, moment, plain, houses, dice):
 
 @given(steps=STEPS, dice=some.randoms(use_true_random=False))
 @settings(
-    max_examples=12,
+    max_examples=scaled(12),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_the_inventory_as_of_any_moment_is_what_was_done_until_then(plan, steps, dice):

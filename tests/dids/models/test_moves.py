@@ -12,6 +12,7 @@ from hypothesis import strategies as some
 from audit import SYSTEM
 from dids.models import DID, ClientPackage, DIDHistory, Stock
 from tests.carrier import carrier, numbers_in, person
+from tests.examples import scaled
 
 pytestmark = pytest.mark.django_db
 
@@ -304,7 +305,7 @@ MOVE_BY = some.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=scaled(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=some.lists(some.tuples(MOVE_BY, some.sets(some.integers(0, 7), min_size=1)), max_size=12))
 def test_no_sequence_of_moves_breaks_an_invariant(db, steps):
     try:

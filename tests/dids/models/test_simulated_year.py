@@ -22,6 +22,7 @@ from dids.lifecycle.statuses import FREE, HELD, IN_PLACE, LABELS, MOVES
 from dids.models import DID, ClientPackage, DIDHistory, Stock
 from dids.models import counters as stock
 from operators.models import Operator
+from tests.examples import scaled
 from tests.world import member
 
 pytestmark = pytest.mark.django_db
@@ -191,7 +192,7 @@ class Carrier(RuleBasedStateMachine):
 
 def test_a_year_of_a_carrier_breaks_no_rule(db):
     examples = hypothesis.settings(
-        max_examples=30,
+        max_examples=scaled(30),
         stateful_step_count=30,
         deadline=None,
         # A failure is told as it was found: to shrink a year takes longer than to read it.

@@ -17,6 +17,7 @@ from clients.models import Account, Client, ClientHistory, Package, Reseller
 from dids.reference_files.tables import LIMIT
 from operators.models import Operator, OperatorHistory
 from screens.imports.reference_forms import LARGEST
+from tests.examples import scaled
 from tests.world import client_of, member
 
 TABLES = ["operators", "clients", "accounts", "packages"]
@@ -761,7 +762,7 @@ CHARACTERS = st.characters(exclude_categories=["Cc", "Cs"])
 NAMES = st.text(CHARACTERS | st.sampled_from(string.punctuation + " a1"), min_size=1, max_size=100)
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=scaled(100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(names=st.lists(NAMES.map(str.strip).filter(bool), min_size=1, max_size=8, unique=True))
 def test_any_names_come_back_unchanged(world, provisioner, names):
     browser = client_of(provisioner)

@@ -1,0 +1,10 @@
+"""How many examples the property tests try: a few in the suite, many with ``make explore``."""
+
+import os
+
+SCALE = float(os.environ.get("EXAMPLES", "0.4"))
+
+
+def scaled(count):
+    """Return ``count`` times the environment's EXAMPLES, at least 1."""
+    return max(1, round(count * SCALE))
