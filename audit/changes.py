@@ -44,24 +44,24 @@ def origin(source, address=""):
 
 
 @contextmanager
-def change(kind, *, by, label="", at=None, undo_of=None, resume=None, apart=False):
-    """Open a transaction in which every recorded write belongs to one Change; yields it.
+def change(kind, *, by, label="", data=None, at=None, undo_of=None, resume=None, apart=False):
+    """Open a transaction whose writes all belong to one Change, and yield the change.
 
-    ``kind``: a key of ``Change.Kind``. ``by``: a user or a ``System``. ``label``: the change in
-    words. ``at``: the moment that its history rows bear, when it is not the database's clock (for
-    imported and simulated pasts). ``resume``: a Change begun in an earlier transaction, which this
-    one goes on with (the chunks of a job).
+    ``kind``: a key of ``Change.Kind``. ``by``: a user or a ``System``. ``label``: a sentence for
+    people. ``data``: facts that code reads back, see ``Change``. ``at``: the timestamp of the history
+    rows if it is not the database's clock, for imported and simulated pasts. ``resume``: a Change
+    begun in an earlier transaction, for the chunks of a job.
 
-    Inside another change it joins that one, so that a package that ends and the holds that follow
-    are one change; ``apart`` makes a change of its own all the same (a hold that was over before
-    somebody edited the number). A change that wrote nothing leaves no trace.
+    Inside another change it joins that one, so that the end of a package and the holds it causes are
+    one change; ``apart`` always starts a separate change, for a hold that was overdue before somebody
+    edited the number. A change that wrote nothing is deleted.
     """
     outer = getattr(connection, "audit_change", None)
     if outer is not None and not apart:
         yield outer
         return
     with transaction.atomic():
-        current = resume or _begin(kind, by, label, at, undo_of)
+        current = resume or _begin(kind, by, label, data, at, undo_of)
         current.written_at = at
         current.counted = history.newest(connection, current.pk) if resume else {}
         _tell_triggers(current)
@@ -74,10 +74,17 @@ def change(kind, *, by, label="", at=None, undo_of=None, resume=None, apart=Fals
         current.close()
 
 
-def _begin(kind, by, label, at, undo_of):
+def _begin(kind, by, label, data, at, undo_of):
     Change = apps.get_model("audit", "Change")
     source, address = _origin.get()
-    fields = {"kind": kind, "label": label[:200], "source": source, "address": address, "undo_of": undo_of}
+    fields = {
+        "kind": kind,
+        "label": label[:200],
+        "data": data or {},
+        "source": source,
+        "address": address,
+        "undo_of": undo_of,
+    }
     if at is not None:
         fields["at"] = at
     if isinstance(by, System):

@@ -6,8 +6,6 @@ from django.utils import timezone
 
 from audit import history
 
-_UNDO, _REDO = "Undo of ", "Redo of "
-
 
 class ChangeQuerySet(models.QuerySet):
     def visible_to(self, user):
@@ -21,7 +19,15 @@ class ChangeQuerySet(models.QuerySet):
 
 
 class Change(models.Model):
-    """One action of one actor: who, when, what kind, how many things, from where."""
+    """Record one action of one actor.
+
+    ``label`` is for people only; what code reads back is in ``data``:
+
+    - ``horizon`` of a pruning: ISO timestamp; history rows before it were deleted.
+    - ``redo`` and ``undone`` of an undo: whether it restores what another undo took back, and the
+      label of the change that was undone first.
+    - ``cause`` of a stopped client package: "ended" or "switched_off".
+    """
 
     class Kind(models.TextChoices):
         CREATE = "create", "New"
@@ -49,6 +55,7 @@ class Change(models.Model):
     at = models.DateTimeField(default=timezone.now)
     kind = models.CharField(max_length=20, choices=Kind)
     label = models.CharField(max_length=200, blank=True)
+    data = models.JSONField(default=dict, blank=True)
     actor_kind = models.CharField(max_length=10, choices=Actor)
     # People who changed something are deactivated, never deleted.
     actor = models.ForeignKey(
@@ -89,15 +96,21 @@ class Change(models.Model):
 
     @property
     def undo_word(self):
-        """What undoing it is called: of an undo it is a redo."""
-        redo = self.kind == self.Kind.UNDO and not self.label.startswith(_REDO)
-        return "Redo" if redo else "Undo"
+        """Return "Redo" for an undo, "Undo" for any other change and for a redo."""
+        return "Redo" if self.undo_data["redo"] else "Undo"
 
     @property
     def undo_label(self):
-        """The label that the undo of it bears: "Undo of Mass edit", and of that one "Redo of Mass edit"."""
-        undone = self.label.removeprefix(_UNDO).removeprefix(_REDO) if self.undo_of_id else str(self)
-        return f"{_REDO if self.undo_word == 'Redo' else _UNDO}{undone}"
+        """Return the label of the change that undoes this one, such as "Redo of Mass edit"."""
+        return f"{self.undo_word} of {self.undo_data['undone']}"
+
+    @property
+    def undo_data(self):
+        """Return the ``data`` of the change that undoes this one."""
+        return {
+            "redo": self.kind == self.Kind.UNDO and not self.data.get("redo", False),
+            "undone": self.data.get("undone", str(self)),
+        }
 
     def close(self):
         """Keep the count of what was written, and by branch; a change that wrote nothing is taken back.

@@ -11,15 +11,14 @@ meanwhile; a run that is killed leaves whole files, and a second one finds what 
 import csv
 import gzip
 import io
+import json
 import os
-import re
 import time
 from datetime import datetime
 from itertools import islice
 
 from django.db import connection
 from django.db.models import CASCADE, Exists, OuterRef, Q
-from django.utils import timezone
 
 from audit.changes import change
 from audit.history import TRACKED
@@ -56,17 +55,15 @@ def export(before, folder):
 
 
 def label(before, folder):
-    """What the change of a pruning is called; ``known_since`` reads it."""
+    """Return the label of the change that records a pruning."""
     return f"History before {before:%Y-%m-%d} deleted, exported to {folder}"
 
 
 def known_since():
-    """The moment before which history was deleted, None where none ever was. One query on few rows."""
-    labels = Change.objects.filter(kind=Change.Kind.PRUNE).values_list("label", flat=True)
-    days = [found[1] for text in labels if (found := re.match(r"History before (\d{4}-\d\d-\d\d) ", text))]
-    if not days:
-        return None
-    return timezone.make_aware(datetime.fromisoformat(max(days)), timezone.get_default_timezone())
+    """Return the timestamp before which history was deleted, None if none was. One query on few rows."""
+    prunings = Change.objects.filter(kind=Change.Kind.PRUNE).values_list("data", flat=True)
+    horizons = [datetime.fromisoformat(data["horizon"]) for data in prunings if "horizon" in data]
+    return max(horizons, default=None)
 
 
 def delete(before, folder, *, by, label):
@@ -74,13 +71,13 @@ def delete(before, folder, *, by, label):
 
     Its ``touched`` counts the rows so far. One change in all, of the kind that the triggers let through.
     """
-    current = None
+    current, data = None, {"horizon": before.isoformat()}
     for table, rows in prunable(before).items():
         # History in the file goes whatever was written since; a change that is used again stays.
         keys = rows if rows.model is Change else rows.model.objects.all()
         for ids in _ids(_file(folder, table)):
             began = time.monotonic()
-            with change(Change.Kind.PRUNE, by=by, label=label, resume=current) as current:
+            with change(Change.Kind.PRUNE, by=by, label=label, data=data, resume=current) as current:
                 deleted = keys.filter(pk__in=ids).delete()[1]  # with what a change has touched
                 current.touched += deleted.get(rows.model._meta.label, 0)
             if connection.vendor == "sqlite":
@@ -129,7 +126,7 @@ def _write(path, rows):
             writer = csv.writer(text)
             writer.writerow(field.column for field in fields)
             for row in rows.values_list(*(field.attname for field in fields)).iterator(CHUNK):
-                writer.writerow(row)
+                writer.writerow(json.dumps(value) if isinstance(value, dict) else value for value in row)
                 count += 1
         raw.flush()
         os.fsync(raw.fileno())

@@ -1,5 +1,6 @@
 """One sentence for the status of each number: since when, for what cause, by whom, what comes next."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ class Start(NamedTuple):
     old_account: int | None
     old_package: int | None
     kind: str | None
-    label: str | None
+    data: str | None
     actor_kind: str | None
     actor_name: str | None
 
@@ -86,7 +87,7 @@ def _starts(pks):
 
 _STARTS = """
     SELECT object_id, version.at, event, status, old_status, old_operator, old_account, old_package,
-           made.kind, made.label, made.actor_kind, made.actor_name
+           made.kind, made.data, made.actor_kind, made.actor_name
     FROM (
         SELECT object_id, history_id, at, event, status, change_id,
                LAG(status) OVER versions AS old_status,
@@ -179,8 +180,7 @@ def _package(did, start, names):
 
 
 def _package_stopped(start, actor):
-    by_hand = start.actor_kind != Change.Actor.SYSTEM or start.label.endswith("switched off")
-    return f"was switched off by {actor}" if by_hand else "ended"
+    return "ended" if json.loads(start.data).get("cause") == "ended" else f"was switched off by {actor}"
 
 
 def _next(did, status, now):

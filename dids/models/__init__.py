@@ -142,13 +142,13 @@ class ClientPackageQuerySet(BranchQuerySet):
         counted = taken.values("client_package").annotate(numbers=Count("pk")).values("numbers")
         return self.annotate(taken=Coalesce(Subquery(counted), 0))
 
-    def stop(self, *, by, label, now=None):
+    def stop(self, *, by, label, cause="switched_off", now=None):
         """Switch these off and put their numbers on Hold, in one change. Returns the Result of the holds.
 
         The system moves the numbers, because of the package and in its change. What is off already stays
         as it is.
         """
-        with audit.change(Change.Kind.PACKAGE, by=by, label=label, at=now) as change:
+        with audit.change(Change.Kind.PACKAGE, by=by, label=label, data={"cause": cause}, at=now) as change:
             locked = self.filter(active=True).order_by("pk").select_for_update(no_key=True, of=("self",))
             ids = list(locked.values_list("pk", flat=True))
             if not ids:
@@ -240,9 +240,9 @@ class ClientPackage(models.Model):
 
         ``ended``: because its end has come. Switching off what is off already does nothing.
         """
-        word = "ended" if ended else "switched off"
+        word, cause = ("ended", "ended") if ended else ("switched off", "switched_off")
         me = ClientPackage.objects.filter(pk=self.pk)
-        result = me.stop(by=by, label=f"Package {self} {word}", now=now)
+        result = me.stop(by=by, label=f"Package {self} {word}", cause=cause, now=now)
         self.active = False
         return result
 

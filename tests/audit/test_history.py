@@ -111,6 +111,16 @@ def test_changes_inside_a_change_are_one():
     assert change.touched == 2
 
 
+def test_a_change_keeps_the_facts_that_code_reads_back():
+    house = carrier()
+    with audit.change("edit", by=SYSTEM, label="Facts", data={"n": 1, "day": "2026-03-01"}) as change:
+        Operator.objects.filter(pk=house.operator.pk).update(name="Renamed")
+    DID.objects.create_numbers(["100"], operator=house.operator, by=SYSTEM)
+
+    assert Change.objects.get(pk=change.pk).data == {"n": 1, "day": "2026-03-01"}
+    assert Change.objects.latest("pk").data == {}
+
+
 def test_a_change_that_wrote_nothing_leaves_no_trace():
     house = carrier()
     numbers_in("instock", ["100"], house)

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import json
 from datetime import timedelta
 from io import StringIO
 
@@ -44,9 +45,13 @@ def all_rows():
     for model in (*TRACKED.values(), Change):
         columns = [field.attname for field in model._meta.concrete_fields]
         for row in model.objects.values_list("pk", *columns):
-            told = ["" if value is None else str(value) for value in row[1:]]
+            told = ["" if value is None else _text(value) for value in row[1:]]
             found[model._meta.db_table, row[0]] = dict(zip(columns, told, strict=True))
     return found
+
+
+def _text(value):
+    return json.dumps(value) if isinstance(value, dict) else str(value)
 
 
 def exported(*folders):
@@ -215,6 +220,18 @@ def test_pruning_is_a_change_itself_and_stays(house, tmp_path):
     Change.objects.filter(pk=change.pk).update(at=ago(300))
     prune(tmp_path / "again")
     assert Change.objects.filter(pk=change.pk).exists()
+
+
+def test_the_horizon_is_known_whatever_the_label_of_a_pruning_says(house, tmp_path):
+    assert pruning.known_since() is None
+    for days, name in ((250, "first"), (200, "second"), (220, "third")):
+        DID.objects.create_numbers([f"9{days}"], operator=house.operator, by=SYSTEM, now=ago(400))
+        DID.objects.filter(number=f"9{days}").delete_unused(by=SYSTEM, now=ago(390))
+        pruning.export(DAY - timedelta(days=days - 200), tmp_path / name)
+        list(pruning.delete(DAY - timedelta(days=days - 200), tmp_path / name, by=SYSTEM, label=name))
+
+    assert Change.objects.filter(kind="prune").count() == 3
+    assert pruning.known_since() == DAY
 
 
 def test_pruning_where_nothing_is_old_leaves_no_change(tmp_path):

@@ -112,6 +112,7 @@ class Undo:
             Change.Kind.UNDO,
             by=self.by,
             label=self.change.undo_label,
+            data=self.change.undo_data,
             at=self.now,
             undo_of=self.change,
             resume=resume,

@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audit import SYSTEM, triggers
+from audit.models import Change
 from dids.history.explain import explain
 from dids.models import DID, ClientPackage
 from tests.carrier import carrier, numbers_in, person
@@ -142,6 +143,22 @@ def test_an_edit_is_named_by_its_move(house, anna, source, target, cause):
     dids.edit(by=anna, now=NOON, status=target)
 
     assert f"since 3 Nov 2026 because {cause};" in sentence(dids)
+
+
+def test_a_package_that_the_system_switched_off_did_not_end(house):
+    dids = numbers_in("active", ["100"], house, now=NOON - DAY)
+    house.client_package.deactivate(by=SYSTEM, now=NOON)
+    Change.objects.update(label="ended")
+
+    assert "because package Basic of North Bakery was switched off by the system;" in sentence(dids)
+
+
+def test_the_end_of_a_package_is_recognised_without_its_label(house):
+    dids = numbers_in("active", ["100"], house, now=NOON - DAY)
+    house.client_package.deactivate(by=SYSTEM, now=NOON, ended=True)
+    Change.objects.update(label="Package of Client switched off")
+
+    assert "because package Basic of North Bakery ended;" in sentence(dids)
 
 
 def test_an_active_number_names_its_client_and_the_end_of_the_package(house, anna):

@@ -79,6 +79,22 @@ def test_an_edit_goes_back_with_all_its_fields_and_comes_again_by_a_redo(house):
     assert (state(), latest().label) == (before, "Undo of Mass edit")
 
 
+def test_whether_an_undo_is_a_redo_does_not_depend_on_labels(house):
+    dids = numbers_in("instock", ["100"], house)
+    dids.edit(by=SYSTEM, label="Redo of the archive", notes="one")
+    edit = latest()
+    undone(edit)
+    undo = latest()
+    assert (edit.undo_word, undo.label) == ("Undo", "Undo of Redo of the archive")
+    assert undo.data == {"redo": False, "undone": "Redo of the archive"}
+
+    Change.objects.filter(pk=undo.pk).update(label="Redo of nothing")
+    undone(latest())
+    redo = latest()
+    assert (redo.label, redo.undo_word) == ("Redo of Redo of the archive", "Undo")
+    assert redo.data == {"redo": True, "undone": "Redo of the archive"}
+
+
 def test_one_change_after_the_other_is_undone_and_one_more_time_is_nothing(house):
     dids = numbers_in("instock", ["100"], house)
     before = state()

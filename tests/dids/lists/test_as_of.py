@@ -496,7 +496,7 @@ def test_the_database_is_broken_off_when_it_takes_too_long():
 
 def test_it_is_said_when_history_from_before_has_been_deleted(show):
     Change.objects.create(
-        kind=Change.Kind.PRUNE, actor_kind="system", label="History before 2026-03-02 deleted, exported to /x"
+        kind=Change.Kind.PRUNE, actor_kind="system", data={"horizon": "2026-03-02T00:00:00+00:00"}
     )
     assert "It is not known completely" not in show(START)[1]
     assert "history from before 2 Mar 2026, 00:00 has been deleted" in show(START - DAY)[1]
