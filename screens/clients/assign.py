@@ -5,8 +5,6 @@ them by a job. What was picked is carried on by ids, so that a number that someb
 refused with what it is now, and the rest of the pick is kept.
 """
 
-from types import SimpleNamespace
-
 from django.conf import settings
 from django.contrib.auth.decorators import permission_required
 from django.db.models import F, Max, Min, Value
@@ -24,9 +22,9 @@ from dids.lifecycle.result import SAMPLE, Refusal
 from dids.lists.filters import AvailableFilter
 from dids.models import DID
 from jobs.models import SMALL
+from screens.answers import done, preview, queued, refused, selected_dids
 from screens.clients.dids import client_of
 from screens.clients.pick_forms import PICK_LIMIT, ClientForm, HolderForm, NumbersForm, Pick, free_of
-from screens.numbers.mass_edit import done, queued, refused, rehearsed, selection_of
 
 may_assign = permission_required("dids.assign_did", raise_exception=True)
 TITLE = "Add DIDs"
@@ -52,13 +50,13 @@ def client_add_dids(request, pk):
         if not request.htmx:
             return _add_page(request, client, holder, now, status=422)
         wrong = [error for errors in holder.errors.values() for error in errors]
-        return refused(request, SimpleNamespace(error=" ".join(wrong)), TITLE, back)
+        return refused(request, " ".join(wrong), TITLE, back)
     given, account = holder.holder
     pick, form = _pick(request, given, now)
     if pick is None:
         return _add_page(request, client, holder, now, form=form, status=422)
     if pick.error:
-        return refused(request, pick, TITLE, back)
+        return refused(request, pick.error, TITLE, back)
     if request.POST.get("step") == "apply":
         return _assign(request, pick, given, account, reverse("clients:dids", args=[pk]))
     context = {
@@ -128,10 +126,10 @@ def _add_page(request, client, holder, now, *, form=None, status=200):
 @may_assign
 def did_assign(request):
     """For the numbers ticked on the list, or all that match: which client, then what will happen."""
-    selection, step, now = selection_of(request), request.POST.get("step", "form"), timezone.now()
+    selection, step, now = selected_dids(request), request.POST.get("step", "form"), timezone.now()
     back = dialogs.back_to(request, reverse("dids:list"))
     if selection.error:
-        return refused(request, selection, "Assign to a client", back)
+        return refused(request, selection.error, "Assign to a client", back)
     clients = ClientForm(request.POST if step != "form" else None, by=request.user)
     client = clients.cleaned_data["client"] if clients.is_valid() else None
     holder = HolderForm.of(
@@ -176,7 +174,7 @@ def _rehearsal(request, pick, given, account, now):
     if missing := getattr(pick, "missing", None):
         result.add(missing)
     free = free_of(given)
-    return rehearsed(result) | {
+    return preview(result) | {
         "package": given.package,
         "free": free,
         "free_after": max(0, free - result.done),

@@ -21,9 +21,9 @@ from dids.lifecycle import statuses as st
 from dids.lists.filters import ClientDIDFilter
 from dids.models import DID, ClientPackage
 from jobs.models import SMALL
+from screens.answers import done, queued, refused
 from screens.clients.pick_forms import PICK_LIMIT, free_of, package_label, running_packages
 from screens.numbers.inventory import may_view, status_counters
-from screens.numbers.mass_edit import done, queued, refused
 
 PACKAGES_SHOWN = 8
 
@@ -101,7 +101,7 @@ def client_dids_move(request, pk, move):
     asked = Selection.from_request(request, found, partial(ClientDIDFilter, client=client), limit=PICK_LIMIT)
     back = dialogs.back_to(request, reverse("clients:dids", args=[pk]))
     if asked.error:
-        return refused(request, asked, about.label, back)
+        return refused(request, asked.error, about.label, back)
     if asked.count > SMALL:
         return queued(request, submit_move(request.user, _by_ids(asked), move, client))
     if request.POST.get("page") == "number" and asked.ids.isdigit():

@@ -12,7 +12,7 @@ from didmgmt import dialogs
 from dids.history.explain import actor_name
 from dids.history.undo.undo import Undo, submit_undo
 from jobs.models import SMALL, Job
-from screens.numbers.mass_edit import done, queued
+from screens.answers import done, queued
 
 _OTHER = {"Undo": "Redo", "Redo": "Undo"}
 
@@ -35,7 +35,7 @@ def change_undo(request, pk):
                 request, "Somebody wrote to the same at this very moment. Nothing is undone; try again."
             )
             return dialogs.close(request, back)
-        return done(request, outcome.sentence(), outcome, back, word=_OTHER[change.undo_word])
+        return done(request, outcome.sentence(), outcome, back, undo_word=_OTHER[change.undo_word])
     large = undo.rows > SMALL
     # A rehearsal of a million takes a while: the dialog is there at once and asks for it.
     waits = obstacle or (large and request.htmx and "look" not in request.GET)

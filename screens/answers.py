@@ -1,0 +1,77 @@
+"""What an action on selected rows answers: refused with the reason, queued as a job, or done."""
+
+import math
+
+from django.contrib import messages
+from django.http import Http404, QueryDict
+
+from clients.models import counted
+from didmgmt import dialogs
+from didmgmt.listing import Selection
+from dids.lists.filters import DIDFilter, NowField
+from dids.models import DID
+
+
+def selected_dids(request):
+    """Return the ``Selection`` of numbers that the request names.
+
+    Raises Http404 when an address names none that the user may see. A selection made on a list as of a
+    past time is refused: the numbers may be different ones now.
+    """
+    inventory = DID.objects.visible_to(request.user)
+    selection = Selection.from_request(request, inventory, DIDFilter, limit=math.inf)
+    if _has_as_of(request):
+        selection.refuse(NowField.refusal)
+        return selection
+    if selection.error and request.GET.get("ids"):
+        raise Http404(selection.error)
+    return selection
+
+
+def _has_as_of(request):
+    addresses = (request.GET, request.POST, QueryDict(request.POST.get("query")))
+    return any(address.get("as_of", "").strip() for address in addresses)
+
+
+def refused(request, error, title, back_url):
+    """Show the sentence ``error`` in a dialog instead of running the action."""
+    return dialogs.show(
+        request,
+        "_refused.html",
+        {"error": error},
+        title=title,
+        back_url=back_url,
+        status=422 if request.method == "POST" else 200,
+    )
+
+
+def done(request, sentence, result, back_url, *, undo_word="Undo"):
+    """Return to the page that the action came from, with a message and its selection cleared.
+
+    The message offers to undo the change when the user may; ``undo_word`` is "Redo" after an undo.
+    """
+    show, tags = messages.success if result.done else messages.warning, "selection-clear"
+    if result.change and request.user.has_perm("audit.undo_change"):
+        tags += f" {undo_word.lower()}-{result.change}"
+    show(request, sentence, extra_tags=tags)
+    return dialogs.close(request, back_url)
+
+
+def queued(request, job):
+    """Go to the page of the job; the selection on the list is cleared."""
+    messages.info(request, f"{job} runs in the background.", extra_tags="selection-clear")
+    return dialogs.close(request, job.get_absolute_url())
+
+
+def preview(result):
+    """Return the context of ``numbers/_rehearsal.html`` for the ``Result`` of a dry run."""
+    return {
+        "changed": result.done,
+        "changed_label": counted(result.done, "number"),
+        "unchanged": result.unchanged,
+        "refused_count": result.refused,
+        "refused": [
+            {"count": refusal.count, "sentence": refusal.why, "numbers": refusal.numbers}
+            for refusal in result.refusals.values()
+        ],
+    }
