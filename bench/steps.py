@@ -44,7 +44,7 @@ from dids.job_kinds import submit_create, submit_edit, submit_export
 from dids.lists.filters import DIDFilter
 from dids.models import DID, ClientPackage, TagSet
 from dids.models import counters as stock
-from dids.numbering import Numbers
+from dids.numbering.ranges import Numbers
 from jobs.models import Job
 from operators.models import Operator
 from staff.models import User

@@ -12,8 +12,9 @@ from django.conf import settings
 from django.db import models
 from django.http import QueryDict
 
+from didmgmt.text import shorten
+
 TICKED_LIMIT = 20_000  # rows ticked one by one: each is a parameter of every query
-SHOWN = 60  # characters of somebody's input that a sentence repeats
 NAMED = 5  # vanished rows that a sentence names
 PLACES = ("after", "before", "count")  # parameters of a page that no other page of the list has
 
@@ -507,11 +508,6 @@ def _words(form, name):
         rows = [cleaned] if isinstance(cleaned, models.Model) else cleaned or []
         return {str(getattr(row, key)): str(row) for row in rows}
     return {str(key): label for key, label in getattr(field, "choices", ())}
-
-
-def shorten(text):
-    """``text`` fit for a sentence: pasted lists are long."""
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
 def _whole(text):

@@ -26,13 +26,14 @@ import audit
 import sheets
 from audit.models import Change
 from clients.models import Account, counted
+from didmgmt.text import shorten
 from dids.exports.rows import DIDResource
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import Result
 from dids.lists.filters import DIDFilter
 from dids.lists.listing import did_listing, exported
 from dids.models import CHUNK, DID, ClientPackage, DIDQuerySet
-from dids.numbering import Numbers, shorten
+from dids.numbering.ranges import Numbers
 from jobs.kinds import JobFailed, Kind, register
 from jobs.models import Job
 from operators.models import Operator

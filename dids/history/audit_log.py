@@ -13,11 +13,12 @@ from django.utils import timezone
 from audit import history
 from audit.models import Change, Touched
 from didmgmt.choices import RemoteSelect
-from didmgmt.listing import Count, Listing, shorten
+from didmgmt.listing import Count, Listing
+from didmgmt.text import shorten
 from dids.history.rows import KINDS, count_of, noun
 from dids.lists.filters import COUNTED_TO, deleted_matching, matching
 from dids.models import DID
-from dids.numbering import parse_search
+from dids.numbering.search import parse_search
 from jobs.models import Job
 from staff.models import User
 

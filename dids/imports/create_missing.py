@@ -4,10 +4,10 @@ from django.db import connection
 from django.db.models import F, Q, Sum
 
 from clients.models import Client
+from didmgmt.text import shorten
 from dids.imports.validate import resolve, run
 from dids.lifecycle import statuses as st
 from dids.models import TagSet
-from dids.numbering import shorten
 
 NAMED = 5  # names that a sentence tells
 

@@ -2,7 +2,7 @@
 
 import re
 
-from dids.numbering import NumberError, from_cell
+from dids.numbering.normalise import NumberError, normalise_cell
 
 # What a column can be: key, its name on the screens and in our own exports, and how else it is called
 # by other systems. The order is that of the export.
@@ -98,7 +98,7 @@ def _holds_numbers(rows, index):
     longest = 0
     for cell in cells:
         try:
-            longest = max(longest, len(from_cell(cell)))
+            longest = max(longest, len(normalise_cell(cell)))
         except NumberError:
             return False
     return longest >= 3

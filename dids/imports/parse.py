@@ -8,8 +8,10 @@ from django.core.exceptions import ValidationError
 import sheets
 from clients.models import HOLD_DAYS_MAX
 from clients.tags import tag_label
+from didmgmt.text import shorten
 from dids.lifecycle import statuses as st
-from dids.numbering import MAX_DIGITS, NumberError, shorten, span_from_cell
+from dids.numbering.normalise import MAX_DIGITS, NumberError
+from dids.numbering.ranges import parse_cell
 
 GROUPS_KNOWN = 20_000  # groups kept in memory while staging; a forgotten one is staged again, no harm
 NAMES = ("reseller", "operator", "client", "account", "package")
@@ -71,7 +73,7 @@ class Stager:
 
     def _by_number(self, line, group, cells, notes):
         try:
-            low, high = span_from_cell(cells[self.number])
+            low, high = parse_cell(cells[self.number])
             high = self._end(cells, low, high)
         except NumberError as error:
             if any(map(str.strip, cells)):
@@ -125,7 +127,7 @@ class Stager:
 
 
 def _range_end(text, low):
-    last, _ = span_from_cell(text)
+    last, _ = parse_cell(text)
     if len(last) != len(low) or last < low:
         reason = f"a range ends with a number as long as {low} and not below it"
         raise NumberError(text, reason, "Write it in full.")

@@ -72,7 +72,8 @@ from dids.lifecycle import statuses as st
 from dids.lists.sqlite_stats import plan_quickly
 from dids.models import DID, ClientPackage, DIDHistory, written_since
 from dids.models.staging import ImportBatch, ImportGroup, ImportRow, bulk_load
-from dids.numbering import NumberError, span_from_cell
+from dids.numbering.normalise import NumberError
+from dids.numbering.ranges import parse_cell
 from jobs.kinds import JobFailed, Kind, register
 from jobs.models import SMALL, Job
 from operators.models import Operator
@@ -546,7 +547,7 @@ def _with_number(cells, at, number):
         return cells
     ends = [at[key] for key in ("range_end", "range_size") if key in at and _cell(cells, at[key]).strip()]
     try:
-        low, high = span_from_cell(_cell(cells, at["number"]))
+        low, high = parse_cell(_cell(cells, at["number"]))
     except NumberError:
         return cells
     if low == high and not ends:

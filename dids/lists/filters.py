@@ -16,10 +16,11 @@ from clients.models import Account, Client
 from didmgmt.choices import RemoteSelectMultiple, TickedBoxes, fits
 from didmgmt.fields import MomentField
 from didmgmt.listing import Count
+from didmgmt.text import shorten
 from dids.lifecycle import statuses as st
 from dids.lists.substring import Digits
 from dids.models import DID, ClientPackage, Stock, Tag, TagSet
-from dids.numbering import MATCHES, parse_search, shorten
+from dids.numbering.search import MATCHES, parse_search
 from operators.filters import reseller_filter
 from operators.models import Operator
 
@@ -384,7 +385,7 @@ def _digits(search):
 
 
 def matching(dids, search, digits=None):
-    """The numbers that a ``dids.numbering.Search`` asks for; ``digits``: its ``Digits`` if they are there.
+    """The numbers that a ``numbering.search.Search`` asks for; ``digits``: its ``Digits`` if they are there.
 
     Exact, begins, range and list are served by the unique index: "begins" as a range of text, which
     both engines read from it. Contains and ends look at the heads of numbers first: see ``substring``.
@@ -405,7 +406,7 @@ def deleted_matching(search, viewer):
 
 
 def searched(search, digits):
-    """A Q for what a ``dids.numbering.Search`` asks for; of ``digits`` the ``condition`` is taken."""
+    """A Q for what a ``numbering.search.Search`` asks for; of ``digits`` the ``condition`` is taken."""
     if search.kind == "range":
         same_length = Exact(Length("number"), len(search.low))
         return Q(same_length, number__gte=search.low, number__lte=search.high)

@@ -38,7 +38,7 @@ import sheets
 from audit.models import Change
 from clients.models import HOLD_DAYS_MAX, Account, Client, Package, Reseller
 from clients.tags import split_tags, tag_label
-from didmgmt.listing import shorten
+from didmgmt.text import shorten
 from dids.imports import mapping as columns
 from dids.imports.parse import NAME_MAX
 from operators.models import Operator

@@ -13,7 +13,8 @@ from didmgmt.listing import TICKED_LIMIT
 from dids.lifecycle.result import Result
 from dids.lists.filters import matching
 from dids.models import CHUNK, DID, ClientPackage
-from dids.numbering import Search, expand
+from dids.numbering.ranges import parse_ranges
+from dids.numbering.search import Search
 from screens.numbers.forms import number_problems
 
 PICK_LIMIT = TICKED_LIMIT  # numbers picked in one go, on a page that names them one by one
@@ -128,7 +129,7 @@ class NumbersForm(forms.Form):
             self.fields["count"].label = "How many in a row"
 
     def clean_numbers(self):
-        numbers = expand(self.cleaned_data["numbers"], PICK_LIMIT)
+        numbers = parse_ranges(self.cleaned_data["numbers"], PICK_LIMIT)
         if problems := number_problems(numbers):
             raise ValidationError(problems)
         return numbers

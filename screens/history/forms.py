@@ -6,7 +6,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from dids.numbering import MAX_LISTED, listed
+from dids.numbering.search import MAX_LISTED, parse_list
 from screens.clients.forms import MomentField
 from screens.numbers.forms import number_problems
 
@@ -66,7 +66,7 @@ class WhoHadItForm(forms.Form):
         self.initial.setdefault("at", timezone.localtime().replace(microsecond=0))
 
     def clean_numbers(self):
-        numbers, read = listed(self.cleaned_data["numbers"], MAX_LISTED)
+        numbers, read = parse_list(self.cleaned_data["numbers"], MAX_LISTED)
         if problems := number_problems(read):
             raise ValidationError(problems)
         if not numbers:

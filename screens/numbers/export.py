@@ -15,7 +15,8 @@ from django.views.decorators.http import require_http_methods
 
 import sheets
 from didmgmt.addresses import go_to
-from didmgmt.listing import Selection, described, shorten
+from didmgmt.listing import Selection, described
+from didmgmt.text import shorten
 from dids.exports.rows import XLSX_AT_ONCE, DIDResource
 from dids.job_kinds import XLSX, submit_export
 from dids.lists.as_of import SECONDS, PastListing, TooLong, within

@@ -9,7 +9,7 @@ from clients.tags import MAX_LABEL, split_tags
 from didmgmt.choices import RemoteSelect
 from dids.lifecycle import statuses as st
 from dids.models import DID
-from dids.numbering import expand
+from dids.numbering.ranges import parse_ranges
 from operators.models import Operator
 
 NAMED_ERRORS = 5  # of a pasted list; the rest is counted
@@ -136,7 +136,7 @@ class NewForm(forms.Form):
 
 def read_numbers(text):
     """The ``Numbers`` that the text asks for; the limit is among its errors."""
-    return expand(text, settings.NEW_DIDS_LIMIT)
+    return parse_ranges(text, settings.NEW_DIDS_LIMIT)
 
 
 def number_problems(numbers):

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
+from didmgmt.text import shorten
 from dids.history.explain import OUTSIDE, actor_name, explain
 from dids.history.lifeline import lifeline
 from dids.history.timeline import differences, state, timeline, versions
@@ -16,7 +17,6 @@ from dids.job_kinds import CLIENT_MOVES
 from dids.labels import Names
 from dids.lifecycle import statuses as st
 from dids.models import DID, DIDHistory
-from dids.numbering import shorten
 from screens.numbers.forms import EditForm
 
 BESIDE = 20  # entries of the timeline that stand beside the form

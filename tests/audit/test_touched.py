@@ -16,7 +16,7 @@ from audit.models import Change, Touched
 from dids import job_kinds as work
 from dids.job_kinds import submit_create
 from dids.models import DID
-from dids.numbering import Numbers
+from dids.numbering.ranges import Numbers
 from operators.models import Operator
 from tests.carrier import carrier, numbers_in, person
 

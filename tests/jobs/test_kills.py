@@ -18,7 +18,7 @@ from dids.imports.wizard import Import
 from dids.job_kinds import submit_create, submit_delete, submit_edit, submit_export
 from dids.models import DID, DIDHistory
 from dids.models import counters as stock
-from dids.numbering import Numbers
+from dids.numbering.ranges import Numbers
 from jobs.models import ATTEMPTS, Job
 from tests.carrier import carrier
 from tests.dids.models.test_racing import stock_is_exact

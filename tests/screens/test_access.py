@@ -19,7 +19,7 @@ from clients.models import Account, Client, Package, Reseller
 from dids.history import external_writes as outside
 from dids.job_kinds import submit_create
 from dids.models import DID
-from dids.numbering import Numbers
+from dids.numbering.ranges import Numbers
 from operators.models import Operator
 from tests.imports import imported
 from tests.world import PASSWORD, client_of, make_world, member

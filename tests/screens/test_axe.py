@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from audit.models import Change
 from dids.job_kinds import submit_create
-from dids.numbering import Numbers
+from dids.numbering.ranges import Numbers
 from jobs.models import Job
 from tests.world import member
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
 
 from dids.imports.limits import import_limits
-from dids.numbering import NumberError, from_cell
+from dids.numbering.normalise import NumberError, normalise_cell
 from sheets import Format, Limits, SheetError, load, read, unescape, write, write_workbook
 from sheets.workbooks import PROCESS
 from tests.examples import scaled
@@ -124,7 +124,7 @@ def test_a_text_file_is_not_copied_and_stays_open():
 def test_a_number_that_is_no_telephone_number_is_not_taken_for_one(number):
     [[cell]] = cells_of(workbook([[number]]))
     with pytest.raises(NumberError):
-        from_cell(cell)
+        normalise_cell(cell)
 
 
 @pytest.mark.parametrize("number", [0, 4420, 442071234567, 999_999_999_999_999])

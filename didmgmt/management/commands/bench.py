@@ -9,7 +9,7 @@ from django.core.management import BaseCommand, CommandError, call_command
 from bench import jobs, lists, load, pages, past, report, steps, writes
 from bench.scratch import Scratch
 from dids.models import DID
-from dids.numbering import MAX_LISTED
+from dids.numbering.search import MAX_LISTED
 from staff.models import User
 
 LARGEST = 20_000_000  # numbers that demo_data makes

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dids.numbering import NumberError, Numbers, Search, expand, from_cell, listed, normalise, parse_search
+from dids.numbering.normalise import NumberError, normalise, normalise_cell
+from dids.numbering.ranges import Numbers, parse_ranges
+from dids.numbering.search import Search, parse_list, parse_search
 
 LIMIT = 1_000_000
 digits = st.text("0123456789", min_size=1, max_size=20)
@@ -109,7 +111,7 @@ def test_a_number_is_found_under_any_punctuation(number, marks, plus):
     ],
 )
 def test_a_cell_is_read_as_text_or_as_an_exact_integer(cell, number):
-    assert from_cell(cell) == number
+    assert normalise_cell(cell) == number
 
 
 @pytest.mark.parametrize(
@@ -118,13 +120,13 @@ def test_a_cell_is_read_as_text_or_as_an_exact_integer(cell, number):
 )
 def test_a_cell_whose_digits_a_spreadsheet_lost_is_refused(cell):
     with pytest.raises(NumberError, match="digits lost in the spreadsheet"):
-        from_cell(cell)
+        normalise_cell(cell)
 
 
 @pytest.mark.parametrize("cell", [None, "", True, -5, "abc"])
 def test_a_cell_without_a_number_is_refused(cell):
     with pytest.raises(NumberError):
-        from_cell(cell)
+        normalise_cell(cell)
 
 
 # --- expand ---------------------------------------------------------------------------------------
@@ -165,7 +167,7 @@ def test_a_cell_without_a_number_is_refused(cell):
     ],
 )
 def test_a_text_area_is_read_as_numbers_and_ranges(text, ranges):
-    numbers = expand(text, LIMIT)
+    numbers = parse_ranges(text, LIMIT)
     assert not numbers.errors
     assert numbers.ranges == ranges
 
@@ -188,7 +190,7 @@ def test_a_text_area_is_read_as_numbers_and_ranges(text, ranges):
     ],
 )
 def test_an_entry_with_two_readings_is_refused_with_both(text, readings):
-    numbers = expand(text, LIMIT)
+    numbers = parse_ranges(text, LIMIT)
     assert numbers.count == 0
     [problem] = numbers.errors
     assert all(reading in problem.reason for reading in readings), problem.reason
@@ -209,33 +211,33 @@ def test_an_entry_with_two_readings_is_refused_with_both(text, readings):
     ],
 )
 def test_an_entry_that_is_no_number_is_refused(text):
-    numbers = expand(text, LIMIT)
+    numbers = parse_ranges(text, LIMIT)
     assert numbers.count == 0
     assert numbers.refused == 1
 
 
 def test_a_refusal_names_its_line_and_the_rest_is_taken():
-    numbers = expand("111\r\n112, x\r\n113-115", LIMIT)
+    numbers = parse_ranges("111\r\n112, x\r\n113-115", LIMIT)
     assert [(problem.line, problem.text) for problem in numbers.errors] == [(2, "x")]
     assert list(numbers) == ["111", "112", "113", "114", "115"]
 
 
 def test_the_first_thousand_refusals_are_kept_and_all_are_counted():
-    numbers = expand("x\n" * 5_000, LIMIT)
+    numbers = parse_ranges("x\n" * 5_000, LIMIT)
     assert len(numbers.errors) == 1_000
     assert numbers.refused == 5_000
 
 
 def test_more_numbers_than_the_limit_are_refused_with_both_counts():
-    assert not expand("1000-1999", 1_000).errors
-    [problem] = expand("1000-1999, 3000", 1_000).errors
+    assert not parse_ranges("1000-1999", 1_000).errors
+    [problem] = parse_ranges("1000-1999, 3000", 1_000).errors
     assert "1,001" in str(problem)
     assert "1,000" in str(problem)
 
 
 def test_the_largest_range_costs_nothing():
     started = time.perf_counter()
-    numbers = expand("00000000000000000000-99999999999999999999", LIMIT)
+    numbers = parse_ranges("00000000000000000000-99999999999999999999", LIMIT)
     assert time.perf_counter() - started < 1
     assert numbers.count == 10**20
     assert next(iter(numbers)) == "0" * 20
@@ -259,7 +261,7 @@ def _range_of(length, low, size):
 
 @given(st.lists(entries), st.sampled_from(["\n", ",", "; ", "\r\n"]))
 def test_overlapping_ranges_and_repetitions_count_once(listed, separator):
-    numbers = expand(separator.join(text for _, text in listed), 10**6)
+    numbers = parse_ranges(separator.join(text for _, text in listed), 10**6)
     named = set().union(*(named for named, _ in listed))
     assert list(numbers) == sorted(named)
     assert numbers.count == len(named)
@@ -269,19 +271,19 @@ def test_overlapping_ranges_and_repetitions_count_once(listed, separator):
 
 @given(st.lists(entries), digits)
 def test_writing_goes_on_after_the_last_number_done(listed, last):
-    numbers = expand(",".join(text for _, text in listed), 10**6)
+    numbers = parse_ranges(",".join(text for _, text in listed), 10**6)
     assert list(numbers.after(last)) == [number for number in numbers if number > last]
 
 
 def test_chunks_are_ascending_and_never_longer_than_asked():
-    numbers = expand("8-9, 10-14", LIMIT)
+    numbers = parse_ranges("8-9, 10-14", LIMIT)
     assert list(numbers.chunks(3)) == [["10", "11", "12"], ["13", "14", "8"], ["9"]]
     assert list(numbers.chunks(3, after="13")) == [["14", "8", "9"]]
 
 
 @given(st.text("0123456789 -+(),.;\n/–", max_size=40))
 def test_any_text_is_either_read_or_refused(text):
-    numbers = expand(text, LIMIT)
+    numbers = parse_ranges(text, LIMIT)
     assert (numbers.count > 0) or numbers.errors or not any(char.isdigit() for char in text)
     assert all(problem.reason for problem in numbers.errors)
 
@@ -388,18 +390,18 @@ def test_any_search_is_either_understood_or_refused(text, match):
     ],
 )
 def test_a_list_keeps_its_order_and_names_each_number_once(text, numbers):
-    found, read = listed(text, 10)
+    found, read = parse_list(text, 10)
     assert (found, read.errors) == (numbers, [])
 
 
 def test_what_a_list_can_not_read_is_told_by_its_line():
-    _, read = listed("100\nx12\n020 7946 0000\n44*", 10)
+    _, read = parse_list("100\nx12\n020 7946 0000\n44*", 10)
     assert [problem.line for problem in read.errors] == [2, 3, 4]
     assert "it may be one number, 02079460000, or 3 entries" in read.errors[1].reason
 
 
 def test_a_list_that_is_too_long_is_empty_and_says_so():
     for text in ("100-110", "100-105\n" * 300):
-        found, read = listed(text, 10)
+        found, read = parse_list(text, 10)
         assert found == []
         assert "more than the 10 that can be asked about at once" in str(read.errors[0])

@@ -22,7 +22,7 @@ from dids.history import external_writes as outside
 from dids.history.audit_log import log_listing
 from dids.job_kinds import submit_create
 from dids.models import DID, ClientPackage, DIDHistory
-from dids.numbering import Numbers
+from dids.numbering.ranges import Numbers
 from operators.models import Operator
 from tests.carrier import carrier, numbers_in, person
 from tests.world import client_of, member

@@ -1,0 +1,23 @@
+"""Text that people wrote: repeated in a sentence, or read as a whole number."""
+
+BIGGEST = 2**63 - 1  # the largest integer that both databases store
+
+
+def shorten(text: str, length: int = 60) -> str:
+    """Return ``text`` on one line, printable, cut to at most ``length`` characters with an ellipsis."""
+    shown = "".join(char if char.isprintable() else " " for char in text[: length + 1])
+    return shown if len(text) <= length else shown[: length - 1] + "…"
+
+
+def parse_whole(text: str, *, most: int = BIGGEST) -> int | None:
+    """Return the whole number from 0 to ``most`` that ``text`` is, or None.
+
+    Takes ASCII digits only. Leading zeros change nothing, however many there are; Python refuses to convert
+    very long digit strings, so they are dropped first.
+    """
+    if not (text.isascii() and text.isdigit()):
+        return None
+    digits = text.lstrip("0") or "0"
+    if len(digits) > len(str(most)) or int(digits) > most:
+        return None
+    return int(digits)
