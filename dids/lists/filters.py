@@ -394,7 +394,7 @@ def matching(dids, search, digits=None):
 
 
 def deleted_matching(search, viewer):
-    """Return the history rows of deletions of numbers that match a ``dids.numbering.Search``.
+    """Return the history rows of deletions of numbers that match a ``numbering.search.Search``.
 
     Deleted numbers have no substring index, so a search for digits inside or at the end of a number
     finds only a deleted number that consists of exactly these digits.
