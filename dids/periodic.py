@@ -8,7 +8,7 @@ from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
 
 import audit
-from audit import seals
+from audit.seals.writing import seal_new_rows
 from dids.lists import sqlite_stats as planning
 from dids.models import CHUNK, DID, ClientPackage, Stock
 from dids.models import counters as stock
@@ -55,7 +55,7 @@ def renew_statistics(now):
 @duty("rows of history sealed")
 def seal_history(now):
     """Once a local day is over, what was recorded since the last seal."""
-    return seals.seal_what_is_due(now)
+    return seal_new_rows(now)
 
 
 @duty("jobs whose files were deleted")

@@ -111,7 +111,7 @@ def test_the_files_hold_exactly_what_was_deleted(house, tmp_path):
     # The making and the first edit of 100, both changes of 101, the making of 103 before it was assigned.
     assert sum(table == "audit_change" for table, _ in gone) == 5
     assert "dids_didhistory: 5 rows exported." in said
-    assert said.endswith(f"10 rows are in {tmp_path / 'out'} and deleted.\n")
+    assert said.endswith(f"10 rows were exported to {tmp_path / 'out'} and deleted.\n")
     assert (tmp_path / "out").stat().st_mode & 0o077 == 0
 
 
@@ -236,7 +236,7 @@ def test_the_horizon_is_known_whatever_the_label_of_a_pruning_says(house, tmp_pa
 
 def test_pruning_where_nothing_is_old_leaves_no_change(tmp_path):
     carrier()
-    assert prune(tmp_path / "out").endswith(f"0 rows are in {tmp_path / 'out'} and deleted.\n")
+    assert prune(tmp_path / "out").endswith(f"0 rows were exported to {tmp_path / 'out'} and deleted.\n")
     assert not Change.objects.filter(kind="prune").exists()
 
 

@@ -2,15 +2,16 @@ from itertools import chain
 
 from django.core.management.base import BaseCommand, CommandError
 
-from audit import seals
+from audit.seals.verifying import verify_recording, verify_seals
+from audit.seals.writing import count_unsealed_rows, newest_seal
 
-SHOWN = 100  # findings that are printed; the others are counted
+MAX_SHOWN = 100  # failures that are printed; the rest are counted
 
 
 class Command(BaseCommand):
     help = (
-        "Check that history is what was sealed, that no seal was changed or taken away, and that everything"
-        " is what its newest history says. Ends with an error when something is not."
+        "Verify that history is what was sealed, that no seal was changed or removed, and that every row"
+        " matches its newest history row. Exits with an error if not."
     )
 
     def add_arguments(self, parser):
@@ -20,20 +21,22 @@ class Command(BaseCommand):
 
     def handle(self, *, expect, **options):
         count = 0
-        for count, finding in enumerate(chain(seals.verify(expect), seals.unrecorded()), start=1):
-            if count <= SHOWN:
-                self.stderr.write(str(finding))
-        last = seals.last_seal()
+        for count, failure in enumerate(chain(verify_seals(expect), verify_recording()), start=1):
+            if count <= MAX_SHOWN:
+                self.stderr.write(str(failure))
+        last = newest_seal()
         if last:
             self.stdout.write(f"Newest seal: {last.number}, up to {last.day}, digest {last.digest}")
-        if count > SHOWN:
-            self.stderr.write(f"… and {count - SHOWN:,} more")
+        if count > MAX_SHOWN:
+            self.stderr.write(f"… and {count - MAX_SHOWN:,} more")
         if count:
             raise CommandError(
-                f"{count:,} findings: history is not what was recorded. Keep this database as it is and"
-                " compare it with a backup."
+                f"{count:,} {'failure' if count == 1 else 'failures'}: history is not what was recorded."
+                " Keep this database as it is and compare it with a backup."
             )
         if not last:
-            self.stdout.write("Nothing is sealed yet: the worker seals once a day.")
+            self.stdout.write("Nothing is sealed yet. The worker seals history once a day.")
             return
-        self.stdout.write(f"All that was sealed is unchanged; {seals.unsealed():,} rows came since.")
+        self.stdout.write(
+            f"All sealed history is unchanged; {count_unsealed_rows():,} rows are not sealed yet."
+        )
