@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 import sheets
 from clients.models import HOLD_DAYS_MAX
 from clients.tags import tag_label
-from didmgmt.text import shorten
+from didmgmt.text import parse_whole, shorten
 from dids.lifecycle import statuses as st
 from dids.numbering.normalise import MAX_DIGITS, NumberError
 from dids.numbering.ranges import parse_cell
@@ -63,9 +63,10 @@ class Stager:
 
     def _by_id(self, line, group, cells, notes):
         ref = cells[self.ref].strip()
-        if ref.isascii() and ref.isdigit() and len(ref) <= 18:
+        pk = parse_whole(ref)
+        if pk is not None:
             self.rows += 1
-            yield self.first + self.rows, line, group, None, int(ref), notes, "+", None, None
+            yield self.first + self.rows, line, group, None, pk, notes, "+", None, None
         elif any(map(str.strip, cells)):
             yield self._flawed(
                 line, group, "id", ref, "An ID is a whole number. Correct it or leave the row out."
@@ -136,9 +137,10 @@ def _range_end(text, low):
 
 def _range_size(text, low):
     most = settings.IMPORT_ROWS
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:19]) <= most):
+    size = parse_whole(text, most=most)
+    if not size:
         raise NumberError(text, f"a size is a whole number from 1 to {most:,}", "Correct it.")
-    last = str(int(low) + int(text) - 1).zfill(len(low))
+    last = str(int(low) + size - 1).zfill(len(low))
     if len(last) > len(low):
         raise NumberError(text, f"there are not so many numbers from {low} on", "Correct it.")
     return last
@@ -185,8 +187,9 @@ def _after_hold(text):
 
 
 def _days(text):
-    if text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= HOLD_DAYS_MAX:
-        return int(text)
+    days = parse_whole(text, most=HOLD_DAYS_MAX)
+    if days is not None:
+        return days
     raise ValueError(f"Hold days are a whole number from 0 to {HOLD_DAYS_MAX}. Correct the number.")
 
 

@@ -358,6 +358,7 @@ def test_what_was_chosen_for_a_header_line_is_remembered_for_that_person(browser
         ("First number,Last number\n100,102\n200,\n", ["100", "101", "102", "200"]),
         ("DID,Quantity\n0099,3\n300,1\n400,\n", ["0099", "0100", "0101", "300", "400"]),
         ("DID,To,Quantity\n100-101,101,2\n", ["100", "101"]),
+        (f"DID,Quantity\n100,{'0' * 5_000}2\n", ["100", "101"]),
     ],
 )
 def test_a_range_makes_all_its_numbers(browser, operator, file, numbers):
@@ -375,6 +376,11 @@ def test_a_range_makes_all_its_numbers(browser, operator, file, numbers):
         ("DID,Quantity\n998,3\n", "Range size", "There are not so many numbers from 998 on"),
         ("DID,Quantity\n998,many\n", "Range size", "A size is a whole number from 1 to 2,000,000"),
         ("DID,Quantity\n998,0\n", "Range size", "A size is a whole number from 1 to 2,000,000"),
+        (
+            "DID,Quantity\n1000000000,0000000000001000000999\n",
+            "Range size",
+            "A size is a whole number from 1 to 2,000,000",
+        ),
         ("DID,To,Quantity\n100,105,3\n", "Range size", "The row names two different ends of its range"),
     ],
 )
