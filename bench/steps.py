@@ -20,12 +20,13 @@ from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
+from urllib.parse import urlencode
 
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.http import QueryDict
 from django.test import Client as Browser
-from django.test import RequestFactory
 from django.utils import timezone
 from openpyxl import Workbook
 
@@ -269,10 +270,8 @@ def _submit_edit(user, first, edits, fields):
 
 
 def _selection(user, first, count):
-    posted = {"scope": "all", "query": _query(first, count), "expected": count}
-    request = RequestFactory().post("/", posted)
-    request.user = user
-    selection = Selection.from_request(request, DID.objects.visible_to(user), DIDFilter, limit=count)
+    parameters = QueryDict(urlencode({"scope": "all", "query": _query(first, count), "expected": count}))
+    selection = Selection.read(parameters, DID.objects.visible_to(user), DIDFilter, user=user, limit=count)
     _see(not selection.error, selection.error)
     return selection
 

@@ -1,5 +1,8 @@
-"""Where to go on. The address of a list is as long as what somebody pasted into its search: a thousand
-numbers are 16,000 characters. Browsers and this product's server take that, redirects do not."""
+"""Redirect to URLs of any length.
+
+The URL of a list is as long as the text pasted into its search: a thousand numbers are 16,000 characters.
+Browsers and this product's server accept that, but redirects do not.
+"""
 
 from django.http import HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
@@ -8,9 +11,9 @@ from django.utils.http import MAX_URL_REDIRECT_LENGTH, url_has_allowed_host_and_
 
 
 def is_ours(request, address):
-    """Whether ``address``, which somebody has sent, is one of this site; of any length."""
-    place, _, _ = address.partition("?")
-    return url_has_allowed_host_and_scheme(place, {request.get_host()}, request.is_secure())
+    """Return whether ``address``, of any length, belongs to this site."""
+    path, _, _ = address.partition("?")
+    return url_has_allowed_host_and_scheme(path, {request.get_host()}, request.is_secure())
 
 
 def fits_redirect(address):
@@ -18,7 +21,7 @@ def fits_redirect(address):
 
 
 def go_to(address):
-    """To an address of this site: by a redirect, or for one too long by a page that goes on by itself."""
+    """Redirect to an address of this site; if it is too long, answer with a page that forwards to it."""
     if fits_redirect(address):
         return HttpResponseRedirect(address)
     return HttpResponse(render_to_string("go_on.html", {"address": iri_to_uri(address)}))

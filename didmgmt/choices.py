@@ -8,6 +8,8 @@ from django.db import models
 from django.http import JsonResponse
 from django.urls import reverse_lazy
 
+from didmgmt.text import parse_whole
+
 SHOWN = 20
 
 
@@ -64,9 +66,9 @@ class RemoteSelectMultiple(_Remote, _Several, forms.SelectMultiple):
 
 
 def _named(field, key, values):
-    """The chosen rows; a field that takes others than its queryset's finds them by ``rows_named``."""
-    if hasattr(field, "rows_named"):
-        return list(field.rows_named(values).values())
+    """The chosen rows; a field that takes others than its queryset's finds them by ``rows_by_key``."""
+    if hasattr(field, "rows_by_key"):
+        return list(field.rows_by_key(values).values())
     return list(field.queryset.filter(**{f"{key}__in": values}))
 
 
@@ -75,7 +77,7 @@ def fits(field, value):
     key = field.queryset.model._meta.get_field(field.to_field_name or field.queryset.model._meta.pk.name)
     if not isinstance(key, models.IntegerField):
         return "\0" not in value
-    return value.isascii() and value.isdigit() and len(value) <= 18
+    return parse_whole(value) is not None
 
 
 def choices(request, queryset, *, search, text=str, key="pk", note=None, gone=None):

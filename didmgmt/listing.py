@@ -1,516 +1,521 @@
-"""Lists as addresses describe them: filter, sort, page; and the selection made on such a list.
+"""Lists described by query parameters (filter, sort order, page), and selections made on them.
 
-Nothing here knows a model of ours. Both read a django-filter FilterSet and fail closed: with a value
-that makes no sense there are no rows and there is no selection, only errors.
+This module knows no model of ours. Both classes read a ``FilterSet`` and fail closed: an invalid value
+gives errors, but no rows and no selection.
 """
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db import models
+from django.db.models.expressions import Combinable
+from django.forms import BaseForm
 from django.http import QueryDict
 
-from didmgmt.text import shorten
+from didmgmt.filters import FilterSet
+from didmgmt.text import parse_whole, shorten
 
-TICKED_LIMIT = 20_000  # rows ticked one by one: each is a parameter of every query
-NAMED = 5  # vanished rows that a sentence names
-PLACES = ("after", "before", "count")  # parameters of a page that no other page of the list has
+TICKED_LIMIT = 20_000  # ticked rows; each is a parameter of every query
+NAMED = 5  # missing rows that a sentence names
+OF_PAGE = ("page", "after", "before", "count")  # parameters of one page; others belong to the list
+
+# (cursor, primary key). The cursor is None where pages are not found by key.
+Row = tuple[str | None, Any]
+Sorts = Mapping[str, tuple[str | Combinable, ...]]
 
 
 class Count(int):
-    """How many rows match; with ``more`` it is at least so many, and they were not counted to the end."""
+    """A number of matching rows; with ``more`` it is a lower bound."""
 
-    def __new__(cls, number, *, more=False):
+    more: bool
+
+    def __new__(cls, number: int, *, more: bool = False) -> "Count":
         count = super().__new__(cls, number)
         count.more = more
         return count
 
     @classmethod
-    def up_to(cls, limit, number):
-        """Of a count that was broken off when it went beyond ``limit``."""
+    def up_to(cls, limit: int, number: int) -> "Count":
+        """Return the count of rows that were counted up to ``limit`` and one more."""
         return cls(min(limit, number), more=number > limit)
 
     @property
-    def label(self):
-        """ "1,234"; rounded down "7,000+"; "…" when nothing is known but that there may be some."""
+    def label(self) -> str:
+        """The count as "1,234", a lower bound rounded down as "7,000+", or "…" for an unknown count."""
         if not self.more:
             return f"{self:,}"
         scale = 10 ** (len(str(int(self))) - 1)
         return f"{self // scale * scale:,}+" if self else "…"
 
 
+class Keyset(Protocol):
+    """Find pages of a sorted list by key instead of counting rows from an end.
+
+    A cursor is the text for an address that identifies a row's position; None is the end of the list
+    where reading starts. ``after`` and ``before`` return up to ``count`` rows next to a cursor, in the
+    order of the list. They raise LookupError for an invalid cursor, or when its row has been deleted.
+    ``at`` returns the same from row ``offset`` (the first is 0) of ``total`` rows on.
+    """
+
+    def after(self, cursor: str | None, count: int) -> list[Row]: ...
+
+    def before(self, cursor: str | None, count: int) -> list[Row]: ...
+
+    def at(self, offset: int, count: int, total: int) -> list[Row]: ...
+
+
 @dataclass(frozen=True)
 class Page:
-    """[(place or None, primary key)], and whether rows of the list come before and after them."""
+    """The rows of one page, and whether the list has rows before and after them."""
 
-    rows: list
-    is_preceded: bool = False
-    is_followed: bool = False
-
-    @classmethod
-    def forwards(cls, found, count, is_preceded):
-        """Of what was read from its first row on, ``count`` rows and one more."""
-        return cls(found[:count], is_preceded, len(found) > count)
+    rows: list[Row]
+    has_previous: bool = False
+    has_next: bool = False
 
     @classmethod
-    def backwards(cls, found, count, is_followed):
-        """The same of what was read from its last row back."""
-        return cls(found[-count:], len(found) > count, is_followed)
+    def forwards(cls, rows: list[Row], count: int, has_previous: bool) -> "Page":
+        """Return a page of rows read forwards: ``count`` and one more."""
+        return cls(rows[:count], has_previous, len(rows) > count)
+
+    @classmethod
+    def backwards(cls, rows: list[Row], count: int, has_next: bool) -> "Page":
+        """Return a page of rows read backwards: ``count`` and one more."""
+        return cls(rows[-count:], len(rows) > count, has_next)
 
 
 class Listing:
-    """One page of a queryset, filtered and sorted by the parameters of the address.
+    """One page of a queryset, filtered and sorted by query parameters.
 
-    ``sorts``: {key: (column, …)}, ascending; the address says ``sort=key`` or ``sort=-key``, which turns
-    round every column. The columns end with a unique one, else the primary key is added. A column given
-    as an expression (``F("tag_set__label")``) may be empty; empty ones come last both ways. An unknown
-    key is an error, as an unknown value is. ``default``: the sort of an address that names none, the
-    first key when not given.
+    ``user``: the filter offers what they may see.
 
-    ``total``: how many rows match, when there is a cheaper way than to count them: a callable that
-    gets the valid filterset and returns a ``Count``. ``fetch``: makes of a queryset of the page's rows
-    one with all that they show. The page's keys are found first, over an index and from the nearer end,
-    and only these rows are fetched: a page deep inside costs no joins for the rows before it. Costs three
-    queries and those of the filter, when they are asked for.
+    ``path``: the path that links to other pages of the list start with.
 
-    ``walk``: how a large list finds its pages by key instead of counting rows from an end: a callable
-    that gets the valid filterset, the sort and whether it descends, and returns None or an object with
-    ``after(place, count)``, ``before(place, count)`` and ``at(offset, count, total)``, see
-    ``dids.lists.keyset.Walk``. The links to the next and the previous page then say ``after=`` or ``before=``
-    which place they are. With a total that is not counted to its end, pages from the end have negative
-    numbers: -1 is the last one. ``exact_total``: counts to the end, of the valid filterset; needed for
-    a page that is beyond what was counted.
+    ``sorts``: {key: (column, …)}, ascending; the parameter is ``sort=key``, or ``sort=-key`` to reverse
+    all columns. If the last column isn't unique, the primary key is added. A column given as an
+    expression (``F("tag_set__label")``) may be null; nulls come last in both directions. An unknown key
+    is an error, like an unknown value of a filter. ``default``: the sort without a parameter; the first
+    key if it is blank.
 
-    ``keeps``: other parameters of the address, which its links carry on.
+    ``total``: returns the number of rows of the valid filterset as a ``Count``, if there is a cheaper way
+    than counting them.
 
-    A page beyond the end is the last one; what is no page at all is the first.
+    ``fetch``: adds to a queryset of the page's rows all that they show. The primary keys of the page are
+    read first, from an index and from the nearer end; only these rows are fetched, so a page deep inside
+    the list needs no joins for the rows before it. Costs three queries, and those of the filter.
+
+    ``keyset``: returns the ``Keyset`` for the valid filterset, the sort key and whether it descends, or
+    None to count rows. Links to the next and the previous page then have a cursor in ``after=`` or
+    ``before=``. With a total that is a lower bound, pages from the end have negative numbers: -1 is the
+    last one. ``exact_total``: counts all rows of the valid filterset; needed for pages beyond the bound.
+
+    ``keeps``: other parameters that links carry on.
+
+    A page number beyond the end means the last page, an invalid one the first.
     """
 
     def __init__(
         self,
-        request,
-        queryset,
-        filterset_class,
+        parameters: QueryDict,
+        queryset: models.QuerySet[Any],
+        filterset_class: Callable[..., FilterSet],
         *,
-        sorts,
-        default="",
-        total=None,
-        exact_total=None,
-        fetch=None,
-        walk=None,
-        keeps=(),
-    ):
-        self.request = request
-        self.filterset = filterset_class(request.GET, queryset, request=request)
-        self.form = self.filterset.form
-        self.errors = filter_errors(self.filterset)
-        self.sort = request.GET.get("sort") or default or next(iter(sorts))
-        self._columns = sorts.get(self.sort.removeprefix("-"))
-        if self._columns is None:
+        user: Any,
+        path: str = "",
+        sorts: Sorts,
+        default: str = "",
+        total: Callable[[Any], Count] | None = None,
+        exact_total: Callable[[Any], int] | None = None,
+        fetch: Callable[[Any], Iterable[Any]] | None = None,
+        keyset: Callable[[Any, str, bool], Keyset | None] | None = None,
+        keeps: Sequence[str] = (),
+    ) -> None:
+        self._query, self._path = parameters, path
+        self.filterset = filterset_class(parameters, queryset, user=user)
+        self.form: BaseForm = self.filterset.form
+        self.errors: list[str] = self.filterset.error_messages
+        self.sort: str = parameters.get("sort") or default or next(iter(sorts))
+        self._columns = sorts.get(self.sort.removeprefix("-"), ())
+        if not self._columns:
             known = ", ".join(sorts)
-            self.errors.append(f"Sort: “{shorten(self.sort)}” is no column to sort by; there are {known}.")
+            self.errors.append(f"Sort: there is no column “{shorten(self.sort)}”. Use one of {known}.")
         self.valid = not self.errors
-        self.per_page = _whole(request.GET.get("per_page"))
-        if self.per_page not in settings.PAGE_SIZES:
-            self.per_page = settings.PAGE_SIZES[0]
+        size = parse_whole(parameters.get("per_page", ""))
+        self.per_page: int = size if size in settings.PAGE_SIZES else settings.PAGE_SIZES[0]
         self._total, self._exact_total = total, exact_total
-        self._fetch, self._make_walk, self._keeps = fetch, walk, keeps
+        self._fetch, self._make_keyset, self._keeps = fetch, keyset, keeps
 
     @property
-    def things(self):
-        """What its rows are called, several of them."""
-        return self.filterset.queryset.model._meta.verbose_name_plural
+    def noun(self) -> str:
+        """The plural noun for its rows."""
+        return str(self.filterset.queryset.model._meta.verbose_name_plural)
 
     @cached_property
-    def found(self):
-        """All that match, without an order."""
-        return self.filterset.qs.order_by() if self.valid else self.filterset.queryset.none()
+    def matches(self) -> models.QuerySet[Any]:
+        """All matching rows, unordered."""
+        found: models.QuerySet[Any] = self.filterset.qs if self.valid else self.filterset.queryset.none()
+        return found.order_by()
 
     @cached_property
-    def ordered(self):
-        """All that match, in the order that the address asks for."""
-        return self.found.order_by(*_ordering(self.found.model, self._columns, self._descending))
+    def ordered(self) -> models.QuerySet[Any]:
+        """All matching rows in the order of the list."""
+        return self.matches.order_by(*_ordering(self.matches.model, self._columns, self._descending))
 
     @property
-    def _descending(self):
+    def _descending(self) -> bool:
         return self.sort.startswith("-")
 
     @cached_property
-    def total(self):
-        """A ``Count`` of all that match."""
+    def total(self) -> Count:
+        """The number of matching rows."""
         if not self.valid:
             return Count(0)
-        total = self._total(self.filterset) if self._total else Count(self.found.count())
-        if total.more and self._asked_page > total // self.per_page and self._place == ("", ""):
-            return Count(self._exact_total(self.filterset))
+        total = self._total(self.filterset) if self._total else Count(self.matches.count())
+        if total.more and self._page_parameter > total // self.per_page and self._cursor is None:
+            return Count(self._count_all())
         return total
 
     @cached_property
-    def pages(self):
-        """How many there are, as far as rows were counted."""
+    def pages(self) -> int:
+        """The number of pages, as far as rows were counted."""
         return max(1, -(-self.total // self.per_page))
 
     @cached_property
-    def page(self):
-        """Its number; a negative one counts from the end."""
-        asked = self._asked_page
+    def page(self) -> int:
+        """The number of this page; a negative one counts from the end."""
+        page = self._page_parameter
         if self.total.more:
-            # The last page alone needs no count; how far another one is from the beginning does.
-            is_typed = asked < -1 and self._place == ("", "")
-            return max(asked, -self._counted_total // self.per_page) if is_typed else asked
-        return min(max(1, asked if asked > 0 else self.pages + 1 + asked), self.pages)
+            # The last page needs no count. The others from the end do, to find the first one.
+            needs_count = page < -1 and self._cursor is None
+            return max(page, -self._counted_total // self.per_page) if needs_count else page
+        return min(max(1, page if page > 0 else self.pages + 1 + page), self.pages)
 
     @cached_property
-    def _asked_page(self):
-        text = self.request.GET.get("page") or ""
-        return -_whole(text[1:]) if text.startswith("-") and _whole(text[1:]) else _whole(text) or 1
+    def _page_parameter(self) -> int:
+        text = self._query.get("page") or ""
+        from_end = parse_whole(text[1:]) if text.startswith("-") else None
+        return -from_end if from_end else parse_whole(text) or 1
 
     @property
-    def first(self):
+    def first(self) -> int:
+        """The number of the page's first row in the list."""
         return min((self.page - 1) * self.per_page + 1, self.total)
 
     @property
-    def last(self):
-        return (
-            self.first + len(self.keys) - 1 if self.total.more else min(self.page * self.per_page, self.total)
-        )
+    def last(self) -> int:
+        """The number of the page's last row in the list."""
+        if self.total.more:
+            return self.first + len(self.keys) - 1
+        return min(self.page * self.per_page, self.total)
 
     @property
-    def span(self):
-        """Which rows these are, in words."""
+    def span(self) -> str:
+        """A label such as "1 – 20" or "20 – 1 from the end"."""
         if self.page > 0:
             return f"{self.first:,} – {self.last:,}"
         near = (-self.page - 1) * self.per_page + 1
         return f"{near + len(self.keys) - 1:,} – {near:,} from the end"
 
     @property
-    def keys(self):
+    def keys(self) -> list[Any]:
         """The primary keys of the page's rows, in order."""
         return [key for _, key in self._page.rows]
 
     @cached_property
-    def _page(self):
+    def _page(self) -> Page:
         if not self.total:
             return Page([])
-        return self._walked() if self._walk else self._counted()
+        return self._page_by_offset() if self._keyset is None else self._page_by_key(self._keyset)
 
-    def _counted(self):
-        """The page found by counting rows from the nearer end."""
-        before, behind = self.first - 1, self.total - self.last
-        if before <= behind:
-            keys = self.ordered.values_list("pk", flat=True)[before : self.last]
+    def _page_by_offset(self) -> Page:
+        """Find the page by counting rows from the nearer end."""
+        before, after = self.first - 1, self.total - self.last
+        if before <= after:
+            keys = list(self.ordered.values_list("pk", flat=True)[before : self.last])
         else:
             backwards = self.ordered.reverse().values_list("pk", flat=True)
-            keys = list(backwards[behind : self.total - before])[::-1]
-        return Page([(None, key) for key in keys], before > 0, behind > 0)
+            keys = list(backwards[after : self.total - before])[::-1]
+        return Page([(None, key) for key in keys], before > 0, after > 0)
 
-    def _walked(self):
-        """The page found by its place; one row more tells whether another page follows."""
-        walk, count = self._walk, self.per_page
-        way, place = self._place
+    def _page_by_key(self, keyset: Keyset) -> Page:
+        """Find the page by its cursor; reads one row more to know whether another page follows."""
+        count = self.per_page
         if self.page == 1:
-            return Page.forwards(walk.after(None, count + 1), count, False)
+            return Page.forwards(keyset.after(None, count + 1), count, False)
         if self.page == -1:
-            return Page.backwards(walk.before(None, count + 1), count, False)
+            return Page.backwards(keyset.before(None, count + 1), count, False)
         if not self.total.more and self.page == self.pages:
-            return Page(walk.before(None, self.last - self.first + 1), True)
-        try:
-            if way == "after" and (found := walk.after(place, count + 1)):
-                return Page.forwards(found, count, True)
-            if way == "before" and (found := walk.before(place, count + 1)):
-                return Page.backwards(found, count, True)
-        except LookupError:
-            pass  # The row is gone that the link was made of: the page is counted.
+            return Page(keyset.before(None, self.last - self.first + 1), True)
+        if page := self._page_at_cursor(keyset):
+            return page
         offset = (self.page - 1) * count
         if self.page < 0:
             end = self._counted_total + (self.page + 1) * count
             offset = max(0, end - count)
             count = end - offset
-        return Page.forwards(walk.at(offset, count + 1, self._counted_total), count, offset > 0)
+        return Page.forwards(keyset.at(offset, count + 1, self._counted_total), count, offset > 0)
+
+    def _page_at_cursor(self, keyset: Keyset) -> Page | None:
+        """Return the page next to the cursor, None without one or when its row has been deleted."""
+        if self._cursor is None:
+            return None
+        direction, cursor = self._cursor
+        read, make = (
+            (keyset.after, Page.forwards) if direction == "after" else (keyset.before, Page.backwards)
+        )
+        try:
+            rows = read(cursor, self.per_page + 1)
+        except LookupError:
+            return None
+        return make(rows, self.per_page, True) if rows else None
 
     @cached_property
-    def _counted_total(self):
-        """How many match, counted to the end."""
-        return self._exact_total(self.filterset) if self.total.more else self.total
+    def _counted_total(self) -> int:
+        """The exact number of matching rows."""
+        return self._count_all() if self.total.more else self.total
+
+    def _count_all(self) -> int:
+        return self._exact_total(self.filterset) if self._exact_total else self.matches.count()
 
     @cached_property
-    def _walk(self):
-        if self._make_walk is None:
+    def _keyset(self) -> Keyset | None:
+        if self._make_keyset is None:
             return None
-        return self._make_walk(self.filterset, self.sort.removeprefix("-"), self._descending)
+        return self._make_keyset(self.filterset, self.sort.removeprefix("-"), self._descending)
 
     @cached_property
-    def _place(self):
-        """("after" or "before", the place) that the address names; ("", "") for none."""
-        asked = ((way, self.request.GET.get(way)) for way in ("after", "before"))
-        return next((one for one in asked if one[1]), ("", ""))
+    def _cursor(self) -> tuple[str, str] | None:
+        """("after" or "before", cursor), if the parameters have one."""
+        both = ((direction, self._query.get(direction)) for direction in ("after", "before"))
+        return next(((direction, cursor) for direction, cursor in both if cursor), None)
 
     @property
-    def first_url(self):
-        return self._turn(1) if self.page != 1 else None
+    def first_url(self) -> str | None:
+        """The URL of the first page, None on it."""
+        return self._page_url(1) if self.page != 1 else None
 
     @property
-    def previous_url(self):
-        if self.page == 1 or not self._page.is_preceded:
+    def previous_url(self) -> str | None:
+        """The URL of the previous page, None on the first one."""
+        if self.page == 1 or not self._page.has_previous:
             return None
-        return self._turn(self.page - 1, before=self._page.rows[0][0] if self.page != 2 else None)
+        return self._page_url(self.page - 1, before=self._page.rows[0][0] if self.page != 2 else None)
 
     @property
-    def next_url(self):
-        follows = self.page < 0 or self.total.more or self.page < self.pages
-        if not (self._page.is_followed and follows):
+    def next_url(self) -> str | None:
+        """The URL of the next page, None on the last one."""
+        may_follow = self.page < 0 or self.total.more or self.page < self.pages
+        if not (self._page.has_next and may_follow):
             return None
-        return self._turn(self.page + 1, after=self._page.rows[-1][0] if self.page != -2 else None)
+        return self._page_url(self.page + 1, after=self._page.rows[-1][0] if self.page != -2 else None)
 
     @property
-    def last_url(self):
-        return self._turn(-1 if self.total.more else self.pages) if self.next_url else None
+    def last_url(self) -> str | None:
+        """The URL of the last page, None on it."""
+        return self._page_url(-1 if self.total.more else self.pages) if self.next_url else None
 
     @property
-    def exact_url(self):
-        """This page with all that match counted."""
-        return f"{self.request.path}?{urlencode([*self.parameters, ('count', 'exact')])}"
+    def exact_url(self) -> str:
+        """The URL of this page with all matching rows counted."""
+        return f"{self._path}?{urlencode([*self.parameters, ('count', 'exact')])}"
 
     @property
-    def parameters(self):
-        """(name, value) of what all pages of this list have in their addresses."""
-        own = ("page", *PLACES)
-        return [(name, one) for name, values in self.request.GET.lists() if name not in own for one in values]
+    def parameters(self) -> list[tuple[str, Any]]:
+        """The parameters that all pages of this list share."""
+        return [(name, one) for name, values in self._query.lists() if name not in OF_PAGE for one in values]
 
-    def _turn(self, page, **place):
-        """This list on another page; ``place``: where that begins or ends."""
+    def _page_url(self, page: int, **cursor: str | None) -> str:
+        """Return the URL of another page; ``cursor``: where it starts (after) or ends (before)."""
         parameters = self.parameters
         if page != 1:
             parameters.append(("page", page))
-        parameters += [(way, value) for way, value in place.items() if value is not None]
+        parameters += [(direction, value) for direction, value in cursor.items() if value is not None]
         query = urlencode(parameters, safe="~")
-        return f"{self.request.path}?{query}" if query else self.request.path
+        return f"{self._path}?{query}" if query else self._path
 
     @cached_property
-    def rows(self):
+    def rows(self) -> list[Any]:
+        """The rows of the page with all that they show."""
         if not self.keys:
             return []
-        rows = self.found.model._default_manager.filter(pk__in=self.keys)
+        rows = self.matches.model._default_manager.filter(pk__in=self.keys)
         by_key = {row.pk: row for row in (self._fetch(rows) if self._fetch else rows)}
-        # One that was deleted between the two queries is left out.
+        # Rows deleted between the two queries are left out.
         return [by_key[key] for key in self.keys if key in by_key]
 
     @cached_property
-    def query(self):
-        """The filter as a query string, in the order of its fields, without sort and page."""
-        return filter_data(self.filterset).urlencode()
+    def query(self) -> str:
+        """The filter as a query string in the order of its fields, without sort and page."""
+        return self.filterset.parameters().urlencode()
 
     @cached_property
-    def reset_url(self):
-        return self._address(QueryDict(mutable=True))
+    def reset_url(self) -> str:
+        """The URL of the list without the filter."""
+        return self._filter_url(QueryDict(mutable=True))
 
     @cached_property
-    def chips(self):
-        """What the list is filtered by: {label, value, remove_url} of each value."""
-        asked = list(described(self.filterset))
+    def chips(self) -> list[dict[str, str]]:
+        """{label, value, remove_url} for each value that the list is filtered by."""
+        described = list(self.filterset.described())
         return [
             {
                 "label": label,
                 "value": shown,
-                "remove_url": self.url(**{name: [v for n, v, *_ in asked if n == name and v != value]}),
+                "remove_url": self.url(**{name: [v for n, v, *_ in described if n == name and v != value]}),
             }
-            for name, value, label, shown in asked
+            for name, value, label, shown in described
         ]
 
-    def url(self, **parameters):
-        """This list, from its first page, with lists of values for some parameters of the filter."""
-        data = filter_data(self.filterset)
+    def url(self, **parameters: list[str]) -> str:
+        """Return the URL of the first page with other values for some parameters of the filter."""
+        data = self.filterset.parameters()
         for name, values in parameters.items():
             data.setlist(name, values)
-        return self._address(_without_idle(self.filterset, data))
+        return self._filter_url(self.filterset.without_idle(data))
 
-    def _address(self, data):
-        """Order and page size stay as they are."""
+    def _filter_url(self, data: QueryDict) -> str:
+        """Return the URL for another filter, with the same order and page size."""
         for name in ("sort", "per_page", *self._keeps):
-            if value := self.request.GET.get(name):
+            if value := self._query.get(name):
                 data[name] = value
         query = data.urlencode()
-        return f"{self.request.path}?{query}" if query else self.request.path
+        return f"{self._path}?{query}" if query else self._path
 
 
 class Selection:
-    """The rows that an action is asked for: those ticked, or all that match a filter.
+    """The rows that an action applies to: ticked rows, or all that match a filter.
 
-    ``queryset`` holds them, ``count`` counts them; with an ``error`` (a sentence) both are empty.
-    ``note`` tells of ticked rows that have vanished meanwhile, or is "". ``scope``, ``ids``,
-    ``query``, ``expected`` are what a form carries on to the next step. ``filterset``: the valid one
-    of "all that match", else None.
+    ``queryset`` holds them and ``count`` counts them; with an ``error`` (a sentence) both are empty.
+    ``note`` mentions ticked rows that no longer exist, or is blank. ``scope``, ``ids``, ``query`` and
+    ``expected`` are the fields that a form carries on to its next step. ``filterset``: the valid one of
+    "all that match", else None.
     """
 
-    def __init__(self, queryset, scope, *, ids="", query="", expected=""):
+    def __init__(
+        self,
+        queryset: models.QuerySet[Any],
+        scope: str,
+        *,
+        ids: str = "",
+        query: str = "",
+        expected: str = "",
+    ) -> None:
         self.scope, self.ids, self.query, self.expected = scope, ids, query, expected
         self.error = self.note = ""
-        self.filterset = None
+        self.filterset: FilterSet | None = None
         self.queryset, self.count = queryset.none(), 0
 
     @classmethod
-    def from_request(cls, request, queryset, filterset_class, *, limit=None):
-        """Read scope, ids, query and expected from a POST, or ``?ids=`` of an address.
+    def read(
+        cls,
+        parameters: QueryDict,
+        queryset: models.QuerySet[Any],
+        filterset_class: Callable[..., FilterSet],
+        *,
+        user: Any,
+        limit: float | None = None,
+    ) -> "Selection":
+        """Read a selection from the parameters scope, ids, query and expected.
 
-        ``queryset``: what the person may touch. ``limit``: the most rows that may be selected,
-        settings.REQUEST_LIMIT when not given.
-        Refused are: an invalid filter, a count that is not the one that was confirmed, rows above
-        the limit, and nothing. Costs one query beside the filter's own.
+        ``queryset``: the rows that the user may change. ``limit``: the most rows that may be selected,
+        settings.REQUEST_LIMIT by default.
+        Refuses an invalid filter, a count that differs from the confirmed one, more rows than the limit,
+        and an empty selection. Costs one query, and those of the filter.
         """
-        data = request.POST if request.method == "POST" else request.GET
-        scope = data.get("scope") or "ids"
-        ids = [key.strip() for part in data.getlist("ids") for key in part.split(",") if key.strip()]
+        scope = parameters.get("scope") or "ids"
+        ids = [key.strip() for part in parameters.getlist("ids") for key in part.split(",") if key.strip()]
         selection = cls(
             queryset,
             scope,
             ids=",".join(dict.fromkeys(ids)) if scope == "ids" else "",
-            query=data.get("query", ""),
-            expected=data.get("expected", ""),
+            query=parameters.get("query", ""),
+            expected=parameters.get("expected", ""),
         )
         if scope == "ids":
             selection._take_ticked(queryset)
         elif scope == "all":
-            selection._take_matching(request, queryset, filterset_class)
+            selection._take_matching(queryset, filterset_class, user)
         else:
-            selection.refuse(f"“{shorten(scope)}” is not a way to select rows.")
+            selection.refuse(
+                f"“{shorten(scope)}” is not a way to select rows. Tick rows or select all that match."
+            )
         limit = settings.REQUEST_LIMIT if limit is None else limit
         if selection.count > limit:
             selection.refuse(
-                f"{selection.count:,} {selection._noun} are selected; at most {limit:,} can be done at once."
-                " Narrow the search and do them in parts."
+                f"{selection.count:,} {selection._noun} are selected; at most {limit:,} can be changed at"
+                " once. Narrow the search and work in parts."
             )
         return selection
 
     @property
-    def _noun(self):
-        return self.queryset.model._meta.verbose_name_plural
+    def _noun(self) -> str:
+        return str(self.queryset.model._meta.verbose_name_plural)
 
-    def _take_ticked(self, queryset):
+    def _take_ticked(self, queryset: models.QuerySet[Any]) -> None:
         ids = self.ids.split(",") if self.ids else []
+        wanted = {text: parse_whole(text) for text in ids}
+        invalid = [text for text, key in wanted.items() if not key]
         if not ids:
             self.refuse(f"No {self._noun} are selected. Tick some rows first.")
-        elif any(not _whole(key) for key in ids):
-            bad = next(key for key in ids if not _whole(key))
-            self.refuse(f"“{shorten(bad)}” is not the id of a row. Tick the rows again.")
+        elif invalid:
+            self.refuse(f"“{shorten(invalid[0])}” is not a row ID. Tick the rows again.")
         elif len(ids) > TICKED_LIMIT:
             self.refuse(
-                f"{len(ids):,} rows are ticked one by one; at most {TICKED_LIMIT:,} can be."
-                " Search for them and select all that match."
+                f"{len(ids):,} rows are ticked; at most {TICKED_LIMIT:,} can be. Search for them and select"
+                " all that match."
             )
         else:
-            wanted = dict.fromkeys(map(int, ids))
-            self.queryset = queryset.filter(pk__in=wanted)
-            found = set(self.queryset.order_by().values_list("pk", flat=True))
-            self.count = len(found)
-            gone = [key for key in wanted if key not in found]
-            if not found:
-                self.refuse(f"None of the selected {self._noun} is there any more.")
-            elif gone:
-                named = ", ".join(map(str, gone[:NAMED])) + (", …" if len(gone) > NAMED else "")
-                self.note = (
-                    f"{len(gone):,} of the {len(wanted):,} selected {self._noun} are no longer there"
-                    f" (ID {named})."
-                )
+            self._take_keys(queryset, list(dict.fromkeys(wanted.values())))
 
-    def _take_matching(self, request, queryset, filterset_class):
-        filterset = filterset_class(QueryDict(self.query), queryset, request=request)
-        if errors := filter_errors(filterset):
-            return self.refuse(" ".join(["Nothing is selected: the search is wrong.", *errors]))
+    def _take_keys(self, queryset: models.QuerySet[Any], keys: list[int | None]) -> None:
+        self.queryset = queryset.filter(pk__in=keys)
+        found = set(self.queryset.order_by().values_list("pk", flat=True))
+        self.count = len(found)
+        missing = [key for key in keys if key not in found]
+        if not found:
+            self.refuse(f"None of the selected {self._noun} exist any more.")
+        elif missing:
+            named = ", ".join(map(str, missing[:NAMED])) + (", …" if len(missing) > NAMED else "")
+            verb = "no longer exists" if len(missing) == 1 else "no longer exist"
+            self.note = f"{len(missing):,} of the {len(keys):,} selected {self._noun} {verb} (ID {named})."
+
+    def _take_matching(
+        self, queryset: models.QuerySet[Any], filterset_class: Callable[..., FilterSet], user: Any
+    ) -> None:
+        filterset = filterset_class(QueryDict(self.query), queryset, user=user)
+        if errors := filterset.error_messages:
+            self.refuse(" ".join(["Nothing is selected because the search is invalid.", *errors]))
+            return
         self.filterset, self.queryset = filterset, filterset.qs.order_by()
         self.count = self.queryset.count()
-        expected = _whole(self.expected)
+        expected = parse_whole(self.expected)
         if not self.count:
             self.refuse(f"No {self._noun} match any more.")
         elif not expected:
-            self.refuse(f"It is not known how many {self._noun} you saw. Select them again on the list.")
+            self.refuse(f"The number of {self._noun} you saw is missing. Select them again in the list.")
         elif self.count != expected:
             self.refuse(
-                f"{expected:,} {self._noun} matched when you selected them, now {self.count:,} do."
-                " Look at the list again and select them anew."
+                f"{expected:,} {self._noun} matched when you selected them; {self.count:,} match now."
+                " Check the list and select them again."
             )
-        return None
 
-    def refuse(self, sentence):
-        """Have nothing selected, because of this."""
+    def refuse(self, sentence: str) -> None:
+        """Clear the selection and give ``sentence`` as the reason."""
         self.error, self.queryset, self.count = sentence, self.queryset.none(), 0
 
 
-def filter_errors(filterset):
-    """Sentences about every value that makes no sense; empty when the filter may be applied."""
-    if filterset.is_valid():
-        return []
-    return [
-        f"{filterset.form[name].label}: {error}" if name in filterset.form.fields else str(error)
-        for name, errors in filterset.errors.items()
-        for error in errors
-    ]
-
-
-def filter_data(filterset):
-    """What the address filters by, as a QueryDict of the filter's own parameters, blanks left out.
-
-    As the form reads it: of a parameter that takes one value, the last one counts.
-    """
-    data = QueryDict(mutable=True)
-    for name, field in filterset.form.fields.items():
-        value = field.widget.value_from_datadict(filterset.data, {}, name)
-        values = value if isinstance(value, list) else [value]
-        if values := [one for one in values if one and one.strip()]:
-            data.setlist(name, list(dict.fromkeys(values)))
-    return _without_idle(filterset, data)
-
-
-def _without_idle(filterset, data):
-    """``data`` without what only says how another parameter is meant that isn't there."""
-    for refining, refined in getattr(filterset, "refines", {}).items():
-        if not data.get(refined):
-            data.pop(refining, None)
-    return data
-
-
-def described(filterset):
-    """(parameter, value, label, what a person reads) of every value that is filtered by.
-
-    But for those of the filter's ``apart``, which a page tells in its own way.
-    """
-    data = filter_data(filterset)
-    for name in data:
-        if name in getattr(filterset, "apart", ()):
-            continue
-        words, label = _words(filterset.form, name), filterset.form[name].label
-        for value in data.getlist(name):
-            yield name, value, label, words.get(value) or shorten(value)
-
-
-def _ordering(model, columns, descending):
-    """Expressions for ``order_by``, of which the last one is unique."""
-    unique = {"pk", model._meta.pk.name}
-    unique.update(fields[0] for fields in _unique_fields(model) if len(fields) == 1)
+def _ordering(
+    model: type[models.Model], columns: Sequence[str | Combinable], descending: bool
+) -> list[str | models.expressions.OrderBy]:
+    """Return expressions for ``order_by``, of which the last is unique."""
+    fields = model._meta.local_fields
+    unique = {"pk", model._meta.pk.name, *(field.name for field in fields if field.unique)}
+    unique.update(rule.fields[0] for rule in model._meta.total_unique_constraints if len(rule.fields) == 1)
     if columns[-1] not in unique:
         columns = (*columns, "pk")
-    if not descending:
-        return [c if isinstance(c, str) else c.asc(nulls_last=True) for c in columns]
-    return [f"-{c}" if isinstance(c, str) else c.desc(nulls_last=True) for c in columns]
-
-
-def _unique_fields(model):
-    yield from ((field.name,) for field in model._meta.local_fields if field.unique)
-    yield from (constraint.fields for constraint in model._meta.total_unique_constraints)
-
-
-def _words(form, name):
-    """{value in the address: what a person reads} of the chosen rows, or of all choices."""
-    field, cleaned = form.fields[name], getattr(form, "cleaned_data", {}).get(name)
-    if hasattr(field, "queryset"):
-        key = field.to_field_name or "pk"
-        rows = [cleaned] if isinstance(cleaned, models.Model) else cleaned or []
-        return {str(getattr(row, key)): str(row) for row in rows}
-    return {str(key): label for key, label in getattr(field, "choices", ())}
-
-
-def _whole(text):
-    """The positive whole number that ``text`` is, else 0."""
-    text = text or ""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0
+    if descending:
+        return [f"-{c}" if isinstance(c, str) else c.desc(nulls_last=True) for c in columns]
+    return [c if isinstance(c, str) else c.asc(nulls_last=True) for c in columns]

@@ -13,7 +13,6 @@ import tempfile
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import SimpleNamespace
 from urllib.parse import urlencode
 
 from django.core.files.base import ContentFile, File
@@ -126,8 +125,7 @@ def _chosen(job):
     seen = DID.objects.visible_to(job.owner)
     if "ids" in job.params:
         return seen.filter(pk__in=job.params["ids"]).order_by("pk")
-    request = SimpleNamespace(user=job.owner)
-    filterset = DIDFilter(QueryDict(job.params["query"]), seen, request=request)
+    filterset = DIDFilter(QueryDict(job.params["query"]), seen, user=job.owner)
     if not filterset.is_valid():
         raise JobFailed(
             "What the search names is not there any more, so it can't go on. Search again and select anew."
@@ -292,8 +290,7 @@ def _export(job):
         dids = DID.objects.visible_to(job.owner).filter(pk__in=ids).order_by("number")
         rows = DIDResource().rows_in_pieces(dids, timezone.now())
     else:
-        request = SimpleNamespace(user=job.owner, GET=QueryDict(job.params["address"]))
-        listing = did_listing(request)
+        listing = did_listing(QueryDict(job.params["address"]), job.owner)
         if not listing.valid:
             raise JobFailed(" ".join(["The search can't be read any more.", *listing.errors]))
         rows = exported(listing, timezone.now(), in_pieces=True)

@@ -1,12 +1,13 @@
 import django_filters
 
 from didmgmt.choices import TickedBoxes
+from didmgmt.filters import FilterSet
 from jobs.kinds import KINDS
 from jobs.models import Job
 
 
-class JobFilter(django_filters.FilterSet):
-    """The jobs that an address asks for, of those that ``request.user`` may see."""
+class JobFilter(FilterSet):
+    """The jobs that an address asks for, of those that ``user`` may see."""
 
     state = django_filters.MultipleChoiceFilter(
         label="State",

@@ -2,6 +2,7 @@ import django_filters
 
 from clients.models import Reseller
 from didmgmt.choices import RemoteSelect
+from didmgmt.filters import FilterSet, RowFilter
 from operators.models import Operator
 
 
@@ -10,19 +11,19 @@ def name_filter():
 
 
 def reseller_filter(field=None):
-    """The reseller of the rows, of those that ``request.user`` may see; ``field``: the way to it."""
-    return django_filters.ModelChoiceFilter(
+    """The reseller of the rows, of those that ``user`` may see; ``field``: the way to it."""
+    return RowFilter(
         label="Reseller",
         field_name=field,
-        queryset=lambda request: Reseller.objects.visible_to(request.user),
+        queryset=lambda user: Reseller.objects.visible_to(user),
         empty_label="all resellers",
         widget=RemoteSelect("operators:reseller_choices"),
         error_messages={"invalid_choice": "“%(value)s” is no reseller that you know."},
     )
 
 
-class OperatorFilter(django_filters.FilterSet):
-    """The operators that an address asks for, of those that ``request.user`` may see."""
+class OperatorFilter(FilterSet):
+    """The operators that an address asks for, of those that ``user`` may see."""
 
     name = name_filter()
     reseller = reseller_filter()

@@ -19,7 +19,8 @@ def selected_dids(request):
     past time is refused: the numbers may be different ones now.
     """
     inventory = DID.objects.visible_to(request.user)
-    selection = Selection.from_request(request, inventory, DIDFilter, limit=math.inf)
+    parameters = request.POST if request.method == "POST" else request.GET
+    selection = Selection.read(parameters, inventory, DIDFilter, user=request.user, limit=math.inf)
     if _has_as_of(request):
         selection.refuse(NowField.refusal)
         return selection

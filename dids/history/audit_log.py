@@ -13,6 +13,7 @@ from django.utils import timezone
 from audit import history
 from audit.models import Change, Touched
 from didmgmt.choices import RemoteSelect
+from didmgmt.filters import FilterSet, RowFilter
 from didmgmt.listing import Count, Listing
 from didmgmt.text import shorten
 from dids.history.rows import KINDS, count_of, noun
@@ -48,22 +49,24 @@ SCREENS = {  # by the beginning of the address, the first that fits
 }
 
 
-def log_listing(request):
-    """The changes that the address asks for, of those that the person may open."""
+def log_listing(parameters, user, path=""):
+    """List the changes that match ``parameters`` and that ``user`` may open."""
 
-    def walk(filterset, sort, descending):
+    def keyset(filterset, sort, descending):
         rows, columns = filterset.rows
         return KeyWalk(rows, columns, descending=descending, position=_moment_of)
 
     return Listing(
-        request,
+        parameters,
         Change.objects.all(),
         ChangeFilter,
+        user=user,
+        path=path,
         sorts={"at": ("at", "id")},
         default="-at",
-        total=lambda filterset: filterset.total(exactly=request.GET.get("count") == "exact"),
+        total=lambda filterset: filterset.total(exactly=parameters.get("count") == "exact"),
         exact_total=lambda filterset: filterset.total(exactly=True),
-        walk=walk,
+        keyset=keyset,
     )
 
 
@@ -89,8 +92,8 @@ def _choice(label, choices, everything, what):
     )
 
 
-class ChangeFilter(django_filters.FilterSet):
-    """The changes that an address asks for, of those that touched what ``request.user`` may see.
+class ChangeFilter(FilterSet):
+    """The changes that an address asks for, of those that touched what ``user`` may see.
 
     A page is found by ``rows``, which an index has in order.
     """
@@ -110,9 +113,9 @@ class ChangeFilter(django_filters.FilterSet):
     since = _day("From")
     until = _day("To", help_text="This day included")
     by = _choice("Made by", Change.Actor.choices, "anybody", "kind of actor")
-    person = django_filters.ModelChoiceFilter(
+    person = RowFilter(
         label="Person",
-        queryset=lambda request: User.objects.visible_to(request.user),
+        queryset=lambda user: User.objects.visible_to(user),
         empty_label="all people",
         widget=RemoteSelect("audit:people"),
         error_messages={"invalid_choice": "“%(value)s” is nobody that you know."},
@@ -166,7 +169,7 @@ class ChangeFilter(django_filters.FilterSet):
         """Keys of numbers, also of deleted ones; in these, digits inside and at the end are not found."""
         if search is None:
             return set()
-        viewer = self.request.user
+        viewer = self.user
         there = matching(DID.objects.visible_to(viewer), search)
         return {
             *there.order_by().values_list("pk", flat=True)[: OBJECTS_MOST + 1],
@@ -174,7 +177,7 @@ class ChangeFilter(django_filters.FilterSet):
         }
 
     def _named(self, tracked, name):
-        viewer = self.request.user
+        viewer = self.user
         there = tracked.objects.visible_to(viewer).filter(name__icontains=name)
         past = history.visible_to(tracked, viewer).filter(event="-", name__icontains=name)
         return {
@@ -189,7 +192,7 @@ class ChangeFilter(django_filters.FilterSet):
         One of the changes; of a branch or a kind of thing, one of what was touched. Few things have few
         changes, which are looked up.
         """
-        asked, viewer = self.form.cleaned_data, self.request.user
+        asked, viewer = self.form.cleaned_data, self.user
         if self.objects is not None:
             rows, of_touched = Change.objects.filter(pk__named=self._of_objects()), False
         elif asked["person"] and not asked["type"]:
@@ -217,7 +220,7 @@ class ChangeFilter(django_filters.FilterSet):
     def _of_objects(self):
         changes = set()
         for tracked, ids in self.objects.items():
-            rows = history.visible_to(tracked, self.request.user)
+            rows = history.visible_to(tracked, self.user)
             rows = rows.filter(object_id__in=ids, change__isnull=False)
             changes.update(rows.values_list("change_id", flat=True).distinct())
         return sorted(changes)

@@ -32,7 +32,7 @@ from audit.models import Change
 from audit.pruning import known_since
 from clients.models import Account, AccountHistory, Client, Reseller
 from didmgmt.fields import MomentField
-from didmgmt.listing import Count, Listing, filter_data
+from didmgmt.listing import Count, Listing
 from dids.exports.rows import CHUNK, DIDResource
 from dids.labels import Names
 from dids.lifecycle import statuses as st
@@ -99,7 +99,7 @@ class PastFilter(DIDFilter):
 
     def _offer_gone(self, field, tracked):
         """What is deleted by now had numbers then."""
-        field.gone = lambda keys: gone(tracked, self.request.user, object_id__in=keys)
+        field.deleted = lambda keys: gone(tracked, self.user, object_id__in=keys)
         field.widget.asks(f"{field.widget.attrs['data-choices-url']}?gone=1")
 
     def filter_queryset(self, queryset):
@@ -116,7 +116,7 @@ class PastFilter(DIDFilter):
     def operators(self):
         """As in ``DIDFilter``, of those whose reseller it was then, also operators that are gone."""
         operators, reseller = (self.form.cleaned_data[name] for name in ("operator", "reseller"))
-        bound = self.request.user.reseller_id
+        bound = self.user.reseller_id
         if not operators and not reseller and not bound:
             return None
         chosen = {operator.pk for operator in operators}
@@ -370,15 +370,17 @@ class PastListing(Listing):
     ``within``.
     """
 
-    def __init__(self, request, sorts):
+    def __init__(self, parameters, user, path, sorts):
         super().__init__(
-            request,
+            parameters,
             DIDHistory.objects.all(),
-            partial(PastFilter, exactly=request.GET.get("count") == "exact"),
+            partial(PastFilter, exactly=parameters.get("count") == "exact"),
+            user=user,
+            path=path,
             sorts=dict.fromkeys(sorts, ("number", "history_id")),
             default="number",
             exact_total=lambda filterset: filterset.exact_total(),
-            walk=lambda filterset, sort, descending: (
+            keyset=lambda filterset, sort, descending: (
                 None if filterset.is_counted else PastWalk(filterset, descending=descending)
             ),
         )
@@ -393,11 +395,11 @@ class PastListing(Listing):
         """Where so little is known that it fills no page, that page is looked at."""
         if not self.valid:
             return Count(0)
-        total, asked = self.filterset.total, self._asked_page
+        total, asked = self.filterset.total, self._page_parameter
         if total.more and total < self.per_page:
-            found = len(self._walk.after(None, self.per_page + 1))
+            found = len(self._keyset.after(None, self.per_page + 1))
             total = Count(found, more=found > self.per_page)
-        if total.more and asked > max(1, total // self.per_page) and self._place == ("", ""):
+        if total.more and asked > max(1, total // self.per_page) and self._cursor is None:
             return Count(self.filterset.exact_total())
         return total
 
@@ -419,23 +421,23 @@ class PastListing(Listing):
     @property
     def moment_shown(self):
         """What stands in the field for it."""
-        return self.form["as_of"].field.widget.format_value(self.request.GET["as_of"])
+        return self.form["as_of"].field.widget.format_value(self._query["as_of"])
 
     @property
     def is_filtered(self):
-        return set(filter_data(self.filterset)) != {"as_of"}
+        return set(self.filterset.parameters()) != {"as_of"}
 
     @property
     def now_url(self):
         """The same search now."""
         parameters = [(name, value) for name, value in self.parameters if name != "as_of"]
-        return f"{self.request.path}?{urlencode(parameters)}" if parameters else self.request.path
+        return f"{self._path}?{urlencode(parameters)}" if parameters else self._path
 
     def refuse(self, sentence):
         """Show this error and no rows."""
         self.errors.append(sentence)
         self.valid = False
-        for name in ("total", "rows", "_page", "found"):
+        for name in ("total", "rows", "_page", "matches"):
             self.__dict__.pop(name, None)
 
     def exported(self, keys=None):
@@ -449,12 +451,12 @@ class PastListing(Listing):
                 yield did.exported
 
     def _pieces(self):
-        if self._walk is None:
+        if self._keyset is None:
             keys = list(self.ordered.values_list("pk", flat=True))
             yield from (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
             return
         place = None
-        while found := self._walk.after(place, CHUNK):
+        while found := self._keyset.after(place, CHUNK):
             yield [key for _, key in found]
             place = found[-1][0]
 

@@ -4,6 +4,7 @@ import django_filters
 
 from clients.models import Account, Client, Package, Reseller
 from didmgmt.choices import RemoteSelect
+from didmgmt.filters import FilterSet, RowFilter
 from dids.models import PACKAGE_STATES, ClientPackage
 from operators.filters import name_filter, reseller_filter
 
@@ -20,7 +21,7 @@ def _ended(field, label, words):
     )
 
 
-class ClientFilter(django_filters.FilterSet):
+class ClientFilter(FilterSet):
     name = name_filter()
     reseller = reseller_filter()
     closed = _ended("closed_at", "Closed", ("open", "closed"))
@@ -30,7 +31,7 @@ class ClientFilter(django_filters.FilterSet):
         fields = []
 
 
-class AccountFilter(django_filters.FilterSet):
+class AccountFilter(FilterSet):
     name = name_filter()
 
     class Meta:
@@ -38,7 +39,7 @@ class AccountFilter(django_filters.FilterSet):
         fields = []
 
 
-class PackageFilter(django_filters.FilterSet):
+class PackageFilter(FilterSet):
     name = name_filter()
     reseller = reseller_filter()
     archived = _ended("archived_at", "Archived", ("on offer", "archived"))
@@ -48,7 +49,7 @@ class PackageFilter(django_filters.FilterSet):
         fields = []
 
 
-class ResellerFilter(django_filters.FilterSet):
+class ResellerFilter(FilterSet):
     name = name_filter()
 
     class Meta:
@@ -56,19 +57,19 @@ class ResellerFilter(django_filters.FilterSet):
         fields = []
 
 
-class ClientPackageFilter(django_filters.FilterSet):
+class ClientPackageFilter(FilterSet):
     """Wants a queryset ``with_state``."""
 
-    client = django_filters.ModelChoiceFilter(
+    client = RowFilter(
         label="Client",
-        queryset=lambda request: Client.objects.visible_to(request.user),
+        queryset=lambda user: Client.objects.visible_to(user),
         empty_label="all clients",
         widget=RemoteSelect("dids:client_choices"),
         error_messages={"invalid_choice": "“%(value)s” is no client that you know."},
     )
-    package = django_filters.ModelChoiceFilter(
+    package = RowFilter(
         label="Package",
-        queryset=lambda request: Package.objects.visible_to(request.user),
+        queryset=lambda user: Package.objects.visible_to(user),
         empty_label="all packages",
         widget=RemoteSelect("packages:choices"),
         error_messages={"invalid_choice": "“%(value)s” is no package that you know."},

@@ -9,14 +9,14 @@ from django.db.models.functions import Length
 from django.db.models.lookups import Exact
 from django.urls import reverse
 from django.utils import timezone
-from django_filters.fields import ChoiceField, ModelMultipleChoiceField
+from django_filters.fields import ChoiceField
 
 from audit.history import visible_to
 from clients.models import Account, Client
-from didmgmt.choices import RemoteSelectMultiple, TickedBoxes, fits
+from didmgmt.choices import RemoteSelectMultiple, TickedBoxes
 from didmgmt.fields import MomentField
+from didmgmt.filters import FilterSet, RowsFilter
 from didmgmt.listing import Count
-from didmgmt.text import shorten
 from dids.lifecycle import statuses as st
 from dids.lists.substring import Digits
 from dids.models import DID, ClientPackage, Stock, Tag, TagSet
@@ -31,32 +31,6 @@ def _unknown(what):
     return {"invalid_choice": f"“%(value)s” is no {what} that you know."}
 
 
-class RowsField(ModelMultipleChoiceField):
-    """Several rows of a queryset, and of what ``gone(keys)`` gives, where that is set: deleted ones."""
-
-    gone = None
-
-    def rows_named(self, values):
-        """{text of its key: row}."""
-        key = self.to_field_name or "pk"
-        rows = {str(getattr(row, key)): row for row in self.queryset.filter(**{f"{key}__in": values})}
-        if self.gone and (others := {*map(str, values)} - rows.keys()):
-            rows |= {str(getattr(row, key)): row for row in self.gone(others)}
-        return rows
-
-    def _check_values(self, value):
-        possible = {one for one in value if fits(self, one)}
-        rows = self.rows_named(possible) if possible else {}
-        for one in value:
-            if one not in rows:
-                raise forms.ValidationError(
-                    self.error_messages["invalid_choice"],
-                    code="invalid_choice",
-                    params={"value": shorten(one)},
-                )
-        return [rows[one] for one in dict.fromkeys(value)]
-
-
 class MatchField(ChoiceField):
     """How the number search is meant; blank is what "contains" says in full."""
 
@@ -69,15 +43,11 @@ class MatchFilter(django_filters.ChoiceFilter):
     field_class = MatchField
 
 
-class RowsFilter(django_filters.ModelMultipleChoiceFilter):
-    field_class = RowsField
-
-
 def _operators():
     return RowsFilter(
         label="Operator",
         error_messages=_unknown("operator"),
-        queryset=lambda request: Operator.objects.visible_to(request.user),
+        queryset=lambda user: Operator.objects.visible_to(user),
         widget=RemoteSelectMultiple("operators:choices", placeholder="all operators"),
     )
 
@@ -87,7 +57,7 @@ def _tags():
         label="Tags",
         error_messages=_unknown("tag"),
         to_field_name="name",
-        queryset=lambda request: Tag.objects.visible_to(request.user),
+        queryset=lambda user: Tag.objects.visible_to(user),
         widget=RemoteSelectMultiple("dids:tag_choices", placeholder="any tag"),
     )
 
@@ -105,7 +75,7 @@ class SearchForm(forms.Form):
         return cleaned
 
 
-class NumberFilter(django_filters.FilterSet):
+class NumberFilter(FilterSet):
     """What every list of numbers is searched by."""
 
     refines = {"match": "q"}  # says how another parameter is meant; nothing by itself
@@ -160,7 +130,7 @@ class NowFilter(django_filters.Filter):
 
 
 class DIDFilter(NumberFilter):
-    """The numbers that an address asks for, of those that ``request.user`` may see.
+    """The numbers that an address asks for, of those that ``user`` may see.
 
     All of it is as of one moment, ``now``. With an invalid value ``qs`` must not be used: see
     ``didmgmt.listing``. ``queryset`` is the whole inventory that the person may see.
@@ -174,7 +144,7 @@ class DIDFilter(NumberFilter):
     client = RowsFilter(
         label="Client",
         error_messages=_unknown("client"),
-        queryset=lambda request: Client.objects.visible_to(request.user),
+        queryset=lambda user: Client.objects.visible_to(user),
         widget=RemoteSelectMultiple("dids:client_choices", placeholder="all clients"),
     )
     tag = _tags()
@@ -229,9 +199,9 @@ class DIDFilter(NumberFilter):
     def operators(self):
         """Keys of the operators whose numbers can match, asked for or all that one may see; None for all."""
         operators, reseller = (self.form.cleaned_data[name] for name in ("operator", "reseller"))
-        if not operators and not reseller and not self.request.user.reseller_id:
+        if not operators and not reseller and not self.user.reseller_id:
             return None
-        found = Operator.objects.visible_to(self.request.user)
+        found = Operator.objects.visible_to(self.user)
         if operators:
             found = found.filter(pk__in=[operator.pk for operator in operators])
         if reseller:

@@ -17,29 +17,31 @@ from dids.models import DID
 FEW = 5_000  # numbers
 
 
-def did_listing(request):
-    """What the address asks for of the numbers that the person may see, now or as of the moment it names."""
-    if request.GET.get("as_of", "").strip():
-        return PastListing(request, _SORTS)
+def did_listing(parameters, user, path=""):
+    """List the numbers that match ``parameters`` and that ``user`` may see, now or as of a past time."""
+    if parameters.get("as_of", "").strip():
+        return PastListing(parameters, user, path, _SORTS)
     now = timezone.now()
-    dids = DID.objects.visible_to(request.user)
+    dids = DID.objects.visible_to(user)
     overdue = DID.objects.any_hold_over(now)
 
-    def walk(filterset, sort, descending):
+    def keyset(filterset, sort, descending):
         # So few are sorted at once: no index has all filters in all orders, and a walk reads past others.
         if filterset.is_few or (sort != "number" and filterset.total <= FEW):
             return None
         return Walk(filterset, sort, descending=descending, overdue=overdue)
 
     return Listing(
-        request,
+        parameters,
         dids.with_status_now(now) if overdue else dids,
-        partial(DIDFilter, now=now, overdue=overdue, exactly=request.GET.get("count") == "exact"),
+        partial(DIDFilter, now=now, overdue=overdue, exactly=parameters.get("count") == "exact"),
+        user=user,
+        path=path,
         sorts=_OVERDUE_SORTS if overdue else _SORTS,
         total=lambda filterset: filterset.total,
         exact_total=lambda filterset: filterset.exact_total(),
         fetch=lambda found: found.for_table(now),
-        walk=walk,
+        keyset=keyset,
     )
 
 

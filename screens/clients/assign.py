@@ -80,8 +80,12 @@ def _pick(request, given, now):
         form = NumbersForm(request.POST, way=way)
         return (form.pick(available, seen) if form.is_valid() else None), form
     everything = request.POST.get("scope") == "all"
-    selection = Selection.from_request(
-        request, available if everything else seen, AvailableFilter, limit=PICK_LIMIT
+    selection = Selection.read(
+        request.POST,
+        available if everything else seen,
+        AvailableFilter,
+        user=request.user,
+        limit=PICK_LIMIT,
     )
     if everything and not selection.error:
         return Pick.of(selection.queryset.values_list("pk", flat=True)), None
@@ -97,9 +101,11 @@ def _add_page(request, client, holder, now, *, form=None, status=200):
     listing = None
     if given and account and form is None:
         listing = Listing(
-            request,
+            request.GET,
             DID.objects.visible_to(request.user).available_for(given, now),
             AvailableFilter,
+            user=request.user,
+            path=request.path,
             sorts=_SORTS,
             fetch=lambda dids: dids.for_table(now).with_last_holder(),
             keeps=_KEEPS,

@@ -49,9 +49,11 @@ def client_listing(request):
     """The clients that an address asks for, of those that the person may see."""
     now = timezone.now()
     return Listing(
-        request,
+        request.GET,
         holdings.of_clients(Client.objects.visible_to(request.user), now),
         ClientFilter,
+        user=request.user,
+        path=request.path,
         sorts=SORTS,
         fetch=lambda found: holdings.of_clients(found.select_related("reseller"), now),
     )
@@ -68,9 +70,11 @@ def client_detail(request, pk):
         "given_count": client.client_packages.count(),
         "numbers": DID.objects.held_by([client.pk], now).by_status(now),
         "listing": Listing(
-            request,
+            request.GET,
             holdings.of_accounts(client.accounts.all()),
             AccountFilter,
+            user=request.user,
+            path=request.path,
             sorts=ACCOUNT_SORTS,
             fetch=holdings.of_accounts,
         ),

@@ -53,9 +53,11 @@ def numbers_of(request, client, now):
 def client_dids(request, pk):
     client, now = client_of(request, pk), timezone.now()
     listing = Listing(
-        request,
+        request.GET,
         numbers_of(request, client, now),
         partial(ClientDIDFilter, client=client),
+        user=request.user,
+        path=request.path,
         sorts=_SORTS,
         fetch=lambda found: found.for_table(now),
     )
@@ -98,7 +100,9 @@ def client_dids_move(request, pk, move):
         raise PermissionDenied
     client, now = client_of(request, pk), timezone.now()
     found = numbers_of(request, client, now)
-    asked = Selection.from_request(request, found, partial(ClientDIDFilter, client=client), limit=PICK_LIMIT)
+    asked = Selection.read(
+        request.POST, found, partial(ClientDIDFilter, client=client), user=request.user, limit=PICK_LIMIT
+    )
     back = dialogs.back_to(request, reverse("clients:dids", args=[pk]))
     if asked.error:
         return refused(request, asked.error, about.label, back)

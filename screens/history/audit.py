@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import django_filters
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404
 from django.shortcuts import get_object_or_404, render
@@ -12,6 +11,7 @@ from django.views.decorators.http import require_safe
 from audit import history
 from audit.models import Change
 from didmgmt.choices import choices
+from didmgmt.filters import FilterSet
 from didmgmt.listing import Count, Listing
 from didmgmt.replica import may_lag
 from dids.history.audit_log import KeyWalk, lines, log_listing
@@ -28,7 +28,7 @@ may_view = permission_required("audit.view_change", raise_exception=True)
 @may_view
 @may_lag
 def change_list(request):
-    listing = log_listing(request)
+    listing = log_listing(request.GET, request.user, request.path)
     context = {"listing": listing, "lines": lines(listing.rows, request.user)}
     return render(request, "history/list.html", context)
 
@@ -125,21 +125,23 @@ def _rows_of(change, tracked, viewer):
     return history.visible_to(tracked, viewer).filter(change=change)
 
 
-class _NoFilter(django_filters.FilterSet):
+class _NoFilter(FilterSet):
     class Meta:
         fields = []
 
 
 def _rows(request, tracked, rows):
     return Listing(
-        request,
+        request.GET,
         rows,
         _NoFilter,
+        user=request.user,
+        path=request.path,
         sorts={"row": ("history_id",)},
         total=lambda _: Count.up_to(COUNTED_TO, rows[: COUNTED_TO + 1].count()),
         exact_total=lambda _: Count(rows.count()),
         fetch=lambda found: with_former(found, tracked, request.user),
-        walk=lambda filterset, sort, descending: KeyWalk(rows, ("history_id",), descending=descending),
+        keyset=lambda filterset, sort, descending: KeyWalk(rows, ("history_id",), descending=descending),
         keeps=("type",),
     )
 

@@ -28,9 +28,11 @@ may_view = permission_required("jobs.view_job", raise_exception=True)
 @may_view
 def job_list(request):
     listing = Listing(
-        request,
+        request.GET,
         Job.objects.visible_to(request.user),
         JobFilter,
+        user=request.user,
+        path=request.path,
         sorts=SORTS,
         default="-created",
         fetch=lambda found: found.select_related("owner"),

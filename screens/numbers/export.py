@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 import sheets
 from didmgmt.addresses import go_to
-from didmgmt.listing import Selection, described
+from didmgmt.listing import Selection
 from didmgmt.text import shorten
 from dids.exports.rows import XLSX_AT_ONCE, DIDResource
 from dids.job_kinds import XLSX, submit_export
@@ -37,7 +37,7 @@ def did_export(request):
 
 
 def _of_address(request):
-    listing = did_listing(request)
+    listing = did_listing(request.GET, request.user, request.path)
     if not listing.valid:
         return go_to(f"{reverse('dids:list')}?{request.GET.urlencode()}")  # where the errors are shown
     if isinstance(listing, PastListing):
@@ -75,7 +75,7 @@ def _of_moment(request, listing):
 
 def _of_selection(request):
     inventory = DID.objects.visible_to(request.user)
-    selection = Selection.from_request(request, inventory, DIDFilter, limit=math.inf)
+    selection = Selection.read(request.POST, inventory, DIDFilter, user=request.user, limit=math.inf)
     if selection.error:
         messages.error(request, selection.error)
         return go_to(f"{reverse('dids:list')}?{selection.query}")
@@ -135,6 +135,6 @@ def _in_zone(zone, chunks):
 
 def file_name(what, filterset, now, part=""):
     """Tells what is in the file, its filter, if any, its ``part`` of what matches, and the moment."""
-    asked = [f"{label} {shown}" for *_, label, shown in described(filterset)] if filterset else []
+    asked = [f"{label} {shown}" for *_, label, shown in filterset.described()] if filterset else []
     name = "_".join([what, *filter(None, map(slugify, [*asked, part]))])[:NAMED].rstrip("_-")
     return f"{name}_{timezone.localtime(now):%Y-%m-%d_%H%M}"

@@ -26,7 +26,7 @@ may_view = permission_required("dids.view_did", raise_exception=True)
 @may_view
 @may_lag
 def did_list(request):
-    listing = did_listing(request)
+    listing = did_listing(request.GET, request.user, request.path)
     if request.htmx:
         return render(request, "numbers/_advanced_search.html", {"listing": listing})
     if isinstance(listing, PastListing):

@@ -37,9 +37,11 @@ def operator_list(request):
 def operator_listing(request):
     """The operators that an address asks for, of those that the person may see."""
     return Listing(
-        request,
+        request.GET,
         Operator.objects.visible_to(request.user).with_did_count(),
         OperatorFilter,
+        user=request.user,
+        path=request.path,
         sorts=SORTS,
         fetch=lambda found: found.with_did_count().select_related("reseller"),
     )

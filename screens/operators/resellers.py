@@ -49,9 +49,11 @@ def may(action):
 @may_lag
 def reseller_list(request):
     listing = Listing(
-        request,
+        request.GET,
         holdings.of_resellers(Reseller.objects.all()),
         ResellerFilter,
+        user=request.user,
+        path=request.path,
         sorts=SORTS,
         fetch=holdings.of_resellers,
     )

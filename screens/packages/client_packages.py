@@ -42,9 +42,11 @@ def client_package_listing(request, given):
     """Those of ``given`` that an address asks for, with their states and places."""
     now = timezone.now()
     return Listing(
-        request,
+        request.GET,
         given.with_state(now).with_places(),
         ClientPackageFilter,
+        user=request.user,
+        path=request.path,
         sorts=SORTS,
         fetch=lambda found: found.with_state(now).with_places().select_related("client", "package__reseller"),
     )

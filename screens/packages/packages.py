@@ -48,9 +48,11 @@ def package_listing(request):
     """The packages that an address asks for, of those that the person may see."""
     now = timezone.now()
     return Listing(
-        request,
+        request.GET,
         holdings.of_packages(Package.objects.visible_to(request.user), now),
         PackageFilter,
+        user=request.user,
+        path=request.path,
         sorts=SORTS,
         fetch=lambda found: holdings.of_packages(found.select_related("reseller"), now),
     )

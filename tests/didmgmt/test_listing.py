@@ -1,11 +1,14 @@
 """A list as its address describes it, and the selection made on it, shown on a list of clients."""
 
+from urllib.parse import urlencode
+
 import django_filters
 import pytest
 from django.db.models import F
-from django.test import RequestFactory
+from django.http import QueryDict
 
 from clients.models import Client, Reseller
+from didmgmt.filters import FilterSet
 from didmgmt.listing import Count, Listing, Selection
 
 pytestmark = pytest.mark.django_db
@@ -18,7 +21,7 @@ SORTS = {
 }
 
 
-class ClientFilter(django_filters.FilterSet):
+class ClientFilter(FilterSet):
     name = django_filters.CharFilter(label="Name", lookup_expr="startswith")
     reseller = django_filters.ModelChoiceFilter(label="Reseller", queryset=Reseller.objects.all())
 
@@ -39,7 +42,9 @@ def clients():
 
 def listing(query="", **options):
     options = {"sorts": SORTS} | options
-    return Listing(RequestFactory().get(f"/clients/?{query}"), Client.objects.all(), ClientFilter, **options)
+    return Listing(
+        QueryDict(query), Client.objects.all(), ClientFilter, user=None, path="/clients/", **options
+    )
 
 
 def names(query="", **options):
@@ -146,9 +151,7 @@ def test_an_unknown_sort_is_an_error_and_shows_nothing(clients, sort):
     refused = listing(f"sort={sort}")
     assert not refused.valid
     assert (refused.rows, refused.total) == ([], 0)
-    assert refused.errors == [
-        f"Sort: “{sort}” is no column to sort by; there are name, id, closed, reseller."
-    ]
+    assert refused.errors == [f"Sort: there is no column “{sort}”. Use one of name, id, closed, reseller."]
 
 
 # --- the filter ------------------------------------------------------------------------------------
@@ -164,7 +167,7 @@ def test_an_invalid_value_shows_no_rows_and_is_named(clients):
     wrong = listing("reseller=nobody&name=c01")
     assert not wrong.valid
     assert (wrong.rows, wrong.total) == ([], 0)
-    assert wrong.found.count() == 0
+    assert wrong.matches.count() == 0
     assert len(wrong.errors) == 1 and wrong.errors[0].startswith("Reseller: ")
 
 
@@ -203,8 +206,11 @@ def test_a_value_that_is_wrong_has_a_chip_too(clients):
 
 
 def selected(limit=None, **posted):
-    request = RequestFactory().post("/clients/", posted)
-    return Selection.from_request(request, Client.objects.all(), ClientFilter, limit=limit)
+    return Selection.read(query_dict(posted), Client.objects.all(), ClientFilter, user=None, limit=limit)
+
+
+def query_dict(values):
+    return QueryDict(urlencode(values, doseq=True))
 
 
 def ids_of(*names):
@@ -227,18 +233,17 @@ def test_boxes_that_are_sent_one_by_one_are_selected(clients):
 
 def test_an_address_may_name_a_row(clients):
     (pk,) = ids_of("c007")
-    request = RequestFactory().get(f"/clients/?ids={pk}")
-    selection = Selection.from_request(request, Client.objects.all(), ClientFilter)
+    selection = Selection.read(QueryDict(f"ids={pk}"), Client.objects.all(), ClientFilter, user=None)
     assert [client.name for client in selection.queryset] == ["c007"]
 
 
 def test_rows_that_are_out_of_reach_count_as_gone(clients):
     north, _ = clients
     ids = ids_of("c000", "c001")
-    request = RequestFactory().post("/clients/", {"ids": ids})
-    selection = Selection.from_request(request, Client.objects.filter(reseller=north), ClientFilter)
+    found = Client.objects.filter(reseller=north)
+    selection = Selection.read(query_dict({"ids": ids}), found, ClientFilter, user=None)
     assert selection.count == 1
-    assert selection.note == f"1 of the 2 selected clients are no longer there (ID {ids[1]})."
+    assert selection.note == f"1 of the 2 selected clients no longer exists (ID {ids[1]})."
 
 
 def test_vanished_rows_are_counted_and_named(clients):
@@ -247,13 +252,13 @@ def test_vanished_rows_are_counted_and_named(clients):
     selection = selected(ids=ids)
     assert selection.count == 3
     named = ", ".join(map(str, ids[:5]))
-    assert selection.note == f"7 of the 10 selected clients are no longer there (ID {named}, …)."
+    assert selection.note == f"7 of the 10 selected clients no longer exist (ID {named}, …)."
 
 
 def test_nothing_is_selected_when_all_ticked_rows_are_gone(clients):
     ids = ids_of("c001")
     Client.objects.filter(pk__in=ids).delete()
-    assert_refused(selected(ids=ids), "None of the selected clients is there any more.")
+    assert_refused(selected(ids=ids), "None of the selected clients exist any more.")
 
 
 def test_no_ticked_row_is_refused(clients):
@@ -263,7 +268,7 @@ def test_no_ticked_row_is_refused(clients):
 @pytest.mark.parametrize("bad", ["x", "-1", "1.5", "1 2", "9" * 19, "٣"])
 def test_what_is_no_id_is_refused_with_all_the_rest(clients, bad):
     (pk,) = ids_of("c001")
-    assert_refused(selected(ids=[pk, bad]), f"“{bad}” is not the id of a row.")
+    assert_refused(selected(ids=[pk, bad]), f"“{bad}” is not a row ID.")
 
 
 def test_all_that_match_are_found_again_by_the_filter(clients):
@@ -275,17 +280,20 @@ def test_all_that_match_are_found_again_by_the_filter(clients):
 def test_a_changed_number_of_matches_is_refused(clients):
     Client.objects.get(name="c011").delete()
     selection = selected(scope="all", query="name=c01", expected="10")
-    assert_refused(selection, "10 clients matched when you selected them, now 9 do.")
+    assert_refused(selection, "10 clients matched when you selected them; 9 match now.")
 
 
 @pytest.mark.parametrize("expected", ["", "0", "many", "-10"])
 def test_all_that_match_without_a_count_that_was_seen_is_refused(clients, expected):
-    assert_refused(selected(scope="all", query="name=c01", expected=expected), "It is not known how many")
+    assert_refused(
+        selected(scope="all", query="name=c01", expected=expected),
+        "The number of clients you saw is missing.",
+    )
 
 
 def test_an_invalid_filter_selects_nothing(clients):
     selection = selected(scope="all", query="name=c01&reseller=nobody", expected="120")
-    assert_refused(selection, "Nothing is selected: the search is wrong. Reseller: ")
+    assert_refused(selection, "Nothing is selected because the search is invalid. Reseller: ")
 
 
 def test_a_filter_that_matches_nothing_any_more_is_refused(clients):
@@ -295,14 +303,16 @@ def test_a_filter_that_matches_nothing_any_more_is_refused(clients):
 def test_more_rows_than_one_request_does_are_refused(clients, settings):
     settings.REQUEST_LIMIT = 100
     selection = selected(scope="all", query="", expected="120")
-    assert_refused(selection, "120 clients are selected; at most 100 can be done at once. Narrow the search")
+    assert_refused(
+        selection, "120 clients are selected; at most 100 can be changed at once. Narrow the search"
+    )
     assert selected(scope="all", query="", expected="120", limit=120).count == 120
     assert_refused(selected(ids=ids_of("c001", "c002"), limit=1), "2 clients are selected; at most 1")
 
 
 def test_more_ticked_rows_than_a_query_takes_are_refused(clients):
     ids = ",".join(map(str, range(1, 20_002)))
-    assert_refused(selected(ids=ids), "20,001 rows are ticked one by one; at most 20,000 can be.")
+    assert_refused(selected(ids=ids), "20,001 rows are ticked; at most 20,000 can be.")
 
 
 def test_another_scope_is_refused(clients):

@@ -106,7 +106,7 @@ def test_an_export_of_a_wrong_search_leads_to_where_its_errors_are(world, admini
     to = leads_to(browser.get(f"{export}?{query}"))
 
     assert to.startswith(f"{listed}?q=111%2C112")
-    assert "is no column to sort by" in browser.get(to).content.decode()
+    assert "Sort: there is no column “" in browser.get(to).content.decode()
 
 
 def test_an_export_of_a_selection_that_has_changed_leads_to_the_list(world, administrator):

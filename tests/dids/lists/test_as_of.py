@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
-from django.test import RequestFactory
+from django.http import QueryDict
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
@@ -37,9 +37,8 @@ def address(moment, path="/dids/", **query):
 
 
 def listed(user, moment, **query):
-    request = RequestFactory().get(address(moment, **query))
-    request.user = user
-    listing = did_listing(request)
+    path, _, parameters = address(moment, **query).partition("?")
+    listing = did_listing(QueryDict(parameters), user, path)
     assert listing.valid, listing.errors
     return listing
 

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 from django.http import QueryDict
-from django.test import RequestFactory
 from django.utils import timezone
 
 from audit import SYSTEM
@@ -22,9 +21,7 @@ ALL = {
 
 
 def filterset(query, user):
-    request = RequestFactory().get("/dids/")
-    request.user = user
-    return DIDFilter(QueryDict(query), DID.objects.visible_to(user), request=request)
+    return DIDFilter(QueryDict(query), DID.objects.visible_to(user), user=user)
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def test_an_overdue_hold_is_not_the_clients_any_more(world, browser, tab):
     DID.objects.filter(number="2563").update(hold_until=timezone.now())
 
     assert listed(browser.get(tab)) == ["2567", "2568"]
-    assert "is there any more" in move(browser, tab, "release", world, "2563").content.decode()
+    assert "exist any more" in move(browser, tab, "release", world, "2563").content.decode()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import csv
 import re
 import time
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import pytest
@@ -449,11 +448,10 @@ def test_a_page_of_one_branch_is_read_from_an_index_in_its_order(north, asked, i
 def plan_of_page(viewer, asked, place):
     """How the database finds the page's keys; it neither sorts nor goes through a table."""
     numbers_in("instock", ["100"], carrier("West"))
-    request = SimpleNamespace(GET=QueryDict(urlencode(asked)), user=viewer)
-    listing = log_listing(request)
+    listing = log_listing(QueryDict(urlencode(asked)), viewer)
     key = None if place == "first page" else str(Change.objects.earliest("pk").pk)
     with CaptureQueriesContext(connection) as queries:
-        listing._walk.after(key, 21)
+        listing._keyset.after(key, 21)
     sql = queries[-1]["sql"]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":

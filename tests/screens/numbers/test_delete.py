@@ -91,7 +91,7 @@ def test_deleting_again_finds_nothing_and_writes_nothing(world, browser):
     response = delete(browser, data)
 
     assert response.status_code == 422
-    assert "None of the selected DIDs is there any more." in response.content.decode()
+    assert "None of the selected DIDs exist any more." in response.content.decode()
     assert (DIDHistory.objects.count(), Change.objects.count()) == (rows, changes)
 
 

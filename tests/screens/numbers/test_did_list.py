@@ -219,7 +219,7 @@ def test_the_page_costs_the_same_queries_for_any_number_of_rows(
         ("status=hodl", "Status: “hodl” is no status that you know."),
         ("operator=999", "Operator: “999” is no operator that you know."),
         ("q=abc", "Number: “abc”"),
-        ("sort=password", "Sort: “password” is no column to sort by"),
+        ("sort=password", "Sort: there is no column “password”"),
     ],
 )
 def test_an_invalid_search_shows_its_error_and_no_numbers(show, query, error):

@@ -150,7 +150,7 @@ def test_all_that_match_are_exported_however_many(browser, settings):
         ({"scope": "all", "query": "status=hodl", "expected": "13"}, "Nothing is selected"),
         ({"scope": "all", "query": "status=reserved", "expected": "6"}, "now 7 do"),
         ({"scope": "ids", "ids": ""}, "No DIDs are selected"),
-        ({"scope": "ids", "ids": "1,x"}, "is not the id of a row"),
+        ({"scope": "ids", "ids": "1,x"}, "is not a row ID"),
     ],
 )
 def test_a_selection_that_does_not_hold_gives_no_file(browser, posted, sentence):
@@ -185,7 +185,7 @@ def test_a_stranger_gets_the_numbers_of_its_reseller_alone(world, stranger):
     ids = f"{world.did('3333').pk},{world.did('111').pk}"
     assert set(rows_of(browser.post("/dids/export/", {"ids": ids}))) == {"3333"}
     refused = browser.post("/dids/export/", {"ids": world.did("111").pk}, follow=True)
-    assert "None of the selected DIDs is there any more." in refused.text
+    assert "None of the selected DIDs exist any more." in refused.text
 
 
 def test_exporting_takes_its_right(world):

@@ -197,10 +197,10 @@ def test_all_that_match_are_found_by_the_server_again(world, browser):
 @pytest.mark.parametrize(
     ("query", "expected", "message"),
     [
-        ("status=hodl", "7", "the search is wrong"),
-        ("operator=999999", "7", "the search is wrong"),
+        ("status=hodl", "7", "the search is invalid"),
+        ("operator=999999", "7", "the search is invalid"),
         ("status=reserved", "6", "6 DIDs matched when you selected them, now 7 do."),
-        ("status=reserved", "", "It is not known how many"),
+        ("status=reserved", "", "The number of DIDs you saw is missing"),
         ("q=98765", "1", "No DIDs match any more."),
     ],
 )
@@ -223,7 +223,7 @@ def test_a_row_that_has_gone_meanwhile_is_said_to_be_gone(world, browser):
     DID.objects.filter(number="112").delete_unused(by=SYSTEM)
 
     assert (
-        "1 of the 2 selected DIDs are no longer there"
+        "1 of the 2 selected DIDs no longer exists"
         in browser.post(ADDRESS, data, headers=HTMX).content.decode()
     )
 

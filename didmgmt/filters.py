@@ -1,0 +1,119 @@
+"""Base classes for filters whose choices depend on the user."""
+
+import django_filters
+from django import forms
+from django.db import models
+from django.http import QueryDict
+from django_filters.fields import ModelMultipleChoiceField
+
+from didmgmt.choices import fits
+from didmgmt.text import shorten
+
+
+class FilterSet(django_filters.FilterSet):
+    """Filter a queryset by query parameters, within what ``user`` may see.
+
+    ``refines``: {parameter: the parameter that it modifies}. A parameter that only says how to read
+    another one is ignored without it.
+    ``apart``: parameters that a page shows in a way of its own, so ``described`` leaves them out.
+    """
+
+    refines = {}
+    apart = ()
+
+    def __init__(self, data=None, queryset=None, *, user):
+        self.user = user
+        super().__init__(data, queryset)
+
+    @property
+    def error_messages(self):
+        """One sentence for each invalid value; empty when the filter may be applied."""
+        if self.is_valid():
+            return []
+        return [
+            f"{self.form[name].label}: {error}" if name in self.form.fields else str(error)
+            for name, errors in self.errors.items()
+            for error in errors
+        ]
+
+    def parameters(self):
+        """Return the filter's own parameters as a QueryDict, without blanks.
+
+        Values are read as the form reads them: where a parameter takes one value, the last one counts.
+        """
+        data = QueryDict(mutable=True)
+        for name, field in self.form.fields.items():
+            value = field.widget.value_from_datadict(self.data, {}, name)
+            values = value if isinstance(value, list) else [value]
+            if values := [one for one in values if one and one.strip()]:
+                data.setlist(name, list(dict.fromkeys(values)))
+        return self.without_idle(data)
+
+    def without_idle(self, data):
+        """Drop parameters from ``data`` that refine a missing one."""
+        for refining, refined in self.refines.items():
+            if not data.get(refined):
+                data.pop(refining, None)
+        return data
+
+    def described(self):
+        """Yield (parameter, value, label, displayed value) for each value that filters."""
+        data = self.parameters()
+        for name in data:
+            if name in self.apart:
+                continue
+            names, label = self._names(name), self.form[name].label
+            for value in data.getlist(name):
+                yield name, value, label, names.get(value) or shorten(value)
+
+    def _names(self, name):
+        """Return {value: displayed value} for the chosen rows of a field, or for all its choices."""
+        field, cleaned = self.form.fields[name], getattr(self.form, "cleaned_data", {}).get(name)
+        if hasattr(field, "queryset"):
+            key = field.to_field_name or "pk"
+            rows = [cleaned] if isinstance(cleaned, models.Model) else cleaned or []
+            return {str(getattr(row, key)): str(row) for row in rows}
+        return {str(key): label for key, label in getattr(field, "choices", ())}
+
+
+class _UserQueryset:
+    """Let ``queryset`` be a function of the filterset's user."""
+
+    def get_queryset(self, request):
+        return self.queryset(self.parent.user) if callable(self.queryset) else self.queryset
+
+
+class RowFilter(_UserQueryset, django_filters.ModelChoiceFilter):
+    """Filter by one row of a queryset."""
+
+
+class RowsField(ModelMultipleChoiceField):
+    """Choose several rows of a queryset, or of ``deleted(keys)``, a function that returns deleted rows."""
+
+    deleted = None
+
+    def rows_by_key(self, values):
+        """Return {key as text: row} for the keys that exist."""
+        key = self.to_field_name or "pk"
+        rows = {str(getattr(row, key)): row for row in self.queryset.filter(**{f"{key}__in": values})}
+        if self.deleted and (others := {*map(str, values)} - rows.keys()):
+            rows |= {str(getattr(row, key)): row for row in self.deleted(others)}
+        return rows
+
+    def _check_values(self, value):
+        possible = {one for one in value if fits(self, one)}
+        rows = self.rows_by_key(possible) if possible else {}
+        for one in value:
+            if one not in rows:
+                raise forms.ValidationError(
+                    self.error_messages["invalid_choice"],
+                    code="invalid_choice",
+                    params={"value": shorten(one)},
+                )
+        return [rows[one] for one in dict.fromkeys(value)]
+
+
+class RowsFilter(_UserQueryset, django_filters.ModelMultipleChoiceFilter):
+    """Filter by several rows of a queryset."""
+
+    field_class = RowsField
