@@ -9,35 +9,33 @@ newest number that was there when it was asked for: what comes in later was not 
 8 bytes each; to search anew for each chunk would cost the square of the numbers.
 """
 
-import tempfile
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from django.core.files.base import ContentFile, File
+from django.core.files.base import ContentFile
 from django.db.models import Max
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
 
 import audit
-import sheets
 from audit.models import Change
 from clients.models import Account, counted
 from didmgmt.text import shorten
-from dids.exports.rows import DIDResource
+from dids.exports.rows import listing_rows, rows_in_chunks
+from dids.exports.workbook import write_workbook
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import Result
 from dids.lists.filters import DIDFilter
-from dids.lists.listing import did_listing, exported
+from dids.lists.listing import did_listing
 from dids.models import CHUNK, DID, ClientPackage, DIDQuerySet
 from dids.numbering.ranges import Numbers
 from jobs.kinds import JobFailed, Kind, register
 from jobs.models import Job
 from operators.models import Operator
 
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 SHOWN_RANGES = 1  # ranges that the address of a list can show
 
 
@@ -282,30 +280,18 @@ def _each_chunk(job, kind, write, label):
 
 
 def _export(job):
-    """A worker that takes it over begins anew: half a workbook is none."""
     if not job.owner.has_perm("dids.export_did"):
         raise JobFailed("You don't have the right to export numbers any more; ask an administrator.")
     if "ids" in job.params:
         ids = [int(key) for key in job.params["ids"].split(",")]
         dids = DID.objects.visible_to(job.owner).filter(pk__in=ids).order_by("number")
-        rows = DIDResource().rows_in_pieces(dids, timezone.now())
+        rows = rows_in_chunks(dids, timezone.now())
     else:
         listing = did_listing(QueryDict(job.params["address"]), job.owner)
         if not listing.valid:
             raise JobFailed(" ".join(["The search can't be read any more.", *listing.errors]))
-        rows = exported(listing, timezone.now(), in_pieces=True)
-    job.done = 0
-    with tempfile.TemporaryFile() as file:
-        try:
-            for count in sheets.write_workbook(rows, file):
-                job.done = count - 1  # the header
-                yield
-        except sheets.SheetError as error:
-            raise JobFailed(str(error)) from None
-        file.seek(0)
-        job.file.save(f"{job.pk}.xlsx", File(file), save=False)
-    job.total = job.done
-    job.result = {"file": {"name": job.params["name"], "type": XLSX}}
+        rows = listing_rows(listing, timezone.now(), in_chunks=True)
+    yield from write_workbook(rows, job)
 
 
 def _exported(job):

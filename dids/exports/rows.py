@@ -1,74 +1,67 @@
-"""The columns of a file of numbers, and a stream of its rows."""
+"""Stream the rows of a file of numbers: the header, then a tuple of values for each number."""
 
 from array import array
 from contextlib import nullcontext
+from operator import attrgetter
 
 from django.db import connection, transaction
-from django.db.models import Case, F, Value, When
-from import_export.fields import Field
-from import_export.resources import Resource
 
-from dids.imports.mapping import LABELS
-from dids.lifecycle import statuses as st
+from dids.exports.columns import HEADER, PAST_VALUES, VALUES
+from dids.lists.as_of import PastListing
 
 CHUNK = 2_000  # rows fetched at a time
-XLSX_AT_ONCE = 10_000  # rows; a workbook of more is made by a worker
 
 
-def _holder(path):
-    """That column of who holds the number; empty for an overdue Hold, which holds nobody any more."""
-    return Case(When(status_now__in=st.HELD, then=F(path)), default=Value(""))
+def listing_rows(listing, now, *, in_chunks=False):
+    """Yield the rows of all numbers that a ``did_listing`` finds; ``in_chunks`` as in ``rows_in_chunks``."""
+    if isinstance(listing, PastListing):
+        return past_rows(listing)
+    return (rows_in_chunks if in_chunks else rows)(listing.ordered, now)
 
 
-class DIDResource(Resource):
-    """What an export holds of each number; ``dids.imports.mapping`` names the columns for both directions."""
+def rows(dids, now):
+    """Yield the rows of ``dids`` as they are at ``now``.
 
-    id = Field("pk", LABELS["id"])
-    status = Field("status_now", LABELS["status"])
-    operator = Field("operator__name", LABELS["operator"])
-    number = Field("number", LABELS["number"])
-    tags = Field("tag_set__label", LABELS["tags"])
-    notes = Field("notes", LABELS["notes"])
-    client = Field("client_now", LABELS["client"])
-    account = Field("account_now", LABELS["account"])
-    package = Field("package_now", LABELS["package"])
-    after_hold = Field("after_hold", LABELS["after_hold"])
-    reseller = Field("operator__reseller__name", LABELS["reseller"])
-
-    def rows(self, dids, now):
-        """The header, then a tuple of text for each of ``dids`` as they are at ``now``.
-
-        Reads through a cursor: memory doesn't grow with the rows, and they come as of one moment.
-        """
-        yield self.get_export_headers()
-        with _reading():
-            yield from self._told(dids, now).iterator(chunk_size=CHUNK)
-
-    def rows_in_pieces(self, dids, now):
-        """The same, without a transaction held open as long as somebody takes to read them.
-
-        The order is as of one moment, and costs 8 bytes a row; each piece is as it is when it is read, and
-        a number deleted meanwhile is left out.
-        """
-        yield self.get_export_headers()
-        keys = array("q", dids.values_list("pk", flat=True).iterator(chunk_size=CHUNK))
-        for start in range(0, len(keys), CHUNK):
-            piece = keys[start : start + CHUNK].tolist()
-            found = {row[0]: row for row in self._told(dids.model.objects.filter(pk__among=piece), now)}
-            yield from (found[key] for key in piece if key in found)
-
-    def _told(self, dids, now):
-        dids = dids.with_status_now(now).annotate(
-            client_now=_holder("account__client__name"),
-            account_now=_holder("account__name"),
-            package_now=_holder("client_package__package__name"),
-        )
-        return dids.values_list(*(field.attribute for field in self.get_export_fields()))
+    Reads through a server-side cursor, so memory doesn't grow with the rows and all rows come from one
+    snapshot.
+    """
+    yield HEADER
+    with _cursor():
+        yield from _values(dids, now).iterator(chunk_size=CHUNK)
 
 
-def _reading():
-    """Outside a transaction PostgreSQL would collect all rows before it sends the first one.
+def rows_in_chunks(dids, now):
+    """Yield the same rows without holding a transaction open while they are read.
 
-    SQLite reads a snapshot anyway, and a transaction there would keep all writers waiting.
+    The ids and their order come from one snapshot and take 8 bytes a row. Each chunk is read when it is
+    needed; numbers deleted since are left out.
+    """
+    yield HEADER
+    keys = array("q", dids.values_list("pk", flat=True).iterator(chunk_size=CHUNK))
+    for start in range(0, len(keys), CHUNK):
+        chunk = keys[start : start + CHUNK].tolist()
+        found = {row[0]: row for row in _values(dids.model.objects.filter(pk__among=chunk), now)}
+        yield from (found[key] for key in chunk if key in found)
+
+
+def past_rows(listing, keys=None):
+    """Yield the rows of a ``PastListing``: of these ``keys``, or of all.
+
+    Reads in chunks, since history up to a past time doesn't change.
+    """
+    yield HEADER
+    values = attrgetter(*PAST_VALUES)
+    for chunk in listing.key_chunks(CHUNK) if keys is None else [keys]:
+        yield from map(values, listing.rows_of(chunk))
+
+
+def _values(dids, now):
+    return dids.with_status_now(now).values_list(*VALUES)
+
+
+def _cursor():
+    """Open a transaction on PostgreSQL, which otherwise collects all rows before it sends the first one.
+
+    SQLite reads a snapshot anyway, and a transaction there would block all writers.
     """
     return transaction.atomic() if connection.vendor == "postgresql" else nullcontext()

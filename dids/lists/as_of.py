@@ -33,7 +33,6 @@ from audit.pruning import known_since
 from clients.models import Account, AccountHistory, Client, Reseller
 from didmgmt.fields import MomentField
 from didmgmt.listing import Count, Listing
-from dids.exports.rows import CHUNK, DIDResource
 from dids.labels import Names
 from dids.lifecycle import statuses as st
 from dids.lists.filters import DIDFilter, NowFilter, searched
@@ -405,7 +404,7 @@ class PastListing(Listing):
 
     @cached_property
     def rows(self):
-        return self._told(self.keys)
+        return self.rows_of(self.keys)
 
     @cached_property
     def known_since(self):
@@ -440,27 +439,19 @@ class PastListing(Listing):
         for name in ("total", "rows", "_page", "matches"):
             self.__dict__.pop(name, None)
 
-    def exported(self, keys=None):
-        """The header and a tuple of text for each number, as ``DIDResource.rows``.
-
-        Of these ``keys``, or of all. Read in pieces: what was written until the moment stays as it is.
-        """
-        yield DIDResource().get_export_headers()
-        for some in self._pieces() if keys is None else [keys]:
-            for did in self._told(some):
-                yield did.exported
-
-    def _pieces(self):
+    def key_chunks(self, size):
+        """Yield the keys of all matching versions in the order of the list, up to ``size`` at a time."""
         if self._keyset is None:
             keys = list(self.ordered.values_list("pk", flat=True))
-            yield from (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
+            yield from (keys[start : start + size] for start in range(0, len(keys), size))
             return
-        place = None
-        while found := self._keyset.after(place, CHUNK):
+        cursor = None
+        while found := self._keyset.after(cursor, size):
             yield [key for _, key in found]
-            place = found[-1][0]
+            cursor = found[-1][0]
 
-    def _told(self, keys):
+    def rows_of(self, keys):
+        """Return the ``PastDID`` of each version in ``keys``, in their order."""
         versions = list(DIDHistory.objects.filter(pk__named=keys)) if keys else []
         names = Names.of(versions)
         of = self.filterset.resellers if versions else {}
@@ -495,13 +486,6 @@ class PastDID:
     @property
     def status_label(self):
         return st.LABELS[self.status_now]
-
-    @property
-    def exported(self):
-        return (
-            *(self.pk, self.status_now, self.operator_name, self.number, self.tag_label, self.notes),
-            *(self.client_name, self.account_name, self.package_name, self.after_hold, self.reseller_name),
-        )
 
 
 def valid_at(moment):

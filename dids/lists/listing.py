@@ -7,7 +7,6 @@ from django.db.models.functions import Lower, NullIf
 from django.utils import timezone
 
 from didmgmt.listing import Listing
-from dids.exports.rows import DIDResource
 from dids.lifecycle import statuses as st
 from dids.lists.as_of import PastListing
 from dids.lists.filters import DIDFilter
@@ -43,14 +42,6 @@ def did_listing(parameters, user, path=""):
         fetch=lambda found: found.for_table(now),
         keyset=keyset,
     )
-
-
-def exported(listing, now, *, in_pieces=False):
-    """The rows of a file of all that a ``did_listing`` shows, header first; see ``dids.exports.rows``."""
-    if isinstance(listing, PastListing):
-        return listing.exported()
-    resource = DIDResource()
-    return (resource.rows_in_pieces if in_pieces else resource.rows)(listing.ordered, now)
 
 
 _SORTS = {

@@ -17,11 +17,12 @@ import sheets
 from didmgmt.addresses import go_to
 from didmgmt.listing import Selection
 from didmgmt.text import shorten
-from dids.exports.rows import XLSX_AT_ONCE, DIDResource
-from dids.job_kinds import XLSX, submit_export
+from dids.exports import rows as export_rows
+from dids.exports.workbook import XLSX, XLSX_AT_ONCE
+from dids.job_kinds import submit_export
 from dids.lists.as_of import SECONDS, PastListing, TooLong, within
 from dids.lists.filters import DIDFilter
-from dids.lists.listing import did_listing, exported
+from dids.lists.listing import did_listing
 from dids.models import DID
 
 NAMED = 80  # characters of the filter that a file's name tells
@@ -44,7 +45,7 @@ def _of_address(request):
         return _of_moment(request, listing)
     now, filterset = timezone.now(), listing.filterset
     if request.GET.get("scope") == "page":
-        rows = DIDResource().rows(listing.ordered.filter(pk__in=listing.keys), now)
+        rows = export_rows.rows(listing.ordered.filter(pk__in=listing.keys), now)
         return _file(
             request, rows, len(listing.keys), file_name("dids", filterset, now, f"page {listing.page}")
         )
@@ -52,7 +53,9 @@ def _of_address(request):
     if count.more and format_of(request) == "xlsx":
         count = filterset.exact_total()  # a job says how many of how many
     asked = {"address": request.GET.urlencode()}
-    return _file(request, exported(listing, now), count, file_name("dids", filterset, now), asked)
+    return _file(
+        request, export_rows.listing_rows(listing, now), count, file_name("dids", filterset, now), asked
+    )
 
 
 def _of_moment(request, listing):
@@ -67,10 +70,10 @@ def _of_moment(request, listing):
     part = f"page {listing.page}" if of_page else ""
     name = file_name("dids_as-of", listing.filterset, listing.moment, part)
     if of_page:
-        return _file(request, listing.exported(keys), len(keys), name)
+        return _file(request, export_rows.past_rows(listing, keys), len(keys), name)
     if count.more and format_of(request) == "xlsx":
         count = XLSX_AT_ONCE + 1  # a worker counts them as it goes on
-    return _file(request, listing.exported(), count, name, {"address": request.GET.urlencode()})
+    return _file(request, export_rows.past_rows(listing), count, name, {"address": request.GET.urlencode()})
 
 
 def _of_selection(request):
@@ -84,7 +87,7 @@ def _of_selection(request):
     part = "" if selection.filterset else f"{selection.count} selected"
     asked = {"address": selection.query} if selection.filterset else {"ids": selection.ids}
     now = timezone.now()
-    rows = DIDResource().rows(selection.queryset.order_by("number"), now)
+    rows = export_rows.rows(selection.queryset.order_by("number"), now)
     return _file(request, rows, selection.count, file_name("dids", selection.filterset, now, part), asked)
 
 

@@ -8,7 +8,7 @@ from clients.models import Client
 from didmgmt.choices import choices
 from didmgmt.listing import Count
 from didmgmt.replica import may_lag
-from dids.exports.rows import XLSX_AT_ONCE
+from dids.exports.workbook import XLSX_AT_ONCE
 from dids.history.explain import explain
 from dids.lifecycle import statuses as st
 from dids.lists.as_of import COUNTING, SECONDS, PastListing, TooLong, within

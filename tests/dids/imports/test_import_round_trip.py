@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 import sheets
-from dids.exports.rows import DIDResource
+from dids.exports import rows as export_rows
 from dids.models import DID
 from tests.examples import scaled
 from tests.imports import imported, staged
@@ -60,7 +60,7 @@ def as_file(rows):
 
 
 def exported():
-    return b"".join(sheets.write(DIDResource().rows(DID.objects.order_by("number"), timezone.now())))
+    return b"".join(sheets.write(export_rows.rows(DID.objects.order_by("number"), timezone.now())))
 
 
 def without_ids(data):

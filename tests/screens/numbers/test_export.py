@@ -11,7 +11,7 @@ from django.utils import timezone
 
 import sheets
 from audit import SYSTEM
-from dids.exports.rows import DIDResource
+from dids.exports import rows as export_rows
 from dids.models import DID
 from jobs.models import Job
 from tests.carrier import person
@@ -148,7 +148,7 @@ def test_all_that_match_are_exported_however_many(browser, settings):
     ("posted", "sentence"),
     [
         ({"scope": "all", "query": "status=hodl", "expected": "13"}, "Nothing is selected"),
-        ({"scope": "all", "query": "status=reserved", "expected": "6"}, "now 7 do"),
+        ({"scope": "all", "query": "status=reserved", "expected": "6"}, "7 match now"),
         ({"scope": "ids", "ids": ""}, "No DIDs are selected"),
         ({"scope": "ids", "ids": "1,x"}, "is not a row ID"),
     ],
@@ -206,7 +206,7 @@ def test_any_number_of_rows_takes_one_query(world, django_assert_max_num_queries
     DID.objects.create_numbers(map(str, range(20_000, 25_000)), operator=world.operator, by=SYSTEM)
     # PostgreSQL opens a transaction for it, so that the rows come as they are found.
     with django_assert_max_num_queries(3) as spent:
-        rows = list(DIDResource().rows(DID.objects.order_by("number"), timezone.now()))
+        rows = list(export_rows.rows(DID.objects.order_by("number"), timezone.now()))
     assert len(rows) == 1 + 5_000 + len(NUMBERS)
     assert sum(query["sql"].lstrip("(").startswith("SELECT") for query in spent.captured_queries) <= 1
 

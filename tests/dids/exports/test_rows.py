@@ -1,0 +1,59 @@
+"""Rows of files of numbers, now and as of a past time."""
+
+from datetime import timedelta
+
+import pytest
+from django.http import QueryDict
+from django.utils import timezone
+
+from audit import SYSTEM
+from dids.exports import rows as export_rows
+from dids.exports.columns import HEADER
+from dids.lists.listing import did_listing
+from dids.models import DID
+from tests.carrier import carrier, numbers_in
+from tests.world import member
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def house():
+    """One number in each of five statuses."""
+    house = carrier()
+    for number, status in enumerate(("reserved", "instock", "active", "blocked", "hold"), start=4420):
+        numbers_in(status, [str(number)], house, tags=["Gold"], notes=f"was {status}")
+    return house
+
+
+def test_past_rows_have_the_columns_of_current_rows(house):
+    now = timezone.now() + timedelta(microseconds=1)
+    listing = did_listing(QueryDict(f"as_of={now.isoformat().replace('+', '%2B')}"), member("Administrator"))
+    assert listing.valid, listing.errors
+    current = list(export_rows.rows(DID.objects.order_by("number"), now))
+    assert list(export_rows.past_rows(listing)) == current
+    assert current[0] == HEADER
+    assert len(current) == 6
+
+
+def test_rows_of_chosen_keys_of_a_past_list(house):
+    now = timezone.now() + timedelta(microseconds=1)
+    listing = did_listing(QueryDict(f"as_of={now.isoformat().replace('+', '%2B')}"), member("Administrator"))
+    _, *rows = export_rows.past_rows(listing, listing.keys[1:3])
+    assert [row[3] for row in rows] == ["4421", "4422"]
+
+
+def test_rows_in_chunks_keep_the_order_and_leave_out_numbers_deleted_since(house, monkeypatch):
+    monkeypatch.setattr(export_rows, "CHUNK", 2)
+    rows = export_rows.rows_in_chunks(DID.objects.order_by("-number"), timezone.now())
+    numbers = [next(rows)[3], next(rows)[3]]
+    DID.objects.filter(number="4421").delete_unused(by=SYSTEM)
+    numbers += [row[3] for row in rows]
+    assert numbers == ["DID", "4424", "4423", "4422", "4420"]
+
+
+@pytest.mark.parametrize("in_chunks", [False, True])
+def test_a_current_list_is_exported_in_its_order(house, in_chunks):
+    listing = did_listing(QueryDict("sort=-number&status=active&status=hold"), member("Administrator"))
+    _, *rows = export_rows.listing_rows(listing, timezone.now(), in_chunks=in_chunks)
+    assert [row[3] for row in rows] == ["4424", "4422"]
