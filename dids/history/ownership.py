@@ -1,14 +1,15 @@
-"""Who had numbers at a moment, and what began and ended that; told from their history.
+"""Find out who had a number when, and what began and ended each period, from its history.
 
-A client **has** a number while it uses it: from being assigned to it until it goes on Hold, is taken away
-or deleted. Blocked in between it still has it. On Hold nobody has it: it *rests after* the client. Writes
-that leave account and client package as they are do not interrupt a period.
+A client **has** a number while it uses it: from its assignment until it goes on Hold, is taken away or is
+deleted. Blocking does not interrupt the period. While a number is on Hold no client has it. Writes that
+change neither account nor client package continue the current period.
 
-A version is valid from its moment on until that of the next one; of several at one moment, or where a clock
-was put back, the later written counts. A Hold ends at ``hold_until``, whenever the worker wrote it. What
-history does not hold is said to be unknown.
+A version is valid from its timestamp until that of the next one. When timestamps are equal, or a clock was
+set back, the version written later wins. A Hold ends at ``hold_until``, whenever the worker wrote that.
+Anything that history doesn't cover is reported as unknown.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby, islice
@@ -20,32 +21,38 @@ from audit import history
 from audit.models import Change
 from audit.pruning import known_since
 from dids.history.explain import OUTSIDE, actor_name
-from dids.labels import NamesThen
+from dids.labels import Names, NamesThen
 from dids.lifecycle import statuses as st
 from dids.models import DID, DIDHistory
 from operators.models import Operator
 
-CHUNK = 1_000  # numbers looked up together
-PERIODS = 200  # of one number, told as a list
+NUMBERS_AT_ONCE = 1_000  # looked up by one set of queries
+PERIODS_MOST = 200  # listed for one number
+VERSIONS_MOST = 1_000  # read for the lifespan of one number, newest first
 
+# Kinds of period.
 USED = "used"
-RESTS = "rests"
+ON_HOLD = "on hold"
 FREE = "free"
 DELETED = "deleted"
-ABSENT = "absent"  # not made yet, or in another branch
+ABSENT = "absent"  # not created yet, or under another reseller
 NEVER = "never"
 UNKNOWN = "unknown"
 
-WRITTEN, CLOCK, LEFT, FIRST_KNOWN = "written", "clock", "left", "first known"
+# Causes of a boundary.
+WRITTEN = "written"
+HOLD_ENDED = "hold ended"
+LEFT = "left"
+FIRST_KNOWN = "first known"
 
 
 @dataclass(slots=True)
-class Turn:
-    """What began a period, and so ended the one before.
+class Boundary:
+    """Describe what began a period and so ended the previous one.
 
-    ``cause``: ``WRITTEN``; ``CLOCK``, a hold was over; ``LEFT``, it came to another branch, of which nothing
-    is told; ``FIRST_KNOWN``, history begins here, and what it tells may have begun earlier. ``change``: the
-    Change (its id until ``_tell``), None for a write outside the application and where there is none.
+    ``cause``: ``WRITTEN``; ``HOLD_ENDED``, by the clock; ``LEFT``, the number moved to another reseller,
+    whose history stays hidden; ``FIRST_KNOWN``, recorded history begins here, so the period may have begun
+    earlier. ``change``: the Change (its id until ``_resolve``), None for a write outside the application.
     """
 
     at: datetime
@@ -53,31 +60,33 @@ class Turn:
     change: Change | int | None = None
 
     @property
-    def when(self):
-        return exactly(self.at) + (" or earlier" if self.cause == FIRST_KNOWN else "")
+    def time(self):
+        return exact_time(self.at) + (" or earlier" if self.cause == FIRST_KNOWN else "")
 
     @property
     def actor(self):
         if self.cause == LEFT:
             return ""
-        if self.cause == CLOCK:
+        if self.cause == HOLD_ENDED:
             return "the system"
         return actor_name(self.change) if self.change else OUTSIDE
 
     @property
-    def what(self):
-        """The change in words."""
+    def action(self):
         if self.cause == LEFT:
-            return "Left your reseller"
-        if self.cause == CLOCK:
-            return "Its hold was over"
+            return "Moved to another reseller"
+        if self.cause == HOLD_ENDED:
+            return "Hold ended"
         return str(self.change) if self.change else "Changed"
 
 
 @dataclass(slots=True)
 class Period:
-    """A time in which a number was one thing. ``began`` is None of what was before all that is known;
-    ``ended`` None: it lasts. ``status_key`` and ``hold_until`` are those at the moment that was asked for.
+    """A time during which a number stayed in one state.
+
+    ``began`` is None for the time before recorded history, ``ended`` is None while the period lasts.
+    ``status_key`` and ``hold_until`` are those at the requested time. ``…_then`` is the name at the requested
+    time where it differs from the current one, else "".
     """
 
     kind: str
@@ -85,8 +94,8 @@ class Period:
     account: int | None = None
     client_package: int | None = None
     hold_until: datetime | None = None
-    began: Turn | None = None
-    ended: Turn | None = None
+    began: Boundary | None = None
+    ended: Boundary | None = None
     client: str = ""
     account_name: str = ""
     package: str = ""
@@ -94,23 +103,31 @@ class Period:
     account_then: str = ""
     package_then: str = ""
 
-    def is_same(self, other):
-        """Whether ``other`` beside it is a part of the same period."""
-        free_alike = self.kind != FREE or self.status_key == other.status_key
-        return (self.kind, self.account, self.client_package) == (
-            other.kind, other.account, other.client_package
-        ) and free_alike  # fmt: skip
+    @property
+    def holder(self):
+        """Return "Rose Orig | rose_orig", as the list shows it."""
+        return f"{self.client} | {self.account_name}"
+
+    def continues(self, earlier):
+        """Return whether this is the same period as ``earlier``, which ends where this one begins."""
+        same_status = self.kind != FREE or self.status_key == earlier.status_key
+        return same_status and (
+            (self.kind, self.account, self.client_package)
+            == (earlier.kind, earlier.account, earlier.client_package)
+        )  # fmt: skip
 
 
 @dataclass(slots=True)
-class Answer:
-    """Of one number: what it was (``period``), the time of use that it was in or rested after (``holder``),
-    and what else there is to say (``note``), in sentences of the active time zone.
+class Ownership:
+    """The state of one number at the requested time.
+
+    ``use``: the period of use at that time, or the one before the Hold at that time. ``note``: further
+    sentences, in the active time zone.
     """
 
     number: str
     period: Period
-    holder: Period | None = None
+    use: Period | None = None
     note: str = ""
 
     @property
@@ -118,16 +135,28 @@ class Answer:
         return self.period.kind
 
     @property
-    def status(self):
-        """The status in words, "" where there is none."""
+    def status_label(self):
         return st.LABELS.get(self.period.status_key, self.period.status_key)
 
     @property
-    def told(self):
-        """The period whose beginning and end are told; None where there is none."""
-        if self.kind == RESTS:
-            return self.holder
+    def dated(self):
+        """The period whose beginning and end are shown, or None."""
+        if self.kind == ON_HOLD:
+            return self.use
         return self.period if self.kind in (USED, FREE, DELETED) else None
+
+
+@dataclass(slots=True)
+class Lifespan:
+    """The recorded life of one number and its periods of use and Hold, oldest first.
+
+    ``deleted``: when the number was deleted, None while it exists. ``is_cut``: there may be older periods.
+    """
+
+    begin: datetime
+    deleted: datetime | None
+    is_cut: bool
+    periods: list[Period]
 
 
 class _Version(NamedTuple):
@@ -149,72 +178,98 @@ _COLUMNS = (
 )
 
 
-def who_had(numbers, moment, viewer, now=None):
-    """An ``Answer`` for each of ``numbers`` (normalised, each once), in their order, in a stream.
+def who_had(numbers: Iterable[str], at: datetime, viewer, now: datetime | None = None) -> Iterator[Ownership]:
+    """Yield the ownership at the time ``at`` of each of these distinct, normalised numbers, in their order.
 
-    ``moment``: not later than ``now``. Numbers that were never under an operator of the viewer's reseller
-    are like those that never were. At most 20 queries for each ``CHUNK`` numbers, however long their
-    history is; holds the versions of one number at a time.
+    ``at`` is not after ``now``. A number that was never under an operator of the viewer's reseller looks
+    like one that never existed. Costs at most 20 queries per ``NUMBERS_AT_ONCE`` numbers, however long their
+    history is, and holds the versions of one number in memory at a time.
     """
-    now, own, since = now or timezone.now(), _own(viewer), known_since()
+    now, own, since = now or timezone.now(), _own_operators(viewer), known_since()
     numbers = iter(numbers)
-    while chunk := list(islice(numbers, CHUNK)):
+    while chunk := list(islice(numbers, NUMBERS_AT_ONCE)):
         found = {}
-        there = _there(chunk)
-        for number, versions in _lives(chunk, there, own):
-            found[number] = _answer(number, _periods(versions, moment, now, own, since), moment)
+        existing = _existing(chunk)
+        for number, versions in _versions_by_number(chunk, existing, own):
+            found[number] = _ownership(number, _periods(versions, at, now, own, since), at)
         for number in set(chunk) - found.keys():
-            known = number in there and (own is None or there[number][1] in own)
-            found[number] = _without_history(number, known, moment, since)
-        _tell([one for answer in found.values() for one in (answer.period, answer.holder) if one], moment)
+            is_visible = number in existing and (own is None or existing[number][1] in own)
+            found[number] = _without_history(number, is_visible, at, since)
+        _resolve([period for one in found.values() for period in (one.period, one.use) if period], at)
         for number in chunk:
-            answer = found[number]
-            answer.note = answer.note or _note(answer, moment, since)
-            yield answer
+            ownership = found[number]
+            ownership.note = ownership.note or _note(ownership, at, since)
+            yield ownership
 
 
-def periods_of(number, viewer, now=None, most=PERIODS):
-    """(list of ``Period``, whether there are more): who used a number and after whom it rested, newest first.
+def periods_of(number: str, viewer, now: datetime | None = None, most=PERIODS_MOST):
+    """Return (periods, whether there are more): use and Hold of the number, newest first.
 
-    As ``who_had``; names are told as they are now.
+    Visibility is that of ``who_had``; names are the current ones.
     """
-    now, own, since = now or timezone.now(), _own(viewer), known_since()
-    held = []
-    for _, versions in _lives([number], _there([number]), own):
+    now, own, since = now or timezone.now(), _own_operators(viewer), known_since()
+    found = []
+    for _, versions in _versions_by_number([number], _existing([number]), own):
         periods = _periods(versions, now, now, own, since)
-        held = list(islice((one for one in periods if one.kind in (USED, RESTS)), most + 1))
-    _tell(held[:most], now)
-    return held[:most], len(held) > most
+        found = list(islice((one for one in periods if one.kind in (USED, ON_HOLD)), most + 1))
+    _resolve(found[:most], now)
+    return found[:most], len(found) > most
 
 
-def _own(viewer):
-    """The ids of all operators that the viewer may know of; None for all there are and were."""
+def lifespan(did_id: int, viewer, now: datetime | None = None) -> Lifespan | None:
+    """Return the lifespan of the number with this id, None if the viewer may see none of it.
+
+    Reads the newest ``VERSIONS_MOST`` versions. Costs at most six queries; boundaries keep the id of their
+    change.
+    """
+    now, own = now or timezone.now(), _own_operators(viewer)
+    versions = DIDHistory.objects.filter(object_id=did_id).order_by("-history_id").values_list(*_COLUMNS)
+    versions = [_Version(*row) for row in versions[: VERSIONS_MOST + 1]]
+    if not versions:
+        return None
+    is_cut = len(versions) > VERSIONS_MOST
+    periods = list(_periods(versions[:VERSIONS_MOST], now, now, own, None))
+    while periods and periods[-1].kind in (ABSENT, UNKNOWN):
+        periods.pop()
+    if not periods:
+        return None
+    begin = periods[-1].began
+    deleted = periods[0].began.at if periods[0].kind == DELETED else None
+    held = [one for one in reversed(periods) if one.kind in (USED, ON_HOLD)]
+    names = Names(accounts={one.account for one in held})
+    for one in held:
+        one.client, one.account_name = names.client(one.account), names.account(one.account)
+    return Lifespan(begin.at, deleted, is_cut or begin.cause == FIRST_KNOWN, held)
+
+
+def _own_operators(viewer):
+    """Return the ids of all operators that the viewer may know of, None for no restriction."""
     if not viewer.is_authenticated:
         return set()
     if viewer.reseller_id is None:
         return None
     existing, deleted = history.of_reseller(Operator, viewer.reseller_id)
-    return {*existing, *deleted}
+    return set(existing.order_by().union(deleted.order_by()))
 
 
-def _there(numbers):
-    """{number: (id, operator)} of those in the inventory."""
-    found = DID.objects.filter(number__in=numbers).values_list("number", "pk", "operator_id")
-    return {number: tuple(rest) for number, *rest in found}
+def _existing(numbers):
+    """Return {number: (id, operator id)} of the numbers that are in the inventory."""
+    rows = DID.objects.filter(number__in=numbers).values_list("number", "pk", "operator_id")
+    return {number: (pk, operator) for number, pk, operator in rows}
 
 
-def _lives(numbers, there, own):
-    """Pairs (number, its versions, newest first) of these numbers that the viewer may know of.
+def _versions_by_number(numbers, existing, own):
+    """Yield pairs (number, its versions, newest first) of the numbers that the viewer may know of.
 
-    ``there``: looked up before the deleted ones are, so that one that goes meanwhile is not missed. A number
-    that was made again has had several ids.
+    ``existing`` is read before the deletions, so that a number deleted meanwhile is not missed. A number that
+    was deleted and created again has several ids.
     """
-    gone = DIDHistory.objects.filter(event="-", number__in=numbers).values_list("object_id", flat=True)
-    ids = {pk for pk, _ in there.values()}.union(gone)
-    lives = DIDHistory.objects.filter(object_id__in=ids).order_by("number", "-history_id")
-    rows = map(_Version._make, lives.values_list(*_COLUMNS).iterator(chunk_size=CHUNK))
-    for number, versions in groupby(rows, lambda version: version.number):
-        versions = list(versions)
+    deleted = DIDHistory.objects.filter(event="-", number__in=numbers).values_list("object_id", flat=True)
+    ids = {pk for pk, _ in existing.values()}.union(deleted)
+    rows = DIDHistory.objects.filter(object_id__in=ids).order_by("number", "-history_id")
+    rows = map(_Version._make, rows.values_list(*_COLUMNS).iterator(chunk_size=NUMBERS_AT_ONCE))
+    for number, group in groupby(rows, lambda version: version.number):
+        versions = list(group)
         if own is None or any(version.operator in own for version in versions):
             yield number, versions
 
@@ -222,12 +277,16 @@ def _lives(numbers, there, own):
 # --- from versions to periods -------------------------------------------------------------------------
 
 
-def _periods(versions, moment, now, own, since):
-    """The periods of one number, newest first, without gaps. ``since``: what ``known_since`` says."""
+def _periods(versions, at, now, own, since):
+    """Yield the periods of one number, newest first, without gaps.
+
+    ``versions``: newest first. ``at``: the requested time, ``own``: see ``_own_operators``, ``since``: see
+    ``known_since``.
+    """
     period = None
     for part in _parts(versions, now, own, since):
-        if period and period.is_same(part):
-            if period.began.at > moment:
+        if period and period.continues(part):
+            if period.began.at > at:
                 period.status_key, period.hold_until = part.status_key, part.hold_until
             period.began = part.began
             continue
@@ -239,124 +298,127 @@ def _periods(versions, moment, now, own, since):
 
 
 def _parts(versions, now, own, since):
-    """What the number was, newest first, a ``Period`` a version and one for a hold that was over."""
+    """Yield a period for each version, one for each Hold that ended by the clock, and one for before."""
     valid, until = [], None
     for version in versions:
         if until is None or version.at < until:
             valid.append(version)
             until = version.at
     later = None
-    from_its_beginning = versions[-1].event == "+"
+    is_complete = versions[-1].event == "+"
     for version in valid:
-        first_known = version is valid[-1] and not from_its_beginning
-        yield from _parts_of(version, later, first_known, now, own)
+        is_first_known = version is valid[-1] and not is_complete
+        yield from _parts_of_version(version, later, is_first_known, now, own)
         later = version
-    if from_its_beginning and (since is None or since < until):
-        yield Period(ABSENT, began=since and Turn(since, FIRST_KNOWN))
-    if since or not from_its_beginning:
-        yield Period(UNKNOWN)  # even of another one, made and deleted before, history may have told
+    if is_complete and (since is None or since < until):
+        yield Period(ABSENT, began=since and Boundary(since, FIRST_KNOWN))
+    if since or not is_complete:
+        # Deleted history may have covered an earlier life of the same number.
+        yield Period(UNKNOWN)
 
 
-def _parts_of(version, later, first_known, now, own):
+def _parts_of_version(version, later, is_first_known, now, own):
     if own is not None and version.operator not in own:
-        yield Period(ABSENT, began=Turn(version.at, LEFT))
+        yield Period(ABSENT, began=Boundary(version.at, LEFT))
         return
     if version.event == "-":
-        yield Period(DELETED, began=Turn(version.at, WRITTEN, version.change))
+        yield Period(DELETED, began=Boundary(version.at, WRITTEN, version.change))
         return
-    began = Turn(version.at, FIRST_KNOWN if first_known else WRITTEN, version.change)
-    over = version.hold_until
-    if version.status == st.HOLD and over <= now and (later is None or over < later.at):
-        if over <= version.at:
+    began = Boundary(version.at, FIRST_KNOWN if is_first_known else WRITTEN, version.change)
+    hold_end = version.hold_until
+    if version.status == st.HOLD and hold_end <= now and (later is None or hold_end < later.at):
+        if hold_end <= version.at:
             yield Period(FREE, version.after_hold, began=began)
             return
-        written = later and later.status == version.after_hold and later.event == "~"
-        yield Period(FREE, version.after_hold, began=Turn(over, CLOCK, later.change if written else None))
-    kind = USED if version.status in st.IN_PLACE else RESTS if version.status == st.HOLD else FREE
-    yield Period(kind, version.status, version.account, version.client_package, over, began)
+        is_written = later and later.status == version.after_hold and later.event == "~"
+        ended = Boundary(hold_end, HOLD_ENDED, later.change if is_written else None)
+        yield Period(FREE, version.after_hold, began=ended)
+    kind = USED if version.status in st.IN_PLACE else ON_HOLD if version.status == st.HOLD else FREE
+    yield Period(kind, version.status, version.account, version.client_package, hold_end, began)
 
 
-def _answer(number, periods, moment):
-    period = next(one for one in periods if one.began is None or one.began.at <= moment)
-    holder = period if period.kind == USED else None
-    if period.kind == RESTS:
+def _ownership(number, periods, at):
+    period = next(one for one in periods if one.began is None or one.began.at <= at)
+    use = period if period.kind == USED else None
+    if period.kind == ON_HOLD:
         before = next(periods)
-        used_by = (before.account, before.client_package)
-        if before.kind == USED and used_by == (period.account, period.client_package):
-            holder = before
-    return Answer(number, period, holder)
+        holder = (period.account, period.client_package)
+        if before.kind == USED and (before.account, before.client_package) == holder:
+            use = before
+    return Ownership(number, period, use)
 
 
-def _without_history(number, there, moment, since):
-    """Of a number that is ``there`` it is not known what it was; of another, before ``since``, neither."""
-    if there:
-        return Answer(number, Period(UNKNOWN), note="Not known: it is in the inventory, but has no history.")
+def _without_history(number, exists, at, since):
+    """Return the ownership of a number that the viewer may see no version of."""
+    if exists:
+        return Ownership(number, Period(UNKNOWN), note="Unknown: it is in the inventory but has no history.")
     if since is None:
-        return Answer(number, Period(NEVER), note="Never in the inventory.")
-    deleted = f"history before {exactly(since)} was deleted"
-    if moment < since:
-        return Answer(number, Period(UNKNOWN), note=f"Not known: {deleted}. Not in the inventory since.")
-    note = f"Not in the inventory then, nor at any time that is known: {deleted}."
-    return Answer(number, Period(NEVER), note=note)
+        return Ownership(number, Period(NEVER), note="Never in the inventory.")
+    deleted = f"history before {exact_time(since)} was deleted"
+    if at < since:
+        note = f"Unknown: {deleted}. Not in the inventory since then."
+        return Ownership(number, Period(UNKNOWN), note=note)
+    note = f"Not in the inventory at that time or at any other recorded time; {deleted}."
+    return Ownership(number, Period(NEVER), note=note)
 
 
-# --- in words ---------------------------------------------------------------------------------------
+# --- names and sentences ------------------------------------------------------------------------------
 
 
-def _tell(periods, moment):
-    """Give these periods the changes and names that they know by id."""
-    turns = {id(turn): turn for one in periods for turn in (one.began, one.ended) if turn and turn.change}
-    changes = Change.objects.in_bulk({turn.change for turn in turns.values()})
-    for turn in turns.values():
-        turn.change = changes.get(turn.change)
-        if turn.cause == CLOCK and turn.change and turn.change.kind != Change.Kind.END_HOLD:
-            turn.change = None
+def _resolve(periods, at):
+    """Replace the ids of changes with the changes, and fill in the names, as now and as of ``at``."""
+    boundaries = {id(one): one for period in periods for one in (period.began, period.ended) if one}
+    boundaries = [one for one in boundaries.values() if one.change]
+    changes = Change.objects.in_bulk({one.change for one in boundaries})
+    for one in boundaries:
+        one.change = changes.get(one.change)
+        if one.cause == HOLD_ENDED and one.change and one.change.kind != Change.Kind.END_HOLD:
+            one.change = None
     names = NamesThen(
-        moment,
-        accounts={one.account for one in periods},
-        client_packages={one.client_package for one in periods},
+        at,
+        accounts={period.account for period in periods},
+        client_packages={period.client_package for period in periods},
     )
-    for one in periods:
-        if one.account is None:
+    for period in periods:
+        account, client_package = period.account, period.client_package
+        if account is None:
             continue
-        one.client, one.client_then = names.client(one.account), names.client_then(one.account)
-        one.account_name, one.account_then = names.account(one.account), names.account_then(one.account)
-        one.package = names.package(one.client_package)
-        one.package_then = names.package_then(one.client_package)
+        period.client, period.client_then = names.client(account), names.client_then(account)
+        period.account_name, period.account_then = names.account(account), names.account_then(account)
+        period.package = names.package(client_package)
+        period.package_then = names.package_then(client_package)
 
 
-def exactly(moment):
-    """ "3 May 2026, 14:03:27 EEST", in the active time zone."""
-    # Not date_format: it is slow, and gives no zone in the hour that comes twice.
-    local = timezone.localtime(moment)
+def exact_time(at):
+    """Return a time such as "3 May 2026, 14:03:27 EEST", in the active time zone."""
+    # date_format is slow, and names no zone in an hour that a clock change repeats.
+    local = timezone.localtime(at)
     return f"{local.day} {local:%b %Y, %H:%M:%S} {local.tzname()}"
 
 
-def _note(answer, moment, since):
-    notes, ended = [_said(answer, since)], answer.period.ended
-    within = ended and ended.at - moment < timedelta(minutes=1)
-    if within and not moment.second and not moment.microsecond:
-        notes.append(f"This changed within the same minute, on {exactly(ended.at)}.")
+def _note(ownership, at, since):
+    notes, ended = [_state_sentence(ownership, since)], ownership.period.ended
+    if ended and ended.at - at < timedelta(minutes=1) and not at.second and not at.microsecond:
+        notes.append(f"It changed within the same minute, on {exact_time(ended.at)}.")
     return " ".join(filter(None, notes))
 
 
-def _said(answer, since):
-    period = answer.period
-    if period.kind == RESTS:
-        return _rests(period) + ("" if answer.holder else " When the client used it is not known.")
+def _state_sentence(ownership, since):
+    period = ownership.period
+    if period.kind == ON_HOLD:
+        return _hold_sentence(period) + ("" if ownership.use else " When the client used it is unknown.")
     if period.kind == ABSENT:
-        came = f"; it came on {exactly(period.ended.at)}" if period.ended else ""
-        return f"Not in the inventory then{came}."
+        added = f"; added on {exact_time(period.ended.at)}" if period.ended else ""
+        return f"Not in the inventory at that time{added}."
     if period.kind == UNKNOWN:
-        because = f": history before {exactly(since)} was deleted" if since else ""
-        return f"Not known: what is known of it begins on {exactly(period.ended.at)}{because}."
-    return {FREE: "Nobody had it.", DELETED: "Not in the inventory then: it had been deleted."}.get(
-        period.kind, ""
-    )
+        reason = f", because history before {exact_time(since)} was deleted" if since else ""
+        return f"Unknown: its recorded history begins on {exact_time(period.ended.at)}{reason}."
+    sentences = {FREE: "Unassigned.", DELETED: "Not in the inventory at that time: it had been deleted."}
+    return sentences.get(period.kind, "")
 
 
-def _rests(period):
-    client, began = period.client, exactly(period.began.at)
+def _hold_sentence(period):
+    client, began = period.client, exact_time(period.began.at)
     if period.ended:
-        return f"Nobody had it: it rested after use by {client} from {began} to {exactly(period.ended.at)}."
-    return f"Nobody had it: it rests after use by {client} since {began}, until {exactly(period.hold_until)}."
+        return f"On Hold after use by {client} from {began} to {exact_time(period.ended.at)}."
+    return f"On Hold after use by {client} since {began}, until {exact_time(period.hold_until)}."

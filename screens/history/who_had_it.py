@@ -1,7 +1,7 @@
-"""Who had which numbers at a moment: asked and answered on a page, as a statement to print, as CSV.
+"""Who had which numbers at a given time: the page, a statement to print, and a CSV file.
 
-A short list is asked by an address that can be kept, a long one is sent; both are answered alike. It is never
-read from a replica, which may be behind.
+A short list is looked up by an address that can be bookmarked, a long one is posted. Replicas are never read,
+because they may lag.
 """
 
 from collections import Counter
@@ -20,61 +20,64 @@ from dids.history.ownership import (
     DELETED,
     FREE,
     NEVER,
-    PERIODS,
-    RESTS,
+    ON_HOLD,
+    PERIODS_MOST,
     UNKNOWN,
     USED,
-    exactly,
+    exact_time,
     periods_of,
     who_had,
 )
 from screens.history.forms import WhoHadItForm
 from screens.numbers.export import download
 
-SHORT = 100  # numbers that an address can hold whatever server it goes through
-SHOWN = 500  # answers on the page; the statement and the file have them all
+SHORT = 100  # numbers that fit in an address on every server
+SHOWN = 500  # results on the page; the statement and the file have all of them
 RIGHTS = ("audit.view_change", "dids.view_did")
 
-may_ask = permission_required(RIGHTS, raise_exception=True)
+may_look_up = permission_required(RIGHTS, raise_exception=True)
 
 _COUNTED = {
-    "had by a client": {USED},
-    "resting after use": {RESTS},
-    "had by nobody": {FREE},
-    "not in the inventory then": {ABSENT, DELETED},
+    "in use by a client": {USED},
+    "on Hold after use": {ON_HOLD},
+    "unassigned": {FREE},
+    "not in the inventory at that time": {ABSENT, DELETED},
     "never in the inventory": {NEVER},
-    "not known": {UNKNOWN},
+    "unknown": {UNKNOWN},
 }
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@may_ask
+@may_look_up
 def who_had_it(request):
     form = _form(request)
     if not form.is_bound:
         return render(request, "history/who_had_it.html", {"form": form})
     if not form.is_valid():
         return render(request, "history/who_had_it.html", {"form": form.shown()}, status=422)
-    numbers, moment = form.cleaned_data["numbers"], form.cleaned_data["at"]
+    numbers, at = form.cleaned_data["numbers"], form.cleaned_data["at"]
     if request.method == "POST" and len(numbers) <= SHORT:
-        return redirect(f"{request.path}?{_query(numbers, moment)}")
-    context = _answered(request, numbers, moment) | {"form": form.shown(), "shown": SHOWN}
+        return redirect(f"{request.path}?{_query(numbers, at)}")
+    context = _found(request, numbers, at) | {"form": form.shown(), "shown": SHOWN}
     if len(numbers) == 1:
-        context["periods"], context["more_periods"] = periods_of(numbers[0], request.user)
-        context["most_periods"] = PERIODS
+        context["periods"], context["has_more_periods"] = periods_of(numbers[0], request.user)
+        context["periods_most"] = PERIODS_MOST
     return render(request, "history/who_had_it.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@may_ask
+@may_look_up
 def who_had_it_statement(request):
-    """A page to be printed."""
     form = _form(request)
     if not form.is_valid():
-        return _back(request, form)
-    context = _answered(request, form.cleaned_data["numbers"], form.cleaned_data["at"])
+        return _show_errors(request, form)
+    context = _found(request, form.cleaned_data["numbers"], form.cleaned_data["at"])
     since = known_since()
-    context |= {"known_since": since and exactly(since), "made": exactly(timezone.now())}
+    context |= {
+        "known_since": since and exact_time(since),
+        "created": exact_time(timezone.now()),
+        "requested_by": _person(request.user),
+    }
     return render(request, "history/statement.html", context)
 
 
@@ -83,85 +86,90 @@ def who_had_it_statement(request):
 def who_had_it_csv(request):
     form = _form(request)
     if not form.is_valid():
-        return _back(request, form)
-    moment = form.cleaned_data["at"]
-    answers = who_had(form.cleaned_data["numbers"], moment, request.user)
-    name = f"who-had-it_{timezone.localtime(moment):%Y-%m-%d_%H%M%S}"
-    return download(_rows(answers, moment), name)
+        return _show_errors(request, form)
+    at = form.cleaned_data["at"]
+    found = who_had(form.cleaned_data["numbers"], at, request.user)
+    return download(_csv_rows(found, at), f"who-had-it_{timezone.localtime(at):%Y-%m-%d_%H%M%S}")
 
 
 def _form(request):
-    """What is asked; unbound when nothing is."""
-    asked = request.POST if request.method == "POST" else request.GET
-    return WhoHadItForm(asked if "numbers" in asked or asked is request.POST else None)
+    """Return the form, unbound when the request has no parameters for it."""
+    data = request.POST if request.method == "POST" else request.GET
+    return WhoHadItForm(data if "numbers" in data or data is request.POST else None)
 
 
-def _back(request, form):
-    """Errors are told on the page; of a question that was sent, here and now."""
+def _person(user):
+    """Return a label such as "Ann Lee (ann), North"."""
+    name = user.get_full_name()
+    label = f"{name} ({user.get_username()})" if name else user.get_username()
+    return f"{label}, {user.reseller}" if user.reseller_id else label
+
+
+def _show_errors(request, form):
     if request.method == "POST":
         return render(request, "history/who_had_it.html", {"form": form.shown()}, status=422)
     return redirect(f"{reverse('audit:who_had_it')}?{request.GET.urlencode()}")
 
 
-def _query(numbers, moment):
-    at = timezone.localtime(moment).isoformat()
-    return urlencode({"numbers": ",".join(numbers), "at": at}, safe=",:")
+def _query(numbers, at):
+    return urlencode({"numbers": ",".join(numbers), "at": timezone.localtime(at).isoformat()}, safe=",:")
 
 
-def _answered(request, numbers, moment):
-    answers = list(who_had(numbers, moment, request.user))
-    kinds = Counter(answer.kind for answer in answers)
-    counts = {words: sum(kinds[kind] for kind in of) for words, of in _COUNTED.items()}
+def _found(request, numbers, at):
+    """Return the context that the page and the statement share."""
+    found = list(who_had(numbers, at, request.user))
+    kinds = Counter(one.kind for one in found)
+    counts = {label: sum(kinds[kind] for kind in group) for label, group in _COUNTED.items()}
     return {
-        "answers": answers,
+        "found": found,
         "numbers": numbers,
         "count": counted(len(numbers), "number"),
-        "counts": {words: count for words, count in counts.items() if count},
-        "moment": timezone.localtime(moment),
-        "moment_told": exactly(moment),
+        "counts": {label: count for label, count in counts.items() if count},
+        "at": timezone.localtime(at),
+        "at_label": exact_time(at),
         "zone": timezone.get_current_timezone_name(),
-        "query": _query(numbers, moment) if len(numbers) <= SHORT else "",
+        "query": _query(numbers, at) if len(numbers) <= SHORT else "",
     }
 
 
 # --- CSV --------------------------------------------------------------------------------------------
 
-_ANSWERS = {
-    USED: "had",
-    RESTS: "rests after",
-    FREE: "nobody",
-    ABSENT: "not in the inventory then",
+_STATES = {
+    USED: "in use",
+    ON_HOLD: "on Hold after use",
+    FREE: "unassigned",
+    ABSENT: "not in the inventory at that time",
     DELETED: "deleted",
     NEVER: "never in the inventory",
-    UNKNOWN: "not known",
+    UNKNOWN: "unknown",
 }
 
 
-def _rows(answers, moment):
-    """The header, then a row an answer; moments as ISO 8601 with their distance to UTC."""
+def _csv_rows(found, at):
+    """Yield the header, then one row per number; times as ISO 8601 with their UTC offset."""
     yield (
-        *("DID", "Moment", "Answer", "Status", "Client", "Client then", "Account", "Account then"),
-        *("Package", "Package then", "From", "From by", "From what", "From change"),
-        *("Until", "Until by", "Until what", "Until change", "Note"),
+        *("DID", "Time", "State", "Status", "Client", "Client then", "Account", "Account then"),
+        *("Package", "Package then", "From", "Started by", "Started with", "Start change"),
+        *("Until", "Ended by", "Ended with", "End change", "Note"),
     )
-    asked = _iso(moment)
-    for answer in answers:
-        period, told = answer.period, answer.told
+    for one in found:
+        period, dated = one.period, one.dated
         yield (
-            *(answer.number, asked, _ANSWERS[answer.kind], answer.status),
+            *(one.number, _iso(at), _STATES[one.kind], one.status_label),
             *(period.client, period.client_then, period.account_name, period.account_then),
             *(period.package, period.package_then),
-            *_turn(told and told.began),
-            *_turn(told and told.ended),
-            answer.note,
+            *_boundary_cells(dated and dated.began),
+            *_boundary_cells(dated and dated.ended),
+            one.note,
         )
 
 
-def _turn(turn):
-    if turn is None:
+def _boundary_cells(boundary):
+    if boundary is None:
         return ("",) * 4
-    return _iso(turn.at), turn.actor, turn.what, turn.change.pk if turn.change else ""
+    change = boundary.change.pk if boundary.change else ""
+    return _iso(boundary.at), boundary.actor, boundary.action, change
 
 
-def _iso(moment):
-    return timezone.localtime(moment).isoformat(" ")
+def _iso(at):
+    return timezone.localtime(at).isoformat(" ")

@@ -11,12 +11,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from didmgmt.text import shorten
 from dids.history.explain import OUTSIDE, actor_name, explain
-from dids.history.lifeline import lifeline
 from dids.history.timeline import differences, state, timeline, versions
 from dids.job_kinds import CLIENT_MOVES
 from dids.labels import Names
 from dids.lifecycle import statuses as st
 from dids.models import DID, DIDHistory
+from screens.history.ownership_bar import ownership_bar
 from screens.numbers.forms import EditForm
 
 BESIDE = 20  # entries of the timeline that stand beside the form
@@ -71,7 +71,7 @@ def did_history(request, pk):
         "did": did,
         "number": (did or known).number,
         "state": [] if did or before else state(known),
-        "lifeline": None if before else lifeline(pk, request.user),
+        "ownership_bar": None if before else ownership_bar(pk, request.user),
         "entries": entries,
         "older_url": f"?before={older}" if older else "",
         "newest_url": request.path if before else "",

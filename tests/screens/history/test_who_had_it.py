@@ -55,8 +55,8 @@ def test_a_moment_is_of_the_persons_time_zone(browser, house):
     assert "On 3 May 2026, 14:03:00 EEST" in text
     assert "North Bakery" in text and "north_bakery" in text and "Basic" in text
     assert "4 May 2026, 14:03:00 EEST" in text
-    assert asked(browser, "100", "2026-05-03T14:02:59").context["answers"][0].kind == "free"
-    assert asked(browser, "100", "2026-05-03T11:03:00Z").context["answers"][0].kind == "used"
+    assert asked(browser, "100", "2026-05-03T14:02:59").context["found"][0].kind == "free"
+    assert asked(browser, "100", "2026-05-03T11:03:00Z").context["found"][0].kind == "used"
 
 
 def test_a_short_list_that_is_sent_leads_to_an_address_that_can_be_kept(browser, house):
@@ -64,7 +64,7 @@ def test_a_short_list_that_is_sent_leads_to_an_address_that_can_be_kept(browser,
     assert sent.status_code == 302
     assert sent.url == f"{PAGE}?numbers=101,100&at=2026-05-03T14:03:00%2B03:00"
     page = browser.get(sent.url)
-    assert [(one.number, one.kind) for one in page.context["answers"]] == [("101", "free"), ("100", "used")]
+    assert [(one.number, one.kind) for one in page.context["found"]] == [("101", "free"), ("100", "used")]
 
 
 def test_a_long_list_is_answered_as_it_is_sent(browser, house):
@@ -72,9 +72,9 @@ def test_a_long_list_is_answered_as_it_is_sent(browser, house):
     sent = browser.post(PAGE, {"numbers": numbers, "at": "2026-05-03T14:03:00"})
     text = sent.content.decode()
     assert sent.status_code == 200
-    assert "<b>600</b> never in the inventory" in text and "<b>1</b> had by a client" in text
-    assert "The first 500 of 601 are shown" in text
-    again = {"numbers": ",".join(sent.context["numbers"]), "at": sent.context["moment"].isoformat()}
+    assert "<b>600</b> never in the inventory" in text and "<b>1</b> in use by a client" in text
+    assert "Showing the first 500 of 601" in text
+    again = {"numbers": ",".join(sent.context["numbers"]), "at": sent.context["at"].isoformat()}
     assert len(table(browser.post(CSV, again))) == 601
     assert browser.post(STATEMENT, again).content.count(b"Never in the inventory.") == 600
 
@@ -94,7 +94,7 @@ def test_what_can_not_be_read_is_told_at_the_field_with_its_line(browser, house,
     errors = page.context["form"].errors["numbers"]
     assert len(errors) == 2
     assert errors[0].startswith("Line 2, “x12”") and errors[1].startswith("Line 3, “1-2-3x”")
-    assert "answers" not in page.context
+    assert "found" not in page.context
     assert "x12" in page.context["form"]["numbers"].value()
 
 
@@ -131,16 +131,16 @@ def test_an_hour_that_came_twice_is_asked_with_its_distance_to_utc(browser, hous
 
 def test_without_a_moment_it_is_now(browser, house):
     page = browser.get(PAGE, {"numbers": "101"})
-    assert page.context["answers"][0].kind == "free"
-    assert abs(timezone.now() - page.context["moment"]) < timedelta(minutes=1)
+    assert page.context["found"][0].kind == "free"
+    assert abs(timezone.now() - page.context["at"]) < timedelta(minutes=1)
     assert browser.get(PAGE).context["form"].is_bound is False
 
 
 def test_one_number_comes_with_all_who_had_it(browser, house):
     text = asked(browser, "100").content.decode()
-    assert "All who had 100" in text
-    assert text.count("resting after") == 1
-    assert "All who had" not in asked(browser, "100,101").content.decode()
+    assert "All holders of 100" in text
+    assert text.count("On Hold after</span>") == 1
+    assert "All holders of" not in asked(browser, "100,101").content.decode()
 
 
 def test_the_history_of_a_number_leads_here(browser, house):
@@ -157,8 +157,8 @@ def test_the_csv_tells_all_of_it(browser, house):
     first, second, third = table(response)
     assert first == {
         "DID": "100",
-        "Moment": "2026-05-03 14:03:00+03:00",
-        "Answer": "had",
+        "Time": "2026-05-03 14:03:00+03:00",
+        "State": "in use",
         "Status": "Active",
         "Client": "North Bakery",
         "Client then": "",
@@ -167,23 +167,23 @@ def test_the_csv_tells_all_of_it(browser, house):
         "Package": "Basic",
         "Package then": "",
         "From": "2026-05-03 14:03:00+03:00",
-        "From by": "the system",
-        "From what": "Assigned to north_bakery by Basic of North Bakery",
-        "From change": first["From change"],
+        "Started by": "the system",
+        "Started with": "Assigned to north_bakery by Basic of North Bakery",
+        "Start change": first["Start change"],
         "Until": "2026-05-04 14:03:00+03:00",
-        "Until by": "the system",
-        "Until what": "Put on hold",
-        "Until change": first["Until change"],
+        "Ended by": "the system",
+        "Ended with": "Put on hold",
+        "End change": first["End change"],
         "Note": "",
     }
-    assert first["From change"].isdigit() and first["Until change"].isdigit()
-    assert (second["Answer"], second["Note"]) == ("nobody", "Nobody had it.")
-    assert (third["Answer"], third["Status"], third["From"]) == ("never in the inventory", "", "")
+    assert first["Start change"].isdigit() and first["End change"].isdigit()
+    assert (second["State"], second["Note"]) == ("unassigned", "Unassigned.")
+    assert (third["State"], third["Status"], third["From"]) == ("never in the inventory", "", "")
 
 
 def test_the_notes_of_the_csv_are_of_the_persons_time_zone(browser, house):
     (row,) = table(asked(browser, "100", "2026-05-04T14:03:00", CSV))
-    assert row["Answer"] == "rests after"
+    assert row["State"] == "on Hold after use"
     assert "from 4 May 2026, 14:03:00 EEST" in row["Note"]
 
 
@@ -212,11 +212,11 @@ def test_a_file_and_a_statement_of_nonsense_lead_to_the_errors(browser, house, p
 
 def test_the_statement_says_who_asked_when_and_on_what_it_is_based(browser, viewer, house):
     text = asked(browser, "100,101", path=STATEMENT).content.decode()
-    assert "<dt>Asked by</dt><dd>viewer</dd>" in text
+    assert "<dt>Requested by</dt><dd>viewer</dd>" in text
     assert "<dt>Time zone</dt><dd>Europe/Vilnius</dd>" in text
-    assert "2 numbers: 1 had by a client, 1 had by nobody" in text
+    assert "2 numbers: 1 in use by a client, 1 unassigned" in text
     assert "3 May 2026, 14:03:00 EEST" in text and "2026-05-03T14:03:00+03:00" in text
-    assert "What this is based on" in text
+    assert "Basis of this statement" in text
     assert "(change " in text
     assert "topbar" not in text and "<nav" not in text
 
@@ -226,7 +226,7 @@ def test_one_bound_to_a_reseller_finds_others_numbers_nowhere(house):
     numbers_in("instock", ["200"], south, now=START - DAY)
     sven = client_of(member("Viewer", username="sven", reseller=south.reseller))
     at = "2026-05-03T11:03:00Z"
-    kinds = [answer.kind for answer in asked(sven, "100,999,200", at).context["answers"]]
+    kinds = [answer.kind for answer in asked(sven, "100,999,200", at).context["found"]]
     assert kinds == ["never", "never", "free"]
     own = {path: b"".join(asked(sven, "100", at, path)).decode() for path in (PAGE, STATEMENT, CSV)}
     none = {path: b"".join(asked(sven, "999", at, path)).decode() for path in (PAGE, STATEMENT, CSV)}
