@@ -39,7 +39,7 @@ from didmgmt.management.commands.serve import gunicorn
 from dids.history.undo.undo import Undo, submit_undo
 from dids.imports import mapping as columns
 from dids.imports.limits import import_limits
-from dids.imports.validate import KEEP
+from dids.imports.options import KEEP
 from dids.imports.wizard import Import
 from dids.job_kinds import submit_create, submit_edit, submit_export
 from dids.lists.filters import DIDFilter
@@ -167,8 +167,8 @@ def _start(file):
 
 
 def _ask_for_check(one):
-    head = one.head()
-    keys, header = columns.guess([row.cells for row in head], one.format.width)
+    head = one.upload.head()
+    keys, header = columns.guess([row.cells for row in head], one.upload.format.width)
     skip = [row.line for row in head[: header + 1]]
     _see(one.check(mapping=keys, skip=skip, existing=KEEP, create=False), "the check was refused")
 

@@ -1,11 +1,10 @@
-"""What a column of an imported file can be, and how to guess it. No ORM."""
+"""Map the columns of an imported file to fields of a number. Uses no ORM."""
 
 import re
 
 from dids.numbering.normalise import NumberError, normalise_cell
 
-# What a column can be: key, its name on the screens and in our own exports, and how else it is called
-# by other systems. The order is that of the export.
+# (key, label on screens and in exports, headers of other systems), in the order of the export.
 COLUMNS = [
     ("id", "ID", "did id"),
     ("status", "Status", "state; did status; number status; current status"),
@@ -34,48 +33,48 @@ COLUMNS = [
     ),
 ]  # fmt: skip
 LABELS = {key: label for key, label, _ in COLUMNS}
-REASON = "Refused because"  # the column that a file of refused rows has more
+REASON = "Refused because"  # the column added to a file of refused rows
 
 
-def plain(header):
-    """A header as it is compared: case, punctuation and blanks don't count."""
+def normalise(header):
+    """Return a header without differences of case, punctuation and blanks."""
     return re.sub(r"[^\w]+", " ", header.replace("_", " ").casefold()).strip()
 
 
 _KNOWN = {}
 for key, label, others in COLUMNS:
     for header in (label, key, *others.split(";")):
-        _KNOWN.setdefault(plain(header), key)
+        _KNOWN.setdefault(normalise(header), key)
 
 
 def key_of(header):
-    """What a column with this header is: a key of ``LABELS``, or None."""
-    return _KNOWN.get(plain(header))
+    """Return the key of a column with this header, None if the header is unknown."""
+    return _KNOWN.get(normalise(header))
 
 
 def is_reason(header):
-    return plain(header) == plain(REASON)
+    return normalise(header) == normalise(REASON)
 
 
 def find_header(rows):
-    """The index of the row among ``rows`` (the head of a file) that names the columns, or None.
+    """Return the index of the row among ``rows`` (the head of a file) that names the columns, or None.
 
-    The one with the most known names: at least two, or as many as it has cells that say anything.
+    It is the row with most known headers: at least two, or all of its cells that aren't blank.
     """
     best, found = 0, None
     for index, cells in enumerate(rows):
-        names = {key for key in map(key_of, cells) if key}
-        said = sum(1 for cell in cells if cell.strip() and not is_reason(cell))
-        if len(names) > best and len(names) >= min(2, said):
-            best, found = len(names), index
+        keys = {key for key in map(key_of, cells) if key}
+        filled = sum(1 for cell in cells if cell.strip() and not is_reason(cell))
+        if len(keys) > best and len(keys) >= min(2, filled):
+            best, found = len(keys), index
     return found
 
 
 def guess(rows, width):
-    """(keys, header): what each of ``width`` columns is (a key or ""), and the header's index or None.
+    """Return (keys, header): the key of each of ``width`` columns or "", the header's index or None.
 
-    By the header; where none names the numbers, by content: the first column, of those left, that
-    holds a number in every row.
+    Keys come from the header. If none is the number, it is the first remaining column that holds a
+    number in every row.
     """
     header = find_header(rows)
     names = rows[header] if header is not None else []

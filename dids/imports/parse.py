@@ -1,4 +1,4 @@
-"""What the cells of a file mean: rows of text to rows of the staging tables."""
+"""Parse the cells of a file into rows and groups of the staging tables."""
 
 import json
 
@@ -13,16 +13,17 @@ from dids.lifecycle import statuses as st
 from dids.numbering.normalise import MAX_DIGITS, NumberError
 from dids.numbering.ranges import parse_cell
 
-GROUPS_KNOWN = 20_000  # groups kept in memory while staging; a forgotten one is staged again, no harm
+GROUPS_KEPT = 20_000  # groups kept in memory; one that was dropped and recurs is staged again
 NAMES = ("reseller", "operator", "client", "account", "package")
 GROUPED = (*NAMES, "status", "after_hold", "hold_days", "tags")  # columns that rows of a group share
 NAME_MAX, NOTES_MAX = 100, 500
 
 
-class Stager:
-    """Turns rows of a file into rows of a batch; ``new_groups`` are those not written yet.
+class RowParser:
+    """Parse rows of a file into staged rows of a batch.
 
-    ``at``: {key of a column: its index}. ``rows``, ``groups``: how many the batch has already.
+    ``at`` is {key of a column: its index}; ``rows`` and ``groups`` are how many the batch has already.
+    The caller loads ``new_groups`` before the rows, and clears it.
     """
 
     def __init__(self, batch, at, *, rows=0, groups=0):
@@ -32,14 +33,14 @@ class Stager:
         self.indexes = [index for _, index in self.grouped]
         self.number, self.ref, self.notes = at.get("number"), at.get("id"), at.get("notes")
         self.ranged = "range_end" in at or "range_size" in at
-        self.least = max(at.values()) + 1
+        self.width = max(at.values()) + 1
         self.groups, self.new_groups = {}, []
 
-    def staged(self, rows):
-        """Tuples of ``ImportRow.STAGED``, in a stream: one a row, none for blanks, many for a range."""
+    def parse(self, rows):
+        """Yield tuples of ``ImportRow.STAGED``: none for a blank row, many for a range."""
         for line, cells, problem in rows:
-            if len(cells) < self.least:
-                cells = cells + [""] * (self.least - len(cells))
+            if len(cells) < self.width:
+                cells = cells + [""] * (self.width - len(cells))
             if problem:
                 if any(map(str.strip, cells)):
                     yield self._flawed(line, None, None, "", str(problem))
@@ -49,7 +50,7 @@ class Stager:
             if notes:
                 notes = sheets.unescape(notes) if notes.strip() else ""
                 if len(notes) > NOTES_MAX:
-                    yield self._flawed(line, group, "notes", notes, _too_long("notes", notes, NOTES_MAX))
+                    yield self._flawed(line, group, "notes", notes, _too_long("note", notes, NOTES_MAX))
                     continue
             if self.number is None:
                 yield from self._by_id(line, group, cells, notes)
@@ -69,7 +70,7 @@ class Stager:
             yield self.first + self.rows, line, group, None, pk, notes, "+", None, None
         elif any(map(str.strip, cells)):
             yield self._flawed(
-                line, group, "id", ref, "An ID is a whole number. Correct it or leave the row out."
+                line, group, "id", ref, "An ID is a whole number. Correct it or remove the row."
             )
 
     def _by_number(self, line, group, cells, notes):
@@ -87,7 +88,7 @@ class Stager:
             yield self.first + self.rows, line, group, digits, None, notes, "+", None, None
 
     def _end(self, cells, low, high):
-        """The last number of the range that the row names by its end or by its size."""
+        """Return the last number of the range that the row names by its end or its size."""
         for column, read in (("range_end", _range_end), ("range_size", _range_size)):
             text = cells[self.at[column]].strip() if column in self.at else ""
             if not text:
@@ -95,8 +96,8 @@ class Stager:
             try:
                 last = read(text, low)
                 if high not in (low, last):
-                    reason = "the row names two different ends of its range"
-                    raise NumberError(text, reason, "Leave one of them out.")
+                    reason = "the row gives two different ends of its range"
+                    raise NumberError(text, reason, "Remove one of them.")
             except NumberError as error:
                 error.column = column
                 raise
@@ -109,20 +110,20 @@ class Stager:
         return self.first + self.rows, line, group, None, None, "", "!", "flaw", flaw
 
     def _group(self, cells):
-        said = tuple([cells[index] for index in self.indexes])
-        known = self.groups.get(said)
+        values = tuple([cells[index] for index in self.indexes])
+        known = self.groups.get(values)
         if known:
             return known
-        if len(self.groups) >= GROUPS_KNOWN:
+        if len(self.groups) >= GROUPS_KEPT:
             self.groups.clear()
         self.group_count += 1
-        group = self.groups[said] = self.first + self.group_count
+        group = self.groups[values] = self.first + self.group_count
         texts = {
-            key: text for (key, _), cell in zip(self.grouped, said, strict=True) if (text := _said(cell))
+            key: text for (key, _), cell in zip(self.grouped, values, strict=True) if (text := _text(cell))
         }
-        values, flaw = _understood(texts)
+        parsed, flaw = _parse_group(texts)
         self.new_groups.append(
-            (group, *(values.get(key) for key in GROUPED), json.dumps(flaw) if flaw else None)
+            (group, *(parsed.get(key) for key in GROUPED), json.dumps(flaw) if flaw else None)
         )
         return group
 
@@ -130,8 +131,8 @@ class Stager:
 def _range_end(text, low):
     last, _ = parse_cell(text)
     if len(last) != len(low) or last < low:
-        reason = f"a range ends with a number as long as {low} and not below it"
-        raise NumberError(text, reason, "Write it in full.")
+        reason = f"the end of a range has as many digits as {low} and is not below it"
+        raise NumberError(text, reason, "Write the number in full.")
     return last
 
 
@@ -139,22 +140,22 @@ def _range_size(text, low):
     most = settings.IMPORT_ROWS
     size = parse_whole(text, most=most)
     if not size:
-        raise NumberError(text, f"a size is a whole number from 1 to {most:,}", "Correct it.")
+        raise NumberError(text, f"a size is a whole number from 1 to {most:,}", "Correct the size.")
     last = str(int(low) + size - 1).zfill(len(low))
     if len(last) > len(low):
-        raise NumberError(text, f"there are not so many numbers from {low} on", "Correct it.")
+        raise NumberError(text, f"there are fewer numbers than that from {low} on", "Correct the size.")
     return last
 
 
-def _said(cell):
-    """The text of a cell, None when it is blank."""
+def _text(cell):
+    """Return the text of a cell, None if it is blank."""
     return sheets.unescape(cell).strip() or None
 
 
-def _understood(said):
-    """({column: value}, the first flaw or None): the texts of a group as values."""
+def _parse_group(texts):
+    """Parse the texts of a group; return ({column: value}, the first flaw or None)."""
     values, flaw = {}, None
-    for key, text in said.items():
+    for key, text in texts.items():
         try:
             values[key] = _READERS[key](text)
         except ValueError as error:
@@ -169,20 +170,20 @@ def _name(text):
 
 
 def _too_long(what, text, limit):
-    return f"The {what} has {len(text):,} characters; at most {limit} fit. Shorten it."
+    return f"The {what} has {len(text):,} characters; at most {limit} are allowed. Shorten it."
 
 
 def _status(text):
     if key := st.parse(text):
         return key
-    raise ValueError(f"There is no such status. Write one of {', '.join(st.LABELS.values())}.")
+    raise ValueError(f"There is no status “{shorten(text)}”. Use one of {', '.join(st.LABELS.values())}.")
 
 
 def _after_hold(text):
     if (key := st.parse(text)) in st.FREE:
         return key
     raise ValueError(
-        f"After Hold is one of {', '.join(st.LABELS[key] for key in st.FREE)}. Write one of these."
+        f"“{shorten(text)}” can't be After Hold. Use one of {', '.join(st.LABELS[key] for key in st.FREE)}."
     )
 
 
@@ -190,7 +191,7 @@ def _days(text):
     days = parse_whole(text, most=HOLD_DAYS_MAX)
     if days is not None:
         return days
-    raise ValueError(f"Hold days are a whole number from 0 to {HOLD_DAYS_MAX}. Correct the number.")
+    raise ValueError(f"Hold days must be a whole number from 0 to {HOLD_DAYS_MAX}. Correct the number.")
 
 
 def _tags(text):

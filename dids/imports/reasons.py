@@ -1,182 +1,191 @@
-"""Why rows of an import were refused: the sentence for each code that ``dids.imports.validate`` gives."""
+"""Reasons for refusing rows of an import: a sentence for each code that validation gives.
+
+A code that names a move ("instock>blocked", "hold>active:right") or a permission ("right:block_did") gets
+its sentence from ``dids.lifecycle.statuses``; "flaw" brings its own.
+"""
 
 import json
-
-from django.db.models import F
 
 from dids.imports.mapping import LABELS
 from dids.lifecycle import statuses as st
 from operators.models import Operator
 
-# code: (the column at fault, the sentence); the sentence is filled in with the texts of the row.
+# code: (the column at fault, the sentence); ``_texts`` fills in the sentence.
 REASONS = {
-    "duplicate": ("number", "The same number stands on line {first_line}; that one counts."),
-    "outside": ("number", "The number exists already, outside your reseller. Leave it out."),
-    "no id": ("id", "No number has this ID. To make new numbers, choose the column with the DID."),
+    "duplicate": ("number", "Duplicate of line {first_line}, which is used."),
+    "outside": ("number", "This number already exists under another reseller. Leave the row out."),
+    "no id": ("id", "No number has this ID. To create numbers, choose the column that holds the DID."),
     "changed": (
         "number",
-        "Somebody changed this number after the check. Import the row again to see how it is now.",
+        "Someone changed this number after the check. Import the row again to check it as it is now.",
     ),
     "made": (
         "number",
-        "Somebody made this number after the check. Import the row again to see how it is now.",
+        "Someone created this number after the check. Import the row again to check it as it is now.",
     ),
     "may not add": (
         "number",
         "The number is new and you don't have the right to create numbers; ask a supervisor.",
     ),
-    "may not change": (
-        "number",
-        "The number differs and you " + st.lacks_right("change_did").removeprefix("you ") + ".",
-    ),
+    "may not change": ("number", f"The number differs and {st.lacks_right('change_did')}."),
     "reseller unknown": (
         "reseller",
-        "There is no reseller of this name. Correct it, or let missing names be created.",
+        "There is no reseller with this name. Correct it, or choose to create missing records.",
     ),
     "reseller hidden": (
         "reseller",
-        "You work for {own_reseller} and can't see a reseller of this name. Leave the column out.",
+        "You work for {own_reseller} and can't see a reseller with this name. Leave the column out.",
     ),
     "may not add reseller": (
         "reseller",
-        "There is no reseller of this name and you don't have the right to create resellers.",
+        "There is no reseller with this name and you don't have the right to create resellers;"
+        " ask an administrator.",
     ),
     "other reseller": (
         "reseller",
-        "The number's operator is of another reseller. Name the operator that it goes to.",
+        "The number's operator belongs to another reseller. Name the operator that the number moves to.",
     ),
     "no operator": (
         "operator",
-        "A new number needs an operator. Name it in the file or choose one for all in the first step.",
+        "A new number needs an operator. Name it in the file, or choose a default in the first step.",
     ),
     "operator unknown": (
         "operator",
-        "{where} has no operator of this name. Correct it, or let missing names be created.",
+        "{reseller} has no operator with this name. Correct it, or choose to create missing records.",
     ),
     "operator ambiguous": (
         "operator",
-        "Several resellers have an operator of this name: {resellers}. Say which one in the Reseller column.",
+        "Several resellers have an operator with this name: {resellers}. Name the reseller in the Reseller"
+        " column.",
     ),
     "operator without reseller": (
         "operator",
-        "There is no operator of this name. To create it, say for which reseller in the Reseller column.",
+        "There is no operator with this name. To create it, name its reseller in the Reseller column.",
     ),
     "may not add operator": (
         "operator",
-        "There is no operator of this name and you don't have the right to create operators.",
+        "{reseller} has no operator with this name and you don't have the right to create operators;"
+        " ask an administrator.",
     ),
     "operator of another reseller": (
         "operator",
-        "A number with a client moves only to an operator of the package's reseller.",
+        "A number that has a client can only move to an operator of the same reseller. Correct the operator.",
     ),
     "package of another reseller": (
         "package",
-        "The package is of another reseller than the number's operator. Choose one of the operator's"
-        " reseller.",
+        "The package belongs to another reseller than the number's operator. Choose a package of the"
+        " operator's reseller.",
     ),
     "client unknown": (
         "client",
-        "{where} has no client of this name. Correct it, or let missing names be created.",
+        "{reseller} has no client with this name. Correct it, or choose to create missing records.",
     ),
     "client ambiguous": (
         "client",
-        "Several resellers have a client of this name. Say which one in the Reseller or Operator column.",
+        "Several resellers have a client with this name. Name the reseller in the Reseller column or the"
+        " operator in the Operator column.",
     ),
     "client without reseller": (
         "client",
-        "There is no client of this name. To create it, say for which reseller in the Reseller or"
-        " Operator column.",
+        "There is no client with this name. To create it, name its reseller in the Reseller column or an"
+        " operator in the Operator column.",
     ),
     "may not add client": (
         "client",
-        "There is no client of this name and you don't have the right to create clients.",
+        "{reseller} has no client with this name and you don't have the right to create clients;"
+        " ask a supervisor.",
     ),
-    "client closed": ("client", "This client is closed. Choose another client."),
-    "account without client": (
-        "account",
-        "An account is known only together with its client. Fill in the client.",
-    ),
+    "client closed": ("client", "This client is closed. Choose another client or reopen it."),
+    "account without client": ("account", "An account belongs to a client. Fill in the client."),
     "account unknown": (
         "account",
-        "{client} has no account of this name. Correct it, or let missing names be created.",
+        "{client} has no account with this name. Correct it, or choose to create missing records.",
     ),
     "may not add account": (
         "account",
-        "{client} has no account of this name and you don't have the right to create accounts.",
+        "{client} has no account with this name and you don't have the right to create accounts;"
+        " ask a supervisor.",
     ),
     "package without client": (
         "package",
-        "A package is given to a client. Fill in the client and the account.",
+        "A package needs a client. Fill in the client and the account.",
     ),
     "package unknown": (
         "package",
-        "{where} has no package of this name. Correct it, or let missing names be created.",
+        "{reseller} has no package with this name. Correct it, or choose to create missing records.",
     ),
     "may not add package": (
         "package",
-        "There is no package of this name and you don't have the right to create packages.",
+        "{reseller} has no package with this name and you don't have the right to create packages;"
+        " ask an administrator.",
     ),
     "package archived": (
         "package",
-        "This package is archived and is not given to clients any more. Choose another one.",
+        "This package is archived and can't be given to clients. Choose another package or restore it.",
     ),
     "package not given": (
         "package",
-        "{client} does not have this package. Give it to the client, or let missing ones be created.",
+        "{client} does not have this package. Give it to the client, or choose to create missing records.",
     ),
     "may not give package": (
         "package",
-        "{client} does not have this package and you don't have the right to give packages.",
+        "{client} does not have this package and you don't have the right to give packages;"
+        " ask a supervisor.",
     ),
-    "package off": ("package", "The client package is not active. Activate it first."),
+    "package off": ("package", "The client's package is not active. Activate it first."),
     "package full": (
         "package",
-        "The package has no free place left. Raise its DID limit or put numbers on Hold.",
+        "The package has reached its DID limit. Raise the limit or put numbers on Hold.",
     ),
-    "package tags": ("tags", "The package allows only numbers tagged {allowed_tags}. Tag the number first."),
+    "package tags": (
+        "tags",
+        "The package only allows numbers tagged {allowed_tags}. Add one of these tags to the number.",
+    ),
     "client on a free number": (
         "status",
-        "{status} numbers have no client. Empty the client's columns, or make the status active.",
+        "{status} numbers have no client. Clear the client, account and package, or make the status Active.",
     ),
     "client without status": (
         "status",
-        "A new number with a client needs a status. Make it active, blocked or hold.",
+        "A new number with a client needs a status. Make it Active, Blocked or Hold.",
     ),
-    "client incomplete": ("client", "{status} needs client, account and package. Fill in all three."),
+    "client incomplete": (
+        "client",
+        "{status} needs a client, an account and a package. Fill in all three.",
+    ),
     "other client": (
         "client",
-        "The number is {status} with another client, account or package. Put it on Hold and wait for the"
-        " end of the hold first.",
+        "The number is {status} with another client, account or package. Put it on Hold first and wait for"
+        " the end of the hold.",
     ),
     "held for another client": ("client", "The number is on Hold after another client. End the hold first."),
 }
 
 
-def explained(rows, user):
-    """{line, column, value, reason} of refused ``rows`` (a queryset of ImportRow), as they are ordered."""
-    rows = rows.select_related("group__package", "did__client_package__package", "did__account__client")
-    rows = list(rows.annotate(status_was=F("did__status")))
+def explain(rows, user):
+    """Return {id, line, number, column, value, reason} for each of the refused ``rows``, a queryset."""
+    rows = list(rows.select_related("group__package", "did__client_package__package"))
     resellers = _resellers_of(rows, user)
     return [_explain(row, resellers, user) for row in rows]
 
 
 def _explain(row, resellers, user):
     group = row.group
-    column, value, sentence = None, "", ""
-    flaw = row.flaw or (group.flaw if group and row.reason == "flaw" else None)
+    value = ""
     if row.reason == "flaw":
-        column, value, sentence = json.loads(flaw)
+        column, value, sentence = json.loads(row.flaw or group.flaw)
     elif ">" in row.reason:
         column, sentence = "status", _move_sentence(row.reason)
     elif row.reason.startswith("right:"):
         right = row.reason.removeprefix("right:")
-        column, sentence = "status", f"{_capital(st.lacks_right(right))}."
+        column, sentence = "status", _sentence(st.lacks_right(right))
     else:
         column, text = REASONS[row.reason]
         sentence = text.format(**_texts(row, resellers, user))
     if row.verdict == "?" and row.reason not in ("changed", "made"):
         sentence = f"Changed since the check: {sentence}"
     return {
+        "id": row.pk,
         "line": row.line,
         "number": row.number,
         "column": LABELS.get(column, ""),
@@ -188,15 +197,13 @@ def _explain(row, resellers, user):
 def _move_sentence(reason):
     source, target = reason.removesuffix(":right").split(">")
     if reason.endswith(":right"):
-        return (
-            f"{st.LABELS[source]} to {st.LABELS[target]}: {st.lacks_right(st.MOVES[source, target].right)}."
-        )
-    why = st.why_not(source, target)
-    return f"{why[0].upper()}{why[1:]}."
+        lacks_right = st.lacks_right(st.MOVES[source, target].right)
+        return f"{st.LABELS[source]} to {st.LABELS[target]}: {lacks_right}."
+    return _sentence(st.why_not(source, target))
 
 
-def _capital(text):
-    return text[0].upper() + text[1:]
+def _sentence(clause):
+    return f"{clause[0].upper()}{clause[1:]}."
 
 
 def _value(row, column):
@@ -221,7 +228,7 @@ def _texts(row, resellers, user):
     return {
         "first_line": f"{row.first_line or 0:,}",
         "own_reseller": user.reseller or "",
-        "where": (group and group.reseller_name) or "The reseller",
+        "reseller": (group and group.reseller_name) or "The reseller",
         "client": (group and group.client_name) or "The client",
         "status": st.LABELS[status],
         "allowed_tags": package.allowed_tags if package else "",
@@ -230,7 +237,7 @@ def _texts(row, resellers, user):
 
 
 def _resellers_of(rows, user):
-    """{operator's name: the resellers that have it}, for the rows refused because it is ambiguous."""
+    """Return {operator's name: names of its resellers} for the rows refused as ambiguous."""
     names = {row.group.operator_name for row in rows if row.reason == "operator ambiguous"}
     if not names:
         return {}

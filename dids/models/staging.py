@@ -11,10 +11,13 @@ temporary, and a record deleted between check and apply is found when the rows a
 """
 
 from django.db import connection, models
+from django.db.models import Count, Max
 
+from dids.lifecycle import statuses as st
 from jobs.models import Job
 
 SPAN = 2**32  # ids reserved for a batch, more than any file has rows
+RESULTS = {"+": "created", "~": "updated", "=": "unchanged", "!": "refused", "?": "refused"}
 
 
 class ImportBatch(models.Model):
@@ -44,6 +47,24 @@ class ImportBatch(models.Model):
     @property
     def groups(self):
         return ImportGroup.objects.filter(pk__range=(self.first, self.last))
+
+    @property
+    def refused(self):
+        return self.rows.filter(verdict__in=("!", "?")).order_by("pk")
+
+    def chunk(self, first, last):
+        """Return the rows ``first`` to ``last`` of the batch, counted from 1, as a ``RowChunk``."""
+        return RowChunk(self, self.first + first, self.first + last)
+
+    def chunk_after(self, row_id, size):
+        """Return the next ``RowChunk`` of at most ``size`` rows, None at the end; ids have no gaps."""
+        rows = ImportRow.objects.filter(pk__range=(row_id + 1, row_id + size))
+        last = rows.aggregate(last=Max("pk"))["last"]
+        return RowChunk(self, row_id + 1, last) if last else None
+
+    def reset_counts(self):
+        """Clear the counts of the groups, after rows were refused that are counted in them."""
+        self.groups.update(used=None, given=None)
 
     def erase(self):
         """Delete the batch with its rows and groups in three statements."""
@@ -152,6 +173,52 @@ class ImportRow(StagedValues):
     STAGED = ("id", "line", "group_id", "number", "ref", "notes", "verdict", "reason", "flaw")
 
 
+class RowChunk:
+    """Rows of a batch with adjoining ids, ``first`` to ``last``, counted by verdict."""
+
+    def __init__(self, batch, first, last):
+        self.batch, self.first, self.last = batch, first, last
+        self.rows = ImportRow.objects.filter(pk__range=(first, last))
+        self.count()
+
+    def count(self):
+        """Count the rows by verdict; one query."""
+        found = list(self.rows.order_by().values_list("verdict").annotate(Count("pk"), Count("assigned")))
+        self.verdicts = {verdict: count for verdict, count, _ in found}
+        self.assigned = sum(assigned for _, _, assigned in found)
+
+    @property
+    def to_write(self):
+        return self.verdicts.get("+", 0) + self.verdicts.get("~", 0)
+
+    @property
+    def counts(self):
+        """The rows by result: {"created": n, …}."""
+        counts = {}
+        for verdict, count in self.verdicts.items():
+            counts[RESULTS[verdict]] = counts.get(RESULTS[verdict], 0) + count
+        return counts
+
+    def add_to_groups(self):
+        """Add the rows to the counts of their groups: rows to write, and rows that assign their number."""
+        held = ", ".join(f"'{status}'" for status in st.HELD)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"""
+                UPDATE dids_importgroup AS g SET used = coalesce(g.used, 0) + f.used,
+                    given = coalesce(g.given, 0)
+                        + CASE WHEN g.status IN ({held}) THEN f.made ELSE 0 END + f.assigned
+                FROM (SELECT group_id, count(*) AS used, count(assigned) AS assigned,
+                          sum(CASE WHEN verdict = '+' THEN 1 ELSE 0 END) AS made
+                      FROM dids_importrow
+                      WHERE id BETWEEN %(first)s AND %(last)s AND verdict IN ('+', '~')
+                      GROUP BY group_id) f
+                WHERE f.group_id = g.id
+                """,
+                {"first": self.first, "last": self.last},
+            )
+
+
 def bulk_load(model, rows):
     """Insert ``rows``, a list of tuples of ``model.STAGED``, by COPY or executemany."""
     if not rows:
@@ -165,3 +232,7 @@ def bulk_load(model, rows):
         else:
             marks = ", ".join(["%s"] * len(model.STAGED))
             cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
+
+
+def add_counts(one, other):
+    return {name: one.get(name, 0) + other.get(name, 0) for name in one.keys() | other.keys()}

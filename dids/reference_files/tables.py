@@ -274,9 +274,9 @@ class ReferenceResource(ModelResource):
     @classmethod
     def _keys_of(cls, cells):
         """What each column with these headers is. Our own names of columns go before those of others."""
-        own = {columns.plain(f.column_name): key for key, f in cls.fields.items()}
-        words = {columns.plain(word): key for key, said in cls.words.items() for word in said.split(";")}
-        headers = [columns.plain(_said(cell)) for cell in cells]
+        own = {columns.normalise(f.column_name): key for key, f in cls.fields.items()}
+        words = {columns.normalise(word): key for key, said in cls.words.items() for word in said.split(";")}
+        headers = [columns.normalise(_said(cell)) for cell in cells]
         keys, taken = [""] * len(headers), set(cls.only_exported)
         for known in (own.get, words.get, lambda header: cls.known_as.get(columns.key_of(header))):
             for index, header in enumerate(headers):

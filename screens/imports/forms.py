@@ -1,15 +1,16 @@
-"""The forms of the import wizard: the file with its defaults, then its columns."""
+"""Forms of the import wizard: the file with its defaults, then its columns."""
 
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
 import sheets
+from clients.models import counted
 from clients.tags import MAX_LABEL, tag_label
 from didmgmt.choices import RemoteSelect
-from dids.imports import mapping as columns
+from dids.imports import mapping
 from dids.imports.limits import import_limits
-from dids.imports.validate import CLEAR, KEEP, LEAVE
+from dids.imports.options import CLEAR, KEEP, LEAVE
 from dids.lifecycle import statuses as st
 from operators.models import Operator
 from screens.numbers.forms import NotesField, TagsField
@@ -19,20 +20,20 @@ SUFFIXES = (".csv", ".txt", ".tsv", ".gz", ".xlsx", ".xls", ".ods")
 WORKBOOKS = {"xlsx": "Excel workbook", "xls": "old Excel workbook", "ods": "OpenDocument workbook"}
 GOOD, ALL = "good", "all"
 ERRORS = [
-    (GOOD, "Import the good rows and give back the refused ones as a file"),
-    (ALL, "All or nothing: a single refused row keeps all from being imported"),
+    (GOOD, "Import the valid rows and return the refused rows as a file"),
+    (ALL, "All or nothing: import no row if any row is refused"),
 ]
 EXISTING = [
-    (KEEP, "Update them; a blank cell keeps what is there"),
-    (CLEAR, "Update them; a blank cell empties tags, notes and hold days"),
-    (LEAVE, "Leave them as they are"),
+    (KEEP, "Update them; a blank cell keeps the current value"),
+    (CLEAR, "Update them; a blank cell clears tags, notes and hold days"),
+    (LEAVE, "Leave them unchanged"),
 ]
 
 
 class UploadForm(forms.Form):
-    """The file, how to read it, and what new numbers get where it says nothing.
+    """The file, how to read it, and the defaults for new numbers.
 
-    After ``is_valid``: ``loaded``, what ``sheets.load`` made of the file; the caller closes it.
+    ``is_valid`` sets ``loaded``, the result of ``sheets.load``, which the caller closes.
     """
 
     file = forms.FileField(
@@ -42,7 +43,7 @@ class UploadForm(forms.Form):
         widget=forms.FileInput(attrs={"accept": ",".join(SUFFIXES)}),
     )
     delimiter = forms.ChoiceField(
-        label="Fields delimiter",
+        label="Field delimiter",
         choices=[(DETECT, "autodetect"), *((name, name) for name in sheets.DELIMITERS)],
         required=False,
     )
@@ -53,7 +54,7 @@ class UploadForm(forms.Form):
         label="Operator",
         queryset=Operator.objects.none(),
         required=False,
-        empty_label="as the file says",
+        empty_label="from the file",
         widget=RemoteSelect("operators:choices"),
     )
     status = forms.ChoiceField(label="Status", choices=st.FREE_CHOICES, initial=st.INSTOCK)
@@ -74,7 +75,7 @@ class UploadForm(forms.Form):
 
     def clean(self):
         cleaned = super().clean()
-        # The longest part comes last: a file is not read for a form that is wrong anyway.
+        # Reading the file takes longest, so it is done only if the other fields are valid.
         if not self.errors:
             try:
                 self.loaded = sheets.load(
@@ -86,23 +87,21 @@ class UploadForm(forms.Form):
                 )
                 if not self.loaded.rows:
                     self.loaded.close()
-                    raise sheets.SheetError("The file has no rows. Choose the file that holds the numbers.")
+                    raise sheets.SheetError("The file has no rows. Choose another file.")
             except sheets.SheetError as error:
                 self.add_error("file", str(error))
         return cleaned
 
     def defaults(self):
-        """What ``Import.start`` keeps beside file and format."""
-        wanted = ("operator", "status", "after_hold", "notes")
-        return {name: self.cleaned_data[name] for name in wanted} | {
-            "tags": tag_label(self.cleaned_data["tags"])
-        }
+        """Return the defaults that ``Import.start`` takes."""
+        defaults = {name: self.cleaned_data[name] for name in ("operator", "status", "after_hold", "notes")}
+        return defaults | {"tags": tag_label(self.cleaned_data["tags"])}
 
 
 class ReadingForm(forms.Form):
-    """How the file at hand is read; a text file has a delimiter and an encoding, a workbook sheets."""
+    """How the uploaded file is read: delimiter and encoding of a text file, sheet of a workbook."""
 
-    delimiter = forms.ChoiceField(label="Fields delimiter")
+    delimiter = forms.ChoiceField(label="Field delimiter")
     encoding = forms.ChoiceField(label="Encoding", choices=list(sheets.ENCODINGS.items()))
     sheet = forms.ChoiceField(label="Sheet")
 
@@ -120,28 +119,28 @@ class ReadingForm(forms.Form):
         if len(format.sheets) == 1:
             del self.fields["sheet"]
 
-    def chosen(self):
-        """What ``Import.read_otherwise`` takes."""
-        chosen = dict(self.cleaned_data)
-        if "delimiter" in chosen:
-            chosen["delimiter"] = delimiter_of(chosen["delimiter"])
-        return chosen
+    def options(self):
+        """Return the arguments of ``Import.read_again``."""
+        options = dict(self.cleaned_data)
+        if "delimiter" in options:
+            options["delimiter"] = delimiter_of(options["delimiter"])
+        return options
 
 
 def delimiter_of(name):
-    """The delimiter of that name; None is to be detected."""
+    """Return the delimiter with this name, None to detect it."""
     return None if name in ("", DETECT) else sheets.DELIMITERS.get(name, name)
 
 
 class ColumnsForm(forms.Form):
-    """One select a column, a box for each line of the head to skip, and what to do with what is found.
+    """One select for each column, a checkbox to skip each line of the head, and the options of the import.
 
-    ``one``: the ``Import``. A column is what was chosen before, else what it was in this person's last file
-    with the same header line, else what its header and content say. ``chosen()``: for ``Import.check``.
+    Columns are preset with the earlier choice for this import, else with this user's choice for the last
+    file with the same header line, else by header and content.
     """
 
     existing = forms.ChoiceField(
-        label="Numbers that exist already", choices=EXISTING, initial=KEEP, widget=forms.RadioSelect
+        label="Existing numbers", choices=EXISTING, initial=KEEP, widget=forms.RadioSelect
     )
     errors_policy = forms.ChoiceField(
         label="When rows are refused",
@@ -152,24 +151,25 @@ class ColumnsForm(forms.Form):
     )
     create = forms.BooleanField(
         label="Create missing operators, clients, accounts and packages",
-        help_text="Else the rows that name them are refused. You need the rights for it.",
+        help_text="Otherwise rows naming them are refused. Needs permission to create them.",
         required=False,
     )
 
-    def __init__(self, data=None, *, one, head):
+    def __init__(self, data=None, *, number_import, head):
         super().__init__(data)
-        self.width, self.lines = one.format.width, [row.line for row in head]
-        kept = one.job.params if "mapping" in one.job.params else {}
-        keys, header = columns.guess([row.cells for row in head], self.width)
+        self.width, self.lines = number_import.upload.format.width, [row.line for row in head]
+        params = number_import.job.params
+        kept = params if "mapping" in params else {}
+        keys, header = mapping.guess([row.cells for row in head], self.width)
         if kept:
             keys = kept["mapping"]
-        elif known := one.mapped_before(head):
+        elif known := number_import.mapped_before(head):
             keys, header = known
         skipped = kept.get("skip", self.lines[: header + 1] if header is not None else [])
         self.initial = {name: kept[name] for name in ("existing", "create") if name in kept}
         if kept.get("all_or_nothing"):
             self.initial["errors_policy"] = ALL
-        choices = [("", "-"), *columns.LABELS.items()]
+        choices = [("", "-"), *mapping.LABELS.items()]
         for index in range(self.width):
             self.fields[f"column{index}"] = forms.ChoiceField(
                 choices=choices, required=False, initial=keys[index], label=f"Column {index + 1}"
@@ -179,7 +179,8 @@ class ColumnsForm(forms.Form):
                 required=False, initial=line in skipped, label=f"Skip line {line}"
             )
 
-    def chosen(self):
+    def options(self):
+        """Return the arguments of ``Import.check``."""
         data = self.cleaned_data
         return {
             "mapping": [data[f"column{index}"] for index in range(self.width)],
@@ -196,21 +197,21 @@ class ColumnsForm(forms.Form):
             key = cleaned.get(f"column{index}")
             if key and key in chosen:
                 self.add_error(
-                    f"column{index}", f"{columns.LABELS[key]} is column {chosen[key] + 1} already."
+                    f"column{index}", f"Column {chosen[key] + 1} is already {mapping.LABELS[key]}."
                 )
             elif key:
                 chosen[key] = index
         if not {"number", "id"} & set(chosen):
-            raise ValidationError("No column is the DID. Choose the column that holds the numbers.")
+            raise ValidationError("No column holds the DID. Choose the column with the numbers.")
         return cleaned
 
 
 def file_note(format, rows):
-    """ "1,204 lines, separated by comma, Unicode (UTF-8)": what was detected."""
-    counted = f"{rows:,} {'line' if rows == 1 else 'lines'}"
+    """Describe how a file is read: "1,204 lines, separated by comma, Unicode (UTF-8)"."""
+    lines = counted(rows, "line")
     if format.sheets:
-        return f"{counted}, {WORKBOOKS.get(format.kind, format.kind)}, sheet “{format.sheet}”"
+        return f"{lines}, {WORKBOOKS.get(format.kind, format.kind)}, sheet “{format.sheet}”"
     named = {char: name for name, char in sheets.DELIMITERS.items()}
     delimiter = named.get(format.delimiter, format.delimiter)
     split = "one column" if delimiter == "none" else f"separated by {delimiter}"
-    return f"{counted}, {split}, {sheets.ENCODINGS.get(format.encoding, format.encoding)}"
+    return f"{lines}, {split}, {sheets.ENCODINGS.get(format.encoding, format.encoding)}"

@@ -1,4 +1,4 @@
-"""The import wizard: file, columns, check, result. Each step has its own address and may be reloaded."""
+"""The import wizard: file, columns, check, result. Each step has its own address and can be reloaded."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
@@ -15,7 +15,8 @@ from screens.imports.forms import ColumnsForm, ReadingForm, UploadForm, file_not
 from screens.numbers.export import download
 from sheets import SheetError
 
-SHOWN = 100  # refused rows on a page; the file has them all
+SHOWN = 100  # refused rows on a page; the file has all of them
+ALREADY_RUNNING = "This import is already running, perhaps from another window."
 
 may_import = permission_required("dids.import_did", raise_exception=True)
 
@@ -27,8 +28,9 @@ def import_upload(request):
     form = UploadForm(*posted, by=request.user)
     if posted and form.is_valid():
         with form.loaded:
-            one = Import.start(request.user, form.cleaned_data["file"], form.loaded, **form.defaults())
-        return redirect("dids:import_columns", one.job.pk)
+            file = form.cleaned_data["file"]
+            number_import = Import.start(request.user, file, form.loaded, **form.defaults())
+        return redirect("dids:import_columns", number_import.job.pk)
     context = {"form": form, "back_url": reverse("dids:list")}
     return render(request, "imports/upload.html", context, status=422 if form.errors else 200)
 
@@ -37,88 +39,93 @@ def import_upload(request):
 @may_import
 @never_cache
 def import_columns(request, pk):
-    one = _import(request, pk)
-    if not one.is_open:
-        return _to_step(one)
-    head = one.head()
+    number_import = _import(request, pk)
+    if not number_import.is_open:
+        return _current_step(number_import)
+    head = number_import.upload.head()
     posted = request.POST if request.method == "POST" else None
-    form = ColumnsForm(posted, one=one, head=head)
+    form = ColumnsForm(posted, number_import=number_import, head=head)
     if request.method == "POST" and form.is_valid():
-        if not one.check(**form.chosen()):
-            messages.warning(request, "This import is under way already, in another window perhaps.")
-        return _to_step(one)
-    return _columns_page(request, one, head, form)
+        if not number_import.check(**form.options()):
+            messages.warning(request, ALREADY_RUNNING)
+        return _current_step(number_import)
+    return _columns_page(request, number_import, head, form)
 
 
 @require_POST
 @may_import
 def import_reading(request, pk):
-    """Read the file by another delimiter, encoding or sheet; the head is shown anew."""
-    one = _import(request, pk)
-    if not one.is_open:
-        return _to_step(one)
-    form = ReadingForm(request.POST, format=one.format)
-    if form.is_valid():
+    """Read the file with another delimiter, encoding or sheet."""
+    number_import = _import(request, pk)
+    if not number_import.is_open:
+        return _current_step(number_import)
+    reading = ReadingForm(request.POST, format=number_import.upload.format)
+    if reading.is_valid():
         try:
-            one.read_otherwise(**form.chosen())
+            number_import.read_again(**reading.options())
             return redirect("dids:import_columns", pk)
         except SheetError as error:
-            form.add_error(None, str(error))
-    head = one.head()
-    return _columns_page(request, one, head, ColumnsForm(one=one, head=head), reading=form, status=422)
+            reading.add_error(None, str(error))
+    head = number_import.upload.head()
+    form = ColumnsForm(number_import=number_import, head=head)
+    return _columns_page(request, number_import, head, form, reading=reading, status=422)
 
 
-def _columns_page(request, one, head, form, *, reading=None, status=200):
-    params, width = one.job.params, one.format.width
+def _columns_page(request, number_import, head, form, *, reading=None, status=200):
+    upload, params = number_import.upload, number_import.job.params
+    format = upload.format
     context = {
-        "file_name": one.name,
-        "file_note": file_note(one.format, params["rows"]),
-        "reading": reading or ReadingForm(format=one.format),
-        "reading_url": reverse("dids:import_reading", args=[one.job.pk]),
+        "file_name": upload.name,
+        "file_note": file_note(format, params["rows"]),
+        "reading": reading or ReadingForm(format=format),
+        "reading_url": reverse("dids:import_reading", args=[number_import.job.pk]),
         "notes": params["notes"],
         "damage": params["damage"],
-        "columns": [{"field": form[f"column{i}"], "letter": i + 1} for i in range(width)],
+        "columns": [{"field": form[f"column{i}"], "letter": i + 1} for i in range(format.width)],
         "rows": [
-            {"line": row.line, "skip": form[f"skip{row.line}"], "cells": row.cells[:width]} for row in head
+            {"line": row.line, "skip": form[f"skip{row.line}"], "cells": row.cells[: format.width]}
+            for row in head
         ],
         "more_rows": max(0, params["rows"] - len(head)),
         "form": form,
         "options": [form["existing"], form["errors_policy"], form["create"]],
         "back_url": reverse("dids:import"),
     }
-    status = 422 if form.errors else status
-    return render(request, "imports/columns.html", context, status=status)
+    return render(request, "imports/columns.html", context, status=422 if form.errors else status)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_import
 @never_cache
 def import_check(request, pk):
-    """What all rows would become; a POST applies what was checked."""
-    one = _import(request, pk)
-    if one.is_erased and not one.is_applied:
-        return _to_step(one)
-    if one.is_applied or one.job.state == Job.State.DONE:
+    """Show what the check found; a POST applies it."""
+    number_import = _import(request, pk)
+    if number_import.is_erased and not number_import.is_applied:
+        return _current_step(number_import)
+    if number_import.is_applied or number_import.job.state == Job.State.DONE:
         return redirect("dids:import_result", pk)
-    if not one.phase:
+    if not number_import.phase:
         return redirect("dids:import_columns", pk)
-    if one.job.is_under_way:
-        return _between_pages(request, one, "running", 3)
-    if one.phase == "check":  # it was cancelled or failed
-        return _between_pages(request, one, "stopped", 3)
+    if number_import.job.is_under_way:
+        return _progress_page(request, number_import, "imports/running.html", 3)
+    if number_import.phase == "check":  # it was cancelled or failed
+        return _progress_page(request, number_import, "imports/stopped.html", 3)
     if request.method == "POST":
-        if not one.apply(one.checked):
-            messages.warning(request, "This import is under way already, in another window perhaps.")
+        if not number_import.apply(number_import.checked):
+            messages.warning(request, ALREADY_RUNNING)
         return redirect("dids:import_result", pk)
-    counts = one.counts
-    written = counts["created"] + counts["updated"]
-    nothing = one.all_or_nothing and counts["refused"]
-    context = _outcome(one) | {
-        "missing": one.job.result.get("missing", []),
-        "error": one.job.result.get("error", ""),
-        "refused_all": nothing,
-        "apply_label": f"Import {counted(written, 'number')}" if written and not nothing else "",
-        "columns_url": reverse("dids:import_columns", args=[pk]),
+    return _check_page(request, number_import)
+
+
+def _check_page(request, number_import):
+    result, counts = number_import.job.result, number_import.counts
+    to_write = counts["created"] + counts["updated"]
+    refused_all = number_import.all_or_nothing and counts["refused"]
+    context = _result_context(number_import) | {
+        "missing": result.get("missing", []),
+        "refused_all": refused_all,
+        "apply_label": f"Import {counted(to_write, 'number')}" if to_write and not refused_all else "",
+        "columns_url": reverse("dids:import_columns", args=[number_import.job.pk]),
         "back_url": reverse("dids:list"),
     }
     return render(request, "imports/check.html", context)
@@ -128,50 +135,34 @@ def import_check(request, pk):
 @may_import
 @never_cache
 def import_result(request, pk):
-    one = _import(request, pk)
-    if one.phase != "apply":
+    number_import = _import(request, pk)
+    job = number_import.job
+    if number_import.phase != "apply":
         return redirect("dids:import_check", pk)
-    if one.job.is_under_way:
-        return _between_pages(request, one, "running", 4)
-    if not one.is_applied and one.job.state != Job.State.DONE:
+    if job.is_under_way:
+        return _progress_page(request, number_import, "imports/running.html", 4)
+    if not number_import.is_applied and job.state != Job.State.DONE:
         return redirect("dids:import_check", pk)
-    counts = one.counts
-    context = _outcome(one) | {
-        "job": one.job,
-        "sentence": ", ".join(f"{count:,} {what}" for what, count in counts.items()) + ".",
-        "error": one.job.result.get("error", ""),
-        "at": one.job.finished_at,
-        "actor": one.job.owner,
+    context = _result_context(number_import) | {
+        "job": job,
+        "sentence": ", ".join(f"{count:,} {result}" for result, count in number_import.counts.items()) + ".",
+        "at": job.finished_at,
+        "actor": job.owner,
         "list_url": f"{reverse('dids:list')}?sort=-id",
         "again_url": reverse("dids:import"),
     }
     return render(request, "imports/result.html", context)
 
 
-def _between_pages(request, one, what, step):
-    """While a worker is at it, or after it stopped: ``what`` is "running" or "stopped"."""
-    columns_url = reverse("dids:import_columns", args=[one.job.pk])
-    context = {"file_name": one.name, "job": one.job, "step": step, "columns_url": columns_url}
-    return render(request, _BETWEEN[what], context)
-
-
-_BETWEEN = {"running": "imports/running.html", "stopped": "imports/stopped.html"}
-
-
 @require_safe
 @may_import
 def import_refused(request, pk):
-    """The refused rows as CSV, with the reason; it imports again once corrected."""
-    one = _import(request, pk)
-    if one.is_erased:
+    """Download the refused rows with their reasons as CSV, to be corrected and imported again."""
+    number_import = _import(request, pk)
+    if number_import.is_erased:
         raise Http404("The rows of this import are deleted.")
-    name = one.name.rpartition(".")[0] or one.name
-    return download(one.refused_rows(), f"{name}_refused")
-
-
-def _to_step(one):
-    """To where it is; of one whose files are deleted only the job can be told."""
-    return redirect(one.job if one.is_erased else one.job.url)
+    name = number_import.upload.name
+    return download(number_import.refused_rows(), f"{name.rpartition('.')[0] or name}_refused")
 
 
 def _import(request, pk):
@@ -179,10 +170,27 @@ def _import(request, pk):
     return Import(get_object_or_404(jobs, pk=pk, owner=request.user))
 
 
-def _outcome(one):
+def _current_step(number_import):
+    """Redirect to the current step, or to the job if the files of the import are deleted."""
+    return redirect(number_import.job if number_import.is_erased else number_import.job.url)
+
+
+def _progress_page(request, number_import, template, step):
+    context = {
+        "file_name": number_import.upload.name,
+        "job": number_import.job,
+        "step": step,
+        "columns_url": reverse("dids:import_columns", args=[number_import.job.pk]),
+    }
+    return render(request, template, context)
+
+
+def _result_context(number_import):
+    refused_url = reverse("dids:import_refused", args=[number_import.job.pk])
     return {
-        "file_name": one.name,
-        "counts": one.counts,
-        "refusals": one.refusals(SHOWN),
-        "refused_url": "" if one.is_erased else reverse("dids:import_refused", args=[one.job.pk]),
+        "file_name": number_import.upload.name,
+        "counts": number_import.counts,
+        "refusals": number_import.refusals(SHOWN),
+        "refused_url": "" if number_import.is_erased else refused_url,
+        "error": number_import.job.result.get("error", ""),
     }

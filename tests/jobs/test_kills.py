@@ -13,7 +13,7 @@ from audit import SYSTEM
 from audit.models import Change
 from didmgmt.listing import Selection
 from dids.history.undo.undo import Undo, submit_undo
-from dids.imports.validate import KEEP
+from dids.imports.options import KEEP
 from dids.imports.wizard import Import
 from dids.job_kinds import submit_create, submit_delete, submit_edit, submit_export
 from dids.models import DID, DIDHistory

@@ -4,7 +4,7 @@ import pytest
 
 from audit import SYSTEM
 from clients.models import Account, Client, Package
-from dids.imports import validate as judging
+from dids.imports import validate
 from dids.models import DID, ClientPackage
 from tests.imports import imported, staged
 from tests.world import make_world
@@ -19,7 +19,7 @@ def file_of(numbers, cells=""):
 
 @pytest.mark.parametrize("together", [1, 2, 1_000])
 def test_a_number_is_found_twice_wherever_it_stands(administrator, monkeypatch, together):
-    monkeypatch.setattr(judging, "TOGETHER", together)
+    monkeypatch.setattr(validate, "PARTITION", together)
     numbers = ["3005", "3001", "0123", "3005", "123", "3002", "3001", "3005"]
 
     one = staged(file_of(numbers), administrator, operator=make_world().operator)

@@ -146,7 +146,7 @@ def test_refused_rows_name_line_value_and_reason_and_come_back_as_a_file(browser
         (4, "100"),
         (5, "Nobody"),
     ]
-    assert "The same number stands on line 2" in check.text
+    assert "Duplicate of line 2, which is used." in check.text
     refused = b"".join(browser.get(check.context["refused_url"]).streaming_content).decode()
     assert refused.splitlines()[0] == "DID,Operator,Refused because"
     mended = refused.replace("12x", "120").replace("100,", "130,").replace("Nobody", "DID Operator")
@@ -202,7 +202,7 @@ def test_what_changed_between_check_and_apply_is_refused(browser):
     result = browser.post(check, follow=True)
 
     assert "0 created, 1 updated, 0 unchanged, 1 refused." in result.text
-    assert "Somebody changed this number after the check" in result.text
+    assert "Someone changed this number after the check" in result.text
     assert DID.objects.get(number="111").notes == "by hand"
 
 
@@ -237,8 +237,8 @@ def test_the_columns_page_wants_the_number_and_no_column_twice(browser):
     none = browser.post(path, columns_of(page) | {"column0": ""})
     twice = browser.post(path, columns_of(page) | {"column1": "number"})
 
-    assert "No column is the DID" in none.text
-    assert "DID is column 1 already" in twice.text
+    assert "No column holds the DID" in none.text
+    assert "Column 1 is already DID" in twice.text
 
 
 def test_somebody_elses_import_is_not_there(browser):
@@ -371,9 +371,9 @@ def test_a_range_makes_all_its_numbers(browser, operator, file, numbers):
     ("file", "column", "said"),
     [
         ("DID\n555-100\n", "DID", "as a range it ends before it begins"),
-        ("DID,To\n100,99\n", "Range end", "A range ends with a number as long as 100 and not below it"),
-        ("DID,To\n100,1000\n", "Range end", "A range ends with a number as long as 100"),
-        ("DID,Quantity\n998,3\n", "Range size", "There are not so many numbers from 998 on"),
+        ("DID,To\n100,99\n", "Range end", "The end of a range has as many digits as 100 and is not below it"),
+        ("DID,To\n100,1000\n", "Range end", "The end of a range has as many digits as 100"),
+        ("DID,Quantity\n998,3\n", "Range size", "There are fewer numbers than that from 998 on"),
         ("DID,Quantity\n998,many\n", "Range size", "A size is a whole number from 1 to 2,000,000"),
         ("DID,Quantity\n998,0\n", "Range size", "A size is a whole number from 1 to 2,000,000"),
         (
@@ -381,7 +381,7 @@ def test_a_range_makes_all_its_numbers(browser, operator, file, numbers):
             "Range size",
             "A size is a whole number from 1 to 2,000,000",
         ),
-        ("DID,To,Quantity\n100,105,3\n", "Range size", "The row names two different ends of its range"),
+        ("DID,To,Quantity\n100,105,3\n", "Range size", "The row gives two different ends of its range"),
     ],
 )
 def test_a_range_that_makes_no_sense_is_refused_with_its_reason(browser, operator, file, column, said):
@@ -405,7 +405,7 @@ def test_ranges_that_make_more_numbers_than_allowed_are_refused(browser, operato
     settings.IMPORT_ROWS = 50
     step = browser.get(upload(browser, "DID\n1000-1050\n", operator=operator.pk).url)
     page = browser.post(step.request["PATH_INFO"], columns_of(step), follow=True)
-    assert "makes more than 50 numbers" in page.text
+    assert "has more than 50 numbers" in page.text
     assert not DID.objects.exists()
 
 
@@ -444,7 +444,7 @@ def test_all_or_nothing_is_for_as_many_rows_as_go_into_one_transaction(browser, 
     settings.REQUEST_LIMIT = 2
     step = browser.get(upload(browser, "DID\n100\n200\n300\n", operator=operator.pk).url)
     page = browser.post(step.request["PATH_INFO"], columns_of(step) | {"errors_policy": "all"}, follow=True)
-    assert "All or nothing works for at most 2 rows" in page.text
+    assert "“All or nothing” works for at most 2 rows" in page.text
 
 
 # --- by a worker ------------------------------------------------------------------------------------

@@ -1,0 +1,164 @@
+"""The apply of an import: merge the checked rows into the inventory, a chunk a transaction.
+
+Every chunk is validated again once its numbers are locked; what no longer comes out as it was checked
+is refused.
+
+**Locks.** Chunks follow the file. Within a chunk, client packages are locked first, then existing
+numbers by ascending id, as every other writer locks them; then new numbers are inserted in ascending
+order. No transaction holds locks of two chunks, so writers wait for one another but never deadlock.
+
+**All or nothing** runs in a single transaction, so that a row refused now rolls back the others. On
+SQLite every other writer waits for it, hence the limit of ``settings.REQUEST_LIMIT`` rows.
+"""
+
+from django.db import connection
+from django.db.models import Exists, Max, OuterRef, Q
+from django.utils import timezone
+
+import audit
+from audit import history
+from audit.models import Change
+from clients.models import Account, Client, Package, Reseller
+from dids.imports.capacity import refuse_over_limit, refuse_tags
+from dids.imports.create_missing import create_missing
+from dids.imports.options import Options
+from dids.imports.resolve import resolve
+from dids.imports.validate import refuse_new, revalidate_updates
+from dids.lifecycle import statuses as st
+from dids.models import DID, ClientPackage, DIDHistory, written_since
+from dids.models.staging import ImportBatch, ImportGroup, add_counts
+from jobs.kinds import JobFailed
+from operators.models import Operator
+
+CHUNK = 5_000  # rows merged in one transaction
+RESOLVE_AFTER = 60  # seconds after which names are resolved again even if no named record changed
+LINES_NAMED = 5
+NAMED_MODELS = (Reseller, Operator, Client, Account, Package, ClientPackage)
+
+
+class Apply:
+    def __init__(self, job):
+        self.job, self.cursor = job, job.cursor
+
+    def run(self):
+        """Create the missing records, then merge chunk by chunk; a generator."""
+        job, cursor, all_or_nothing = self.job, self.cursor, self.job.params["all_or_nothing"]
+        batch = ImportBatch.objects.get(pk=cursor["batch"])
+        if "after" not in cursor:
+            if all_or_nothing:
+                self._require_no_refusals(batch, job.result["counts"])
+            self._keep(self._create_missing(batch, Options.of(job), timezone.now()))
+            cursor |= {"after": batch.first, "names": [], "resolved_at": 0}
+            job.result |= {"applied": {}}
+            if not all_or_nothing:
+                yield
+        while chunk := batch.chunk_after(cursor["after"], CHUNK):
+            self._keep(self._merge(chunk, Options.of(job), timezone.now()))
+            applied = add_counts(job.result["applied"], chunk.counts)
+            job.result |= {"applied": applied}
+            job.done = sum(applied.values())
+            cursor["after"] = chunk.last
+            if not all_or_nothing:
+                yield
+        if all_or_nothing:
+            self._require_no_refusals(batch, job.result["applied"])
+
+    def _require_no_refusals(self, batch, counts):
+        refused = counts.get("refused", 0)
+        if not refused:
+            return
+        lines = ", ".join(f"{line:,}" for line in batch.refused.values_list("line", flat=True)[:LINES_NAMED])
+        rows = f"{refused:,} rows are refused (lines {lines})"
+        if refused == 1:
+            rows = f"1 row is refused (line {lines})"
+        raise JobFailed(
+            f"Nothing was imported: {rows} and you chose “All or nothing”."
+            " Correct the file, or check it again and import the valid rows."
+        )
+
+    def _keep(self, change):
+        if change and change.pk:
+            self.job.change = change
+
+    def _create_missing(self, batch, options, now):
+        """Create missing records and tag sets; without missing records the change leaves no trace."""
+        with audit.change(Change.Kind.IMPORT, by=options.user, label=self.job.label) as change:
+            change.touched += create_missing(batch, options, now)
+        return change
+
+    def _merge(self, chunk, options, now):
+        """Lock the numbers of a chunk, validate it again and write what still holds; return the change."""
+        if not chunk.to_write:
+            return None
+        first, last, rows = chunk.first, chunk.last, chunk.rows
+        assigns = _may_assign(chunk)
+        if connection.features.has_select_for_update:
+            _lock(chunk, assigns)
+        self._resolve_again(chunk, options, now)
+        if chunk.verdicts.get("~"):
+            updates = rows.filter(verdict="~")
+            since = written_since(OuterRef("seen"), number="did_id")
+            updates.filter(since).update(verdict="?", reason="changed")
+            DID.objects.filter(pk__in=updates.values("did")).release_overdue(now)
+            revalidate_updates(first, last, options, now)
+        if assigns:
+            refuse_tags(first, last, options, verdict="?")
+            refuse_over_limit(first, last, verdict="?")
+        created, updated, change = DID.objects.merge_staged(
+            first,
+            last,
+            by=options.user,
+            defaults=options.defaults,
+            clear_notes=options.clears("notes"),
+            label=self.job.label,
+            now=now,
+            resume=self.job.change,
+        )
+        if created + updated < chunk.to_write:
+            _refuse_created_by_others(rows, change)
+            chunk.count()
+        return change
+
+    def _resolve_again(self, chunk, options, now):
+        """Resolve the names again if a named record changed since, or after ``RESOLVE_AFTER``."""
+        newest, seconds = _newest_history(), now.timestamp()
+        if newest == self.cursor["names"] and seconds - self.cursor["resolved_at"] < RESOLVE_AFTER:
+            return
+        batch = chunk.batch
+        resolve(batch.first, batch.last, options, now)
+        refuse_new(chunk.first, batch.last, verdict="?")
+        chunk.count()
+        self.cursor |= {"names": newest, "resolved_at": seconds}
+
+
+def _may_assign(chunk):
+    """Return whether rows of the chunk may assign a number to a client; two index lookups."""
+    held = chunk.batch.groups.filter(status__in=st.HELD)
+    return held.exists() or chunk.rows.filter(assigned=True).exists()
+
+
+def _lock(chunk, assigns):
+    """Lock the client packages that the chunk fills, then the numbers that it updates."""
+    rows = chunk.rows
+    if assigns:
+        updated = Q(pk__in=rows.filter(verdict="~", assigned=True).values("client_package"))
+        new = ImportGroup.objects.filter(pk__in=rows.filter(verdict="+").values("group"), status__in=st.HELD)
+        packages = ClientPackage.objects.filter(updated | Q(pk__in=new.values("client_package")))
+        list(packages.order_by("pk").select_for_update(no_key=True).values_list("pk"))
+    if chunk.verdicts.get("~"):
+        numbers = DID.objects.filter(pk__in=rows.filter(verdict="~").values("did")).order_by("pk")
+        list(numbers.select_for_update(no_key=True).values_list("pk"))
+
+
+def _newest_history():
+    """Return the newest history row of each model whose records an import names."""
+    return [history.TRACKED[model].objects.aggregate(newest=Max("pk"))["newest"] for model in NAMED_MODELS]
+
+
+def _refuse_created_by_others(rows, change):
+    """Refuse the rows whose number someone else created after validation, so that the INSERT skipped it."""
+    ours = DID.objects.filter(
+        number=OuterRef("number"),
+        pk__in=DIDHistory.objects.filter(change=change.pk, event="+").values("object_id"),
+    )
+    rows.filter(verdict="+").exclude(Exists(ours)).update(verdict="?", reason="made")

@@ -1,0 +1,108 @@
+"""Refuse rows whose package has no capacity for another number, or doesn't allow its tags.
+
+A package that is yet to be created has room for every row and allows every tag.
+"""
+
+from clients.models import Package
+from clients.tags import split_tags
+from dids.imports.sql import execute, in_list, select
+from dids.lifecycle import statuses as st
+
+PAIRS = 100  # pairs of tags that one statement refuses
+
+# Rows that assign their number to a client under an existing package.
+_ASSIGNING = f"""
+    SELECT r.id, cp.id AS client_package_id, p.id AS package_id, p.did_limit, p.allowed_tags,
+        CASE WHEN cp.id IS NULL THEN g.client_name END AS client_name,
+        coalesce(r.status, g.status) IN {in_list(st.IN_PLACE)} AS counts
+    FROM dids_importrow r
+    JOIN dids_importgroup g ON g.id = r.group_id
+    LEFT JOIN dids_clientpackage cp ON cp.id = coalesce(r.client_package_id, g.client_package_id)
+    JOIN clients_package p ON p.id = coalesce(cp.package_id, g.package_id)
+    WHERE r.id BETWEEN %(first)s AND %(last)s
+        AND ((r.verdict = '+' AND g.status IN {in_list(st.HELD)}) OR (r.verdict = '~' AND r.assigned))
+"""
+
+
+def fits(first, last):
+    """Return whether every package has capacity for all of its rows, by the counts of the groups.
+
+    Only for new numbers: the group of an existing number may not name its package. Much cheaper than
+    ranking the rows.
+    """
+    ((overfull,),) = select(
+        f"""
+        SELECT count(*) FROM (
+            SELECT g.client_package_id, coalesce(cp.package_id, g.package_id) AS package_id,
+                CASE WHEN cp.id IS NULL THEN g.client_name END AS client_name, sum(g.given) AS given
+            FROM dids_importgroup g LEFT JOIN dids_clientpackage cp ON cp.id = g.client_package_id
+            WHERE g.id BETWEEN %(first)s AND %(last)s AND g.given > 0
+            GROUP BY 1, 2, 3
+        ) AS wanted JOIN clients_package p ON p.id = wanted.package_id
+        WHERE wanted.given > p.did_limit - (
+            SELECT count(*) FROM dids_did d WHERE d.client_package_id = wanted.client_package_id
+                AND d.status IN {in_list(st.IN_PLACE)})
+        """,
+        {"first": first, "last": last},
+    )
+    return not overfull
+
+
+def refuse_over_limit(first, last, *, verdict="!"):
+    """Refuse the rows beyond the DID limit of their package, in file order; return how many."""
+    return execute(
+        f"""
+        WITH assigning AS MATERIALIZED ({_ASSIGNING}
+        ), used AS MATERIALIZED (
+            SELECT client_package_id, (
+                SELECT count(*) FROM dids_did d WHERE d.client_package_id = package.client_package_id
+                    AND d.status IN {in_list(st.IN_PLACE)}) AS numbers
+            FROM (SELECT DISTINCT client_package_id FROM assigning WHERE counts) AS package
+        ), ranked AS (
+            SELECT id, client_package_id, did_limit, row_number() OVER
+                (PARTITION BY client_package_id, package_id, client_name ORDER BY id) AS rank
+            FROM assigning WHERE counts
+        )
+        UPDATE dids_importrow AS r SET verdict = %(verdict)s, reason = 'package full', assigned = NULL
+        FROM ranked LEFT JOIN used ON used.client_package_id = ranked.client_package_id
+        WHERE ranked.id = r.id AND ranked.rank > ranked.did_limit - coalesce(used.numbers, 0)
+        """,
+        {"first": first, "last": last, "verdict": verdict},
+    )
+
+
+def refuse_tags(first, last, options, *, verdict="!"):
+    """Refuse the rows whose tags their package doesn't allow; return how many.
+
+    Tags are compared in Python, once for each distinct pair of a number's tags and a package's.
+    """
+    if not Package.objects.exclude(allowed_tags="").exists():
+        return 0
+    blank_tags = "NULL" if options.clears("tags") else "t.label"
+    assigning = f"""
+        SELECT assigning.id, assigning.allowed_tags,
+            coalesce(g.tags, CASE WHEN r.verdict = '+' THEN %(tags)s ELSE {blank_tags} END, '') AS tags
+        FROM ({_ASSIGNING}) AS assigning
+        JOIN dids_importrow r ON r.id = assigning.id
+        JOIN dids_importgroup g ON g.id = r.group_id
+        LEFT JOIN dids_did d ON d.id = r.did_id
+        LEFT JOIN dids_tagset t ON t.id = d.tag_set_id
+        WHERE assigning.allowed_tags <> ''
+    """
+    params = {"first": first, "last": last, "tags": options.defaults.get("tags") or "", "verdict": verdict}
+    pairs = select(f"SELECT DISTINCT tags, allowed_tags FROM ({assigning}) AS pairs", params)
+    unfit = [(tags, allowed) for tags, allowed in pairs if not {*split_tags(tags)} & {*split_tags(allowed)}]
+    refused = 0
+    for start in range(0, len(unfit), PAIRS):
+        texts = [text for pair in unfit[start : start + PAIRS] for text in pair]
+        values = ", ".join(f"(%(text{n})s, %(text{n + 1})s)" for n in range(0, len(texts), 2))
+        refused += execute(
+            f"""
+            WITH assigning AS MATERIALIZED ({assigning})
+            UPDATE dids_importrow AS r SET verdict = %(verdict)s, reason = 'package tags', assigned = NULL
+            FROM assigning WHERE assigning.id = r.id
+                AND (assigning.tags, assigning.allowed_tags) IN (VALUES {values})
+            """,
+            params | {f"text{n}": text for n, text in enumerate(texts)},
+        )
+    return refused

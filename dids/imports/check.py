@@ -1,0 +1,136 @@
+"""The check of an import: stage the file, validate every row, count the verdicts.
+
+Nothing but staging is written, so a check may be repeated. It runs in a job: each ``yield`` ends a
+transaction, and a check that lost its worker continues from ``job.cursor``.
+"""
+
+from itertools import islice
+from operator import lt
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from dids.imports.capacity import fits, refuse_over_limit, refuse_tags
+from dids.imports.create_missing import describe
+from dids.imports.options import Options
+from dids.imports.parse import RowParser
+from dids.imports.resolve import resolve
+from dids.imports.upload import Upload
+from dids.imports.validate import refuse_duplicates, validate
+from dids.models.staging import ImportBatch, ImportGroup, ImportRow, add_counts, bulk_load
+from jobs.kinds import JobFailed
+
+CHUNK = 10_000  # rows staged or validated in one transaction
+COUNT_CHUNK = 100_000  # rows counted in one transaction
+
+
+class Check:
+    def __init__(self, job):
+        self.job, self.cursor = job, job.cursor
+
+    def run(self):
+        """Stage and validate all rows; a generator that leaves counts and sentences in ``job.result``."""
+        job, cursor = self.job, self.cursor
+        if "batch" not in cursor:
+            for old in job.batches.all():
+                old.erase()
+            cursor |= {"batch": ImportBatch.objects.create(job=job).pk, "line": 0, "part": 0}
+            cursor |= {"rows": 0, "groups": 0, "latest": None, "ascending": True, "validated": None}
+        batch, now = ImportBatch.objects.get(pk=cursor["batch"]), timezone.now()
+        if cursor["validated"] is None:
+            yield from self._stage(batch)
+            options = Options.of(job)
+            resolve(batch.first, batch.last, options, now)
+            yield
+            if not cursor["ascending"]:
+                yield from refuse_duplicates(batch.first, batch.last, options.by_id, cursor["rows"])
+            cursor["validated"] = 0
+            yield
+        options = Options.of(job)
+        while cursor["validated"] < cursor["rows"]:
+            last = min(cursor["validated"] + CHUNK, cursor["rows"])
+            validate(batch.first + cursor["validated"] + 1, batch.first + last, options, now)
+            cursor["validated"] = last
+            job.done = (cursor["rows"] + last) // 2
+            yield
+        if "counted" not in cursor:
+            cursor |= {"counted": 0, "counts": {}, "assigned": 0, "fitted": False}
+        yield from self._count(batch)
+        if not cursor["fitted"]:
+            cursor["fitted"] = True
+            if self._refuse_unfit(batch, options):
+                batch.reset_counts()
+                cursor |= {"counted": 0, "counts": {}, "assigned": 0}
+            yield
+            yield from self._count(batch)
+        job.result = {"counts": cursor["counts"], "missing": describe(batch)}
+        job.cursor = {"phase": "checked", "batch": batch.pk}
+
+    def _stage(self, batch):
+        """Write the rows of the file into the staging tables, a chunk a transaction, in flat memory."""
+        job, cursor, limit = self.job, self.cursor, settings.IMPORT_ROWS
+        at = {key: index for index, key in enumerate(job.params["mapping"]) if key}
+        parser = RowParser(batch, at, rows=cursor["rows"], groups=cursor["groups"])
+        skip, first_line = set(job.params["skip"]), cursor["line"]
+        rows = (row for row in Upload(job).rows() if row.line >= first_line and row.line not in skip)
+        staged = parser.parse(rows)
+        # An earlier worker may have stopped within a range: skip the part of it that is staged.
+        for _ in islice(staged, cursor["part"]):
+            pass
+        parser.rows = cursor["rows"]
+        while chunk := list(islice(staged, CHUNK)):
+            bulk_load(ImportGroup, parser.new_groups)
+            parser.new_groups.clear()
+            bulk_load(ImportRow, chunk)
+            if parser.rows > limit:
+                raise JobFailed(
+                    f"The file has more than {limit:,} numbers, which is the limit for one import."
+                    " Split it and import the parts."
+                )
+            self._track_order(chunk)
+            line = chunk[-1][1]
+            part = sum(1 for row in reversed(chunk) if row[1] == line)
+            part += cursor["part"] if part == len(chunk) and line == cursor["line"] else 0
+            cursor |= {"line": line, "part": part, "rows": parser.rows, "groups": parser.group_count}
+            job.done = min(parser.rows, job.total) // 2
+            yield
+        job.total = parser.rows
+        if job.params["all_or_nothing"] and parser.rows > settings.REQUEST_LIMIT:
+            raise JobFailed(
+                f"“All or nothing” works for at most {settings.REQUEST_LIMIT:,} rows, because they are"
+                " written in one transaction. Import the valid rows instead, or split the file."
+            )
+        if connection.vendor == "postgresql":
+            with connection.cursor() as database:  # the plans that follow depend on the size
+                database.execute("ANALYZE dids_importrow, dids_importgroup")
+
+    def _track_order(self, chunk):
+        """Note whether every number is above the one before: then the file has no duplicates."""
+        cursor, key = self.cursor, "number" if "number" in self.job.params["mapping"] else "ref"
+        index = ImportRow.STAGED.index(key)
+        values = [row[index] for row in chunk if row[index] is not None]
+        if not values or not cursor["ascending"]:
+            return
+        continues = cursor["latest"] is None or cursor["latest"] < values[0]
+        cursor["ascending"] = continues and all(map(lt, values, values[1:]))
+        cursor["latest"] = values[-1]
+
+    def _count(self, batch):
+        cursor = self.cursor
+        while cursor["counted"] < cursor["rows"]:
+            last = min(cursor["counted"] + COUNT_CHUNK, cursor["rows"])
+            chunk = batch.chunk(cursor["counted"] + 1, last)
+            chunk.add_to_groups()
+            cursor |= {"counted": last, "counts": add_counts(cursor["counts"], chunk.counts)}
+            cursor["assigned"] += chunk.assigned
+            yield
+
+    def _refuse_unfit(self, batch, options):
+        """Refuse counted rows that their package has no capacity or no tag for; return how many."""
+        if not batch.groups.filter(given__gt=0).exists():
+            return 0
+        first, last = batch.first, batch.last
+        all_fit = not self.cursor["assigned"] and fits(first, last)
+        refused = refuse_tags(first, last, options)
+        return refused if all_fit else refused + refuse_over_limit(first, last)

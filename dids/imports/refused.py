@@ -1,0 +1,60 @@
+"""Write refused rows as a file that can be corrected and imported again."""
+
+import sheets
+from dids.imports import mapping
+from dids.imports.reasons import explain
+from dids.numbering.normalise import NumberError
+from dids.numbering.ranges import parse_cell
+
+BLOCK = 10_000  # refused rows read in one query
+
+
+def refused_rows(upload, refused, user):
+    """Yield the header, then the ``refused`` rows as they are in the file, with the reason.
+
+    Of a row that names a range, each refused number gets a row of its own. ``refused`` is a queryset of
+    ``ImportRow`` by primary key.
+    """
+    keys, width = upload.job.params["mapping"], upload.format.width
+    names = upload.header() or [mapping.LABELS.get(key, "") for key in keys]
+    # A reason from an earlier round makes room for the new one.
+    kept = [index for index in range(width) if not mapping.is_reason(_cell(names, index))]
+    yield [*(_cell(names, index) for index in kept), mapping.REASON]
+    at = {key: index for index, key in enumerate(keys) if key}
+    rows, line, cells = upload.rows(), None, []
+    for refusal in _explain_all(refused, user):
+        if refusal["line"] != line:
+            line = refusal["line"]
+            cells = next(row.cells for row in rows if row.line == line)
+        shown = _with_number(cells, at, refusal["number"])
+        kept_cells = [sheets.unescape(_cell(shown, index)) for index in kept]
+        yield [*kept_cells, *shown[width:], refusal["reason"]]
+
+
+def _explain_all(refused, user):
+    after = 0
+    while refusals := explain(refused.filter(pk__gt=after)[:BLOCK], user):
+        yield from refusals
+        after = refusals[-1]["id"]
+
+
+def _cell(cells, index):
+    return cells[index] if index < len(cells) else ""
+
+
+def _with_number(cells, at, number):
+    """Reduce the ``cells`` of a row that names a range to one ``number``; return other rows unchanged."""
+    if number is None or "number" not in at:
+        return cells
+    ends = [at[key] for key in ("range_end", "range_size") if key in at and _cell(cells, at[key]).strip()]
+    try:
+        low, high = parse_cell(_cell(cells, at["number"]))
+    except NumberError:
+        return cells
+    if low == high and not ends:
+        return cells
+    shown = list(cells)
+    shown[at["number"]] = number
+    for index in ends:
+        shown[index] = ""
+    return shown

@@ -1,0 +1,75 @@
+"""The uploaded file of an import, stored with its job, and how it is read."""
+
+from dataclasses import asdict
+from itertools import islice, takewhile
+from pathlib import PurePath
+
+from django.core.files import File
+
+import sheets
+from dids.imports import mapping
+from dids.imports.limits import import_limits
+
+HEAD = 20  # rows by which the columns are chosen
+
+
+class Upload:
+    """The file of an import ``job``. The caller saves the job after writing."""
+
+    def __init__(self, job):
+        self.job = job
+
+    def store(self, file, loaded):
+        """Store the uploaded ``file``; ``loaded`` is the result of ``sheets.load``."""
+        file.seek(0)
+        self.job.params["name"] = file.name
+        self.job.file.save(f"{self.job.pk}{_suffix(file.name)}", file, save=False)
+        self.read_as(loaded, file)
+
+    def read_as(self, loaded, file):
+        """Remember how ``file`` is read, and store the rows that were unpacked to read it."""
+        params, storage = self.job.params, self.job.file.storage
+        if params.get("table"):
+            storage.delete(params.pop("table"))
+        if loaded.file is not file:
+            params["table"] = storage.save(f"{self.job.file.name}.rows", File(loaded.file))
+        params["format"] = asdict(loaded.format)
+        params["notes"] = loaded.notes
+        params["damage"] = [damage.sentence for damage in loaded.damage]
+        params["rows"] = self.job.total = loaded.rows
+
+    def load(self, file, **how):
+        """Load the stored file, opened as ``file``, with another delimiter, encoding or sheet."""
+        return sheets.load(file, self.name, limits=import_limits(), **how)
+
+    @property
+    def name(self):
+        return self.job.params["name"]
+
+    @property
+    def format(self):
+        return sheets.Format(**self.job.params["format"])
+
+    def rows(self):
+        """Stream the rows of the file."""
+        table = self.job.params.get("table") or self.job.file.name
+        with self.job.file.storage.open(table, "rb") as file:
+            yield from sheets.read(file, self.format, import_limits())
+
+    def head(self):
+        return list(islice(self.rows(), HEAD))
+
+    def header(self):
+        """Return the cells of the row that names the columns, None if there is none.
+
+        Among the skipped rows at the beginning it is the one with most known names, else the last one.
+        """
+        skip = set(self.job.params["skip"])
+        skipped = [row.cells for row in takewhile(lambda row: row.line in skip, self.head())]
+        found = mapping.find_header(skipped)
+        return skipped[-1 if found is None else found] if skipped else None
+
+
+def _suffix(name):
+    suffix = PurePath(name).suffix.lower()
+    return suffix if suffix.isascii() and suffix[1:].isalnum() and len(suffix) <= 6 else ".bin"
