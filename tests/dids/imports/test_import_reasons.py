@@ -1,0 +1,468 @@
+"""Every reason for refusing a row of an import: a file that meets it, and the sentence shown for it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.utils import timezone
+
+from audit import SYSTEM
+from clients.models import Account, Client, Package
+from dids.imports.options import CLEAR, LEAVE
+from dids.imports.reasons import REASONS
+from dids.lifecycle import statuses as st
+from dids.models import DID, ClientPackage
+from operators.models import Operator
+from staff.models import User
+from tests.imports import finished, imported, staged
+from tests.world import make_world
+
+pytestmark = pytest.mark.django_db
+
+IN_USE = "DID,Operator,Status,Client,Account,Package\n900,DID Operator,active,"
+EXISTING = "DID,Status,Client,Account,Package\n"
+
+
+def importer(world, *, lacks=(), bound=False):
+    """Create a user with all permissions but those in ``lacks``; ``bound`` to Reseller 1."""
+    user = User.objects.create_user("importer", reseller=world.reseller if bound else None)
+    user.user_permissions.set(Permission.objects.exclude(codename__in=lacks))
+    return user
+
+
+def also_at_reseller_2(model, name):
+    return lambda world: model.objects.create(reseller=world.reseller_2, name=name)
+
+
+def client_with_package(reseller):
+    client = Client.objects.create(reseller=reseller, name="Bakery")
+    Account.objects.create(client=client, name="main")
+    package = Package.objects.create(reseller=reseller, name="Loaf", did_limit=5)
+    return ClientPackage.objects.create(client=client, package=package)
+
+
+def package_of_reseller_1(**fields):
+    return lambda world: Package.objects.create(reseller=world.reseller, name="Spare", did_limit=5, **fields)
+
+
+def set_package(**fields):
+    return lambda world: Package.objects.filter(pk=world.package.pk).update(**fields)
+
+
+@dataclass
+class Example:
+    """A file whose last row is refused, and how the refusal is shown."""
+
+    text: str
+    column: str
+    value: str
+    sentence: str
+    setup: Callable = lambda world: None
+    before_apply: Callable | None = None
+    lacks: str = ""
+    bound: bool = False
+    create: bool = False
+
+
+EXAMPLES = {
+    "duplicate": Example(
+        "DID,Operator\n900,DID Operator\n900,DID Operator\n",
+        "DID", "900", "Duplicate of line 2, which is used.",
+    ),
+    "outside": Example(
+        "DID,Notes\n3333,x\n",
+        "DID", "3333", "This number already exists under another reseller. Leave the row out.",
+        bound=True,
+    ),
+    "no id": Example(
+        "ID,Notes\n987654,x\n",
+        "ID", "987654",
+        "No number has this ID. To create numbers, choose the column that holds the DID.",
+    ),
+    "changed": Example(
+        "DID,Notes\n111,from the file\n",
+        "DID", "111",
+        "Someone changed this number after the check. Import the row again to check it as it is now.",
+        before_apply=lambda _: DID.objects.filter(number="111").edit(by=SYSTEM, notes="by hand"),
+    ),
+    "made": Example(
+        "DID,Operator\n900,DID Operator\n",
+        "DID", "900",
+        "Someone created this number after the check. Import the row again to check it as it is now.",
+        before_apply=lambda world: DID.objects.create_numbers(["900"], operator=world.operator, by=SYSTEM),
+    ),
+    "may not add": Example(
+        "DID,Operator\n900,DID Operator\n",
+        "DID", "900",
+        "The number is new and you don't have the right to create numbers; ask a supervisor.",
+        lacks="add_did",
+    ),
+    "may not change": Example(
+        "DID,Notes\n111,x\n",
+        "DID", "111",
+        "The number differs and you don't have the right to edit numbers; ask a supervisor.",
+        lacks="change_did",
+    ),
+    "reseller unknown": Example(
+        "DID,Operator,Reseller\n900,DID Operator,Nowhere\n",
+        "Reseller", "Nowhere",
+        "There is no reseller with this name. Correct it, or choose to create missing records.",
+    ),
+    "reseller hidden": Example(
+        "DID,Operator,Reseller\n900,DID Operator,Reseller 2\n",
+        "Reseller", "Reseller 2",
+        "You work for Reseller 1 and can't see a reseller with this name. Leave the column out.",
+        bound=True,
+    ),
+    "may not add reseller": Example(
+        "DID,Operator,Reseller\n900,New,Nowhere\n",
+        "Reseller", "Nowhere",
+        "There is no reseller with this name and you don't have the right to create resellers;"
+        " ask an administrator.",
+        lacks="add_reseller", create=True,
+    ),
+    "other reseller": Example(
+        "DID,Reseller\n111,Reseller 2\n",
+        "Reseller", "Reseller 2",
+        "The number's operator belongs to another reseller. Name the operator that the number moves to.",
+    ),
+    "no operator": Example(
+        "DID\n900\n",
+        "Operator", "",
+        "A new number needs an operator. Name it in the file, or choose a default in the first step.",
+    ),
+    "operator unknown": Example(
+        "DID,Operator,Reseller\n900,Nobody,Reseller 2\n",
+        "Operator", "Nobody",
+        "Reseller 2 has no operator with this name. Correct it, or choose to create missing records.",
+    ),
+    "operator ambiguous": Example(
+        "DID,Operator\n900,DID Operator\n",
+        "Operator", "DID Operator",
+        "Several resellers have an operator with this name: Reseller 1 and Reseller 2. Name the reseller in"
+        " the Reseller column.",
+        setup=also_at_reseller_2(Operator, "DID Operator"),
+    ),
+    "operator without reseller": Example(
+        "DID,Operator\n900,Nobody\n",
+        "Operator", "Nobody",
+        "There is no operator with this name. To create it, name its reseller in the Reseller column.",
+        create=True,
+    ),
+    "may not add operator": Example(
+        "DID,Operator,Reseller\n900,Nobody,Reseller 2\n",
+        "Operator", "Nobody",
+        "Reseller 2 has no operator with this name and you don't have the right to create operators;"
+        " ask an administrator.",
+        lacks="add_operator", create=True,
+    ),
+    "operator of another reseller": Example(
+        "DID,Operator\n2567,DID Operator 2\n",
+        "Operator", "DID Operator 2",
+        "A number that has a client can only move to an operator of the same reseller. Correct the operator.",
+    ),
+    "package of another reseller": Example(
+        EXISTING + "256999,active,Bakery,main,Loaf\n",
+        "Package", "Loaf",
+        "The package belongs to another reseller than the number's operator. Choose a package of the"
+        " operator's reseller.",
+        setup=lambda world: client_with_package(world.reseller_2),
+    ),
+    "client unknown": Example(
+        IN_USE + "Nobody,rose_orig,Basic\n",
+        "Client", "Nobody",
+        "The reseller has no client with this name. Correct it, or choose to create missing records.",
+    ),
+    "client ambiguous": Example(
+        EXISTING + "256999,active,Rose Orig,rose_orig,Basic\n",
+        "Client", "Rose Orig",
+        "Several resellers have a client with this name. Name the reseller in the Reseller column or the"
+        " operator in the Operator column.",
+        setup=also_at_reseller_2(Client, "Rose Orig"), create=True,
+    ),
+    "client without reseller": Example(
+        EXISTING + "256999,active,Nobody,rose_orig,Basic\n",
+        "Client", "Nobody",
+        "There is no client with this name. To create it, name its reseller in the Reseller column or an"
+        " operator in the Operator column.",
+        create=True,
+    ),
+    "may not add client": Example(
+        IN_USE + "Nobody,rose_orig,Basic\n",
+        "Client", "Nobody",
+        "The reseller has no client with this name and you don't have the right to create clients;"
+        " ask a supervisor.",
+        lacks="add_client", create=True,
+    ),
+    "client closed": Example(
+        IN_USE + "Rose Orig,rose_orig,Basic\n",
+        "Client", "Rose Orig", "This client is closed. Choose another client or reopen it.",
+        setup=lambda world: ClientPackage.close_client(world.client, by=SYSTEM),
+    ),
+    "account without client": Example(
+        "DID,Account\n256999,rose_orig\n",
+        "Account", "rose_orig", "An account belongs to a client. Fill in the client.",
+    ),
+    "account unknown": Example(
+        IN_USE + "Rose Orig,other,Basic\n",
+        "Account", "other",
+        "Rose Orig has no account with this name. Correct it, or choose to create missing records.",
+    ),
+    "may not add account": Example(
+        IN_USE + "Rose Orig,other,Basic\n",
+        "Account", "other",
+        "Rose Orig has no account with this name and you don't have the right to create accounts;"
+        " ask a supervisor.",
+        lacks="add_account", create=True,
+    ),
+    "package without client": Example(
+        "DID,Package\n256999,Basic\n",
+        "Package", "Basic", "A package needs a client. Fill in the client and the account.",
+    ),
+    "package unknown": Example(
+        IN_USE + "Rose Orig,rose_orig,Gold\n",
+        "Package", "Gold",
+        "The reseller has no package with this name. Correct it, or choose to create missing records.",
+    ),
+    "may not add package": Example(
+        IN_USE + "Rose Orig,rose_orig,Gold\n",
+        "Package", "Gold",
+        "The reseller has no package with this name and you don't have the right to create packages;"
+        " ask an administrator.",
+        lacks="add_package", create=True,
+    ),
+    "package archived": Example(
+        IN_USE + "Rose Orig,rose_orig,Spare\n",
+        "Package", "Spare",
+        "This package is archived and can't be given to clients. Choose another package or restore it.",
+        setup=package_of_reseller_1(archived_at=timezone.now()), create=True,
+    ),
+    "package not given": Example(
+        IN_USE + "Rose Orig,rose_orig,Spare\n",
+        "Package", "Spare",
+        "Rose Orig does not have this package. Give it to the client, or choose to create missing records.",
+        setup=package_of_reseller_1(),
+    ),
+    "may not give package": Example(
+        IN_USE + "Rose Orig,rose_orig,Spare\n",
+        "Package", "Spare",
+        "Rose Orig does not have this package and you don't have the right to give packages;"
+        " ask a supervisor.",
+        setup=package_of_reseller_1(), lacks="add_clientpackage", create=True,
+    ),
+    "package off": Example(
+        IN_USE + "Rose Orig,rose_orig,Basic\n",
+        "Package", "Basic", "The client's package is not active. Activate it first.",
+        setup=lambda world: world.client_package.deactivate(by=SYSTEM), create=True,
+    ),
+    "package full": Example(
+        IN_USE + "Rose Orig,rose_orig,Basic\n",
+        "Package", "Basic", "The package has reached its DID limit. Raise the limit or put numbers on Hold.",
+        setup=set_package(did_limit=2),
+    ),
+    "package tags": Example(
+        IN_USE + "Rose Orig,rose_orig,Basic\n",
+        "Tag", "",
+        "The package only allows numbers tagged gold, vip. Add one of these tags to the number.",
+        setup=set_package(allowed_tags="gold, vip"),
+    ),
+    "client on a free number": Example(
+        "DID,Operator,Status,Client\n900,DID Operator,reserved,Rose Orig\n",
+        "Status", "reserved",
+        "Reserved numbers have no client. Clear the client, account and package, or make the status Active.",
+    ),
+    "client without status": Example(
+        "DID,Operator,Client\n900,DID Operator,Rose Orig\n",
+        "Status", "", "A new number with a client needs a status. Make it Active, Blocked or Hold.",
+    ),
+    "client incomplete": Example(
+        "DID,Operator,Status,Client,Account\n900,DID Operator,blocked,Rose Orig,rose_orig\n",
+        "Client", "Rose Orig", "Blocked needs a client, an account and a package. Fill in all three.",
+    ),
+    "other client": Example(
+        "DID,Client,Account\n2567,Rose Orig,second\n",
+        "Client", "Rose Orig",
+        "The number is Active with another client, account or package. Put it on Hold first and wait for"
+        " the end of the hold.",
+        setup=lambda world: Account.objects.create(client=world.client, name="second"),
+    ),
+    "held for another client": Example(
+        "DID,Operator,Status,Client,Account,Package\n2563,DID Operator,active,Bakery,main,Loaf\n",
+        "Client", "Bakery", "The number is on Hold after another client. End the hold first.",
+        setup=lambda world: client_with_package(world.reseller),
+    ),
+    "flaw": Example(
+        "DID,Status\n111,zzz\n",
+        "Status", "zzz",
+        "There is no status “zzz”. Use one of Reserved, In Stock, Active, Blocked, Hold, Archive.",
+    ),
+    "archive>active": Example(
+        "DID,Status\n12567,active\n",
+        "Status", "active", f"{st.why_not('archive', 'active')}.",
+    ),
+    "active>hold:right": Example(
+        "DID,Status\n2567,hold\n",
+        "Status", "hold",
+        "Active to Hold: you don't have the right to put numbers on hold; ask a supervisor.",
+        lacks="hold_did",
+    ),
+    "right:block_did": Example(
+        "DID,Operator,Status,Client,Account,Package\n900,DID Operator,blocked,Rose Orig,rose_orig,Basic\n",
+        "Status", "blocked", "You don't have the right to block and unblock numbers; ask a supervisor.",
+        lacks="block_did",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", [*REASONS, *EXAMPLES.keys() - REASONS.keys()])
+def test_each_reason_refuses_a_row_with_its_sentence(code):
+    example, world = EXAMPLES[code], make_world()
+    example.setup(world)
+    user = importer(world, lacks=[example.lacks], bound=example.bound)
+
+    number_import = staged(example.text, user, create=example.create)
+    if example.before_apply:
+        assert number_import.counts["refused"] == 0
+        example.before_apply(world)
+        number_import.apply(number_import.checked)
+        number_import = finished(number_import)
+
+    (row,) = number_import.refused
+    (refusal,) = number_import.refusals(10)
+    assert row.reason == code
+    assert (refusal["column"], refusal["value"]) == (example.column, example.value)
+    assert refusal["reason"].casefold() == example.sentence.casefold()
+    assert refusal["reason"][0].isupper()
+    assert refusal["line"] == example.text.count("\n")
+
+
+def test_a_refusal_by_the_apply_says_that_something_changed_since_the_check():
+    world = make_world()
+    number_import = staged(IN_USE + "Rose Orig,rose_orig,Basic\n", importer(world))
+
+    world.client_package.deactivate(by=SYSTEM)
+    number_import.apply(number_import.checked)
+
+    (refusal,) = finished(number_import).refusals(10)
+    assert refusal["reason"] == (
+        "Changed since the check: The client's package is not active. Activate it first."
+    )
+    assert not DID.objects.filter(number="900").exists()
+
+
+# --- what the reasons must not refuse -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", ["2567", "2568", "2563"])
+def test_a_number_with_a_client_moves_to_another_operator_of_its_reseller(number):
+    world = make_world()
+    sister = Operator.objects.create(reseller=world.reseller, name="Sister")
+
+    number_import = imported(f"DID,Operator\n{number},Sister\n", importer(world))
+
+    assert number_import.counts["updated"] == 1
+    assert world.did(number).operator == sister
+    assert world.did(number).client_package == world.client_package
+
+
+def test_a_number_without_a_client_moves_to_an_operator_of_another_reseller():
+    world = make_world()
+
+    number_import = imported("DID,Operator\n111,DID Operator 2\n", importer(world))
+
+    assert number_import.counts["updated"] == 1
+    assert world.did("111").operator == world.operator_2
+
+
+def test_a_row_may_name_the_reseller_that_the_number_has():
+    world = make_world()
+
+    number_import = staged("DID,Reseller,Notes\n111,Reseller 1,x\n", importer(world))
+
+    assert number_import.counts["updated"] == 1
+
+
+def test_a_number_goes_to_a_client_of_its_operators_reseller():
+    world = make_world()
+    client_package = client_with_package(world.reseller)
+
+    number_import = imported(EXISTING + "256999,active,Bakery,main,Loaf\n", importer(world))
+
+    assert number_import.counts["updated"] == 1
+    assert world.did("256999").client_package == client_package
+
+
+def test_a_number_goes_to_another_reseller_together_with_its_new_operator():
+    world = make_world()
+    client_package = client_with_package(world.reseller_2)
+    text = "DID,Operator,Status,Client,Account,Package\n256999,DID Operator 2,active,Bakery,main,Loaf\n"
+
+    number_import = imported(text, importer(world))
+
+    assert number_import.counts["updated"] == 1
+    did = world.did("256999")
+    assert (did.operator, did.client_package) == (world.operator_2, client_package)
+
+
+def test_a_number_of_another_reseller_is_not_found_by_its_id():
+    world = make_world()
+    key = world.did("3333").pk
+
+    number_import = staged(f"ID,Notes\n{key},x\n", importer(world, bound=True))
+
+    assert number_import.refused.get().reason == "no id"
+
+
+def test_a_bound_user_updates_numbers_of_the_own_reseller():
+    world = make_world()
+
+    number_import = imported("DID,Reseller,Notes\n111,Reseller 1,x\n", importer(world, bound=True))
+
+    assert number_import.counts["updated"] == 1
+    assert world.did("111").notes == "x"
+
+
+def test_existing_numbers_that_are_left_alone_are_not_refused():
+    world = make_world()
+    text = "DID,Status,Operator\n111,blocked,Nobody\n"
+
+    assert staged(text, importer(world), existing=LEAVE).counts["unchanged"] == 1
+
+
+def test_a_number_of_another_reseller_is_refused_even_if_existing_numbers_are_left_alone():
+    world = make_world()
+
+    number_import = staged("DID\n3333\n", importer(world, bound=True), existing=LEAVE)
+
+    assert number_import.refused.get().reason == "outside"
+
+
+# --- blank cells ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("existing", "kept"), [("keep", True), (CLEAR, False)])
+def test_a_blank_cell_clears_tags_notes_and_hold_days_only_if_chosen(existing, kept):
+    world = make_world()
+    values = {"tags": ["vip"], "notes": "note", "hold_days": 7}
+    DID.objects.filter(number="111").edit(by=SYSTEM, **values)
+
+    number_import = imported("DID,Tag,Notes,Hold days\n111,,,\n", importer(world), existing=existing)
+
+    did = world.did("111")
+    found = (did.tag_set and did.tag_set.label, did.notes, did.hold_days)
+    assert found == (("vip", "note", 7) if kept else (None, "", None))
+    assert number_import.counts == {"created": 0, "updated": not kept, "unchanged": kept, "refused": 0}
+
+
+@pytest.mark.parametrize("column", ["Tag", "Notes", "Hold days"])
+def test_a_column_that_the_file_does_not_have_clears_nothing(column):
+    world = make_world()
+    values = {"tags": ["vip"], "notes": "note", "hold_days": 7}
+    DID.objects.filter(number="111").edit(by=SYSTEM, **values)
+
+    imported(f"DID,{column}\n111,\n", importer(world), existing=CLEAR)
+
+    did = world.did("111")
+    found = {"Tag": did.tag_set and did.tag_set.label, "Notes": did.notes, "Hold days": did.hold_days}
+    assert {name for name, value in found.items() if not value} == {column}
