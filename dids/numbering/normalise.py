@@ -12,7 +12,7 @@ from didmgmt.text import shorten
 MAX_DIGITS = 20
 EXACT_DIGITS = 15  # a spreadsheet's number cell is exact up to this length
 
-LOST = "digits lost in the spreadsheet"
+LOST = "digits were lost in the spreadsheet"
 FORMAT_AS_TEXT = "Format the column as text in the spreadsheet, enter the number again and save the file."
 
 
@@ -120,16 +120,17 @@ def _explain(text: str, digits: str) -> tuple[str, str]:
     if _EXPONENT.fullmatch(text):
         return LOST, FORMAT_AS_TEXT
     if not digits:
-        return "there is no digit in it", "Enter 1 to 20 digits."
+        reason = "it contains no digits" if text.strip() else "the number is empty"
+        return reason, f"Enter 1 to {MAX_DIGITS} digits."
     if digits.isascii() and digits.isdigit():
-        return f"it has {len(digits)} digits", f"A number has at most {MAX_DIGITS}."
+        return f"it has {len(digits)} digits", f"Enter at most {MAX_DIGITS}."
     if "\n" in digits:
-        return "there is a line break inside", "Enter one number."
+        return "it contains a line break", "Enter one number."
     if "+" in digits:
-        return "there is a + inside", "Enter one number; a single + may stand at its beginning."
+        return "it contains a + after the start", "Enter one number; it may start with one +."
     odd = next(char for char in digits if not ("0" <= char <= "9"))
     shown = f"“{odd}”" if odd.isprintable() else f"U+{ord(odd):04X}"
-    return f"{shown} is not a digit", "Use digits; blanks, dots, dashes, brackets and slashes are left out."
+    return f"{shown} is not a digit", "Use digits; spaces, dots, dashes, brackets and slashes are ignored."
 
 
 # --- spreadsheet cells ----------------------------------------------------------------------------
@@ -148,13 +149,13 @@ def normalise_cell(value: str | int | float | None) -> str:
             raise NumberError(value, LOST, FORMAT_AS_TEXT)
         return normalise(strip_text_marker(value))
     if value is None:
-        raise NumberError("", "the cell is empty", "Enter 1 to 20 digits.")
+        raise NumberError("", "the cell is empty", f"Enter 1 to {MAX_DIGITS} digits.")
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise NumberError(value, "the cell holds no number", FORMAT_AS_TEXT)
+        raise NumberError(value, "the cell does not contain a number", FORMAT_AS_TEXT)
     if abs(value) >= 10**EXACT_DIGITS or value % 1 != 0:
         raise NumberError(value, LOST, FORMAT_AS_TEXT)
     if value < 0:
-        raise NumberError(value, "it is below zero", FORMAT_AS_TEXT)
+        raise NumberError(value, "the number is negative", FORMAT_AS_TEXT)
     return str(int(value))
 
 

@@ -142,9 +142,12 @@ def parse_ranges(text: str, limit: int) -> Numbers:
     numbers = Numbers()
     numbers.add(read_ranges(text, numbers))
     if numbers.count > limit:
-        reason = f"This makes {numbers.count:,} numbers, more than the {limit:,} allowed at once."
-        numbers.refuse(None, "", f"{reason} Make them in parts.")
+        numbers.refuse(None, "", too_many(numbers.count, limit))
     return numbers
+
+
+def too_many(count: int, limit: int) -> str:
+    return f"These are {count:,} numbers; at most {limit:,} are allowed at once. Split the list."
 
 
 def read_ranges(
@@ -161,9 +164,9 @@ def read_ranges(
             if item:
                 try:
                     yield from _parse_item(item)
-                except _Unclear as error:
+                except NumberError as error:
                     if not (ranges := fallback(item)):
-                        numbers.refuse(line, item, str(error))
+                        numbers.refuse(line, item, f"{error.reason}. {error.remedy}")
                     yield from ranges
 
 
@@ -180,18 +183,18 @@ def parse_cell(value: str) -> Range:
             return _parse_spaced_range(_SPACED_DASH.sub(_RANGE_DASH, plain))
         if dash and "-" not in high and len(strip_punctuation(low)) == len(strip_punctuation(high)):
             return _parse_dashed(plain, low, high)
-    except _Unclear as unclear:
-        reason, _, remedy = str(unclear).partition(". ")
-        raise NumberError(value, reason, remedy) from None
+    except NumberError as error:
+        raise NumberError(value, error.reason, error.remedy) from None
     number = normalise_cell(value)
     return number, number
 
 
 # --- one item of a list ---------------------------------------------------------------------------
 
-
-class _Unclear(Exception):
-    """An entry can't be read, or can be read in two ways; its text is the reason."""
+_NO_SPACES = "Write one number without spaces, or put commas between numbers."
+_IN_FULL = "Write a number without the dash, or a range with both ends in full."
+_ONE_SIDED = "a range needs one dash with a number on each side"
+_AS_RANGE = "Write it as 111-222."
 
 
 def _parse_item(item: str) -> list[Range]:
@@ -211,10 +214,7 @@ def _parse_spaced(item: str) -> list[Range]:
     entries = item.split(" ")
     if len(entries) > 1 and _like_one_number(re.findall(r"\d+", item)):
         readings = ", ".join(entries).replace(_RANGE_DASH, "-")
-        raise _Unclear(
-            f"it may be one number, {_number(item)}, or {len(entries)} entries, {readings}. "
-            "Write one number without blanks, or commas between numbers."
-        )
+        raise _ambiguous(item, f"{len(entries)} entries, {readings}", _NO_SPACES)
     return [_parse_entry(entry) for entry in entries]
 
 
@@ -250,40 +250,32 @@ def _parse_international(text: str) -> list[Range]:
     if total > E164_DIGITS and complete == len(groups):
         return [_parse_entry(group) for group in groups]
     if total > E164_DIGITS:
-        raise _Unclear(
-            f"as one number it has {total} digits, which is too many, and its parts are too short "
-            "to be numbers. Put commas between numbers, write a range in full."
-        )
+        reason = f"it has {total} digits, too many for one number, and its parts are too short for several"
+        raise NumberError(text, reason, "Put commas between numbers, and write both ends of a range in full.")
     if complete > 1:
-        raise _Unclear(
-            f"it may be one number, {_number(text)}, or {len(groups)} numbers, {', '.join(digits)}. "
-            "Write one number without blanks, or commas between numbers."
-        )
+        raise _ambiguous(text, f"{len(groups)} numbers, {', '.join(digits)}", _NO_SPACES)
     return [_parse_single(text)]
 
 
 def _parse_single(text: str) -> Range:
     """Parse one number; reject ``(0)`` inside it and a shortened end such as ``+442079460000-99``."""
     if re.search(r"\d.*\(0\)", text):
-        raise _Unclear(
-            f"the (0) may belong to the number, {_number(text)}, or be dialled only inside the country, "
-            f"{_number(text.replace('(0)', ''))}. Write the digits you mean."
-        )
+        full, without = _number(text), _number(text.replace("(0)", ""))
+        reason = f"the (0) may be part of the number, {full}, or dialled only within the country, {without}"
+        raise NumberError(text, reason, "Write only the digits of the number.")
     tail = re.fullmatch(r"[^-]*?(\d+)-(\d+)", text)
     if tail and len(tail[1]) >= len(tail[2]):
-        raise _Unclear(
-            f"it may be one number, {_number(text)}, or a range with its end cut short to {tail[2]}. "
-            "Write a number without the dash, a range with both ends in full."
-        )
+        raise _ambiguous(text, f"a range with its end shortened to {tail[2]}", _IN_FULL)
     number = _number(text)
     return number, number
 
 
 def _number(text: str) -> str:
-    try:
-        return normalise(text.replace(_RANGE_DASH, "-"))
-    except NumberError as error:
-        raise _Unclear(f"{error.reason}. {error.remedy}") from None
+    return normalise(text.replace(_RANGE_DASH, "-"))
+
+
+def _ambiguous(text: str, other_reading: str, remedy: str) -> NumberError:
+    return NumberError(text, f"it may be one number, {_number(text)}, or {other_reading}", remedy)
 
 
 def _parse_entry(text: str) -> Range:
@@ -291,15 +283,13 @@ def _parse_entry(text: str) -> Range:
     if _RANGE_DASH in text:
         return _parse_spaced_range(text)
     if ".." in text:
-        raise _Unclear(
-            f"it may be one number, {_number(text)}, or a range, {re.sub(r'[.]+', '-', text)}. "
-            "Write a range with a dash, a number without dots."
-        )
+        dashed = re.sub("[.]+", "-", text)
+        raise _ambiguous(text, f"a range, {dashed}", "Write a number without dots, or a range with a dash.")
     parts = re.sub("-+", "-", text).split("-")
     if len(parts) == 1:
         return _parse_single(text)
     if not parts[0] or not parts[-1]:
-        raise _Unclear("a range needs a number on both sides of its dash. Write it as 111-222.")
+        raise NumberError(text, _ONE_SIDED, _AS_RANGE)
     if len(parts) == 2:
         return _parse_dashed(text, *parts)
     half = len(parts) // 2
@@ -308,9 +298,7 @@ def _parse_entry(text: str) -> Range:
     if halves_match and low <= high:
         if len(low) + len(high) > MAX_DIGITS:
             return _checked(_number(low), _number(high))
-        raise _Unclear(
-            f"it may be one number, {low}{high}, or a range, {low}-{high}. Write it in one of these two ways."
-        )
+        raise _ambiguous(text, f"a range, {low}-{high}", "Write it in one of these two ways.")
     return _parse_single(text)
 
 
@@ -321,16 +309,11 @@ def _parse_dashed(text: str, left: str, right: str) -> Range:
     if bracketed or (len(low) != len(high) and ("+" in text or "(" in text)):
         return _parse_single(text)
     if len(low) != len(high):
-        raise _Unclear(
-            f"it may be one number, {_number(text)}, or a range whose ends are not of the same length. "
-            "Write a number without the dash, a range with both ends in full."
-        )
+        raise _ambiguous(text, "a range whose ends have different lengths", _IN_FULL)
     low, high = _number(left), _number(right)
     if low > high:
-        raise _Unclear(
-            f"as a range it ends before it begins, as one number it is {low}{high}. "
-            f"Write {high}-{low} or the number without the dash."
-        )
+        reason = f"as a range it ends before it starts; as one number it is {low}{high}"
+        raise NumberError(text, reason, f"Write {high}-{low}, or the number without the dash.")
     return low, high
 
 
@@ -338,16 +321,15 @@ def _parse_spaced_range(text: str) -> Range:
     """Parse a range with spaces around its dash; its ends may be written in groups."""
     ends = text.split(_RANGE_DASH)
     if len(ends) != 2 or not all(ends):
-        raise _Unclear("a range needs a number on both sides of one dash. Write it as 111-222.")
+        raise NumberError(text, _ONE_SIDED, _AS_RANGE)
     (low, _), (high, _) = map(_parse_single, ends)
     return _checked(low, high)
 
 
 def _checked(low: str, high: str) -> Range:
     if len(low) != len(high):
-        raise _Unclear(
-            f"the ends of the range, {low} and {high}, are not of the same length. Write both in full."
-        )
+        reason = f"the ends of the range, {low} and {high}, have different lengths"
+        raise NumberError(f"{low}-{high}", reason, "Write both in full.")
     if low > high:
-        raise _Unclear(f"the range ends before it begins. Write {high}-{low}.")
+        raise NumberError(f"{low}-{high}", "the range ends before it starts", f"Write {high}-{low}.")
     return low, high

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from didmgmt.text import shorten
 from dids.numbering.normalise import MAX_DIGITS, NumberError, normalise, strip_punctuation, to_plain
-from dids.numbering.ranges import Numbers, Range, read_ranges
+from dids.numbering.ranges import Numbers, Range, read_ranges, too_many
 
 MAX_LISTED = 10_000
 REPETITIONS = 100  # entries of a list to look up, as a multiple of its limit
@@ -41,7 +41,7 @@ def parse_search(text: str, match: str = "") -> Search | None:
     ValueError for an unknown ``match``.
     """
     if match and match not in MATCHES:
-        raise ValueError(f"“{shorten(match)}” is not a way to match a number: use {', '.join(MATCHES)}.")
+        raise ValueError(f"There is no match “{shorten(match)}”. Choose one of {', '.join(MATCHES)}.")
     plain = re.sub("[,;\n ]*[,;\n][,;\n ]*", ",", to_plain(text)).strip(", ")
     if not plain:
         return None
@@ -69,8 +69,7 @@ def parse_list(text: str, limit: int) -> tuple[list[str], Numbers]:
     numbers.add(ranges)
     named = numbers.count + numbers.repeated
     if numbers.count > limit or named > REPETITIONS * limit:  # the loop below visits every repetition
-        reason = f"These are {named:,} numbers, more than the {limit:,} that can be asked about at once."
-        numbers.refuse(None, "", f"{reason} Ask in parts.")
+        numbers.refuse(None, "", too_many(named, limit))
         return [], numbers
     every = (str(n).zfill(len(low)) for low, high in ranges for n in range(int(low), int(high) + 1))
     return list(dict.fromkeys(every)), numbers
@@ -94,7 +93,7 @@ def _parse_marks(plain: str) -> tuple[str, str] | None:
         return "exact", plain[1:-1]
     inner = plain.strip("* ")
     if "*" in inner:
-        raise NumberError(plain, "a * stands inside", "Put it at the beginning, at the end, or at both.")
+        raise NumberError(plain, "there is a * in the middle", "Put it at the start, at the end, or at both.")
     if "*" in plain:
         return {(True, False): "ends", (False, True): "begins", (True, True): "contains"}[
             plain.startswith("*"), plain.endswith("*")
@@ -113,7 +112,7 @@ def _parse_range(plain: str) -> Search | None:
     if len(low) != len(high):
         return None
     if low > high:
-        reason = "as a range it ends before it begins"
+        reason = "as a range it ends before it starts"
         raise NumberError(plain, reason, f"Write {high}-{low}, or {low}{high} for the number.")
     return Search("range", low=low, high=high)
 
@@ -133,8 +132,8 @@ def _parse_spaced(plain: str) -> Search | None:
 
 def _parse_separated(text: str, entries: list[str], match: str) -> Search:
     if match in ("begins", "ends"):
-        reason = "a list is searched for whole numbers"
-        raise NumberError(text, reason, "Choose “contains” or “exact” for it.")
+        reason = "a list can only be searched for whole numbers"
+        raise NumberError(text, reason, "Choose “contains” or “exact”.")
     values: dict[str, None] = {}
     for entry in filter(None, (entry.strip() for entry in entries)):
         search = _parse_spaced(entry)
@@ -145,7 +144,7 @@ def _parse_separated(text: str, entries: list[str], match: str) -> Search:
 
 def _parse_listed(entry: str) -> str:
     if _parse_range(entry):
-        raise NumberError(entry, "a range can't stand in a list", "Search for the range by itself.")
+        raise NumberError(entry, "a list cannot contain a range", "Search for the range separately.")
     return normalise(entry)
 
 

@@ -252,7 +252,7 @@ def test_pasted_numbers_and_ranges_are_found_and_the_unknown_named(world, browse
         ("", "Write the numbers to be assigned."),
         ("12x", "12x"),
         ("9999, 9998", "None of these numbers is in the inventory: 9998, 9999."),
-        ("100000-199999", "more than the 20,000 allowed at once"),
+        ("100000-199999", "at most 20,000 are allowed at once"),
     ],
 )
 def test_a_paste_that_makes_no_sense_is_an_error_of_its_field(world, browser, add, numbers, message):

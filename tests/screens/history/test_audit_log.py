@@ -187,7 +187,7 @@ def test_the_changes_of_a_thing_are_found_by_its_name_also_when_it_is_deleted(no
         ({"person": "999999"}, "Person: “999999” is nobody that you know."),
         (
             {"type": "did", "object": "9-8"},
-            "Object: “9-8”: as a range it ends before it begins. Write 8-9, or 98 for the number.",
+            "Object: “9-8”: as a range it ends before it starts. Write 8-9, or 98 for the number.",
         ),
         ({"object": "1"}, "Object: More than 100 things match “1”. Write it in full."),
     ],

@@ -101,7 +101,7 @@ def test_what_can_not_be_read_is_told_at_the_field_with_its_line(browser, house,
 def test_more_than_ten_thousand_numbers_are_refused(browser, house):
     page = browser.post(PAGE, {"numbers": "10000-20000"})
     assert page.status_code == 422
-    assert "10,001 numbers, more than the 10,000" in page.context["form"].errors["numbers"][0]
+    assert "10,001 numbers; at most 10,000 are allowed" in page.context["form"].errors["numbers"][0]
 
 
 @pytest.mark.parametrize(

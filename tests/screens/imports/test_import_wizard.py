@@ -370,7 +370,7 @@ def test_a_range_makes_all_its_numbers(browser, operator, file, numbers):
 @pytest.mark.parametrize(
     ("file", "column", "said"),
     [
-        ("DID\n555-100\n", "DID", "as a range it ends before it begins"),
+        ("DID\n555-100\n", "DID", "as a range it ends before it starts"),
         ("DID,To\n100,99\n", "Range end", "The end of a range has as many digits as 100 and is not below it"),
         ("DID,To\n100,1000\n", "Range end", "The end of a range has as many digits as 100"),
         ("DID,Quantity\n998,3\n", "Range size", "There are fewer numbers than that from 998 on"),

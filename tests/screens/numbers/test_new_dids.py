@@ -153,7 +153,7 @@ def test_more_than_the_limit_of_the_form_is_refused_without_counting_it_out(worl
     response = browser.post(NEW, form(world, f"{'1' * 20}-{'9' * 20}"))
 
     assert response.status_code == 422
-    assert f"more than the {product.NEW_DIDS_LIMIT:,} allowed at once" in response.content.decode()
+    assert f"at most {product.NEW_DIDS_LIMIT:,} are allowed at once" in response.content.decode()
 
 
 def test_one_unreadable_entry_stops_all_and_says_which(world, browser):

@@ -1,0 +1,200 @@
+"""Parsing the number search box and lists of numbers to look up."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dids.numbering.normalise import NumberError
+from dids.numbering.ranges import Problem
+from dids.numbering.search import Search, parse_list, parse_search
+
+DIGITS_ONLY = "Use digits; spaces, dots, dashes, brackets and slashes are ignored."
+
+
+@pytest.mark.parametrize(
+    ("text", "search"),
+    [
+        ("", None),
+        (" \n", None),
+        ("4420", Search("contains", "4420")),
+        ("+44 (20) 79", Search("contains", "442079")),
+        ("555-0100", Search("contains", "5550100")),
+        ("4420*", Search("begins", "4420")),
+        ("+44-20 *", Search("begins", "4420")),
+        ("*4420", Search("ends", "4420")),
+        ("*4420*", Search("contains", "4420")),
+        ("=4420", Search("exact", "4420")),
+        ('"44 20"', Search("exact", "4420")),
+        ("111-222", Search("range", low="111", high="222")),
+        ("111 – 222", Search("range", low="111", high="222")),
+        ("+44 20 7946 0000 - +44 20 7946 0099", Search("range", low="442079460000", high="442079460099")),
+        ("111,222 ; 111", Search("list", values=("111", "222"))),
+        ("1-11\n2-22", Search("list", values=("111", "222"))),
+        ("442079460000 442079460001", Search("list", values=("442079460000", "442079460001"))),
+        ("20 79", Search("either", "2079", ("20", "79"))),
+        ("20 20", Search("either", "2020", ("20",))),
+        ("1234567890 1234567890", Search("either", "12345678901234567890", ("1234567890",))),
+        ("1234567890 12345678901", Search("list", values=("1234567890", "12345678901"))),
+        ("20 79, 81", Search("list", values=("20", "79", "81"))),
+        ("(20) 79", Search("contains", "2079")),
+        ("+44 +45", Search("list", values=("44", "45"))),
+        ("44 +45", Search("list", values=("44", "45"))),
+        ("=+44", Search("exact", "44")),
+        ('="0044"', Search("exact", "0044")),
+        ("'44'", Search("exact", "44")),
+        ("“44”", Search("exact", "44")),
+        ("* 44 *", Search("contains", "44")),
+        ("** 44", Search("ends", "44")),
+        ("- 111-222", Search("range", low="111", high="222")),
+        ("111--222", Search("range", low="111", high="222")),
+        ("111-111", Search("range", low="111", high="111")),
+        ("1-2-3", Search("contains", "123")),
+        ("1-2 - 3-4", Search("range", low="12", high="34")),
+        ("1-2- 3-4", Search("range", low="12", high="34")),
+        ("1-2 -3-4", Search("range", low="12", high="34")),
+        ("111;\n,222 ,", Search("list", values=("111", "222"))),
+    ],
+)
+def test_the_search_box_chooses_the_kind_of_search(text, search):
+    assert parse_search(text) == search
+
+
+@pytest.mark.parametrize(
+    ("text", "match", "search"),
+    [
+        ("44-20", "begins", Search("begins", "4420")),
+        ("44 20", "ends", Search("ends", "4420")),
+        ("111-222", "exact", Search("exact", "111222")),
+        ("111,222", "exact", Search("list", values=("111", "222"))),
+        ("111 222", "exact", Search("list", values=("111", "222", "111222"))),
+        ("4420*", "ends", Search("begins", "4420")),
+        ("111-222", "contains", Search("range", low="111", high="222")),
+        ("111-222", "ends", Search("ends", "111222")),
+        ("111 222", "begins", Search("begins", "111222")),
+        ("111,222", "contains", Search("list", values=("111", "222"))),
+        ("20 79", "contains", Search("either", "2079", ("20", "79"))),
+        ("1234567890 12345678901", "exact", Search("list", values=("1234567890", "12345678901"))),
+        ("+44 20", "exact", Search("exact", "4420")),
+        ("=44", "begins", Search("exact", "44")),
+    ],
+)
+def test_the_match_select_applies_to_plain_digits(text, match, search):
+    assert parse_search(text, match) == search
+
+
+@pytest.mark.parametrize(
+    ("text", "match", "reason", "remedy"),
+    [
+        ("abc", "", "“a” is not a digit", DIGITS_ONLY),
+        ("---", "", "it contains no digits", "Enter 1 to 20 digits."),
+        ("*", "", "the number is empty", "Enter 1 to 20 digits."),
+        ("=", "", "the number is empty", "Enter 1 to 20 digits."),
+        ('"', "", '“"” is not a digit', DIGITS_ONLY),
+        ('""', "", "the number is empty", "Enter 1 to 20 digits."),
+        ("4*4", "", "there is a * in the middle", "Put it at the start, at the end, or at both."),
+        ("4*4*", "", "there is a * in the middle", "Put it at the start, at the end, or at both."),
+        ("222-111", "", "as a range it ends before it starts", "Write 111-222, or 222111 for the number."),
+        ("111,x", "", "“x” is not a digit", DIGITS_ONLY),
+        ("111-222,333", "", "a list cannot contain a range", "Search for the range separately."),
+        ("111-222 333", "", "a list cannot contain a range", "Search for the range separately."),
+        (
+            "1,2",
+            "begins",
+            "a list can only be searched for whole numbers",
+            "Choose “contains” or “exact”.",
+        ),
+        ("1\n2", "ends", "a list can only be searched for whole numbers", "Choose “contains” or “exact”."),
+        ("1" * 21, "", "it has 21 digits", "Enter at most 20."),
+        ("1 x", "begins", "“x” is not a digit", DIGITS_ONLY),
+        (
+            ",".join(map(str, range(10_001))),
+            "",
+            "the list has 10,001 numbers",
+            "Search for at most 10,000 at once.",
+        ),
+        (
+            " ".join(map(str, range(10_001))),
+            "",
+            "the list has 10,001 numbers",
+            "Search for at most 10,000 at once.",
+        ),
+    ],
+)
+def test_a_search_without_meaning_is_rejected(text, match, reason, remedy):
+    with pytest.raises(NumberError) as refusal:
+        parse_search(text, match)
+    assert (refusal.value.reason, refusal.value.remedy) == (reason, remedy)
+
+
+def test_an_unknown_match_is_rejected():
+    with pytest.raises(ValueError) as refusal:
+        parse_search("44", "sounds")
+    assert str(refusal.value) == "There is no match “sounds”. Choose one of contains, begins, ends, exact."
+
+
+def test_ten_thousand_numbers_can_be_pasted():
+    pasted = [str(number) for number in range(10_000)]
+    assert parse_search("\n".join(pasted)).values == tuple(pasted)
+
+
+@given(
+    st.text("0123456789 -+(),.;*=\"'\n/", max_size=30), st.sampled_from(["", "contains", "begins", "exact"])
+)
+def test_any_search_is_either_parsed_or_rejected(text, match):
+    try:
+        search = parse_search(text, match)
+    except NumberError:
+        return
+    if search is not None:
+        assert search.value or search.values or search.low <= search.high
+
+
+# --- lists to look up ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("200, 100;100\n0300", ["200", "100", "0300"]),
+        ("112-114, 111", ["112", "113", "114", "111"]),
+        ("+44 (20) 7946-0000\n212-555-0100", ["442079460000", "2125550100"]),
+        ('=300\n"400"\n0800-123456', ["300", "400", "0800123456"]),
+        ("", []),
+    ],
+)
+def test_a_list_keeps_its_order_and_drops_repetitions(text, numbers):
+    found, read = parse_list(text, 10)
+    assert (found, read.errors) == (numbers, [])
+
+
+def test_an_unreadable_entry_of_a_list_names_its_line():
+    _, read = parse_list("100\nx12\n020 7946 0000\n44*", 10)
+    assert [problem.line for problem in read.errors] == [2, 3, 4]
+    assert "it may be one number, 02079460000, or 3 entries" in read.errors[1].reason
+
+
+def test_a_list_that_is_too_long_is_rejected_as_a_whole():
+    for text in ("100-110", "100-105\n" * 300):
+        found, read = parse_list(text, 10)
+        assert found == []
+        assert "numbers; at most 10 are allowed at once" in str(read.errors[0])
+
+
+def test_a_list_may_be_as_long_as_its_limit():
+    found, read = parse_list("100-109", 10)
+    assert (len(found), read.errors) == (10, [])
+
+
+def test_a_list_may_name_each_number_a_hundred_times():
+    found, read = parse_list("100-109\n" * 100, 10)
+    assert (len(found), read.count, read.repeated, read.errors) == (10, 10, 990, [])
+    found, read = parse_list("100-109\n" * 100 + "100", 10)
+    sentence = "These are 1,001 numbers; at most 10 are allowed at once. Split the list."
+    assert (found, read.errors) == ([], [Problem(None, "", sentence)])
+
+
+@pytest.mark.parametrize("entry", ["44*", "*44", "*44*", "20 79", "x", "4*4"])
+def test_a_list_to_look_up_takes_whole_numbers_only(entry):
+    found, read = parse_list(entry, 10)
+    assert found == ([] if entry != "20 79" else ["20", "79"])
+    assert len(read.errors) == (entry != "20 79")
