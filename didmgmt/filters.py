@@ -7,6 +7,7 @@ from django.http import QueryDict
 from django_filters.fields import ModelMultipleChoiceField
 
 from didmgmt.choices import fits
+from didmgmt.forms import Form
 from didmgmt.text import shorten
 
 
@@ -24,6 +25,10 @@ class FilterSet(django_filters.FilterSet):
     def __init__(self, data=None, queryset=None, *, user):
         self.user = user
         super().__init__(data, queryset)
+
+    def get_form_class(self):
+        fields = {name: one.field for name, one in self.filters.items()}
+        return type(f"{type(self).__name__}Form", (Form,), fields)
 
     @property
     def error_messages(self):

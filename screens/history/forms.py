@@ -6,8 +6,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from didmgmt.fields import MomentField
 from dids.numbering.search import MAX_LISTED, parse_list
-from screens.clients.forms import MomentField
 from screens.numbers.forms import number_problems
 
 

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from clients.models import Account, Client, counted
 from didmgmt.choices import SHOWN, RemoteSelect
+from didmgmt.forms import Form
 from didmgmt.listing import TICKED_LIMIT
 from dids.lifecycle.result import Result
 from dids.lists.filters import matching
@@ -41,7 +42,7 @@ class Pick:
         return cls(chosen, len(ids), ",".join(map(str, ids)), missing or Result(), pasted)
 
 
-class HolderForm(forms.Form):
+class HolderForm(Form):
     """Who gets the numbers: a running package and an account of ``client``; the only ones are chosen.
 
     ``client`` None: nothing to choose from yet.
@@ -98,7 +99,7 @@ class HolderForm(forms.Form):
         return self.cleaned_data.get("package"), self.cleaned_data.get("account")
 
 
-class NumbersForm(forms.Form):
+class NumbersForm(Form):
     """Which numbers, other than ticked ones. ``pick(available, seen)`` after ``is_valid()``."""
 
     PASTE, ANY, RUN = "paste", "any", "run"
@@ -169,7 +170,7 @@ class NumbersForm(forms.Form):
         return Pick.of(there.values(), missing, self.data["numbers"])
 
 
-class ClientForm(forms.Form):
+class ChooseClientForm(Form):
     """The client that numbers are given to, of those that ``by`` may see."""
 
     client = forms.ModelChoiceField(
