@@ -27,8 +27,10 @@ class FilterSet(django_filters.FilterSet):
         super().__init__(data, queryset)
 
     def get_form_class(self):
+        """Build the form on our base class, so that its errors are our sentences."""
+        base = self._meta.form if issubclass(self._meta.form, Form) else Form
         fields = {name: one.field for name, one in self.filters.items()}
-        return type(f"{type(self).__name__}Form", (Form,), fields)
+        return type(f"{type(self).__name__}Form", (base,), fields)
 
     @property
     def error_messages(self):

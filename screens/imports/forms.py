@@ -8,6 +8,7 @@ import sheets
 from clients.models import counted
 from clients.tags import MAX_LABEL, tag_label
 from didmgmt.choices import RemoteSelect
+from didmgmt.forms import Form
 from dids.imports import mapping
 from dids.imports.limits import import_limits
 from dids.imports.options import CLEAR, KEEP, LEAVE
@@ -30,7 +31,7 @@ EXISTING = [
 ]
 
 
-class UploadForm(forms.Form):
+class UploadForm(Form):
     """The file, how to read it, and the defaults for new numbers.
 
     ``is_valid`` sets ``loaded``, the result of ``sheets.load``, which the caller closes.
@@ -98,7 +99,7 @@ class UploadForm(forms.Form):
         return defaults | {"tags": tag_label(self.cleaned_data["tags"])}
 
 
-class ReadingForm(forms.Form):
+class ReadingForm(Form):
     """How the uploaded file is read: delimiter and encoding of a text file, sheet of a workbook."""
 
     delimiter = forms.ChoiceField(label="Field delimiter")
@@ -132,7 +133,7 @@ def delimiter_of(name):
     return None if name in ("", DETECT) else sheets.DELIMITERS.get(name, name)
 
 
-class ColumnsForm(forms.Form):
+class ColumnsForm(Form):
     """One select for each column, a checkbox to skip each line of the head, and the options of the import.
 
     Columns are preset with the earlier choice for this import, else with this user's choice for the last
