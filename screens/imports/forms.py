@@ -106,18 +106,18 @@ class ReadingForm(Form):
     encoding = forms.ChoiceField(label="Encoding", choices=list(sheets.ENCODINGS.items()))
     sheet = forms.ChoiceField(label="Sheet")
 
-    def __init__(self, data=None, *, format):
+    def __init__(self, data=None, *, file_format):
         super().__init__(data)
-        self.initial = {"encoding": format.encoding, "sheet": format.sheet}
+        self.initial = {"encoding": file_format.encoding, "sheet": file_format.sheet}
         names = {char: name for name, char in sheets.DELIMITERS.items()}
-        self.initial["delimiter"] = names.setdefault(format.delimiter, format.delimiter)
+        self.initial["delimiter"] = names.setdefault(file_format.delimiter, file_format.delimiter)
         self.fields["delimiter"].choices = [(name, name) for name in names.values()]
-        self.fields["sheet"].choices = [(name, name) for name in format.sheets]
-        if format.encoding and format.encoding not in sheets.ENCODINGS:
-            self.fields["encoding"].choices += [(format.encoding, format.encoding)]
-        for name in ("delimiter", "encoding") if format.sheets else ("sheet",):
+        self.fields["sheet"].choices = [(name, name) for name in file_format.sheets]
+        if file_format.encoding and file_format.encoding not in sheets.ENCODINGS:
+            self.fields["encoding"].choices += [(file_format.encoding, file_format.encoding)]
+        for name in ("delimiter", "encoding") if file_format.sheets else ("sheet",):
             del self.fields[name]
-        if len(format.sheets) == 1:
+        if len(file_format.sheets) == 1:
             del self.fields["sheet"]
 
     def options(self):
@@ -207,12 +207,12 @@ class ColumnsForm(Form):
         return cleaned
 
 
-def file_note(format, rows):
+def file_note(file_format, rows):
     """Describe how a file is read: "1,204 lines, separated by comma, Unicode (UTF-8)"."""
     lines = counted(rows, "line")
-    if format.sheets:
-        return f"{lines}, {WORKBOOKS.get(format.kind, format.kind)}, sheet “{format.sheet}”"
+    if file_format.sheets:
+        return f"{lines}, {WORKBOOKS.get(file_format.kind, file_format.kind)}, sheet “{file_format.sheet}”"
     named = {char: name for name, char in sheets.DELIMITERS.items()}
-    delimiter = named.get(format.delimiter, format.delimiter)
+    delimiter = named.get(file_format.delimiter, file_format.delimiter)
     split = "one column" if delimiter == "none" else f"separated by {delimiter}"
-    return f"{lines}, {split}, {sheets.ENCODINGS.get(format.encoding, format.encoding)}"
+    return f"{lines}, {split}, {sheets.ENCODINGS.get(file_format.encoding, file_format.encoding)}"
