@@ -36,7 +36,8 @@ from bench import load, pages
 from clients.models import Account, Client, Package, Reseller
 from didmgmt.listing import Selection
 from didmgmt.management.commands.serve import gunicorn
-from dids.history.undo.undo import Undo, submit_undo
+from dids.history.undo.job import submit_undo
+from dids.history.undo.undo import Undo
 from dids.imports import mapping as columns
 from dids.imports.limits import import_limits
 from dids.imports.options import KEEP

@@ -12,7 +12,8 @@ import sheets
 from audit import SYSTEM
 from audit.models import Change
 from didmgmt.listing import Selection
-from dids.history.undo.undo import Undo, submit_undo
+from dids.history.undo.job import submit_undo
+from dids.history.undo.undo import Undo
 from dids.imports.options import KEEP
 from dids.imports.wizard import Import
 from dids.job_kinds import submit_create, submit_delete, submit_edit, submit_export
@@ -110,7 +111,7 @@ def test_a_change_is_undone_once_however_often_the_worker_dies(house, owner):
     kills = killed_again_and_again(job, KILLS, lambda job: job.is_over)
     assert kills == KILLS
     assert (job.state, job.done, job.total) == (Job.State.DONE, COUNT, COUNT)
-    assert job.told == f"{COUNT:,} numbers went back."
+    assert job.told == f"{COUNT:,} numbers reverted."
     assert (job.change.undo_of, job.change.touched) == (edit, COUNT)
     assert DID.objects.filter(status="instock", notes="").count() == COUNT
     written_once(job.change, "~")
