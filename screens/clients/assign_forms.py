@@ -13,7 +13,8 @@ from didmgmt.forms import Form
 from didmgmt.listing import TICKED_LIMIT
 from dids.lifecycle.result import Result
 from dids.lists.filters import matching
-from dids.models import CHUNK, DID, ClientPackage
+from dids.models import DID, ClientPackage
+from dids.models.number_writes import CHUNK
 from dids.numbering.ranges import parse_ranges
 from dids.numbering.search import Search
 from screens.numbers.forms import number_problems
@@ -191,14 +192,14 @@ class ChooseClientForm(Form):
 
 
 def running_packages(client, now):
-    """The client's packages that run at ``now``, ``with_places``."""
-    given = ClientPackage.objects.filter(client=client).running(now).with_places()
+    """The client's packages that run at ``now``, ``with_numbers_in_use``."""
+    given = ClientPackage.objects.filter(client=client).running(now).with_numbers_in_use()
     return given.select_related("package", "client").order_by(Lower("package__name"), "pk")
 
 
 def free_of(given):
-    """Places that are free, of a client package fetched ``with_places``."""
-    return max(0, given.package.did_limit - given.taken)
+    """Places that are free, of a client package fetched ``with_numbers_in_use``."""
+    return max(0, given.package.did_limit - given.in_use)
 
 
 def package_label(given):

@@ -25,7 +25,7 @@ may_give = permission_required("dids.add_clientpackage", raise_exception=True)
 @may_view
 def client_detail(request, pk):
     client, now = CLIENTS.get(request, pk), timezone.now()
-    given = client.client_packages.with_state(now).with_places().select_related("package")
+    given = client.client_packages.with_state(now).with_numbers_in_use().select_related("package")
     context = {
         "client": client,
         "given": given.order_by("-active", "-starts_at", "-pk")[:PACKAGES_SHOWN],

@@ -75,7 +75,7 @@ def client_dids(request, pk):
 
 def _given(client, now):
     """The client's packages, running ones first, one more than are shown; each knows whether it ``runs``."""
-    given = ClientPackage.objects.filter(client=client).with_places().select_related("package")
+    given = ClientPackage.objects.filter(client=client).with_numbers_in_use().select_related("package")
     packages = list(given.order_by("-active", Lower("package__name"), "pk")[: PACKAGES_SHOWN + 1])
     for package in packages:
         package.runs = package.is_running(now)

@@ -43,12 +43,14 @@ def client_package_listing(request, given):
     now = timezone.now()
     return Listing(
         request.GET,
-        given.with_state(now).with_places(),
+        given.with_state(now).with_numbers_in_use(),
         ClientPackageFilter,
         user=request.user,
         path=request.path,
         sorts=SORTS,
-        fetch=lambda found: found.with_state(now).with_places().select_related("client", "package__reseller"),
+        fetch=lambda found: (
+            found.with_state(now).with_numbers_in_use().select_related("client", "package__reseller")
+        ),
     )
 
 
@@ -83,7 +85,7 @@ def client_package_activate(request, pk):
     title = f"Activate {given}"
     context = {
         "given": given,
-        "refusal": refusal or given.why_closed(),
+        "refusal": refusal or given.closed_reason(),
         "back": back,
         "stay": stay,
         "title": title,

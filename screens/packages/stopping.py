@@ -17,20 +17,20 @@ def stop(request, dids, write, *, title, about, verb, done, back_url, **carried)
     what stops, ``verb`` labels the button ("Deactivate"), ``done`` is the message. ``carried``: fields of
     the previous form, which the button sends again.
     """
-    rest, is_applied = dids.rehearse_hold(), request.POST.get("step") == "apply"
+    preview, is_applied = dids.preview_hold(), request.POST.get("step") == "apply"
     form = ConfirmCountForm.when_needed(
-        request.POST if is_applied else None, count=rest.count, fate="will be put on Hold"
+        request.POST if is_applied else None, count=preview.count, fate="will be put on Hold"
     )
     if is_applied and (form is None or form.is_valid()):
         result = write()
         if result is None:
             messages.info(request, f"{done} Nothing had to be changed.")
         else:
-            fate = "put on Hold" if any(group.days for group in rest.groups) else "freed without a hold"
+            fate = "put on Hold" if any(group.days for group in preview.groups) else "freed without a hold"
             messages.success(request, f"{done} {result.sentence(fate)}")
         return dialogs.close(request, back_url)
-    context = {"rest": rest, "form": form, "title": title, "about": about, "verb": verb, "carried": carried}
-    context["action_url"] = request.path
+    context = {"preview": preview, "form": form, "title": title, "about": about, "verb": verb}
+    context |= {"carried": carried, "action_url": request.path}
     status = 422 if form and form.errors else 200
     return dialogs.show(
         request, "packages/client_packages/_stop.html", context, title=title, back_url=back_url, status=status

@@ -17,8 +17,7 @@ from dids.history.undo.undo import Undo
 from dids.imports.options import KEEP
 from dids.imports.wizard import Import
 from dids.job_kinds import submit_create, submit_delete, submit_edit, submit_export
-from dids.models import DID, DIDHistory
-from dids.models import counters as stock
+from dids.models import DID, DIDHistory, counters
 from dids.numbering.ranges import Numbers
 from jobs.models import ATTEMPTS, Job
 from tests.carrier import carrier
@@ -56,7 +55,7 @@ def survived(job):
     assert (job.result["done"], job.result["unchanged"], job.result["refusals"]) == (COUNT, 0, {})
     assert job.change.touched == COUNT
     assert not Job.objects.unfinished().exists()
-    stock.compact()
+    counters.compact()
     assert stock_is_exact()
 
 
@@ -115,7 +114,7 @@ def test_a_change_is_undone_once_however_often_the_worker_dies(house, owner):
     assert (job.change.undo_of, job.change.touched) == (edit, COUNT)
     assert DID.objects.filter(status="instock", notes="").count() == COUNT
     written_once(job.change, "~")
-    stock.compact()
+    counters.compact()
     assert stock_is_exact()
 
 
@@ -155,7 +154,7 @@ def test_a_file_is_checked_and_applied_once_however_often_the_worker_dies(house,
     rows = DIDHistory.objects.filter(change=job.change)
     assert rows.count() == rows.values("object_id").distinct().count() == COUNT
     assert rows.filter(event="+").count() == COUNT - COUNT // 2
-    stock.compact()
+    counters.compact()
     assert stock_is_exact()
 
 

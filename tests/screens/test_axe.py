@@ -322,7 +322,7 @@ def test_a_running_job_is_followed_to_its_end(shown, world):
     page.get_by_text("5,000 of 12,000 numbers").wait_for()
     assert violations(page) == []
     call_command("worker", "--once")
-    page.get_by_text("exist already and were left as they are").wait_for()
+    page.get_by_text("already exist and were skipped").wait_for()
     assert page.get_by_role("button", name="Cancel the job").count() == 0
     assert violations(page) == []
 

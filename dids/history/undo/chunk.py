@@ -14,10 +14,11 @@ from django.utils import timezone
 from audit import history
 from clients.models import Client, Package, Reseller
 from dids.lifecycle import statuses as st
-from dids.models import CHUNK, DID, ClientPackage
+from dids.models import DID, ClientPackage
+from dids.models.number_writes import CHUNK
 from operators.models import Operator
 
-IN_PLACE = "('{}')".format("', '".join(st.IN_PLACE))
+IN_PLACE = "('{}')".format("', '".join(st.IN_USE))
 # The condition for a row that is in use itself, of models that others can't be closed without.
 IN_USE = {DID: f"status IN {IN_PLACE}", ClientPackage: "active"}
 

@@ -13,8 +13,7 @@ from audit.models import Change
 from clients.models import Account, Client, Package, Reseller
 from dids.history.undo.job import submit_undo
 from dids.history.undo.undo import Undo
-from dids.models import DID, ClientPackage, DIDHistory, Stock
-from dids.models import counters as stock
+from dids.models import DID, ClientPackage, DIDHistory, Stock, counters
 from jobs.models import Job
 from operators.models import Operator
 from tests.carrier import carrier, numbers_in, person
@@ -48,7 +47,7 @@ def undone(change=None, *, by=SYSTEM, now=None):
     assert (state(), DIDHistory.objects.count()) == (before, rows)
     outcome = undo.run()
     assert outcome.results == rehearsed.results
-    assert all(one.is_exact for one in stock.check())
+    assert all(one.is_exact for one in counters.check())
     return outcome
 
 
@@ -231,7 +230,7 @@ def test_as_many_go_back_as_there_are_places_in_the_order_of_ids():
     outcome = undone(change)
     assert refused(outcome) == {"full": ["102"]}
     assert "has no free place; raise the DID limit" in outcome.sentence()
-    assert house.client_package.places_taken() == 3
+    assert house.client_package.numbers_in_use() == 3
 
 
 def test_a_place_that_the_same_undo_frees_is_given_again():
@@ -434,7 +433,7 @@ def test_an_import_that_made_everything_leaves_nothing_behind(house):
 def test_an_import_of_a_hundred_thousand_is_undone_by_a_job(house):
     there = [str(n) for n in range(4_420_000_000, 4_420_040_000)]
     DID.objects.create_numbers(there, operator=house.operator, by=SYSTEM, notes="before")
-    before, counters = state(), stock_now()
+    before, stock = state(), stock_now()
     owner = person("anna")
     owner.is_superuser = True
     owner.save()
@@ -446,7 +445,7 @@ def test_an_import_of_a_hundred_thousand_is_undone_by_a_job(house):
     job.refresh_from_db()
     assert (job.state, job.done) == (Job.State.DONE, 100_000)
     assert state() == before
-    assert stock_now() == counters and all(row.is_exact for row in stock.check())
+    assert stock_now() == stock and all(row.is_exact for row in counters.check())
 
 
 def stock_now():

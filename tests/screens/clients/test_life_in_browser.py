@@ -61,15 +61,15 @@ def test_a_number_goes_from_stock_to_a_client_and_back(looked_at, world):
     looked_at("Active", "because supervisor unblocked it", "Calls: to account rose_orig")
 
     given.deactivate(by=SYSTEM)
-    looked_at("Hold", "because package Basic of Rose Orig was switched off", "Unreachable: it rests on Hold")
+    looked_at("Hold", "because package Basic of Rose Orig was switched off", "Unreachable: it is on Hold")
     given.activate(by=SYSTEM)
     looked_at("Active", "because the system gave it back to Rose Orig", "Calls: to account rose_orig")
 
     type(given).objects.update(ends_at=timezone.now() - timedelta(minutes=1))
     page.goto(f"/dids/{world.did(NUMBER).pk}/")
-    expect(page.get_by_text("Unreachable: package Basic of Rose Orig is not active any more")).to_be_visible()
+    expect(page.get_by_text("Unreachable: package Basic of Rose Orig is no longer active")).to_be_visible()
     call_command("worker", "--once")
-    looked_at("Hold", "because package Basic of Rose Orig ended", "Unreachable: it rests on Hold")
+    looked_at("Hold", "because package Basic of Rose Orig ended", "Unreachable: it is on Hold")
 
     DID.objects.filter(number=NUMBER).update(hold_until=timezone.now())
     over = "because its hold after use by Rose Orig was over"

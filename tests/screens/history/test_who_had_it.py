@@ -168,7 +168,7 @@ def test_the_csv_tells_all_of_it(browser, house):
         "Package then": "",
         "From": "2026-05-03 14:03:00+03:00",
         "Started by": "the system",
-        "Started with": "Assigned to north_bakery by Basic of North Bakery",
+        "Started with": "Assigned to north_bakery under package Basic",
         "Start change": first["Start change"],
         "Until": "2026-05-04 14:03:00+03:00",
         "Ended by": "the system",

@@ -178,19 +178,19 @@ def test_the_rehearsal_names_the_first_hundred_at_the_cost_of_two_queries(world,
     dids = DID.objects.filter(number__in=numbers)
     dids.assign(world.client_package, world.account, by=SYSTEM)
     with django_assert_num_queries(2):
-        rest = dids.rehearse_hold()
-    assert (rest.count, len(rest.first), rest.first[0].number) == (150, 100, "70000")
+        preview = dids.preview_hold()
+    assert (preview.count, len(preview.first), preview.first[0].number) == (150, 100, "70000")
 
 
 def test_the_rehearsal_is_what_then_happens(world, url, browser):
     DID.objects.filter(number="2567").edit(by=SYSTEM, hold_days=0, after_hold="reserved")
     now = timezone.now()
-    rest = DID.objects.filter(client_package=world.client_package).rehearse_hold(now)
+    preview = DID.objects.filter(client_package=world.client_package).preview_hold(now)
     world.client_package.deactivate(by=SYSTEM, now=now)
-    for did in rest.first:
+    for did in preview.first:
         after = DID.objects.get(pk=did.pk)
-        assert after.hold_until == did.rest_until
-        assert after.status == ("hold" if did.rest_until else did.after_hold)
+        assert after.hold_until == did.hold_ends
+        assert after.status == ("hold" if did.hold_ends else did.after_hold)
 
 
 def test_switching_on_is_rehearsed_and_says_what_finds_no_place(world, browser, url):

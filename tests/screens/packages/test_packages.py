@@ -154,7 +154,7 @@ def test_archiving_is_rehearsed_and_done_in_one_change(world, provisioner):
 def test_numbers_without_days_of_rest_are_told_apart(world, provisioner):
     DID.objects.filter(number="2567").edit(by=SYSTEM, hold_days=0, after_hold="reserved")
     html = client_of(provisioner).get(f"/packages/{world.package.pk}/archive/").content.decode()
-    assert "becomes Reserved at once, without a rest" in html and "(30 days), then In Stock" in html
+    assert "becomes Reserved immediately, without a hold" in html and "(30 days), then In Stock" in html
 
 
 def test_a_package_that_was_given_is_not_deleted(world, supervisor):
