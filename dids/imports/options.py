@@ -59,8 +59,10 @@ class Options:
 
         The user's own, the default operator's, or the only one; otherwise None.
         """
-        if self.bound_to or self.operator:
-            return self.bound_to or self.operator.reseller_id
+        if self.bound_to:
+            return self.bound_to
+        if self.operator:
+            return self.operator.reseller_id
         resellers = list(Reseller.objects.values_list("pk", flat=True)[:2])
         return resellers[0] if len(resellers) == 1 else None
 

@@ -19,6 +19,14 @@ GROUPED = (*NAMES, "status", "after_hold", "hold_days", "tags")  # columns that 
 NAME_MAX, NOTES_MAX = 100, 500
 
 
+class RangeError(NumberError):
+    """An error in the ``column`` that holds the end or the size of a range."""
+
+    def __init__(self, column, error):
+        super().__init__(error.value, error.reason, error.remedy)
+        self.column = column
+
+
 class RowParser:
     """Parse rows of a file into staged rows of a batch.
 
@@ -78,8 +86,9 @@ class RowParser:
             high = self._end(cells, low, high)
         except NumberError as error:
             if any(map(str.strip, cells)):
-                reason = f"{error.reason[0].upper()}{error.reason[1:]}. {error.remedy}"
-                yield self._flawed(line, group, getattr(error, "column", "number"), error.value, reason)
+                column = error.column if isinstance(error, RangeError) else "number"
+                sentence = f"{error.reason[0].upper()}{error.reason[1:]}. {error.remedy}"
+                yield self._flawed(line, group, column, error.value, sentence)
             return
         for number in range(int(low), int(high) + 1):
             self.rows += 1
@@ -98,8 +107,7 @@ class RowParser:
                     reason = "the row gives two different ends of its range"
                     raise NumberError(text, reason, "Remove one of them.")
             except NumberError as error:
-                error.column = column
-                raise
+                raise RangeError(column, error) from error
             high = last
         return high
 
