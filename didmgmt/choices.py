@@ -77,7 +77,7 @@ def fits(field, value):
     key = field.queryset.model._meta.get_field(field.to_field_name or field.queryset.model._meta.pk.name)
     if not isinstance(key, models.IntegerField):
         return "\0" not in value
-    return parse_whole(value) is not None
+    return str(parse_whole(value)) == value
 
 
 def choices(request, queryset, *, search, text=str, key="pk", note=None, gone=None):

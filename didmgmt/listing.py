@@ -468,7 +468,9 @@ class Selection:
                 " all that match."
             )
         else:
-            self._take_keys(queryset, list(dict.fromkeys(wanted.values())))
+            keys = list(dict.fromkeys(wanted.values()))
+            self.ids = ",".join(map(str, keys))
+            self._take_keys(queryset, keys)
 
     def _take_keys(self, queryset: models.QuerySet[Any], keys: list[int | None]) -> None:
         self.queryset = queryset.filter(pk__in=keys)

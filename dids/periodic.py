@@ -10,8 +10,8 @@ from django.db.models.functions import Coalesce
 import audit
 from audit.seals.writing import seal_new_rows
 from dids.lists import sqlite_stats as planning
-from dids.models import DID, ClientPackage, Stock, counters
-from dids.models.number_writes import CHUNK
+from dids.models import CHUNK, DID, ClientPackage, Stock
+from dids.models import counters as stock
 from jobs.models import Job
 from jobs.periodic import duty
 
@@ -40,7 +40,7 @@ def end_due_packages(now):
 
 @duty("stock rows summed up")
 def compact_stock(now):
-    return counters.compact()
+    return stock.compact()
 
 
 @duty("statistics renewed")

@@ -16,7 +16,6 @@ from clients.models import Account, Client
 from didmgmt.choices import RemoteSelectMultiple, TickedBoxes
 from didmgmt.fields import MomentField
 from didmgmt.filters import FilterSet, RowsFilter
-from didmgmt.forms import Form
 from didmgmt.listing import Count
 from dids.lifecycle import statuses as st
 from dids.lists.substring import Digits
@@ -63,7 +62,7 @@ def _tags():
     )
 
 
-class SearchForm(Form):
+class SearchForm(forms.Form):
     """Reads ``q`` the way that ``match`` says into ``cleaned_data["search"]``, None when it is blank."""
 
     def clean(self):

@@ -21,9 +21,11 @@ from django.db.models import Count, Exists, F, OuterRef, Q, Sum, Value
 from django.db.models.functions import Lower
 
 from clients.models import Account, Reseller
+from didmgmt.text import parse_whole
 from dids.lifecycle import statuses as st
 from dids.models import DID, Stock, TagSet
 from dids.models.prefixes import NumberHead
+from dids.numbering.normalise import MAX_DIGITS
 from operators.models import Operator
 
 STREAMS_MAX = 1_500  # of a section
@@ -145,7 +147,7 @@ class Walk:
 
 def _parsed(place):
     key, sign, position = place.partition("~")
-    if not (sign and position.isascii() and position.isdigit() and len(position) <= 20):
+    if not (sign and position.isascii() and position.isdigit() and len(position) <= MAX_DIGITS):
         raise LookupError(place)
     return key, position
 
@@ -453,7 +455,7 @@ class AccountSections:
         """As ``Sections.walk``."""
         account = None
         if key:
-            account = Account.objects.filter(pk=key).first() if key.isascii() and key.isdigit() else None
+            account = Account.objects.filter(pk=parse_whole(key)).first()
             if account is None:
                 raise LookupError(key)
             yield self._section(account.pk)

@@ -38,7 +38,7 @@ import sheets
 from audit.models import Change
 from clients.models import HOLD_DAYS_MAX, Account, Client, Package, Reseller
 from clients.tags import split_tags, tag_label
-from didmgmt.text import shorten
+from didmgmt.text import parse_whole, shorten
 from dids.imports import mapping as columns
 from dids.imports.parse import NAME_MAX
 from operators.models import Operator
@@ -176,8 +176,8 @@ class Whole(Widget):
     def clean(self, value, row=None, **kwargs):
         if not value:
             return None
-        if value.isascii() and value.isdigit() and len(value) <= 10 and int(value) <= self.most:
-            return int(value)
+        if (number := parse_whole(value, most=self.most)) is not None:
+            return number
         raise ValueError(f"{self.what} a whole number from 0 to {self.most:,}. Correct the number.")
 
 
@@ -379,7 +379,7 @@ class ReferenceResource(ModelResource):
 
         Rows are locked against whoever edits them, in one order for all.
         """
-        ids = {pk for text in self._texts(dataset, "id") if (pk := _id(text)) is not None}
+        ids = {pk for text in self._texts(dataset, "id") if (pk := parse_whole(text)) is not None}
         meant = Q(name__in=self._texts(dataset, "name")) | Q(pk__in=ids)
         rows = list(self.get_queryset().filter(meant).select_for_update(of=("self",)).order_by("pk"))
         self._by_name = {(self._parent_id(row), row.name): row for row in rows}
@@ -417,9 +417,9 @@ class ReferenceResource(ModelResource):
     def _renamed(self, parent, row):
         """The row that is called otherwise and has this ID, or None."""
         said = row.get("ID", "")
-        if said and _id(said) is None:
+        if said and parse_whole(said) is None:
             raise _refusal("id", "An ID is a whole number. Correct it, or leave it out.")
-        found = self._by_id.get(_id(said))
+        found = self._by_id.get(parse_whole(said))
         if found and self._parent_id(found) != parent.pk:
             raise _refusal(
                 "id",
@@ -447,7 +447,7 @@ class ReferenceResource(ModelResource):
             )
         if len(self._resellers) == 1:
             return next(iter(self._resellers.values()))
-        if found := self._by_id.get(_id(row.get("ID", ""))):
+        if found := self._by_id.get(parse_whole(row.get("ID", ""))):
             return found.reseller
         if self._resellers:
             raise _refusal("reseller", "There are several resellers. Say whose it is in the Reseller column.")
@@ -473,11 +473,6 @@ class ReferenceResource(ModelResource):
 
     def after_import(self, dataset, result, **kwargs):
         """Leaves PostgreSQL's sequence alone: see the top of this module."""
-
-
-def _id(text):
-    """The id that ``text`` is, else None."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
 def _refusal(key, sentence):
@@ -533,7 +528,7 @@ class AccountResource(ReferenceResource):
             self._clients[client.name].append(client)
 
     def _parent_of(self, row):
-        known = self._by_id.get(_id(row.get("ID", "")))
+        known = self._by_id.get(parse_whole(row.get("ID", "")))
         if not (said := row.get("Client", "")):
             if known:
                 return known.client

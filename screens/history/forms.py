@@ -6,9 +6,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from didmgmt.fields import MomentField
-from didmgmt.forms import Form
 from dids.numbering.search import MAX_LISTED, parse_list
+from screens.clients.forms import MomentField
 from screens.numbers.forms import number_problems
 
 
@@ -49,7 +48,7 @@ def _twice_or_never(local):
     )
 
 
-class WhoHadItForm(Form):
+class WhoHadItForm(forms.Form):
     """``cleaned_data``: ``numbers``, a list in the order asked, and ``at``, the moment; empty: now."""
 
     numbers = forms.CharField(

@@ -13,14 +13,14 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from didmgmt.addresses import go_to
 from dids.reference_files.tables import TABLES, Differs
-from screens.clients.clients import CLIENTS
+from screens.clients.clients import client_listing
 from screens.imports.reference_forms import ReferenceUploadForm, seal, unseal
 from screens.numbers.export import download, file_name, format_of
-from screens.operators.operators import OPERATORS
-from screens.packages.packages import PACKAGES
+from screens.operators.operators import operator_listing
+from screens.packages.packages import package_listing
 
 SHOWN = 100  # rows of a table on the page of the check
-RECORDS = {"operators": OPERATORS, "clients": CLIENTS, "packages": PACKAGES}
+LISTINGS = {"operators": operator_listing, "clients": client_listing, "packages": package_listing}
 
 
 def _may(user, table, *actions):
@@ -122,7 +122,7 @@ def _frame(request, table):
 
 def _home(user, table):
     """Where somebody goes on: the table's list, or the page that stands in for it."""
-    if table in RECORDS and _may(user, table, "view"):
+    if table in LISTINGS and _may(user, table, "view"):
         return reverse(f"{table}:list")
     return reverse(f"reference:{table}_import" if _may(user, table, "add", "change") else "home")
 
@@ -137,8 +137,8 @@ def reference_export(request, table):
     resource = TABLES[table](request.user)
     if (format := format_of(request)) is None:
         return redirect(_home(request.user, table))
-    if table in RECORDS:
-        listing = RECORDS[table].listing(request)
+    if table in LISTINGS:
+        listing = LISTINGS[table](request)
         if not listing.valid:
             # where the errors are shown
             return go_to(f"{reverse(f'{table}:list')}?{request.GET.urlencode()}")

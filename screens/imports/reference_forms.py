@@ -1,10 +1,10 @@
 """The form that takes a file of a reference table, and the checked rows on their way to being applied."""
 
+from django import forms
 from django.core import signing
 from django.core.exceptions import ValidationError
 
 import sheets
-from didmgmt.forms import Form
 from dids.imports.limits import import_limits
 from dids.reference_files.tables import HEAD, LIMIT, Sheet
 from screens.imports.forms import UploadForm, delimiter_of
@@ -13,7 +13,7 @@ LARGEST = 5 * 1024 * 1024  # bytes of a file
 KEPT = 24 * 60 * 60  # seconds that a check can be applied
 
 
-class ReferenceUploadForm(Form):
+class ReferenceUploadForm(forms.Form):
     """A file of ``resource``'s table and how to read it. After ``is_valid``: ``sheet``."""
 
     file = UploadForm.base_fields["file"]

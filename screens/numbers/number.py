@@ -9,9 +9,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from didmgmt.text import shorten
+from didmgmt.text import parse_whole, shorten
 from dids.history.explain import OUTSIDE, actor_name, explain
-from dids.history.timeline import differences, field_texts, timeline, versions
+from dids.history.timeline import differences, state, timeline, versions
 from dids.job_kinds import CLIENT_MOVES
 from dids.labels import Names
 from dids.lifecycle import statuses as st
@@ -66,11 +66,11 @@ def did_history(request, pk):
     if did is None and known is None:
         raise Http404
     before = request.GET.get("before", "")
-    entries, older = timeline(pk, request.user, before=int(before) if before.isdecimal() else None)
+    entries, older = timeline(pk, request.user, before=parse_whole(before))
     context = {
         "did": did,
         "number": (did or known).number,
-        "values": [] if did or before else field_texts(known),
+        "state": [] if did or before else state(known),
         "ownership_bar": None if before else ownership_bar(pk, request.user),
         "entries": entries,
         "older_url": f"?before={older}" if older else "",
@@ -115,8 +115,8 @@ def _save(request, did):
 
 def _seen(request, did):
     """The version of the number that the form was filled from; None when the form did not say."""
-    version = request.POST.get("version", "")
-    if not (version.isascii() and version.isdigit() and len(version) < 19):
+    version = parse_whole(request.POST.get("version", ""))
+    if version is None:
         return None
     return versions(did.pk, request.user).filter(history_id=version).first()
 

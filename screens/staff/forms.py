@@ -2,11 +2,10 @@ import zoneinfo
 
 from django import forms
 
-from didmgmt.forms import ModelForm
 from staff.models import User
 
 
-class MeForm(ModelForm):
+class MeForm(forms.ModelForm):
     """What people may change about themselves."""
 
     time_zone = forms.ChoiceField(

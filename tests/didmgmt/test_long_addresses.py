@@ -115,7 +115,7 @@ def test_an_export_of_a_selection_that_has_changed_leads_to_the_list(world, admi
     to = leads_to(browser.post("/dids/export/", {"scope": "all", "query": query, "expected": "2"}))
 
     assert to == LIST
-    assert "2 DIDs matched when you selected them, now 3 do" in browser.get(to).content.decode()
+    assert "2 DIDs matched when you selected them; 3 match now" in browser.get(to).content.decode()
 
 
 def test_who_is_signed_in_already_is_led_on_from_the_sign_in_page(world, viewer):

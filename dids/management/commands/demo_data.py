@@ -7,7 +7,8 @@ from django.db import connection
 from clients.models import Reseller
 from dids.demo.world import World
 from dids.lifecycle import statuses as st
-from dids.models import DID, Stock, counters
+from dids.models import DID, Stock
+from dids.models import counters as stock
 
 
 class Command(BaseCommand):
@@ -28,7 +29,7 @@ class Command(BaseCommand):
         if connection.vendor == "postgresql":
             self._execute("SET synchronous_commit TO off")  # hundreds of small transactions
         written = World(numbers, say=self.stdout.write).build()
-        counters.compact()
+        stock.compact()
         if connection.vendor == "postgresql":
             self._execute("ANALYZE")  # so that the first pages are planned by what is there now
         counts = ", ".join(f"{n:,} {st.LABELS[key]}" for key, n in Stock.objects.by_status().items())

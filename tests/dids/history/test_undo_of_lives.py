@@ -16,7 +16,8 @@ from audit import SYSTEM
 from audit.models import Change
 from clients.models import Client
 from dids.history.undo.undo import Undo
-from dids.models import DID, ClientPackage, counters
+from dids.models import DID, ClientPackage
+from dids.models import counters as stock
 from dids.periodic import release_due_holds
 from tests.carrier import carrier, person
 from tests.examples import scaled
@@ -96,7 +97,7 @@ class Life:
     def note(self, change):
         self.states.append(now_there())
         self.changes.append(change)
-        assert all(one.is_exact for one in counters.check())
+        assert all(one.is_exact for one in stock.check())
 
     def step(self, what, how, dids, numbers):
         by, now = SYSTEM, self.now

@@ -199,7 +199,7 @@ def test_all_that_match_are_found_by_the_server_again(world, browser):
     [
         ("status=hodl", "7", "the search is invalid"),
         ("operator=999999", "7", "the search is invalid"),
-        ("status=reserved", "6", "6 DIDs matched when you selected them, 7 match now."),
+        ("status=reserved", "6", "6 DIDs matched when you selected them; 7 match now."),
         ("status=reserved", "", "The number of DIDs you saw is missing"),
         ("q=98765", "1", "No DIDs match any more."),
     ],

@@ -88,7 +88,7 @@ def test_what_came_in_after_the_selection_is_not_edited_unseen(signed_in, world)
     bar(page, "Mass Edit").click()
 
     expect(page.get_by_role("alert")).to_contain_text(
-        "46 DIDs matched when you selected them, now 47 do. Look at the list again"
+        "46 DIDs matched when you selected them; 47 match now. Check the list"
     )
 
 

@@ -9,12 +9,10 @@ from django.urls import reverse
 
 from clients.models import Account, Client, counted
 from didmgmt.choices import SHOWN, RemoteSelect
-from didmgmt.forms import Form
 from didmgmt.listing import TICKED_LIMIT
 from dids.lifecycle.result import Result
 from dids.lists.filters import matching
-from dids.models import DID, ClientPackage
-from dids.models.number_writes import CHUNK
+from dids.models import CHUNK, DID, ClientPackage
 from dids.numbering.ranges import parse_ranges
 from dids.numbering.search import Search
 from screens.numbers.forms import number_problems
@@ -43,7 +41,7 @@ class Pick:
         return cls(chosen, len(ids), ",".join(map(str, ids)), missing or Result(), pasted)
 
 
-class HolderForm(Form):
+class HolderForm(forms.Form):
     """Who gets the numbers: a running package and an account of ``client``; the only ones are chosen.
 
     ``client`` None: nothing to choose from yet.
@@ -100,7 +98,7 @@ class HolderForm(Form):
         return self.cleaned_data.get("package"), self.cleaned_data.get("account")
 
 
-class NumbersForm(Form):
+class NumbersForm(forms.Form):
     """Which numbers, other than ticked ones. ``pick(available, seen)`` after ``is_valid()``."""
 
     PASTE, ANY, RUN = "paste", "any", "run"
@@ -171,7 +169,7 @@ class NumbersForm(Form):
         return Pick.of(there.values(), missing, self.data["numbers"])
 
 
-class ChooseClientForm(Form):
+class ClientForm(forms.Form):
     """The client that numbers are given to, of those that ``by`` may see."""
 
     client = forms.ModelChoiceField(
@@ -192,14 +190,14 @@ class ChooseClientForm(Form):
 
 
 def running_packages(client, now):
-    """The client's packages that run at ``now``, ``with_numbers_in_use``."""
-    given = ClientPackage.objects.filter(client=client).running(now).with_numbers_in_use()
+    """The client's packages that run at ``now``, ``with_places``."""
+    given = ClientPackage.objects.filter(client=client).running(now).with_places()
     return given.select_related("package", "client").order_by(Lower("package__name"), "pk")
 
 
 def free_of(given):
-    """Places that are free, of a client package fetched ``with_numbers_in_use``."""
-    return max(0, given.package.did_limit - given.in_use)
+    """Places that are free, of a client package fetched ``with_places``."""
+    return max(0, given.package.did_limit - given.taken)
 
 
 def package_label(given):

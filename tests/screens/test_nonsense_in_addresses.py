@@ -1,0 +1,108 @@
+"""Parameters of addresses that are no numbers, ids or dates never end in an error page."""
+
+from urllib.parse import quote
+
+import pytest
+from django.conf import settings
+
+from dids.models import Tag
+from jobs.models import Job
+from tests.world import client_of
+
+pytestmark = pytest.mark.django_db
+
+DIGITS = ["9" * 5_000, "0" * 5_000 + "1", str(2**63)]
+NONSENSE = [*DIGITS, "-1", "²", "\0"]
+CURSORS = [f"{'9' * 5_000}~1", f"1~{'9' * 5_000}", f"1~{10**19}"]
+DATES = ["9999-99-99", "0001-01-01", "9999-12-31T23:59:59Z", "0001-01-01T00:00", "9" * 5_000 + "-01-01"]
+VALUES = {"after": CURSORS, "before": CURSORS, "as_of": DATES, "since": DATES, "until": DATES, "at": DATES}
+
+SORTS = ("number", "id", "status", "operator", "tag", "notes", "client", "reseller")
+PARAMETERS = [
+    *((f"/dids/?sort={sort}&page=2", ("after", "before")) for sort in SORTS),
+    (
+        "/dids/?",
+        ("page", "per_page", "count", "operator", "reseller", "client", "tag", "status", "q", "match"),
+    ),
+    ("/dids/?", ("as_of",)),
+    ("/dids/?as_of=2026-01-01T00:00&page=2", ("after", "before", "operator", "client", "reseller")),
+    ("/dids/export/?", ("page", "operator", "format", "as_of")),
+    ("/dids/mass-edit/?", ("ids",)),
+    ("/dids/assign/?", ("ids",)),
+    ("/dids/choices/tags/?", ("q",)),
+    ("/dids/{number}/history/?", ("before",)),
+    ("/operators/?", ("page", "per_page", "reseller", "sort")),
+    ("/resellers/?", ("page", "name")),
+    ("/clients/?", ("page", "per_page", "reseller", "closed", "name")),
+    ("/clients/{client}/?", ("page",)),
+    ("/clients/{client}/dids/?", ("page", "account", "package", "status")),
+    ("/clients/{client}/dids/add/?", ("package", "account", "way", "operator", "tag")),
+    ("/clients/{client}/dids/choices/packages/?", ("q", "running")),
+    ("/packages/?", ("page", "reseller", "archived")),
+    ("/packages/{package}/?", ("page", "client", "state")),
+    ("/client-packages/?", ("page", "client", "package", "reseller", "state")),
+    ("/jobs/?", ("page", "state", "kind")),
+    ("/audit/?", ("page", "since", "until", "person", "type", "object", "action", "by")),
+    ("/audit/?page=2", ("after", "before")),
+    ("/audit/outside/?", ("before",)),
+    ("/audit/who-had-it/?numbers=1", ("at",)),
+    ("/audit/who-had-it/?", ("numbers",)),
+]
+PATHS = ["/dids/{}/", "/dids/{}/history/", "/clients/{}/", "/clients/{}/dids/", "/packages/{}/"]
+PATHS += ["/operators/{}/", "/resellers/{}/", "/jobs/{}/"]
+PATHS += ["/audit/{}/", "/audit/{}/rows.csv", "/audit/outside/did/{}/"]
+
+
+@pytest.mark.parametrize(("address", "names"), PARAMETERS, ids=lambda value: value if "/" in value else "")
+def test_a_parameter_that_makes_no_sense_is_refused_or_ignored(world, owner, address, names, monkeypatch):
+    browser = client_of(owner)
+    Tag.objects.create(name="Gold")
+    number = world.did("2567").pk
+    address = address.format(number=number, client=world.client.pk, package=world.package.pk)
+    address += "" if address.endswith("?") else "&"
+    monkeypatch.setattr("dids.lists.listing.FEW", 0)  # pages are found by key, however few
+    for name in names:
+        for value in NONSENSE + VALUES.get(name, []):
+            response = browser.get(f"{address}{name}={quote(value)}")
+            assert response.status_code < 500, (name, value[:40])
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_path_with_an_impossible_id_is_not_found(world, administrator, path):
+    browser = client_of(administrator)
+    for value in DIGITS:
+        assert browser.get(path.format(value)).status_code == 404, value[:40]
+
+
+@pytest.mark.parametrize("name", ["after", "before"])
+def test_the_list_by_client_ignores_a_cursor_of_thousands_of_digits(world, owner, name, monkeypatch):
+    monkeypatch.setattr("dids.lists.listing.FEW", 0)  # pages are found by key, however few
+    monkeypatch.setattr(settings, "PAGE_SIZES", [5])
+    browser = client_of(owner)
+    second = browser.get("/dids/?sort=client&page=2").context["listing"]
+    assert len(second.keys) == 5
+    for cursor in ("9" * 5_000, f"{'9' * 5_000}~1"):
+        page = browser.get(f"/dids/?sort=client&page=2&{name}={cursor}").context["listing"]
+        assert page.keys == second.keys
+
+
+def test_the_history_of_a_number_before_thousands_of_digits_begins_with_the_newest(world, owner):
+    browser = client_of(owner)
+    address = f"/dids/{world.did('2567').pk}/history/"
+    newest = browser.get(address).context["entries"]
+    entries = browser.get(f"{address}?before={'9' * 5_000}").context["entries"]
+    assert [entry.at for entry in entries] == [entry.at for entry in newest]
+
+
+def test_ids_with_leading_zeros_name_the_same_numbers_in_a_job(world, owner, monkeypatch):
+    monkeypatch.setattr("screens.numbers.mass_edit.SMALL", 0)
+    pk = world.did("2567").pk
+    posted = {
+        "scope": "ids",
+        "ids": f"{'0' * 5_000}{pk}",
+        "step": "apply",
+        "change_notes": "on",
+        "notes": "x",
+    }
+    assert client_of(owner).post("/dids/mass-edit/", posted).status_code == 302
+    assert Job.objects.get().params["ids"] == [pk]
