@@ -20,7 +20,7 @@ from django.utils import timezone
 from audit.models import Change
 from bench.lists import timed
 from dids.models import DID, TagSet
-from jobs.periodic import run_duties
+from jobs.periodic import run_periodic_tasks
 from staff.models import User
 
 BASE = 10_000  # numbers that other sizes are compared with
@@ -63,7 +63,7 @@ class Scenario(NamedTuple):
 
 def visit(runs):
     """One dict a scenario on this database; times in milliseconds, cpu without that of a database server."""
-    run_duties(timezone.now())  # holds that are over since it was filled are ended, as a worker would
+    run_periodic_tasks(timezone.now())  # ends due holds, as a worker would
     chosen = Chosen()
     for name, group, browser, address, finds in scenarios(chosen):
         with CaptureQueriesContext(connection) as seen:

@@ -1,4 +1,4 @@
-"""What the worker does for numbers at every round; each may run on many hosts at once."""
+"""Periodic tasks on numbers, packages, history and job files; each may run on several hosts at once."""
 
 from datetime import timedelta
 
@@ -9,65 +9,77 @@ from django.db.models.functions import Coalesce
 
 import audit
 from audit.seals.writing import seal_new_rows
-from dids.lists import sqlite_stats as planning
-from dids.models import CHUNK, DID, ClientPackage, Stock
-from dids.models import counters as stock
+from dids.lists import sqlite_stats
+from dids.models import CHUNK, DID, ClientPackage, Stock, counters
 from jobs.models import Job
-from jobs.periodic import duty
+from jobs.periodic import periodic_task
 
-OLD_AT_ONCE = 20  # jobs whose files go at one round: the staged rows of one may be a million
+PACKAGES_PER_ROUND = 1_000
+JOBS_PER_ROUND = 20  # the staged rows of one job may be a million
 
 
-@duty("holds over")
-def release_due_holds(now):
-    """Holds whose time has passed go to After Hold, a chunk a transaction. Returns how many."""
-    released = 0
+@periodic_task("end due holds")
+def end_due_holds(now):
+    """Move numbers whose hold has ended to their After Hold status, one chunk a transaction."""
+    ended = 0
     while ids := list(DID.objects.hold_over(now).order_by("pk").values_list("pk", flat=True)[:CHUNK]):
-        # hold_over again: another worker may have released them, and somebody reassigned them.
-        released += DID.objects.filter(pk__among=ids).hold_over(now).end_hold(by=audit.SYSTEM).done
-    return released
+        # Another worker may have ended these holds since, and a user assigned the numbers again.
+        ended += DID.objects.filter(pk__among=ids).hold_over(now).end_hold(by=audit.SYSTEM).done
+    return ended
 
 
-@duty("client packages ended")
+@periodic_task("end due client packages")
 def end_due_packages(now):
-    """Client packages whose end has come are switched off and their numbers go on Hold."""
-    due = ClientPackage.objects.filter(active=True, ends_at__lte=now)
-    ended = list(due[:1000])
-    for client_package in ended:
+    """Deactivate client packages whose end has come; their numbers go on Hold."""
+    due = list(ClientPackage.objects.filter(active=True, ends_at__lte=now)[:PACKAGES_PER_ROUND])
+    for client_package in due:
         client_package.deactivate(by=audit.SYSTEM, ended=True)
-    return len(ended)
+    return len(due)
 
 
-@duty("stock rows summed up")
-def compact_stock(now):
-    return stock.compact()
+@periodic_task("compact counters")
+def compact_counters(now):
+    return counters.compact()
 
 
-@duty("statistics renewed")
+@periodic_task("refresh SQLite statistics")
 def renew_statistics(now):
-    """Tell SQLite's planner what an index gives, from when on it matters."""
+    """Update the planner statistics once the inventory has grown enough for them to matter."""
     if connection.vendor != "sqlite":
         return 0
     numbers = Stock.objects.aggregate(numbers=Coalesce(Sum("numbers"), 0))["numbers"]
-    return int(planning.tell_planner(numbers))
+    return int(sqlite_stats.tell_planner(numbers))
 
 
-@duty("rows of history sealed")
+@periodic_task("seal history")
 def seal_history(now):
-    """Once a local day is over, what was recorded since the last seal."""
+    """Seal the history rows since the last seal, once a local day is over."""
     return seal_new_rows(now)
 
 
-@duty("jobs whose files were deleted")
+@periodic_task("delete old job files")
 def delete_old_files(now):
-    """Uploads, staged rows and exported workbooks go after some weeks; what came of a job stays told."""
+    """Delete uploads, staged rows and exported workbooks after ``JOB_FILES_DAYS``; results stay readable.
+
+    A file that can't be deleted does not keep the others; the errors are raised together at the end.
+    """
     before = now - timedelta(days=settings.JOB_FILES_DAYS)
     old = Job.objects.filter(state__in=(Job.State.DRAFT, *Job.OVER), created_at__lt=before).exclude(file="")
-    jobs = list(old.filter(Q(finished_at=None) | Q(finished_at__lt=before))[:OLD_AT_ONCE])
+    jobs = list(old.filter(Q(finished_at=None) | Q(finished_at__lt=before))[:JOBS_PER_ROUND])
+    errors = []
     for job in jobs:
-        for batch in job.batches.all():
-            batch.erase()
-        if table := job.params.get("table"):
-            job.file.storage.delete(table)
-        job.erase()
+        try:
+            _delete_files(job)
+        except OSError as error:
+            errors.append(error)
+    if errors:
+        raise ExceptionGroup("job files that can't be deleted", errors)
     return len(jobs)
+
+
+def _delete_files(job):
+    for batch in job.batches.all():
+        batch.erase()
+    if table := job.params.get("table"):
+        job.file.storage.delete(table)
+    job.erase()

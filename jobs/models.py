@@ -367,10 +367,14 @@ class Job(models.Model):
 
 
 class WorkerBeat(models.Model):
-    """The last sign of life of one worker process; ``/readyz`` asks for a recent one."""
+    """The last heartbeat of one worker process; ``/readyz`` requires a recent one.
+
+    ``failing``: names of the periodic tasks that failed in its last round.
+    """
 
     worker = models.CharField(max_length=100, primary_key=True)
     seen_at = models.DateTimeField()
+    failing = models.JSONField(default=list, blank=True)
 
     def __str__(self):
         return self.worker
@@ -381,8 +385,15 @@ class WorkerBeat(models.Model):
         return cls.objects.filter(seen_at__gt=timezone.now() - SILENCE).exists()
 
     @classmethod
-    def beat(cls, worker):
-        """Say that ``worker`` lives; forgets those silent for a day."""
+    def failing_tasks(cls):
+        """Return the names of the periodic tasks that fail on any recently seen worker, sorted."""
+        recent = cls.objects.filter(seen_at__gt=timezone.now() - SILENCE)
+        return sorted({name for names in recent.values_list("failing", flat=True) for name in names})
+
+    @classmethod
+    def beat(cls, worker, failing=()):
+        """Record the heartbeat of ``worker`` and its failing tasks; delete those silent for a day."""
         now = timezone.now()
-        cls.objects.update_or_create(worker=worker, defaults={"seen_at": now})
+        beat = {"seen_at": now, "failing": list(failing)}
+        cls.objects.update_or_create(worker=worker, defaults=beat)
         cls.objects.filter(seen_at__lt=now - timedelta(days=1)).delete()

@@ -1,19 +1,33 @@
-"""What the worker does at every round: small, due, safe to run on any number of hosts at once."""
+"""Periodic tasks of the workers: short, idempotent, safe to run on several hosts at once."""
 
-_duties = {}
+import logging
+
+log = logging.getLogger("jobs")
+
+_tasks = {}
 
 
-def duty(name):
-    """Register ``fn(now) -> int`` (how many things it did) to be called at every round."""
+def periodic_task(name):
+    """Register ``function(now)``, which returns how many rows it handled, to run in every round."""
 
-    def register(fn):
-        _duties[name] = fn
-        return fn
+    def register(function):
+        _tasks[name] = function
+        return function
 
     return register
 
 
-def run_duties(now):
-    """Call each duty once; returns {name: count} of those that did something."""
-    counts = {name: fn(now) for name, fn in _duties.items()}
-    return {name: count for name, count in counts.items() if count}
+def run_periodic_tasks(now):
+    """Run each task once; return {name: rows handled}, without zeros, and the names of those that failed.
+
+    A failing task stops neither the others nor the worker. It runs again in the next round.
+    """
+    counts, failing = {}, []
+    for name, function in _tasks.items():
+        try:
+            if count := function(now):
+                counts[name] = count
+        except Exception:
+            log.exception("Periodic task “%s” failed; it runs again in the next round", name)
+            failing.append(name)
+    return counts, failing

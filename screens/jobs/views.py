@@ -11,7 +11,7 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from didmgmt.listing import Listing
 from jobs.filters import JobFilter
-from jobs.models import SMALL, Job
+from jobs.models import SMALL, Job, WorkerBeat
 
 SORTS = {
     "created": ("created_at",),
@@ -37,7 +37,8 @@ def job_list(request):
         default="-created",
         fetch=lambda found: found.select_related("owner"),
     )
-    return render(request, "jobs/list.html", {"listing": listing, "small": SMALL})
+    context = {"listing": listing, "small": SMALL, "failing": WorkerBeat.failing_tasks()}
+    return render(request, "jobs/list.html", context)
 
 
 @require_safe

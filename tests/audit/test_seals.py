@@ -125,7 +125,7 @@ def test_the_worker_seals_history(house):
 
     call_command("worker", "--once", stdout=out)
 
-    assert "rows of history sealed" in out.getvalue()
+    assert "seal history" in out.getvalue()
     assert "0 rows are not sealed yet" in verify()
 
 

@@ -11,27 +11,29 @@ from django.utils import timezone
 
 from audit import origin
 from jobs.models import Job, WorkerBeat
-from jobs.periodic import run_duties
+from jobs.periodic import run_periodic_tasks
 
-DUTIES_EVERY = 10  # seconds between rounds of what is due, while a job runs
+ROUND_EVERY = 10  # seconds between rounds of periodic tasks while a job runs
 
 log = logging.getLogger("worker")
 
 
 class Command(BaseCommand):
-    help = "Do waiting jobs, and what is due: ends of holds and of client packages. Any number may run."
+    help = "Run queued jobs and periodic tasks. Any number of workers may run at once."
 
     def add_arguments(self, parser):
         parser.add_argument(
-            "--once", action="store_true", help="do all that waits now, then end (for cron and tests)"
+            "--once",
+            action="store_true",
+            help="run everything that is queued now, then exit (for cron and tests)",
         )
         parser.add_argument(
-            "--every", type=float, default=1.0, metavar="SECONDS", help="pause when nothing waits"
+            "--every", type=float, default=1.0, metavar="SECONDS", help="pause when nothing is queued"
         )
 
     def handle(self, *args, once, every, **options):
         self.name = f"{socket.gethostname()}:{os.getpid()}"
-        self.stopped, self.next_duties = threading.Event(), 0
+        self.stopped, self.next_round = threading.Event(), 0
         if once:
             self._round()
             while self._job():
@@ -45,7 +47,7 @@ class Command(BaseCommand):
                 self._round()
                 busy = self._job()
             except (OperationalError, InterfaceError):
-                # The database is away or busy: what is due stays due.
+                # The database is down or busy; due work stays due.
                 log.exception("The database did not answer; trying again in %s s", every)
                 connection.close()
             close_old_connections()
@@ -55,13 +57,14 @@ class Command(BaseCommand):
 
     def _round(self):
         with origin("worker"):
-            for duty, count in run_duties(timezone.now()).items():
-                self.stdout.write(f"{duty}: {count:,}")
-        WorkerBeat.beat(self.name)
-        self.next_duties = time.monotonic() + DUTIES_EVERY
+            counts, failing = run_periodic_tasks(timezone.now())
+        for task, count in counts.items():
+            self.stdout.write(f"{task}: {count:,}")
+        WorkerBeat.beat(self.name, failing)
+        self.next_round = time.monotonic() + ROUND_EVERY
 
     def _job(self):
-        """Do the oldest waiting job; True when there was one."""
+        """Run the oldest queued job; return False when there was none."""
         job = Job.objects.claim(self.name)
         if job is None:
             return False
@@ -71,7 +74,7 @@ class Command(BaseCommand):
         return True
 
     def _between_chunks(self):
-        """Holds end and this worker is seen to live while a long job runs. True: the job must stop."""
-        if time.monotonic() >= self.next_duties:
+        """Run periodic tasks and record a heartbeat during a long job; return whether the job must stop."""
+        if time.monotonic() >= self.next_round:
             self._round()
         return self.stopped.is_set()

@@ -18,7 +18,7 @@ from clients.models import Client
 from dids.history.undo.undo import Undo
 from dids.models import DID, ClientPackage
 from dids.models import counters as stock
-from dids.periodic import release_due_holds
+from dids.periodic import end_due_holds
 from tests.carrier import carrier, person
 from tests.examples import scaled
 from tests.imports import imported
@@ -121,7 +121,7 @@ class Life:
         elif what == "days pass":
             self.now += timedelta(days=how)
             with audit.change("end_hold", by=SYSTEM, label="Holds over"):
-                release_due_holds(self.now)
+                end_due_holds(self.now)
         else:
             self.package(what, self.houses[how])
 

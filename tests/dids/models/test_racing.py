@@ -14,7 +14,7 @@ from audit.models import Change
 from dids.history.undo.undo import Undo
 from dids.models import DID, ClientPackage, DIDHistory, Stock
 from dids.models import counters as stock
-from dids.periodic import release_due_holds
+from dids.periodic import end_due_holds
 from tests.carrier import carrier, numbers_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -180,7 +180,7 @@ def test_two_workers_release_a_due_hold_once():
     numbers_in("hold", NUMBERS[:200], house, hold_days=1)
     due = timezone.now() + timedelta(days=2)
 
-    first, second = at_once(lambda: release_due_holds(due), lambda: release_due_holds(due))
+    first, second = at_once(lambda: end_due_holds(due), lambda: end_due_holds(due))
 
     assert first + second == 200
     assert DIDHistory.objects.filter(change__kind="end_hold").count() == 200
