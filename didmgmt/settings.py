@@ -200,6 +200,7 @@ INSTALLED_APPS = [
     "import_export",
 ]
 MIDDLEWARE = [
+    "didmgmt.compression.CompressionMiddleware",
     "didmgmt.timing.ServerTimeMiddleware",
     "didmgmt.proxy.ClientAddressMiddleware",
     "didmgmt.replica.WroteMiddleware",

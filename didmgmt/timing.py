@@ -8,7 +8,7 @@ PLACEHOLDER = b"<!--server-time-->"
 class ServerTimeMiddleware:
     """Writes the seconds from request to finished page in place of the footer's placeholder.
 
-    Stands first in MIDDLEWARE, so that everything else is inside the time. A streamed answer
+    Stands before all but compression, so that everything else is inside the time. A streamed answer
     (an export) has only the header, with the time until its first byte.
     """
 

@@ -229,6 +229,13 @@ def test_a_first_start_works_stops_on_ctrl_c_and_a_second_one_keeps_everything(t
         assert f"Running at http://127.0.0.1:{port}/" in first.lines[-1]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/dids/", timeout=10) as response:
             assert response.url.startswith(f"http://127.0.0.1:{port}/login/")
+            style = re.search(r"/static/css/app\.\w+\.css", response.read().decode()).group()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}{style}", headers={"Accept-Encoding": "gzip"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+            assert response.headers["Content-Encoding"] == "gzip"
+            assert int(response.headers["Content-Length"]) < 20_000
     assert first.returncode == 0, first.lines
     assert first.lines[-1] == "Stopped.\n"
     assert any(re.search(r"Password: +\S{16}", line) for line in first.lines)

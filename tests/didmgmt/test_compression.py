@@ -1,0 +1,108 @@
+"""Responses over real HTTP, compressed and plain."""
+
+import gzip
+import re
+import secrets
+import urllib.request
+
+import pytest
+from django.http import HttpResponse, StreamingHttpResponse
+
+from audit import SYSTEM
+from didmgmt.compression import CompressionMiddleware
+from dids.exports.workbook import XLSX
+from dids.models import DID
+from tests.world import make_world, member, session_cookie
+
+
+@pytest.fixture
+def get(live_server, transactional_db):
+    """Return ``get(path, **headers)``: the headers and the body as sent to a supervisor of 100 numbers."""
+    world = make_world()
+    DID.objects.create_numbers(
+        [str(n) for n in range(37060000, 37060087)], operator=world.operator, by=SYSTEM
+    )
+    cookie = session_cookie(member("Supervisor"), live_server.url)
+
+    def get(path, **headers):
+        headers |= {"Cookie": f"{cookie['name']}={cookie['value']}"}
+        request = urllib.request.Request(live_server.url + path, headers=headers)  # noqa: S310
+        with urllib.request.urlopen(request, timeout=20) as response:  # noqa: S310
+            return response.headers, response.read()
+
+    return get
+
+
+def stable(page):
+    """Return the page without its CSRF tokens and its server time."""
+    return re.sub(rb'name="csrfmiddlewaretoken" value="\w+"|Served in [\d.]+ s', b"", page)
+
+
+def test_a_page_of_rows_is_a_tenth_of_its_size_on_the_wire(get):
+    headers, plain = get("/dids/?per_page=100")
+    assert "Content-Encoding" not in headers
+    headers, compressed = get("/dids/?per_page=100", **{"Accept-Encoding": "gzip"})
+    assert headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in headers["Vary"]
+    assert int(headers["Content-Length"]) == len(compressed) < len(plain) / 10
+    page = gzip.decompress(compressed)
+    assert page.count(b'name="ids" value="') >= 100
+    assert re.search(rb"Served in \d+\.\d{3} s", page)
+    assert stable(page) == stable(plain)
+
+
+def test_two_compressed_pages_have_different_tokens(get):
+    tokens = set()
+    for _ in range(2):
+        page = gzip.decompress(get("/dids/", **{"Accept-Encoding": "gzip"})[1])
+        tokens |= set(re.findall(rb'name="csrfmiddlewaretoken" value="(\w+)"', page))
+    assert len(tokens) == 2
+
+
+def test_a_streamed_export_is_compressed_and_whole(get):
+    _, plain = get("/dids/export/?format=csv")
+    headers, compressed = get("/dids/export/?format=csv", **{"Accept-Encoding": "gzip"})
+    assert headers["Content-Encoding"] == "gzip"
+    assert "Content-Length" not in headers
+    assert gzip.decompress(compressed) == plain
+    assert plain.count(b"\n") == 101
+
+
+def test_a_workbook_is_sent_as_it_is(get):
+    headers, body = get("/dids/export/?format=xlsx", **{"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in headers
+    assert headers["Content-Type"] == XLSX
+    assert int(headers["Content-Length"]) == len(body)
+    assert body.startswith(b"PK")
+
+
+def test_a_stream_is_compressed_while_it_is_made_and_closed_at_its_end(rf):
+    made, closed = [], []
+
+    def rows():
+        try:
+            for number in range(200):
+                made.append(number)
+                yield secrets.token_bytes(10_000)
+        finally:
+            closed.append(True)
+
+    request = rf.get("/", headers={"Accept-Encoding": "gzip"})
+    response = CompressionMiddleware(lambda request: StreamingHttpResponse(rows(), content_type="text/csv"))(
+        request
+    )
+    chunks = iter(response)
+    next(chunks)
+    next(chunks)
+    assert 0 < len(made) < 20
+    rest = list(chunks)
+    assert len(made) == 200
+    assert max(map(len, rest)) < 100_000
+    response.close()
+    assert closed == [True]
+
+
+def test_a_short_response_stays_plain(rf):
+    request = rf.get("/", headers={"Accept-Encoding": "gzip"})
+    response = CompressionMiddleware(lambda request: HttpResponse("alive"))(request)
+    assert response.content == b"alive"
