@@ -11,6 +11,7 @@ from audit.models import Change
 from clients.tags import MAX_LABEL, tag_label
 
 HOLD_DAYS_MAX = 365
+DID_LIMIT_MAX = 2_147_483_647  # the largest integer of the column
 
 
 class HoldDaysField(models.PositiveSmallIntegerField):

@@ -7,12 +7,11 @@ from django.db import IntegrityError
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from clients.models import Account, Client, Package, Reseller
+from clients.models import DID_LIMIT_MAX, Account, Client, Package, Reseller
 from clients.tags import tag_label
 from didmgmt.choices import RemoteSelect
 from didmgmt.fields import MomentField
 from dids.models import DID, ClientPackage
-from dids.reference_files.tables import DID_LIMIT_MAX
 from screens.forms import HoldDaysForm, RecordForm
 from screens.numbers.forms import DeleteForm
 

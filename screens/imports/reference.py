@@ -1,4 +1,4 @@
-"""Operators, clients, accounts and packages from files and as files. Each table has two addresses."""
+"""Import and export of reference tables: operators, clients, accounts and packages."""
 
 from functools import wraps
 
@@ -12,14 +12,15 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from didmgmt.addresses import go_to
-from dids.reference_files.tables import TABLES, Differs
+from dids.reference_files.result import ChangedSinceCheckError
+from dids.reference_files.tables import TABLES
 from screens.clients.clients import client_listing
-from screens.imports.reference_forms import ReferenceUploadForm, seal, unseal
+from screens.imports.reference_forms import ReferenceUploadForm, sign, unsign
 from screens.numbers.export import download, file_name, format_of
 from screens.operators.operators import operator_listing
 from screens.packages.packages import package_listing
 
-SHOWN = 100  # rows of a table on the page of the check
+SHOWN = 100  # rows of each table on the page of a check
 LISTINGS = {"operators": operator_listing, "clients": client_listing, "packages": package_listing}
 
 
@@ -29,7 +30,7 @@ def _may(user, table, *actions):
 
 
 def needs_rights(*actions):
-    """Let those in who have these rights to the model of ``table``."""
+    """Require these permissions for the model of ``table``."""
 
     def guard(view):
         @wraps(view)
@@ -49,18 +50,18 @@ def needs_rights(*actions):
 @require_http_methods(["GET", "HEAD", "POST"])
 @needs_rights("add", "change")
 def reference_import(request, table):
-    """A POST with a file checks it; one with the ``sealed`` rows of a check applies them."""
+    """Check the file that is posted, or apply the ``signed`` rows of a check."""
     resource = TABLES[table](request.user)
     posted = (request.POST, request.FILES) if request.method == "POST" else ()
     form = ReferenceUploadForm(*posted, resource=resource)
     try:
-        if "sealed" in request.POST:
+        if "signed" in request.POST:
             return _apply(request, table, resource)
         if posted and form.is_valid():
-            return _show_check(request, table, form.sheet, resource.check(form.sheet))
+            return _show_check(request, table, form.parsed_file, resource.check(form.parsed_file))
     except (IntegrityError, OperationalError):
-        # The same name made in another transaction under way, or a deadlock with it.
-        messages.error(request, "Somebody changed the same things at this moment. Check the file again.")
+        # A concurrent transaction created the same name, or there was a deadlock with it.
+        messages.error(request, "Someone else changed the same records just now. Check the file again.")
         return redirect(f"reference:{table}_import")
     context = _frame(request, table) | {
         "form": form,
@@ -71,42 +72,42 @@ def reference_import(request, table):
     return render(request, "imports/reference/import.html", context, status=422 if form.errors else 200)
 
 
-def _show_check(request, table, sheet, outcome, **more):
-    refused = outcome.counts["refused"]
-    ready = outcome.written and not refused
+def _show_check(request, table, file, result, **more):
+    refused = result.counts["refused"]
+    ready = result.written and not refused
     context = _frame(request, table) | {
-        "sheet": sheet,
-        "outcome": outcome,
-        "counts": outcome.counts,
+        "file": file,
+        "counts": result.counts,
         "refused_text": f"{refused:,} {'row is' if refused == 1 else 'rows are'} refused",
-        "refusals": outcome.refusals[:SHOWN],
-        "more_refusals": len(outcome.refusals[SHOWN:]),
-        "steps": outcome.steps[:SHOWN],
-        "more_steps": len(outcome.steps[SHOWN:]),
-        "apply_label": f"Import {outcome.count(outcome.written)}" if ready else "",
-        "sealed": seal(sheet, outcome, table=table, user=request.user) if ready else "",
+        "refusals": result.refusals[:SHOWN],
+        "more_refusals": len(result.refusals[SHOWN:]),
+        "row_changes": result.row_changes[:SHOWN],
+        "more_row_changes": len(result.row_changes[SHOWN:]),
+        "apply_label": f"Import {result.count(result.written)}" if ready else "",
+        "signed": sign(file, result, table=table, user=request.user) if ready else "",
     }
     return render(request, "imports/reference/import_check.html", context | more, status=409 if more else 200)
 
 
 def _apply(request, table, resource):
     try:
-        sheet, expected = unseal(request.POST["sealed"], table=table, user=request.user)
-        outcome = resource.apply(sheet, expected)
+        file, expected = unsign(request.POST["signed"], table=table, user=request.user)
+        result = resource.apply(file, expected)
     except BadSignature:
         messages.error(
             request,
-            "These are not the rows that were checked, or the check is over a day old. Check the file again.",
+            "These rows are not the ones that were checked, or the check is more than a day old."
+            " Check the file again.",
         )
         return redirect(f"reference:{table}_import")
-    except Differs as now:
-        return _show_check(request, table, sheet, now.outcome, differs=True)
-    messages.success(request, outcome.sentence)
+    except ChangedSinceCheckError as error:
+        return _show_check(request, table, file, error.result, changed=True)
+    messages.success(request, result.sentence)
     return redirect(_home(request.user, table))
 
 
 def _frame(request, table):
-    """What both pages show around: the table's names, and the tables that this person may import."""
+    """Return the context that both pages share, with the tables that the user may import."""
     return {
         "table": table,
         "noun": TABLES[table].nouns()[0],
@@ -121,7 +122,7 @@ def _frame(request, table):
 
 
 def _home(user, table):
-    """Where somebody goes on: the table's list, or the page that stands in for it."""
+    """Return the URL of the table's list, or of the page to use if there is none for the user."""
     if table in LISTINGS and _may(user, table, "view"):
         return reverse(f"{table}:list")
     return reverse(f"reference:{table}_import" if _may(user, table, "add", "change") else "home")
@@ -133,14 +134,14 @@ def _home(user, table):
 @require_safe
 @needs_rights("view")
 def reference_export(request, table):
-    """All rows, of tables that have a list those of its address; ``format`` is csv (the default) or xlsx."""
+    """Export the filtered list, or all rows of a table without a list, as CSV or XLSX."""
     resource = TABLES[table](request.user)
     if (format := format_of(request)) is None:
         return redirect(_home(request.user, table))
     if table in LISTINGS:
         listing = LISTINGS[table](request)
         if not listing.valid:
-            # where the errors are shown
+            # The list shows the errors.
             return go_to(f"{reverse(f'{table}:list')}?{request.GET.urlencode()}")
         filterset, found = listing.filterset, listing.ordered.select_related(resource.related)
     else:

@@ -1,4 +1,4 @@
-"""The form that takes a file of a reference table, and the checked rows on their way to being applied."""
+"""The upload form of a reference table, and the checked rows that its page carries until they are applied."""
 
 from django import forms
 from django.core import signing
@@ -6,15 +6,15 @@ from django.core.exceptions import ValidationError
 
 import sheets
 from dids.imports.limits import import_limits
-from dids.reference_files.tables import HEAD, LIMIT, Sheet
+from dids.reference_files.parsed_file import HEAD, LIMIT, ParsedFile
 from screens.imports.forms import UploadForm, delimiter_of
 
-LARGEST = 5 * 1024 * 1024  # bytes of a file
-KEPT = 24 * 60 * 60  # seconds that a check can be applied
+MAX_BYTES = 5 * 1024 * 1024
+MAX_AGE = 24 * 60 * 60  # seconds after which a check can't be applied any more
 
 
 class ReferenceUploadForm(forms.Form):
-    """A file of ``resource``'s table and how to read it. After ``is_valid``: ``sheet``."""
+    """Take a file of ``resource``'s table. After ``is_valid`` its rows are in ``parsed_file``."""
 
     file = UploadForm.base_fields["file"]
     delimiter = UploadForm.base_fields["delimiter"]
@@ -26,9 +26,9 @@ class ReferenceUploadForm(forms.Form):
 
     def clean_file(self):
         file = self.cleaned_data["file"]
-        if file.size > LARGEST:
+        if file.size > MAX_BYTES:
             raise ValidationError(
-                f"The file is larger than {LARGEST // 1024 // 1024} MB. Split it and import the parts."
+                f"The file is larger than {MAX_BYTES // 1024 // 1024} MB. Split it and import the parts."
             )
         return file
 
@@ -36,28 +36,31 @@ class ReferenceUploadForm(forms.Form):
         cleaned = super().clean()
         if "file" in cleaned:
             limits = import_limits()._replace(rows=LIMIT + HEAD)
-            how = {"encoding": cleaned.get("encoding", ""), "limits": limits}
-            how["delimiter"] = delimiter_of(cleaned.get("delimiter", ""))
+            options = {"encoding": cleaned.get("encoding", ""), "limits": limits}
+            options["delimiter"] = delimiter_of(cleaned.get("delimiter", ""))
             try:
-                with sheets.load(cleaned["file"], cleaned["file"].name, **how) as loaded:
+                with sheets.load(cleaned["file"], cleaned["file"].name, **options) as loaded:
                     rows = sheets.read(loaded.file, loaded.format, limits)
-                    self.sheet = Sheet.of(self.resource, rows, cleaned["file"].name)
+                    self.parsed_file = ParsedFile.parse(self.resource, rows, cleaned["file"].name)
             except sheets.SheetError as error:
                 self.add_error("file", str(error))
         return cleaned
 
 
-def seal(sheet, outcome, *, table, user):
-    """The checked rows as a text that a page can carry: nobody but ``user`` can use it, nor alter it."""
-    carried = {"name": sheet.name, "keys": sheet.keys, "rows": sheet.rows, "expected": outcome.digest}
-    return signing.dumps(carried, salt=_salt(table, user), compress=True)
+def sign(file, result, *, table, user):
+    """Return the checked rows as signed text; only ``user`` can apply it, and nobody can alter it."""
+    values = {"name": file.name, "keys": file.keys, "rows": file.rows, "expected": result.digest}
+    return signing.dumps(values, salt=_salt(table, user), compress=True)
 
 
-def unseal(text, *, table, user):
-    """(sheet, digest of the outcome that was checked). Raises ``BadSignature``, also a day later."""
-    carried = signing.loads(text, salt=_salt(table, user), max_age=KEPT)
-    expected = carried.pop("expected")
-    return Sheet(**carried), expected
+def unsign(text, *, table, user):
+    """Return (parsed file, digest of the checked result).
+
+    Raises ``BadSignature``, also for text older than a day.
+    """
+    values = signing.loads(text, salt=_salt(table, user), max_age=MAX_AGE)
+    expected = values.pop("expected")
+    return ParsedFile(**values), expected
 
 
 def _salt(table, user):

@@ -1,0 +1,36 @@
+"""Packages as files."""
+
+from clients.models import DID_LIMIT_MAX, Package
+from dids.reference_files.fields import TagsWidget, WholeNumberWidget, hold_days_column, read_only, writable
+from dids.reference_files.resource import ReferenceResource
+
+
+class PackageResource(ReferenceResource):
+    did_limit = writable("did_limit", "DID limit", WholeNumberWidget("The DID limit is", DID_LIMIT_MAX))
+    allowed_tags = writable("allowed_tags", "Allowed tags", TagsWidget())
+    hold_days = hold_days_column()
+    archived_at = read_only("archived_at", "Archived at")
+
+    only_exported = ("archived_at",)
+    known_as = ReferenceResource.known_as | {
+        "package": "name",
+        "hold_days": "hold_days",
+        "tags": "allowed_tags",
+    }
+    words = {
+        "id": "package id; plan id",
+        "did_limit": "limit; dids; max dids; number limit; numbers; max numbers; did count",
+    }
+    about = [
+        ("DID limit", "Most numbers a client may have with this package. Required for a new package."),
+        (
+            "Allowed tags",
+            "Separated by commas. A number needs at least one of them. Leave empty to allow any.",
+        ),
+        ("Hold days", "Days on Hold after use, 0 to 365. Leave empty to use the operator’s value."),
+    ]
+    note = "Archived at is only exported, since archiving a package also deactivates it for its clients."
+
+    class Meta:
+        model = Package
+        fields = ("id", "name", "reseller", "did_limit", "allowed_tags", "hold_days", "archived_at")
