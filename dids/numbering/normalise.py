@@ -128,7 +128,7 @@ def _explain(text: str, digits: str) -> tuple[str, str]:
         return "it contains a line break", "Enter one number."
     if "+" in digits:
         return "it contains a + after the start", "Enter one number; it may start with one +."
-    odd = next(char for char in digits if not ("0" <= char <= "9"))
+    odd = next(char for char in digits if char not in "0123456789")
     shown = f"“{odd}”" if odd.isprintable() else f"U+{ord(odd):04X}"
     return f"{shown} is not a digit", "Use digits; spaces, dots, dashes, brackets and slashes are ignored."
 

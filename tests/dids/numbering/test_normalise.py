@@ -97,6 +97,7 @@ def test_normalise_explains_why_text_is_not_a_number(written, reason, remedy):
     [
         ("44x20", "“x”"),
         ("x4y", "“x”"),
+        ("0123456789x", "“x”"),
         ("44,20", "“,”"),
         ("44;20", "“;”"),
         ("44\\20", "“\\”"),
