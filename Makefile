@@ -1,6 +1,6 @@
 # Works from a fresh clone with Python 3.11+, make and a package index.
 .DEFAULT_GOAL := help
-.PHONY: help run setup test lint bench explore kills vendor clean
+.PHONY: help run setup test lint bench explore kills mutants vendor clean
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 MANAGE = .venv/bin/python manage.py
@@ -29,6 +29,9 @@ bench: setup  ## measure lists and writes on the database of DATABASE_URL
 kills: setup  ## kill workers about 200 times on the engine of DATABASE_URL and check every count
 	KILLS=$${KILLS:-40} .venv/bin/python -m pytest -q tests/test_kills.py
 
+mutants: .venv/.installed-mutants  ## list the mutations of ROOM (all: none given) that no test notices
+	.venv/bin/python -m tests.mutants $(ROOM)
+
 vendor: setup  ## fetch the front-end files in static/vendor again
 	$(MANAGE) vendor
 
@@ -43,6 +46,10 @@ clean:  ## remove .venv and caches; var/, which holds the data, stays
 .venv/.installed-dev: requirements.txt requirements-dev.txt | .venv/bin/python
 	@echo "Installing the requirements for development into .venv …" && $(call install,requirements-dev.txt)
 	@touch .venv/.installed $@
+
+.venv/.installed-mutants: requirements-mutants.txt .venv/.installed-dev
+	@echo "Installing mutmut into .venv …" && $(call install,requirements-mutants.txt)
+	@touch $@
 
 .venv/bin/python:
 	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

@@ -36,15 +36,15 @@ from bench import load, pages
 from clients.models import Account, Client, Package, Reseller
 from didmgmt.listing import Selection
 from didmgmt.management.commands.serve import gunicorn
-from dids.history.undo.undo import Undo, submit_undo
+from dids.history.undo.job import submit_undo
+from dids.history.undo.undo import Undo
 from dids.imports import mapping as columns
 from dids.imports.limits import import_limits
 from dids.imports.options import KEEP
 from dids.imports.wizard import Import
 from dids.job_kinds import submit_create, submit_edit, submit_export
 from dids.lists.filters import DIDFilter
-from dids.models import DID, ClientPackage, TagSet
-from dids.models import counters as stock
+from dids.models import DID, ClientPackage, TagSet, counters
 from dids.numbering.ranges import Numbers
 from jobs.models import Job
 from operators.models import Operator
@@ -340,7 +340,7 @@ def end_raw(*, edits):
 def undo_import_ours():
     """Of the import that made all numbers: nothing is left of them, and the counters say so."""
     told = _undone(Change.objects.get(kind=Change.Kind.IMPORT))
-    _see(not DID.objects.exists() and all(one.is_exact for one in stock.check()), "something is left")
+    _see(not DID.objects.exists() and all(one.is_exact for one in counters.check()), "something is left")
     return told
 
 

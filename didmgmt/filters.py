@@ -7,6 +7,7 @@ from django.http import QueryDict
 from django_filters.fields import ModelMultipleChoiceField
 
 from didmgmt.choices import fits
+from didmgmt.forms import Form
 from didmgmt.text import shorten
 
 
@@ -24,6 +25,12 @@ class FilterSet(django_filters.FilterSet):
     def __init__(self, data=None, queryset=None, *, user):
         self.user = user
         super().__init__(data, queryset)
+
+    def get_form_class(self):
+        """Build the form on our base class, so that its errors are our sentences."""
+        base = self._meta.form if issubclass(self._meta.form, Form) else Form
+        fields = {name: one.field for name, one in self.filters.items()}
+        return type(f"{type(self).__name__}Form", (base,), fields)
 
     @property
     def error_messages(self):

@@ -8,5 +8,4 @@ class DidsConfig(AppConfig):
     def ready(self):
         from dids import job_kinds as work  # noqa: F401 (they register what they keep and do)
         from dids import periodic as duties  # noqa: F401 (they register what they keep and do)
-        from dids.history.undo import undo  # noqa: F401 (they register what they keep and do)
-        from dids.models import counters as stock  # noqa: F401 (they register what they keep and do)
+        from dids.history.undo import job  # noqa: F401 (they register what they keep and do)

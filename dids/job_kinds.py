@@ -30,7 +30,8 @@ from dids.lifecycle import statuses as st
 from dids.lifecycle.result import Result
 from dids.lists.filters import DIDFilter
 from dids.lists.listing import did_listing
-from dids.models import CHUNK, DID, ClientPackage, DIDQuerySet
+from dids.models import DID, ClientPackage, DIDQuerySet
+from dids.models.number_writes import CHUNK
 from dids.numbering.ranges import Numbers
 from jobs.kinds import JobFailed, Kind, register
 from jobs.models import Job
@@ -248,7 +249,7 @@ CLIENT_MOVES = {
     "hold": ClientMove(
         "Hold",
         "player-pause",
-        st.IN_PLACE,
+        st.IN_USE,
         Change.Kind.HOLD,
         DIDQuerySet.hold,
         "put on Hold",

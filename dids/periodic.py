@@ -10,7 +10,8 @@ from django.db.models.functions import Coalesce
 import audit
 from audit.seals.writing import seal_new_rows
 from dids.lists import sqlite_stats
-from dids.models import CHUNK, DID, ClientPackage, Stock, counters
+from dids.models import DID, ClientPackage, Stock, counters
+from dids.models.number_writes import CHUNK
 from jobs.models import Job
 from jobs.periodic import periodic_task
 

@@ -57,8 +57,9 @@ class Operator(Recorded):
         return f"{self.reseller} has an operator “{self.name}” already."
 
     def uses(self):
-        """How many numbers it owns, by the counters that the database keeps."""
-        return self.stock.aggregate(numbers=Coalesce(Sum("numbers"), 0))["numbers"]
+        """Return how many numbers it owns, as ["12 numbers"] or []; read from the counters."""
+        numbers = self.stock.aggregate(numbers=Coalesce(Sum("numbers"), 0))["numbers"]
+        return [counted(numbers, "number")] if numbers else []
 
 
 OperatorHistory = history.track(Operator)

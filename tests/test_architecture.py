@@ -109,7 +109,12 @@ def test_inside_dids_views_come_last():
 # --- the status of a number -------------------------------------------------------------------------
 
 # An undo writes a status back from the number's own history, whatever it was, so that it makes no move.
-WRITES_STATUS = {"dids.models", "dids.imports.wizard", "dids.history.undo.statements"}
+WRITES_STATUS = {
+    "dids.models.number_writes",
+    "dids.models.number_merge",
+    "dids.imports.wizard",
+    "dids.history.undo.writes",
+}
 WRITERS = {
     "update",
     "create",

@@ -129,7 +129,7 @@ def _cause(did, start, names):
     actor = actor_name(start)
     client = _client(did, start, names)
     tail = _TAILS.get(start.kind, "")
-    if source in st.IN_PLACE and target not in st.IN_PLACE:
+    if source in st.IN_USE and target not in st.IN_USE:
         straight = "" if target == st.HOLD else ", without days of hold"
         if start.kind == Change.Kind.PACKAGE:
             return f"{_package(did, start, names)} {_package_stopped(start, actor)}{straight}"
@@ -154,7 +154,7 @@ def _verb(start, client):
         return f"gave it back to {client}" if source == st.HOLD else f"assigned it to {client}"
     if source == st.HOLD:
         return f"ended its hold after use by {client}"
-    if source in st.IN_PLACE:
+    if source in st.IN_USE:
         return f"took it from {client}"
     if target == st.ARCHIVE:
         return "archived it"

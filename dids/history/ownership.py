@@ -333,7 +333,7 @@ def _parts_of_version(version, later, is_first_known, now, own):
         is_written = later and later.status == version.after_hold and later.event == "~"
         ended = Boundary(hold_end, HOLD_ENDED, later.change if is_written else None)
         yield Period(FREE, version.after_hold, began=ended)
-    kind = USED if version.status in st.IN_PLACE else ON_HOLD if version.status == st.HOLD else FREE
+    kind = USED if version.status in st.IN_USE else ON_HOLD if version.status == st.HOLD else FREE
     yield Period(kind, version.status, version.account, version.client_package, hold_end, began)
 
 

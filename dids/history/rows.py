@@ -1,130 +1,134 @@
-"""What history rows say in words, of numbers and of every other kind of thing that is recorded."""
+"""Describe history rows of numbers and of all other tracked models as old and new text."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from django.db import models
 from django.db.models import OuterRef, Subquery
-from django.urls import reverse
 from django.utils import timezone
 
 from audit import history
 from audit.history import TRACKED, last_known
 from clients.models import counted
-from dids.history.timeline import Difference, compared, differences, in_words
+from dids.history.timeline import Difference, differences, format_time, text_differences
 from dids.labels import Names
 from dids.models import DID, ClientPackage
 
-CHUNK = 2_000  # rows of a file told at a time
+CSV_CHUNK = 2_000  # rows of a file described by one set of queries
 EVENTS = {"+": "created", "~": "changed", "-": "deleted"}
-HEADER = ("Moment", "Object type", "ID", "Object", "Event", "Field", "Old", "New", "By")
-KINDS = {tracked._meta.model_name: tracked for tracked in (DID, *(one for one in TRACKED if one is not DID))}
+CSV_HEADER = ("Time", "Object type", "ID", "Object", "Event", "Field", "Old", "New", "By")
+# {model name: tracked model}, numbers first
+OBJECT_TYPES = {
+    tracked._meta.model_name: tracked for tracked in (DID, *(one for one in TRACKED if one is not DID))
+}
 
 
-def noun(tracked, plural=False):
-    """ "number", "numbers", "client package", "operator" …"""
-    if tracked is DID:
-        return "numbers" if plural else "number"
-    return str(tracked._meta.verbose_name_plural if plural else tracked._meta.verbose_name)
+class RowFormatter(Protocol):
+    """Turn the history rows of one tracked model into text.
 
+    A formatter is created for the rows that it will be given, so that it looks up the names of everything
+    they reference in a fixed number of queries.
+    """
 
-def count_of(tracked, rows):
-    """ "1,200 numbers", "1 client package"."""
-    return counted(rows, noun(tracked), noun(tracked, plural=True))
+    def title(self, row: models.Model) -> str:
+        """Return the name of the row's object."""
+
+    def differences(self, old: models.Model | None, new: models.Model) -> list[Difference]:
+        """Return what differs between two versions; all fields that are set if ``old`` is None."""
 
 
 @dataclass
-class Told:
-    """One history row in words. ``url``: of the page about the thing, "" when there is none (any more)."""
+class RowDescription:
+    """One history row as text."""
 
     history_id: int
     object_id: int
     at: datetime
     event: str
     title: str
-    url: str
-    changes: list[Difference]
+    differences: list[Difference]
+
+    @property
+    def event_word(self):
+        return EVENTS[self.event]
 
 
-def with_former(rows, tracked, viewer):
-    """Annotates ``former``: the id of each row's former version, None where ``viewer`` knows of none."""
+def noun(tracked, plural=False):
+    """Return "number", "numbers", "client package", "operator" …"""
+    if tracked is DID:
+        return "numbers" if plural else "number"
+    return str(tracked._meta.verbose_name_plural if plural else tracked._meta.verbose_name)
+
+
+def count_label(tracked, count):
+    """Return "1,200 numbers", "1 client package" …"""
+    return counted(count, noun(tracked), noun(tracked, plural=True))
+
+
+def with_previous(rows, tracked, viewer):
+    """Annotate ``previous``, the id of each row's previous version, None if ``viewer`` may see none."""
     earlier = history.visible_to(tracked, viewer).filter(
         object_id=OuterRef("object_id"), history_id__lt=OuterRef("history_id")
     )
-    return rows.annotate(former=Subquery(earlier.order_by("-history_id").values("history_id")[:1]))
+    return rows.annotate(previous=Subquery(earlier.order_by("-history_id").values("history_id")[:1]))
 
 
-def told(rows, tracked, viewer, *, linked=True):
-    """The ``Told`` of history rows ``with_former``, in their order; a fixed number of queries.
+def describe(rows, tracked):
+    """Return the ``RowDescription`` of each of the history rows ``with_previous``, in their order.
 
-    One for all former versions, and those for the names of what they point at. ``linked``: with ``url``.
+    Costs one query for all previous versions, and the formatter's for the names.
     """
     rows = list(rows)
-    formers = TRACKED[tracked].objects.in_bulk([row.former for row in rows if row.former])
-    every = [*rows, *formers.values()]
-    words = _Numbers(every) if tracked is DID else _Things(tracked, every)
-    pages = _pages(tracked, {row.object_id for row in rows}, viewer) if linked else {}
+    previous = TRACKED[tracked].objects.in_bulk([row.previous for row in rows if row.previous])
+    versions = [*rows, *previous.values()]
+    formatter = _NumberFormatter(versions) if tracked is DID else _RecordFormatter(tracked, versions)
     return [
-        Told(
+        RowDescription(
             row.history_id,
             row.object_id,
             row.at,
             row.event,
-            words.title(row),
-            pages.get(row.object_id, ""),
-            _changes(row, formers.get(row.former), words),
+            formatter.title(row),
+            _differences(row, previous.get(row.previous), formatter),
         )
         for row in rows
     ]
 
 
-def file_rows(rows_of, viewer):
-    """``HEADER``, then tuples of text, one for each field that a history row changed; a stream.
+def csv_rows(rows_by_model, viewer):
+    """Yield ``CSV_HEADER``, then a tuple of text for each field that a history row changed.
 
-    ``rows_of``: {tracked: queryset of its history rows}. Reads ``CHUNK`` rows at a time by their key;
-    moments are of the active time zone.
+    ``rows_by_model``: {tracked: queryset of its history rows}. Reads ``CSV_CHUNK`` rows at a time by key.
+    Times are in the active time zone.
     """
-    yield HEADER
-    for tracked, rows in rows_of.items():
-        rows = with_former(rows.order_by("history_id").select_related("change"), tracked, viewer)
+    yield CSV_HEADER
+    for tracked, rows in rows_by_model.items():
+        rows = with_previous(rows.order_by("history_id").select_related("change"), tracked, viewer)
         last = 0
-        while chunk := list(rows.filter(history_id__gt=last)[:CHUNK]):
+        while chunk := list(rows.filter(history_id__gt=last)[:CSV_CHUNK]):
             last = chunk[-1].history_id
-            yield from _lines(chunk, tracked, viewer)
+            yield from _csv_lines(chunk, tracked)
 
 
-def _lines(chunk, tracked, viewer):
+def _csv_lines(chunk, tracked):
     lines = []
-    for row, one in zip(chunk, told(chunk, tracked, viewer, linked=False), strict=True):
-        moment = timezone.localtime(one.at).isoformat(" ", "milliseconds")
-        by = row.change.actor_name if row.change else ""
-        head = (moment, noun(tracked), str(one.object_id), one.title, EVENTS[one.event])
-        lines += [(*head, *change, by) for change in one.changes or [("", "", "")]]
+    for row, description in zip(chunk, describe(chunk, tracked), strict=True):
+        at = timezone.localtime(row.at).isoformat(" ", "milliseconds")
+        actor = row.change.actor_name if row.change else ""
+        head = (at, noun(tracked), str(row.object_id), description.title, description.event_word)
+        lines += [(*head, *difference, actor) for difference in description.differences or [("", "", "")]]
     return lines
 
 
-def _changes(row, former, words):
-    if row.event == "-" or (row.event == "~" and former is None):
-        return []  # the state is the one before; or what it was before is not known
-    return words.differences(None if row.event == "+" else former, row)
+def _differences(row, previous, formatter):
+    if row.event == "-" or (row.event == "~" and previous is None):
+        return []  # a deletion changes no field, and nothing is known of an earlier version
+    return formatter.differences(None if row.event == "+" else previous, row)
 
 
-def _pages(tracked, ids, viewer):
-    """{id: address of the page about it} of those that are there; a number's history has one always."""
-    if tracked is DID:
-        return {pk: reverse("dids:history", args=[pk]) for pk in ids}
-    names = {"client": "clients:detail", "package": "packages:detail", "operator": "dids:list"}
-    name = names.get(tracked._meta.model_name)
-    if name is None:
-        return {}
-    there = tracked.objects.visible_to(viewer).filter(pk__in=ids).values_list("pk", flat=True)
-    if name == "dids:list":
-        return {pk: f"{reverse(name)}?operator={pk}" for pk in there}
-    return {pk: reverse(name, args=[pk]) for pk in there}
-
-
-class _Numbers:
-    """Versions of numbers in the words of their timeline."""
+class _NumberFormatter:
+    """Format numbers like their timeline."""
 
     def __init__(self, versions):
         self._names = Names.of(versions)
@@ -136,8 +140,8 @@ class _Numbers:
         return differences(old, new, self._names)
 
 
-class _Things:
-    """Versions of another kind of thing: its fields by their verbose names, names instead of keys."""
+class _RecordFormatter:
+    """Format other models: fields by their verbose names, foreign keys by the name of the referenced row."""
 
     def __init__(self, tracked, versions):
         self._tracked = tracked
@@ -150,17 +154,17 @@ class _Things:
 
     def title(self, row):
         if self._tracked is ClientPackage:
-            words = self._words(row)
-            return f"{words['Package']} of {words['Client']}"
+            texts = self._texts(row)
+            return f"{texts['Package']} of {texts['Client']}"
         return row.name
 
     def differences(self, old, new):
-        return compared(self._words(old) if old else {}, self._words(new))
+        return text_differences(self._texts(old) if old else {}, self._texts(new))
 
-    def _words(self, row):
-        return {_label(field): self._value(field, getattr(row, field.attname)) for field in self._fields}
+    def _texts(self, row):
+        return {_label(field): self._text(field, getattr(row, field.attname)) for field in self._fields}
 
-    def _value(self, field, value):
+    def _text(self, field, value):
         if value is None:
             return ""
         if field.is_relation:
@@ -168,7 +172,7 @@ class _Things:
             return known["name"] if known else f"{field.verbose_name} {value}"
         if isinstance(field, models.BooleanField):
             return "yes" if value else "no"
-        return in_words(value) if isinstance(value, datetime) else str(value)
+        return format_time(value) if isinstance(value, datetime) else str(value)
 
 
 def _label(field):

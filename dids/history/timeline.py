@@ -1,4 +1,4 @@
-"""What happened to one number, told as old → new in words; also of a number that is gone."""
+"""List the history of one number, existing or deleted, as old and new values."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,11 +15,11 @@ from dids.lifecycle import statuses as st
 from dids.models import DID
 
 PAGE = 100
-_WITHOUT_CHANGE = {"+": "Created", "~": "Changed", "-": "Deleted"}
+_LABELS = {"+": "Created", "~": "Changed", "-": "Deleted"}  # of writes outside the application
 
 
 class Difference(NamedTuple):
-    """One field that an entry changed; ``old`` and ``new`` are words, "" when empty."""
+    """The old and new text of one field; "" is empty."""
 
     field: str
     old: str
@@ -28,89 +28,89 @@ class Difference(NamedTuple):
 
 @dataclass
 class Entry:
-    """One write to the number. ``event``: "+" made, "~" changed, "-" deleted.
+    """One write to the number.
 
-    ``change``: the key of its change, None where there is none that the viewer may open.
+    ``event``: "+" created, "~" changed, "-" deleted. ``change``: the id of its change, None without one or if
+    the viewer may not open it.
     """
 
     at: datetime
     actor: str
     label: str
     event: str
-    changes: list[Difference] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
     change: int | None = None
 
 
-def versions(did_pk, viewer):
-    """The number's history rows that ``viewer`` may know of, newest first; see ``history.visible_to``."""
-    return history.visible_to(DID, viewer).filter(object_id=did_pk).order_by("-history_id")
+def versions(did_id, viewer):
+    """Return the number's history rows that ``viewer`` may see, newest first."""
+    return history.visible_to(DID, viewer).filter(object_id=did_id).order_by("-history_id")
 
 
-def timeline(did_pk, viewer, *, before=None, size=PAGE):
-    """(entries, older) of a number, newest first, at most ``size`` of them.
+def timeline(did_id, viewer, *, before=None, size=PAGE):
+    """Return (entries, cursor) of a number, newest first, at most ``size`` of them.
 
-    ``older``: what to pass as ``before`` for the entries that follow, None when there are none. At
-    most thirteen queries, however many entries.
+    ``cursor`` is the ``before`` of the next page, None on the last one. Costs at most thirteen queries.
     """
-    rows = versions(did_pk, viewer).select_related("change")
+    rows = versions(did_id, viewer).select_related("change")
     if before is not None:
         rows = rows.filter(history_id__lt=before)
     rows = list(rows[: size + 1])
     names = Names.of(rows)
     shown = rows[:size]
-    entries = [_entry(row, former, names) for row, former in zip(shown, [*rows[1:], None], strict=False)]
-    open_to = {row.change_id for row in shown}
-    if open_to and viewer.reseller_id:
-        open_to = set(Change.objects.visible_to(viewer).filter(pk__in=open_to).values_list("pk", flat=True))
+    entries = [_entry(row, previous, names) for row, previous in zip(shown, [*rows[1:], None], strict=False)]
+    visible = {row.change_id for row in shown}
+    if visible and viewer.reseller_id:
+        visible = set(Change.objects.visible_to(viewer).filter(pk__in=visible).values_list("pk", flat=True))
     for row, entry in zip(shown, entries, strict=True):
-        entry.change = row.change_id if row.change_id in open_to else None
+        entry.change = row.change_id if row.change_id in visible else None
     return entries, shown[-1].history_id if len(rows) > size else None
 
 
 def differences(old, new, names):
-    """What differs between two versions, as a list of Difference; all that is set when ``old`` is None."""
-    before = _words(old, names) if old else {}
-    after = _words(new, names)
+    """Return the differences between two versions; all fields that are set if ``old`` is None."""
+    before = _texts(old, names) if old else {}
+    after = _texts(new, names)
     if old and old.status != new.status:
-        del after["Hold since"]  # the moment of the move itself, which the entry bears already
-    return compared(before, after)
+        del after["Hold since"]  # the time of the change itself, which the entry shows
+    return text_differences(before, after)
 
 
-def compared(before, after):
-    """What differs between two {field: words}, as a list of Difference, in the order of ``after``."""
+def text_differences(before, after):
+    """Return the differences between two {field: text}, in the order of ``after``."""
     return [
-        Difference(name, before.get(name, ""), value)
-        for name, value in after.items()
-        if value != before.get(name, "")
+        Difference(name, before.get(name, ""), text)
+        for name, text in after.items()
+        if text != before.get(name, "")
     ]
 
 
-def state(version):
-    """[(field, words)] of all that is set in a version of a number."""
-    return [(name, value) for name, value in _words(version, Names.of([version])).items() if value]
+def field_texts(version):
+    """Return [(field, text)] of all fields that are set in a version of a number."""
+    return [(name, text) for name, text in _texts(version, Names.of([version])).items() if text]
 
 
-def _entry(row, former, names):
+def _entry(row, previous, names):
     if row.event == "+":
-        changes = differences(None, row, names)
-    elif row.event == "-" or former is None:
-        changes = []  # the state is the one before; or what it was before is not known
+        changed = differences(None, row, names)
+    elif row.event == "-" or previous is None:
+        changed = []  # a deletion changes no field, and nothing is known of an earlier version
     else:
-        changes = differences(former, row, names)
+        changed = differences(previous, row, names)
     if row.change is None:
-        return Entry(row.at, OUTSIDE, _WITHOUT_CHANGE[row.event], row.event, changes)
-    return Entry(row.at, actor_name(row.change), str(row.change), row.event, changes)
+        return Entry(row.at, OUTSIDE, _LABELS[row.event], row.event, changed)
+    return Entry(row.at, actor_name(row.change), str(row.change), row.event, changed)
 
 
-def _words(row, names):
+def _texts(row, names):
     return {
         "DID": row.number,
         "Operator": names.operator(row.operator_id),
         "Status": st.LABELS.get(row.status, row.status),
         "Client": names.holder(row.account_id),
         "Package": names.package(row.client_package_id),
-        "Hold since": in_words(row.hold_from),
-        "Hold until": in_words(row.hold_until),
+        "Hold since": format_time(row.hold_from),
+        "Hold until": format_time(row.hold_until),
         "After Hold": st.LABELS.get(row.after_hold, row.after_hold),
         "Hold days": "" if row.hold_days is None else str(row.hold_days),
         "Tag": names.tags(row.tag_set_id),
@@ -118,6 +118,6 @@ def _words(row, names):
     }
 
 
-def in_words(value):
-    """A moment in the active time zone, "" for None."""
+def format_time(value):
+    """Return a time in the active time zone, to the minute; "" for None."""
     return date_format(timezone.localtime(value), "j M Y, H:i") if value else ""

@@ -25,7 +25,7 @@ from dids.imports.options import Options
 from dids.imports.resolve import resolve
 from dids.imports.validate import refuse_new, revalidate_updates
 from dids.lifecycle import statuses as st
-from dids.models import DID, ClientPackage, DIDHistory, written_since
+from dids.models import DID, ClientPackage, DIDHistory
 from dids.models.staging import ImportBatch, ImportGroup, add_counts
 from jobs.kinds import JobFailed
 from operators.models import Operator
@@ -97,7 +97,7 @@ class Apply:
         self._resolve_again(chunk, options, now)
         if chunk.verdicts.get("~"):
             updates = rows.filter(verdict="~")
-            since = written_since(OuterRef("seen"), number="did_id")
+            since = DID.objects.written_since(OuterRef("seen"), number="did_id")
             updates.filter(since).update(verdict="?", reason="changed")
             DID.objects.filter(pk__in=updates.values("did")).release_overdue(now)
             revalidate_updates(first, last, options, now)

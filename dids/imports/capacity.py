@@ -14,7 +14,7 @@ PAIRS = 100  # pairs of tags that one statement refuses
 _ASSIGNING = f"""
     SELECT r.id, cp.id AS client_package_id, p.id AS package_id, p.did_limit, p.allowed_tags,
         CASE WHEN cp.id IS NULL THEN g.client_name END AS client_name,
-        coalesce(r.status, g.status) IN {in_list(st.IN_PLACE)} AS counts
+        coalesce(r.status, g.status) IN {in_list(st.IN_USE)} AS counts
     FROM dids_importrow r
     JOIN dids_importgroup g ON g.id = r.group_id
     LEFT JOIN dids_clientpackage cp ON cp.id = coalesce(r.client_package_id, g.client_package_id)
@@ -41,7 +41,7 @@ def fits(first, last):
         ) AS wanted JOIN clients_package p ON p.id = wanted.package_id
         WHERE wanted.given > p.did_limit - (
             SELECT count(*) FROM dids_did d WHERE d.client_package_id = wanted.client_package_id
-                AND d.status IN {in_list(st.IN_PLACE)})
+                AND d.status IN {in_list(st.IN_USE)})
         """,
         {"first": first, "last": last},
     )
@@ -56,7 +56,7 @@ def refuse_over_limit(first, last, *, verdict="!"):
         ), used AS MATERIALIZED (
             SELECT client_package_id, (
                 SELECT count(*) FROM dids_did d WHERE d.client_package_id = package.client_package_id
-                    AND d.status IN {in_list(st.IN_PLACE)}) AS numbers
+                    AND d.status IN {in_list(st.IN_USE)}) AS numbers
             FROM (SELECT DISTINCT client_package_id FROM assigning WHERE counts) AS package
         ), ranked AS (
             SELECT id, client_package_id, did_limit, row_number() OVER

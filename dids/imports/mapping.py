@@ -11,9 +11,9 @@ COLUMNS = [
     ("operator", "Operator", "provider; carrier; vendor; supplier; did provider; operator name; network"),
     (
         "number", "DID",
-        "number; dids; did number; ddi; phone; phone number; telephone; telephone number; e164; e.164;"
+        ("number; dids; did number; ddi; phone; phone number; telephone; telephone number; e164; e.164;"
         " msisdn; tn; tel; did(s); numbers; phone no; caller id; cli; ani; range; number range; from;"
-        " from number; first number; start number; range start; range from; did from; block start; start",
+        " from number; first number; start number; range start; range from; did from; block start; start"),
     ),
     ("tags", "Tag", "tags; label; labels; group; category"),
     ("notes", "Notes", "note; comment; comments; description; remark; remarks; info"),

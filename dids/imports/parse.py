@@ -46,9 +46,8 @@ class RowParser:
 
     def parse(self, rows):
         """Yield tuples of ``ImportRow.STAGED``: none for a blank row, many for a range."""
-        for line, cells, problem in rows:
-            if len(cells) < self.width:
-                cells = cells + [""] * (self.width - len(cells))
+        for line, row, problem in rows:
+            cells = row if len(row) >= self.width else row + [""] * (self.width - len(row))
             if problem:
                 if any(map(str.strip, cells)):
                     yield self._flawed(line, None, None, "", str(problem))

@@ -38,8 +38,10 @@ REASONS = {
     ),
     "may not add reseller": (
         "reseller",
-        "There is no reseller with this name and you don't have the right to create resellers;"
-        " ask an administrator.",
+        (
+            "There is no reseller with this name and you don't have the right to create resellers;"
+            " ask an administrator."
+        ),
     ),
     "other reseller": (
         "reseller",
@@ -55,8 +57,10 @@ REASONS = {
     ),
     "operator ambiguous": (
         "operator",
-        "Several resellers have an operator with this name: {resellers}. Name the reseller in the Reseller"
-        " column.",
+        (
+            "Several resellers have an operator with this name: {resellers}. Name the reseller in the"
+            " Reseller column."
+        ),
     ),
     "operator without reseller": (
         "operator",
@@ -64,8 +68,10 @@ REASONS = {
     ),
     "may not add operator": (
         "operator",
-        "{reseller} has no operator with this name and you don't have the right to create operators;"
-        " ask an administrator.",
+        (
+            "{reseller} has no operator with this name and you don't have the right to create operators;"
+            " ask an administrator."
+        ),
     ),
     "operator of another reseller": (
         "operator",
@@ -73,8 +79,10 @@ REASONS = {
     ),
     "package of another reseller": (
         "package",
-        "The package belongs to another reseller than the number's operator. Choose a package of the"
-        " operator's reseller.",
+        (
+            "The package belongs to another reseller than the number's operator. Choose a package of the"
+            " operator's reseller."
+        ),
     ),
     "client unknown": (
         "client",
@@ -82,18 +90,24 @@ REASONS = {
     ),
     "client ambiguous": (
         "client",
-        "Several resellers have a client with this name. Name the reseller in the Reseller column or the"
-        " operator in the Operator column.",
+        (
+            "Several resellers have a client with this name. Name the reseller in the Reseller column or the"
+            " operator in the Operator column."
+        ),
     ),
     "client without reseller": (
         "client",
-        "There is no client with this name. To create it, name its reseller in the Reseller column or an"
-        " operator in the Operator column.",
+        (
+            "There is no client with this name. To create it, name its reseller in the Reseller column or an"
+            " operator in the Operator column."
+        ),
     ),
     "may not add client": (
         "client",
-        "{reseller} has no client with this name and you don't have the right to create clients;"
-        " ask a supervisor.",
+        (
+            "{reseller} has no client with this name and you don't have the right to create clients;"
+            " ask a supervisor."
+        ),
     ),
     "client closed": ("client", "This client is closed. Choose another client or reopen it."),
     "account without client": ("account", "An account belongs to a client. Fill in the client."),
@@ -103,8 +117,10 @@ REASONS = {
     ),
     "may not add account": (
         "account",
-        "{client} has no account with this name and you don't have the right to create accounts;"
-        " ask a supervisor.",
+        (
+            "{client} has no account with this name and you don't have the right to create accounts;"
+            " ask a supervisor."
+        ),
     ),
     "package without client": (
         "package",
@@ -116,8 +132,10 @@ REASONS = {
     ),
     "may not add package": (
         "package",
-        "{reseller} has no package with this name and you don't have the right to create packages;"
-        " ask an administrator.",
+        (
+            "{reseller} has no package with this name and you don't have the right to create packages;"
+            " ask an administrator."
+        ),
     ),
     "package archived": (
         "package",
@@ -129,8 +147,10 @@ REASONS = {
     ),
     "may not give package": (
         "package",
-        "{client} does not have this package and you don't have the right to give packages;"
-        " ask a supervisor.",
+        (
+            "{client} does not have this package and you don't have the right to give packages;"
+            " ask a supervisor."
+        ),
     ),
     "package off": ("package", "The client's package is not active. Activate it first."),
     "package full": (
@@ -155,8 +175,10 @@ REASONS = {
     ),
     "other client": (
         "client",
-        "The number is {status} with another client, account or package. Put it on Hold first and wait for"
-        " the end of the hold.",
+        (
+            "The number is {status} with another client, account or package. Put it on Hold first and wait"
+            " for the end of the hold."
+        ),
     ),
     "held for another client": ("client", "The number is on Hold after another client. End the hold first."),
 }

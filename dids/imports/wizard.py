@@ -88,7 +88,7 @@ class Import:
 
     @property
     def phase(self):
-        """ "" before the first check, then "check", "checked" or "apply"."""
+        """The state: "" before the first check, then "check", "checked" or "apply"."""
         return self.job.cursor.get("phase", "")
 
     @property

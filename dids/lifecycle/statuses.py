@@ -27,7 +27,7 @@ FREE = (RESERVED, INSTOCK, ARCHIVE)  # no client; what new numbers start as and 
 FREE_CHOICES = [(key, LABELS[key]) for key in FREE]
 HELD = (ACTIVE, BLOCKED, HOLD)  # has client, account and client package
 RARE = (BLOCKED, HOLD, ARCHIVE)  # what few numbers are at a time
-IN_PLACE = (ACTIVE, BLOCKED)  # takes a place of the package's DID limit
+IN_USE = (ACTIVE, BLOCKED)  # counts towards the DID limit of the package
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ RIGHT_WORDS = {
     "delete_did": "delete numbers",
 }
 
-_TO_HOLD_FIRST = "in use by a client; put on Hold first and wait for the end of the hold"
+_TO_HOLD_FIRST = "in use by a client; put on Hold first and wait for the hold to end"
 
 
 def parse(text):
@@ -92,19 +92,19 @@ def why_not(source, target):
     """Why numbers of status ``source`` can't go to ``target`` by an edit, and what to do instead."""
     here = LABELS[source]
     if target == DELETED and source == HOLD:
-        return "on Hold, the last client is still shown; end the hold first, then delete"
+        return "on Hold and still listed with the last client; end the hold first, then delete"
     if target == ACTIVE:
         if source == INSTOCK:
-            return "numbers become Active by being assigned; pick them on the client's DIDs tab"
+            return "numbers become Active only when assigned; pick them on the client's DIDs tab"
         if source == HOLD:
-            return "resting on Hold; take them back on the client's DIDs tab, or end the hold first"
+            return "on Hold; take them back on the client's DIDs tab, or end the hold first"
         return f"{here}; set to In Stock first, then pick them on the client's DIDs tab"
     if target == BLOCKED:
         if source == HOLD:
-            return "resting on Hold and unreachable already; only Active numbers can be blocked"
-        return f"{here}, no client uses them; only Active numbers can be blocked"
+            return "on Hold, so already unreachable; only Active numbers can be blocked"
+        return f"{here}, not used by any client; only Active numbers can be blocked"
     if target == HOLD:
-        return f"{here}, no client uses them; only Active and Blocked numbers go on Hold"
+        return f"{here}, not used by any client; only Active and Blocked numbers go on Hold"
     return f"{here}, {_TO_HOLD_FIRST}"
 
 

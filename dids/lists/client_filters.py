@@ -5,7 +5,7 @@ import django_filters
 from clients.models import Account, Client, Package, Reseller
 from didmgmt.choices import RemoteSelect
 from didmgmt.filters import FilterSet, RowFilter
-from dids.models import PACKAGE_STATES, ClientPackage
+from dids.models.client_packages import PACKAGE_STATES, ClientPackage
 from operators.filters import name_filter, reseller_filter
 
 

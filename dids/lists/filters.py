@@ -16,6 +16,7 @@ from clients.models import Account, Client
 from didmgmt.choices import RemoteSelectMultiple, TickedBoxes
 from didmgmt.fields import MomentField
 from didmgmt.filters import FilterSet, RowsFilter
+from didmgmt.forms import Form
 from didmgmt.listing import Count
 from dids.lifecycle import statuses as st
 from dids.lists.substring import Digits
@@ -62,7 +63,7 @@ def _tags():
     )
 
 
-class SearchForm(forms.Form):
+class SearchForm(Form):
     """Reads ``q`` the way that ``match`` says into ``cleaned_data["search"]``, None when it is blank."""
 
     def clean(self):

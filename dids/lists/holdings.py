@@ -20,7 +20,7 @@ def _count(rows, of):
 
 
 def _in_place():
-    return DID.objects.filter(status__in=st.IN_PLACE)
+    return DID.objects.filter(status__in=st.IN_USE)
 
 
 def of_packages(packages, now):

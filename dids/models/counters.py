@@ -1,30 +1,86 @@
-"""How ``Stock`` is kept: triggers on the DID table, and the summing up of what they wrote.
+"""Counters of the inventory by operator, status and tag set, maintained by triggers.
 
-PostgreSQL: each statement inserts the differences it made, by operator, status and tag set. Inserts never
-wait for one another, so counters add no lock and no deadlock to any write; ``compact`` sums the
-rows up while it holds only those it replaces. SQLite has one writer at a time: there each row's
-trigger counts in place. ``check`` tells whether they are right.
+PostgreSQL: each statement inserts rows with the differences it made. Inserts never wait for each
+other, so the counters add no lock and no deadlock to a write; ``compact`` sums the rows from time to
+time. SQLite has a single writer, so its row triggers update one counter row in place.
 """
 
 from typing import NamedTuple
 
-from django.db import connection, transaction
+from django.db import connection, models, transaction
+from django.db.models import Sum
+from django.utils import timezone
 
 from audit import triggers
+from dids.lifecycle import statuses as st
+from dids.models.number_reads import move_overdue
+from dids.models.numbers import DID
+from dids.models.tags import TagSet
+from operators.models import Operator
 
-COMPACT_ABOVE = 2_000  # rows more than there need be; summing fewer costs less than tidying them
+COMPACT_ABOVE = 2_000  # surplus rows; below that a compaction costs more than it saves
 KEY = "operator_id, status, tag_set_id"
 
 
-@triggers.register
-def stock_triggers(vendor):
-    return _postgresql() if vendor == "postgresql" else _sqlite()
+class StockQuerySet(models.QuerySet):
+    def of(self, operators, tag_sets):
+        """Return the counters of ``operators`` and ``tag_sets`` (keys); None doesn't filter."""
+        stock = self if operators is None else self.filter(operator__in=operators)
+        return stock if tag_sets is None else stock.filter(tag_set__in=tag_sets)
+
+    def by_status(self, operators=None, now=None, *, tag_sets=None, overdue=None):
+        """Return {status: count} of the inventory at ``now``, filtered as in ``of``.
+
+        Exact, with overdue holds treated as over. Two queries whose cost doesn't depend on the size
+        of the inventory; ``overdue=False`` skips the second, because no hold is over.
+        """
+        over = DID.objects.hold_over(now or timezone.now())
+        if operators is not None:
+            over = over.filter(operator__in=operators)
+        if tag_sets is not None:
+            over = over.filter(tag_set__in=tag_sets)
+        counts = dict.fromkeys(st.LABELS, 0)
+        stock = self.of(operators, tag_sets).order_by()
+        counts.update(stock.values_list("status").annotate(Sum("numbers")))
+        return counts if overdue is False else move_overdue(counts, over)
+
+
+class Stock(models.Model):
+    """A counter; the count of an operator, status and tag set (None: no tags) is the sum of its rows.
+
+    Only triggers write it.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    operator = models.ForeignKey(
+        Operator, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="stock"
+    )
+    status = models.CharField(max_length=10, choices=st.CHOICES)
+    tag_set = models.ForeignKey(
+        TagSet,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="stock",
+    )
+    numbers = models.BigIntegerField()
+
+    objects = StockQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["operator", "status", "tag_set"], name="stock_key")]
+
+    def __str__(self):
+        return f"{self.operator_id} {self.status}: {self.numbers}"
 
 
 def compact():
-    """Sum the rows of each operator, status and tag set up into one, when they are many. Returns rows saved.
+    """Sum the rows of each key into one when there are many; return how many rows that removed.
 
-    Only rows that no other transaction holds are taken, so any number of workers may call it.
+    Rows locked by another transaction are skipped, so any number of workers may call it. Does nothing
+    on SQLite, where each key has one row.
     """
     if connection.vendor != "postgresql":
         return 0
@@ -34,65 +90,77 @@ def compact():
         if before - needed <= COMPACT_ABOVE:
             return 0
         cursor.execute(
-            "WITH taken AS (DELETE FROM dids_stock WHERE id IN"
-            f" (SELECT id FROM dids_stock FOR UPDATE SKIP LOCKED) RETURNING {KEY}, numbers)"
-            f" INSERT INTO dids_stock ({KEY}, numbers)"
-            f" SELECT {KEY}, sum(numbers) FROM taken GROUP BY {KEY} HAVING sum(numbers) <> 0"
+            f"""
+            WITH taken AS (
+                DELETE FROM dids_stock
+                WHERE id IN (SELECT id FROM dids_stock FOR UPDATE SKIP LOCKED)
+                RETURNING {KEY}, numbers
+            )
+            INSERT INTO dids_stock ({KEY}, numbers)
+            SELECT {KEY}, sum(numbers) FROM taken GROUP BY {KEY} HAVING sum(numbers) <> 0"""
         )
         cursor.execute("SELECT count(*) FROM dids_stock")
         return before - cursor.fetchone()[0]
 
 
-class Counter(NamedTuple):
-    """How many numbers of an operator have a status and a tag set (None: no tags).
-
-    As ``kept`` by Stock, and as ``counted`` one by one.
-    """
+class Count(NamedTuple):
+    """The numbers with one key: as ``stored`` in Stock, and as ``counted`` in the inventory."""
 
     operator_id: int
     status: str
     tag_set_id: int | None
-    kept: int
+    stored: int
     counted: int
 
     @property
     def is_exact(self):
-        return self.kept == self.counted
+        return self.stored == self.counted
 
 
 def check():
-    """Every Counter there is. One statement, so both sides are of one moment and nobody waits for it.
+    """Return the Count of every key.
 
-    Reads all numbers: some ten seconds for ten millions of them.
+    One statement, so both counts are from the same snapshot and nobody waits for it. Reads the whole
+    inventory: about ten seconds for ten million numbers.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {KEY}, sum(kept), sum(counted) FROM ("
-            f" SELECT {KEY}, sum(numbers) AS kept, 0 AS counted FROM dids_stock GROUP BY {KEY}"
-            f" UNION ALL SELECT {KEY}, 0, count(*) FROM dids_did GROUP BY {KEY}"
-            f") AS both_sides GROUP BY {KEY} ORDER BY {KEY}"
+            f"""
+            SELECT {KEY}, sum(stored), sum(counted) FROM (
+                SELECT {KEY}, sum(numbers) AS stored, 0 AS counted FROM dids_stock GROUP BY {KEY}
+                UNION ALL SELECT {KEY}, 0, count(*) FROM dids_did GROUP BY {KEY}
+            ) AS both_counts
+            GROUP BY {KEY} ORDER BY {KEY}"""
         )
-        return [Counter(*key, int(kept), int(counted)) for *key, kept, counted in cursor]
+        return [Count(*key, int(stored), int(counted)) for *key, stored, counted in cursor]
 
 
 def repair():
-    """Set right what is not exact; returns every Counter as it was before.
+    """Correct the counters that are not exact; return every Count as it was before.
 
-    PostgreSQL: adds the differences of one moment, to which whoever writes meanwhile adds its own; only
+    PostgreSQL: the differences of one snapshot are added, so concurrent writes stay counted; only
     another repair waits. SQLite: writers wait while it counts.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("LOCK TABLE dids_stock IN SHARE UPDATE EXCLUSIVE MODE")
-        counters = check()
-        for *key, kept, counted in (c for c in counters if not c.is_exact):
-            added = counted - kept
-            if connection.vendor == "sqlite":  # its triggers count in one row
+        counts = check()
+        for *key, stored, counted in (count for count in counts if not count.is_exact):
+            added = counted - stored
+            if connection.vendor == "sqlite":  # its triggers need exactly one row per key
                 same = "operator_id = %s AND status = %s AND tag_set_id IS %s"
                 cursor.execute(f"DELETE FROM dids_stock WHERE {same}", key)
                 added = counted
             cursor.execute(f"INSERT INTO dids_stock ({KEY}, numbers) VALUES (%s, %s, %s, %s)", [*key, added])
-    return counters
+    return counts
+
+
+# --- triggers
+
+
+@triggers.register
+def stock_triggers(vendor):
+    return _postgresql() if vendor == "postgresql" else _sqlite()
 
 
 def _postgresql():
@@ -131,16 +199,16 @@ END
 
 
 def _sqlite():
-    here, there = (
+    new_row, old_row = (
         f"WHERE operator_id = {row}.operator_id AND status = {row}.status AND tag_set_id IS {row}.tag_set_id;"
         for row in ("NEW", "OLD")
     )
     more = (
-        f" UPDATE dids_stock SET numbers = numbers + 1 {here}"
+        f" UPDATE dids_stock SET numbers = numbers + 1 {new_row}"
         f" INSERT INTO dids_stock ({KEY}, numbers)"
         " SELECT NEW.operator_id, NEW.status, NEW.tag_set_id, 1 WHERE changes() = 0;"
     )
-    less = f" UPDATE dids_stock SET numbers = numbers - 1 {there}"
+    less = f" UPDATE dids_stock SET numbers = numbers - 1 {old_row}"
     moved = " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in KEY.split(", "))
     for event, on, steps in (
         ("insert", "INSERT ON dids_did FOR EACH ROW", more),

@@ -23,8 +23,15 @@ from dids.lists.filters import AvailableFilter
 from dids.models import DID
 from jobs.models import SMALL
 from screens.answers import done, preview, queued, refused, selected_dids
-from screens.clients.dids import client_of
-from screens.clients.pick_forms import PICK_LIMIT, ClientForm, HolderForm, NumbersForm, Pick, free_of
+from screens.clients.assign_forms import (
+    PICK_LIMIT,
+    ChooseClientForm,
+    HolderForm,
+    NumbersForm,
+    Pick,
+    free_of,
+)
+from screens.clients.clients import CLIENTS
 
 may_assign = permission_required("dids.assign_did", raise_exception=True)
 TITLE = "Add DIDs"
@@ -40,7 +47,7 @@ _SORTS = {
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_assign
 def client_add_dids(request, pk):
-    client, now = client_of(request, pk), timezone.now()
+    client, now = CLIENTS.get(request, pk), timezone.now()
     if request.method != "POST":
         holder = HolderForm.of(request.GET, client=client, now=now, required=False)
         return _add_page(request, client, holder, now)
@@ -136,7 +143,7 @@ def did_assign(request):
     back = dialogs.back_to(request, reverse("dids:list"))
     if selection.error:
         return refused(request, selection.error, "Assign to a client", back)
-    clients = ClientForm(request.POST if step != "form" else None, by=request.user)
+    clients = ChooseClientForm(request.POST if step != "form" else None, by=request.user)
     client = clients.cleaned_data["client"] if clients.is_valid() else None
     holder = HolderForm.of(
         {} if step == "client" else request.POST, client=client, now=now, required=step == "apply"

@@ -5,12 +5,12 @@ from functools import partial
 from django.core.exceptions import PermissionDenied
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Lower, NullIf
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from clients.models import Account, Client
+from clients.models import Account
 from didmgmt import dialogs
 from didmgmt.choices import choices
 from didmgmt.listing import Count, Listing, Selection
@@ -22,7 +22,8 @@ from dids.lists.filters import ClientDIDFilter
 from dids.models import DID, ClientPackage
 from jobs.models import SMALL
 from screens.answers import done, queued, refused
-from screens.clients.pick_forms import PICK_LIMIT, free_of, package_label, running_packages
+from screens.clients.assign_forms import PICK_LIMIT, free_of, package_label, running_packages
+from screens.clients.clients import CLIENTS
 from screens.numbers.inventory import may_view, status_counters
 
 PACKAGES_SHOWN = 8
@@ -38,11 +39,6 @@ _SORTS = {
 }
 
 
-def client_of(request, pk):
-    """The client, when the person may see it; else 404."""
-    return get_object_or_404(Client.objects.visible_to(request.user).select_related("reseller"), pk=pk)
-
-
 def numbers_of(request, client, now):
     return DID.objects.visible_to(request.user).held_by([client], now)
 
@@ -51,7 +47,7 @@ def numbers_of(request, client, now):
 @may_view
 @may_lag
 def client_dids(request, pk):
-    client, now = client_of(request, pk), timezone.now()
+    client, now = CLIENTS.get(request, pk), timezone.now()
     listing = Listing(
         request.GET,
         numbers_of(request, client, now),
@@ -79,7 +75,7 @@ def client_dids(request, pk):
 
 def _given(client, now):
     """The client's packages, running ones first, one more than are shown; each knows whether it ``runs``."""
-    given = ClientPackage.objects.filter(client=client).with_places().select_related("package")
+    given = ClientPackage.objects.filter(client=client).with_numbers_in_use().select_related("package")
     packages = list(given.order_by("-active", Lower("package__name"), "pk")[: PACKAGES_SHOWN + 1])
     for package in packages:
         package.runs = package.is_running(now)
@@ -98,7 +94,7 @@ def client_dids_move(request, pk, move):
     about = CLIENT_MOVES[move]
     if not about.may(request.user):
         raise PermissionDenied
-    client, now = client_of(request, pk), timezone.now()
+    client, now = CLIENTS.get(request, pk), timezone.now()
     found = numbers_of(request, client, now)
     asked = Selection.read(
         request.POST, found, partial(ClientDIDFilter, client=client), user=request.user, limit=PICK_LIMIT
@@ -124,7 +120,7 @@ def _by_ids(selection):
 @require_safe
 @may_view
 def account_choices(request, pk):
-    accounts = Account.objects.filter(client=client_of(request, pk)).order_by("name", "pk")
+    accounts = Account.objects.filter(client=CLIENTS.get(request, pk)).order_by("name", "pk")
     return choices(request, accounts, search="name")
 
 
@@ -132,7 +128,7 @@ def account_choices(request, pk):
 @may_view
 def package_choices(request, pk):
     """All packages that the client was given; with ``running=1`` those that numbers can be given by."""
-    client, now = client_of(request, pk), timezone.now()
+    client, now = CLIENTS.get(request, pk), timezone.now()
     if request.GET.get("running"):
         return choices(request, running_packages(client, now), search="package__name", text=package_label)
     given = ClientPackage.objects.filter(client=client).select_related("package").order_by("-active", "pk")

@@ -1,6 +1,4 @@
-"""The audit log: changes, one change with its rows, and what was written outside the application."""
-
-from datetime import timedelta
+"""The audit log: the list of changes, one change with its rows, and writes outside the application."""
 
 from django.contrib.auth.decorators import permission_required
 from django.http import Http404
@@ -12,12 +10,14 @@ from audit import history
 from audit.models import Change
 from didmgmt.choices import choices
 from didmgmt.filters import FilterSet
+from didmgmt.keyset import ColumnKeyset
 from didmgmt.listing import Count, Listing
 from didmgmt.replica import may_lag
-from dids.history.audit_log import KeyWalk, lines, log_listing
-from dids.history.external_writes import moment_of, outside_groups
-from dids.history.rows import KINDS, count_of, file_rows, noun, told, with_former
+from dids.history.audit_log import log_entries, log_listing
+from dids.history.external_writes import external_writes, parse_microsecond, rows_written_at
+from dids.history.rows import OBJECT_TYPES, count_label, csv_rows, describe, noun, with_previous
 from dids.lists.filters import COUNTED_TO
+from screens.history.links import object_urls, source_label
 from screens.numbers.export import download
 from staff.models import User
 
@@ -29,7 +29,7 @@ may_view = permission_required("audit.view_change", raise_exception=True)
 @may_lag
 def change_list(request):
     listing = log_listing(request.GET, request.user, request.path)
-    context = {"listing": listing, "lines": lines(listing.rows, request.user)}
+    context = {"listing": listing, "entries": _entries(listing.rows, request.user)}
     return render(request, "history/list.html", context)
 
 
@@ -37,30 +37,19 @@ def change_list(request):
 @may_view
 @may_lag
 def change_detail(request, pk):
-    """``type``: which kind of thing its rows are shown of, the first when it says none."""
+    """Show a change and its rows of the object type in ``type``, by default of the first one."""
     change = _change(request.user, pk)
-    line = lines([change], request.user)[0]
-    kinds = [tracked for tracked in KINDS.values() if tracked in line.counts]
-    asked = request.GET.get("type", "")
-    if asked and KINDS.get(asked) not in kinds:
+    (entry,) = _entries([change], request.user)
+    types = [tracked for tracked in OBJECT_TYPES.values() if tracked in entry.counts]
+    chosen = request.GET.get("type", "")
+    if chosen and OBJECT_TYPES.get(chosen) not in types:
         raise Http404
-    tracked = KINDS[asked] if asked else next(iter(kinds), None)
-    listing = tracked and _rows(request, tracked, _rows_of(change, tracked, request.user))
-    context = {
-        "line": line,
-        "tabs": [
-            {
-                "label": count_of(one, line.counts[one]),
-                "url": f"?type={one._meta.model_name}",
-                "active": one is tracked,
-            }
-            for one in kinds
-        ],
-        "listing": listing,
-        "rows": told(listing.rows, tracked, request.user) if tracked else [],
-        "noun": tracked and noun(tracked),
-        "lost": listing and _lost(listing.total, line.counts[tracked]),
-    }
+    tracked = OBJECT_TYPES[chosen] if chosen else next(iter(types), None)
+    context = {"entry": entry, "tabs": _tabs(types, tracked, entry.counts)}
+    if tracked:
+        listing = _row_listing(request, tracked, _rows_of(change, tracked, request.user))
+        context |= _row_context(listing, tracked, request.user)
+        context["lost"] = _lost(listing.total, entry.counts[tracked])
     return render(request, "history/detail.html", context)
 
 
@@ -69,56 +58,65 @@ def change_detail(request, pk):
 @permission_required("dids.export_did", raise_exception=True)
 def change_rows_csv(request, pk):
     change = _change(request.user, pk)
-    kinds = lines([change], request.user)[0].counts
-    rows = {one: _rows_of(change, one, request.user) for one in KINDS.values() if one in kinds}
-    return download(
-        file_rows(rows, request.user), f"change_{change.pk}_{timezone.localtime(change.at):%Y-%m-%d_%H%M}"
-    )
+    types = log_entries([change], request.user)[0].counts
+    rows = {one: _rows_of(change, one, request.user) for one in OBJECT_TYPES.values() if one in types}
+    name = f"change_{change.pk}_{timezone.localtime(change.at):%Y-%m-%d_%H%M}"
+    return download(csv_rows(rows, request.user), name)
 
 
 @require_safe
 @may_view
-def outside(request):
-    """What was written to the database by something else than this application, by table and moment."""
+def external_write_list(request):
     before = request.GET.get("before", "")
-    groups, older = outside_groups(request.user, moment_of(before) if before else None)
-    return render(request, "history/outside.html", {"groups": groups, "older": older, "before": before})
+    writes, older = external_writes(request.user, parse_microsecond(before))
+    context = {"writes": writes, "older": older, "before": before}
+    return render(request, "history/external_writes.html", context)
 
 
 @require_safe
 @may_view
-def outside_rows(request, kind, moment):
-    """The rows of one such group. ``moment``: in microseconds, see ``dids.history.external_writes``."""
-    tracked = KINDS.get(kind)
-    at = moment_of(moment)
+def external_write_rows(request, object_type, microsecond):
+    """Show the rows of one write; ``microsecond``: see ``dids.history.external_writes``."""
+    tracked = OBJECT_TYPES.get(object_type)
+    at = parse_microsecond(str(microsecond))
     if tracked is None or at is None:
         raise Http404
-    rows = history.visible_to(tracked, request.user).filter(change__isnull=True)
-    # Not at=at: SQLite compares texts, and the triggers write a full second with its fraction.
-    rows = rows.filter(at__gte=at, at__lt=at + timedelta(microseconds=1))
-    listing = _rows(request, tracked, rows)
+    listing = _row_listing(request, tracked, rows_written_at(at, tracked, request.user))
     if not listing.total:
         raise Http404
-    context = {
-        "at": at,
-        "listing": listing,
-        "rows": told(listing.rows, tracked, request.user),
-        "noun": noun(tracked),
-        "things": noun(tracked, plural=True),
-    }
-    return render(request, "history/outside_rows.html", context)
+    context = _row_context(listing, tracked, request.user)
+    context |= {"at": at, "nouns": noun(tracked, plural=True)}
+    return render(request, "history/external_rows.html", context)
 
 
 @require_safe
 @may_view
 def people(request):
-    """Choices of who made changes."""
-    found = User.objects.visible_to(request.user).order_by("username")
-    return choices(request, found, search="username", note=lambda user: user.get_full_name())
+    """Answer with choices for the filter "Person"."""
+    users = User.objects.visible_to(request.user).order_by("username")
+    return choices(request, users, search="username", note=lambda user: user.get_full_name())
 
 
 def _change(user, pk):
     return get_object_or_404(Change.objects.visible_to(user).select_related("undo_of"), pk=pk)
+
+
+def _entries(changes, user):
+    entries = log_entries(changes, user)
+    for entry in entries:
+        entry.source_label = source_label(entry.change.source)
+    return entries
+
+
+def _tabs(types, active, counts):
+    return [
+        {
+            "label": count_label(tracked, counts[tracked]),
+            "url": f"?type={tracked._meta.model_name}",
+            "active": tracked is active,
+        }
+        for tracked in types
+    ]
 
 
 def _rows_of(change, tracked, viewer):
@@ -130,7 +128,7 @@ class _NoFilter(FilterSet):
         fields = []
 
 
-def _rows(request, tracked, rows):
+def _row_listing(request, tracked, rows):
     return Listing(
         request.GET,
         rows,
@@ -140,12 +138,20 @@ def _rows(request, tracked, rows):
         sorts={"row": ("history_id",)},
         total=lambda _: Count.up_to(COUNTED_TO, rows[: COUNTED_TO + 1].count()),
         exact_total=lambda _: Count(rows.count()),
-        fetch=lambda found: with_former(found, tracked, request.user),
-        keyset=lambda filterset, sort, descending: KeyWalk(rows, ("history_id",), descending=descending),
+        fetch=lambda found: with_previous(found, tracked, request.user),
+        keyset=lambda _, sort, descending: ColumnKeyset(rows, ("history_id",), descending=descending),
         keeps=("type",),
     )
 
 
+def _row_context(listing, tracked, user):
+    rows = describe(listing.rows, tracked)
+    urls = object_urls(tracked, {row.object_id for row in rows}, user)
+    for row in rows:
+        row.url = urls.get(row.object_id, "")
+    return {"listing": listing, "rows": rows, "noun": noun(tracked)}
+
+
 def _lost(kept, written):
-    """How many rows are gone since, because old history was deleted."""
+    """Return how many rows of the change have been pruned; 0 if the kept ones were not counted."""
     return 0 if kept.more else max(0, written - kept)

@@ -6,8 +6,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from didmgmt.fields import MomentField
+from didmgmt.forms import Form
 from dids.numbering.search import MAX_LISTED, parse_list
-from screens.clients.forms import MomentField
 from screens.numbers.forms import number_problems
 
 
@@ -48,7 +49,7 @@ def _twice_or_never(local):
     )
 
 
-class WhoHadItForm(forms.Form):
+class WhoHadItForm(Form):
     """``cleaned_data``: ``numbers``, a list in the order asked, and ``at``, the moment; empty: now."""
 
     numbers = forms.CharField(

@@ -7,7 +7,7 @@ from itertools import groupby
 from django.utils import timezone
 
 from dids.history.ownership import ON_HOLD, lifespan
-from dids.history.timeline import in_words
+from dids.history.timeline import format_time
 
 SEGMENTS_MOST = 200  # drawn, the newest ones
 WIDTH = 1000  # of the bar
@@ -33,8 +33,8 @@ class Segment:
     @property
     def label(self):
         kind = "on Hold after use" if self.kind == "hold" else "in use"
-        until = f"until {in_words(self.end)}" if self.end else "until now"
-        return f"{self.holder}: {kind} from {in_words(self.begin)}, {until}"
+        until = f"until {format_time(self.end)}" if self.end else "until now"
+        return f"{self.holder}: {kind} from {format_time(self.begin)}, {until}"
 
 
 @dataclass

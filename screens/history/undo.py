@@ -1,4 +1,4 @@
-"""Undoing a change: what goes back and what does not, then doing it, of many objects in a job."""
+"""The dialog that undoes a change: a rehearsal, then the undo, of large changes as a job."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
@@ -10,11 +10,10 @@ from django.urls import reverse
 from audit.models import Change
 from didmgmt import dialogs
 from dids.history.explain import actor_name
-from dids.history.undo.undo import Undo, submit_undo
+from dids.history.undo.job import submit_undo
+from dids.history.undo.undo import Undo
 from jobs.models import SMALL, Job
 from screens.answers import done, queued
-
-_OTHER = {"Undo": "Redo", "Redo": "Undo"}
 
 
 @dialogs.view
@@ -22,38 +21,45 @@ _OTHER = {"Undo": "Redo", "Redo": "Undo"}
 def change_undo(request, pk):
     change = get_object_or_404(Change, pk=pk)
     undo = Undo(change, by=request.user)
-    if not undo.is_seen():
-        raise Http404("This change touched nothing that you may see.")
-    back, obstacle = _back(request, change), undo.obstacle()
+    if not undo.is_visible():
+        raise Http404("This change affects nothing that you may see.")
+    obstacle = undo.obstacle()
     if request.POST.get("step") == "apply" and not obstacle:
-        if undo.rows > SMALL:
-            return queued(request, submit_undo(undo))
-        try:
-            outcome = undo.run()
-        except IntegrityError:
-            messages.error(
-                request, "Somebody wrote to the same at this very moment. Nothing is undone; try again."
-            )
-            return dialogs.close(request, back)
-        return done(request, outcome.sentence(), outcome, back, undo_word=_OTHER[change.undo_word])
-    large = undo.rows > SMALL
-    # A rehearsal of a million takes a while: the dialog is there at once and asks for it.
-    waits = obstacle or (large and request.htmx and "look" not in request.GET)
+        return _apply(request, undo)
+    is_large = undo.rows > SMALL
+    # The rehearsal of a large change is slow: the dialog opens at once and requests it with htmx.
+    is_deferred = is_large and request.htmx and "rehearse" not in request.GET
     title = f"{change.undo_word} this change?"
     context = {
         "change": change,
         "actor": actor_name(change),
         "title": title,
         "obstacle": obstacle,
-        "rehearsal": None if waits else undo.rehearse(),
-        "looked_at": undo.rows,
-        "in_background": large,
+        "rehearsal": None if obstacle or is_deferred else undo.rehearse(),
+        "history_rows": undo.rows,
+        "in_background": is_large,
     }
-    return dialogs.show(request, "history/_undo.html", context, title=title, back_url=back)
+    back_url = _back_url(request, change)
+    return dialogs.show(request, "history/_undo.html", context, title=title, back_url=back_url)
 
 
-def _back(request, change):
-    """Where the person came from: the list of numbers, the page of the change or of its job, the log."""
+def _apply(request, undo):
+    if undo.rows > SMALL:
+        return queued(request, submit_undo(undo))
+    back_url = _back_url(request, undo.change)
+    try:
+        result = undo.run()
+    except IntegrityError:
+        messages.error(
+            request, "Someone changed the same records at the same time. Nothing was undone; try again."
+        )
+        return dialogs.close(request, back_url)
+    undo_word = "Undo" if undo.change.undo_word == "Redo" else "Redo"
+    return done(request, result.sentence(), result, back_url, undo_word=undo_word)
+
+
+def _back_url(request, change):
+    """Return the page that the dialog was opened on, or the list of numbers."""
     jobs = Job.objects.filter(change=change)
     pages = [job.get_absolute_url() for job in jobs] + [job.url for job in jobs]
     pages += [reverse("audit:detail", args=[change.pk]), reverse("audit:list")]

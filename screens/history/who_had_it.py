@@ -72,8 +72,9 @@ def who_had_it_statement(request):
     if not form.is_valid():
         return _show_errors(request, form)
     context = _found(request, form.cleaned_data["numbers"], form.cleaned_data["at"])
-    since = known_since()
+    since, counts = known_since(), context["counts"]
     context |= {
+        "summary": f"{context['count']}: {', '.join(f'{n:,} {label}' for label, n in counts.items())}",
         "known_since": since and exact_time(since),
         "created": exact_time(timezone.now()),
         "requested_by": _person(request.user),

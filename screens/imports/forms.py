@@ -8,6 +8,7 @@ import sheets
 from clients.models import counted
 from clients.tags import MAX_LABEL, tag_label
 from didmgmt.choices import RemoteSelect
+from didmgmt.forms import Form
 from dids.imports import mapping
 from dids.imports.limits import import_limits
 from dids.imports.options import CLEAR, KEEP, LEAVE
@@ -30,7 +31,7 @@ EXISTING = [
 ]
 
 
-class UploadForm(forms.Form):
+class UploadForm(Form):
     """The file, how to read it, and the defaults for new numbers.
 
     ``is_valid`` sets ``loaded``, the result of ``sheets.load``, which the caller closes.
@@ -98,25 +99,25 @@ class UploadForm(forms.Form):
         return defaults | {"tags": tag_label(self.cleaned_data["tags"])}
 
 
-class ReadingForm(forms.Form):
+class ReadingForm(Form):
     """How the uploaded file is read: delimiter and encoding of a text file, sheet of a workbook."""
 
     delimiter = forms.ChoiceField(label="Field delimiter")
     encoding = forms.ChoiceField(label="Encoding", choices=list(sheets.ENCODINGS.items()))
     sheet = forms.ChoiceField(label="Sheet")
 
-    def __init__(self, data=None, *, format):
+    def __init__(self, data=None, *, file_format):
         super().__init__(data)
-        self.initial = {"encoding": format.encoding, "sheet": format.sheet}
+        self.initial = {"encoding": file_format.encoding, "sheet": file_format.sheet}
         names = {char: name for name, char in sheets.DELIMITERS.items()}
-        self.initial["delimiter"] = names.setdefault(format.delimiter, format.delimiter)
+        self.initial["delimiter"] = names.setdefault(file_format.delimiter, file_format.delimiter)
         self.fields["delimiter"].choices = [(name, name) for name in names.values()]
-        self.fields["sheet"].choices = [(name, name) for name in format.sheets]
-        if format.encoding and format.encoding not in sheets.ENCODINGS:
-            self.fields["encoding"].choices += [(format.encoding, format.encoding)]
-        for name in ("delimiter", "encoding") if format.sheets else ("sheet",):
+        self.fields["sheet"].choices = [(name, name) for name in file_format.sheets]
+        if file_format.encoding and file_format.encoding not in sheets.ENCODINGS:
+            self.fields["encoding"].choices += [(file_format.encoding, file_format.encoding)]
+        for name in ("delimiter", "encoding") if file_format.sheets else ("sheet",):
             del self.fields[name]
-        if len(format.sheets) == 1:
+        if len(file_format.sheets) == 1:
             del self.fields["sheet"]
 
     def options(self):
@@ -132,7 +133,7 @@ def delimiter_of(name):
     return None if name in ("", DETECT) else sheets.DELIMITERS.get(name, name)
 
 
-class ColumnsForm(forms.Form):
+class ColumnsForm(Form):
     """One select for each column, a checkbox to skip each line of the head, and the options of the import.
 
     Columns are preset with the earlier choice for this import, else with this user's choice for the last
@@ -206,12 +207,12 @@ class ColumnsForm(forms.Form):
         return cleaned
 
 
-def file_note(format, rows):
+def file_note(file_format, rows):
     """Describe how a file is read: "1,204 lines, separated by comma, Unicode (UTF-8)"."""
     lines = counted(rows, "line")
-    if format.sheets:
-        return f"{lines}, {WORKBOOKS.get(format.kind, format.kind)}, sheet “{format.sheet}”"
+    if file_format.sheets:
+        return f"{lines}, {WORKBOOKS.get(file_format.kind, file_format.kind)}, sheet “{file_format.sheet}”"
     named = {char: name for name, char in sheets.DELIMITERS.items()}
-    delimiter = named.get(format.delimiter, format.delimiter)
+    delimiter = named.get(file_format.delimiter, file_format.delimiter)
     split = "one column" if delimiter == "none" else f"separated by {delimiter}"
-    return f"{lines}, {split}, {sheets.ENCODINGS.get(format.encoding, format.encoding)}"
+    return f"{lines}, {split}, {sheets.ENCODINGS.get(file_format.encoding, file_format.encoding)}"

@@ -14,14 +14,14 @@ from django.views.decorators.http import require_http_methods, require_safe
 from didmgmt.addresses import go_to
 from dids.reference_files.result import ChangedSinceCheckError
 from dids.reference_files.tables import TABLES
-from screens.clients.clients import client_listing
+from screens.clients.clients import CLIENTS
 from screens.imports.reference_forms import ReferenceUploadForm, sign, unsign
 from screens.numbers.export import download, file_name, format_of
-from screens.operators.operators import operator_listing
-from screens.packages.packages import package_listing
+from screens.operators.operators import OPERATORS
+from screens.packages.packages import PACKAGES
 
 SHOWN = 100  # rows of each table on the page of a check
-LISTINGS = {"operators": operator_listing, "clients": client_listing, "packages": package_listing}
+RECORDS = {"operators": OPERATORS, "clients": CLIENTS, "packages": PACKAGES}
 
 
 def _may(user, table, *actions):
@@ -123,7 +123,7 @@ def _frame(request, table):
 
 def _home(user, table):
     """Return the URL of the table's list, or of the page to use if there is none for the user."""
-    if table in LISTINGS and _may(user, table, "view"):
+    if table in RECORDS and _may(user, table, "view"):
         return reverse(f"{table}:list")
     return reverse(f"reference:{table}_import" if _may(user, table, "add", "change") else "home")
 
@@ -138,8 +138,8 @@ def reference_export(request, table):
     resource = TABLES[table](request.user)
     if (format := format_of(request)) is None:
         return redirect(_home(request.user, table))
-    if table in LISTINGS:
-        listing = LISTINGS[table](request)
+    if table in RECORDS:
+        listing = RECORDS[table].listing(request)
         if not listing.valid:
             # The list shows the errors.
             return go_to(f"{reverse(f'{table}:list')}?{request.GET.urlencode()}")

@@ -1,10 +1,10 @@
 """The upload form of a reference table, and the checked rows that its page carries until they are applied."""
 
-from django import forms
 from django.core import signing
 from django.core.exceptions import ValidationError
 
 import sheets
+from didmgmt.forms import Form
 from dids.imports.limits import import_limits
 from dids.reference_files.parsed_file import HEAD, LIMIT, ParsedFile
 from screens.imports.forms import UploadForm, delimiter_of
@@ -13,7 +13,7 @@ MAX_BYTES = 5 * 1024 * 1024
 MAX_AGE = 24 * 60 * 60  # seconds after which a check can't be applied any more
 
 
-class ReferenceUploadForm(forms.Form):
+class ReferenceUploadForm(Form):
     """Take a file of ``resource``'s table. After ``is_valid`` its rows are in ``parsed_file``."""
 
     file = UploadForm.base_fields["file"]

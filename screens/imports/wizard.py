@@ -59,7 +59,7 @@ def import_reading(request, pk):
     number_import = _import(request, pk)
     if not number_import.is_open:
         return _current_step(number_import)
-    reading = ReadingForm(request.POST, format=number_import.upload.format)
+    reading = ReadingForm(request.POST, file_format=number_import.upload.format)
     if reading.is_valid():
         try:
             number_import.read_again(**reading.options())
@@ -73,18 +73,17 @@ def import_reading(request, pk):
 
 def _columns_page(request, number_import, head, form, *, reading=None, status=200):
     upload, params = number_import.upload, number_import.job.params
-    format = upload.format
+    width = upload.format.width
     context = {
         "file_name": upload.name,
-        "file_note": file_note(format, params["rows"]),
-        "reading": reading or ReadingForm(format=format),
+        "file_note": file_note(upload.format, params["rows"]),
+        "reading": reading or ReadingForm(file_format=upload.format),
         "reading_url": reverse("dids:import_reading", args=[number_import.job.pk]),
         "notes": params["notes"],
         "damage": params["damage"],
-        "columns": [{"field": form[f"column{i}"], "letter": i + 1} for i in range(format.width)],
+        "columns": [{"field": form[f"column{i}"], "number": i + 1} for i in range(width)],
         "rows": [
-            {"line": row.line, "skip": form[f"skip{row.line}"], "cells": row.cells[: format.width]}
-            for row in head
+            {"line": row.line, "skip": form[f"skip{row.line}"], "cells": row.cells[:width]} for row in head
         ],
         "more_rows": max(0, params["rows"] - len(head)),
         "form": form,

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from clients.models import HOLD_DAYS_MAX
 from clients.tags import MAX_LABEL, split_tags
 from didmgmt.choices import RemoteSelect
+from didmgmt.forms import Form
 from dids.lifecycle import statuses as st
 from dids.models import DID
 from dids.numbering.ranges import parse_ranges
@@ -64,7 +65,7 @@ class NotesField(forms.CharField):
         return self.to_python(initial) != self.to_python(data)
 
 
-class EditForm(forms.Form):
+class EditForm(Form):
     """One number. ``touched()`` holds what the person changed of what the form had shown.
 
     ``shown``: a DID or a row of its history, as the person saw it. A parameter that was not sent at
@@ -99,7 +100,7 @@ class EditForm(forms.Form):
         }
 
 
-class NewForm(forms.Form):
+class NewForm(Form):
     """Numbers to be made. ``cleaned_data["numbers"]`` is a ``Numbers``, which may be large."""
 
     numbers = forms.CharField(
@@ -147,7 +148,7 @@ def number_problems(numbers):
     return problems
 
 
-class MassEditForm(forms.Form):
+class MassEditForm(Form):
     """Many numbers at once. A field counts only with its box ticked; ticked and empty empties it."""
 
     ADD, REMOVE, REPLACE = "add", "remove", "replace"
@@ -197,23 +198,3 @@ class MassEditForm(forms.Form):
             field = {self.ADD: "add_tags", self.REMOVE: "remove_tags"}.get(data["tag_action"], "tags")
             fields[field] = data["tags"]
         return fields
-
-
-class DeleteForm(forms.Form):
-    """The count, typed, before many numbers go."""
-
-    fate = "will be deleted"
-    typed_count = forms.CharField(
-        label="", widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "numeric"})
-    )
-
-    def __init__(self, data=None, *, count):
-        super().__init__(data)
-        self.count = count
-        self.fields["typed_count"].label = f"Type {count:,} to confirm"
-
-    def clean_typed_count(self):
-        typed = "".join(c for c in self.cleaned_data["typed_count"] if c.isdigit())
-        if typed != str(self.count):
-            raise ValidationError(f"Type {self.count:,}, the number of DIDs that {self.fate}.")
-        return typed

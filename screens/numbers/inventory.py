@@ -15,7 +15,7 @@ from dids.lists.as_of import COUNTING, SECONDS, PastListing, TooLong, within
 from dids.lists.filters import deleted_matching
 from dids.lists.listing import did_listing
 from dids.models import Tag
-from screens.choices import branch_choices
+from screens.records import record_choices
 
 DELETED_SHOWN = 5
 
@@ -96,7 +96,7 @@ def status_counters(listing, counts, asked):
 @require_safe
 @may_view
 def client_choices(request):
-    return branch_choices(request, Client)
+    return record_choices(request, Client)
 
 
 @require_safe

@@ -11,10 +11,9 @@ from didmgmt import dialogs
 from dids.job_kinds import mass_edit_label, submit_delete, submit_edit
 from jobs.models import SMALL
 from screens.answers import done, preview, queued, refused, selected_dids
-from screens.numbers.forms import DeleteForm, MassEditForm
+from screens.forms import ConfirmCountForm
+from screens.numbers.forms import MassEditForm
 from screens.numbers.number import EDIT_RIGHTS
-
-TYPED_ABOVE = 1_000  # more numbers than these are deleted only when their count is typed
 
 
 def _may_edit(user):
@@ -54,9 +53,9 @@ def did_delete(request):
     if selection.error:
         return refused(request, selection.error, "Delete", _back(request))
     result = selection.queryset.rehearse_delete(by=request.user)
-    form = None
-    if result.done > TYPED_ABOVE:
-        form = DeleteForm(request.POST if step == "apply" else None, count=result.done)
+    form = ConfirmCountForm.when_needed(
+        request.POST if step == "apply" else None, count=result.done, fate="will be deleted"
+    )
     if step == "apply" and result.done and (form is None or form.is_valid()):
         if selection.count > SMALL:
             return queued(request, submit_delete(request.user, selection))

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from didmgmt.text import parse_whole, shorten
 from dids.history.explain import OUTSIDE, actor_name, explain
-from dids.history.timeline import differences, state, timeline, versions
+from dids.history.timeline import differences, field_texts, timeline, versions
 from dids.job_kinds import CLIENT_MOVES
 from dids.labels import Names
 from dids.lifecycle import statuses as st
@@ -70,7 +70,7 @@ def did_history(request, pk):
     context = {
         "did": did,
         "number": (did or known).number,
-        "state": [] if did or before else state(known),
+        "values": [] if did or before else field_texts(known),
         "ownership_bar": None if before else ownership_bar(pk, request.user),
         "entries": entries,
         "older_url": f"?before={older}" if older else "",

@@ -1,4 +1,4 @@
-"""Client packages: which client has which package, and switching them on and off."""
+"""Client packages: which client has which package; activating, deactivating and ending them."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
@@ -16,7 +16,7 @@ from didmgmt.listing import Listing
 from didmgmt.replica import may_lag
 from dids.lists.client_filters import ClientPackageFilter
 from dids.models import DID, ClientPackage
-from screens.clients.forms import EndForm
+from screens.packages.forms import EndForm
 from screens.packages.stopping import client_pages, may_stop, stop
 
 SORTS = {
@@ -39,16 +39,18 @@ def client_package_list(request):
 
 
 def client_package_listing(request, given):
-    """Those of ``given`` that an address asks for, with their states and places."""
+    """Return the ``Listing`` of the client packages ``given``, with their states and free places."""
     now = timezone.now()
     return Listing(
         request.GET,
-        given.with_state(now).with_places(),
+        given.with_state(now).with_numbers_in_use(),
         ClientPackageFilter,
         user=request.user,
         path=request.path,
         sorts=SORTS,
-        fetch=lambda found: found.with_state(now).with_places().select_related("client", "package__reseller"),
+        fetch=lambda found: (
+            found.with_state(now).with_numbers_in_use().select_related("client", "package__reseller")
+        ),
     )
 
 
@@ -61,9 +63,9 @@ def client_package_deactivate(request, pk):
         _numbers(given),
         lambda: given.deactivate(by=request.user) if given.active else None,
         title=f"Deactivate {given}",
-        about="It stops now. Activated again, it takes back the numbers that rest still.",
+        about="It stops now. If reactivated, it takes back numbers still on Hold.",
         verb="Deactivate",
-        done=f"Package {given} is off.",
+        done=f"Package {given} switched off.",
         back_url=_back(request, given),
     )
 
@@ -75,7 +77,7 @@ def client_package_activate(request, pk):
     back_url, refusal = _back(request, given), ""
     if request.method == "POST":
         try:
-            _tell_activated(request, given, given.activate(by=request.user))
+            _message_activated(request, given, given.activate(by=request.user))
             return dialogs.close(request, back_url)
         except ValidationError as error:
             refusal = error.message
@@ -83,7 +85,7 @@ def client_package_activate(request, pk):
     title = f"Activate {given}"
     context = {
         "given": given,
-        "refusal": refusal or given.why_closed(),
+        "refusal": refusal or given.closed_reason(),
         "back": back,
         "stay": stay,
         "title": title,
@@ -99,20 +101,20 @@ def client_package_activate(request, pk):
     )
 
 
-def _tell_activated(request, given, result):
+def _message_activated(request, given, result):
     if result is None:
-        messages.info(request, f"Package {given} is on already.")
+        messages.info(request, f"Package {given} is already on.")
     elif given.starts_at > timezone.now():
-        begin = date_format(timezone.localtime(given.starts_at), "j M Y, H:i")
-        messages.success(request, f"Package {given} is on and begins on {begin}.")
+        start = date_format(timezone.localtime(given.starts_at), "j M Y, H:i")
+        messages.success(request, f"Package {given} switched on. It starts on {start}.")
     else:
-        messages.success(request, f"Package {given} is on. {result.sentence('taken back from Hold')}")
+        messages.success(request, f"Package {given} switched on. {result.sentence('taken back from Hold')}")
 
 
 @dialogs.view
 @may_stop
 def client_package_end(request, pk):
-    """A moment to come is written; one that is past ends it now, after the rehearsal."""
+    """Set the end; one in the past ends the package now, after a preview of the holds."""
     given = _given(request, pk)
     back_url, title = _back(request, given), f"End {given}"
     form = EndForm(request.POST if request.method == "POST" else None, client_package=given)
@@ -124,15 +126,15 @@ def client_package_end(request, pk):
                 _numbers(given),
                 lambda: given.end_on(ends_at, by=request.user) if given.active else None,
                 title=title,
-                about="This moment is past, so the package ends now.",
+                about="This time is in the past, so the package ends now.",
                 verb="End now",
-                done=f"Package {given} has ended.",
+                done=f"Package {given} ended.",
                 back_url=back_url,
                 ends_at=request.POST["ends_at"],
             )
         if form.has_changed():
             given.end_on(ends_at, by=request.user)
-        messages.success(request, _told_end(given))
+        messages.success(request, _end_sentence(given))
         return dialogs.close(request, back_url)
     context = {"form": form, "title": title, "action_url": request.path, "verb": "Save"}
     return dialogs.show(
@@ -145,10 +147,10 @@ def client_package_end(request, pk):
     )
 
 
-def _told_end(given):
-    off = "" if given.active else " It is off; activate it to use it again."
+def _end_sentence(given):
+    off = "" if given.active else " It is switched off; activate it to use it again."
     if given.ends_at is None:
-        return f"Package {given} has no end any more.{off}"
+        return f"Package {given} no longer has an end.{off}"
     end = date_format(timezone.localtime(given.ends_at), "j M Y, H:i")
     return f"Package {given} ends on {end}.{off}"
 
@@ -163,6 +165,6 @@ def _numbers(given):
 
 
 def _back(request, given):
-    """The list, the client's page or the package's, as the person came from one of them."""
+    """Return to the list, the client’s page or the package’s page, whichever the user came from."""
     package = reverse("packages:detail", args=[given.package_id])
     return dialogs.back_to(request, reverse("client_packages:list"), *client_pages(given.client), package)

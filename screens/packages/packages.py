@@ -1,4 +1,4 @@
-"""Packages: what resellers offer, who has it, and the end of an offer."""
+"""Packages: the list and its dialogs, one package, archiving and restoring."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
@@ -11,27 +11,38 @@ from django.views.decorators.http import require_POST, require_safe
 
 from clients.models import Package, counted
 from didmgmt import dialogs
-from didmgmt.listing import Listing
 from didmgmt.replica import may_lag
 from dids.lists import holdings
 from dids.lists.client_filters import PackageFilter
 from dids.models import DID, ClientPackage
-from screens.choices import branch_choices
-from screens.clients.forms import PackageForm
 from screens.packages.client_packages import client_package_listing
-from screens.packages.stopping import delete, may_stop, stop
+from screens.packages.forms import PackageForm
+from screens.packages.stopping import may_stop, stop
+from screens.records import Records, record_choices
 
-SORTS = {
-    "name": (Lower("name"), "id"),
-    "id": ("id",),
-    "reseller": (Lower("reseller__name"), Lower("name"), "id"),
-    "limit": ("did_limit", "id"),
-    "tags": ("allowed_tags", "id"),
-    "days": (F("hold_days"), "id"),
-    "clients": ("client_count", "id"),
-    "dids": ("did_count", "id"),
-    "state": (F("archived_at"), "id"),
-}
+PACKAGES = Records(
+    model=Package,
+    form=PackageForm,
+    filterset=PackageFilter,
+    sorts={
+        "name": (Lower("name"), "id"),
+        "id": ("id",),
+        "reseller": (Lower("reseller__name"), Lower("name"), "id"),
+        "limit": ("did_limit", "id"),
+        "tags": ("allowed_tags", "id"),
+        "days": (F("hold_days"), "id"),
+        "clients": ("client_count", "id"),
+        "dids": ("did_count", "id"),
+        "state": (F("archived_at"), "id"),
+    },
+    rows=holdings.of_packages,
+    list_url=lambda package: reverse("packages:list"),
+    pages=lambda package: [reverse("packages:detail", args=[package.pk])] if package.pk else [],
+    edit_url=lambda package: reverse("packages:edit", args=[package.pk]),
+    delete_advice=lambda package: (
+        "Their history needs it. Archive it instead: it can’t be given any more and stays readable."
+    ),
+)
 
 may_view = permission_required("clients.view_package", raise_exception=True)
 may_change = permission_required("clients.change_package", raise_exception=True)
@@ -41,27 +52,14 @@ may_change = permission_required("clients.change_package", raise_exception=True)
 @may_view
 @may_lag
 def package_list(request):
-    return render(request, "packages/list.html", {"listing": package_listing(request)})
-
-
-def package_listing(request):
-    """The packages that an address asks for, of those that the person may see."""
-    now = timezone.now()
-    return Listing(
-        request.GET,
-        holdings.of_packages(Package.objects.visible_to(request.user), now),
-        PackageFilter,
-        user=request.user,
-        path=request.path,
-        sorts=SORTS,
-        fetch=lambda found: holdings.of_packages(found.select_related("reseller"), now),
-    )
+    return render(request, "packages/list.html", {"listing": PACKAGES.listing(request)})
 
 
 @require_safe
 @may_view
 def package_detail(request, pk):
-    package = _package(request, pk, holdings.of_packages(Package.objects.all(), timezone.now()))
+    packages = holdings.of_packages(PACKAGES.visible_to(request.user), timezone.now())
+    package = get_object_or_404(packages, pk=pk)
     listing = client_package_listing(request, ClientPackage.objects.filter(package=package))
     return render(request, "packages/detail.html", {"package": package, "listing": listing})
 
@@ -69,49 +67,35 @@ def package_detail(request, pk):
 @dialogs.view
 @permission_required("clients.add_package", raise_exception=True)
 def package_new(request):
-    return _dialog(request, Package())
+    return PACKAGES.save(request, Package())
 
 
 @dialogs.view
 @may_change
 def package_edit(request, pk):
-    return _dialog(request, _package(request, pk))
-
-
-def _dialog(request, package):
-    pages = [reverse("packages:detail", args=[package.pk])] if package.pk else []
-    return dialogs.record(
-        request,
-        PackageForm,
-        package,
-        back_url=dialogs.back_to(request, reverse("packages:list"), *pages),
-        edit_url=lambda saved: reverse("packages:edit", args=[saved.pk]),
-        title="New Package",
-    )
+    return PACKAGES.save(request, PACKAGES.get(request, pk))
 
 
 @dialogs.view
 @permission_required("clients.delete_package", raise_exception=True)
 def package_delete(request, pk):
-    advice = "Their history needs it. Archive it instead: nobody gets it any more, and it stays readable."
-    return delete(request, _package(request, pk), listed=reverse("packages:list"), advice=advice)
+    return PACKAGES.delete(request, PACKAGES.get(request, pk))
 
 
 @dialogs.view
 @may_change
 @may_stop
 def package_archive(request, pk):
-    package = _package(request, pk)
-    listed, page = reverse("packages:list"), reverse("packages:detail", args=[package.pk])
+    package = PACKAGES.get(request, pk)
     return stop(
         request,
         DID.objects.filter(client_package__package=package, client_package__active=True),
         lambda: ClientPackage.archive_package(package, by=request.user),
         title=f"Archive {package}",
-        about="It stops for all clients that have it, and can't be given until it is restored.",
+        about="It stops for all clients that have it and can’t be given until you restore it.",
         verb="Archive",
-        done=f"Package {package} is archived.",
-        back_url=dialogs.back_to(request, listed, page),
+        done=f"Package {package} archived.",
+        back_url=dialogs.back_to(request, reverse("packages:list"), *PACKAGES.pages(package)),
     )
 
 
@@ -119,24 +103,17 @@ def package_archive(request, pk):
 @may_change
 @may_stop
 def package_restore(request, pk):
-    package = _package(request, pk)
+    package = PACKAGES.get(request, pk)
     if ClientPackage.reopen(package, by=request.user):
         off = package.client_packages.filter(active=False).count()
-        rest = (
-            f" It stays off with {counted(off, 'client')} until somebody activates it there." if off else ""
-        )
-        messages.success(request, f"Package {package} is on offer again.{rest}")
+        still_off = f" Still switched off for {counted(off, 'client')}." if off else ""
+        messages.success(request, f"Package {package} restored.{still_off}")
     else:
-        messages.info(request, f"Package {package} is on offer already.")
+        messages.info(request, f"Package {package} is not archived.")
     return redirect("packages:detail", package.pk)
 
 
 @require_safe
 @may_view
 def package_choices(request):
-    return branch_choices(request, Package)
-
-
-def _package(request, pk, packages=None):
-    packages = Package.objects.all() if packages is None else packages
-    return get_object_or_404(packages.visible_to(request.user).select_related("reseller"), pk=pk)
+    return record_choices(request, Package)

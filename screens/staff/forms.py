@@ -2,10 +2,11 @@ import zoneinfo
 
 from django import forms
 
+from didmgmt.forms import ModelForm
 from staff.models import User
 
 
-class MeForm(forms.ModelForm):
+class MeForm(ModelForm):
     """What people may change about themselves."""
 
     time_zone = forms.ChoiceField(

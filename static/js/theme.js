@@ -1,34 +1,32 @@
-// Runs before the first paint, so that a dark page never flashes white. A plain script, not a module, for that reason.
+// Runs before the first paint, so that a chosen theme never flashes. A plain script, not a module, for that reason.
+// "Auto" sets nothing: base.css follows the system.
 (() => {
   const root = document.documentElement;
-  const dark = matchMedia("(prefers-color-scheme: dark)");
   const chosen = () => {
     try {
       return localStorage.getItem("theme") || "auto";
     } catch {
-      return "auto";
+      return "auto"; // storage is switched off
     }
   };
-  const apply = () => {
-    const theme = chosen();
-    root.dataset.bsTheme = theme === "auto" ? (dark.matches ? "dark" : "light") : theme;
+  const apply = (theme) => {
+    if (theme === "auto") delete root.dataset.theme;
+    else root.dataset.theme = theme;
   };
 
   root.classList.add("js");
-  apply();
-  dark.addEventListener("change", apply);
-  addEventListener("storage", apply);
+  apply(chosen());
+  addEventListener("storage", () => apply(chosen()));
   document.addEventListener("DOMContentLoaded", () => {
     for (const radio of document.querySelectorAll(".theme-choice input")) {
       radio.checked = radio.value === chosen();
       radio.addEventListener("change", () => {
+        apply(radio.value);
         try {
           localStorage.setItem("theme", radio.value);
         } catch {
           // Storage is switched off: the choice holds for this page.
         }
-        root.dataset.bsTheme = radio.value;
-        apply();
       });
     }
   });

@@ -12,12 +12,12 @@ import sheets
 from audit import SYSTEM
 from audit.models import Change
 from didmgmt.listing import Selection
-from dids.history.undo.undo import Undo, submit_undo
+from dids.history.undo.job import submit_undo
+from dids.history.undo.undo import Undo
 from dids.imports.options import KEEP
 from dids.imports.wizard import Import
 from dids.job_kinds import submit_create, submit_delete, submit_edit, submit_export
-from dids.models import DID, DIDHistory
-from dids.models import counters as stock
+from dids.models import DID, DIDHistory, counters
 from dids.numbering.ranges import Numbers
 from jobs.models import ATTEMPTS, Job
 from tests.carrier import carrier
@@ -55,7 +55,7 @@ def survived(job):
     assert (job.result["done"], job.result["unchanged"], job.result["refusals"]) == (COUNT, 0, {})
     assert job.change.touched == COUNT
     assert not Job.objects.unfinished().exists()
-    stock.compact()
+    counters.compact()
     assert stock_is_exact()
 
 
@@ -110,11 +110,11 @@ def test_a_change_is_undone_once_however_often_the_worker_dies(house, owner):
     kills = killed_again_and_again(job, KILLS, lambda job: job.is_over)
     assert kills == KILLS
     assert (job.state, job.done, job.total) == (Job.State.DONE, COUNT, COUNT)
-    assert job.told == f"{COUNT:,} numbers went back."
+    assert job.told == f"{COUNT:,} numbers reverted."
     assert (job.change.undo_of, job.change.touched) == (edit, COUNT)
     assert DID.objects.filter(status="instock", notes="").count() == COUNT
     written_once(job.change, "~")
-    stock.compact()
+    counters.compact()
     assert stock_is_exact()
 
 
@@ -154,7 +154,7 @@ def test_a_file_is_checked_and_applied_once_however_often_the_worker_dies(house,
     rows = DIDHistory.objects.filter(change=job.change)
     assert rows.count() == rows.values("object_id").distinct().count() == COUNT
     assert rows.filter(event="+").count() == COUNT - COUNT // 2
-    stock.compact()
+    counters.compact()
     assert stock_is_exact()
 
 

@@ -276,7 +276,7 @@ def test_a_package_is_given_switched_off_and_on_in_the_browser(shown, world):
     dialog.get_by_role("combobox", name="Package").click()
     page.get_by_role("option", name="Basic").click()
     dialog.get_by_role("button", name="Give package").click()
-    page.get_by_text("Rose Orig has the package Basic, with places for 5 numbers.").wait_for()
+    page.get_by_text("Rose Orig now has package Basic, with room for 5 numbers.").wait_for()
 
     page.get_by_role("link", name="Deactivate Basic of Rose Orig").last.click()
     page.get_by_text("numbers will go on Hold").wait_for()
@@ -322,7 +322,7 @@ def test_a_running_job_is_followed_to_its_end(shown, world):
     page.get_by_text("5,000 of 12,000 numbers").wait_for()
     assert violations(page) == []
     call_command("worker", "--once")
-    page.get_by_text("exist already and were left as they are").wait_for()
+    page.get_by_text("already exist and were skipped").wait_for()
     assert page.get_by_role("button", name="Cancel the job").count() == 0
     assert violations(page) == []
 

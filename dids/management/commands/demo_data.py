@@ -7,8 +7,7 @@ from django.db import connection
 from clients.models import Reseller
 from dids.demo.world import World
 from dids.lifecycle import statuses as st
-from dids.models import DID, Stock
-from dids.models import counters as stock
+from dids.models import DID, Stock, counters
 
 
 class Command(BaseCommand):
@@ -29,7 +28,7 @@ class Command(BaseCommand):
         if connection.vendor == "postgresql":
             self._execute("SET synchronous_commit TO off")  # hundreds of small transactions
         written = World(numbers, say=self.stdout.write).build()
-        stock.compact()
+        counters.compact()
         if connection.vendor == "postgresql":
             self._execute("ANALYZE")  # so that the first pages are planned by what is there now
         counts = ", ".join(f"{n:,} {st.LABELS[key]}" for key, n in Stock.objects.by_status().items())

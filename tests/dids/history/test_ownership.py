@@ -81,7 +81,7 @@ def test_a_client_has_a_number_from_its_assignment_until_its_hold(house, anna):
         assert (dated.began.at, dated.ended.at) == (START + HOUR, START + DAY)
         assert (dated.began.actor, str(dated.began.change)) == (
             "anna",
-            "Assigned to north_bakery by Basic of North Bakery",
+            "Assigned to north_bakery under package Basic",
         )
         assert (dated.ended.actor, dated.ended.action) == ("anna", "Put on hold")
     assert (resting.kind, resting.status_label) == (ON_HOLD, "Hold")

@@ -21,7 +21,7 @@ def told(pk, viewer):
     """[(event, label, actor, {field: (old, new)})] newest first."""
     entries, _ = timeline(pk, viewer)
     return [
-        (e.event, e.label, e.actor, {change.field: (change.old, change.new) for change in e.changes})
+        (e.event, e.label, e.actor, {change.field: (change.old, change.new) for change in e.differences})
         for e in entries
     ]
 
@@ -124,7 +124,7 @@ def test_a_story_longer_than_a_page_goes_on_without_a_gap(house, anna):
     first, older = timeline(pk, anna, size=4)
     second, rest = timeline(pk, anna, before=older, size=4)
 
-    notes = [change for entry in first + second if entry.event == "~" for change in entry.changes]
+    notes = [change for entry in first + second if entry.event == "~" for change in entry.differences]
     assert [(change.old, change.new) for change in notes] == [
         ("4", "5"), ("3", "4"), ("2", "3"), ("1", "2"), ("0", "1"), ("", "0"),
     ]  # fmt: skip

@@ -1,6 +1,7 @@
 """Undo: what goes back, what does not and why; always the same in the rehearsal and in the write."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import call_command
@@ -9,10 +10,10 @@ from django.utils import timezone
 import audit
 from audit import SYSTEM
 from audit.models import Change
-from clients.models import Account, Client, Package
-from dids.history.undo.undo import Undo, submit_undo
-from dids.models import DID, ClientPackage, DIDHistory, Stock
-from dids.models import counters as stock
+from clients.models import Account, Client, Package, Reseller
+from dids.history.undo.job import submit_undo
+from dids.history.undo.undo import Undo
+from dids.models import DID, ClientPackage, DIDHistory, Stock, counters
 from jobs.models import Job
 from operators.models import Operator
 from tests.carrier import carrier, numbers_in, person
@@ -46,7 +47,7 @@ def undone(change=None, *, by=SYSTEM, now=None):
     assert (state(), DIDHistory.objects.count()) == (before, rows)
     outcome = undo.run()
     assert outcome.results == rehearsed.results
-    assert all(one.is_exact for one in stock.check())
+    assert all(one.is_exact for one in counters.check())
     return outcome
 
 
@@ -69,7 +70,7 @@ def test_an_edit_goes_back_with_all_its_fields_and_comes_again_by_a_redo(house):
     )
     after, edit = state(), latest()
 
-    assert undone(edit).sentence() == "2 numbers went back."
+    assert undone(edit).sentence() == "2 numbers reverted."
     assert state() == before
     undo = latest()
     assert (undo.kind, undo.undo_of, undo.label, undo.touched) == ("undo", edit, "Undo of Mass edit", 2)
@@ -107,7 +108,7 @@ def test_one_change_after_the_other_is_undone_and_one_more_time_is_nothing(house
     assert undone(first).done == 1
     assert state() == before
     again = undone(first)
-    assert (again.sentence(), again.change) == ("Nothing went back, 1 was so already.", None)
+    assert (again.sentence(), again.change) == ("Nothing reverted, 1 already reverted.", None)
 
 
 def test_what_was_made_is_deleted_and_comes_again_with_its_id(house):
@@ -131,7 +132,7 @@ def test_what_was_deleted_is_made_again_but_not_where_the_number_was_taken(house
     assert refused(outcome) == {"taken": ["101"]}
     assert DID.objects.get(number="100").pk == kept["100"]
     DID.objects.filter(number="101").delete_unused(by=SYSTEM)
-    assert undone(change).sentence() == "1 number went back, 1 was so already."
+    assert undone(change).sentence() == "1 number reverted, 1 already reverted."
     assert dict(dids.values_list("number", "pk")) == kept
 
 
@@ -144,7 +145,7 @@ def test_a_package_that_ended_is_on_again_without_its_end_and_has_its_numbers(ho
     house.client_package.deactivate(by=SYSTEM, ended=True, now=now - DAY)
     ended = state()[DID]
 
-    assert undone().sentence() == "2 numbers and 1 client package went back."
+    assert undone().sentence() == "2 numbers and 1 client package reverted."
     given = ClientPackage.objects.get()
     assert (given.active, given.ends_at, state()[DID]) == (True, None, before)
     assert undone().done == 3
@@ -174,7 +175,7 @@ def test_a_number_that_somebody_touched_since_stays_and_is_named(house):
     outcome = undone(change)
 
     assert outcome.sentence().startswith(
-        "6 numbers went back. 4 numbers refused (101, 107, 108, 109): touched since by a later change;"
+        "6 numbers reverted. 4 numbers refused (101, 107, 108, 109): changed again by a later change;"
     )
     assert set(DID.objects.exclude(notes="").values_list("number", flat=True)) == {"101", "107", "108", "109"}
 
@@ -228,8 +229,8 @@ def test_as_many_go_back_as_there_are_places_in_the_order_of_ids():
     numbers_in("active", ["103"], house)
     outcome = undone(change)
     assert refused(outcome) == {"full": ["102"]}
-    assert "has no free place left; raise the DID limit" in outcome.sentence()
-    assert house.client_package.places_taken() == 3
+    assert "has no free place; raise the DID limit" in outcome.sentence()
+    assert house.client_package.numbers_in_use() == 3
 
 
 def test_a_place_that_the_same_undo_frees_is_given_again():
@@ -266,6 +267,56 @@ def test_a_version_that_was_pruned_is_not_guessed(house):
     assert Undo(change, by=SYSTEM).obstacle() == ""
 
 
+def test_nothing_is_restored_without_its_account_or_client_package(house):
+    dids = numbers_in("hold", ["100"], house)
+    dids.end_hold(by=SYSTEM)
+    change = latest()
+    house.client_package.delete()
+    assert refused(undone(change)) == {"client_package gone": ["100"]}
+    house.account.delete_unused(by=SYSTEM)
+    assert refused(undone(change)) == {"account gone": ["100"]}
+
+
+def test_an_account_is_not_restored_without_its_client(house):
+    client = Client(reseller=house.reseller, name="Second")
+    client.record(by=SYSTEM, fields=())
+    account = Account(client=client, name="second")
+    account.record(by=SYSTEM, fields=())
+    assert account.delete_unused(by=SYSTEM) == []
+    change = latest()
+    assert client.delete_unused(by=SYSTEM) == []
+    assert refused(undone(change), "account") == {"client gone": ["second"]}
+
+
+def test_a_client_package_is_not_restored_without_its_package(house):
+    with audit.change("package", by=SYSTEM) as change:
+        house.client_package.delete()
+    assert house.package.delete_unused(by=SYSTEM) == []
+    assert refused(undone(change), "clientpackage") == {"package gone": ["Basic of North Bakery"]}
+
+
+def test_an_operator_is_not_restored_without_its_reseller(house):
+    south = Reseller(name="South")
+    south.record(by=SYSTEM, fields=())
+    other = Operator(reseller=south, name="Other")
+    other.record(by=SYSTEM, fields=())
+    assert not other.delete_unused(by=SYSTEM)
+    change = latest()
+    assert south.delete_unused(by=SYSTEM) == []
+    assert refused(undone(change), "operator") == {"reseller gone": ["Other"]}
+
+
+@pytest.mark.parametrize("kind", ["operator", "client", "package"])
+def test_what_clients_use_does_not_go_back_to_another_reseller(house, kind):
+    moved = getattr(carrier("South"), kind)
+    moved.reseller, moved.name = house.reseller, f"Second {kind}"
+    moved.record(by=SYSTEM, fields=["reseller", "name"])
+    change = latest()
+    if kind == "operator":
+        numbers_in("active", ["100"], SimpleNamespace(**vars(house) | {"operator": moved}))
+    assert refused(undone(change), kind) == {"stays": [f"Second {kind}"]}
+
+
 # --- things with names ------------------------------------------------------------------------------
 
 
@@ -273,10 +324,10 @@ def test_a_thing_with_a_name_goes_back_and_forth(house):
     house.operator.name = "Renamed"
     before = state()
     house.operator.record(by=SYSTEM, fields=["name"])
-    assert undone().sentence() == "1 operator went back."
+    assert undone().sentence() == "1 operator reverted."
     assert state() == before
     Account(client=house.client, name="second").record(by=SYSTEM, fields=())
-    assert undone().sentence() == "1 account went back."
+    assert undone().sentence() == "1 account reverted."
     assert state() == before
 
 
@@ -286,7 +337,7 @@ def test_a_name_that_is_taken_by_now_is_told(house):
     change = latest()
     Operator.objects.create(reseller=house.reseller, name="North Telecom")
     outcome = undone(change)
-    assert outcome.sentence().startswith("Nothing went back. 1 operator refused (Renamed): its name is taken")
+    assert outcome.sentence().startswith("Nothing reverted. 1 operator refused (Renamed): its name is taken")
 
 
 def test_what_is_still_used_is_neither_deleted_nor_closed(house):
@@ -339,7 +390,7 @@ def test_a_bound_person_undoes_the_own_branch_and_learns_nothing_of_others(house
     bound = person("anna", "audit.undo_change", reseller=house.reseller)
     elsewhere = person("berta", "audit.undo_change", reseller=carrier("West").reseller)
 
-    assert Undo(change, by=bound).is_seen() and not Undo(change, by=elsewhere).is_seen()
+    assert Undo(change, by=bound).is_visible() and not Undo(change, by=elsewhere).is_visible()
     outcome = undone(change, by=bound)
     assert (outcome.done, outcome.selected) == (1, 1)
     assert dict(DID.objects.values_list("number", "notes")) == {"100": "", "200": "both"}
@@ -351,7 +402,7 @@ def test_a_number_that_came_from_another_branch_is_not_the_bound_persons_to_undo
     with audit.change("edit", by=SYSTEM, label="Moved") as change:
         DID.objects.update(operator=house.operator)
     for reseller in (house.reseller, south.reseller):
-        assert not Undo(change, by=person(reseller.name, "audit.undo_change", reseller=reseller)).is_seen()
+        assert not Undo(change, by=person(reseller.name, "audit.undo_change", reseller=reseller)).is_visible()
     assert undone(change).done == 1
 
 
@@ -382,7 +433,7 @@ def test_an_import_that_made_everything_leaves_nothing_behind(house):
 def test_an_import_of_a_hundred_thousand_is_undone_by_a_job(house):
     there = [str(n) for n in range(4_420_000_000, 4_420_040_000)]
     DID.objects.create_numbers(there, operator=house.operator, by=SYSTEM, notes="before")
-    before, counters = state(), stock_now()
+    before, stock = state(), stock_now()
     owner = person("anna")
     owner.is_superuser = True
     owner.save()
@@ -394,7 +445,7 @@ def test_an_import_of_a_hundred_thousand_is_undone_by_a_job(house):
     job.refresh_from_db()
     assert (job.state, job.done) == (Job.State.DONE, 100_000)
     assert state() == before
-    assert stock_now() == counters and all(row.is_exact for row in stock.check())
+    assert stock_now() == stock and all(row.is_exact for row in counters.check())
 
 
 def stock_now():
@@ -415,7 +466,7 @@ def test_what_was_made_along_stays_while_others_use_it(house):
 
 
 def test_several_chunks_are_rehearsed_as_they_are_undone(house, monkeypatch):
-    monkeypatch.setattr("dids.history.undo.statements.CHUNK", 7)
+    monkeypatch.setattr("dids.history.undo.chunk.CHUNK", 7)
     small = carrier("South", did_limit=20)
     dids = numbers_in("active", [str(n) for n in range(100, 120)], small)
     dids.hold(by=SYSTEM)

@@ -16,8 +16,7 @@ from audit import SYSTEM
 from audit.models import Change
 from clients.models import Client
 from dids.history.undo.undo import Undo
-from dids.models import DID, ClientPackage
-from dids.models import counters as stock
+from dids.models import DID, ClientPackage, counters
 from dids.periodic import end_due_holds
 from tests.carrier import carrier, person
 from tests.examples import scaled
@@ -97,7 +96,7 @@ class Life:
     def note(self, change):
         self.states.append(now_there())
         self.changes.append(change)
-        assert all(one.is_exact for one in stock.check())
+        assert all(one.is_exact for one in counters.check())
 
     def step(self, what, how, dids, numbers):
         by, now = SYSTEM, self.now

@@ -58,7 +58,7 @@ class Example:
     column: str
     value: str
     sentence: str
-    setup: Callable = lambda world: None
+    setup: Callable = lambda _: None
     before_apply: Callable | None = None
     lacks: str = ""
     bound: bool = False

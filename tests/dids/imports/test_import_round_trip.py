@@ -1,4 +1,4 @@
-"""Whatever an inventory holds, its export imports back unchanged and restores an empty system."""
+"""The export of any inventory imports back unchanged and restores an empty system."""
 
 import pytest
 from django.db import transaction
@@ -15,7 +15,7 @@ from tests.world import member
 
 pytestmark = pytest.mark.django_db
 
-# What a person may type and a spreadsheet may run; without what no text column can hold.
+# Text that users type and that spreadsheets would run as a formula, in characters a text column can hold.
 letters = some.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufeff")
 texts = some.one_of(
     some.sampled_from(["=1+1", "+49", "-x", "@sum", "'quoted", '"q", x', "a;b", "'=1", "tab | pipe", "0049"]),
@@ -50,7 +50,7 @@ def rows(draw):
     ]
 
 
-class UndoTheExample(Exception):
+class RollBackError(Exception):
     pass
 
 
@@ -68,29 +68,29 @@ def without_ids(data):
 
 
 def in_an_empty_system(work):
-    """What ``work()`` returns, of which nothing stays."""
-    kept = []
+    """Return the result of ``work()`` and roll back what it wrote."""
+    results = []
     try:
         with transaction.atomic():
-            kept.append(work())
-            raise UndoTheExample
-    except UndoTheExample:
-        return kept[0]
+            results.append(work())
+            raise RollBackError
+    except RollBackError:
+        return results[0]
 
 
 @settings(max_examples=scaled(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=rows())
-def test_an_export_comes_back_unchanged_and_restores_an_empty_system(db, rows):
+def test_an_export_imports_unchanged_and_restores_an_empty_system(rows):
     def load_and_export(data):
         admin = member("Administrator")
         first = imported(data, admin, create=True)
         assert (first.counts["created"], first.counts["refused"]) == (len(rows), 0), first.refusals(5)
-        ours = exported()
-        again = staged(ours, admin)
+        file = exported()
+        again = staged(file, admin)
         assert again.counts == {"created": 0, "updated": 0, "unchanged": len(rows), "refused": 0}
-        return ours
+        return file
 
-    ours = in_an_empty_system(lambda: load_and_export(as_file(rows)))
-    restored = in_an_empty_system(lambda: load_and_export(ours))
+    file = in_an_empty_system(lambda: load_and_export(as_file(rows)))
+    restored = in_an_empty_system(lambda: load_and_export(file))
 
-    assert without_ids(restored) == without_ids(ours)
+    assert without_ids(restored) == without_ids(file)

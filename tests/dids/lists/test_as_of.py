@@ -134,7 +134,7 @@ def played(steps, houses):
             elif act == "block" and state["status"] == st.ACTIVE:
                 one.block(by=SYSTEM, now=now)
                 plain.write(number, now, state | {"status": st.BLOCKED})
-            elif act == "hold" and state["status"] in st.IN_PLACE:
+            elif act == "hold" and state["status"] in st.IN_USE:
                 one.edit(by=SYSTEM, hold_days=1, now=now)
                 one.hold(by=SYSTEM, now=now)
                 plain.write(number, now, state | {"status": st.HOLD, "until": now + DAY})

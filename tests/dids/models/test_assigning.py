@@ -130,7 +130,7 @@ def test_the_rehearsal_says_places_and_refusals_and_writes_nothing(world, browse
 
     assert "2 will be assigned, 2 will be refused." in words
     assert "Basic: 3 of 5 places free now, 1 after." in words
-    assert "Reserved; set to In Stock first" in words and "Blocked and in use already" in words
+    assert "Reserved; set to In Stock first" in words and "Blocked, so already in use" in words
     assert "Assign 2 numbers" in words
     assert DIDHistory.objects.count() == rows
 
@@ -140,7 +140,7 @@ def test_the_rehearsal_counts_what_there_is_no_place_for(world, browser, add):
 
     assert "3 will be assigned, 2 will be refused." in words
     assert "3 of 5 places free now, 0 after." in words
-    assert "2 package Basic of Rose Orig has 5 places and no free one is left" in words
+    assert "2 package Basic of Rose Orig is full, its DID limit is 5; raise the limit" in words
     assert "5010, 5011" in words
 
 
@@ -325,7 +325,7 @@ def test_ten_thousand_are_picked_in_one_go(world, browser, add):
         "9,998 numbers assigned to rose_orig by Basic. 2 refused (709998, 709999):"
     )
     assert job.url == f"/clients/{world.client.pk}/dids/"
-    assert world.client_package.places_taken() == 10_000
+    assert world.client_package.numbers_in_use() == 10_000
     assert Change.objects.get(pk=job.change_id).touched == 9_998
 
 
@@ -365,7 +365,7 @@ def test_of_two_pickers_of_a_number_the_second_is_told_and_keeps_the_rest():
 
     assert sorted(sentence[0] for sentence in sentences) == ["2", "3"]
     loser = next(sentence for sentence in sentences if sentence.startswith("2"))
-    assert "1 refused (5003): Active and in use already" in loser
+    assert "1 refused (5003): Active, so already in use" in loser
     assert DID.objects.filter(number__in=STOCK, status="active").count() == 5
     assert DIDHistory.objects.filter(number="5003", status="active").count() == 1
 

@@ -51,7 +51,7 @@ def test_the_longest_resting_come_back_first_and_the_others_are_named():
     assert statuses() == {"100": "active", "101": "hold", "102": "active"}
     (full,) = result.refusals.values()
     assert (full.count, full.numbers) == (1, ["101"])
-    assert "has 2 places and no free one is left" in full.why
+    assert "is full, its DID limit is 2" in full.why
 
 
 def test_a_number_whose_hold_was_over_does_not_come_back():
@@ -125,7 +125,7 @@ def test_nothing_is_given_to_a_closed_client_nor_of_an_archived_package(spoil, s
 
 def test_a_package_of_another_reseller_is_refused():
     given = ClientPackage(client=carrier().client, package=carrier("South").package)
-    with pytest.raises(ValidationError, match="give it a package of its own reseller"):
+    with pytest.raises(ValidationError, match="Choose a package of North"):
         given.give(by=SYSTEM)
 
 
@@ -167,11 +167,11 @@ def test_changed_hold_days_of_the_package_move_the_ends_of_its_holds():
     numbers_in("hold", ["101"], house, hold_days=3, now=now)
     house.package.hold_days = 20
     house.package.save()
-    result = DID.objects.filter(client_package__package=house.package).rest_anew(by=SYSTEM)
+    result = DID.objects.filter(client_package__package=house.package).recompute_hold_ends(by=SYSTEM)
     assert result.done == 1
     ends = dict(DID.objects.values_list("number", "hold_until"))
     assert ends == {"100": now + 20 * DAY, "101": now + 3 * DAY}
-    assert DID.objects.rest_anew(by=SYSTEM).unchanged == 1
+    assert DID.objects.recompute_hold_ends(by=SYSTEM).unchanged == 1
 
 
 # --- what can be picked -----------------------------------------------------------------------------
@@ -220,10 +220,10 @@ def test_when_the_last_holder_left_is_told():
 @pytest.mark.parametrize(
     ("status", "reason"),
     [
-        ("reserved", "it is Reserved, not in use"),
-        ("instock", "it is In Stock, no client has it"),
+        ("reserved", "it is Reserved"),
+        ("instock", "it is In Stock, not assigned to a client"),
         ("blocked", "it is Blocked"),
-        ("hold", "it rests on Hold"),
+        ("hold", "it is on Hold"),
         ("archive", "it is archived"),
     ],
 )
@@ -240,5 +240,5 @@ def test_an_active_number_leads_to_its_account_as_long_as_its_package_runs(djang
         assert did.routing().account == house.account
     ClientPackage.objects.update(ends_at=now + DAY)
     did = DID.objects.for_page().get()
-    assert did.routing(now + DAY).reason == "package Basic of North Bakery is not active any more"
+    assert did.routing(now + DAY).reason == "package Basic of North Bakery is no longer active"
     assert did.routing(now + DAY - timedelta(seconds=1)).is_reachable

@@ -85,6 +85,6 @@ def test_repeating_a_range_makes_nothing_twice():
 
     assert (result.done, result.refused) == (10, 10)
     assert result.refusals["exists"].numbers == numbers[:5]
-    assert "10 refused (0000, 0001, 0002, 0003, 0004 and 5 more): exist already" in result.sentence("made")
+    assert "10 refused (0000, 0001, 0002, 0003, 0004 and 5 more): already exist" in result.sentence("made")
     assert DID.objects.filter(notes="first").count() == 10
     assert DID.objects.count() == 20

@@ -194,15 +194,15 @@ def test_a_package_gives_no_more_numbers_than_its_limit():
     result = DID.objects.all().assign(house.client_package, house.account, by=SYSTEM)
 
     assert (result.done, result.refused) == (3, 2)
-    assert "has 3 places and no free one is left" in result.sentence()
-    assert house.client_package.places_taken() == 3
+    assert "is full, its DID limit is 3" in result.sentence()
+    assert house.client_package.numbers_in_use() == 3
 
 
 def test_a_number_on_hold_takes_no_place():
     house = carrier(did_limit=1)
     numbers_in("hold", ["100"], house)
     numbers_in("active", ["101"], house)
-    assert house.client_package.places_taken() == 1
+    assert house.client_package.numbers_in_use() == 1
 
     back = DID.objects.filter(number="100").assign(house.client_package, house.account, by=SYSTEM)
 
@@ -269,7 +269,7 @@ def test_a_resting_number_goes_back_to_its_own_client_only():
     back = dids.assign(north.client_package, north.account, by=SYSTEM)
 
     assert (refused.done, refused.refused) == (0, 1)
-    assert "after another client" in refused.sentence()
+    assert "after use by a client other than" in refused.sentence()
     assert back.done == 1
 
 
@@ -348,7 +348,7 @@ def play(steps):
         assert DIDHistory.objects.count() - rows == result.done + back + holds_found_over() - over
         for did in DID.objects.all():
             assert_row_is_sound(did)
-        assert house.client_package.places_taken() <= 3
+        assert house.client_package.numbers_in_use() <= 3
         counted = dict.fromkeys(STATUSES, 0) | dict(
             DID.objects.values_list("status").annotate(Count("pk")).order_by()
         )

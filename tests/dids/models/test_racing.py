@@ -12,8 +12,7 @@ from django.utils import timezone
 from audit import SYSTEM
 from audit.models import Change
 from dids.history.undo.undo import Undo
-from dids.models import DID, ClientPackage, DIDHistory, Stock
-from dids.models import counters as stock
+from dids.models import DID, ClientPackage, DIDHistory, Stock, counters
 from dids.periodic import end_due_holds
 from tests.carrier import carrier, numbers_in
 
@@ -76,7 +75,7 @@ def test_of_two_who_take_the_same_numbers_one_wins_each_and_the_other_is_told():
     assert {first.done, second.done} == {0, len(NUMBERS)}
     loser = first if first.done == 0 else second
     assert loser.refused == len(NUMBERS)
-    assert "Active and in use already" in loser.sentence()
+    assert "Active, so already in use" in loser.sentence()
     assert DIDHistory.objects.filter(status="active").count() == len(NUMBERS)
 
 
@@ -91,7 +90,7 @@ def test_of_two_who_take_the_last_places_together_no_more_than_the_limit_are_giv
 
     assert first.done + second.done == 100
     assert first.refused + second.refused == 60
-    assert house.client_package.places_taken() == 100
+    assert house.client_package.numbers_in_use() == 100
 
 
 def test_two_who_make_overlapping_ranges_make_each_number_once():
@@ -146,7 +145,7 @@ def test_many_writers_of_mixed_moves_neither_deadlock_nor_miscount():
         lambda: everything.order_by("-pk").edit(by=SYSTEM, add_tags=["b"]),
         lambda: everything.filter(number__gt="1150").delete_unused(by=SYSTEM),
         lambda: everything.assign(house.client_package, house.account, by=SYSTEM),
-        stock.compact,
+        counters.compact,
     )
 
     assert stock_is_exact()
@@ -160,15 +159,15 @@ def edit_one_by_one(numbers, status):
 
 def test_summing_up_stock_rows_keeps_every_count_while_others_write(monkeypatch):
     house = carrier()
-    monkeypatch.setattr(stock, "COMPACT_ABOVE", 3)
+    monkeypatch.setattr(counters, "COMPACT_ABOVE", 3)
     numbers_in("instock", NUMBERS, house)
 
     at_once(
         lambda: edit_one_by_one(NUMBERS[:40], "reserved"),
         lambda: edit_one_by_one(NUMBERS[:40], "archive"),
-        lambda: [stock.compact() for _ in range(20)],
+        lambda: [counters.compact() for _ in range(20)],
     )
-    stock.compact()
+    counters.compact()
 
     assert stock_is_exact()
     if connection.vendor == "postgresql":
@@ -195,8 +194,8 @@ def test_repairing_counters_while_others_write_ends_with_exact_ones():
     at_once(
         lambda: edit_one_by_one(NUMBERS[:30], "reserved"),
         lambda: edit_one_by_one(NUMBERS[:30], "archive"),
-        lambda: [stock.repair() for _ in range(5)],
-        lambda: [stock.repair() for _ in range(5)],
+        lambda: [counters.repair() for _ in range(5)],
+        lambda: [counters.repair() for _ in range(5)],
     )
 
     assert stock_is_exact()
@@ -214,7 +213,7 @@ def test_a_repair_counts_no_write_that_is_still_open_and_waits_for_none():
         cursor.execute("DELETE FROM dids_did WHERE number < '1010'")
         with connection.cursor() as own:
             own.execute("SET lock_timeout = '2s'")
-            stock.repair()
+            counters.repair()
             own.execute("RESET lock_timeout")
         assert stock_is_exact()
         other.commit()
@@ -244,7 +243,7 @@ def test_open_transactions_that_write_other_numbers_of_an_operator_and_status_do
             write_all_ways(mine, 1000)
             write_all_ways(theirs, 1010)
             write_all_ways(mine, 1020)
-            stock.compact()
+            counters.compact()
             write_all_ways(theirs, 1030)
             other.commit()
 
@@ -285,7 +284,7 @@ def a_writer_at_random(seed, house, steps):
         "hold": lambda: numbers().hold(by=SYSTEM),
         "end_hold": lambda: numbers().end_hold(by=SYSTEM),
         "delete": lambda: numbers().delete_unused(by=SYSTEM),
-        "compact": stock.compact,
+        "compact": counters.compact,
         "insert by hand": lambda: raw(
             "INSERT INTO dids_did (number, operator_id, status, after_hold, notes)"
             " VALUES ('{number}', {operator}, 'archive', 'instock', '') ON CONFLICT DO NOTHING"
@@ -326,7 +325,7 @@ def a_writer_at_random(seed, house, steps):
 
 def test_counters_are_exact_after_many_writers_of_everything_at_random(monkeypatch):
     """A deadlock would be an error, and ``at_once`` lets none pass."""
-    monkeypatch.setattr(stock, "COMPACT_ABOVE", 3)
+    monkeypatch.setattr(counters, "COMPACT_ABOVE", 3)
     house = carrier(did_limit=150)
     numbers_in("instock", NUMBERS[::2], house)
 
@@ -337,7 +336,7 @@ def test_counters_are_exact_after_many_writers_of_everything_at_random(monkeypat
         del done["killed"]
     assert all(done.values()), f"the draw left a kind of write out: {done}"
     assert stock_is_exact()
-    assert all(counter.is_exact for counter in stock.check())
+    assert all(counter.is_exact for counter in counters.check())
 
 
 def test_a_change_that_two_undo_at_once_goes_back_once():
@@ -387,5 +386,5 @@ def test_an_undo_and_an_assigning_share_the_places_of_a_package():
         lambda: fresh.assign(house.client_package, house.account, by=SYSTEM),
     )
 
-    assert outcome.done + result.done == 300 == house.client_package.places_taken()
+    assert outcome.done + result.done == 300 == house.client_package.numbers_in_use()
     assert (outcome.done, result.done) in {(300, 0), (100, 200)}

@@ -18,9 +18,8 @@ from hypothesis.stateful import (
 
 from audit import SYSTEM
 from clients.models import Account, Client, Package, Reseller
-from dids.lifecycle.statuses import FREE, HELD, IN_PLACE, LABELS, MOVES
-from dids.models import DID, ClientPackage, DIDHistory, Stock
-from dids.models import counters as stock
+from dids.lifecycle.statuses import FREE, HELD, IN_USE, LABELS, MOVES
+from dids.models import DID, ClientPackage, DIDHistory, Stock, counters
 from operators.models import Operator
 from tests.examples import scaled
 from tests.world import member
@@ -145,13 +144,13 @@ class Carrier(RuleBasedStateMachine):
 
     @invariant()
     def no_package_has_more_numbers_than_places(self):
-        taken = DID.objects.filter(status__in=IN_PLACE).values("client_package").annotate(n=Count("pk"))
+        taken = DID.objects.filter(status__in=IN_USE).values("client_package").annotate(n=Count("pk"))
         limits = {given.pk: given.package.did_limit for given in self.given}
         assert all(row["n"] <= limits[row["client_package"]] for row in taken)
 
     @invariant()
     def a_package_that_is_off_has_no_number_in_use(self):
-        assert not DID.objects.filter(client_package__active=False, status__in=IN_PLACE).exists()
+        assert not DID.objects.filter(client_package__active=False, status__in=IN_USE).exists()
 
     @invariant()
     def each_step_of_history_is_a_legal_move(self):
@@ -161,7 +160,7 @@ class Carrier(RuleBasedStateMachine):
         ):
             before = last.get(number)
             if event == "~" and before != status:
-                straight = before in IN_PLACE and status in FREE  # a Hold of no days
+                straight = before in IN_USE and status in FREE  # a Hold of no days
                 assert (before, status) in MOVES or straight, (number, before, status)
             last[number] = status
         assert last == dict(DID.objects.values_list("number", "status"))
@@ -184,7 +183,7 @@ class Carrier(RuleBasedStateMachine):
 
     @invariant()
     def the_counters_count_right(self):
-        stock.compact()
+        counters.compact()
         kept = dict(Stock.objects.values_list("status").annotate(Sum("numbers")).order_by())
         counted = dict(DID.objects.values_list("status").annotate(Count("pk")).order_by())
         assert {status: n for status, n in kept.items() if n} == counted

@@ -123,7 +123,7 @@ def test_ticked_rows_are_moved_together_and_the_rest_is_explained(world, browser
     response = move(browser, tab, "block", world, "2563", "2567", "2568")
 
     assert said(response) == (
-        "1 number blocked, 1 already so. 1 refused (2563): resting on Hold and unreachable already; only"
+        "1 number blocked, 1 already so. 1 refused (2563): on Hold, so already unreachable; only"
         " Active numbers can be blocked."
     )
 
@@ -282,8 +282,8 @@ def number_page(browser, world, number):
     [
         ("2567", "Calls: to account rose_orig.", ["Block", "Hold"]),
         ("2568", "Unreachable: it is Blocked.", ["Activate", "Hold"]),
-        ("2563", "Unreachable: it rests on Hold.", ["Activate", "End hold"]),
-        ("256999", "Unreachable: it is In Stock, no client has it.", []),
+        ("2563", "Unreachable: it is on Hold.", ["Activate", "End hold"]),
+        ("256999", "Unreachable: it is In Stock, not assigned to a client.", []),
     ],
 )
 def test_the_page_of_a_number_says_where_calls_go_and_what_can_be_done(

@@ -147,7 +147,7 @@ def test_a_client_without_anything_is_deleted_and_its_history_stays(world, super
     lily = Client.objects.create(reseller=world.reseller, name="Lily")
     browser, url = client_of(supervisor), f"/clients/{lily.pk}/delete/"
     assert "Delete Lily?" in browser.get(url).content.decode()
-    assert said(browser.post(url, follow=True)) == ["Client Lily is deleted."]
+    assert said(browser.post(url, follow=True)) == ["Client Lily deleted."]
     last = ClientHistory.objects.filter(object_id=lily.pk).latest("history_id")
     assert (last.event, last.change.label) == ("-", "Client Lily deleted")
     assert browser.post(url).status_code == 404
@@ -233,14 +233,14 @@ def test_closing_is_rehearsed_and_done_in_one_change(world, provisioner):
     assert browser.post(url).status_code == 200  # without the step that does it, it shows it again
 
     answer = browser.post(url, {"step": "apply"}, follow=True)
-    assert said(answer) == ["Client Rose Orig is closed. 2 numbers put on Hold."]
+    assert said(answer) == ["Client Rose Orig closed. 2 numbers put on Hold."]
     assert Client.objects.get(pk=world.client.pk).closed_at
     assert DID.objects.filter(status="hold").count() == 3
     change = Change.objects.latest("pk")
     assert (change.label, change.actor, change.touched) == ("Client Rose Orig closed", provisioner, 4)
 
     answer = browser.post(url, {"step": "apply"}, follow=True)
-    assert said(answer) == ["Client Rose Orig is closed. That was so already."]
+    assert said(answer) == ["Client Rose Orig closed. Nothing had to be changed."]
     assert Change.objects.latest("pk") == change
 
 
@@ -249,10 +249,8 @@ def test_a_reopened_client_has_its_packages_off(world, provisioner):
     browser, url = client_of(provisioner), f"/clients/{world.client.pk}/reopen/"
     assert browser.get(url).status_code == 405
     answer = browser.post(url, follow=True)
-    assert said(answer) == [
-        "Client Rose Orig is open again. Switched off still: 1 package; activate what it shall have."
-    ]
-    assert said(browser.post(url, follow=True)) == ["Client Rose Orig is open already."]
+    assert said(answer) == ["Client Rose Orig reopened. Still switched off: 1 package."]
+    assert said(browser.post(url, follow=True)) == ["Client Rose Orig is not closed."]
 
 
 def test_a_viewer_may_look_and_nothing_else(world, viewer):

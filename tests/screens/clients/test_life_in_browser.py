@@ -61,15 +61,15 @@ def test_a_number_goes_from_stock_to_a_client_and_back(looked_at, world):
     looked_at("Active", "because supervisor unblocked it", "Calls: to account rose_orig")
 
     given.deactivate(by=SYSTEM)
-    looked_at("Hold", "because package Basic of Rose Orig was switched off", "Unreachable: it rests on Hold")
+    looked_at("Hold", "because package Basic of Rose Orig was switched off", "Unreachable: it is on Hold")
     given.activate(by=SYSTEM)
     looked_at("Active", "because the system gave it back to Rose Orig", "Calls: to account rose_orig")
 
     type(given).objects.update(ends_at=timezone.now() - timedelta(minutes=1))
     page.goto(f"/dids/{world.did(NUMBER).pk}/")
-    expect(page.get_by_text("Unreachable: package Basic of Rose Orig is not active any more")).to_be_visible()
+    expect(page.get_by_text("Unreachable: package Basic of Rose Orig is no longer active")).to_be_visible()
     call_command("worker", "--once")
-    looked_at("Hold", "because package Basic of Rose Orig ended", "Unreachable: it rests on Hold")
+    looked_at("Hold", "because package Basic of Rose Orig ended", "Unreachable: it is on Hold")
 
     DID.objects.filter(number=NUMBER).update(hold_until=timezone.now())
     over = "because its hold after use by Rose Orig was over"
@@ -126,7 +126,7 @@ def test_the_manuals_five_steps_and_the_end_of_the_package_on_the_screens(looked
     dialog.get_by_label("Name").fill("Oliver")
     choose(dialog, "Reseller", "Reseller 1")
     dialog.get_by_role("button", name="OK").click()
-    expect(page.get_by_text("Operator Oliver is saved.")).to_be_visible()
+    expect(page.get_by_text("Operator Oliver saved.")).to_be_visible()
 
     # 2. numbers In Stock
     page.goto("/dids/new/")
@@ -142,7 +142,7 @@ def test_the_manuals_five_steps_and_the_end_of_the_package_on_the_screens(looked
     choose(dialog, "Reseller", "Reseller 1")
     dialog.get_by_label("DID limit").fill("2")
     dialog.get_by_role("button", name="OK").click()
-    expect(page.get_by_text("Package Starter is saved.")).to_be_visible()
+    expect(page.get_by_text("Package Starter saved.")).to_be_visible()
 
     # 4. given to the client
     page.goto(f"/clients/{client.pk}/")
@@ -168,7 +168,7 @@ def test_the_manuals_five_steps_and_the_end_of_the_package_on_the_screens(looked
     row = page.locator("tbody tr", has_text="Starter")
     row.get_by_role("link", name="Deactivate").click()
     dialog.get_by_role("button", name="Deactivate, 2 numbers on Hold").click()
-    expect(page.get_by_text("Package Starter of Rose Orig is off.")).to_be_visible()
+    expect(page.get_by_text("Package Starter of Rose Orig switched off.")).to_be_visible()
     assert given_statuses(given) == {"700100": "hold", "700101": "hold"}
     page.locator("tbody tr", has_text="Starter").get_by_role("link", name="Activate").click()
     dialog.get_by_role("button", name="Activate").click()

@@ -17,7 +17,7 @@ import audit
 from audit import SYSTEM
 from audit.models import Change
 from clients.models import Client, Reseller
-from dids.history import external_writes as outside
+from dids.history import external_writes
 from dids.history.audit_log import log_listing
 from dids.job_kinds import submit_create
 from dids.models import DID, ClientPackage, DIDHistory
@@ -45,10 +45,10 @@ def browser(anna):
 
 
 def listed(browser, **asked):
-    """[what] of the changes on the page, in its order."""
+    """Return the labels of the changes on the page, in its order."""
     response = browser.get(f"/audit/?{urlencode(asked)}")
     assert response.status_code == 200
-    return [line.what for line in response.context["lines"]]
+    return [entry.label for entry in response.context["entries"]]
 
 
 def errors(browser, **asked):
@@ -58,7 +58,7 @@ def errors(browser, **asked):
 def told(response):
     """[(title, event, {field: (old, new)})] of the rows on a change's page."""
     return [
-        (row.title, row.event, {change.field: (change.old, change.new) for change in row.changes})
+        (row.title, row.event, {change.field: (change.old, change.new) for change in row.differences})
         for row in response.context["rows"]
     ]
 
@@ -77,13 +77,13 @@ def test_a_change_is_told_with_who_what_how_many_and_from_where(north, anna, bro
     with audit.origin("/dids/12/"):
         DID.objects.filter(number="100").edit(by=SYSTEM, notes="one")
 
-    one, package = browser.get("/audit/").context["lines"][:2]
-    assert (package.what, package.touched) == (
+    one, package = browser.get("/audit/").context["entries"][:2]
+    assert (package.label, package.touched) == (
         "Package Basic of North Bakery switched off",
         ["3 numbers", "1 client package"],
     )
-    assert (package.where, package.address) == ("Client packages", "192.0.2.7")
-    assert (one.what, one.touched, one.where) == ("Edit", ["100"], "A number's page")
+    assert (package.source_label, package.address) == ("Client packages", "192.0.2.7")
+    assert (one.label, one.touched, one.source_label) == ("Edit", ["100"], "A number’s page")
     html = browser.get("/audit/").content.decode()
     assert "anna" in html and "System" in html and "3 numbers, 1 client package" in html
 
@@ -99,16 +99,16 @@ def test_the_newest_changes_come_first_and_pages_go_by_key(north, browser):
     Change.objects.bulk_create(filler)
 
     first = browser.get("/audit/")
-    assert [line.what for line in first.context["lines"]][1:6] == [f"Note {n}" for n in (4, 0, 2, 1, 3)]
+    assert [entry.label for entry in first.context["entries"]][1:6] == [f"Note {n}" for n in (4, 0, 2, 1, 3)]
     second = browser.get(first.context["listing"].next_url)
     third = browser.get(second.context["listing"].next_url)
-    pages = [[line.change.pk for line in page.context["lines"]] for page in (first, second, third)]
+    pages = [[entry.change.pk for entry in page.context["entries"]] for page in (first, second, third)]
     assert [len(page) for page in pages] == [20, 20, 11]
     assert len({pk for page in pages for pk in page}) == 51
     again = browser.get(third.context["listing"].previous_url)
-    assert [line.change.pk for line in again.context["lines"]] == pages[1]
-    assert [line.change.pk for line in browser.get("/audit/?page=2").context["lines"]] == pages[1]
-    assert [line.change.pk for line in browser.get("/audit/?page=3").context["lines"]] == pages[2]
+    assert [entry.change.pk for entry in again.context["entries"]] == pages[1]
+    assert [entry.change.pk for entry in browser.get("/audit/?page=2").context["entries"]] == pages[1]
+    assert [entry.change.pk for entry in browser.get("/audit/?page=3").context["entries"]] == pages[2]
     assert [c.pk for c in browser.get("/audit/?sort=at").context["listing"].rows] == pages[2][::-1] + pages[
         1
     ][:10:-1]
@@ -174,22 +174,22 @@ def test_the_changes_of_a_thing_are_found_by_its_name_also_when_it_is_deleted(no
 @pytest.mark.parametrize(
     ("asked", "error"),
     [
-        ({"type": "planet"}, "Object type: “planet” is no type of object."),
-        ({"action": "explode"}, "Action: “explode” is no action."),
-        ({"since": "2026-02-30"}, "From: Write a day like 2026-11-03."),
-        ({"until": "0001-01-01"}, "To: The log begins in 2000 at the earliest."),
-        ({"until": "9999-12-31"}, "To: Write a day before the year 3000."),
+        ({"type": "planet"}, "Object type: There is no object type “planet”."),
+        ({"action": "explode"}, "Action: There is no action “explode”."),
+        ({"since": "2026-02-30"}, "From: Enter a date such as 2026-11-03."),
+        ({"until": "0001-01-01"}, "To: The log doesn’t go back before 2000. Enter a later date."),
+        ({"until": "9999-12-31"}, "To: Enter a date before the year 3000."),
         (
             {"since": "2026-03-02", "until": "2026-03-01"},
-            "To: The period ends before it begins. Choose a later day.",
+            "To: The range ends before it begins. Choose a later date.",
         ),
-        ({"by": "ghost"}, "Made by: “ghost” is no kind of actor."),
-        ({"person": "999999"}, "Person: “999999” is nobody that you know."),
+        ({"by": "ghost"}, "Made by: There is no kind of actor “ghost”."),
+        ({"person": "999999"}, "Person: There is no person “999999”."),
         (
             {"type": "did", "object": "9-8"},
             "Object: “9-8”: as a range it ends before it starts. Write 8-9, or 98 for the number.",
         ),
-        ({"object": "1"}, "Object: More than 100 things match “1”. Write it in full."),
+        ({"object": "1"}, "Object: More than 100 objects match “1”. Enter the whole number or name."),
     ],
 )  # fmt: skip
 def test_a_value_that_makes_no_sense_is_said_at_its_field_and_nothing_is_listed(north, browser, asked, error):
@@ -209,7 +209,7 @@ def test_a_page_costs_the_same_queries_however_many_changes_it_shows(north, anna
     with CaptureQueriesContext(connection) as many:
         response = browser.get("/audit/?per_page=50")
 
-    assert len(response.context["lines"]) == 50
+    assert len(response.context["entries"]) == 50
     assert len(many) <= len(few) + 1
 
 
@@ -339,7 +339,7 @@ def test_rows_that_pruning_took_away_are_said_to_be_gone(north, anna, browser):
 
     page = browser.get(f"/audit/{change.pk}/")
     assert [row[0] for row in told(page)] == ["101"]
-    assert "1 of these rows are not kept any more" in page.content.decode()
+    assert "1 row of this change is missing" in page.content.decode()
     assert listed(browser)[0] == "Old history deleted"
 
 
@@ -360,7 +360,7 @@ def test_a_branch_sees_its_own_rows_and_counts_of_a_change_that_touched_several(
     assert "192.0.2.7" not in html and "2 numbers" not in html and "3 numbers" not in html
     page = sven.get(f"/audit/{change.pk}/")
     assert [row[0] for row in told(page)] == ["200"]
-    assert page.context["line"].touched == ["200"]
+    assert page.context["entry"].touched == ["200"]
     file = b"".join(sven.get(f"/audit/{change.pk}/rows.csv")).decode()
     assert "200" in file and "100" not in file and "101" not in file
     of_north = Change.objects.earliest("pk")
@@ -382,21 +382,21 @@ def test_what_was_written_outside_the_application_is_grouped_by_table_and_moment
         cursor.execute("UPDATE dids_did SET notes = 'by hand' WHERE number = '100'")
 
     page = browser.get("/audit/outside/")
-    group = page.context["groups"][0]
-    assert (group.things, group.events) == ("1 number", [("changed", 1)])
-    rows = browser.get(f"/audit/outside/did/{group.moment}/")
+    group = page.context["writes"][0]
+    assert (group.label, group.events) == ("1 number", [("changed", 1)])
+    rows = browser.get(f"/audit/outside/did/{group.microsecond}/")
     assert told(rows) == [("100", "~", {"Notes": ("", "by hand")})]
     nora = client_of(member("Supervisor", username="nora", reseller=north.reseller))
-    assert nora.get(f"/audit/outside/did/{group.moment}/").status_code == 200
+    assert nora.get(f"/audit/outside/did/{group.microsecond}/").status_code == 200
     sven = client_of(member("Supervisor", username="sven", reseller=Reseller.objects.get(name="South")))
-    assert sven.get(f"/audit/outside/did/{group.moment}/").status_code == 404
+    assert sven.get(f"/audit/outside/did/{group.microsecond}/").status_code == 404
     assert browser.get("/audit/outside/planet/1/").status_code == 404
     assert browser.get("/audit/outside/?before=x").status_code == 200
 
 
 def test_groups_written_outside_go_on_page_after_page(north, browser, monkeypatch):
-    monkeypatch.setattr(outside, "PAGE", 4)
-    monkeypatch.setattr(outside, "LOOKED_AT", 6)
+    monkeypatch.setattr(external_writes, "PAGE", 4)
+    monkeypatch.setattr(external_writes, "ROWS_MOST", 6)
     for n in range(11):
         time.sleep(0.002)  # SQLite's clock tells milliseconds
         Operator.objects.create(reseller=north.reseller, name=f"Operator {n}")
@@ -404,7 +404,7 @@ def test_groups_written_outside_go_on_page_after_page(north, browser, monkeypatc
     found, address = [], "/audit/outside/"
     while address:
         page = browser.get(address)
-        found += [(group.kind, group.moment) for group in page.context["groups"]]
+        found += [(group.object_type, group.microsecond) for group in page.context["writes"]]
         address = page.context["older"] and f"/audit/outside/?before={page.context['older']}"
     assert len(found) == len(set(found))
     assert sum(kind == "operator" for kind, _ in found) == 12

@@ -9,7 +9,8 @@ from playwright.sync_api import expect
 import audit
 from audit import SYSTEM
 from audit.models import Change
-from dids.history.undo.undo import Undo, submit_undo
+from dids.history.undo.job import submit_undo
+from dids.history.undo.undo import Undo
 from dids.models import DID
 from jobs.models import SMALL, Job
 from tests.carrier import person
@@ -50,8 +51,8 @@ def test_the_dialog_says_what_goes_back_and_what_stays(world, asker):
     pk = edited("111", "112", "113")
     DID.objects.filter(number="113").edit(by=SYSTEM, notes="mine")
     page = asker.get(f"/audit/{pk}/undo/").content.decode()
-    assert "Undo this change?" in page and "<b>2 numbers</b> will go back" in page
-    assert re.search(r"<b>1</b> number: touched since by a later change;.*113", page)
+    assert "Undo this change?" in page and "<b>2 numbers</b> will be reverted." in page
+    assert re.search(r"<b>1</b> number: changed again by a later change;[^<]*<span[^<]*113", page)
     assert "Undo for 2 numbers" in page
     assert world.did("111").notes == "all"
 
@@ -62,7 +63,7 @@ def test_an_undo_ends_in_a_sentence_and_offers_the_redo(world, asker):
     assert answer.redirect_chain == [("/dids/", 302)]
     back = Change.objects.latest("pk")
     assert (told(answer), offered(answer)) == (
-        ["2 numbers went back."],
+        ["2 numbers reverted."],
         [(f"/audit/{back.pk}/undo/", "Redo")],
     )
     assert (back.actor.username, back.source) == ("supervisor", f"/audit/{pk}/undo/")
@@ -76,10 +77,11 @@ def test_an_undo_asked_for_twice_is_done_once(world, asker):
     pk = edited("111")
     undo(asker, pk)
     rows = Change.objects.count()
-    assert told(undo(asker, pk)) == ["Nothing went back, 1 was so already."]
+    assert told(undo(asker, pk)) == ["Nothing reverted, 1 already reverted."]
     assert Change.objects.count() == rows
     page = asker.get(f"/audit/{pk}/undo/").content.decode()
-    assert "Nothing will go back, 1 is so already" in page and 'value="apply"' not in page
+    assert "Nothing will be reverted." in page and "1 is already reverted." in page
+    assert 'value="apply"' not in page
 
 
 def test_a_mass_edit_and_a_delete_offer_their_undo_to_those_who_may(world, asker, clerk):
@@ -99,7 +101,7 @@ def test_what_can_never_be_undone_says_so(world, asker):
     with audit.change("prune", by=SYSTEM, label="Old history") as change:
         change.touched = 1
     page = asker.get(f"/audit/{change.pk}/undo/").content.decode()
-    assert "Deleted history can&#x27;t be made again" in page and 'value="apply"' not in page
+    assert "Deleted history can&#x27;t be restored" in page and 'value="apply"' not in page
     assert "Deleted history" in undo(asker, change.pk).content.decode()
     assert asker.get("/audit/999999/undo/").status_code == 404
 
@@ -107,7 +109,7 @@ def test_what_can_never_be_undone_says_so(world, asker):
 def test_a_bound_person_undoes_the_own_rows_of_a_change_over_branches(world, owner, stranger):
     pk = edited("111", "3333")
     page = client_of(owner).get(f"/audit/{pk}/undo/").content.decode()
-    assert "<b>1 number</b> will go back" in page and "3333" not in page
+    assert "<b>1 number</b> will be reverted." in page and "3333" not in page
     undo(client_of(owner), pk)
     assert (world.did("111").notes, world.did("3333").notes) == ("", "all")
     mine = Change.objects.latest("pk")
@@ -127,10 +129,10 @@ def test_a_large_undo_is_a_job(world, asker, many):
     assert answer.redirect_chain == [(job.get_absolute_url(), 302)]
     assert (job.total, job.label) == (len(MANY), "Undo of Mass edit")
     again = asker.get(f"/audit/{many}/undo/")
-    assert b"done in the background" in again.content
+    assert b"runs in the background" in again.content
     call_command("worker", "--once")
     job.refresh_from_db()
-    assert (job.state, job.told) == (Job.State.DONE, "2,100 numbers went back.")
+    assert (job.state, job.told) == (Job.State.DONE, "2,100 numbers reverted.")
     page = asker.get(job.get_absolute_url()).content.decode()
     assert f'href="/audit/{job.change_id}/undo/"' in page and "Redo</a>" in page
     assert b"Its job is still" not in asker.get(f"/audit/{job.change_id}/undo/").content
@@ -139,12 +141,12 @@ def test_a_large_undo_is_a_job(world, asker, many):
 def test_a_large_rehearsal_is_asked_for_by_the_dialog_itself(asker, many):
     htmx = {"HTTP_HX_REQUEST": "true"}
     first = asker.get(f"/audit/{many}/undo/", **htmx).content.decode()
-    assert "Looking at 2,100 rows" in first and f'hx-get="/audit/{many}/undo/?look=1"' in first
-    assert "Undo for 2,100 numbers" in asker.get(f"/audit/{many}/undo/?look=1", **htmx).content.decode()
+    assert "Checking 2,100 history rows" in first and f'hx-get="/audit/{many}/undo/?rehearse=1"' in first
+    assert "Undo for 2,100 numbers" in asker.get(f"/audit/{many}/undo/?rehearse=1", **htmx).content.decode()
 
 
 def test_a_job_whose_owner_lost_the_right_stops_and_what_went_back_stays(world, many, monkeypatch):
-    monkeypatch.setattr("dids.history.undo.statements.CHUNK", 500)
+    monkeypatch.setattr("dids.history.undo.chunk.CHUNK", 500)
     anna = person("anna", "audit.undo_change")
     job = submit_undo(Undo(Change.objects.get(pk=many), by=anna))
     stops = iter([False, False, True])
@@ -154,7 +156,7 @@ def test_a_job_whose_owner_lost_the_right_stops_and_what_went_back_stays(world, 
     call_command("worker", "--once")
     job.refresh_from_db()
     assert (job.state, job.done) == (Job.State.FAILED, 1_000)
-    assert "You don't have the right to undo changes any more" in job.sentence
+    assert "You no longer have permission to undo changes" in job.sentence
     assert DID.objects.filter(notes="all").count() == len(MANY) - 1_000
     assert job.change.touched == 1_000
     # What is left goes back by another undo of the same change.
@@ -163,7 +165,7 @@ def test_a_job_whose_owner_lost_the_right_stops_and_what_went_back_stays(world, 
 
 
 def test_a_cancelled_undo_leaves_what_it_did_and_can_go_on(world, many, monkeypatch, supervisor):
-    monkeypatch.setattr("dids.history.undo.statements.CHUNK", 500)
+    monkeypatch.setattr("dids.history.undo.chunk.CHUNK", 500)
     job = submit_undo(Undo(Change.objects.get(pk=many), by=supervisor))
     claimed = Job.objects.claim("here")
 
@@ -178,7 +180,7 @@ def test_a_cancelled_undo_leaves_what_it_did_and_can_go_on(world, many, monkeypa
     assert job.retry()
     call_command("worker", "--once")
     job.refresh_from_db()
-    assert (job.state, job.told) == (Job.State.DONE, "2,100 numbers went back.")
+    assert (job.state, job.told) == (Job.State.DONE, "2,100 numbers reverted.")
     assert not DID.objects.filter(notes="all").exists()
 
 
@@ -187,9 +189,9 @@ def test_a_change_whose_job_is_under_way_waits(world, asker, many):
     job = Job.objects.create(
         kind="edit", owner=member("Clerk"), change=change, state=Job.State.RUNNING, params={"ids": []}
     )
-    assert b"Its job is still under way" in asker.get(f"/audit/{many}/undo/").content
+    assert b"Its job is still running" in asker.get(f"/audit/{many}/undo/").content
     Job.objects.filter(pk=job.pk).update(state=Job.State.DONE)
-    assert b"Its job is still under way" not in asker.get(f"/audit/{many}/undo/").content
+    assert b"Its job is still running" not in asker.get(f"/audit/{many}/undo/").content
 
 
 def mass_edit_six(page):
@@ -211,9 +213,9 @@ def test_a_mass_edit_is_undone_and_redone_with_the_mouse(world, page_of):
     for word, then, notes in (("Undo", "Redo", ""), ("Redo", "Undo", "all of them"), ("Undo", "Redo", "")):
         page.locator(".notices").get_by_role("link", name=word).click()
         dialog = page.get_by_role("dialog", name=f"{word} this change?")
-        expect(dialog.get_by_text("6 numbers will go back.")).to_be_visible()
+        expect(dialog.get_by_text("6 numbers will be reverted.")).to_be_visible()
         dialog.get_by_role("button", name=f"{word} for 6 numbers").click()
-        expect(page.get_by_text(f"6 numbers went back. {then}")).to_be_visible()
+        expect(page.get_by_text(f"6 numbers reverted. {then}")).to_be_visible()
         assert "q=111-116" in page.url
         assert set(DID.objects.filter(number__in=range(111, 117)).values_list("notes", flat=True)) == {notes}
 
@@ -235,7 +237,7 @@ def test_a_mass_edit_is_found_in_the_audit_log_undone_and_redone(world, page_of)
         page.locator(".page-head").get_by_role("link", name=word).click()
         dialog = page.get_by_role("dialog", name=f"{word} this change?")
         dialog.get_by_role("button", name=f"{word} for 6 numbers").click()
-        expect(page.get_by_text("6 numbers went back.")).to_be_visible()
+        expect(page.get_by_text("6 numbers reverted.")).to_be_visible()
         assert set(DID.objects.filter(number__in=range(111, 117)).values_list("notes", flat=True)) == {notes}
         page.locator(".change-facts").get_by_role("link", name=undone).click()
         expect(page.get_by_role("heading", name=undone)).to_be_visible()

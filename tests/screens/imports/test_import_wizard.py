@@ -1,4 +1,4 @@
-"""The four steps of an import in the browser: file, columns, check, result."""
+"""The four steps of the import wizard: file, columns, check, result."""
 
 from io import BytesIO
 from pathlib import Path
@@ -18,7 +18,7 @@ from tests.world import client_of, make_world, member
 
 pytestmark = pytest.mark.django_db
 
-OURS = """ID,Status,Operator,DID,Tag,Notes,Client,Account,Package,After Hold,Reseller
+EXPORT = """ID,Status,Operator,DID,Tag,Notes,Client,Account,Package,After Hold,Reseller
 4,reserved,Oliver,0100,,,,,,reserved,North
 5,archive,Oliver,0200,"gold, vip",'=note,,,,instock,North
 6,active,Oliver,0300,,,Bakery,bakery_1,Pack,instock,North
@@ -35,7 +35,7 @@ def browser():
 
 
 @pytest.fixture
-def operator(db):
+def operator():
     return Operator.objects.create(reseller=Reseller.objects.create(name="North"), name="Oliver")
 
 
@@ -45,21 +45,21 @@ def upload(browser, text, name="numbers.csv", **fields):
     return browser.post("/dids/import/", fields | {"file": SimpleUploadedFile(name, data)})
 
 
-def columns_of(answer):
-    """What the browser would send of the columns page as it is shown."""
-    form = answer.context["form"]
-    sent = {}
+def columns_of(page):
+    """Return the data that a browser posts when the columns page is submitted unchanged."""
+    form = page.context["form"]
+    data = {}
     for field in form:
         value = field.value()
         if value is True:
-            sent[field.name] = "on"
+            data[field.name] = "on"
         elif value not in (None, False):
-            sent[field.name] = value
-    return sent
+            data[field.name] = value
+    return data
 
 
 def wizard(browser, text, *, name="numbers.csv", operator="", **columns):
-    """Through to the result; returns its page."""
+    """Take a file through all steps and return the result page."""
     step_2 = browser.get(upload(browser, text, name, operator=operator).url)
     step_3 = browser.post(step_2.request["PATH_INFO"], columns_of(step_2) | columns)
     assert step_3.status_code == 302, step_3.context["form"].errors
@@ -74,12 +74,12 @@ def without_ids(text):
     return [line.split(",", 1)[1] for line in text.splitlines()]
 
 
-def test_a_file_goes_through_four_steps_and_is_recorded_as_one_change(browser):
-    result = wizard(browser, OURS, create="on")
+def test_a_file_is_imported_in_four_steps_and_recorded_as_one_change(browser):
+    result = wizard(browser, EXPORT, create="on")
 
     assert "6 created, 0 updated, 0 unchanged, 0 refused." in result.text
-    shown = DID.objects.order_by("number").values_list("number", "status")
-    assert list(shown) == [
+    created = DID.objects.order_by("number").values_list("number", "status")
+    assert list(created) == [
         ("0100", "reserved"),
         ("0200", "archive"),
         ("0300", "active"),
@@ -94,13 +94,13 @@ def test_a_file_goes_through_four_steps_and_is_recorded_as_one_change(browser):
     assert change.actor.username == result.wsgi_request.user.username
 
 
-def test_our_own_export_imports_back_unchanged_and_restores_an_empty_system(browser):
-    wizard(browser, OURS, create="on")
-    ours = export(browser)
-    assert without_ids(ours) == without_ids(OURS)
+def test_an_export_imports_back_unchanged_and_restores_an_empty_system(browser):
+    wizard(browser, EXPORT, create="on")
+    exported = export(browser)
+    assert without_ids(exported) == without_ids(EXPORT)
     before = DIDHistory.objects.count()
 
-    again = wizard_to_check(browser, ours)
+    again = wizard_to_check(browser, exported)
 
     assert again.context["counts"] == {"created": 0, "updated": 0, "unchanged": 6, "refused": 0}
     assert again.context["apply_label"] == ""
@@ -114,27 +114,27 @@ def wizard_to_check(browser, text, **columns):
 
 
 @pytest.mark.parametrize(("name", "count"), [("seed-export.csv", 8), ("seed-import.csv", 9)])
-def test_the_sample_files_load_and_come_back_unchanged(browser, name, count):
+def test_the_sample_files_import_and_export_unchanged(browser, name, count):
     if not (SEEDS / name).exists():
-        pytest.skip("the sample files are not here")
+        pytest.skip("the sample files are not available")
     text = (SEEDS / name).read_text()
 
     result = wizard(browser, text, create="on")
 
     assert f"{count} created, 0 updated, 0 unchanged, 0 refused." in result.text
-    ours = export(browser)
-    assert sorted(without_ids(ours)) == sorted(without_ids(text))
-    assert wizard_to_check(browser, ours).context["counts"]["unchanged"] == count
+    exported = export(browser)
+    assert sorted(without_ids(exported)) == sorted(without_ids(text))
+    assert wizard_to_check(browser, exported).context["counts"]["unchanged"] == count
 
 
 def test_the_check_writes_nothing(browser):
-    wizard_to_check(browser, OURS, create="on")
+    wizard_to_check(browser, EXPORT, create="on")
 
     assert not DID.objects.exists()
     assert not Reseller.objects.exists()
 
 
-def test_refused_rows_name_line_value_and_reason_and_come_back_as_a_file(browser):
+def test_refused_rows_show_line_value_and_reason_and_can_be_downloaded(browser):
     text = "DID,Operator\n100,DID Operator\n12x,DID Operator\n100,DID Operator\n200,Nobody\n"
     make_world()
 
@@ -149,11 +149,11 @@ def test_refused_rows_name_line_value_and_reason_and_come_back_as_a_file(browser
     assert "Duplicate of line 2, which is used." in check.text
     refused = b"".join(browser.get(check.context["refused_url"]).streaming_content).decode()
     assert refused.splitlines()[0] == "DID,Operator,Refused because"
-    mended = refused.replace("12x", "120").replace("100,", "130,").replace("Nobody", "DID Operator")
-    assert "3 created, 0 updated" in wizard(browser, mended).text
+    corrected = refused.replace("12x", "120").replace("100,", "130,").replace("Nobody", "DID Operator")
+    assert "3 created, 0 updated" in wizard(browser, corrected).text
 
 
-def test_numbers_that_exist_are_updated_or_left_as_chosen(browser):
+def test_existing_numbers_are_updated_or_left_alone_as_chosen(browser):
     make_world()
     text = "DID;Notes;Status\n256999;new note;reserved\n2567;x;reserved\n"
 
@@ -167,7 +167,7 @@ def test_numbers_that_exist_are_updated_or_left_as_chosen(browser):
     assert DID.objects.get(number="2567").notes == ""
 
 
-def test_new_tags_are_made_of_the_file_and_of_the_defaults(browser):
+def test_new_tags_come_from_the_file_and_the_defaults(browser):
     make_world()
     text = 'DID,Operator,Tag\n100,DID Operator,"vip, gold"\n101,DID Operator,\n256999,,silver\n'
 
@@ -183,7 +183,7 @@ def test_new_tags_are_made_of_the_file_and_of_the_defaults(browser):
 
 
 def test_applying_twice_writes_once(browser):
-    step_2 = browser.get(upload(browser, OURS).url)
+    step_2 = browser.get(upload(browser, EXPORT).url)
     check = browser.post(step_2.request["PATH_INFO"], columns_of(step_2) | {"create": "on"}).url
     browser.post(check)
     again = browser.post(check)
@@ -192,7 +192,7 @@ def test_applying_twice_writes_once(browser):
     assert DIDHistory.objects.count() == 6
 
 
-def test_what_changed_between_check_and_apply_is_refused(browser):
+def test_a_number_that_changed_between_check_and_apply_is_refused(browser):
     make_world()
     admin = member("Administrator", username="other")
     step_2 = browser.get(upload(browser, "DID,Notes\n256999,from the file\n111,from the file\n").url)
@@ -207,22 +207,22 @@ def test_what_changed_between_check_and_apply_is_refused(browser):
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "reason"),
     [
-        (b"", "The submitted file is empty"),
+        (b"", "The file is empty."),
         (b"PK\x03\x04" + b"\0" * 200, "CSV"),
         (b"<!doctype html><html><body>Sign in</body></html>", "CSV"),
     ],
 )
-def test_a_file_that_is_no_table_is_refused_at_its_field(browser, data, said):
+def test_a_file_that_is_not_a_table_is_refused_at_its_field(browser, data, reason):
     answer = upload(browser, data)
 
     assert answer.status_code == 422
     assert not Job.objects.exists()
-    assert answer.context["form"].errors["file"]
+    assert reason in answer.context["form"].errors["file"][0]
 
 
-def test_too_many_rows_are_refused_before_anything_is_kept(browser, settings):
+def test_too_many_rows_are_refused_before_anything_is_stored(browser, settings):
     settings.IMPORT_ROWS = 5
     answer = upload(browser, "DID\n" + "\n".join(str(n) for n in range(1000, 1100)))
 
@@ -230,7 +230,7 @@ def test_too_many_rows_are_refused_before_anything_is_kept(browser, settings):
     assert not Job.objects.exists()
 
 
-def test_the_columns_page_wants_the_number_and_no_column_twice(browser):
+def test_the_columns_page_requires_the_number_and_no_column_twice(browser):
     page = browser.get(upload(browser, "DID,Notes\n100,x\n").url)
     path = page.request["PATH_INFO"]
 
@@ -241,25 +241,25 @@ def test_the_columns_page_wants_the_number_and_no_column_twice(browser):
     assert "Column 1 is already DID" in twice.text
 
 
-def test_somebody_elses_import_is_not_there(browser):
-    path = upload(browser, OURS).url
+def test_another_users_import_is_not_found(browser):
+    path = upload(browser, EXPORT).url
 
     assert client_of(member("Supervisor")).get(path).status_code == 404
 
 
-def test_our_own_workbook_imports_back_unchanged(browser):
-    wizard(browser, OURS, create="on")
+def test_an_exported_workbook_imports_back_unchanged(browser):
+    wizard(browser, EXPORT, create="on")
     DID.objects.filter(number="0600").edit(by=SYSTEM, notes="'=not marked", tags=["x"])
     book = browser.get("/dids/export/?format=xlsx").getvalue()
     result = wizard(browser, book, name="dids.xlsx")
     assert "0 created, 0 updated, 6 unchanged, 0 refused." in result.text
 
 
-# --- how the file is read ---------------------------------------------------------------------------
+# --- reading the file -------------------------------------------------------------------------------
 
 
 def workbook(rows, title="Numbers"):
-    """An .xlsx of ``rows`` as bytes; text stays text, an int is a number cell."""
+    """Return an .xlsx of ``rows`` as bytes; text stays text, an int becomes a number cell."""
     book, file = Workbook(), BytesIO()
     sheet = book.active
     sheet.title = title
@@ -272,14 +272,14 @@ def workbook(rows, title="Numbers"):
     return file.getvalue()
 
 
-def test_a_workbook_goes_through_the_wizard(browser, operator):
+def test_a_workbook_is_imported(browser, operator):
     rows = [["Phone number", "Comment"], ["0044100", "first"], ["0044200", None]]
     result = wizard(browser, workbook(rows), name="numbers.xlsx", operator=operator.pk)
     assert "2 created, 0 updated, 0 unchanged, 0 refused." in result.text
     assert set(DID.objects.values_list("number", "notes")) == {("0044100", "first"), ("0044200", "")}
 
 
-def test_another_sheet_can_be_chosen_and_the_head_is_drawn_anew(browser):
+def test_another_sheet_can_be_chosen_and_is_shown(browser):
     step = upload(browser, workbook([["DID"], ["100"], ["200"]]), name="numbers.xlsx")
     page = browser.get(step.url)
     assert "sheet “Numbers”" in page.text and "<td>" in page.text
@@ -288,25 +288,25 @@ def test_another_sheet_can_be_chosen_and_the_head_is_drawn_anew(browser):
     assert [row["cells"] for row in again.context["rows"]] == [["DID"], ["999"]]
 
 
-def test_delimiter_and_encoding_can_be_corrected_where_the_guess_was_wrong(browser):
+def test_delimiter_and_encoding_can_be_corrected_if_the_guess_was_wrong(browser):
     page = browser.get(upload(browser, "DID;Notes\n100;zażółć\n".encode("cp1250"), encoding="cp1252").url)
     assert "zażółć" not in page.text
-    sent = {"delimiter": "semicolon", "encoding": "cp1250"}
-    right = browser.post(page.context["reading_url"], sent, follow=True)
+    data = {"delimiter": "semicolon", "encoding": "cp1250"}
+    right = browser.post(page.context["reading_url"], data, follow=True)
     assert "zażółć" in right.text
-    sent["delimiter"] = "comma"
-    one_column = browser.post(page.context["reading_url"], sent, follow=True)
+    data["delimiter"] = "comma"
+    one_column = browser.post(page.context["reading_url"], data, follow=True)
     assert [row["cells"] for row in one_column.context["rows"]] == [["DID;Notes"], ["100;zażółć"]]
 
 
-def test_a_sheet_that_is_not_there_is_an_error_at_its_field_and_changes_nothing(browser):
+def test_a_missing_sheet_is_an_error_at_its_field_and_changes_nothing(browser):
     page = browser.get(upload(browser, workbook([["DID"], ["100"]]), name="numbers.xlsx").url)
     answer = browser.post(page.context["reading_url"], {"sheet": "Third"})
     assert answer.status_code == 422
     assert Job.objects.get().params["format"]["sheet"] == "Numbers"
 
 
-def test_what_a_spreadsheet_did_to_the_numbers_is_said_before_anything_is_mapped(browser):
+def test_damage_by_a_spreadsheet_is_shown_before_columns_are_chosen(browser):
     rows = [["DID"], *([f"0044{n}"] for n in range(1000, 1020)), [441021], [441022]]
     page = browser.get(upload(browser, workbook(rows), name="numbers.csv").url)
     assert "A spreadsheet may have damaged numbers in this file." in page.text
@@ -314,7 +314,7 @@ def test_what_a_spreadsheet_did_to_the_numbers_is_said_before_anything_is_mapped
     assert "its name ends in .csv" in page.text
 
 
-def test_a_file_with_a_wrong_row_is_read_right_before_and_behind_it(browser, operator):
+def test_the_rows_before_and_after_a_malformed_row_are_imported(browser, operator):
     result = wizard(browser, 'DID,Notes\n100,a\n200,"b"c",d,e\n300,c\n', operator=operator.pk)
     assert "2 created, 0 updated, 0 unchanged, 1 refused." in result.text
     assert result.context["refusals"][0]["line"] == 3
@@ -323,7 +323,7 @@ def test_a_file_with_a_wrong_row_is_read_right_before_and_behind_it(browser, ope
 # --- columns ----------------------------------------------------------------------------------------
 
 
-def test_the_headers_of_other_systems_are_known(browser):
+def test_headers_of_other_systems_are_recognised(browser):
     header = "MSISDN;Carrier;State;Customer;Trunk;Plan;Label;Comment;Quarantine days;Quantity"
     page = browser.get(upload(browser, f"{header}\n100;A;active;B;c;D;e;f;3;1\n").url)
     guessed = [column["field"].value() for column in page.context["columns"]]
@@ -333,11 +333,11 @@ def test_the_headers_of_other_systems_are_known(browser):
     ]  # fmt: skip
 
 
-def test_what_was_chosen_for_a_header_line_is_remembered_for_that_person(browser, operator):
+def test_the_columns_chosen_for_a_header_line_are_remembered_for_that_user(browser, operator):
     file = "Foo,Bar,DID\n100,x,1\n"
     page = browser.get(upload(browser, file, operator=operator.pk).url)
-    sent = columns_of(page) | {"column0": "number", "column1": "notes", "column2": "", "skip1": "on"}
-    browser.post(page.request["PATH_INFO"], sent)
+    data = columns_of(page) | {"column0": "number", "column1": "notes", "column2": "", "skip1": "on"}
+    browser.post(page.request["PATH_INFO"], data)
 
     again = browser.get(upload(browser, "foo,BAR, did \n200,y,2\n").url)
     assert [column["field"].value() for column in again.context["columns"]] == ["number", "notes", ""]
@@ -361,14 +361,14 @@ def test_what_was_chosen_for_a_header_line_is_remembered_for_that_person(browser
         (f"DID,Quantity\n100,{'0' * 5_000}2\n", ["100", "101"]),
     ],
 )
-def test_a_range_makes_all_its_numbers(browser, operator, file, numbers):
+def test_a_range_creates_all_its_numbers(browser, operator, file, numbers):
     result = wizard(browser, file, operator=operator.pk)
     assert f"{len(numbers)} created, 0 updated, 0 unchanged, 0 refused." in result.text
     assert sorted(DID.objects.values_list("number", flat=True)) == numbers
 
 
 @pytest.mark.parametrize(
-    ("file", "column", "said"),
+    ("file", "column", "reason"),
     [
         ("DID\n555-100\n", "DID", "as a range it ends before it starts"),
         ("DID,To\n100,99\n", "Range end", "The end of a range has as many digits as 100 and is not below it"),
@@ -384,15 +384,15 @@ def test_a_range_makes_all_its_numbers(browser, operator, file, numbers):
         ("DID,To,Quantity\n100,105,3\n", "Range size", "The row gives two different ends of its range"),
     ],
 )
-def test_a_range_that_makes_no_sense_is_refused_with_its_reason(browser, operator, file, column, said):
+def test_a_meaningless_range_is_refused_with_its_reason(browser, operator, file, column, reason):
     result = wizard(browser, file, operator=operator.pk)
     (refusal,) = result.context["refusals"]
     assert refusal["column"] == column
-    assert said.casefold() in refusal["reason"].casefold()
+    assert reason.casefold() in refusal["reason"].casefold()
     assert not DID.objects.exists()
 
 
-def test_of_a_range_the_refused_numbers_come_back_one_by_one(browser, operator):
+def test_the_refused_numbers_of_a_range_are_downloaded_one_by_one(browser, operator):
     DID.objects.create_numbers(["101", "103"], operator=operator, by=SYSTEM)
     result = wizard(browser, "DID,Status,Notes\n100-103,hold,x\n", operator=operator.pk)
     refused = b"".join(browser.get(result.context["refused_url"]).streaming_content).decode().splitlines()
@@ -401,7 +401,7 @@ def test_of_a_range_the_refused_numbers_come_back_one_by_one(browser, operator):
     ]
 
 
-def test_ranges_that_make_more_numbers_than_allowed_are_refused(browser, operator, settings):
+def test_ranges_with_more_numbers_than_allowed_are_refused(browser, operator, settings):
     settings.IMPORT_ROWS = 50
     step = browser.get(upload(browser, "DID\n1000-1050\n", operator=operator.pk).url)
     page = browser.post(step.request["PATH_INFO"], columns_of(step), follow=True)
@@ -412,17 +412,17 @@ def test_ranges_that_make_more_numbers_than_allowed_are_refused(browser, operato
 # --- all or nothing ---------------------------------------------------------------------------------
 
 
-def test_all_or_nothing_offers_nothing_when_a_row_is_refused(browser, operator):
+def test_all_or_nothing_imports_nothing_when_a_row_is_refused(browser, operator):
     step = browser.get(upload(browser, "DID\n100\nnonsense\n", operator=operator.pk).url)
     page = browser.post(step.request["PATH_INFO"], columns_of(step) | {"errors_policy": "all"}, follow=True)
-    assert "You chose all or nothing, and 1 row is refused" in page.text
+    assert "You chose “All or nothing” and 1 row is refused" in page.text
     assert "Import 1 number" not in page.text
     answer = browser.post(page.request["PATH_INFO"], follow=True)
     assert "Nothing was imported: 1 row is refused (line 3)" in answer.text
     assert not DID.objects.exists()
 
 
-def test_all_or_nothing_takes_everything_back_when_a_row_is_refused_only_then(browser, operator):
+def test_all_or_nothing_rolls_back_when_a_row_is_refused_during_the_apply(browser, operator):
     DID.objects.create_numbers(["200"], operator=operator, by=SYSTEM)
     file = "DID,Notes\n100,new\n200,changed\n300,new\n"
     step = browser.get(upload(browser, file, operator=operator.pk).url)
@@ -433,27 +433,27 @@ def test_all_or_nothing_takes_everything_back_when_a_row_is_refused_only_then(br
 
     assert "Nothing was imported: 1 row is refused (line 3)" in answer.text
     assert list(DID.objects.values_list("number", "notes")) == [("200", "meanwhile")]
-    # It can be checked again as it is, and then all of it goes in.
+    # Checked again, the same file is imported whole.
     again = browser.get(step.request["PATH_INFO"])
     page = browser.post(step.request["PATH_INFO"], columns_of(again), follow=True)
     result = browser.post(page.request["PATH_INFO"], follow=True)
     assert "2 created, 1 updated, 0 unchanged, 0 refused." in result.text
 
 
-def test_all_or_nothing_is_for_as_many_rows_as_go_into_one_transaction(browser, operator, settings):
+def test_all_or_nothing_is_limited_to_the_rows_of_one_transaction(browser, operator, settings):
     settings.REQUEST_LIMIT = 2
     step = browser.get(upload(browser, "DID\n100\n200\n300\n", operator=operator.pk).url)
     page = browser.post(step.request["PATH_INFO"], columns_of(step) | {"errors_policy": "all"}, follow=True)
     assert "“All or nothing” works for at most 2 rows" in page.text
 
 
-# --- by a worker ------------------------------------------------------------------------------------
+# --- in a worker ------------------------------------------------------------------------------------
 
 MANY = "DID,Notes\n" + "".join(f"{10_000_000 + n},n{n % 3}\n" for n in range(12_000))
 
 
 def checked_by_worker(browser, operator):
-    """The check page of MANY, and its job, once a worker has checked it."""
+    """Let a worker check MANY; return the check page and the job."""
     step = browser.get(upload(browser, MANY, operator=operator.pk).url)
     waiting = browser.post(step.request["PATH_INFO"], columns_of(step), follow=True)
     assert "All rows are being checked" in waiting.text
@@ -477,12 +477,12 @@ def test_a_large_file_is_checked_and_applied_by_a_worker(browser, operator):
     assert Change.objects.get(kind="import").touched == 12_000
 
 
-def test_a_cancelled_check_can_be_asked_for_again(browser, operator):
+def test_a_cancelled_check_can_be_started_again(browser, operator):
     step = browser.get(upload(browser, MANY, operator=operator.pk).url)
     waiting = browser.post(step.request["PATH_INFO"], columns_of(step), follow=True)
     job = Job.objects.get()
-    sent = {"next": waiting.request["PATH_INFO"]}
-    page = browser.post(f"/jobs/{job.pk}/cancel/", sent, follow=True)
+    data = {"next": waiting.request["PATH_INFO"]}
+    page = browser.post(f"/jobs/{job.pk}/cancel/", data, follow=True)
     assert "The check was cancelled. Nothing was written." in page.text
     again = browser.get(page.context["columns_url"])
     browser.post(again.request["PATH_INFO"], columns_of(again))
@@ -490,7 +490,7 @@ def test_a_cancelled_check_can_be_asked_for_again(browser, operator):
     assert "Import 12,000 numbers" in browser.get(waiting.request["PATH_INFO"]).text
 
 
-def test_a_cancelled_import_says_how_far_it_came_and_goes_on(browser, operator):
+def test_a_cancelled_import_shows_its_progress_and_can_be_continued(browser, operator):
     page, job = checked_by_worker(browser, operator)
     writing = browser.post(page.request["PATH_INFO"], follow=True)
     address = writing.request["PATH_INFO"]
@@ -505,7 +505,9 @@ def test_a_cancelled_import_says_how_far_it_came_and_goes_on(browser, operator):
     assert "cancelled after 5,000 of 12,000 rows" in stopped.text
     assert "5,000 created" in stopped.text
     assert DID.objects.count() == 5_000
-    assert browser.get(page.request["PATH_INFO"]).url == address  # not to be checked again from here
+    assert (
+        browser.get(page.request["PATH_INFO"]).url == address
+    )  # an import that has begun is not checked again
 
     browser.post(f"/jobs/{job.pk}/retry/", {"next": address})
     call_command("worker", "--once")

@@ -6,7 +6,7 @@ from django.contrib.messages import get_messages
 from audit import SYSTEM
 from audit.models import Change
 from dids.models import DID, DIDHistory
-from screens.numbers import mass_edit as mass
+from screens.forms import CONFIRM_ABOVE
 from tests.world import client_of
 
 pytestmark = pytest.mark.django_db
@@ -97,7 +97,7 @@ def test_deleting_again_finds_nothing_and_writes_nothing(world, browser):
 
 @pytest.mark.parametrize("typed", ["", "1", "1003", "one thousand"])
 def test_above_a_thousand_the_count_must_be_typed(world, browser, typed):
-    numbers = [str(n) for n in range(50_000, 50_000 + mass.TYPED_ABOVE + 1)]
+    numbers = [str(n) for n in range(50_000, 50_000 + CONFIRM_ABOVE + 1)]
     DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
     data = {"scope": "all", "query": "q=50000-59999", "expected": str(len(numbers))}
 

@@ -246,7 +246,7 @@ def test_a_deleted_number_opens_as_it_was_last_from_its_address_and_from_a_searc
     DID.objects.filter(pk=did.pk).delete_unused(by=owner)
 
     html = browser.get(address(did), follow=True).content.decode()
-    assert "As it was last" in html and "kept for later" in html and "DID Operator" in html
+    assert "Last values" in html and "kept for later" in html and "DID Operator" in html
     found = page(browser, "/dids/?q=111")
     assert f'<a href="/dids/{did.pk}/history/">111</a> was deleted' in found
     assert browser.post(address(did), {"notes": "x"}).status_code == 404

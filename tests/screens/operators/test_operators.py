@@ -128,7 +128,7 @@ def test_without_scripts_the_dialog_is_a_page_and_leads_back_to_the_list_as_it_w
         follow=True,
     )
     assert answer.redirect_chain == [("/operators/?sort=-name", 302)]
-    assert "Operator Oliver is saved." in answer.content.decode()
+    assert "Operator Oliver saved." in answer.content.decode()
 
 
 @pytest.mark.parametrize("back", ["https://elsewhere.example/operators/", "/admin/", "//elsewhere.example"])
@@ -143,7 +143,7 @@ def test_apply_saves_and_stays_with_the_operator_that_it_made(world, clerk):
     operator = Operator.objects.get(name="Oliver")
     assert page.status_code == 200
     html = page.content.decode()
-    assert "Operator Oliver is saved." in html and "data-reload-on-close" in html
+    assert "Operator Oliver saved." in html and "data-reload-on-close" in html
     assert f'hx-post="/operators/{operator.pk}/"' in html
 
     apply(browser, f"/operators/{operator.pk}/", name="Olivia", reseller=world.reseller.pk, hold_days=7)
@@ -165,7 +165,7 @@ def test_changed_hold_days_move_the_ends_of_its_holds_in_the_same_change(world, 
     before = world.did("2563").hold_until
     fields = {"name": "DID Operator", "reseller": world.reseller.pk, "hold_days": 33}
     page = apply(client_of(clerk), f"/operators/{world.operator.pk}/", **fields)
-    assert "1 number on Hold ends at another time now." in page.content.decode()
+    assert "1 number on Hold now ends at a different time." in page.content.decode()
     assert world.did("2563").hold_until == before + timedelta(days=3)
     change = Change.objects.latest("pk")
     assert (change.label, change.touched) == ("Operator DID Operator edited", 2)
@@ -207,7 +207,10 @@ def test_a_bound_person_has_but_the_own_reseller_to_choose(world, owner):
     page = browser.get("/operators/new/").content.decode()
     assert f'<option value="{world.reseller.pk}" selected>Reseller 1</option>' in page
     page = apply(browser, "/operators/new/", name="Mine", reseller=world.reseller_2.pk)
-    assert page.status_code == 422 and "This is no reseller that you know." in page.content.decode()
+    assert (
+        page.status_code == 422
+        and "This reseller doesn’t exist, or you don’t have access to it." in page.content.decode()
+    )
     assert apply(browser, "/operators/new/", name="Mine", reseller=world.reseller.pk).status_code == 200
 
 
@@ -229,8 +232,8 @@ def test_an_operator_that_is_gone_meanwhile_is_said_so(world, clerk):
     form = OperatorForm({"name": "Spore", "reseller": world.reseller.pk}, instance=spare, by=clerk)
     assert form.is_valid()
     Operator.objects.filter(pk=spare.pk).delete()
-    assert not form.record()
-    assert form.non_field_errors() == ["This operator has been deleted meanwhile."]
+    assert not form.save_record()
+    assert form.non_field_errors() == ["This operator has been deleted in the meantime."]
 
 
 # --- delete -----------------------------------------------------------------------------------------
@@ -254,7 +257,7 @@ def test_an_operator_that_owns_numbers_is_not_deleted(world, supervisor, method)
     page = getattr(client_of(supervisor), method)(f"/operators/{world.operator.pk}/delete/", headers=HTMX)
     assert page.status_code == {"get": 200, "post": 422}[method]
     html = page.content.decode()
-    assert "It owns 12 numbers. Delete these first" in html
+    assert "It has 12 numbers. Delete them first" in html
     assert f'href="/dids/?operator={world.operator.pk}"' in html
     assert "btn-danger" not in html
     assert Operator.objects.filter(pk=world.operator.pk).exists()
@@ -345,7 +348,7 @@ def test_of_a_delete_and_new_numbers_at_once_one_wins_and_the_other_is_told(worl
 def test_numbers_made_while_an_operator_is_being_deleted_keep_it(world, supervisor):
     """The delete has seen no numbers; before it is committed there is one."""
     spare = Operator.objects.create(reseller=world.reseller, name="Spare")
-    spare.uses = iter([0, 1]).__next__
+    spare.uses = iter([[], ["1 number"]]).__next__
     DID.objects.create_numbers(["901"], operator=spare, by=SYSTEM)
-    assert spare.delete_unused(by=supervisor) == 1
+    assert spare.delete_unused(by=supervisor) == ["1 number"]
     assert Operator.objects.filter(pk=spare.pk).exists()

@@ -34,13 +34,11 @@ def test_it_sorts_by_every_column_at_the_same_cost(world, administrator, sort, d
 
 def test_a_reseller_is_made_renamed_and_deleted(world, administrator):
     browser = client_of(administrator)
-    assert said(browser.post("/resellers/new/", {"name": "South"}, follow=True)) == [
-        "Reseller South is saved."
-    ]
+    assert said(browser.post("/resellers/new/", {"name": "South"}, follow=True)) == ["Reseller South saved."]
     south = Reseller.objects.get(name="South")
     browser.post(f"/resellers/{south.pk}/", {"name": "Far South", "hold_days": "9"}, follow=True)
     answer = browser.post(f"/resellers/{south.pk}/delete/", follow=True)
-    assert said(answer) == ["Reseller Far South is deleted."]
+    assert said(answer) == ["Reseller Far South deleted."]
     rows = ResellerHistory.objects.filter(object_id=south.pk).order_by("history_id")
     assert [(row.event, row.name, row.change.kind) for row in rows] == [
         ("+", "South", "reseller"),
@@ -52,7 +50,7 @@ def test_a_reseller_is_made_renamed_and_deleted(world, administrator):
 def test_a_name_is_taken_once(world, administrator):
     page = client_of(administrator).post("/resellers/new/", {"name": "Reseller 1"})
     assert page.status_code == 422
-    assert page.context["form"].errors["name"] == ["There is a reseller of this name already."]
+    assert page.context["form"].errors["name"] == ["There is already a reseller with this name."]
 
 
 def test_changed_hold_days_move_the_ends_of_holds(world, administrator):
@@ -60,7 +58,7 @@ def test_changed_hold_days_move_the_ends_of_holds(world, administrator):
     answer = client_of(administrator).post(
         f"/resellers/{world.reseller.pk}/", {"name": "Reseller 1", "hold_days": "31"}, follow=True
     )
-    assert said(answer) == ["Reseller Reseller 1 is saved. 1 number on Hold ends at another time now."]
+    assert said(answer) == ["Reseller Reseller 1 saved. 1 number on Hold now ends at a different time."]
     assert DID.objects.get(number="2563").hold_until == before + timedelta(days=1)
     assert Change.objects.latest("pk").touched == 2
 
@@ -68,7 +66,7 @@ def test_changed_hold_days_move_the_ends_of_holds(world, administrator):
 def test_a_reseller_that_owns_something_is_not_deleted(world, administrator):
     page = client_of(administrator).post(f"/resellers/{world.reseller.pk}/delete/")
     assert page.status_code == 422
-    assert "It has 1 client, 1 package and 1 operator. Delete these first" in page.content.decode()
+    assert "It has 1 client, 1 package and 1 operator. Delete them first" in page.content.decode()
     assert Reseller.objects.filter(pk=world.reseller.pk).exists()
 
 

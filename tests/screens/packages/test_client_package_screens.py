@@ -101,7 +101,7 @@ def test_a_package_is_given_from_and_to_a_moment_of_the_persons_own_zone(world, 
     page = f"/clients/{world.client.pk}/"
     fields = {"package": world.package.pk, "starts_at": "2026-01-10T09:00", "ends_at": "2099-07-10T09:00"}
     answer = client_of(provisioner).post(f"{page}give/", fields, follow=True)
-    assert said(answer) == ["Rose Orig has the package Basic, with places for 5 numbers."]
+    assert said(answer) == ["Rose Orig now has package Basic, with room for 5 numbers."]
     given = ClientPackage.objects.latest("pk")
     assert (given.starts_at.hour, given.ends_at.hour, given.active) == (14, 13, True)
     change = Change.objects.latest("pk")
@@ -153,19 +153,19 @@ def test_switching_off_is_rehearsed_and_done_in_one_change(world, browser, url):
     assert "<b>2</b> numbers will go on Hold" in html and "(30 days), then In Stock" in html
     assert "2567" in html and "2568" in html
     answer = browser.post(f"{url}deactivate/", {"step": "apply"}, follow=True)
-    assert said(answer) == ["Package Basic of Rose Orig is off. 2 numbers put on Hold."]
+    assert said(answer) == ["Package Basic of Rose Orig switched off. 2 numbers put on Hold."]
     change = Change.objects.latest("pk")
     assert (change.label, change.touched) == ("Package Basic of Rose Orig switched off", 3)
     answer = browser.post(f"{url}deactivate/", {"step": "apply"}, follow=True)
-    assert said(answer) == ["Package Basic of Rose Orig is off. That was so already."]
+    assert said(answer) == ["Package Basic of Rose Orig switched off. Nothing had to be changed."]
     assert Change.objects.latest("pk") == change
 
 
 def test_many_numbers_go_only_when_their_count_is_typed(world, browser, url, monkeypatch):
-    monkeypatch.setattr("screens.packages.stopping.TYPED_ABOVE", 1)
+    monkeypatch.setattr("screens.forms.CONFIRM_ABOVE", 1)
     page = browser.post(f"{url}deactivate/", {"step": "apply", "typed_count": "3"})
     assert page.status_code == 422
-    assert "Type 2, the number of DIDs that go on Hold." in page.content.decode()
+    assert "Type 2, the number of DIDs that will be put on Hold." in page.content.decode()
     browser.post(f"{url}deactivate/", {"step": "apply", "typed_count": "2"})
     assert not ClientPackage.objects.get().active
 
@@ -178,19 +178,19 @@ def test_the_rehearsal_names_the_first_hundred_at_the_cost_of_two_queries(world,
     dids = DID.objects.filter(number__in=numbers)
     dids.assign(world.client_package, world.account, by=SYSTEM)
     with django_assert_num_queries(2):
-        rest = dids.rehearse_hold()
-    assert (rest.count, len(rest.first), rest.first[0].number) == (150, 100, "70000")
+        preview = dids.preview_hold()
+    assert (preview.count, len(preview.first), preview.first[0].number) == (150, 100, "70000")
 
 
 def test_the_rehearsal_is_what_then_happens(world, url, browser):
     DID.objects.filter(number="2567").edit(by=SYSTEM, hold_days=0, after_hold="reserved")
     now = timezone.now()
-    rest = DID.objects.filter(client_package=world.client_package).rehearse_hold(now)
+    preview = DID.objects.filter(client_package=world.client_package).preview_hold(now)
     world.client_package.deactivate(by=SYSTEM, now=now)
-    for did in rest.first:
+    for did in preview.first:
         after = DID.objects.get(pk=did.pk)
-        assert after.hold_until == did.rest_until
-        assert after.status == ("hold" if did.rest_until else did.after_hold)
+        assert after.hold_until == did.hold_ends
+        assert after.status == ("hold" if did.hold_ends else did.after_hold)
 
 
 def test_switching_on_is_rehearsed_and_says_what_finds_no_place(world, browser, url):
@@ -200,10 +200,12 @@ def test_switching_on_is_rehearsed_and_says_what_finds_no_place(world, browser, 
     html = browser.get(f"{url}activate/").content.decode()
     assert "<b>2</b> numbers will come back from Hold" in html
     assert '<b class="refused">1</b> will stay on Hold' in html
-    (told,) = said(browser.post(f"{url}activate/", follow=True))
-    assert told.startswith("Package Basic of Rose Orig is on. 2 numbers taken back from Hold. 1 refused (")
+    (message,) = said(browser.post(f"{url}activate/", follow=True))
+    assert message.startswith(
+        "Package Basic of Rose Orig switched on. 2 numbers taken back from Hold. 1 refused ("
+    )
     assert DID.objects.filter(status="active").count() == 2
-    assert said(browser.post(f"{url}activate/", follow=True)) == ["Package Basic of Rose Orig is on already."]
+    assert said(browser.post(f"{url}activate/", follow=True)) == ["Package Basic of Rose Orig is already on."]
 
 
 def test_nothing_is_switched_on_for_a_closed_client(world, browser, url):
@@ -222,7 +224,7 @@ def test_an_end_to_come_is_set_and_taken_away(world, browser, url):
     assert ClientPackage.objects.get().ends_at.year == 2099
     assert 'value="2099-03-01T12:00"' in browser.get(f"{url}end/").content.decode()
     (told,) = said(browser.post(f"{url}end/", {"ends_at": ""}, follow=True))
-    assert told == "Package Basic of Rose Orig has no end any more."
+    assert told == "Package Basic of Rose Orig no longer has an end."
     assert ClientPackage.objects.get().ends_at is None
     assert Change.objects.latest("pk").label == "End of package Basic of Rose Orig changed"
 
@@ -241,7 +243,7 @@ def test_an_end_that_is_past_ends_it_now_after_a_rehearsal(world, browser, url):
     assert "the package ends now" in html and f'name="ends_at" value="{past}"' in html
     assert ClientPackage.objects.get().active
     answer = browser.post(f"{url}end/", {"ends_at": past, "step": "apply"}, follow=True)
-    assert said(answer) == ["Package Basic of Rose Orig has ended. 2 numbers put on Hold."]
+    assert said(answer) == ["Package Basic of Rose Orig ended. 2 numbers put on Hold."]
     assert not ClientPackage.objects.get().active
 
 

@@ -107,7 +107,7 @@ def test_changed_hold_days_move_the_ends_of_its_holds_in_the_same_change(world, 
     before = DID.objects.get(number="2563").hold_until
     url = f"/packages/{world.package.pk}/edit/"
     answer = client_of(provisioner).post(url, fields_of(world, hold_days="40"), follow=True)
-    assert said(answer) == ["Package Basic is saved. 1 number on Hold ends at another time now."]
+    assert said(answer) == ["Package Basic saved. 1 number on Hold now ends at a different time."]
     assert DID.objects.get(number="2563").hold_until == before + timedelta(days=10)
     change = Change.objects.latest("pk")
     assert (change.label, change.actor, change.touched) == ("Package Basic edited", provisioner, 2)
@@ -116,7 +116,7 @@ def test_changed_hold_days_move_the_ends_of_its_holds_in_the_same_change(world, 
 def test_other_edits_leave_the_holds_alone(world, provisioner):
     url = f"/packages/{world.package.pk}/edit/"
     answer = client_of(provisioner).post(url, fields_of(world, did_limit="6"), follow=True)
-    assert said(answer) == ["Package Basic is saved."]
+    assert said(answer) == ["Package Basic saved."]
     assert Change.objects.latest("pk").touched == 1
 
 
@@ -137,24 +137,24 @@ def test_archiving_is_rehearsed_and_done_in_one_change(world, provisioner):
     browser, url = client_of(provisioner), f"/packages/{world.package.pk}/archive/"
     assert "<b>2</b> numbers will go on Hold" in browser.get(url).content.decode()
     answer = browser.post(url, {"step": "apply"}, follow=True)
-    assert said(answer) == ["Package Basic is archived. 2 numbers put on Hold."]
+    assert said(answer) == ["Package Basic archived. 2 numbers put on Hold."]
     change = Change.objects.latest("pk")
     assert (change.label, change.touched) == ("Package Basic archived", 4)
     answer = browser.post(url, {"step": "apply"}, follow=True)
-    assert said(answer) == ["Package Basic is archived. That was so already."]
+    assert said(answer) == ["Package Basic archived. Nothing had to be changed."]
 
     restore = f"/packages/{world.package.pk}/restore/"
     assert browser.get(restore).status_code == 405
     assert said(browser.post(restore, follow=True)) == [
-        "Package Basic is on offer again. It stays off with 1 client until somebody activates it there."
+        "Package Basic restored. Still switched off for 1 client."
     ]
-    assert said(browser.post(restore, follow=True)) == ["Package Basic is on offer already."]
+    assert said(browser.post(restore, follow=True)) == ["Package Basic is not archived."]
 
 
 def test_numbers_without_days_of_rest_are_told_apart(world, provisioner):
     DID.objects.filter(number="2567").edit(by=SYSTEM, hold_days=0, after_hold="reserved")
     html = client_of(provisioner).get(f"/packages/{world.package.pk}/archive/").content.decode()
-    assert "becomes Reserved at once, without a rest" in html and "(30 days), then In Stock" in html
+    assert "becomes Reserved immediately, without a hold" in html and "(30 days), then In Stock" in html
 
 
 def test_a_package_that_was_given_is_not_deleted(world, supervisor):
@@ -167,7 +167,7 @@ def test_a_package_that_was_given_is_not_deleted(world, supervisor):
 def test_a_package_that_nobody_had_is_deleted(world, supervisor):
     spare = Package.objects.create(reseller=world.reseller, name="Spare", did_limit=1)
     browser, url = client_of(supervisor), f"/packages/{spare.pk}/delete/"
-    assert said(browser.post(url, follow=True)) == ["Package Spare is deleted."]
+    assert said(browser.post(url, follow=True)) == ["Package Spare deleted."]
     assert browser.post(url).status_code == 404
     assert PackageHistory.objects.filter(object_id=spare.pk, event="-").exists()
 

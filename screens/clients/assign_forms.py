@@ -9,10 +9,12 @@ from django.urls import reverse
 
 from clients.models import Account, Client, counted
 from didmgmt.choices import SHOWN, RemoteSelect
+from didmgmt.forms import Form
 from didmgmt.listing import TICKED_LIMIT
 from dids.lifecycle.result import Result
 from dids.lists.filters import matching
-from dids.models import CHUNK, DID, ClientPackage
+from dids.models import DID, ClientPackage
+from dids.models.number_writes import CHUNK
 from dids.numbering.ranges import parse_ranges
 from dids.numbering.search import Search
 from screens.numbers.forms import number_problems
@@ -41,7 +43,7 @@ class Pick:
         return cls(chosen, len(ids), ",".join(map(str, ids)), missing or Result(), pasted)
 
 
-class HolderForm(forms.Form):
+class HolderForm(Form):
     """Who gets the numbers: a running package and an account of ``client``; the only ones are chosen.
 
     ``client`` None: nothing to choose from yet.
@@ -98,7 +100,7 @@ class HolderForm(forms.Form):
         return self.cleaned_data.get("package"), self.cleaned_data.get("account")
 
 
-class NumbersForm(forms.Form):
+class NumbersForm(Form):
     """Which numbers, other than ticked ones. ``pick(available, seen)`` after ``is_valid()``."""
 
     PASTE, ANY, RUN = "paste", "any", "run"
@@ -169,7 +171,7 @@ class NumbersForm(forms.Form):
         return Pick.of(there.values(), missing, self.data["numbers"])
 
 
-class ClientForm(forms.Form):
+class ChooseClientForm(Form):
     """The client that numbers are given to, of those that ``by`` may see."""
 
     client = forms.ModelChoiceField(
@@ -190,14 +192,14 @@ class ClientForm(forms.Form):
 
 
 def running_packages(client, now):
-    """The client's packages that run at ``now``, ``with_places``."""
-    given = ClientPackage.objects.filter(client=client).running(now).with_places()
+    """The client's packages that run at ``now``, ``with_numbers_in_use``."""
+    given = ClientPackage.objects.filter(client=client).running(now).with_numbers_in_use()
     return given.select_related("package", "client").order_by(Lower("package__name"), "pk")
 
 
 def free_of(given):
-    """Places that are free, of a client package fetched ``with_places``."""
-    return max(0, given.package.did_limit - given.taken)
+    """Places that are free, of a client package fetched ``with_numbers_in_use``."""
+    return max(0, given.package.did_limit - given.in_use)
 
 
 def package_label(given):

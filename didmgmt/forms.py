@@ -1,0 +1,67 @@
+"""Base classes for forms: every error is one of our sentences, none is Django's default."""
+
+from django import forms
+
+_CHOOSE = "Choose one of the options."
+_NO_SUCH_OPTION = "This option doesn’t exist, or you don’t have access to it. Choose one from the list."
+
+# {field class: {error code: sentence}}; a class inherits the sentences of its bases.
+_SENTENCES = {
+    forms.Field: {"required": "Fill in this field."},
+    forms.CharField: {
+        "min_length": "Enter at least %(limit_value)d characters; these are %(show_value)d.",
+        "max_length": "Enter at most %(limit_value)d characters; these are %(show_value)d.",
+        "null_characters_not_allowed": "Remove the invisible null character from this text.",
+    },
+    forms.IntegerField: {
+        "invalid": "Enter a whole number in digits, for example 30.",
+        "min_value": "Enter %(limit_value)s or more.",
+        "max_value": "Enter %(limit_value)s or less.",
+    },
+    forms.DateTimeField: {"invalid": "Enter a date and time like 2026-11-03 14:05."},
+    forms.DateField: {"invalid": "Enter a date like 2026-11-03."},
+    forms.EmailField: {"invalid": "Enter an email address like name@example.com."},
+    forms.ChoiceField: {"required": _CHOOSE, "invalid_choice": _NO_SUCH_OPTION},
+    forms.MultipleChoiceField: {"invalid_list": "Choose options from the list."},
+    forms.ModelChoiceField: {"required": _CHOOSE, "invalid_choice": _NO_SUCH_OPTION},
+    forms.ModelMultipleChoiceField: {
+        "invalid_list": "Choose options from the list.",
+        "invalid_pk_value": _NO_SUCH_OPTION,
+    },
+    forms.FileField: {
+        "required": "Choose a file.",
+        "missing": "Choose a file.",
+        "invalid": "The file did not arrive. Choose it again.",
+        "empty": "This file is empty. Choose another one.",
+        "max_length": "The name of the file has %(length)d characters; at most %(max)d fit. Rename the file.",
+        "contradiction": "Choose a file or tick the box to remove it, not both.",
+    },
+}
+
+
+class OwnSentences:
+    """Replace the default error messages of all fields; those that a field declares itself stay."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            _replace_defaults(field)
+
+
+def _replace_defaults(field):
+    defaults, sentences = {}, {}
+    for field_class in reversed(type(field).__mro__):
+        if field_class.__module__.startswith("django."):
+            defaults |= vars(field_class).get("default_error_messages", {})
+        sentences |= _SENTENCES.get(field_class, {})
+    for code, sentence in sentences.items():
+        if field.error_messages.get(code) == defaults.get(code):
+            field.error_messages[code] = sentence
+
+
+class Form(OwnSentences, forms.Form):
+    """Base class for our forms, those of filters included."""
+
+
+class ModelForm(OwnSentences, forms.ModelForm):
+    """Base class for our forms of a model."""

@@ -1,0 +1,53 @@
+"""Undo large changes in a job."""
+
+from django.urls import reverse
+
+from audit.models import Change
+from dids.history.undo.result import UndoResult
+from dids.history.undo.undo import START, Undo
+from jobs.kinds import JobFailed, Kind, register
+from jobs.models import Job
+
+
+def submit_undo(undo):
+    """Queue a job that runs ``undo`` and return it."""
+    job = Job.objects.create(
+        kind=KIND.name,
+        owner=undo.by,
+        label=undo.change.undo_label,
+        total=undo.rows,
+        params={"change": undo.change.pk},
+        cursor={"after": START},
+    )
+    job.queue()
+    return job
+
+
+def _begin(job):
+    while True:
+        # Checked before each chunk: the right may be revoked, and old history deleted, while the job runs.
+        if not job.owner.has_perm("audit.undo_change"):
+            raise JobFailed("You no longer have permission to undo changes. Ask a supervisor.")
+        change = Change.objects.filter(pk=job.params["change"]).first()
+        if change is None:
+            raise JobFailed("The change no longer exists: its history was deleted.")
+        result = UndoResult.from_json(job.result)
+        done = Undo(change, by=job.owner).run_next(job.cursor["after"], result, job.change)
+        if done is None:
+            return
+        cursor, rows, current = done
+        job.change = current if current.pk else None
+        job.result, job.cursor = result.as_json(), {"after": cursor}
+        job.done += rows
+        yield
+
+
+def _sentence(job):
+    return UndoResult.from_json(job.result).sentence() if job.done else ""
+
+
+def _url(_):
+    return f"{reverse('dids:list')}?sort=-id"
+
+
+KIND = register(Kind("undo", "Undo", _begin, _sentence, unit="steps", url=_url))

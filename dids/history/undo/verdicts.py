@@ -1,0 +1,330 @@
+"""Decide what an undo does with each object: one CASE expression for the whole chunk.
+
+The status of a number comes from its own history, so no move is involved: instead of the table of moves,
+the CASE checks what a move into the earlier status would need today.
+"""
+
+import json
+from dataclasses import dataclass, replace
+
+from django.db import connection, models
+
+from audit.models import Change
+from clients.models import Client, Package
+from dids.history.undo.chunk import IN_PLACE, IN_USE, null_safe_equal, restored_value
+from dids.lifecycle import statuses as st
+from dids.models import DID, ClientPackage
+from operators.models import Operator
+
+CREATE, UPDATE, DELETE, CLOSE = "create", "update", "delete", "close"
+UNCHANGED, UNDONE = "unchanged", "undone"  # as before the change already; by another undo of it
+
+RESTORE, NUMBERS, REMOVE = "restore", "numbers", "remove"  # the phases of an undo
+WRITES = {RESTORE: (CREATE, UPDATE), NUMBERS: (CREATE, UPDATE, DELETE), REMOVE: (DELETE, CLOSE)}
+
+REASONS = {
+    "touched": "changed again by a later change; edit it by hand if it still has to be undone",
+    "unknown": "its earlier state is unknown because old history was deleted; edit it by hand",
+    "taken": "the number was created again since; delete that one first",
+    "name": "its name is taken; rename the other one first",
+    "reseller gone": "its reseller was deleted; create it again first",
+    "operator gone": "its operator was deleted; undo that first",
+    "client gone": "its client was deleted; undo that first",
+    "account gone": "its account was deleted; undo that first",
+    "package gone": "its package was deleted; undo that first",
+    "client_package gone": "its client package was deleted; undo that first",
+    "over": "its earlier hold would have ended by now; leave it as it is, or edit it by hand",
+    "client closed": "its client is closed; reopen the client first",
+    "package archived": "its package is archived; restore the package first",
+    "package off": "its client package is not active; activate it first",
+    "full": "its package has no free place; raise the DID limit or put numbers on Hold",
+    "other reseller": "its operator and its package belong to different resellers now; assign it by hand",
+    "used": "it is in use; remove what uses it first",
+    "still on": "numbers or client packages use it; deactivate, close or archive it instead",
+    "ended": "its earlier end date has passed; end it by hand instead",
+    "stays": "clients use it, so it can't go back to another reseller; leave it where it is",
+    "right": "you don't have permission for that; ask an administrator",
+}
+
+
+@dataclass
+class VerdictGroup:
+    """Objects of a chunk that share a verdict and their parents, now and before ({column: id}).
+
+    ``differing``: the columns in which any of them differs from its prior state. ``ids``: of the objects;
+    ``prior_ids``: of their prior history rows, None for an object that did not exist.
+    """
+
+    verdict: str
+    live: dict
+    prior: dict
+    in_use_now: bool
+    in_use_before: bool
+    differing: set
+    ids: list
+    prior_ids: list
+
+    @property
+    def keeps_place(self):
+        """Whether these numbers keep their places in the same client package."""
+        package = "client_package_id"
+        return self.in_use_now and self.in_use_before and self.live[package] == self.prior[package]
+
+    @property
+    def takes_place(self):
+        return self.in_use_before and not self.keeps_place
+
+    @property
+    def leaves_place(self):
+        return self.in_use_now and not self.keeps_place
+
+    def split(self, wanted):
+        """Return two groups: the objects with ids in ``wanted``, and the others."""
+        pairs = list(zip(self.ids, self.prior_ids, strict=True))
+        return tuple(
+            replace(
+                self,
+                ids=[pk for pk, _ in pairs if (pk in wanted) == inside],
+                prior_ids=[prior for pk, prior in pairs if (pk in wanted) == inside],
+            )
+            for inside in (True, False)
+        )
+
+
+def has_visible_rows(chunk):
+    """Return whether the change touched any object of the model that the person may see."""
+    sql = f"WITH touched AS ({chunk.touched_rows()}) SELECT 1 {chunk.joined_rows()} LIMIT 1"
+    return chunk.fetch_one(sql) is not None
+
+
+def verdict_groups(chunk):
+    """Yield the objects of a chunk as ``VerdictGroup``s that are handled in its phase; one query."""
+    in_use = "{}." + IN_USE[chunk.model] if chunk.model in IN_USE else "NULL"
+    keys = {"verdict": f"CASE {_whens(chunk)} END"}
+    for column in chunk.parents:
+        keys |= {f"live_{column}": f"live.{column}", f"prior_{column}": f"prior.{column}"}
+    keys |= {"in_use_now": in_use.format("live"), "in_use_before": in_use.format("prior")}
+    differs = {}
+    for column in chunk.columns:
+        same = f"live.{column} {null_safe_equal()} {restored_value(chunk.model, column)}"
+        differs[f"{column}_differs"] = f"CASE WHEN {same} THEN 0 ELSE 1 END"
+    values = ", ".join(f"{value} AS {name}" for name, value in (keys | differs).items())
+    grouped = ", ".join(keys)
+    collect = "array_agg" if connection.vendor == "postgresql" else "json_group_array"
+    # MATERIALIZED keeps SQLite from evaluating the CASE twice.
+    rows = chunk.fetch_all(
+        f"""
+        WITH touched AS MATERIALIZED ({chunk.touched_rows()}),
+        decided AS MATERIALIZED (
+            SELECT {values}, touched.object_id, touched.prior_id
+            {chunk.joined_rows()}
+        )
+        SELECT {grouped}, {", ".join(f"max({name})" for name in differs)},
+               {collect}(object_id), {collect}(prior_id)
+        FROM decided GROUP BY {grouped}
+        """
+    )
+    for *found, ids, prior_ids in rows:
+        row = dict(zip([*keys, *differs], found, strict=True))
+        if not _is_in_phase(row["verdict"], chunk.phase):
+            continue
+        yield VerdictGroup(
+            row["verdict"],
+            live={column: row[f"live_{column}"] for column in chunk.parents},
+            prior={column: row[f"prior_{column}"] for column in chunk.parents},
+            in_use_now=bool(row["in_use_now"]),
+            in_use_before=bool(row["in_use_before"]),
+            differing={column for column in chunk.columns if row[f"{column}_differs"]},
+            ids=ids if connection.vendor == "postgresql" else json.loads(ids),
+            prior_ids=prior_ids if connection.vendor == "postgresql" else json.loads(prior_ids),
+        )
+
+
+def _is_in_phase(verdict, phase):
+    """Return whether a verdict belongs to a phase: parents have two, and are removed in the second."""
+    return phase == NUMBERS or (verdict in (DELETE, CLOSE)) == (phase == REMOVE)
+
+
+def _whens(chunk):
+    """Return the WHEN clauses of the verdict; the first true condition decides."""
+    clauses = [
+        *_overdue_hold(chunk),
+        ("touched.event = '+' AND live.id IS NULL", UNCHANGED),
+        (f"touched.event = '+' AND {_lacks_right(chunk, 'delete')}", "right"),
+        ("touched.event = '+'", DELETE),
+        ("prior.history_id IS NULL OR prior.event = '-'", "unknown"),
+        (_columns_equal(chunk, "prior"), UNCHANGED),
+        *_missing_parents(chunk),
+        *_taken_keys(chunk),
+        *_number_reasons(chunk),
+        *_client_package_reasons(chunk),
+        *_reseller_reasons(chunk),
+        (f"live.id IS NULL AND {_lacks_right(chunk, 'add')}", "right"),
+        (_lacks_right(chunk, "change"), "right"),
+        ("live.id IS NULL", CREATE),
+        *_closing(chunk),
+    ]
+    whens = "\n".join(f"WHEN {condition} THEN '{verdict}'" for condition, verdict in clauses)
+    return f"""
+        WHEN {_is_touched(chunk)} THEN CASE WHEN {_is_undone(chunk)} THEN '{UNDONE}' ELSE 'touched' END
+        {whens}
+        ELSE '{UPDATE}'
+    """
+
+
+def _columns_equal(chunk, row):
+    return " AND ".join(f"live.{column} {null_safe_equal()} {row}.{column}" for column in chunk.columns)
+
+
+def _newest_change(chunk):
+    return f"""(
+        SELECT newest.change_id FROM {chunk.history_table} newest
+        WHERE newest.object_id = touched.object_id
+        ORDER BY newest.history_id DESC LIMIT 1
+    )"""
+
+
+def _is_touched(chunk):
+    """Return SQL for whether a later change wrote the object, and no undo restored what this one left."""
+    table = chunk.history_table
+    return f"""(
+        (
+            SELECT 1 FROM {table} later
+            WHERE later.object_id = touched.object_id AND later.history_id > touched.history_id
+              AND (later.change_id IS NULL OR later.change_id <> %(change)s)
+            LIMIT 1
+        ) IS NOT NULL
+        AND NOT (
+            EXISTS (
+                SELECT 1 FROM audit_change undo
+                WHERE undo.id = {_newest_change(chunk)} AND undo.kind = '{Change.Kind.UNDO}'
+            )
+            AND EXISTS (
+                SELECT 1 FROM {table} final
+                WHERE final.history_id = (
+                    SELECT max(own.history_id) FROM {table} own
+                    WHERE own.object_id = touched.object_id AND own.change_id + 0 = %(change)s
+                )
+                AND CASE WHEN live.id IS NULL OR final.event = '-'
+                    THEN live.id IS NULL AND final.event = '-'
+                    ELSE {_columns_equal(chunk, "final")} END
+            )
+        )
+    )"""
+
+
+def _is_undone(chunk):
+    """Return SQL for whether the last write to the object was an undo of this change."""
+    undos = "SELECT undo.id FROM audit_change undo WHERE undo.undo_of_id = %(change)s"
+    return f"{_newest_change(chunk)} IN ({undos})"
+
+
+def _overdue_hold(chunk):
+    """Yield the condition of a hold that has ended by the clock, whether or not the worker wrote it."""
+    if chunk.model is DID:
+        yield f"live.status = '{st.HOLD}' AND live.hold_until <= %(now)s", "touched"
+
+
+def _lacks_right(chunk, action):
+    """Return SQL for a missing right. For numbers the right to undo is enough."""
+    right = f"{chunk.model._meta.app_label}.{action}_{chunk.model._meta.model_name}"
+    return "1 = 0" if chunk.model is DID or chunk.undo.by.has_perm(right) else "1 = 1"
+
+
+def _missing_parents(chunk):
+    for column, parent in chunk.parents.items():
+        yield (
+            f"""prior.{column} IS NOT NULL AND NOT EXISTS (
+                SELECT 1 FROM {chunk.rows_of(parent)} parent WHERE parent.id = prior.{column}
+            )""",
+            f"{column.removesuffix('_id')} gone",
+        )
+
+
+def _taken_keys(chunk):
+    meta = chunk.model._meta
+    keys = [[field.column] for field in meta.concrete_fields if field.unique and not field.primary_key]
+    keys += [
+        [meta.get_field(name).column for name in constraint.fields]
+        for constraint in meta.constraints
+        if isinstance(constraint, models.UniqueConstraint)
+    ]
+    for columns in keys:
+        equal = " AND ".join(f"other.{column} = prior.{column}" for column in columns)
+        yield (
+            f"EXISTS (SELECT 1 FROM {chunk.table} other WHERE {equal} AND other.id <> touched.object_id)",
+            taken_reason(chunk.model),
+        )
+
+
+def taken_reason(model):
+    return "taken" if model is DID else "name"
+
+
+def _number_reasons(chunk):
+    if chunk.model is not DID:
+        return
+    same_assignment = f"""
+        live.status = prior.status AND live.client_package_id {null_safe_equal()} prior.client_package_id
+    """
+    back_in_use = f"prior.status IN {IN_PLACE} AND (live.id IS NULL OR NOT ({same_assignment}))"
+    running = """
+        given.active AND given.starts_at <= %(now)s AND (given.ends_at IS NULL OR given.ends_at > %(now)s)
+    """
+    operators_reseller = f"""(
+        SELECT operator.reseller_id FROM {chunk.rows_of(Operator)} operator
+        WHERE operator.id = prior.operator_id
+    )"""
+    yield f"prior.status = '{st.HOLD}' AND prior.hold_until <= %(now)s", "over"
+    yield f"{back_in_use} AND client.closed_at IS NOT NULL", "client closed"
+    yield f"{back_in_use} AND package.archived_at IS NOT NULL", "package archived"
+    yield f"{back_in_use} AND NOT ({running})", "package off"
+    yield (
+        f"prior.client_package_id IS NOT NULL AND package.reseller_id <> {operators_reseller}",
+        "other reseller",
+    )
+
+
+def _client_package_reasons(chunk):
+    if chunk.model is not ClientPackage:
+        return
+    switched_on = "prior.active AND (live.id IS NULL OR NOT live.active)"
+    for parent, column, end, reason in (
+        (Client, "client_id", "closed_at", "client closed"),
+        (Package, "package_id", "archived_at", "package archived"),
+    ):
+        yield (
+            f"""{switched_on} AND EXISTS (
+                SELECT 1 FROM {chunk.rows_of(parent)} parent
+                WHERE parent.id = prior.{column} AND parent.{end} IS NOT NULL
+            )""",
+            reason,
+        )
+    yield "prior.active AND prior.ends_at <= %(now)s AND (live.id IS NULL OR live.active)", "ended"
+
+
+def _reseller_reasons(chunk):
+    """Yield what keeps an object with its reseller, as in the ``clean`` of its model."""
+    uses = {
+        Operator: (DID, "operator_id", "child.account_id IS NOT NULL"),
+        Client: (ClientPackage, "client_id", "1 = 1"),
+        Package: (ClientPackage, "package_id", "1 = 1"),
+    }
+    if chunk.model in uses:
+        child, column, condition = uses[chunk.model]
+        yield (
+            f"""live.reseller_id <> prior.reseller_id AND EXISTS (
+                SELECT 1 FROM {child._meta.db_table} child
+                WHERE child.{column} = touched.object_id AND {condition}
+            )""",
+            "stays",
+        )
+
+
+def _closing(chunk):
+    """Yield what takes an object out of use; it waits until its numbers have been undone."""
+    if chunk.model is ClientPackage:
+        yield "live.active AND NOT prior.active", CLOSE
+    for model, column in ((Client, "closed_at"), (Package, "archived_at")):
+        if chunk.model is model:
+            yield f"live.{column} IS NULL AND prior.{column} IS NOT NULL", CLOSE

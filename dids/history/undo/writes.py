@@ -1,0 +1,116 @@
+"""Write the undo of one chunk, each verdict with one statement."""
+
+from django.db import connection
+
+from audit import history
+from clients.models import Client, Package
+from dids.history.undo.chunk import IN_PLACE, id_list, is_one_of, restored_value
+from dids.history.undo.verdicts import UNDONE, taken_reason
+from dids.models import DID, ClientPackage
+
+
+def lock(chunk):
+    """Lock the chunk's client packages, then its objects by ascending id, until the transaction ends.
+
+    The ids are read first: for a subquery PostgreSQL would scan the whole table.
+    """
+    rows = f"""
+        FROM {chunk.history_table} own
+        WHERE own.change_id = %(change)s AND own.history_id > %(after)s AND own.history_id <= %(last)s
+    """
+    ids = [pk for (pk,) in chunk.fetch_all(f"SELECT DISTINCT own.object_id {rows}")]
+    objects = chunk.model.objects.filter(pk__among=ids)
+    if connection.features.has_select_for_update:
+        if chunk.model is DID:
+            _lock_client_packages(chunk, rows)
+        list(objects.order_by("pk").select_for_update().values_list("pk"))
+    chunk.read_clock()
+    if chunk.model is DID:
+        objects.release_overdue(chunk.now, at=chunk.undo.now)
+
+
+def _lock_client_packages(chunk, rows):
+    """Lock the client packages in which numbers may take a place again."""
+    chunk.fetch_all(
+        f"""
+        SELECT id FROM dids_clientpackage WHERE id IN (
+            SELECT prior.client_package_id FROM {chunk.history_table} prior
+            WHERE prior.status IN {IN_PLACE} AND prior.history_id IN (
+                SELECT (
+                    SELECT max(earlier.history_id) FROM {chunk.history_table} earlier
+                    WHERE earlier.object_id = own.object_id AND earlier.history_id < own.history_id
+                )
+                {rows} AND own.event <> '+'
+            )
+        )
+        ORDER BY id FOR NO KEY UPDATE
+        """
+    )
+
+
+def delete(chunk, ids):
+    """Delete what the change created."""
+    chunk.params["ids"] = id_list(ids)
+    chunk.execute(f"DELETE FROM {chunk.table} WHERE {is_one_of('id', 'ids')} AND {_bounds('id', ids)}")
+
+
+def update(chunk, prior_ids, columns):
+    """Restore ``columns`` from the prior rows. Fewer are faster: SQLite writes every index of a column."""
+    chunk.params["prior"] = id_list(prior_ids)
+    values = ", ".join(f"{column} = {restored_value(chunk.model, column)}" for column in sorted(columns))
+    chunk.execute(
+        f"""
+        UPDATE {chunk.table} AS live SET {values}
+        FROM {chunk.history_table} prior
+        WHERE live.id = prior.object_id
+          AND {is_one_of("prior.history_id", "prior")} AND {_bounds("prior.history_id", prior_ids)}
+        """
+    )
+
+
+def create(chunk, group):
+    """Create what the change deleted, with its old ids.
+
+    Return {verdict: ids} of rows that could not be created because another transaction was faster.
+    """
+    chunk.params["prior"] = id_list(group.prior_ids)
+    created = chunk.execute(
+        f"""
+        INSERT INTO {chunk.table} (id, {", ".join(chunk.columns)})
+        SELECT prior.object_id, {", ".join(restored_value(chunk.model, c) for c in chunk.columns)}
+        FROM {chunk.history_table} prior
+        WHERE {is_one_of("prior.history_id", "prior")}
+        ORDER BY prior.{"number" if chunk.model is DID else "object_id"}
+        ON CONFLICT DO NOTHING
+        """
+    )
+    if created == len(group.ids):
+        return {}
+    change = connection.audit_change.pk
+    ours = chunk.history_model.objects.filter(change=change, event="+", object_id__in=group.ids)
+    missed = set(group.ids) - set(ours.values_list("object_id", flat=True))
+    existing = set(chunk.model.objects.filter(pk__in=missed).values_list("pk", flat=True))
+    return {UNDONE: existing, taken_reason(chunk.model): missed - existing}
+
+
+def names(model, ids):
+    """Return the names of objects, existing or deleted, in the order of ``ids``."""
+    if model is DID:
+        known = history.last_known(DID, ids, "number")
+        return [known[pk]["number"] for pk in ids if pk in known]
+    if model is ClientPackage:
+        known = history.last_known(ClientPackage, ids, "client_id", "package_id")
+        clients = history.last_known(Client, {row["client_id"] for row in known.values()}, "name")
+        packages = history.last_known(Package, {row["package_id"] for row in known.values()}, "name")
+        return [
+            f"{packages[known[pk]['package_id']]['name']} of {clients[known[pk]['client_id']]['name']}"
+            for pk in ids
+            if pk in known
+        ]
+    known = history.last_known(model, ids, "name")
+    return [known[pk]["name"] for pk in ids if pk in known]
+
+
+def _bounds(column, ids):
+    """Return SQL for the range of ids, without which PostgreSQL would scan the whole table."""
+    return f"{column} BETWEEN {min(ids):d} AND {max(ids):d}"

@@ -1,0 +1,75 @@
+"""How long a number stays on Hold, as database expressions.
+
+The hold days of a number are its own, else those of its package, operator or reseller, else the
+setting ``HOLD_DAYS``. The expressions also apply to staged rows, whose columns have the same names.
+"""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Case, ExpressionWrapper, OuterRef, Subquery, Value, When
+from django.db.models.functions import Coalesce
+from django.db.models.lookups import Exact
+
+from dids.models.client_packages import ClientPackage
+from operators.models import Operator
+
+UNSET = object()  # a value that is not given, where None has a meaning of its own
+
+
+def hold_days(own):
+    """Return the hold days as an expression; ``own`` is the expression for the number's own."""
+
+    def from_parent(model, key, field):
+        return Subquery(model.objects.filter(pk=OuterRef(key)).values(field)[:1])
+
+    return Coalesce(
+        own,
+        from_parent(ClientPackage, "client_package", "package__hold_days"),
+        from_parent(Operator, "operator", "hold_days"),
+        from_parent(Operator, "operator", "reseller__hold_days"),
+        Value(settings.HOLD_DAYS),
+        output_field=models.IntegerField(),
+    )
+
+
+def distinct_hold_days(rows, own=UNSET):
+    """Return the distinct hold days of ``rows``, sorted; ``own`` replaces the rows' own values.
+
+    Many numbers share few combinations of own days, package and operator. The database finds the
+    combinations, so the days are looked up once per combination instead of once per row.
+    """
+    keys = rows.order_by().values_list("hold_days", "client_package", "operator").distinct()
+    keys = [(row_own if own is UNSET else own, *parents) for row_own, *parents in keys]
+    packages = _values(ClientPackage, {package for _, package, _ in keys}, "package__hold_days")
+    operators = _values(Operator, {operator for *_, operator in keys}, "hold_days")
+    resellers = _values(Operator, {operator for *_, operator in keys}, "reseller__hold_days")
+    found = set()
+    for row_own, package, operator in keys:
+        inherited = (row_own, packages.get(package), operators.get(operator), resellers.get(operator))
+        found.add(next((days for days in inherited if days is not None), settings.HOLD_DAYS))
+    return sorted(found)
+
+
+def _values(model, keys, field):
+    return dict(model.objects.filter(pk__in=keys - {None}).values_list("pk", field))
+
+
+def hold_end(start, days, distinct):
+    """Return ``start`` plus ``days`` as an expression.
+
+    ``start`` is a datetime or an expression, ``days`` an expression, ``distinct`` the values that
+    ``days`` takes (see ``distinct_hold_days``). With a single value, as is usual when a package ends,
+    the database doesn't evaluate ``days`` for each row.
+    """
+
+    def after(count):
+        if isinstance(start, datetime):
+            return Value(start + timedelta(days=count), output_field=models.DateTimeField())
+        return ExpressionWrapper(start + Value(timedelta(days=count)), models.DateTimeField())
+
+    if len(distinct) == 1:
+        return after(distinct[0])
+    whens = [When(Exact(days, count), then=after(count)) for count in distinct]
+    return Case(*whens, default=start, output_field=models.DateTimeField())

@@ -1,0 +1,275 @@
+"""Plans of writes to numbers: which are refused and why, which are unchanged, and what is set.
+
+A plan consists of expressions, so that a rehearsal and the write itself evaluate the same conditions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import TYPE_CHECKING, NamedTuple
+
+from django.db import models
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.lookups import Exact
+
+from clients.models import Account
+from clients.tags import split_tags, tag_label
+from dids.lifecycle import statuses as st
+from dids.models.client_packages import ClientPackage
+from dids.models.hold_days import UNSET, distinct_hold_days, hold_days, hold_end
+from dids.models.tags import TagSet
+from operators.models import Operator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ALL = Q(pk__gt=0)
+NO_HOLDER = {"account": None, "client_package": None, "hold_from": None, "hold_until": None}
+NO_HOLD = {"hold_from": None, "hold_until": None}
+TO_AFTER_HOLD = NO_HOLDER | {"status": F("after_hold")}
+
+
+class Cause(NamedTuple):
+    """One cause of refusal; ``condition`` selects the numbers that it applies to."""
+
+    code: str
+    condition: Q
+    why: str
+
+
+@dataclass
+class Plan:
+    """One write to a set of numbers.
+
+    Each number gets the verdict of the first match: ``UNCHANGED``, the code of a cause in ``causes``,
+    or ``WRITE``. ``updates`` returns the values to set; it may create tag sets, so rehearsals don't
+    call it.
+    """
+
+    causes: list[Cause] = field(default_factory=list)
+    unchanged: Q | None = None
+    updates: Callable[[], dict] = dict
+
+    WRITE, UNCHANGED = "write", "unchanged"
+
+    def verdict(self):
+        """Return the verdict as an expression; needs ``status_now``."""
+        whens = [When(cause.condition, then=Value(cause.code)) for cause in self.causes]
+        if self.unchanged is not None:
+            whens.insert(0, When(self.unchanged, then=Value(self.UNCHANGED)))
+        return Case(*whens, default=Value(self.WRITE), output_field=models.CharField())
+
+
+def _illegal_moves(target, by, *, sources=None):
+    """Yield a Cause for each status that can't go to ``target`` or that ``by`` may not move there.
+
+    ``sources``: the statuses from which the calling method moves; None: those from which an edit does.
+    """
+    for source in st.LABELS:
+        move = st.MOVES.get((source, target))
+        offered = move and (source in sources if sources else move.edit)
+        if source == target and not offered:
+            continue
+        if not offered:
+            yield Cause(f"{source}>{target}", Q(status_now=source), st.why_not(source, target))
+        elif not by.has_perm(f"dids.{move.right}"):
+            yield Cause(f"{source}>{target}:right", Q(status_now=source), st.lacks_right(move.right))
+
+
+# --- editing
+
+
+def edit_plan(
+    scope,
+    by,
+    now,
+    *,
+    status=UNSET,
+    after_hold=UNSET,
+    hold_days=UNSET,
+    notes=UNSET,
+    tags=UNSET,
+    add_tags=(),
+    remove_tags=(),
+    version=None,
+):
+    """Return the plan of ``DIDQuerySet.edit`` for the numbers in ``scope``."""
+    values = {"after_hold": after_hold, "hold_days": hold_days, "notes": notes}
+    values = {name: value for name, value in values.items() if value is not UNSET}
+    same = [
+        Q(**{name: value}) if value is not None else Q(**{f"{name}__isnull": True})
+        for name, value in values.items()
+    ]
+    new_labels = {}
+    if tags is not UNSET or add_tags or remove_tags:
+        new_labels = _new_labels(scope, tags, add_tags, remove_tags)
+        same.append(~_with_tag_sets(new_labels))
+    causes = []
+    if version is not None:
+        causes.append(Cause("changed", scope.written_since(version), "changed by someone else meanwhile"))
+    if (values or new_labels) and not by.has_perm("dids.change_did"):
+        causes.append(Cause("right", ALL, st.lacks_right("change_did")))
+    if status is not UNSET:
+        same.append(Q(status_now=status))
+        causes += _illegal_moves(status, by)
+    if status == st.ACTIVE:
+        stopped = Q(status_now=st.BLOCKED) & ~Q(client_package__in=ClientPackage.objects.running(now))
+        causes.append(Cause("package off", stopped, "the client package is not active; activate it first"))
+
+    def updates():
+        written = values | _status_updates(scope, now, status, after_hold, hold_days)
+        return written | {"tag_set": _tag_set_update(new_labels)} if new_labels else written
+
+    return Plan(causes, unchanged=reduce(Q.__and__, same, ALL), updates=updates)
+
+
+def _status_updates(scope, now, status, after_hold, own_days):
+    """Return the values that follow from a new status, new hold days, or both."""
+    if status in st.FREE:
+        return NO_HOLDER | {"status": status}
+    if status in st.IN_USE:
+        return NO_HOLD | {"status": status}
+    if status is UNSET and own_days is UNSET:
+        return {}
+    days = hold_days(
+        F("hold_days") if own_days is UNSET else Value(own_days, output_field=models.IntegerField())
+    )
+    distinct = distinct_hold_days(scope, own_days)
+    continued = When(status=st.HOLD, then=hold_end(F("hold_from"), days, distinct))
+    if status is UNSET:
+        return {"hold_until": Case(continued, default=None)}
+    held = {
+        "status": Value(st.HOLD),
+        "hold_from": Case(
+            When(status=st.HOLD, then=F("hold_from")), default=now, output_field=models.DateTimeField()
+        ),
+        "hold_until": Case(continued, default=hold_end(now, days, distinct)),
+    }
+    if 0 not in distinct:
+        return held
+    # With 0 hold days the same statement writes the After Hold status.
+    skips_hold = ~Q(status=st.HOLD) & Q(Exact(days, 0))
+    freed = NO_HOLDER | {"status": F("after_hold") if after_hold is UNSET else Value(after_hold)}
+    kept = {"account": F("account"), "client_package": F("client_package")} | held
+    return {name: Case(When(skips_hold, then=freed[name]), default=kept[name]) for name in freed}
+
+
+def _new_labels(scope, tags, add_tags, remove_tags):
+    """Return {tag set id or None: new label} of the tag sets in ``scope`` that change."""
+    labels = scope.order_by().values_list("tag_set_id", "tag_set__label").distinct()
+    new = {}
+    for pk, label in labels:
+        if tags is UNSET:
+            after = tag_label((set(split_tags(label)) | set(add_tags)) - set(remove_tags))
+        else:
+            after = tag_label(tags)
+        if after != (label or ""):
+            new[pk] = after
+    return new
+
+
+def _with_tag_sets(keys):
+    """Return the condition for numbers with one of these tag sets; None stands for no tags."""
+    found = Q(tag_set__in=[pk for pk in keys if pk is not None])
+    return found | Q(tag_set__isnull=True) if None in keys else found
+
+
+def _tag_set_update(new_labels):
+    keys = {label: getattr(TagSet.of([label]), "pk", None) for label in set(new_labels.values())}
+    whens = [
+        When(Q(tag_set__isnull=True) if pk is None else Q(tag_set=pk), then=Value(keys[label]))
+        for pk, label in new_labels.items()
+    ]
+    return Case(*whens, default=F("tag_set"), output_field=models.BigIntegerField())
+
+
+# --- clients
+
+
+def assign_plan(client_package, account, by, now):
+    """Return the plan that assigns numbers to ``account`` under ``client_package``."""
+    client, package = client_package.client, client_package.package
+    causes = []
+    if account.client_id != client.pk:
+        why = f"account {account} does not belong to {client}; choose an account of {client}"
+        causes.append(Cause("account", ALL, why))
+    if client.closed_at:
+        causes.append(Cause("closed", ALL, f"client {client} is closed; reopen the client first"))
+    if not client_package.is_running(now):
+        causes.append(Cause("package off", ALL, _not_running(client_package)))
+    causes.append(Cause("blocked", Q(status_now=st.BLOCKED), "Blocked, so already in use; unblock instead"))
+    causes += _illegal_moves(st.ACTIVE, by, sources=(st.INSTOCK, st.HOLD))
+    causes += [
+        Cause("active", Q(status_now=st.ACTIVE), "Active, so already in use; put on Hold first"),
+        Cause(
+            "reseller",
+            ~Q(operator__in=Operator.objects.filter(reseller=package.reseller_id)),
+            f"of another reseller; package {package} takes only numbers of {package.reseller}",
+        ),
+        Cause(
+            "client",
+            Q(status_now=st.HOLD) & ~Q(account__in=Account.objects.filter(client=client)),
+            f"on Hold after use by a client other than {client}; end the hold first",
+        ),
+    ]
+    allowed = split_tags(package.allowed_tags)
+    if allowed:
+        untagged = Q(tag_set__isnull=True) | ~Q(tag_set__in=TagSet.objects.filter(tags__name__in=allowed))
+        why = f"without a tag that package {package} allows ({package.allowed_tags}); tag them first"
+        causes.append(Cause("tags", untagged, why))
+    updates = NO_HOLD | {"status": st.ACTIVE, "account": account, "client_package": client_package}
+    return Plan(
+        causes,
+        unchanged=Q(status_now=st.ACTIVE, account=account, client_package=client_package),
+        updates=lambda: updates,
+    )
+
+
+def resume_plan(client_package, by, now):
+    """Return the plan that takes numbers of ``client_package`` back from Hold."""
+    causes = []
+    if not client_package.is_running(now):
+        causes.append(Cause("package off", Q(status_now=st.HOLD), _not_running(client_package)))
+    causes += _illegal_moves(st.ACTIVE, by, sources=(st.HOLD,))
+    causes += [
+        Cause("active", Q(status_now=st.ACTIVE), "already Active"),
+        Cause(
+            "other",
+            ~Q(client_package=client_package),
+            "on Hold under another package by now; reload the list and try again",
+        ),
+    ]
+    return Plan(causes, updates=lambda: NO_HOLD | {"status": st.ACTIVE})
+
+
+def _not_running(client_package):
+    return f"package {client_package} is not active; activate it first"
+
+
+# --- holds and deletion
+
+
+def hold_ends_plan(scope):
+    """Return the plan that recomputes the end of the holds in ``scope``."""
+    end = hold_end(F("hold_from"), hold_days(F("hold_days")), distinct_hold_days(scope))
+    released = Cause("over", ~Q(status_now=st.HOLD), "no longer on Hold")
+    return Plan([released], unchanged=Q(Exact(F("hold_until"), end)), updates=lambda: {"hold_until": end})
+
+
+def end_hold_plan(by):
+    """Return the plan that ends holds, whether their time is over or not."""
+    causes = [
+        Cause(source, Q(status=source), f"{label}, not on Hold")
+        for source, label in st.LABELS.items()
+        if source != st.HOLD
+    ]
+    right = st.MOVES[st.HOLD, st.INSTOCK].right
+    if not by.has_perm(f"dids.{right}"):
+        causes.append(Cause("right", Q(status=st.HOLD), st.lacks_right(right)))
+    return Plan(causes, updates=lambda: TO_AFTER_HOLD)
+
+
+def delete_plan(by):
+    """Return the plan that deletes numbers."""
+    return Plan(list(_illegal_moves(st.DELETED, by)))

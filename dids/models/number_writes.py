@@ -1,0 +1,461 @@
+"""Every write to the inventory."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from django.db import connection, models
+from django.db.models import Count, F
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+import audit
+from audit.models import Change
+from dids.lifecycle import holds
+from dids.lifecycle import statuses as st
+from dids.lifecycle.result import SAMPLE, Result
+from dids.models.client_packages import ClientPackage
+from dids.models.number_merge import insert_new, stage_holds, update_changed
+from dids.models.number_plans import (
+    TO_AFTER_HOLD,
+    Plan,
+    assign_plan,
+    delete_plan,
+    edit_plan,
+    end_hold_plan,
+    hold_ends_plan,
+    resume_plan,
+)
+from dids.models.number_reads import NumberReads
+from dids.models.staging import SPAN, ImportBatch, ImportRow
+from dids.models.tags import TagSet
+
+CHUNK = 5_000  # rows locked and written at a time
+EXIST = "already exist and were skipped"
+PREVIEWED = 100  # numbers listed by the preview of a hold
+
+
+class DIDQuerySet(NumberReads):
+    """The inventory and every write to it.
+
+    A write takes ``by=`` (a user, whose permissions are checked, or ``audit.SYSTEM``) and returns a
+    ``Result``. It locks and writes ``CHUNK`` rows at a time in ascending order of ids, so two writers
+    of the same numbers wait for each other and never deadlock; the second one sees what the first one
+    wrote. One call is one transaction and one change. It costs about four queries per chunk.
+
+    Overdue holds among the numbers are released first, as a separate change by the system.
+    """
+
+    # --- creating
+
+    def create_numbers(
+        self,
+        numbers,
+        *,
+        operator,
+        by,
+        status=st.INSTOCK,
+        after_hold=st.INSTOCK,
+        hold_days=None,
+        tags=(),
+        notes="",
+        now=None,
+    ):
+        """Create ``numbers``, an iterable of normalised digit strings of any length.
+
+        Existing numbers are skipped and counted as refused, so the call can be repeated. Pass the
+        numbers sorted: it keeps two writers of the same range from deadlocking.
+        """
+        if status not in st.FREE:
+            raise ValueError(f"a new number can't be {status}")
+        result = Result()
+        with audit.change(Change.Kind.CREATE, by=by, label="New DIDs", at=now) as change:
+            row = {
+                "operator_id": operator.pk,
+                "status": status,
+                "after_hold": after_hold,
+                "hold_days": hold_days,
+                "tag_set_id": getattr(TagSet.of(tags), "pk", None),
+                "notes": notes,
+            }
+            for chunk in _chunks(numbers):
+                newest = self.model.objects.aggregate(newest=Coalesce(models.Max("pk"), 0))["newest"]
+                created = _insert_numbers(chunk, row)
+                result.done += created
+                if created < len(chunk):
+                    existing = self.model.objects.filter(number__in=chunk, pk__lte=newest)
+                    sample = existing.order_by("number").values_list("number", flat=True)[:SAMPLE]
+                    result.refuse("exists", EXIST, len(chunk) - created, sample)
+            change.touched += result.done
+        return result
+
+    def rehearse_create(self, numbers, sample=SAMPLE):
+        """Return the Result that ``create_numbers`` would have now, one query per chunk.
+
+        It names up to ``sample`` of the numbers that exist.
+        """
+        result = Result()
+        for chunk in _chunks(numbers):
+            existing = self.model.objects.filter(number__in=chunk).order_by("number")
+            existing = list(existing.values_list("number", flat=True))
+            result.done += len(chunk) - len(existing)
+            if existing:
+                result.refuse("exists", EXIST, len(existing), existing, sample)
+        return result
+
+    # --- editing and deleting
+
+    def edit(self, *, by, now=None, kind=Change.Kind.EDIT, label="", **fields):
+        """Change fields: ``status``, ``after_hold``, ``hold_days``, ``notes``, ``tags`` (replaces),
+        ``add_tags``, ``remove_tags``.
+
+        Fields not given are left alone, as are all fields of a refused number. ``hold_days=None``
+        inherits; new hold days move the end of a running hold, counted from its start. ``version`` (see
+        ``with_version``) refuses a number that was written since, with the code "changed".
+        """
+        return self._write(
+            kind, lambda scope, now: edit_plan(scope, by, now, **fields), by=by, label=label, now=now
+        )
+
+    def rehearse_edit(self, *, by, now=None, **fields):
+        """Return the Result that ``edit`` would have now; two or three queries."""
+        now = now or timezone.now()
+        return self._rehearse(edit_plan(self, by, now, **fields), now)
+
+    def delete_unused(self, *, by, now=None):
+        """Delete Reserved, In Stock and Archive numbers; their history remains."""
+        return self._write(
+            Change.Kind.DELETE, lambda *_: delete_plan(by), by=by, label="Deleted", now=now, delete=True
+        )
+
+    def rehearse_delete(self, *, by, now=None):
+        """Return the Result that ``delete_unused`` would have now."""
+        return self._rehearse(delete_plan(by), now or timezone.now())
+
+    # --- clients
+
+    def assign(self, client_package, account, *, by, now=None):
+        """Assign In Stock numbers to ``account``; numbers on Hold return only to the same client.
+
+        Numbers are assigned in ascending order of ids up to the DID limit. The client package is locked
+        first, so two users who take its last slot wait for each other.
+        """
+        label = f"Assigned to {account} under package {client_package.package}"
+        with audit.change(Change.Kind.ASSIGN, by=by, label=label, at=now):
+            locked = _lock(client_package)
+            return self._write(
+                Change.Kind.ASSIGN,
+                lambda scope, now: assign_plan(locked, account, by, now),
+                by=by,
+                now=now,
+                within=locked,
+            )
+
+    def rehearse_assign(self, client_package, account, *, by, now=None):
+        """Return the Result that ``assign`` would have now; about five queries."""
+        now = now or timezone.now()
+        plan = assign_plan(client_package, account, by, now)
+        result = self._rehearse(plan, now)
+        free = client_package.free_slots()
+        if result.done > free:
+            writable = self._with_verdict(plan, now).order_by("pk").filter(verdict=Plan.WRITE)
+            sample = list(writable.values_list("number", flat=True)[free : free + SAMPLE])
+            result.refuse("full", _full(client_package), result.done - free, sample)
+            result.done = free
+        return result
+
+    def activate(self, *, by, now=None):
+        """Unblock Blocked numbers and take numbers on Hold back, each to its own account.
+
+        Numbers on Hold are taken back in ascending order of ids up to the DID limit of their package.
+        Costs the queries of one write per client package among those on Hold.
+        """
+        on_hold = {}
+        for pk, client_package in self.filter(status=st.HOLD).values_list("pk", "client_package"):
+            on_hold.setdefault(client_package, []).append(pk)
+        kind = Change.Kind.ASSIGN if on_hold else Change.Kind.UNBLOCK
+        with audit.change(kind, by=by, label="Activated", at=now):
+            ids = [pk for pks in on_hold.values() for pk in pks]
+            result = self.exclude(pk__among=ids).unblock(by=by, now=now)
+            for client_package in ClientPackage.objects.filter(pk__in=on_hold).order_by("pk"):
+                locked = _lock(client_package)
+                numbers = self.model.objects.filter(pk__among=on_hold[client_package.pk])
+                result.add(numbers._resume(locked, by=by, now=now, within=locked))
+        return result
+
+    def resume(self, client_package, *, by, now=None):
+        """Take numbers of ``client_package`` back from Hold, each to its own account.
+
+        Those longest on Hold come first, up to the DID limit; the others are refused as "full".
+        """
+        label = f"Taken back from Hold under package {client_package.package}"
+        with audit.change(Change.Kind.ASSIGN, by=by, label=label, at=now):
+            locked = _lock(client_package)
+            on_hold = self.filter(holds.running(now or timezone.now()), client_package=locked)
+            on_hold = on_hold.order_by("hold_from", "pk")
+            ids = list(on_hold.values_list("pk", flat=True)[: locked.free_slots()])
+            result = self.model.objects.filter(pk__among=ids)._resume(locked, by=by, now=now)
+            if left := on_hold.count():
+                sample = list(on_hold.values_list("number", flat=True)[:SAMPLE])
+                result.refuse("full", _full(locked), left, sample)
+            return result
+
+    def _resume(self, locked, *, by, now, within=None):
+        return self._write(
+            Change.Kind.ASSIGN, lambda _, now: resume_plan(locked, by, now), by=by, now=now, within=within
+        )
+
+    def block(self, *, by, now=None):
+        """Move Active numbers to Blocked."""
+        return self.edit(by=by, now=now, kind=Change.Kind.BLOCK, label="Blocked", status=st.BLOCKED)
+
+    def unblock(self, *, by, now=None):
+        """Move Blocked numbers with a running package to Active; numbers on Hold are refused."""
+        return self.edit(by=by, now=now, kind=Change.Kind.UNBLOCK, label="Unblocked", status=st.ACTIVE)
+
+    # --- holds
+
+    def hold(self, *, by, now=None):
+        """Move Active and Blocked numbers to Hold, or with 0 hold days to their After Hold status."""
+        return self.edit(by=by, now=now, kind=Change.Kind.HOLD, label="Put on hold", status=st.HOLD)
+
+    def preview_hold(self, now=None):
+        """Return a HoldPreview of ``hold`` for the Active and Blocked numbers here; two queries."""
+        now = now or timezone.now()
+        in_use = self.filter(status__in=st.IN_USE).order_by().with_hold_days()
+        counts = in_use.values_list("hold_days_now", "after_hold").annotate(Count("pk"))
+        groups = [HoldGroup(days, holds.end(now, days), *found) for days, *found in sorted(counts)]
+        first = list(in_use.order_by("number").select_related("account")[:PREVIEWED])
+        for did in first:
+            did.hold_ends = holds.end(now, did.hold_days_now)
+        return HoldPreview(groups, first)
+
+    def end_hold(self, *, by, now=None):
+        """Move numbers on Hold to their After Hold status, whether the hold is over or not."""
+        return self._write(
+            Change.Kind.END_HOLD,
+            lambda *_: end_hold_plan(by),
+            by=by,
+            label="Hold ended",
+            now=now,
+            release=False,
+        )
+
+    def recompute_hold_ends(self, *, by, now=None):
+        """Recompute the ends of holds that inherit their hold days, counted from the start of each hold.
+
+        Call it after the hold days of a package, operator or reseller have changed.
+        """
+        inherited = self.filter(status=st.HOLD, hold_days__isnull=True)
+        return inherited._write(
+            Change.Kind.EDIT,
+            lambda scope, _: hold_ends_plan(scope),
+            by=by,
+            label="Hold days changed",
+            now=now,
+        )
+
+    def record_hold_days(self, record, *, by, fields):
+        """Save ``fields`` of a package, operator or reseller and move the ends of holds, in one change.
+
+        Return (whether the record still exists, how many ends moved).
+        """
+        label = f"{record._meta.verbose_name.capitalize()} {record} edited"
+        with audit.change(record.kinds[1], by=by, label=label):
+            exists = record.record(by=by, fields=fields)
+            moved = self.recompute_hold_ends(by=audit.SYSTEM).done if "hold_days" in fields else 0
+        return exists, moved
+
+    def release_overdue(self, now, at=None):
+        """Write the After Hold status of overdue holds here, as a separate change by the system.
+
+        ``at``: the timestamp of the history rows; None: the database's clock.
+        """
+        overdue = self.hold_over(now)
+        # One lookup in the small partial index instead of one per id.
+        if self.model.objects.any_hold_over(now) and overdue.exists():
+            with audit.change(
+                Change.Kind.END_HOLD, by=audit.SYSTEM, label="Hold over", at=at, apart=True
+            ) as change:
+                change.touched += overdue.update(**TO_AFTER_HOLD)
+
+    # --- imports
+
+    def merge_staged(self, first, last, *, by, defaults, clear_notes, label="", now, resume=None):
+        """Write the staged rows of an import from id ``first`` to ``last`` with the verdicts + and ~.
+
+        They must have been validated in this transaction, with their numbers locked. ``defaults``:
+        status, after_hold, tags (a label) and notes of new numbers where the file has no value.
+        ``clear_notes``: blank notes in the file clear those of existing numbers. ``resume``: the
+        change of earlier chunks. Return (created, updated, change); fewer are created than staged when
+        another transaction created a number meanwhile.
+        """
+        with audit.change(Change.Kind.IMPORT, by=by, label=label, resume=resume) as change:
+            batch = ImportBatch(pk=first // SPAN)
+            changes = ImportRow.objects.filter(pk__range=(first, last), verdict="~")
+            stage_holds(batch.groups, now)
+            created, updated = insert_new(first, last, defaults), 0
+            if changes.exists():
+                stage_holds(changes, now)
+                updated = update_changed(first, last, clear_notes)
+            change.touched += created + updated
+        return created, updated, change
+
+    # --- how plans are carried out
+
+    def _write(self, kind, plan_for, *, by, now, label="", delete=False, release=True, within=None):
+        """Carry out a plan for every number here, chunk by chunk, in one change.
+
+        ``plan_for(scope, now)`` returns the plan for the locked rows of a chunk. ``release``: release
+        their overdue holds first. ``within``: a locked client package whose DID limit applies. ``now``:
+        the time of the write, in history too; None: the clock, read after locking each chunk.
+        """
+        result = Result()
+        free = within.free_slots() if within else None
+        with audit.change(kind, by=by, label=label, at=now) as change:
+            for ids in self._locked_chunks(for_delete=delete):
+                scope, at = self.model.objects.filter(pk__among=ids), now or timezone.now()
+                if release:
+                    scope.release_overdue(at, at=now)
+                plan = plan_for(scope, at)
+                # Overdue holds are released, so the stored status is the current one.
+                rows = scope.annotate(status_now=F("status"), verdict=plan.verdict())
+                count = _count_verdicts(rows, plan, result)
+                writable = rows.filter(verdict=Plan.WRITE)
+                if within and count > free - result.done:
+                    writable, count = _first_that_fit(writable, count, free, within, result)
+                if count == len(ids):
+                    writable = scope  # the whole chunk: no need to evaluate the verdict again
+                if count and delete:
+                    writable.delete()
+                elif count:
+                    writable.update(**plan.updates())
+                result.done += count
+                change.touched += count
+        result.change = change.pk
+        return result
+
+    def _rehearse(self, plan, now):
+        result = Result()
+        result.done = _count_verdicts(self._with_verdict(plan, now), plan, result)
+        return result
+
+    def _with_verdict(self, plan, now):
+        return self.order_by().with_status_now(now).annotate(verdict=plan.verdict())
+
+    def _locked_chunks(self, *, for_delete):
+        """Yield arrays of ascending ids, locked until the end of the transaction.
+
+        Ids are read first and locked afterwards. A number that another transaction moved in between
+        then gets a verdict by its new status and is refused with the cause, instead of being dropped
+        silently.
+        """
+        every = self.order_by("pk").values_list("pk", flat=True).distinct()
+        found = array("q", every[:CHUNK])
+        if len(found) == CHUNK:
+            # All ids at once, 8 bytes each: a query per chunk would sort the remaining rows every time.
+            found.extend(every.filter(pk__gt=found[-1]).iterator(chunk_size=CHUNK))
+        for start in range(0, len(found), CHUNK):
+            ids = found[start : start + CHUNK]
+            if connection.features.has_select_for_update:
+                rows = self.model.objects.filter(pk__among=ids).order_by("pk")
+                locked = rows.select_for_update(no_key=not for_delete)
+                ids = array("q", locked.values_list("pk", flat=True))
+            yield ids
+
+
+@dataclass(frozen=True)
+class HoldGroup:
+    """``count`` numbers with the same hold: it ends at ``ends``, or with 0 ``days`` is skipped."""
+
+    days: int
+    ends: datetime | None
+    after_hold: str
+    count: int
+
+    @property
+    def label(self):
+        return st.LABELS[self.after_hold]
+
+
+@dataclass(frozen=True)
+class HoldPreview:
+    """Preview of a hold: ``groups`` of all numbers, and the ``first`` of them with ``hold_ends``."""
+
+    groups: list[HoldGroup]
+    first: list
+
+    @property
+    def count(self):
+        return sum(group.count for group in self.groups)
+
+
+def _lock(client_package):
+    """Return the client package, locked until the end of the transaction."""
+    locked = ClientPackage.objects.select_for_update(no_key=True, of=("self",))
+    return locked.select_related("package", "client").get(pk=client_package.pk)
+
+
+def _full(client_package):
+    limit = client_package.package.did_limit
+    return (
+        f"package {client_package} is full, its DID limit is {limit:,};"
+        " raise the limit or put numbers on Hold"
+    )
+
+
+def _count_verdicts(rows, plan, result):
+    """Count the verdicts into ``result``; return how many numbers are to be written."""
+    counts = dict(rows.order_by().values_list("verdict").annotate(Count("pk")))
+    result.unchanged += counts.pop(Plan.UNCHANGED, 0)
+    writable = counts.pop(Plan.WRITE, 0)
+    why = {cause.code: cause.why for cause in plan.causes}
+    for code, count in counts.items():
+        known = result.refusals.get(code)
+        missing = SAMPLE - len(known.numbers) if known else SAMPLE
+        sample = ()
+        if missing:
+            refused = rows.filter(verdict=code).order_by("number")
+            sample = refused.values_list("number", flat=True)[:missing]
+        result.refuse(code, why[code], count, sample)
+    return writable
+
+
+def _first_that_fit(writable, count, free, client_package, result):
+    """Return (the first of ``writable`` within the DID limit, how many); refuse the others as "full"."""
+    writable = writable.order_by("pk")
+    ids = list(writable.values_list("pk", flat=True)[: max(0, free - result.done)])
+    others = writable.exclude(pk__among=ids).values_list("number", flat=True)[:SAMPLE]
+    result.refuse("full", _full(client_package), count - len(ids), list(others))
+    return writable.model.objects.filter(pk__among=ids), len(ids)
+
+
+def _chunks(numbers):
+    numbers = iter(numbers)
+    while chunk := sorted(islice(numbers, CHUNK)):
+        yield chunk
+
+
+def _insert_numbers(numbers, row):
+    """Insert one chunk of numbers, skipping existing ones; return how many were inserted.
+
+    Raw SQL, because bulk_create(ignore_conflicts=True) doesn't return the count and builds an object
+    per number.
+    """
+    columns = ", ".join(row)
+    if connection.vendor == "postgresql":
+        source, values = "unnest(%s::text[]) AS n(value)", numbers
+    else:
+        source, values = "json_each(%s) AS n", json.dumps(numbers)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO dids_did (number, {columns})"
+            f" SELECT n.value, {', '.join(['%s'] * len(row))} FROM {source}"
+            " WHERE true ORDER BY n.value ON CONFLICT (number) DO NOTHING",
+            [*row.values(), values],
+        )
+        return cursor.rowcount

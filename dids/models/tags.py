@@ -1,0 +1,58 @@
+"""Tags, and the sets of tags that numbers have."""
+
+from django.db import models
+from django.db.models import Sum
+
+from clients.tags import MAX_LABEL, MAX_TAG, split_tags, tag_label
+from operators.models import Operator
+
+
+class TagQuerySet(models.QuerySet):
+    def visible_to(self, user):
+        """Return all tags, or for a user bound to a reseller those on numbers of that reseller.
+
+        The numbers are looked up in the stock counters, not in the inventory.
+        """
+        if not user.is_authenticated:
+            return self.none()
+        if user.reseller_id is None:
+            return self
+        tag_sets = TagSet.objects.filter(stock__operator__in=Operator.objects.visible_to(user))
+        used = tag_sets.annotate(numbers=Sum("stock__numbers")).filter(numbers__gt=0)
+        return self.filter(sets__in=used.values("pk")).distinct()
+
+
+class Tag(models.Model):
+    """A short label. A number can have any number of them."""
+
+    id = models.BigAutoField(primary_key=True)
+    name = models.CharField(max_length=MAX_TAG, unique=True)
+
+    objects = TagQuerySet.as_manager()
+
+    def __str__(self):
+        return self.name
+
+
+class TagSet(models.Model):
+    """A set of tags used by at least one number. Immutable, because history rows refer to it."""
+
+    id = models.BigAutoField(primary_key=True)
+    label = models.CharField(max_length=MAX_LABEL, unique=True)
+    tags = models.ManyToManyField(Tag, related_name="sets")
+
+    def __str__(self):
+        return self.label
+
+    @classmethod
+    def of(cls, tags):
+        """Get or create the set of these tag names; return None for no tags."""
+        label = tag_label(tags)
+        if not label:
+            return None
+        tag_set, created = cls.objects.get_or_create(label=label)
+        if created:
+            names = split_tags(label)
+            Tag.objects.bulk_create([Tag(name=name) for name in names], ignore_conflicts=True)
+            tag_set.tags.add(*Tag.objects.filter(name__in=names))
+        return tag_set

@@ -1,0 +1,52 @@
+"""Accounts of a client: the dialogs on the client's page."""
+
+from django.contrib.auth.decorators import permission_required
+from django.db.models.functions import Lower
+from django.urls import reverse
+
+from clients.models import Account
+from didmgmt import dialogs
+from dids.lists import holdings
+from dids.lists.client_filters import AccountFilter
+from screens.clients.clients import CLIENTS
+from screens.clients.forms import AccountForm
+from screens.packages.stopping import client_pages
+from screens.records import Records
+
+
+def _client_page(account):
+    return reverse("clients:detail", args=[account.client_id])
+
+
+ACCOUNTS = Records(
+    model=Account,
+    form=AccountForm,
+    filterset=AccountFilter,
+    sorts={"name": (Lower("name"), "id"), "id": ("id",), "dids": ("did_count", "id")},
+    rows=lambda accounts, now: holdings.of_accounts(accounts),
+    list_url=_client_page,
+    pages=lambda account: client_pages(account.client),
+    edit_url=lambda account: reverse("clients:account_edit", args=[account.client_id, account.pk]),
+    delete_advice=lambda account: (
+        "Put them on Hold and delete the account when the holds have ended, or end the holds now."
+    ),
+    related="client__reseller",
+)
+
+
+@dialogs.view
+@permission_required("clients.add_account", raise_exception=True)
+def account_new(request, pk):
+    return ACCOUNTS.save(request, Account(client=CLIENTS.get(request, pk)))
+
+
+@dialogs.view
+@permission_required("clients.change_account", raise_exception=True)
+def account_edit(request, pk, account_pk):
+    return ACCOUNTS.save(request, ACCOUNTS.get(request, account_pk, client=pk))
+
+
+@dialogs.view
+@permission_required("clients.delete_account", raise_exception=True)
+def account_delete(request, pk, account_pk):
+    return ACCOUNTS.delete(request, ACCOUNTS.get(request, account_pk, client=pk))

@@ -1,0 +1,68 @@
+"""One client: its accounts, packages and numbers, and giving it a package."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from clients.models import counted
+from didmgmt import dialogs
+from didmgmt.choices import choices
+from dids.models import DID, ClientPackage
+from screens.clients.accounts import ACCOUNTS
+from screens.clients.clients import CLIENTS, may_view
+from screens.packages.forms import GiveForm, packages_for
+from screens.packages.stopping import client_pages
+
+PACKAGES_SHOWN = 100
+
+may_give = permission_required("dids.add_clientpackage", raise_exception=True)
+
+
+@require_safe
+@may_view
+def client_detail(request, pk):
+    client, now = CLIENTS.get(request, pk), timezone.now()
+    given = client.client_packages.with_state(now).with_numbers_in_use().select_related("package")
+    context = {
+        "client": client,
+        "given": given.order_by("-active", "-starts_at", "-pk")[:PACKAGES_SHOWN],
+        "given_count": client.client_packages.count(),
+        "numbers": DID.objects.held_by([client.pk], now).by_status(now),
+        "listing": ACCOUNTS.listing(request, client.accounts.all()),
+    }
+    return render(request, "clients/detail.html", context)
+
+
+@dialogs.view
+@may_give
+def client_give(request, pk):
+    client = CLIENTS.get(request, pk)
+    given, title = ClientPackage(client=client), f"Give {client} a package"
+    back_url = dialogs.back_to(request, *client_pages(client))
+    form = GiveForm(
+        request.POST if request.method == "POST" else None,
+        instance=given,
+        by=request.user,
+        choices_url=reverse("clients:package_choices", args=[client.pk]),
+    )
+    if form.is_valid() and form.give():
+        places = counted(given.package.did_limit, "number")
+        starts = " It has not started yet." if given.starts_at > timezone.now() else ""
+        messages.success(
+            request, f"{client} now has package {given.package}, with room for {places}.{starts}"
+        )
+        return dialogs.close(request, back_url)
+    context = {"form": form, "title": title, "action_url": request.path, "verb": "Give package"}
+    status = 422 if form.errors else 200
+    return dialogs.show(
+        request, "packages/client_packages/_form.html", context, title=title, back_url=back_url, status=status
+    )
+
+
+@require_safe
+@may_give
+def package_choices(request, pk):
+    return choices(request, packages_for(CLIENTS.get(request, pk)).order_by("name", "pk"), search="name")

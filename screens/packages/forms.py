@@ -1,0 +1,99 @@
+"""Forms of packages, and of giving them to clients and ending them."""
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator
+from django.db import IntegrityError
+from django.utils import timezone
+from django.utils.formats import date_format
+
+from clients.models import DID_LIMIT_MAX, Package
+from clients.tags import tag_label
+from didmgmt.choices import RemoteSelect
+from didmgmt.fields import MomentField
+from didmgmt.forms import Form, ModelForm
+from dids.models import DID, ClientPackage
+from screens.records import HoldDaysForm
+
+
+class PackageForm(HoldDaysForm):
+    class Meta:
+        model = Package
+        fields = ("name", "reseller", "did_limit", "allowed_tags", "hold_days")
+        widgets = {"reseller": RemoteSelect("operators:reseller_choices")}
+        help_texts = {
+            "did_limit": "Most numbers a client may have with this package",
+            "allowed_tags": (
+                "Separated by commas. A number needs at least one of these tags. Leave empty for any number."
+            ),
+            "hold_days": "0 to 365. Leave empty to use the operator’s value.",
+        }
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["did_limit"].validators.append(MaxValueValidator(DID_LIMIT_MAX))
+
+    def clean_allowed_tags(self):
+        return tag_label([self.cleaned_data["allowed_tags"]])
+
+    def affected(self):
+        return DID.objects.filter(client_package__package=self.instance.pk)
+
+
+class GiveForm(ModelForm):
+    """Give a package to ``instance.client``: one of its reseller that is not archived."""
+
+    starts_at = MomentField(label="Starts on")
+    ends_at = MomentField(label="Ends on", required=False, help_text="Leave empty for no end")
+
+    class Meta:
+        model = ClientPackage
+        fields = ("package", "starts_at", "ends_at")
+        error_messages = {
+            "package": {"invalid_choice": "This client can’t have this package. Choose another one."}
+        }
+
+    def __init__(self, data=None, *, instance, by, choices_url):
+        super().__init__(data, instance=instance, auto_id="dialog_%s")
+        self.by = by
+        field = self.fields["package"]
+        field.widget = RemoteSelect("packages:choices", attrs={"data-choices-url": choices_url})
+        field.queryset, field.empty_label = packages_for(instance.client), "Choose a package"
+        field.widget.choices = field.choices
+        zone = timezone.get_current_timezone_name()
+        self.fields["starts_at"].help_text = f"Times are in {zone}"
+        self.initial["starts_at"] = timezone.localtime().replace(second=0, microsecond=0)
+
+    def give(self):
+        """Save the client package; return False, with the reason among the errors, when it can’t be given."""
+        try:
+            self.instance.give(by=self.by)
+        except ValidationError as error:
+            self.add_error(None, error)
+        except IntegrityError:
+            self.add_error(None, "The client or the package has been deleted in the meantime.")
+        return not self.errors
+
+
+def packages_for(client):
+    """Return the packages that can be given to ``client``."""
+    return Package.objects.filter(reseller=client.reseller_id, archived_at__isnull=True)
+
+
+class EndForm(Form):
+    """When a client package ends; empty for no end."""
+
+    ends_at = MomentField(label="Ends on", required=False)
+
+    def __init__(self, data=None, *, client_package):
+        ends_at = client_package.ends_at and client_package.ends_at.replace(second=0, microsecond=0)
+        super().__init__(data, auto_id="dialog_%s", initial={"ends_at": ends_at})
+        self.client_package = client_package
+        zone = timezone.get_current_timezone_name()
+        self.fields["ends_at"].help_text = f"Time in {zone}. Leave empty for no end."
+
+    def clean_ends_at(self):
+        ends_at, starts_at = self.cleaned_data["ends_at"], self.client_package.starts_at
+        if ends_at and ends_at <= starts_at:
+            start = date_format(timezone.localtime(starts_at), "j M Y, H:i")
+            raise ValidationError(f"The package starts on {start}. Choose a later end.")
+        return ends_at

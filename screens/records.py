@@ -1,0 +1,198 @@
+"""The screens of named records: one list, and the dialogs that create, edit and delete them.
+
+Resellers, operators, clients, accounts and packages each describe themselves by a ``Records``; their views
+check the user's rights and call one of its methods.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from django.contrib import messages
+from django.db import IntegrityError
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+
+from audit.history import gone
+from clients.models import Reseller, counted
+from didmgmt import dialogs
+from didmgmt.choices import choices
+from didmgmt.forms import ModelForm
+from didmgmt.listing import Listing
+
+
+class RecordForm(ModelForm):
+    """Base class for the form of a named record, new or existing.
+
+    ``by``: the user; a field ``reseller`` offers only the resellers that it may see. After ``save_record``,
+    ``note`` holds a sentence about consequences, or "".
+    """
+
+    def __init__(self, data=None, *, instance, by):
+        # The page under the dialog may have a search form with fields of the same names.
+        super().__init__(data, instance=instance, auto_id="dialog_%s")
+        self.by, self.note = by, ""
+        if "reseller" in self.fields:
+            self._offer_resellers(self.fields["reseller"])
+
+    def _offer_resellers(self, field):
+        field.queryset, field.empty_label = Reseller.objects.visible_to(self.by), "Choose a reseller"
+        field.error_messages["invalid_choice"] = (
+            "This reseller doesn’t exist, or you don’t have access to it. Choose another one."
+        )
+        only = list(field.queryset[:2])
+        if self.instance.pk is None and len(only) == 1:
+            self.initial["reseller"] = only[0].pk
+
+    def save_record(self):
+        """Write the record; return False, with the reason among the form's errors, when that failed."""
+        is_new = self.instance.pk is None
+        try:
+            found = self.write()
+        except IntegrityError:
+            # A concurrent write took the name or deleted a parent: validation finds out which.
+            if is_new:
+                self.instance.pk = None
+            self.full_clean()
+            if not self.errors:
+                raise
+            return False
+        if not found:
+            self.add_error(None, f"This {self.instance._meta.verbose_name} has been deleted in the meantime.")
+        return found
+
+    def write(self):
+        """Write the record in a change; return False when it no longer exists."""
+        return self.instance.record(by=self.by, fields=self.changed_data)
+
+
+class HoldDaysForm(RecordForm):
+    """Base class for records with hold days.
+
+    New hold days move the ends of running holds in the same change.
+    """
+
+    def affected(self):
+        """Return the numbers whose holds may follow this record's days, as a ``DIDQuerySet``."""
+        raise NotImplementedError
+
+    def write(self):
+        if self.instance.pk is None:
+            return super().write()
+        found, moved = self.affected().record_hold_days(self.instance, by=self.by, fields=self.changed_data)
+        if moved:
+            verb = "ends" if moved == 1 else "end"
+            self.note = f"{counted(moved, 'number')} on Hold now {verb} at a different time."
+        return found
+
+
+@dataclass(frozen=True)
+class Records:
+    """The screens of one kind of named record.
+
+    ``rows(records, now)`` adds to a queryset what a row of the list shows. ``related``: what else each row
+    needs, for ``select_related``. The other callables take a record:
+
+    - ``list_url``: the page that dialogs return to; ``pages``: other pages they may have been opened on
+    - ``edit_url``: the edit dialog, where Apply on a new record continues
+    - ``created_url``: where a new record leads; None returns to the page that the user came from
+    - ``delete_advice``: what to do when other rows use it; ``uses_url``: the list of these rows, or ""
+    """
+
+    model: type
+    form: type
+    filterset: type
+    sorts: dict
+    rows: Callable
+    list_url: Callable
+    edit_url: Callable
+    delete_advice: Callable
+    pages: Callable = lambda record: []
+    created_url: Callable | None = None
+    uses_url: Callable = lambda record: ""
+    related: str = "reseller"
+
+    @property
+    def noun(self):
+        return self.model._meta.verbose_name
+
+    def visible_to(self, user):
+        return self.model.objects.visible_to(user).select_related(self.related or None)
+
+    def get(self, request, pk, **filters):
+        """Return the record; raise Http404 when it does not exist or the user may not see it."""
+        return get_object_or_404(self.visible_to(request.user), pk=pk, **filters)
+
+    def listing(self, request, records=None):
+        """Return the ``Listing`` of these records, by default of all that the user may see."""
+        now = timezone.now()
+        return Listing(
+            request.GET,
+            self.rows(self.model.objects.visible_to(request.user) if records is None else records, now),
+            self.filterset,
+            user=request.user,
+            path=request.path,
+            sorts=self.sorts,
+            fetch=lambda found: self.rows(found.select_related(self.related or None), now),
+        )
+
+    def save(self, request, record):
+        """Answer the dialog of a new or an existing record: OK saves and closes, Apply saves and stays."""
+        action_url, is_new, saved = request.path, record.pk is None, ""
+        form = self.form(request.POST if request.method == "POST" else None, instance=record, by=request.user)
+        back_url = dialogs.back_to(request, self.list_url(record), *self.pages(record))
+        if form.is_valid() and form.save_record():
+            saved = f"{self.noun.capitalize()} {record} saved. {form.note}".strip()
+            if "apply" not in request.POST:
+                messages.success(request, saved)
+                leads_to = self.created_url(record) if is_new and self.created_url else back_url
+                return dialogs.close(request, leads_to)
+            form, action_url = self.form(instance=record, by=request.user), self.edit_url(record)
+        title = f"New {self.noun.capitalize()}" if form.instance.pk is None else form.initial["name"]
+        context = {"form": form, "title": title, "action_url": action_url, "saved_text": saved}
+        status = 422 if form.errors else 200
+        return dialogs.show(request, "_record.html", context, title=title, back_url=back_url, status=status)
+
+    def delete(self, request, record):
+        """Answer the dialog that deletes a record, unless other rows use it."""
+        posted = request.method == "POST"
+        uses = record.delete_unused(by=request.user) if posted else record.uses()
+        if posted and not uses:
+            messages.success(request, f"{self.noun.capitalize()} {record} deleted.")
+            return dialogs.close(request, dialogs.back_to(request, self.list_url(record)))
+        back_url = dialogs.back_to(
+            request, self.list_url(record), *self.pages(record), request.path.removesuffix("delete/")
+        )
+        context = {
+            "record": record,
+            "refusal": uses and f"It has {_enumerated(uses)}. {self.delete_advice(record)}",
+            "uses_url": self.uses_url(record),
+            "action_url": request.path,
+        }
+        return dialogs.show(
+            request,
+            "_delete_record.html",
+            context,
+            title=f"Delete {record}",
+            back_url=back_url,
+            status=422 if posted else 200,
+        )
+
+
+def record_choices(request, model):
+    """Answer the search of a choice field with the records that the user may see, each with its reseller.
+
+    Deleted records follow, without it, when the address has the parameter ``gone``.
+    """
+    return choices(
+        request,
+        model.objects.visible_to(request.user).select_related("reseller").order_by("name", "pk"),
+        search="name",
+        note=lambda record: record.reseller.name if record.reseller_id else "",
+        gone=partial(gone, model, request.user),
+    )
+
+
+def _enumerated(phrases):
+    *most, last = phrases
+    return f"{', '.join(most)} and {last}" if most else last
