@@ -117,6 +117,11 @@ class Import:
         return dict.fromkeys(RESULTS.values(), 0) | result.get("applied", result.get("counts", {}))
 
     @property
+    def sentence(self):
+        """The counts as text, "480 created, 0 updated, 12 unchanged, 3 refused"."""
+        return ", ".join(f"{count:,} {result}" for result, count in self.counts.items())
+
+    @property
     def refused(self):
         """The refused rows, as ``ImportRow``s in file order."""
         if not self.checked or self.is_erased:
@@ -210,10 +215,11 @@ def _begin(job):
 
 def _sentence(job):
     number_import = Import(job)
-    counts = ", ".join(f"{count:,} {result}" for result, count in number_import.counts.items())
     if number_import.phase == "apply" and "applied" in job.result:
-        return f"{counts}."
-    return f"Checked: {counts}; not imported yet." if number_import.phase == "checked" else ""
+        return f"{number_import.sentence}."
+    if number_import.phase == "checked":
+        return f"Checked: {number_import.sentence}; not imported yet."
+    return ""
 
 
 def _url(job):

@@ -19,9 +19,9 @@ from screens.numbers.forms import NotesField, TagsField
 DETECT = "detect"
 SUFFIXES = (".csv", ".txt", ".tsv", ".gz", ".xlsx", ".xls", ".ods")
 WORKBOOKS = {"xlsx": "Excel workbook", "xls": "old Excel workbook", "ods": "OpenDocument workbook"}
-GOOD, ALL = "good", "all"
+VALID, ALL = "valid", "all"
 ERRORS = [
-    (GOOD, "Import the valid rows and return the refused rows as a file"),
+    (VALID, "Import the valid rows and return the refused rows as a file"),
     (ALL, "All or nothing: import no row if any row is refused"),
 ]
 EXISTING = [
@@ -146,7 +146,7 @@ class ColumnsForm(Form):
     errors_policy = forms.ChoiceField(
         label="When rows are refused",
         choices=ERRORS,
-        initial=GOOD,
+        initial=VALID,
         required=False,
         widget=forms.RadioSelect,
     )

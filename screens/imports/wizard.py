@@ -144,7 +144,7 @@ def import_result(request, pk):
         return redirect("dids:import_check", pk)
     context = _result_context(number_import) | {
         "job": job,
-        "sentence": ", ".join(f"{count:,} {result}" for result, count in number_import.counts.items()) + ".",
+        "sentence": f"{number_import.sentence}.",
         "at": job.finished_at,
         "actor": job.owner,
         "list_url": f"{reverse('dids:list')}?sort=-id",
