@@ -57,7 +57,7 @@ class RowParser:
             if notes:
                 notes = sheets.unescape(notes) if notes.strip() else ""
                 if len(notes) > NOTES_MAX:
-                    yield self._flawed(line, group, "notes", notes, _too_long("note", notes, NOTES_MAX))
+                    yield self._flawed(line, group, "notes", notes, too_long("note", notes, NOTES_MAX))
                     continue
             if self.number is None:
                 yield from self._by_id(line, group, cells, notes)
@@ -172,11 +172,11 @@ def _parse_group(texts):
 
 def _name(text):
     if len(text) > NAME_MAX:
-        raise ValueError(_too_long("name", text, NAME_MAX))
+        raise ValueError(too_long("name", text, NAME_MAX))
     return text
 
 
-def _too_long(what, text, limit):
+def too_long(what, text, limit):
     return f"The {what} has {len(text):,} characters; at most {limit} are allowed. Shorten it."
 
 

@@ -7,7 +7,7 @@ from import_export.widgets import Widget
 from clients.models import HOLD_DAYS_MAX
 from clients.tags import split_tags, tag_label
 from didmgmt.text import parse_whole
-from dids.imports.parse import NAME_MAX
+from dids.imports.parse import NAME_MAX, too_long
 
 
 class NameWidget(Widget):
@@ -15,7 +15,7 @@ class NameWidget(Widget):
         if not value:
             raise ValueError("A row needs a name. Fill it in, or remove the row.")
         if len(value) > NAME_MAX:
-            raise ValueError(f"The name has {len(value):,} characters; at most {NAME_MAX} fit. Shorten it.")
+            raise ValueError(too_long("name", value, NAME_MAX))
         return value
 
 

@@ -105,7 +105,7 @@ def test_each_refusal_has_its_line_column_value_and_reason(world, provisioner):
             "Reseller 9",
             "There is no reseller with this name. Correct it, or ask an administrator to add it.",
         ),
-        (3, "Name", f"{'x' * 59}…", "The name has 101 characters; at most 100 fit. Shorten it."),
+        (3, "Name", f"{'x' * 59}…", "The name has 101 characters; at most 100 are allowed. Shorten it."),
         (4, "Name", "", "A row needs a name. Fill it in, or remove the row."),
         (5, "Reseller", "", "There are several resellers. Name one in the Reseller column."),
         (6, "DID limit", "many", whole),
