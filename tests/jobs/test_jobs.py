@@ -342,7 +342,7 @@ def test_a_draft_that_nobody_finished_says_that_its_file_is_gone(world, settings
     for step in ("columns", "check", "result"):
         page = reader.get(f"/dids/import/{one.job.pk}/{step}/", follow=True)
         assert "Not finished within 30 days" in page.text
-    assert "Go on where it stopped" not in page.text
+    assert "Continue where it stopped" not in page.text
     assert not DID.objects.filter(number="100").exists()
 
 
