@@ -1,7 +1,7 @@
-"""Who changed what: changes, and the history tables that the database writes itself.
+"""Record who changed what: changes, and history tables written by the database.
 
-``audit.change`` opens a change, ``audit.SYSTEM`` is the actor of everything that no
-person did, ``audit.origin`` says where the work comes from (a screen, a job, a command).
+``audit.change`` opens a change, ``audit.SYSTEM`` is the actor of what no person did, and ``audit.origin``
+records where a change comes from (a screen, a job, a command).
 """
 
 from audit.changes import SYSTEM, System, change, origin

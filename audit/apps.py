@@ -7,10 +7,10 @@ class AuditConfig(AppConfig):
     name = "audit"
     verbose_name = "Audit log"
 
-    def ready(self):
+    def ready(self) -> None:
         from audit import triggers
-        from audit.checks import history_is_written
+        from audit.checks import check_triggers
 
         pre_migrate.connect(triggers.before_migrate, sender=self)
         post_migrate.connect(triggers.after_migrate, sender=self)
-        checks.register(history_is_written, checks.Tags.database)
+        checks.register(check_triggers, checks.Tags.database)

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.db import connection, transaction
 
 from audit import history
 
+if TYPE_CHECKING:
+    from audit.models import Change
+
 
 @dataclass(frozen=True)
 class System:
     """The actor of what no person did: deadlines, the worker, a command.
 
-    It stands where a user stands in every ``by=`` and holds every right.
+    It can be passed as ``by=`` in place of a user, and has every permission.
     """
 
     name: str = "system"
 
-    def has_perm(self, perm, obj=None):
+    def has_perm(self, _perm: str, _obj: object = None) -> bool:
         return True
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.name
 
 
@@ -34,8 +40,8 @@ _origin: ContextVar[tuple[str, str]] = ContextVar("audit_origin", default=("", "
 
 
 @contextmanager
-def origin(source, address=""):
-    """Within it, changes say that they come from ``source`` (a path, a job) and ``address`` (an IP)."""
+def origin(source: str, address: str = "") -> Iterator[None]:
+    """Record ``source`` (a path, a job) and ``address`` (an IP) with the changes made in this context."""
     token = _origin.set((source[:200], address[:45]))
     try:
         yield
@@ -44,7 +50,17 @@ def origin(source, address=""):
 
 
 @contextmanager
-def change(kind, *, by, label="", data=None, at=None, undo_of=None, resume=None, apart=False):
+def change(
+    kind: str,
+    *,
+    by: Any,
+    label: str = "",
+    data: dict[str, Any] | None = None,
+    at: datetime | None = None,
+    undo_of: Change | None = None,
+    resume: Change | None = None,
+    apart: bool = False,
+) -> Iterator[Change]:
     """Open a transaction whose writes all belong to one Change, and yield the change.
 
     ``kind``: a key of ``Change.Kind``. ``by``: a user or a ``System``. ``label``: a sentence for
@@ -63,21 +79,23 @@ def change(kind, *, by, label="", data=None, at=None, undo_of=None, resume=None,
     with transaction.atomic():
         current = resume or _begin(kind, by, label, data, at, undo_of)
         current.written_at = at
-        current.counted = history.newest(connection, current.pk) if resume else {}
-        _tell_triggers(current)
-        connection.audit_change = current
+        current.counted = history.newest_rows(connection, current.pk) if resume else {}
+        _set_current(current)
+        _connection().audit_change = current
         try:
             yield current
         finally:
-            connection.audit_change = outer
-        _tell_triggers(outer)
+            _connection().audit_change = outer
+        _set_current(outer)
         current.close()
 
 
-def _begin(kind, by, label, data, at, undo_of):
-    Change = apps.get_model("audit", "Change")
+def _begin(
+    kind: str, by: Any, label: str, data: dict[str, Any] | None, at: datetime | None, undo_of: Change | None
+) -> Change:
+    model: type[Change] = apps.get_model("audit", "Change")
     source, address = _origin.get()
-    fields = {
+    fields: dict[str, Any] = {
         "kind": kind,
         "label": label[:200],
         "data": data or {},
@@ -88,14 +106,14 @@ def _begin(kind, by, label, data, at, undo_of):
     if at is not None:
         fields["at"] = at
     if isinstance(by, System):
-        return Change.objects.create(actor_kind=Change.Actor.SYSTEM, actor_name=by.name, **fields)
-    return Change.objects.create(
-        actor_kind=Change.Actor.PERSON, actor=by, actor_name=by.get_username(), **fields
+        return model.objects.create(actor_kind=model.Actor.SYSTEM, actor_name=by.name, **fields)
+    return model.objects.create(
+        actor_kind=model.Actor.PERSON, actor=by, actor_name=by.get_username(), **fields
     )
 
 
-def _tell_triggers(current):
-    """Name the change under way to the triggers, for this transaction alone."""
+def _set_current(current: Change | None) -> None:
+    """Pass the current change to the triggers, for this transaction only."""
     pk = current.pk if current else None
     at = current.written_at if current else None
     with connection.cursor() as cursor:
@@ -105,6 +123,11 @@ def _tell_triggers(current):
                 [str(pk or ""), at.isoformat() if at else ""],
             )
         else:
-            # Written and cleared in one transaction: no other connection ever sees it.
+            # Set and cleared in one transaction: other connections never see it.
             stamp = connection.ops.adapt_datetimefield_value(at) if at else None
             cursor.execute("UPDATE audit_current SET change_id = %s, at = %s", [pk, stamp])
+
+
+def _connection() -> Any:
+    """Return the connection, to which this module adds an attribute."""
+    return connection

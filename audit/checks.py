@@ -1,3 +1,6 @@
+from collections.abc import Sequence
+from typing import Any
+
 from django.core import checks
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
@@ -5,24 +8,24 @@ from django.db.migrations.executor import MigrationExecutor
 from audit import triggers
 
 
-def history_is_written(app_configs=None, databases=None, **kwargs):
-    """``check --database default``: every trigger that writes or guards history is in place.
+def check_triggers(*, databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """Check that every trigger that writes or protects history exists; for ``check --database default``.
 
-    Silent while migrations wait, because ``migrate`` runs the checks before it installs them.
+    Reports nothing while migrations are pending: ``migrate`` runs the checks before it installs triggers.
     """
-    errors = []
+    errors: list[checks.CheckMessage] = []
     for alias in databases or ():
         connection = connections[alias]
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             continue
-        lost = triggers.missing(connection)
-        if lost:
+        missing = triggers.missing(connection)
+        if missing:
             errors.append(
                 checks.Error(
-                    f"{len(lost)} history triggers are missing or differ in database {alias!r}: "
-                    + ", ".join(t.name for t in lost[:5])
-                    + (" …" if len(lost) > 5 else ""),
+                    f"{len(missing)} history triggers are missing or differ in database {alias!r}: "
+                    + ", ".join(t.name for t in missing[:5])
+                    + (" …" if len(missing) > 5 else ""),
                     hint="Changes are not being recorded. Run: manage.py install_triggers",
                     id="audit.E001",
                 )

@@ -1,29 +1,70 @@
-"""History tables: made from the tracked model's own columns, written by the database.
+"""History tables: generated from the tracked model's columns, written by the database.
 
-``DIDHistory = history.track(DID)`` makes the model ``<app>.DIDHistory``: a snapshot of the row
-after each write (before it, for a delete), with the moment, the event (+ ~ -) and the change. What
-changed is found by comparing a row with the one before. Rows are written by the triggers of
-``audit.triggers`` alone, and refuse UPDATE and DELETE; what is old enough goes by ``audit.pruning``.
+``DIDHistory = history.track(DID)`` creates the model ``<app>.DIDHistory``: a snapshot of the row after each
+write, or before a delete, with the timestamp, the event (+ ~ -) and the change. Comparing a row with the one
+before shows what changed. Only the triggers of ``audit.triggers`` write these tables, which refuse UPDATE and
+DELETE; ``audit.pruning`` deletes old rows.
 """
 
+from __future__ import annotations
+
 from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any, ClassVar, Protocol
 
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Manager, Model, QuerySet
+from django.db.models.options import Options
 
-TRACKED = {}  # tracked model -> its history model
 
+class TrackedQuerySet(Protocol):
+    """The contract of a tracked model's querysets.
 
-def track(tracked, indexes=()):
-    """Make and register the history model of ``tracked``; ``indexes``: more than each history has.
-
-    The tracked primary key becomes ``object_id`` (Django keeps the name ``id`` for primary keys);
-    foreign keys become plain integers under their column's name, so that history outlives what it
-    points at and costs no constraint check.
+    ``branch``: the lookup from a row to its reseller: "pk", "reseller" or such as "operator__reseller".
     """
-    name = f"{tracked.__name__}History"
-    attrs = {
+
+    branch: str
+
+
+class TrackedManager(Protocol):
+    """The contract of a tracked model's manager."""
+
+    def all(self) -> TrackedQuerySet: ...
+
+
+class TrackedModel(Protocol):
+    """The contract of a model with history: a Django model with an integer primary key and a reseller."""
+
+    _meta: ClassVar[Options[Any]]
+    _default_manager: ClassVar[Manager[Any]]
+
+    @property
+    def objects(self) -> TrackedManager: ...
+
+
+class Viewer(Protocol):
+    """A user; ``reseller_id`` is set if they are bound to one reseller."""
+
+    reseller_id: int | None
+
+    @property
+    def is_authenticated(self) -> bool: ...
+
+
+TRACKED: dict[type[TrackedModel], type[Model]] = {}  # {tracked model: its history model}
+
+
+def track(tracked: type[TrackedModel], indexes: Iterable[models.Index] = ()) -> type[Model]:
+    """Create and register the history model of ``tracked``, with ``indexes`` besides the usual ones.
+
+    The primary key becomes ``object_id``, because Django reserves ``id`` for primary keys. Foreign keys
+    become plain integers with the same column name, so that history outlives the rows that it refers to.
+    """
+    model_name = tracked._meta.model_name
+    attrs: dict[str, Any] = {
         "__module__": tracked.__module__,
-        "__doc__": f"What {tracked._meta.verbose_name} rows were after each write.",
+        "__doc__": f"Snapshots of {tracked._meta.verbose_name} rows after each write.",
         "history_id": models.BigAutoField(primary_key=True),
         "at": models.DateTimeField(),
         "event": models.CharField(
@@ -41,153 +82,165 @@ def track(tracked, indexes=()):
     }
     for field in tracked._meta.concrete_fields:
         attrs[_name(field)] = _snapshot(field)
-    table = f"{tracked._meta.db_table}history"
-    attrs["Meta"] = type(
-        "Meta",
-        (),
-        {
-            "db_table": table,
-            "default_permissions": (),
-            "indexes": [
-                models.Index(
-                    fields=["object_id", "history_id"], name=f"{tracked._meta.model_name}_past_object"
-                ),
-                models.Index(fields=["change", "history_id"], name=f"{tracked._meta.model_name}_past_change"),
-                *indexes,
-                # What was written outside the application; empty where nobody does that.
-                models.Index(
-                    fields=["at", "history_id"],
-                    name=f"{tracked._meta.model_name}_past_outside",
-                    condition=models.Q(change__isnull=True),
-                ),
-            ],
-        },
-    )
-    TRACKED[tracked] = type(name, (models.Model,), attrs)
+    meta = {
+        "db_table": f"{tracked._meta.db_table}history",
+        "default_permissions": (),
+        "indexes": [
+            models.Index(fields=["object_id", "history_id"], name=f"{model_name}_past_object"),
+            models.Index(fields=["change", "history_id"], name=f"{model_name}_past_change"),
+            *indexes,
+            # Rows written outside the application; empty unless that happens.
+            models.Index(
+                fields=["at", "history_id"],
+                name=f"{model_name}_past_outside",
+                condition=models.Q(change__isnull=True),
+            ),
+        ],
+    }
+    attrs["Meta"] = type("Meta", (), meta)
+    TRACKED[tracked] = type(f"{tracked.__name__}History", (Model,), attrs)
     return TRACKED[tracked]
 
 
-def last_known(tracked, ids, *fields):
-    """{id: {field: value}} of rows as they are, or as they were last when they are gone.
+def last_known(
+    tracked: type[TrackedModel], ids: Iterable[int | None], *fields: str
+) -> dict[int, dict[str, Any]]:
+    """Return {id: {field: value}} of rows as they are now, or as they were when they were deleted.
 
-    An id that nobody ever knew is left out. One query, a second only when some are gone.
+    Unknown ids are left out. One query, a second one only if some rows were deleted.
     """
-    ids = {pk for pk in ids if pk is not None}
-    if not ids:
+    wanted = {pk for pk in ids if pk is not None}
+    if not wanted:
         return {}
-    known = {row.pop("pk"): row for row in tracked.objects.filter(pk__in=ids).values("pk", *fields)}
-    if gone := ids - known.keys():
-        last = TRACKED[tracked].objects.filter(object_id__in=gone, event="-").order_by("history_id")
+    existing = tracked._default_manager.filter(pk__in=wanted).values("pk", *fields)
+    known = {row.pop("pk"): row for row in existing}
+    if deleted := wanted - known.keys():
+        last = _manager(tracked).filter(object_id__in=deleted, event="-").order_by("history_id")
         known |= {row.pop("object_id"): row for row in last.values("object_id", *fields)}
     return known
 
 
-def gone(tracked, user, **asked):
-    """[what is deleted, as instances that are not stored, by name] of what ``user`` may know of, 100 at most.
+def deleted_records(tracked: type[TrackedModel], user: Viewer, **conditions: Any) -> list[TrackedModel]:
+    """Return deleted records that ``user`` may see as unsaved instances, by name, at most 100.
 
-    Told from others by its name, "Telenor (deleted)". ``asked``: conditions on its last versions.
+    Their names are marked, "Telenor (deleted)". ``conditions`` are about their last versions.
     """
-    last = visible_to(tracked, user).filter(event="-", **asked)
-    last = last.exclude(object_id__in=tracked.objects.values("pk"))
+    last = visible_to(tracked, user).filter(event="-", **conditions)
+    last = last.exclude(object_id__in=tracked._default_manager.values("pk"))
     names = last.order_by("name", "object_id").values_list("object_id", "name").distinct()[:100]
-    return [tracked(pk=pk, name=f"{name} (deleted)") for pk, name in dict(names).items()]
+    create: Any = tracked
+    return [create(pk=pk, name=f"{name} (deleted)") for pk, name in dict(names).items()]
 
 
-def branch(tracked):
-    """(column of its history that tells the branch, the model that it points at or None).
+def branch(tracked: type[TrackedModel]) -> tuple[str, Any]:
+    """Return the history column that leads to the reseller, and the model it refers to or None.
 
-    Without a model the column holds the reseller's id; else that model has it. By the tracked model's own
-    way to its reseller, see ``clients.models.BranchQuerySet``.
+    Without a model the column holds the reseller's id; otherwise the model has it.
     """
-    first, _, rest = tracked.objects.all().branch.partition("__")
+    manager: Any = tracked.objects
+    first, _, rest = manager.all().branch.partition("__")
     field = tracked._meta.pk if first == "pk" else tracked._meta.get_field(first)
     return _name(field), field.related_model if rest else None
 
 
-def visible_to(tracked, user):
-    """The history rows of ``tracked`` that ``user`` may know of.
+def visible_to(tracked: type[TrackedModel], user: Viewer) -> QuerySet[Any]:
+    """Return the history rows of ``tracked`` that ``user`` may see.
 
-    Those of the branch it is bound to: what a thing was in another branch before stays there. Of a number's
-    operator that is gone, say, the operator's own history tells the branch.
+    For a user bound to a reseller these are the rows written while the object belonged to it. If, say, the
+    operator of a number was deleted, the operator's own history has its reseller.
     """
-    rows = TRACKED[tracked].objects.all()
+    rows = _manager(tracked).all()
     if not user.is_authenticated:
         return rows.none()
     if user.reseller_id is None:
         return rows
-    column, via = branch(tracked)
-    if via is None:
+    column, parent = branch(tracked)
+    if parent is None:
         return rows.filter(**{column: user.reseller_id})
-    there, gone = of_reseller(via, user.reseller_id)
-    return rows.filter(models.Q(**{f"{column}__in": there}) | models.Q(**{f"{column}__in": gone}))
+    existing, deleted = of_reseller(parent, user.reseller_id)
+    return rows.filter(models.Q(**{f"{column}__in": existing}) | models.Q(**{f"{column}__in": deleted}))
 
 
-def of_reseller(tracked, reseller):
+def of_reseller(tracked: type[TrackedModel], reseller: int) -> tuple[QuerySet[Any], QuerySet[Any]]:
     """Return two flat querysets of ids, existing and deleted, of one reseller's rows of ``tracked``.
 
     ``reseller`` is a reseller's id. Both can be iterated, or used as the subquery of an ``__in`` lookup.
     """
-    deleted = TRACKED[tracked].objects.filter(event="-", reseller_id=reseller)
-    existing = tracked.objects.filter(reseller=reseller)
+    deleted = _manager(tracked).filter(event="-", reseller_id=reseller)
+    existing = tracked._default_manager.filter(reseller=reseller)
     return existing.values_list("pk", flat=True), deleted.values_list("object_id", flat=True)
 
 
-def columns(tracked):
-    """Pairs (column of the tracked table, column of its history table), in the model's order."""
-    return [(f.column, "object_id" if f.primary_key else f.column) for f in tracked._meta.concrete_fields]
+def columns(tracked: type[TrackedModel]) -> list[tuple[str, str]]:
+    """Return (column of the tracked table, column of its history table), in the model's order."""
+    fields: list[Any] = [*tracked._meta.concrete_fields]
+    return [(field.column, "object_id" if field.primary_key else field.column) for field in fields]
 
 
-def newest(connection, change_id):
-    """{tracked: the id of the newest history row of the change}; one query, by each table's index."""
-    parts = [
-        f"SELECT {place}, max(history_id) FROM {past._meta.db_table} WHERE change_id = %s"
-        for place, past in enumerate(TRACKED.values())
+def newest_rows(connection: BaseDatabaseWrapper, change_id: int) -> dict[type[TrackedModel], int]:
+    """Return {tracked: id of the newest history row of the change}; one query, an index lookup a table."""
+    selects = [
+        f"SELECT {index}, max(history_id) FROM {past._meta.db_table} WHERE change_id = %s"
+        for index, past in enumerate(TRACKED.values())
     ]
     with connection.cursor() as cursor:
-        cursor.execute(" UNION ALL ".join(parts), [change_id] * len(parts))
+        cursor.execute(" UNION ALL ".join(selects), [change_id] * len(selects))
         found = dict(cursor.fetchall())
-    return {tracked: found[place] or 0 for place, tracked in enumerate(TRACKED)}
+    return {tracked: found[index] or 0 for index, tracked in enumerate(TRACKED)}
 
 
-def written(connection, change_id, since):
-    """{(tracked, reseller's id or None): how many history rows} of the change.
+def count_rows(
+    connection: BaseDatabaseWrapper, change_id: int, after: dict[type[TrackedModel], int]
+) -> Counter[tuple[type[TrackedModel], int | None]]:
+    """Return {(tracked, reseller's id or None): number of history rows} of the change.
 
-    ``since``: what ``newest`` said before, whose rows are left out; {} for all. By the index on the change:
-    costs those rows. One query, another for each kind of thing that names the branch and is gone.
+    ``after``: an earlier result of ``newest_rows``, up to which rows are left out; {} for all. Costs an
+    index scan of those rows: one query, and one more for each kind of parent that was deleted.
     """
-    parts, params = [], []
-    for place, (tracked, past) in enumerate(TRACKED.items()):
-        column, via = branch(tracked)
-        rows = (
-            f"SELECT {column} AS owner, count(*) AS n FROM {past._meta.db_table}"
-            f" WHERE change_id = %s AND history_id > %s GROUP BY {column}"
+    selects: list[str] = []
+    params: list[int] = []
+    for index, (tracked, past) in enumerate(TRACKED.items()):
+        column, parent = branch(tracked)
+        join = f"LEFT JOIN {parent._meta.db_table} AS parent ON parent.id = written.owner" if parent else ""
+        selects.append(
+            f"""
+            SELECT {index}, {"parent.reseller_id" if parent else "written.owner"}, written.owner, written.n
+            FROM (
+                SELECT {column} AS owner, count(*) AS n FROM {past._meta.db_table}
+                WHERE change_id = %s AND history_id > %s GROUP BY {column}
+            ) AS written {join}
+            """
         )
-        there = f"LEFT JOIN {via._meta.db_table} AS t ON t.id = g.owner" if via else ""
-        reseller = "t.reseller_id" if via else "g.owner"
-        parts.append(f"SELECT {place}, {reseller}, g.owner, g.n FROM ({rows}) AS g {there}")
-        params += [change_id, since.get(tracked, 0)]
+        params += [change_id, after.get(tracked, 0)]
     with connection.cursor() as cursor:
-        cursor.execute(" UNION ALL ".join(parts), params)
+        cursor.execute(" UNION ALL ".join(selects), params)
         found = cursor.fetchall()
-    kinds = list(TRACKED)
-    gone = defaultdict(set)
-    for place, reseller, owner, _ in found:
+    tracked_models = list(TRACKED)
+    parents = {tracked: branch(tracked)[1] for tracked in tracked_models}
+    deleted = defaultdict(set)
+    for index, reseller, owner, _ in found:
         if reseller is None:
-            gone[branch(kinds[place])[1]].add(owner)
-    last = {via: last_known(via, owners, "reseller_id") for via, owners in gone.items()}
-    counts = Counter()
-    for place, reseller, owner, rows in found:
+            deleted[parents[tracked_models[index]]].add(owner)
+    last = {parent: last_known(parent, owners, "reseller_id") for parent, owners in deleted.items()}
+    counts: Counter[tuple[type[TrackedModel], int | None]] = Counter()
+    for index, known_reseller, owner, rows in found:
+        tracked = tracked_models[index]
+        reseller = known_reseller
         if reseller is None:
-            reseller = last[branch(kinds[place])[1]].get(owner, {}).get("reseller_id")
-        counts[kinds[place], reseller] += rows
+            reseller = last[parents[tracked]].get(owner, {}).get("reseller_id")
+        counts[tracked, reseller] += rows
     return counts
 
 
-def _name(field):
-    return "object_id" if field.primary_key else field.attname
+def _manager(tracked: type[TrackedModel]) -> Manager[Any]:
+    return TRACKED[tracked]._default_manager
 
 
-def _snapshot(field):
+def _name(field: Any) -> str:
+    return "object_id" if field.primary_key else str(field.attname)
+
+
+def _snapshot(field: Any) -> Any:
     if field.primary_key:
         return models.BigIntegerField()
     if field.is_relation:

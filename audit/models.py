@@ -1,4 +1,10 @@
-"""Change: one action of one actor. History rows (see ``audit.history``) point at it."""
+"""Change: one action of one actor. History rows (see ``audit.history``) refer to it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, models
@@ -7,9 +13,9 @@ from django.utils import timezone
 from audit import history
 
 
-class ChangeQuerySet(models.QuerySet):
-    def visible_to(self, user):
-        """The changes that ``user`` may open: all, or those that touched the branch it is bound to."""
+class ChangeQuerySet(models.QuerySet["Change"]):
+    def visible_to(self, user: history.Viewer) -> ChangeQuerySet:
+        """Return the changes that ``user`` may open: all, or those that touched their reseller."""
         if not user.is_authenticated:
             return self.none()
         if user.reseller_id is None:
@@ -57,7 +63,7 @@ class Change(models.Model):
     label = models.CharField(max_length=200, blank=True)
     data = models.JSONField(default=dict, blank=True)
     actor_kind = models.CharField(max_length=10, choices=Actor)
-    # People who changed something are deactivated, never deleted.
+    # Users who changed something are deactivated, never deleted.
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,
@@ -69,7 +75,7 @@ class Change(models.Model):
     actor_name = models.CharField(max_length=150)
     source = models.CharField(max_length=200, blank=True)
     address = models.CharField(max_length=45, blank=True)
-    touched = models.PositiveIntegerField(default=0, help_text="How many things it wrote")
+    touched = models.PositiveIntegerField(default=0, help_text="How many objects it wrote")
     undo_of = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="undone_by"
     )
@@ -78,7 +84,7 @@ class Change(models.Model):
 
     class Meta:
         permissions = [("undo_change", "Can undo changes")]
-        # The log, newest first: all of it, of one action, of one person, of the system or API tokens.
+        # The audit log, newest first: all, by action, by person, by kind of actor.
         indexes = [
             models.Index(fields=["at", "id"], name="change_log"),
             models.Index(fields=["kind", "at", "id"], name="change_log_kind"),
@@ -86,39 +92,39 @@ class Change(models.Model):
             models.Index(fields=["actor_kind", "at", "id"], name="change_log_actor_kind"),
         ]
 
-    # Of one transaction: the moment its history rows bear when it is not the database's clock, and which
-    # rows earlier transactions have counted already.
-    written_at = None
-    counted = {}
+    # Set for one transaction: the timestamp of its history rows if it is not the database's clock, and the
+    # newest history rows that earlier transactions have counted.
+    written_at: datetime | None = None
+    counted: dict[type[history.TrackedModel], int] = {}
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.label or self.get_kind_display()
 
     @property
-    def undo_word(self):
+    def undo_word(self) -> str:
         """Return "Redo" for an undo, "Undo" for any other change and for a redo."""
         return "Redo" if self.undo_data["redo"] else "Undo"
 
     @property
-    def undo_label(self):
+    def undo_label(self) -> str:
         """Return the label of the change that undoes this one, such as "Redo of Mass edit"."""
         return f"{self.undo_word} of {self.undo_data['undone']}"
 
     @property
-    def undo_data(self):
+    def undo_data(self) -> dict[str, Any]:
         """Return the ``data`` of the change that undoes this one."""
         return {
             "redo": self.kind == self.Kind.UNDO and not self.data.get("redo", False),
             "undone": self.data.get("undone", str(self)),
         }
 
-    def close(self):
-        """Keep the count of what was written, and by branch; a change that wrote nothing is taken back.
+    def close(self) -> None:
+        """Store how many rows were written, also by reseller; delete a change that wrote nothing.
 
-        One query over the history tables finds the rows of this transaction. Where no method counted the
-        things, these are what it touched.
+        One query counts the history rows of this transaction. They are also what the change touched, if no
+        method has counted that.
         """
-        added = history.written(connection, self.pk, self.counted)
+        added = history.count_rows(connection, self.pk, self.counted)
         self.touched = self.touched or sum(added.values())
         if self.touched:
             self.save(update_fields=["touched"])
@@ -128,12 +134,11 @@ class Change(models.Model):
 
 
 class Seal(models.Model):
-    """One link of the chain that ``audit.seals`` makes and checks. Never changed: triggers refuse it.
+    """One link of the chain of seals, see ``audit.seals``. Triggers refuse to change it.
 
-    ``spans``: [{table, columns, first, last, blocks: [[rows, hash], …]}, …]. ``until``: {table: the last key
-    that is sealed}. ``day``: the last day that was over when it was made. ``more``: there was more than one
-    seal takes. ``digest`` covers all of these and the digest of the seal before, ``previous``; ``signature``
-    is of the digest.
+    ``spans``: a list of ``audit.seals.hashing.Span``. ``until``: {table: last sealed key}. ``day``: the last
+    day that was over. ``more``: more rows were due than one seal covers. ``digest`` covers all of these and
+    ``previous``, the digest of the previous seal; ``signature`` covers the digest.
     """
 
     number = models.BigIntegerField(primary_key=True)
@@ -149,20 +154,20 @@ class Seal(models.Model):
     class Meta:
         default_permissions = ()
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"seal {self.number} of {self.day}"
 
     @property
-    def rows(self):
+    def rows(self) -> int:
         return sum(rows for span in self.spans for rows, _ in span["blocks"])
 
 
 class Touched(models.Model):
-    """How many history rows of a kind of thing and of a branch a change wrote.
+    """Count the history rows that a change wrote, by tracked model and reseller.
 
-    So the log finds by an index what touched a branch, or a kind of thing. ``kind``: the name of the
-    tracked model; ``reseller_id``: None for what belongs to none that is known; ``at`` and ``action``: the
-    moment and the kind of the change. The branch is the one that the thing belonged to when it was written.
+    An index over these counts finds the changes that touched a reseller, or a kind of object. ``kind``: the
+    name of the tracked model. ``reseller_id``: whose the object was when it was written, None if unknown.
+    ``at`` and ``action``: the timestamp and kind of the change.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -182,22 +187,22 @@ class Touched(models.Model):
             models.Index(fields=["reseller_id", "action", "at", "change"], name="touched_branch_action"),
         ]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.change_id}: {self.rows} {self.kind}"
 
     @classmethod
-    def add(cls, change, added):
-        """Keep {(tracked, reseller's id): rows} of a change, beside what its earlier chunks have touched."""
+    def add(cls, change: Change, added: Counter[tuple[type[history.TrackedModel], int | None]]) -> None:
+        """Add {(tracked, reseller's id): rows} to the counts of the change's earlier chunks."""
         known = {}
         if change.counted:
-            known = {(one.kind, one.reseller_id): one for one in change.by_branch.all()}
-        new = []
+            known = {(one.kind, one.reseller_id): one for one in cls.objects.filter(change=change)}
+        new: list[Touched] = []
         for (tracked, reseller), rows in added.items():
-            kind = tracked._meta.model_name
+            kind = str(tracked._meta.model_name)
             if one := known.get((kind, reseller)):
                 one.rows += rows
                 one.save(update_fields=["rows"])
             else:
                 of_change = {"change": change, "at": change.at, "action": change.kind}
                 new.append(cls(**of_change, kind=kind, reseller_id=reseller, rows=rows))
-        cls.objects.bulk_create(new)
+        Touched.objects.bulk_create(new)

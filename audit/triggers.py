@@ -1,13 +1,20 @@
-"""The triggers that write history (and whatever else a table keeps), on both engines.
+"""Generate and install the triggers that write history and counters, on both engines.
 
-They are generated from the models, installed after every ``migrate`` and compared with what the
-database holds by a system check: SQLite drops a table's triggers when Django rebuilds the table.
+They are generated from the models and installed after every ``migrate``. A system check compares them with
+the triggers in the database: SQLite drops a table's triggers when Django rebuilds the table.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
-from django.apps import apps
+from django.apps import AppConfig, apps
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model
 
 from audit import history
 from audit.models import Change, Seal
@@ -15,9 +22,9 @@ from audit.models import Change, Seal
 
 @dataclass(frozen=True)
 class Trigger:
-    """One trigger: its name, its table and the CREATE TRIGGER statement.
+    """A trigger: its name, its table and the CREATE TRIGGER statement.
 
-    On PostgreSQL ``function`` and ``body`` are the plpgsql function it runs; triggers may share one.
+    On PostgreSQL it runs the plpgsql function ``function`` with ``body``, which several triggers may share.
     """
 
     name: str
@@ -27,78 +34,80 @@ class Trigger:
     body: str = ""
 
 
-_providers = []
+Provider = Callable[[str], Iterable[Trigger]]
+
+_providers: list[Provider] = []
 
 
-def register(provider):
-    """Have ``provider(vendor) -> [Trigger]`` installed and checked with the rest; returns it."""
+def register(provider: Provider) -> Provider:
+    """Register ``provider(vendor)``, whose triggers are installed and checked; return it."""
     _providers.append(provider)
     return provider
 
 
-def wanted(connection):
-    """Every trigger that this database should hold."""
+def wanted(connection: BaseDatabaseWrapper) -> list[Trigger]:
+    """Return every trigger that the database should have."""
     return list(chain.from_iterable(provider(connection.vendor) for provider in _providers))
 
 
-def missing(connection):
-    """Those that are absent, disabled or differ; tables that do not exist yet want none."""
-    there = _installed(connection)
+def missing(connection: BaseDatabaseWrapper) -> list[Trigger]:
+    """Return the triggers that are absent, disabled or different, of tables that exist."""
+    installed = _installed(connection)
     tables = set(connection.introspection.table_names())
-    return [t for t in wanted(connection) if t.table in tables and there.get((t.table, t.name)) != _text(t)]
+    return [
+        trigger
+        for trigger in wanted(connection)
+        if trigger.table in tables and installed.get((trigger.table, trigger.name)) != _text(trigger)
+    ]
 
 
-def install(connection):
-    """Make what is missing; cheap when nothing is. Returns how many were made."""
+def install(connection: BaseDatabaseWrapper) -> int:
+    """Install the missing triggers and return how many; cheap if none is missing."""
     if connection.vendor == "sqlite":
         _prepare_sqlite(connection)
-    todo = missing(connection)
-    make(connection, todo)
-    return len(todo)
+    triggers = missing(connection)
+    make(connection, triggers)
+    return len(triggers)
 
 
-def make(connection, todo):
-    """Put these triggers in place, for a migration that fills what they keep from then on."""
+def make(connection: BaseDatabaseWrapper, triggers: Iterable[Trigger]) -> None:
+    """Create triggers, replacing their old versions; for migrations that fill the tables they write."""
+    triggers = list(triggers)
     with connection.cursor() as cursor:
-        for function, body in {(t.function, t.body) for t in todo if t.function}:
+        for function, body in {(t.function, t.body) for t in triggers if t.function}:
             head = f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql"
             cursor.execute(f"{head} AS $body${body}$body$")
-        for trigger in todo:
+        for trigger in triggers:
             _drop_one(cursor, connection.vendor, trigger.name, trigger.table)
             cursor.execute(trigger.sql)
 
 
-def drop(connection):
-    """Take all of ours away, for a migration that rebuilds tables; ``install`` puts them back.
+def drop(connection: BaseDatabaseWrapper) -> None:
+    """Drop all of our triggers, for a migration that rebuilds tables; ``install`` restores them.
 
-    SQLite refuses to rename a table while another table's trigger names it, so there they go
-    before migrations run and come back after. A data migration between that must be recorded calls
-    ``install`` itself first.
+    SQLite refuses to rename a table while another table's trigger names it, so all are dropped before
+    migrations run and installed afterwards. A data migration that must be recorded calls ``install`` first.
     """
-    there = _installed(connection)
+    installed = _installed(connection)
     with connection.cursor() as cursor:
         for trigger in wanted(connection):
-            if (trigger.table, trigger.name) in there:
+            if (trigger.table, trigger.name) in installed:
                 _drop_one(cursor, connection.vendor, trigger.name, trigger.table)
 
 
-def before_migrate(sender, using, plan, **kwargs):
-    """pre_migrate: on SQLite, out of the way of rebuilt tables."""
-    from django.db import connections
-
+def before_migrate(*, using: str, plan: Any, **_: Any) -> None:
+    """Drop the triggers on SQLite, where they would prevent rebuilding tables."""
     if plan and connections[using].vendor == "sqlite":
         drop(connections[using])
 
 
-def after_migrate(sender, using, **kwargs):
-    """post_migrate, once (for the audit app, which is the first): all tables are there by now."""
-    from django.db import connections
-
+def after_migrate(sender: AppConfig, *, using: str, **_: Any) -> None:
+    """Install the triggers, once: all tables exist when the first app, audit, sends post_migrate."""
     if sender.name == "audit" and apps.ready:
         install(connections[using])
 
 
-def _prepare_sqlite(connection):
+def _prepare_sqlite(connection: BaseDatabaseWrapper) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "CREATE TABLE IF NOT EXISTS audit_current"
@@ -107,8 +116,8 @@ def _prepare_sqlite(connection):
         cursor.execute("INSERT OR IGNORE INTO audit_current (id) VALUES (1)")
 
 
-def _installed(connection):
-    """{(table, name): text} of the triggers in the database, disabled ones left out."""
+def _installed(connection: BaseDatabaseWrapper) -> dict[tuple[str, str], str]:
+    """Return {(table, name): SQL} of the enabled triggers in the database."""
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute("SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'trigger'")
@@ -121,11 +130,11 @@ def _installed(connection):
         return {(table, name): text for table, name, text in cursor.fetchall()}
 
 
-def _text(trigger):
+def _text(trigger: Trigger) -> str:
     return trigger.body or trigger.sql
 
 
-def _drop_one(cursor, vendor, name, table):
+def _drop_one(cursor: Any, vendor: str, name: str, table: str) -> None:
     cursor.execute(f"DROP TRIGGER IF EXISTS {name}" + (f" ON {table}" if vendor == "postgresql" else ""))
 
 
@@ -133,12 +142,12 @@ def _drop_one(cursor, vendor, name, table):
 
 
 @register
-def history_triggers(vendor):
+def history_triggers(vendor: str) -> Iterable[Trigger]:
     make = _postgresql_history if vendor == "postgresql" else _sqlite_history
     return list(chain.from_iterable(make(model, past) for model, past in history.TRACKED.items()))
 
 
-def _sqlite_history(model, past):
+def _sqlite_history(model: type[history.TrackedModel], past: type[Model]) -> Iterator[Trigger]:
     table, kept = model._meta.db_table, past._meta.db_table
     names = ", ".join(f'"{there}"' for _, there in history.columns(model))
     for event, sign, row in (("INSERT", "+", "NEW"), ("UPDATE", "~", "NEW"), ("DELETE", "-", "OLD")):
@@ -151,7 +160,7 @@ def _sqlite_history(model, past):
             f" SELECT {values}, coalesce(at, strftime('%Y-%m-%d %H:%M:%f000', 'now')), '{sign}', change_id"
             f" FROM audit_current; END",
         )
-    # Deleted within a change that says so, and so is recorded itself: see audit.pruning.
+    # Rows may only be deleted within a change that records a pruning, see audit.pruning.
     pruned = (
         " WHEN NOT EXISTS (SELECT 1 FROM audit_current JOIN audit_change ON audit_change.id = change_id"
         f" WHERE kind = '{Change.Kind.PRUNE}')"
@@ -166,11 +175,11 @@ def _sqlite_history(model, past):
         )
 
 
-def _postgresql_history(model, past):
+def _postgresql_history(model: type[history.TrackedModel], past: type[Model]) -> Iterator[Trigger]:
     table, kept = model._meta.db_table, past._meta.db_table
     here = ", ".join(f'"{column}"' for column, _ in history.columns(model))
     there = ", ".join(f'"{column}"' for _, column in history.columns(model))
-    # The clock is read once a statement: later than any lock it waited for, and one for its rows.
+    # The clock is read once a statement, after any lock it waited for, so that its rows share a timestamp.
     body = (
         "\nDECLARE\n"
         "  moment timestamptz := coalesce("
@@ -192,7 +201,7 @@ def _postgresql_history(model, past):
             f"{kept}_write",
             body,
         )
-    # Deleted within a change that says so, and so is recorded itself: see audit.pruning.
+    # Rows may only be deleted within a change that records a pruning, see audit.pruning.
     refuse = (
         "\nDECLARE\n"
         "  change bigint := nullif(current_setting('audit.change', true), '')::bigint;\n"
@@ -222,7 +231,7 @@ def _postgresql_history(model, past):
 
 
 @register
-def seal_triggers(vendor):
+def seal_triggers(vendor: str) -> Iterable[Trigger]:
     table = Seal._meta.db_table
     if vendor == "postgresql":
         name = f"{table}_append_only"

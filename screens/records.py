@@ -13,7 +13,7 @@ from django.db import IntegrityError
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
-from audit.history import gone
+from audit.history import deleted_records
 from clients.models import Reseller, counted
 from didmgmt import dialogs
 from didmgmt.choices import choices
@@ -189,7 +189,7 @@ def record_choices(request, model):
         model.objects.visible_to(request.user).select_related("reseller").order_by("name", "pk"),
         search="name",
         note=lambda record: record.reseller.name if record.reseller_id else "",
-        gone=partial(gone, model, request.user),
+        gone=partial(deleted_records, model, request.user),
     )
 
 

@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
                 ("actor_name", models.CharField(max_length=150)),
                 ("source", models.CharField(blank=True, max_length=200)),
                 ("address", models.CharField(blank=True, max_length=45)),
-                ("touched", models.PositiveIntegerField(default=0, help_text="How many things it wrote")),
+                ("touched", models.PositiveIntegerField(default=0, help_text="How many objects it wrote")),
             ],
         ),
     ]

@@ -36,13 +36,13 @@ def current_spans() -> Iterator[SealedSpan]:
     for seal in Seal.objects.order_by("number").iterator(100):
         for span in seal.spans:
             newest[span["table"], span["first"]] = seal.number
-    seal = None
+    current: Seal | None = None
     for (table, first), number in sorted(newest.items(), key=lambda item: (item[1], item[0])):
-        if seal is None or seal.number != number:
-            seal = Seal.objects.get(number=number)
-        span = next(one for one in seal.spans if (one["table"], one["first"]) == (table, first))
+        if current is None or current.number != number:
+            current = Seal.objects.get(number=number)
+        span = next(span for span in current.spans if (span["table"], span["first"]) == (table, first))
         if table in models:
-            yield SealedSpan(seal, models[table], span)
+            yield SealedSpan(current, models[table], span)
 
 
 def spans_with_gaps() -> Iterator[SealedSpan]:

@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import Model
 from django.utils import timezone
 
-from audit.history import TRACKED, columns
+from audit.history import TRACKED, TrackedModel, columns
 from audit.models import Change, Seal
 from audit.seals.hashing import block_bounds, hash_block, sign
 from audit.seals.spans import SealedSpan, current_spans, spans_with_gaps
@@ -118,7 +118,7 @@ def _difference(seal: Seal, sealed_rows: int, rows: int) -> str:
     return sentence
 
 
-def _unrecorded_writes_sql(tracked: type[Model], past: type[Model]) -> str:
+def _unrecorded_writes_sql(tracked: type[TrackedModel], past: type[Model]) -> str:
     """Return SQL for the ids of rows that differ from their newest history row."""
     same = "IS NOT DISTINCT FROM" if connection.vendor == "postgresql" else "IS"
     equal = " AND ".join(f'd."{column}" {same} h."{copy}"' for column, copy in columns(tracked))
@@ -134,7 +134,7 @@ def _unrecorded_writes_sql(tracked: type[Model], past: type[Model]) -> str:
     """
 
 
-def _unrecorded_deletes_sql(tracked: type[Model], past: type[Model]) -> str:
+def _unrecorded_deletes_sql(tracked: type[TrackedModel], past: type[Model]) -> str:
     """Return SQL for the ids of rows that don't exist although their newest history row is no delete."""
     table, history_table = tracked._meta.db_table, past._meta.db_table
     return f"""

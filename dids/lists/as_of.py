@@ -27,7 +27,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import BooleanField, Case, F, Func, Max, OuterRef, Q, Subquery, When
 from django.utils import timezone
 
-from audit.history import gone, last_known
+from audit.history import deleted_records, last_known
 from audit.models import Change
 from audit.pruning import known_since
 from clients.models import Account, AccountHistory, Client, Reseller
@@ -98,7 +98,7 @@ class PastFilter(DIDFilter):
 
     def _offer_gone(self, field, tracked):
         """What is deleted by now had numbers then."""
-        field.deleted = lambda keys: gone(tracked, self.user, object_id__in=keys)
+        field.deleted = lambda keys: deleted_records(tracked, self.user, object_id__in=keys)
         field.widget.asks(f"{field.widget.attrs['data-choices-url']}?gone=1")
 
     def filter_queryset(self, queryset):

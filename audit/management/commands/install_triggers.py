@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.core.management.base import BaseCommand
 from django.db import connection, transaction
 
@@ -5,10 +7,10 @@ from audit import triggers
 
 
 class Command(BaseCommand):
-    help = "Put back the triggers that write and guard history, where any is missing or differs."
+    help = "Install the triggers that write and protect history where they are missing or differ."
     requires_system_checks = []
 
-    def handle(self, *args, **options):
+    def handle(self, **_: Any) -> None:
         with transaction.atomic():
-            made = triggers.install(connection)
-        self.stdout.write(f"{made} triggers installed." if made else "All triggers are in place.")
+            installed = triggers.install(connection)
+        self.stdout.write(f"{installed} triggers installed." if installed else "No trigger is missing.")

@@ -1,6 +1,7 @@
 from itertools import chain
+from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.seals.verifying import verify_recording, verify_seals
 from audit.seals.writing import count_unsealed_rows, newest_seal
@@ -14,12 +15,12 @@ class Command(BaseCommand):
         " matches its newest history row. Exits with an error if not."
     )
 
-    def add_arguments(self, parser):
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--expect", default="", metavar="DIGEST", help="the digest of a seal that was kept elsewhere"
         )
 
-    def handle(self, *, expect, **options):
+    def handle(self, *, expect: str, **_: Any) -> None:
         count = 0
         for count, failure in enumerate(chain(verify_seals(expect), verify_recording()), start=1):
             if count <= MAX_SHOWN:

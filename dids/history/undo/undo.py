@@ -74,7 +74,7 @@ class Undo:
     @cached_property
     def rows(self):
         """Return how many history rows the change has; one query over their index."""
-        return sum(history.written(connection, self.change.pk, {}).values())
+        return sum(history.count_rows(connection, self.change.pk, {}).values())
 
     def is_visible(self):
         """Return whether ``by`` may know of the change: it touched an object of their reseller."""

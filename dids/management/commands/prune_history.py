@@ -25,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--export", metavar="DIR", help="a new folder, for one file per table")
         parser.add_argument("--dry-run", action="store_true", help="only count what would be deleted")
 
-    def handle(self, *, before, export, dry_run, **options):
+    def handle(self, *, before, export, dry_run, **_):
         before = _start_of_day(before)
         if dry_run:
             for table, rows in pruning.prunable(before).items():

@@ -249,7 +249,7 @@ def test_what_is_gone_is_not_pointed_at(house):
     numbers_in("reserved", ["100"], carrier("South")).update(operator=other)
     DID.objects.filter(number="100").delete_unused(by=SYSTEM)
     change = latest()
-    assert other.delete_unused(by=SYSTEM) == 0
+    assert not other.delete_unused(by=SYSTEM)
     assert refused(undone(change)) == {"operator gone": ["100"]}
     undone(Change.objects.get(label="Operator Other deleted"))
     assert undone(change).done == 1
