@@ -71,15 +71,27 @@ def install(connection: BaseDatabaseWrapper) -> int:
 
 
 def make(connection: BaseDatabaseWrapper, triggers: Iterable[Trigger]) -> None:
-    """Create triggers, replacing their old versions; for migrations that fill the tables they write."""
-    triggers = list(triggers)
+    """Create triggers, replacing their old versions."""
     with connection.cursor() as cursor:
-        for function, body in {(t.function, t.body) for t in triggers if t.function}:
-            head = f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql"
-            cursor.execute(f"{head} AS $body${body}$body$")
-        for trigger in triggers:
-            _drop_one(cursor, connection.vendor, trigger.name, trigger.table)
-            cursor.execute(trigger.sql)
+        for statement in _statements(connection.vendor, list(triggers)):
+            cursor.execute(statement)
+
+
+def postgresql_script() -> str:
+    """Return the SQL that creates every trigger on PostgreSQL, for ``didmgmt.operations.CreateTriggers``."""
+    every = list(chain.from_iterable(provider("postgresql") for provider in _providers))
+    return "".join(f"{statement};\n" for statement in _statements("postgresql", every))
+
+
+def _statements(vendor: str, triggers: list[Trigger]) -> Iterator[str]:
+    for function, body in {
+        trigger.function: trigger.body for trigger in triggers if trigger.function
+    }.items():
+        head = f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql"
+        yield f"{head} AS $body${body}$body$"
+    for trigger in triggers:
+        yield _drop_statement(vendor, trigger)
+        yield trigger.sql
 
 
 def drop(connection: BaseDatabaseWrapper) -> None:
@@ -92,7 +104,7 @@ def drop(connection: BaseDatabaseWrapper) -> None:
     with connection.cursor() as cursor:
         for trigger in wanted(connection):
             if (trigger.table, trigger.name) in installed:
-                _drop_one(cursor, connection.vendor, trigger.name, trigger.table)
+                cursor.execute(_drop_statement(connection.vendor, trigger))
 
 
 def before_migrate(*, using: str, plan: Any, **_: Any) -> None:
@@ -134,8 +146,9 @@ def _text(trigger: Trigger) -> str:
     return trigger.body or trigger.sql
 
 
-def _drop_one(cursor: Any, vendor: str, name: str, table: str) -> None:
-    cursor.execute(f"DROP TRIGGER IF EXISTS {name}" + (f" ON {table}" if vendor == "postgresql" else ""))
+def _drop_statement(vendor: str, trigger: Trigger) -> str:
+    table = f" ON {trigger.table}" if vendor == "postgresql" else ""
+    return f"DROP TRIGGER IF EXISTS {trigger.name}{table}"
 
 
 # --- history -------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
-"""The five roles, as groups; each holds the rights of the one before and some of its own."""
+"""Create the five roles as groups. Each has the permissions of the previous one and some of its own."""
 
 from django.contrib.auth.management import create_permissions
 from django.db import migrations
 
-OURS = ("audit", "clients", "staff", "operators", "jobs", "dids")
+APPS = ("audit", "clients", "staff", "operators", "jobs", "dids")
 
 ROLES = {
     "Viewer": {
@@ -35,12 +35,12 @@ ROLES = {
 }
 
 
-def make_roles(apps, schema_editor):
+def create_roles(apps, schema_editor):
     Group, Permission = apps.get_model("auth", "Group"), apps.get_model("auth", "Permission")
     using = schema_editor.connection.alias
-    # Django makes permissions after the last migration, and they are wanted now.
+    # Django creates permissions after the last migration, and they are needed now.
     for app_config in apps.get_app_configs():
-        if app_config.label in (*OURS, "auth"):
+        if app_config.label in (*APPS, "auth"):
             app_config.models_module = True
             create_permissions(app_config, verbosity=0, using=using, apps=apps)
             app_config.models_module = None
@@ -63,11 +63,11 @@ class Migration(migrations.Migration):
     dependencies = [
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),
-        ("audit", "0003_undo_right"),
+        ("audit", "0002_initial"),
         ("clients", "0001_initial"),
         ("dids", "0001_initial"),
-        ("jobs", "0002_initial"),
+        ("jobs", "0001_initial"),
         ("operators", "0001_initial"),
         ("staff", "0001_initial"),
     ]
-    operations = [migrations.RunPython(make_roles, remove_roles)]
+    operations = [migrations.RunPython(create_roles, remove_roles)]

@@ -1,10 +1,6 @@
 """What each change touched, by branch and kind of thing, and who may open it."""
 
-from importlib import import_module
-from types import SimpleNamespace
-
 import pytest
-from django.apps import apps
 from django.contrib.auth.models import AnonymousUser
 from django.core.management import call_command
 from django.db import connection
@@ -95,24 +91,6 @@ def test_a_change_that_wrote_nothing_has_touched_nothing(north):
     before = Touched.objects.count()
     DID.objects.all().block(by=SYSTEM)
     assert Touched.objects.count() == before
-
-
-def test_what_earlier_changes_touched_is_found_out_by_the_migration(north, south):
-    numbers_in("hold", ["100"], north)
-    numbers_in("instock", ["200"], south)
-    spare = Operator.objects.create(reseller=south.reseller, name="Spare")
-    DID.objects.create_numbers(["300"], operator=spare, by=SYSTEM)
-    DID.objects.filter(number="300").delete_unused(by=SYSTEM)
-    spare.delete()
-    north.client_package.deactivate(by=SYSTEM)
-    columns = ("change", "at", "action", "kind", "reseller_id", "rows")
-    kept = sorted(Touched.objects.values_list(*columns), key=str)
-    assert len(kept) > 5
-    Touched.objects.all().delete()
-
-    import_module("dids.migrations.0010_touched_before").fill(apps, SimpleNamespace(connection=connection))
-
-    assert sorted(Touched.objects.values_list(*columns), key=str) == kept
 
 
 def test_one_bound_to_a_reseller_may_open_what_touched_its_branch_alone(north, south):
