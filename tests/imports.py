@@ -1,12 +1,16 @@
 """Import a text in a test as the wizard does, without its pages."""
 
+from django.contrib.auth.models import Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 
 import sheets
+from clients.models import Account, Client, Package
 from dids.imports import mapping as columns
 from dids.imports.options import KEEP
 from dids.imports.wizard import Import
+from dids.models import ClientPackage
+from staff.models import User
 
 DEFAULTS = {"status": "instock", "after_hold": "instock", "tags": "", "notes": ""}
 
@@ -41,3 +45,18 @@ def finished(number_import):
         call_command("worker", "--once")
         number_import.job.refresh_from_db()
     return number_import
+
+
+def importer(world, *, lacks=(), bound=False):
+    """Create a user with all permissions but those in ``lacks``; ``bound`` to Reseller 1."""
+    user = User.objects.create_user("importer", reseller=world.reseller if bound else None)
+    user.user_permissions.set(Permission.objects.exclude(codename__in=lacks))
+    return user
+
+
+def client_with_package(reseller):
+    """Create the client Bakery with the account main and the package Loaf; return the client package."""
+    client = Client.objects.create(reseller=reseller, name="Bakery")
+    Account.objects.create(client=client, name="main")
+    package = Package.objects.create(reseller=reseller, name="Loaf", did_limit=5)
+    return ClientPackage.objects.create(client=client, package=package)

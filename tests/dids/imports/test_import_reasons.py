@@ -4,18 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from audit import SYSTEM
 from clients.models import Account, Client, Package
-from dids.imports.options import CLEAR, LEAVE
 from dids.imports.reasons import REASONS
 from dids.lifecycle import statuses as st
 from dids.models import DID, ClientPackage
 from operators.models import Operator
-from staff.models import User
-from tests.imports import finished, imported, staged
+from tests.imports import client_with_package, finished, importer, staged
 from tests.world import make_world
 
 pytestmark = pytest.mark.django_db
@@ -24,22 +21,8 @@ IN_USE = "DID,Operator,Status,Client,Account,Package\n900,DID Operator,active,"
 EXISTING = "DID,Status,Client,Account,Package\n"
 
 
-def importer(world, *, lacks=(), bound=False):
-    """Create a user with all permissions but those in ``lacks``; ``bound`` to Reseller 1."""
-    user = User.objects.create_user("importer", reseller=world.reseller if bound else None)
-    user.user_permissions.set(Permission.objects.exclude(codename__in=lacks))
-    return user
-
-
 def also_at_reseller_2(model, name):
     return lambda world: model.objects.create(reseller=world.reseller_2, name=name)
-
-
-def client_with_package(reseller):
-    client = Client.objects.create(reseller=reseller, name="Bakery")
-    Account.objects.create(client=client, name="main")
-    package = Package.objects.create(reseller=reseller, name="Loaf", did_limit=5)
-    return ClientPackage.objects.create(client=client, package=package)
 
 
 def package_of_reseller_1(**fields):
@@ -315,7 +298,11 @@ EXAMPLES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("code", [*REASONS, *EXAMPLES.keys() - REASONS.keys()])
+def test_each_reason_has_an_example():
+    assert REASONS.keys() <= EXAMPLES.keys()
+
+
+@pytest.mark.parametrize("code", EXAMPLES)
 def test_each_reason_refuses_a_row_with_its_sentence(code):
     example, world = EXAMPLES[code], make_world()
     example.setup(world)
@@ -349,120 +336,3 @@ def test_a_refusal_by_the_apply_says_that_something_changed_since_the_check():
         "Changed since the check: The client's package is not active. Activate it first."
     )
     assert not DID.objects.filter(number="900").exists()
-
-
-# --- what the reasons must not refuse -------------------------------------------------------------
-
-
-@pytest.mark.parametrize("number", ["2567", "2568", "2563"])
-def test_a_number_with_a_client_moves_to_another_operator_of_its_reseller(number):
-    world = make_world()
-    sister = Operator.objects.create(reseller=world.reseller, name="Sister")
-
-    number_import = imported(f"DID,Operator\n{number},Sister\n", importer(world))
-
-    assert number_import.counts["updated"] == 1
-    assert world.did(number).operator == sister
-    assert world.did(number).client_package == world.client_package
-
-
-def test_a_number_without_a_client_moves_to_an_operator_of_another_reseller():
-    world = make_world()
-
-    number_import = imported("DID,Operator\n111,DID Operator 2\n", importer(world))
-
-    assert number_import.counts["updated"] == 1
-    assert world.did("111").operator == world.operator_2
-
-
-def test_a_row_may_name_the_reseller_that_the_number_has():
-    world = make_world()
-
-    number_import = staged("DID,Reseller,Notes\n111,Reseller 1,x\n", importer(world))
-
-    assert number_import.counts["updated"] == 1
-
-
-def test_a_number_goes_to_a_client_of_its_operators_reseller():
-    world = make_world()
-    client_package = client_with_package(world.reseller)
-
-    number_import = imported(EXISTING + "256999,active,Bakery,main,Loaf\n", importer(world))
-
-    assert number_import.counts["updated"] == 1
-    assert world.did("256999").client_package == client_package
-
-
-def test_a_number_goes_to_another_reseller_together_with_its_new_operator():
-    world = make_world()
-    client_package = client_with_package(world.reseller_2)
-    text = "DID,Operator,Status,Client,Account,Package\n256999,DID Operator 2,active,Bakery,main,Loaf\n"
-
-    number_import = imported(text, importer(world))
-
-    assert number_import.counts["updated"] == 1
-    did = world.did("256999")
-    assert (did.operator, did.client_package) == (world.operator_2, client_package)
-
-
-def test_a_number_of_another_reseller_is_not_found_by_its_id():
-    world = make_world()
-    key = world.did("3333").pk
-
-    number_import = staged(f"ID,Notes\n{key},x\n", importer(world, bound=True))
-
-    assert number_import.refused.get().reason == "no id"
-
-
-def test_a_bound_user_updates_numbers_of_the_own_reseller():
-    world = make_world()
-
-    number_import = imported("DID,Reseller,Notes\n111,Reseller 1,x\n", importer(world, bound=True))
-
-    assert number_import.counts["updated"] == 1
-    assert world.did("111").notes == "x"
-
-
-def test_existing_numbers_that_are_left_alone_are_not_refused():
-    world = make_world()
-    text = "DID,Status,Operator\n111,blocked,Nobody\n"
-
-    assert staged(text, importer(world), existing=LEAVE).counts["unchanged"] == 1
-
-
-def test_a_number_of_another_reseller_is_refused_even_if_existing_numbers_are_left_alone():
-    world = make_world()
-
-    number_import = staged("DID\n3333\n", importer(world, bound=True), existing=LEAVE)
-
-    assert number_import.refused.get().reason == "outside"
-
-
-# --- blank cells ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("existing", "kept"), [("keep", True), (CLEAR, False)])
-def test_a_blank_cell_clears_tags_notes_and_hold_days_only_if_chosen(existing, kept):
-    world = make_world()
-    values = {"tags": ["vip"], "notes": "note", "hold_days": 7}
-    DID.objects.filter(number="111").edit(by=SYSTEM, **values)
-
-    number_import = imported("DID,Tag,Notes,Hold days\n111,,,\n", importer(world), existing=existing)
-
-    did = world.did("111")
-    found = (did.tag_set and did.tag_set.label, did.notes, did.hold_days)
-    assert found == (("vip", "note", 7) if kept else (None, "", None))
-    assert number_import.counts == {"created": 0, "updated": not kept, "unchanged": kept, "refused": 0}
-
-
-@pytest.mark.parametrize("column", ["Tag", "Notes", "Hold days"])
-def test_a_column_that_the_file_does_not_have_clears_nothing(column):
-    world = make_world()
-    values = {"tags": ["vip"], "notes": "note", "hold_days": 7}
-    DID.objects.filter(number="111").edit(by=SYSTEM, **values)
-
-    imported(f"DID,{column}\n111,\n", importer(world), existing=CLEAR)
-
-    did = world.did("111")
-    found = {"Tag": did.tag_set and did.tag_set.label, "Notes": did.notes, "Hold days": did.hold_days}
-    assert {name for name, value in found.items() if not value} == {column}
