@@ -177,13 +177,13 @@ def mass_edit_label(fields):
             words.append(f"{label} {st.LABELS[fields[name]]}")
     if "hold_days" in fields:
         days = fields["hold_days"]
-        words.append("Hold days emptied" if days is None else f"Hold days {days}")
+        words.append("Hold days cleared" if days is None else f"Hold days {days}")
     for name, sign in (("tags", ""), ("add_tags", "+ "), ("remove_tags", "− ")):
         if name in fields:
             tags = ", ".join(fields[name])
-            words.append(f"Tag {sign}{tags}" if tags else "Tag emptied")
+            words.append(f"Tag {sign}{tags}" if tags else "Tag cleared")
     if "notes" in fields:
-        words.append(f"Notes “{shorten(fields['notes'])}”" if fields["notes"] else "Notes emptied")
+        words.append(f"Notes “{shorten(fields['notes'])}”" if fields["notes"] else "Notes cleared")
     return f"Mass edit: {', '.join(words)}"
 
 

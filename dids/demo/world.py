@@ -175,9 +175,7 @@ class World:
         """Resellers with their operators and packages, as they were taken over at the beginning."""
         boss = self._somebody("Supervisor")
         first_day = self._office_hours(self.start)
-        with audit.change(
-            Change.Kind.CREATE, by=boss, label="Resellers and operators taken over", at=first_day
-        ):
+        with audit.change(Change.Kind.CREATE, by=boss, label="Resellers and operators added", at=first_day):
             self.resellers = [
                 Reseller.objects.create(name=name, hold_days=hold_days) for name, hold_days in RESELLERS
             ]

@@ -187,7 +187,7 @@ class ClientPackage(models.Model):
         """Set its end, or clear it with None; an end in the past stops it now. Return the Result of holds."""
         if ends_at is not None and ends_at <= (now or timezone.now()):
             return self.deactivate(by=by, now=now)
-        label = f"End of package {self} changed"
+        label = f"End date of package {self} changed"
         with audit.change(Change.Kind.PACKAGE, by=by, label=label, at=now) as change:
             self.ends_at = ends_at
             self.full_clean()

@@ -221,7 +221,7 @@ class DIDQuerySet(NumberReads):
 
     def hold(self, *, by, now=None):
         """Move Active and Blocked numbers to Hold, or with 0 hold days to their After Hold status."""
-        return self.edit(by=by, now=now, kind=Change.Kind.HOLD, label="Put on hold", status=st.HOLD)
+        return self.edit(by=by, now=now, kind=Change.Kind.HOLD, label="Put on Hold", status=st.HOLD)
 
     def preview_hold(self, now=None):
         """Return a HoldPreview of ``hold`` for the Active and Blocked numbers here; two queries."""
@@ -279,7 +279,7 @@ class DIDQuerySet(NumberReads):
         # One lookup in the small partial index instead of one per id.
         if self.model.objects.any_hold_over(now) and overdue.exists():
             with audit.change(
-                Change.Kind.END_HOLD, by=audit.SYSTEM, label="Hold over", at=at, apart=True
+                Change.Kind.END_HOLD, by=audit.SYSTEM, label="Overdue hold ended", at=at, apart=True
             ) as change:
                 change.touched += overdue.update(**TO_AFTER_HOLD)
 

@@ -83,7 +83,7 @@ def test_a_client_has_a_number_from_its_assignment_until_its_hold(house, anna):
             "anna",
             "Assigned to north_bakery under package Basic",
         )
-        assert (dated.ended.actor, dated.ended.action) == ("anna", "Put on hold")
+        assert (dated.ended.actor, dated.ended.action) == ("anna", "Put on Hold")
     assert (resting.kind, resting.status_label) == (ON_HOLD, "Hold")
     assert (resting.dated.began.at, resting.dated.ended.at) == (START + HOUR, START + DAY)
     assert resting.note == (

@@ -151,7 +151,7 @@ def test_an_edit_of_an_overdue_number_ends_its_hold_first_as_a_change_of_its_own
 
     assert result.done == 1
     ended, edited = DIDHistory.objects.order_by("-history_id")[:2][::-1]
-    assert (ended.status, ended.change.label, ended.account_id) == ("instock", "Hold over", None)
+    assert (ended.status, ended.change.label, ended.account_id) == ("instock", "Overdue hold ended", None)
     assert edited.status == "reserved"
     assert edited.change != ended.change
 

@@ -357,7 +357,7 @@ def play(steps):
 
 
 def holds_found_over():
-    return DIDHistory.objects.filter(change__label="Hold over").count()
+    return DIDHistory.objects.filter(change__label="Overdue hold ended").count()
 
 
 def seen_version(dids):

@@ -227,7 +227,7 @@ def test_a_mass_edit_says_what_was_set(north, anna, browser):
     data = {"ids": DID.objects.get().pk, "step": "apply", "change_status": "on", "status": "reserved"}
     browser.post("/dids/mass-edit/", data | {"change_notes": "on", "notes": ""})
 
-    assert listed(browser)[0] == "Mass edit: Status Reserved, Notes emptied"
+    assert listed(browser)[0] == "Mass edit: Status Reserved, Notes cleared"
 
 
 # --- one change ---------------------------------------------------------------------------------------

@@ -172,7 +172,7 @@ def test_the_csv_tells_all_of_it(browser, house):
         "Start change": first["Start change"],
         "Until": "2026-05-04 14:03:00+03:00",
         "Ended by": "the system",
-        "Ended with": "Put on hold",
+        "Ended with": "Put on Hold",
         "End change": first["End change"],
         "Note": "",
     }

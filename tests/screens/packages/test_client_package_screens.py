@@ -226,7 +226,7 @@ def test_an_end_to_come_is_set_and_taken_away(world, browser, url):
     (told,) = said(browser.post(f"{url}end/", {"ends_at": ""}, follow=True))
     assert told == "Package Basic of Rose Orig no longer has an end."
     assert ClientPackage.objects.get().ends_at is None
-    assert Change.objects.latest("pk").label == "End of package Basic of Rose Orig changed"
+    assert Change.objects.latest("pk").label == "End date of package Basic of Rose Orig changed"
 
 
 def test_an_end_that_is_so_already_leaves_no_trace(world, browser, url):
