@@ -6,6 +6,6 @@ class DidsConfig(AppConfig):
     verbose_name = "DIDs"
 
     def ready(self):
-        from dids import job_kinds as work  # noqa: F401 (they register what they keep and do)
-        from dids import periodic as duties  # noqa: F401 (they register what they keep and do)
-        from dids.history.undo import job  # noqa: F401 (they register what they keep and do)
+        # Importing them registers job kinds, periodic tasks and triggers.
+        from dids import job_kinds, periodic  # noqa: F401
+        from dids.history.undo import job  # noqa: F401

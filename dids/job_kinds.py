@@ -1,12 +1,12 @@
-"""Long work on numbers as jobs: making many, changing many, deleting many, writing many to a workbook.
+"""Jobs on numbers: create, edit, delete, assign and move many, and export them to a workbook.
 
-Each step does one chunk by the same method of ``DIDQuerySet`` that the screens call for few numbers; all
-chunks of a job are one change. What is told at the end is the same ``Result``.
+A job handles one chunk at a time with the same method of ``DIDQuerySet`` that a request uses for few numbers.
+All chunks of a job are one change, and their results add up to one ``Result``.
 
-Selected numbers are taken in the order of their ids, and the cursor is the last id done. "All that match" is
-asked once, when a worker begins or goes on, as the job's owner sees the inventory then, and ends at the
-newest number that was there when it was asked for: what comes in later was not meant. The ids are kept in
-8 bytes each; to search anew for each chunk would cost the square of the numbers.
+Selected numbers are handled in the order of their ids; the cursor is the last id handled. "All that match" is
+evaluated once, when a worker starts or continues the job, as its owner sees the inventory then, and without
+numbers created after the job was queued. The ids are kept in memory, 8 bytes each: running the search again
+for each chunk would take quadratic time.
 """
 
 from array import array
@@ -21,39 +21,86 @@ from django.urls import reverse
 from django.utils import timezone
 
 import audit
+from audit import history
 from audit.models import Change
 from clients.models import Account, counted
 from didmgmt.text import shorten
 from dids.exports.rows import listing_rows, rows_in_chunks
 from dids.exports.workbook import write_workbook
 from dids.lifecycle import statuses as st
-from dids.lifecycle.result import Result
+from dids.lifecycle.result import SAMPLE, Result
 from dids.lists.filters import DIDFilter
 from dids.lists.listing import did_listing
 from dids.models import DID, ClientPackage, DIDQuerySet
 from dids.models.number_writes import CHUNK
 from dids.numbering.ranges import Numbers
-from jobs.kinds import JobFailed, Kind, register
+from jobs.kinds import JobError, JobKind, register
 from jobs.models import Job
 from operators.models import Operator
 
-SHOWN_RANGES = 1  # ranges that the address of a list can show
+GONE = "deleted, or no longer visible to you, since you selected them"
+LEFT = "no longer with this client; find them in the DID list"
+LABEL_MAX = Job._meta.get_field("label").max_length
+
+
+def _save_chunk(job, change, result, count, cursor):
+    """Keep on ``job`` what the chunk has done; a change that wrote nothing was not saved either."""
+    total = Result.from_json(job.result)
+    total.add(result)
+    job.change = change if change.pk else None
+    job.result, job.cursor = total.as_json(), {"after": cursor}
+    job.done += count
+
+
+def _list_url(query):
+    return f"{reverse('dids:list')}?{query}"
+
+
+class CreateJob(JobKind):
+    name, label = "create", "New DIDs"
+
+    def run(self, job):
+        with job.file.open("rb") as file:
+            numbers = Numbers(line.decode().split() for line in file)
+        for chunk in numbers.chunks(CHUNK, job.cursor.get("after", "")):
+            # Checked for each chunk: the operator may be deleted, or the right revoked, while the job runs.
+            operator = Operator.objects.visible_to(job.owner).filter(pk=job.params["operator"]).first()
+            if operator is None:
+                raise JobError(f"Operator {job.params['operator_name']} no longer exists.")
+            if not job.owner.has_perm("dids.add_did"):
+                raise JobError("You no longer have permission to create numbers. Ask a supervisor.")
+            label = f"New DIDs for {operator}"
+            with audit.change(Change.Kind.CREATE, by=job.owner, label=label, resume=job.change) as change:
+                result = DID.objects.create_numbers(
+                    chunk, operator=operator, by=job.owner, **job.params["fields"]
+                )
+            _save_chunk(job, change, result, len(chunk), chunk[-1])
+            yield
+
+    def sentence(self, job):
+        return Result.from_json(job.result).sentence("created") if job.done else ""
+
+    def url(self, job):
+        """Return the list of the created range; of the newest numbers when there are several ranges."""
+        if "range" in job.params:
+            return _list_url(urlencode({"q": "-".join(job.params["range"])}))
+        return _list_url("sort=-id")
 
 
 def submit_create(user, numbers, *, operator, **fields):
-    """Queue a job that makes ``numbers`` (a ``Numbers`` of any size); returns it.
+    """Queue and return a job that creates ``numbers``, a ``Numbers`` of any size.
 
-    ``fields`` as for ``DIDQuerySet.create_numbers``, JSON-able.
+    ``fields``: as for ``DIDQuerySet.create_numbers``, JSON-serialisable.
     """
     ranges = numbers.ranges
     job = Job(
-        kind="create",
+        kind=CreateJob.name,
         owner=user,
-        label=f"New DIDs: {numbers.count:,} for {operator}"[:200],
+        label=f"New DIDs: {numbers.count:,} for {operator}"[:LABEL_MAX],
         total=numbers.count,
         params={"operator": operator.pk, "operator_name": str(operator), "fields": fields},
     )
-    if len(ranges) <= SHOWN_RANGES:
+    if len(ranges) == 1:
         job.params["range"] = ranges[0]
     lines = "".join(f"{low} {high}\n" for low, high in ranges)
     job.file.save(f"{job.pk}.txt", ContentFile(lines.encode()))
@@ -61,19 +108,172 @@ def submit_create(user, numbers, *, operator, **fields):
     return job
 
 
+class _WriteJob(JobKind):
+    """Base class: one write to selected numbers, chunk by chunk."""
+
+    def change(self, job):
+        """Return the kind and the label of the change that all chunks belong to."""
+        raise NotImplementedError
+
+    def write(self, job, dids):
+        """Write the numbers ``dids`` of one chunk; return the ``Result``."""
+        raise NotImplementedError
+
+    def verb(self, job):
+        """Return the past participle for the result: "changed"."""
+        raise NotImplementedError
+
+    def run(self, job):
+        kind, label = self.change(job)
+        ids = _selected_ids(job)
+        for start in range(0, len(ids), CHUNK):
+            chunk = ids[start : start + CHUNK].tolist()
+            with audit.change(kind, by=job.owner, label=label, resume=job.change) as change:
+                result = self.write(job, DID.objects.visible_to(job.owner).filter(pk__among=chunk))
+            if missing := len(chunk) - result.selected:
+                deleted = _deleted_numbers(job.owner, chunk, change)
+                result.refuse("gone", GONE, missing, deleted)
+            _save_chunk(job, change, result, len(chunk), chunk[-1])
+            yield
+
+    def sentence(self, job):
+        return Result.from_json(job.result).sentence(self.verb(job)) if job.done else ""
+
+    def url(self, job):
+        return _list_url(job.params.get("query") or "sort=-id")
+
+
+def _selected_ids(job):
+    """Return the ids still to be handled, as an ascending array."""
+    after = job.cursor.get("after", 0)
+    if "ids" in job.params:
+        return array("q", sorted(pk for pk in job.params["ids"] if pk > after))
+    dids = DID.objects.visible_to(job.owner)
+    filterset = DIDFilter(QueryDict(job.params["query"]), dids, user=job.owner)
+    if not filterset.is_valid():
+        raise JobError(
+            "The search names something that no longer exists, so the job can't continue."
+            " Search and select again."
+        )
+    found = filterset.qs.filter(pk__gt=after, pk__lte=job.params["newest"]).order_by("pk")
+    return array("q", found.values_list("pk", flat=True).iterator(chunk_size=CHUNK))
+
+
+def _deleted_numbers(user, ids, change):
+    """Return the first numbers among ``ids`` that were deleted by another change than ``change``."""
+    rows = history.visible_to(DID, user).filter(object_id__in=ids, event="-")
+    if change.pk:
+        rows = rows.exclude(change=change)
+    return list(rows.order_by("number").values_list("number", flat=True)[:SAMPLE])
+
+
+def _submit(kind, label, user, selection, *, result=None, **params):
+    if selection.ids:
+        selected = {"ids": [int(key) for key in selection.ids.split(",")]}
+    else:
+        newest = selection.queryset.aggregate(newest=Max("pk"))["newest"]
+        selected = {"query": selection.query, "newest": newest}
+    job = Job.objects.create(
+        kind=kind.name,
+        owner=user,
+        label=f"{label[:150]}: {counted(selection.count, 'number')}",
+        total=selection.count,
+        params=params | selected,
+        result=result.as_json() if result else {},
+    )
+    job.queue()
+    return job
+
+
+class EditJob(_WriteJob):
+    name, label = "edit", "Mass edit"
+
+    def change(self, job):
+        return Change.Kind.MASS_EDIT, mass_edit_label(job.params["fields"])
+
+    def write(self, job, dids):
+        return dids.edit(by=job.owner, **job.params["fields"])
+
+    def verb(self, job):
+        return "changed"
+
+
 def submit_edit(user, selection, fields):
-    """Queue a mass edit of a ``Selection``; ``fields`` as for ``DIDQuerySet.edit``, JSON-able."""
-    return _submit("edit", "Mass edit", user, selection, fields=fields)
+    """Queue and return a mass edit of a ``Selection``; ``fields`` as for ``DIDQuerySet.edit``."""
+    return _submit(EditJob, EditJob.label, user, selection, fields=fields)
+
+
+def mass_edit_label(fields):
+    """Describe the ``fields`` of ``DIDQuerySet.edit``: "Mass edit: Status In Stock, Tag + gold"."""
+    parts = []
+    for name, label in (("status", "Status"), ("after_hold", "After Hold")):
+        if name in fields:
+            parts.append(f"{label} {st.LABELS[fields[name]]}")
+    if "hold_days" in fields:
+        days = fields["hold_days"]
+        parts.append("Hold days cleared" if days is None else f"Hold days {days}")
+    for name, sign in (("tags", ""), ("add_tags", "+ "), ("remove_tags", "− ")):
+        if name in fields:
+            tags = ", ".join(fields[name])
+            parts.append(f"Tag {sign}{tags}" if tags else "Tag cleared")
+    if "notes" in fields:
+        parts.append(f"Notes “{shorten(fields['notes'])}”" if fields["notes"] else "Notes cleared")
+    return f"Mass edit: {', '.join(parts)}"
+
+
+class DeleteJob(_WriteJob):
+    name, label = "delete", "Delete"
+
+    def change(self, job):
+        return Change.Kind.DELETE, "Deleted"
+
+    def write(self, job, dids):
+        return dids.delete_unused(by=job.owner)
+
+    def verb(self, job):
+        return "deleted"
 
 
 def submit_delete(user, selection):
-    return _submit("delete", "Delete", user, selection)
+    """Queue and return a job that deletes the numbers of a ``Selection``."""
+    return _submit(DeleteJob, DeleteJob.label, user, selection)
+
+
+class _ClientJob(_WriteJob):
+    """Base class: a write to numbers of one client."""
+
+    url_label = "Show the client’s numbers"
+
+    def url(self, job):
+        return reverse("clients:dids", args=[job.params["client"]])
+
+
+class AssignJob(_ClientJob):
+    name, label = "assign", "Assign"
+
+    def change(self, job):
+        return Change.Kind.ASSIGN, str(job)
+
+    def write(self, job, dids):
+        # Checked for each chunk: both may be deleted, or hidden from the owner, while the job runs.
+        given = ClientPackage.objects.visible_to(job.owner).select_related("package", "client")
+        client_package = given.filter(pk=job.params["client_package"]).first()
+        account = Account.objects.visible_to(job.owner).filter(pk=job.params["account"]).first()
+        if client_package is None or account is None:
+            raise JobError("The client’s package or account no longer exists.")
+        return dids.assign(client_package, account, by=job.owner)
+
+    def verb(self, job):
+        return job.params["verb"]
 
 
 def submit_assign(user, selection, client_package, account, missing=None):
-    """Queue the giving of a ``Selection``'s numbers; ``missing``: a Result of those that aren't there."""
+    """Queue and return a job that assigns the numbers of a ``Selection`` to ``account``.
+
+    ``missing``: a ``Result`` that counts pasted numbers which are not in the inventory.
+    """
     return _submit(
-        "assign",
+        AssignJob,
         f"Assign to {account}",
         user,
         selection,
@@ -81,144 +281,21 @@ def submit_assign(user, selection, client_package, account, missing=None):
         client_package=client_package.pk,
         account=account.pk,
         client=client_package.client_id,
-        words=f"assigned to {account} by {client_package.package}",
+        verb=assigned_verb(client_package, account),
     )
 
 
-def submit_move(user, selection, move, client):
-    """Queue a move of numbers of ``client``; ``move``: a key of ``CLIENT_MOVES``."""
-    return _submit("move", CLIENT_MOVES[move].label, user, selection, move=move, client=client.pk)
-
-
-def submit_export(user, asked, count, name):
-    """Queue a job that writes a workbook of that ``name``; its page offers the file.
-
-    ``asked``: {"address": the list's query string} or {"ids": "1,2,3"}, of which there are ``count``.
-    """
-    job = Job.objects.create(
-        kind="export", owner=user, label=f"Export {name}"[:200], total=count, params=asked | {"name": name}
-    )
-    job.queue()
-    return job
-
-
-def _submit(kind, label, user, selection, *, result=None, **params):
-    chosen = {"ids": [int(key) for key in selection.ids.split(",")]} if selection.ids else {}
-    if not chosen:
-        newest = selection.queryset.aggregate(newest=Max("pk"))["newest"]
-        chosen = {"query": selection.query, "newest": newest}
-    job = Job.objects.create(
-        kind=kind,
-        owner=user,
-        label=f"{label[:150]}: {selection.count:,} numbers",
-        total=selection.count,
-        params=params | chosen,
-        result=result.as_json() if result else {},
-    )
-    job.queue()
-    return job
-
-
-def _chosen(job):
-    """The numbers that the job was asked for, as its owner sees them now, in the order of ids."""
-    seen = DID.objects.visible_to(job.owner)
-    if "ids" in job.params:
-        return seen.filter(pk__in=job.params["ids"]).order_by("pk")
-    filterset = DIDFilter(QueryDict(job.params["query"]), seen, user=job.owner)
-    if not filterset.is_valid():
-        raise JobFailed(
-            "What the search names is not there any more, so it can't go on. Search again and select anew."
-        )
-    return filterset.qs.filter(pk__lte=job.params["newest"]).order_by("pk")
-
-
-def _add(job, result, count):
-    total = Result.from_json(job.result)
-    total.add(result)
-    job.result = total.as_json()
-    job.done += count
-
-
-def _create(job):
-    with job.file.open("rb") as file:
-        numbers = Numbers(line.decode().split() for line in file)
-    for chunk in numbers.chunks(CHUNK, job.cursor.get("after", "")):
-        # Asked for each time: somebody may delete the operator, or take it away from the owner's sight.
-        operator = Operator.objects.visible_to(job.owner).filter(pk=job.params["operator"]).first()
-        if operator is None:
-            raise JobFailed(f"Operator {job.params['operator_name']} is not there any more.")
-        if not job.owner.has_perm("dids.add_did"):
-            raise JobFailed("You don't have the right to create numbers any more; ask a supervisor.")
-        with audit.change(
-            Change.Kind.CREATE, by=job.owner, label=f"New DIDs for {operator}", resume=job.change
-        ) as change:
-            made = DID.objects.create_numbers(chunk, operator=operator, by=job.owner, **job.params["fields"])
-        _keep(job, change)
-        _add(job, made, len(chunk))
-        job.cursor = {"after": chunk[-1]}
-        yield
-
-
-def _edit(job):
-    fields = job.params["fields"]
-    yield from _each_chunk(
-        job,
-        Change.Kind.MASS_EDIT,
-        lambda dids: dids.edit(by=job.owner, **fields),
-        mass_edit_label(fields),
-    )
-
-
-def mass_edit_label(fields):
-    """What ``DIDQuerySet.edit`` is told to set, in words: "Mass edit: Status In Stock, Tag + gold"."""
-    words = []
-    for name, label in (("status", "Status"), ("after_hold", "After Hold")):
-        if name in fields:
-            words.append(f"{label} {st.LABELS[fields[name]]}")
-    if "hold_days" in fields:
-        days = fields["hold_days"]
-        words.append("Hold days cleared" if days is None else f"Hold days {days}")
-    for name, sign in (("tags", ""), ("add_tags", "+ "), ("remove_tags", "− ")):
-        if name in fields:
-            tags = ", ".join(fields[name])
-            words.append(f"Tag {sign}{tags}" if tags else "Tag cleared")
-    if "notes" in fields:
-        words.append(f"Notes “{shorten(fields['notes'])}”" if fields["notes"] else "Notes cleared")
-    return f"Mass edit: {', '.join(words)}"
-
-
-def _delete(job):
-    yield from _each_chunk(job, Change.Kind.DELETE, lambda dids: dids.delete_unused(by=job.owner), "Deleted")
-
-
-def _assign(job):
-    def write(dids):
-        # Asked for each time: somebody may take them away, or out of the owner's sight.
-        given = ClientPackage.objects.visible_to(job.owner).select_related("package", "client")
-        client_package = given.filter(pk=job.params["client_package"]).first()
-        account = Account.objects.visible_to(job.owner).filter(pk=job.params["account"]).first()
-        if client_package is None or account is None:
-            raise JobFailed("The client's package or account is not there any more.")
-        return dids.assign(client_package, account, by=job.owner)
-
-    yield from _each_chunk(job, Change.Kind.ASSIGN, write, str(job))
-
-
-def _move(job):
-    move = CLIENT_MOVES[job.params["move"]]
-
-    def write(dids):
-        return move.write(dids.held_by([job.params["client"]]), by=job.owner)
-
-    yield from _each_chunk(job, move.kind, write, move.label)
+def assigned_verb(client_package, account):
+    """Return how the result of an assignment is described, in a job as in a request."""
+    return f"assigned to {account} under package {client_package.package}"
 
 
 @dataclass(frozen=True)
 class ClientMove:
-    """What a client's numbers can be told on its DIDs tab.
+    """A move that a client's numbers can make on its DIDs tab.
 
-    ``sources``: the statuses that it is offered for. ``rights``: any of these is enough to try; which one a
-    number takes, the model asks.
+    ``sources``: the statuses from which it is offered. ``rights``: any of them is enough to offer it; the
+    lifecycle checks the one that each number needs. ``verb``: the past participle for the result.
     """
 
     label: str
@@ -226,7 +303,7 @@ class ClientMove:
     sources: tuple
     kind: str
     write: Callable
-    did: str
+    verb: str
     rights: tuple
 
     def may(self, user):
@@ -235,115 +312,108 @@ class ClientMove:
 
 CLIENT_MOVES = {
     "activate": ClientMove(
-        "Activate",
-        "player-play",
-        (st.BLOCKED, st.HOLD),
-        Change.Kind.ASSIGN,
-        DIDQuerySet.activate,
-        "activated",
-        ("block_did", "assign_did"),
+        label="Activate",
+        icon="player-play",
+        sources=(st.BLOCKED, st.HOLD),
+        kind=Change.Kind.ASSIGN,
+        write=DIDQuerySet.activate,
+        verb="activated",
+        rights=("block_did", "assign_did"),
     ),
     "block": ClientMove(
-        "Block", "ban", (st.ACTIVE,), Change.Kind.BLOCK, DIDQuerySet.block, "blocked", ("block_did",)
+        label="Block",
+        icon="ban",
+        sources=(st.ACTIVE,),
+        kind=Change.Kind.BLOCK,
+        write=DIDQuerySet.block,
+        verb="blocked",
+        rights=("block_did",),
     ),
     "hold": ClientMove(
-        "Hold",
-        "player-pause",
-        st.IN_USE,
-        Change.Kind.HOLD,
-        DIDQuerySet.hold,
-        "put on Hold",
-        ("hold_did",),
+        label="Hold",
+        icon="player-pause",
+        sources=st.IN_USE,
+        kind=Change.Kind.HOLD,
+        write=DIDQuerySet.hold,
+        verb="put on Hold",
+        rights=("hold_did",),
     ),
     "release": ClientMove(
-        "End hold",
-        "arrow-back-up",
-        (st.HOLD,),
-        Change.Kind.END_HOLD,
-        DIDQuerySet.end_hold,
-        "released from Hold",
-        ("end_hold_did",),
+        label="End hold",
+        icon="arrow-back-up",
+        sources=(st.HOLD,),
+        kind=Change.Kind.END_HOLD,
+        write=DIDQuerySet.end_hold,
+        verb="released from Hold",
+        rights=("end_hold_did",),
     ),
 }
 
 
-def _each_chunk(job, kind, write, label):
-    rest = _chosen(job).filter(pk__gt=job.cursor.get("after", 0)).values_list("pk", flat=True)
-    every = array("q", rest.iterator(chunk_size=CHUNK))
-    for start in range(0, len(every), CHUNK):
-        ids = every[start : start + CHUNK].tolist()
-        with audit.change(kind, by=job.owner, label=label, resume=job.change) as change:
-            result = write(DID.objects.visible_to(job.owner).filter(pk__among=ids))
-        _keep(job, change)
-        _add(job, result, len(ids))
-        job.cursor = {"after": ids[-1]}
-        yield
+class MoveJob(_ClientJob):
+    """One of ``CLIENT_MOVES``; refuses numbers that have left the client since they were selected."""
+
+    name, label = "move", "Client’s numbers"
+
+    def change(self, job):
+        move = CLIENT_MOVES[job.params["move"]]
+        return move.kind, move.label
+
+    def write(self, job, dids):
+        held = dids.held_by([job.params["client"]])
+        kept = list(held.values_list("pk", flat=True))
+        left = list(dids.exclude(pk__among=kept).order_by("number").values_list("number", flat=True))
+        result = CLIENT_MOVES[job.params["move"]].write(held, by=job.owner)
+        if left:
+            result.refuse("left", LEFT, len(left), left)
+        return result
+
+    def verb(self, job):
+        return CLIENT_MOVES[job.params["move"]].verb
 
 
-def _export(job):
-    if not job.owner.has_perm("dids.export_did"):
-        raise JobFailed("You don't have the right to export numbers any more; ask an administrator.")
-    if "ids" in job.params:
-        ids = [int(key) for key in job.params["ids"].split(",")]
-        dids = DID.objects.visible_to(job.owner).filter(pk__in=ids).order_by("number")
-        rows = rows_in_chunks(dids, timezone.now())
-    else:
-        listing = did_listing(QueryDict(job.params["address"]), job.owner)
-        if not listing.valid:
-            raise JobFailed(" ".join(["The search can't be read any more.", *listing.errors]))
-        rows = listing_rows(listing, timezone.now(), in_chunks=True)
-    yield from write_workbook(rows, job)
+def submit_move(user, selection, move, client):
+    """Queue and return a move of numbers of ``client``; ``move`` is a key of ``CLIENT_MOVES``."""
+    return _submit(MoveJob, CLIENT_MOVES[move].label, user, selection, move=move, client=client.pk)
 
 
-def _exported(job):
-    if job.state != Job.State.DONE:
-        return ""  # half a workbook is none
-    return f"{counted(job.done, 'number')} written."
+class ExportJob(JobKind):
+    name, label = "export", "Export"
+    writes = False
+
+    def run(self, job):
+        if not job.owner.has_perm("dids.export_did"):
+            raise JobError("You no longer have permission to export numbers. Ask an administrator.")
+        if "ids" in job.params:
+            ids = [int(key) for key in job.params["ids"].split(",")]
+            dids = DID.objects.visible_to(job.owner).filter(pk__in=ids).order_by("number")
+            rows = rows_in_chunks(dids, timezone.now())
+        else:
+            listing = did_listing(QueryDict(job.params["address"]), job.owner)
+            if not listing.valid:
+                raise JobError(" ".join(["The search is no longer valid.", *listing.errors]))
+            rows = listing_rows(listing, timezone.now(), in_chunks=True)
+        return write_workbook(rows, job)
+
+    def sentence(self, job):
+        return f"{counted(job.done, 'number')} written." if job.state == Job.State.DONE else ""
 
 
-def _keep(job, change):
-    """A change that wrote nothing has left no trace; the next chunk begins one."""
-    job.change = change if change.pk else None
+def submit_export(user, selected, count, name):
+    """Queue and return a job that writes a workbook called ``name``, which its page offers.
 
-
-def _told(did):
-    return lambda job: Result.from_json(job.result).sentence(did) if job.done else ""
-
-
-def _list_url(job):
-    """The list that shows the numbers: of a range made, or of what was searched for."""
-    if "range" in job.params:
-        query = urlencode({"q": "-".join(job.params["range"])})
-    else:
-        query = job.params.get("query") or "sort=-id"
-    return f"{reverse('dids:list')}?{query}"
-
-
-def _client_url(job):
-    return reverse("clients:dids", args=[job.params["client"]])
-
-
-CREATE = register(Kind("create", "New DIDs", _create, _told("created"), url=_list_url))
-EDIT = register(Kind("edit", "Mass edit", _edit, _told("changed"), url=_list_url))
-EXPORT = register(Kind("export", "Export", _export, _exported, inside=False))
-ASSIGN = register(
-    Kind(
-        "assign",
-        "Assign",
-        _assign,
-        lambda job: _told(job.params["words"])(job),
-        url=_client_url,
-        url_label="Show the client's numbers",
+    ``selected``: {"address": the query string of the list} or {"ids": "1,2,3"}, for ``count`` numbers.
+    """
+    job = Job.objects.create(
+        kind=ExportJob.name,
+        owner=user,
+        label=f"Export {name}"[:LABEL_MAX],
+        total=count,
+        params=selected | {"name": name},
     )
-)
-MOVE = register(
-    Kind(
-        "move",
-        "Client's numbers",
-        _move,
-        lambda job: _told(CLIENT_MOVES[job.params["move"]].did)(job),
-        url=_client_url,
-        url_label="Show the client's numbers",
-    )
-)
-DELETE = register(Kind("delete", "Delete", _delete, _told("deleted"), url=_list_url))
+    job.queue()
+    return job
+
+
+for _kind in (CreateJob, EditJob, DeleteJob, AssignJob, MoveJob, ExportJob):
+    register(_kind())

@@ -1,44 +1,51 @@
-"""The kinds of long work. Each app registers its own; the engine in ``jobs.models`` knows none."""
+"""Job kinds: each app registers its own; ``jobs.models`` knows none of them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from jobs.models import Job
 
 
-class JobFailed(Exception):
-    """The job can't be done, now or later; its text is a sentence for the person who asked for it."""
+class JobError(Exception):
+    """The job can't be done, now or later; the text is a sentence for its owner."""
 
 
-@dataclass(frozen=True)
-class Kind:
-    """How jobs of one kind are done and told.
+class JobKind(Protocol):
+    """How jobs of one kind are run and described.
 
-    ``begin(job)`` is a generator that does the work from ``job.cursor`` on, a chunk between two yields.
-    The engine runs each chunk in a transaction, in which it also writes the job's ``cursor``, ``done``,
-    ``total``, ``result`` and ``change`` as the chunk has left them on ``job``. What the generator returns is
-    the job's next state (None: done). Whatever it keeps in its own variables is lost with the worker.
-    ``inside``: False for work that only reads the database; its chunks run outside a transaction.
-
-    ``sentence(job)``: what came of it, in counts; also of a job that is not over yet.
-    ``url(job)``: where the result is looked at, or "", and ``url_label`` what the link says. ``unit``: what
-    ``done`` counts.
+    ``unit``: what ``Job.done`` counts. ``url_label``: the text of the link to ``url``. ``writes``: False for
+    work that only reads the database; its chunks run outside a transaction.
     """
 
     name: str
     label: str
-    begin: Callable
-    sentence: Callable
     unit: str = "numbers"
-    url: Callable = lambda job: ""
     url_label: str = "Show the numbers"
-    inside: bool = True
+    writes: bool = True
+
+    def run(self, job: "Job") -> Iterator[None]:
+        """Work from ``job.cursor`` on, one chunk between two yields.
+
+        The engine runs each chunk in a transaction, in which it also writes ``cursor``, ``done``, ``total``,
+        ``result`` and ``change`` as the chunk has left them on ``job``. A generator may return the job's
+        next state; None means done. What it keeps in its own variables is lost with the worker.
+        """
+
+    def sentence(self, job: "Job") -> str:
+        """Return the result in counts, also for a job that is not finished."""
+
+    def url(self, job: "Job") -> str:
+        """Return the page that shows the result, or ""."""
+        return ""
 
 
-KINDS: dict[str, Kind] = {}
+KINDS: dict[str, JobKind] = {}
 
 
-def register(kind):
+def register(kind: JobKind) -> JobKind:
     """Make a kind known to workers and screens; its name is unique."""
     if kind.name in KINDS:
-        raise ValueError(f"there is a kind {kind.name} already")
+        raise ValueError(f"a job kind {kind.name} is already registered")
     KINDS[kind.name] = kind
     return kind

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit.models import Change
-from jobs.kinds import KINDS, JobFailed
+from jobs.kinds import KINDS, JobError
 
 ATTEMPTS = 5  # claims in a row in which not one chunk came to its end
 SMALL = 2_000  # rows up to which work is done in the request, by the same code
@@ -201,7 +201,7 @@ class Job(models.Model):
         """Do the claimed job, chunk by chunk, until it is over, ``stop()`` says so or it is taken over.
 
         Stopped between chunks it waits for the next worker. What went wrong and may pass is tried again a
-        little later; a ``JobFailed``, and an error that came ``ATTEMPTS`` times without a chunk done
+        little later; a ``JobError``, and an error that came ``ATTEMPTS`` times without a chunk done
         between, ends it with a sentence.
         """
         kind = self.about
@@ -221,8 +221,8 @@ class Job(models.Model):
                 if connection.vendor == "sqlite":
                     time.sleep((time.monotonic() - began) * YIELDED)
         except Overtaken:
-            log.info("%s: somebody else goes on with it", self)
-        except JobFailed as failure:
+            log.info("%s: another worker has taken it over", self)
+        except JobError as failure:
             self._fail(worker, str(failure))
         except (OperationalError, InterfaceError, IntegrityError) as error:
             if self.attempts >= ATTEMPTS:
@@ -241,9 +241,9 @@ class Job(models.Model):
         with transaction.atomic():
             if not self._is_ours(worker):
                 return None
-            if kind.inside:
-                return self._advance(worker, work or kind.begin(self))
-        return self._advance(worker, work or kind.begin(self))
+            if kind.writes:
+                return self._advance(worker, work or kind.run(self))
+        return self._advance(worker, work or kind.run(self))
 
     def _is_ours(self, worker):
         """Lock the row and take over what stands there. False when the job ends here: it was cancelled."""

@@ -1,11 +1,14 @@
 """Form parts that several screens share."""
 
+import re
+
 from django import forms
 from django.core.exceptions import ValidationError
 
 from didmgmt.forms import Form
 
 CONFIRM_ABOVE = 1_000  # an action on more numbers than this needs their count typed
+NUMBER = re.compile(r"[0-9]+|[0-9]{1,3}([,.’' \u00a0\u202f][0-9]{3})+")  # with or without separators
 
 
 class ConfirmCountForm(Form):
@@ -29,6 +32,6 @@ class ConfirmCountForm(Form):
 
     def clean_typed_count(self):
         typed = self.cleaned_data["typed_count"]
-        if typed not in (f"{self.count}", f"{self.count:,}"):
+        if not NUMBER.fullmatch(typed) or re.sub("[^0-9]", "", typed) != str(self.count):
             raise ValidationError(self.sentence)
         return typed

@@ -5,7 +5,7 @@ import tempfile
 from django.core.files.base import File
 
 import sheets
-from jobs.kinds import JobFailed
+from jobs.kinds import JobError
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 XLSX_AT_ONCE = 10_000  # rows; a workbook with more is written by a job
@@ -23,7 +23,7 @@ def write_workbook(rows, job):
                 job.done = count - 1  # without the header
                 yield
         except sheets.SheetError as error:
-            raise JobFailed(str(error)) from None
+            raise JobError(str(error)) from None
         file.seek(0)
         job.file.save(f"{job.pk}.xlsx", File(file), save=False)
     job.total = job.done

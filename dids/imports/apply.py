@@ -27,7 +27,7 @@ from dids.imports.validate import refuse_new, revalidate_updates
 from dids.lifecycle import statuses as st
 from dids.models import DID, ClientPackage, DIDHistory
 from dids.models.staging import ImportBatch, ImportGroup, add_counts
-from jobs.kinds import JobFailed
+from jobs.kinds import JobError
 from operators.models import Operator
 
 CHUNK = 5_000  # rows merged in one transaction
@@ -71,7 +71,7 @@ class Apply:
         rows = f"{refused:,} rows are refused (lines {lines})"
         if refused == 1:
             rows = f"1 row is refused (line {lines})"
-        raise JobFailed(
+        raise JobError(
             f"Nothing was imported: {rows} and you chose “All or nothing”."
             " Correct the file, or check it again and import the valid rows."
         )

@@ -19,7 +19,7 @@ from dids.imports.resolve import resolve
 from dids.imports.upload import Upload
 from dids.imports.validate import refuse_duplicates, validate
 from dids.models.staging import ImportBatch, ImportGroup, ImportRow, add_counts, bulk_load
-from jobs.kinds import JobFailed
+from jobs.kinds import JobError
 
 CHUNK = 10_000  # rows staged or validated in one transaction
 COUNT_CHUNK = 100_000  # rows counted in one transaction
@@ -84,7 +84,7 @@ class Check:
             parser.new_groups.clear()
             bulk_load(ImportRow, chunk)
             if parser.rows > limit:
-                raise JobFailed(
+                raise JobError(
                     f"The file has more than {limit:,} numbers, which is the limit for one import."
                     " Split it and import the parts."
                 )
@@ -97,7 +97,7 @@ class Check:
             yield
         job.total = parser.rows
         if job.params["all_or_nothing"] and parser.rows > settings.REQUEST_LIMIT:
-            raise JobFailed(
+            raise JobError(
                 f"“All or nothing” works for at most {settings.REQUEST_LIMIT:,} rows, because they are"
                 " written in one transaction. Import the valid rows instead, or split the file."
             )

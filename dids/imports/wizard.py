@@ -35,7 +35,7 @@ from dids.imports.refused import refused_rows
 from dids.imports.upload import Upload
 from dids.lists.sqlite_stats import plan_quickly
 from dids.models.staging import RESULTS, ImportRow
-from jobs.kinds import Kind, register
+from jobs.kinds import JobKind, register
 from jobs.models import SMALL, Job
 
 
@@ -201,32 +201,31 @@ def _digest(header):
 # --- the job --------------------------------------------------------------------------------------
 
 
-def _begin(job):
-    checks = Import(job).phase == "check"
-    work = (Check if checks else Apply)(job).run()
-    while True:
-        plan_quickly()
-        try:
-            next(work)
-        except StopIteration:
-            return Job.State.DRAFT if checks else Job.State.DONE
-        yield
+class ImportJob(JobKind):
+    name, label, unit, url_label = "import", "Import", "rows", "Open the import"
+
+    def run(self, job):
+        checks = Import(job).phase == "check"
+        work = (Check if checks else Apply)(job).run()
+        while True:
+            plan_quickly()
+            try:
+                next(work)
+            except StopIteration:
+                return Job.State.DRAFT if checks else Job.State.DONE
+            yield
+
+    def sentence(self, job):
+        number_import = Import(job)
+        if number_import.phase == "apply" and "applied" in job.result:
+            return f"{number_import.sentence}."
+        if number_import.phase == "checked":
+            return f"Checked: {number_import.sentence}; not imported yet."
+        return ""
+
+    def url(self, job):
+        step = {"": "columns", "apply": "result"}.get(Import(job).phase, "check")
+        return reverse(f"dids:import_{step}", args=[job.pk])
 
 
-def _sentence(job):
-    number_import = Import(job)
-    if number_import.phase == "apply" and "applied" in job.result:
-        return f"{number_import.sentence}."
-    if number_import.phase == "checked":
-        return f"Checked: {number_import.sentence}; not imported yet."
-    return ""
-
-
-def _url(job):
-    step = {"": "columns", "apply": "result"}.get(Import(job).phase, "check")
-    return reverse(f"dids:import_{step}", args=[job.pk])
-
-
-KIND = register(
-    Kind("import", "Import", _begin, _sentence, unit="rows", url=_url, url_label="Open the import")
-)
+KIND = register(ImportJob())

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 
 from didmgmt import dialogs
 from didmgmt.listing import Listing, Selection
-from dids.job_kinds import submit_assign
+from dids.job_kinds import assigned_verb, submit_assign
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import SAMPLE, Refusal
 from dids.lists.filters import AvailableFilter
@@ -177,7 +177,7 @@ def _assign(request, pick, given, account, back_url):
     result = pick.queryset.assign(given, account, by=request.user)
     if missing:
         result.add(missing)
-    sentence = result.sentence(f"assigned to {account} by {given.package}")
+    sentence = result.sentence(assigned_verb(given, account))
     return done(request, f"{sentence} {pick.note}".strip(), result, back_url)
 
 

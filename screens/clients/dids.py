@@ -107,7 +107,7 @@ def client_dids_move(request, pk, move):
     if request.POST.get("page") == "number" and asked.ids.isdigit():
         back = reverse("dids:detail", args=[asked.ids])
     result = about.write(asked.queryset, by=request.user)
-    return done(request, f"{result.sentence(about.did)} {asked.note}".strip(), result, back)
+    return done(request, f"{result.sentence(about.verb)} {asked.note}".strip(), result, back)
 
 
 def _by_ids(selection):

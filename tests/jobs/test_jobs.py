@@ -179,7 +179,7 @@ def test_a_search_that_has_come_to_mean_nothing_ends_the_job_with_a_sentence(wor
     job.save()
     work(job)
     assert job.state == Job.State.FAILED
-    assert "Search again and select anew." in browser.get(f"/jobs/{job.pk}/").text
+    assert "Search and select again." in browser.get(f"/jobs/{job.pk}/").text
     assert not DID.objects.filter(notes="seen").exists()
 
 
@@ -188,7 +188,7 @@ def test_a_job_is_done_with_the_rights_that_its_owner_has_by_then(world, browser
     job.owner.groups.clear()
     work(job)
     assert job.state == Job.State.FAILED
-    assert "You don't have the right to create numbers any more" in job.sentence
+    assert "You no longer have permission to create numbers." in job.sentence
     assert not made().exists()
 
 
@@ -264,7 +264,7 @@ def test_a_claimed_job_is_nobody_elses_until_its_lease_ends(world, browser):
     assert Job.objects.get().worker == "two"
 
 
-def test_of_a_worker_that_was_only_slow_the_chunk_at_hand_is_undone(world, browser):
+def test_a_slow_worker_leaves_its_job_to_the_worker_that_took_it_over(world, browser, caplog):
     job = ask_for_numbers(browser, world)
     slow = Job.objects.claim("slow")
 
@@ -279,6 +279,29 @@ def test_of_a_worker_that_was_only_slow_the_chunk_at_hand_is_undone(world, brows
     job.refresh_from_db()
     assert (job.state, job.done, made().count()) == (Job.State.DONE, COUNT, COUNT)
     assert DIDHistory.objects.filter(change=job.change).count() == COUNT
+    assert "failed" not in caplog.text
+
+
+def test_a_worker_that_loses_its_job_during_a_chunk_rolls_the_chunk_back(world, monkeypatch):
+    class SlowCreate(kinds.JobKind):
+        name, label = "slow", "Slow"
+
+        def run(self, job):
+            DID.objects.create_numbers([str(FIRST)], operator=world.operator, by=SYSTEM)
+            Job.objects.filter(pk=job.pk).update(worker="quick")
+            job.done = 1
+            yield
+
+        def sentence(self, job):
+            return ""
+
+    monkeypatch.setitem(kinds.KINDS, "slow", SlowCreate())
+    Job.objects.create(kind="slow", owner=member("Clerk"), state=Job.State.QUEUED)
+
+    Job.objects.claim("slow").run("slow")
+
+    assert not DID.objects.filter(number=str(FIRST)).exists()
+    assert Job.objects.get().done == 0
 
 
 def test_a_job_that_kills_each_worker_is_given_up(world, browser):
@@ -294,13 +317,19 @@ def test_a_job_that_kills_each_worker_is_given_up(world, browser):
 
 
 def test_an_error_in_a_chunk_leaves_what_was_done_and_says_so(world, browser, monkeypatch):
-    def breaks(job):
-        job.cursor, job.done = {"after": 1}, 1
-        yield
-        job.cursor, job.done = {"after": 2}, 2
-        raise RuntimeError("a bug")
+    class Breaks(kinds.JobKind):
+        name, label = "breaks", "Breaks"
 
-    monkeypatch.setitem(kinds.KINDS, "breaks", kinds.Kind("breaks", "Breaks", breaks, lambda job: "1 done."))
+        def run(self, job):
+            job.cursor, job.done = {"after": 1}, 1
+            yield
+            job.cursor, job.done = {"after": 2}, 2
+            raise RuntimeError("a bug")
+
+        def sentence(self, job):
+            return "1 done."
+
+    monkeypatch.setitem(kinds.KINDS, "breaks", Breaks())
     job = Job.objects.create(kind="breaks", owner=member("Clerk"), state="queued")
     work(job)
     assert (job.state, job.cursor, job.done) == (Job.State.FAILED, {"after": 1}, 1)

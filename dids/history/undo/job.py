@@ -5,7 +5,7 @@ from django.urls import reverse
 from audit.models import Change
 from dids.history.undo.result import UndoResult
 from dids.history.undo.undo import START, Undo
-from jobs.kinds import JobFailed, Kind, register
+from jobs.kinds import JobError, JobKind, register
 from jobs.models import Job
 
 
@@ -23,31 +23,32 @@ def submit_undo(undo):
     return job
 
 
-def _begin(job):
-    while True:
-        # Checked before each chunk: the right may be revoked, and old history deleted, while the job runs.
-        if not job.owner.has_perm("audit.undo_change"):
-            raise JobFailed("You no longer have permission to undo changes. Ask a supervisor.")
-        change = Change.objects.filter(pk=job.params["change"]).first()
-        if change is None:
-            raise JobFailed("The change no longer exists: its history was deleted.")
-        result = UndoResult.from_json(job.result)
-        done = Undo(change, by=job.owner).run_next(job.cursor["after"], result, job.change)
-        if done is None:
-            return
-        cursor, rows, current = done
-        job.change = current if current.pk else None
-        job.result, job.cursor = result.as_json(), {"after": cursor}
-        job.done += rows
-        yield
+class UndoJob(JobKind):
+    name, label, unit = "undo", "Undo", "steps"
+
+    def run(self, job):
+        while True:
+            # Checked before each chunk: the right may be revoked, or old history deleted, meanwhile.
+            if not job.owner.has_perm("audit.undo_change"):
+                raise JobError("You no longer have permission to undo changes. Ask a supervisor.")
+            change = Change.objects.filter(pk=job.params["change"]).first()
+            if change is None:
+                raise JobError("The change no longer exists: its history was deleted.")
+            result = UndoResult.from_json(job.result)
+            done = Undo(change, by=job.owner).run_next(job.cursor["after"], result, job.change)
+            if done is None:
+                return
+            cursor, rows, current = done
+            job.change = current if current.pk else None
+            job.result, job.cursor = result.as_json(), {"after": cursor}
+            job.done += rows
+            yield
+
+    def sentence(self, job):
+        return UndoResult.from_json(job.result).sentence() if job.done else ""
+
+    def url(self, job):
+        return f"{reverse('dids:list')}?sort=-id"
 
 
-def _sentence(job):
-    return UndoResult.from_json(job.result).sentence() if job.done else ""
-
-
-def _url(_):
-    return f"{reverse('dids:list')}?sort=-id"
-
-
-KIND = register(Kind("undo", "Undo", _begin, _sentence, unit="steps", url=_url))
+KIND = register(UndoJob())

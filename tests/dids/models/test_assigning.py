@@ -207,7 +207,9 @@ def test_ticked_numbers_are_assigned_in_one_change(world, browser, add, supervis
     response = browser.post(add, to(world, step="apply") | ids(world, "5001", "5002", "111"))
 
     assert response.url == f"/clients/{world.client.pk}/dids/"
-    assert said(response).startswith("2 numbers assigned to rose_orig by Basic. 1 refused (111): Reserved;")
+    assert said(response).startswith(
+        "2 numbers assigned to rose_orig under package Basic. 1 refused (111): Reserved;"
+    )
     made = Change.objects.latest("pk")
     assert (made.kind, made.actor, made.touched) == ("assign", supervisor, 2)
     assert set(DIDHistory.objects.filter(change=made).values_list("status", "account_id")) == {
@@ -219,7 +221,9 @@ def test_assigning_again_changes_nothing(world, browser, add):
     data = to(world, step="apply") | ids(world, "5001")
     browser.post(add, data)
     rows = DIDHistory.objects.count()
-    assert said(browser.post(add, data)) == "No number assigned to rose_orig by Basic, 1 already so."
+    assert (
+        said(browser.post(add, data)) == "No number assigned to rose_orig under package Basic, 1 already so."
+    )
     assert DIDHistory.objects.count() == rows
 
 
@@ -231,7 +235,9 @@ def test_all_that_match_are_picked(world, browser, add):
 
     response = browser.post(add, to(world, step="apply") | ids_of(dialog))
 
-    assert said(response).startswith("2 numbers assigned to rose_orig by Basic. 1 refused (5002): Reserved;")
+    assert said(response).startswith(
+        "2 numbers assigned to rose_orig under package Basic. 1 refused (5002): Reserved;"
+    )
 
 
 def test_pasted_numbers_and_ranges_are_found_and_the_unknown_named(world, browser, add):
@@ -241,7 +247,7 @@ def test_pasted_numbers_and_ranges_are_found_and_the_unknown_named(world, browse
     assert "1 not in the inventory; make them with New DIDs or correct them 2569" in words
 
     sentence = said(browser.post(add, to(world, step="apply") | pasted))
-    assert sentence.startswith("3 numbers assigned to rose_orig by Basic, 1 already so.")
+    assert sentence.startswith("3 numbers assigned to rose_orig under package Basic, 1 already so.")
     assert "1 refused (111): Reserved" in sentence
     assert "1 refused (2569): not in the inventory" in sentence
 
@@ -271,7 +277,7 @@ def test_consecutive_numbers_are_the_first_run(world, browser, add):
     dialog = browser.post(add, to(world, way="run", count="3"))
     assert "Picked: 5001 to 5003." in text(dialog)
     assert said(browser.post(add, to(world, step="apply") | ids_of(dialog))) == (
-        "3 numbers assigned to rose_orig by Basic."
+        "3 numbers assigned to rose_orig under package Basic."
     )
     assert {world.did(number).status for number in ("5001", "5002", "5003")} == {"active"}
 
@@ -322,7 +328,7 @@ def test_ten_thousand_are_picked_in_one_go(world, browser, add):
 
     job.refresh_from_db()
     assert job.sentence.startswith(
-        "9,998 numbers assigned to rose_orig by Basic. 2 refused (709998, 709999):"
+        "9,998 numbers assigned to rose_orig under package Basic. 2 refused (709998, 709999):"
     )
     assert job.url == f"/clients/{world.client.pk}/dids/"
     assert world.client_package.numbers_in_use() == 10_000
@@ -388,7 +394,7 @@ def test_ticked_rows_of_the_list_are_assigned_step_by_step(world, browser, add):
 
     done = browser.post("/dids/assign/", ticked | client | to(world, step="apply"), headers=HTMX)
     assert done.headers["HX-Redirect"] == LIST
-    assert said(done) == "2 numbers assigned to rose_orig by Basic."
+    assert said(done) == "2 numbers assigned to rose_orig under package Basic."
 
 
 def test_without_scripts_each_step_is_a_page(world, browser, add):
@@ -406,7 +412,7 @@ def test_all_that_match_on_the_list_are_assigned(world, browser, add):
     response = browser.post("/dids/assign/", data | to(world, step="apply"))
     sentence = said(response)
     assert sentence.startswith(
-        "6 numbers assigned to rose_orig by Basic. 1 refused (3333): of another reseller"
+        "6 numbers assigned to rose_orig under package Basic. 1 refused (3333): of another reseller"
     )
     assert browser.post("/dids/assign/", data | to(world, step="apply")).status_code == 422
 
@@ -418,7 +424,9 @@ def test_many_that_match_on_the_list_are_assigned_by_a_job(world, browser, add):
     data = {"scope": "all", "query": "q=700000-702999", "expected": "3000", "client": world.client.pk}
     browser.post("/dids/assign/", data | to(world, step="apply"))
     call_command("worker", "--once")
-    assert Job.objects.get().sentence.startswith("2,500 numbers assigned to rose_orig by Basic. 500 refused")
+    assert Job.objects.get().sentence.startswith(
+        "2,500 numbers assigned to rose_orig under package Basic. 500 refused"
+    )
 
 
 @pytest.mark.parametrize(

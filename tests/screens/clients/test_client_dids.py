@@ -190,8 +190,33 @@ def test_thousands_are_moved_by_a_job_and_only_those_of_the_client(world, browse
     call_command("worker", "--once")
 
     job.refresh_from_db()
-    assert (job.state, job.sentence, job.url) == ("done", "2,499 numbers blocked.", tab)
+    sentence = (
+        "2,499 numbers blocked. 1 refused (50000): no longer with this client; find them in the DID list."
+    )
+    assert (job.state, job.sentence, job.url) == ("done", sentence, tab)
     assert DID.objects.filter(status="blocked", number__startswith="5").count() == 2_499
+
+
+def test_a_job_names_the_numbers_that_left_the_client_and_those_that_were_deleted(world, browser, tab):
+    world.package.did_limit = 5_000
+    world.package.save()
+    numbers = [str(n) for n in range(50_000, 52_100)]
+    DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
+    DID.objects.filter(number__in=numbers).assign(world.client_package, world.account, by=SYSTEM)
+    browser.post(f"{tab}hold/", {"scope": "all", "query": "q=50000-52099", "expected": "2100"})
+    freed = DID.objects.filter(number__range=("50000", "50099"))
+    freed.hold(by=SYSTEM)
+    DID.objects.filter(number__range=("50000", "50099")).end_hold(by=SYSTEM)
+    DID.objects.filter(number__in=["50001", "50004"]).delete_unused(by=SYSTEM)
+
+    call_command("worker", "--once")
+
+    job = Job.objects.get()
+    assert (job.done, job.total) == (2_100, 2_100)
+    assert "2,000 numbers put on Hold." in job.sentence
+    assert "98 refused (50000, 50002, 50003," in job.sentence
+    assert "no longer with this client" in job.sentence
+    assert "2 refused (50001, 50004): deleted, or no longer visible to you" in job.sentence
 
 
 # --- who may ----------------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ def test_a_number_goes_from_stock_to_a_client_and_back(looked_at, world):
     page.get_by_role("button", name="Assign to rose_orig").click()
     expect(page.get_by_text("Basic: 3 of 5 places free now, 2 after.")).to_be_visible()
     page.get_by_role("button", name="Assign 1 number").click()
-    expect(page.get_by_text("1 number assigned to rose_orig by Basic.")).to_be_visible()
+    expect(page.get_by_text("1 number assigned to rose_orig under package Basic.")).to_be_visible()
     looked_at("Active", "because supervisor assigned it to Rose Orig", "Calls: to account rose_orig")
 
     page.get_by_role("button", name=f"Block {NUMBER}").click()
@@ -94,7 +94,9 @@ def test_numbers_of_the_list_are_given_to_a_client(looked_at, world):
     expect(dialog.get_by_role("combobox", name="Package")).to_have_value("Basic, 3 of 5 places free")
     dialog.get_by_role("button", name="Assign 1 number").click()
 
-    expect(page.get_by_text("1 number assigned to rose_orig by Basic. 1 refused (111)")).to_be_visible()
+    expect(
+        page.get_by_text("1 number assigned to rose_orig under package Basic. 1 refused (111)")
+    ).to_be_visible()
     assert world.did(NUMBER).account == world.account
 
 

@@ -95,7 +95,21 @@ def test_deleting_again_finds_nothing_and_writes_nothing(world, browser):
     assert (DIDHistory.objects.count(), Change.objects.count()) == (rows, changes)
 
 
-@pytest.mark.parametrize("typed", ["", "1", "1003", "one thousand"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "1",
+        "1003",
+        "one thousand",
+        "no! not 1 of the 001",
+        "1001 numbers",
+        "-1001",
+        "1,0,0,1",
+        "10,01",
+        "１００１",
+    ],
+)
 def test_above_a_thousand_the_count_must_be_typed(world, browser, typed):
     numbers = [str(n) for n in range(50_000, 50_000 + CONFIRM_ABOVE + 1)]
     DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
