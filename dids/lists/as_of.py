@@ -22,16 +22,14 @@ from functools import cached_property, partial
 from types import SimpleNamespace
 from urllib.parse import urlencode
 
-from django import forms
 from django.db import OperationalError, connection, transaction
 from django.db.models import BooleanField, Case, F, Func, Max, OuterRef, Q, Subquery, When
-from django.utils import timezone
 
 from audit.history import deleted_records, last_known
 from audit.models import Change
 from audit.pruning import known_since
 from clients.models import Account, AccountHistory, Client, Reseller
-from didmgmt.fields import MomentField
+from didmgmt.fields import PastDateTimeField
 from didmgmt.listing import Count, Listing
 from dids.labels import Names
 from dids.lifecycle import statuses as st
@@ -68,26 +66,16 @@ class TooLong(Exception):
         )
 
 
-class PastField(MomentField):
-    """A moment that has been."""
+class PastTimeFilter(NowFilter):
+    """Take a past time instead of refusing it; ``PastFilter`` reads history as of then."""
 
-    default_error_messages = {"invalid": "Write a moment as 2026-11-03T14:00."}
-
-    def clean(self, value):
-        moment = super().clean(value)
-        if moment is not None and moment > timezone.now():
-            raise forms.ValidationError("This moment is yet to come. Choose one that has been.")
-        return moment
-
-
-class PastMoment(NowFilter):
-    field_class = PastField
+    field_class = PastDateTimeField
 
 
 class PastFilter(DIDFilter):
     """What an address with ``as_of`` asks for, as rows of ``DIDHistory``; ``now`` is that moment."""
 
-    as_of = PastMoment()
+    as_of = PastTimeFilter()
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -418,9 +406,10 @@ class PastListing(Listing):
         return bool(self.form.cleaned_data.get("as_of"))
 
     @property
-    def moment_shown(self):
-        """What stands in the field for it."""
-        return self.form["as_of"].field.widget.format_value(self._query["as_of"])
+    def time_input(self):
+        """The {type, value} of a control for the time of the list."""
+        widget, value = self.form.fields["as_of"].widget, self._query["as_of"]
+        return {"type": widget.input_type_for(value), "value": widget.format_value(value)}
 
     @property
     def is_filtered(self):

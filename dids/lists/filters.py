@@ -14,7 +14,7 @@ from django_filters.fields import ChoiceField
 from audit.history import visible_to
 from clients.models import Account, Client
 from didmgmt.choices import RemoteSelectMultiple, TickedBoxes
-from didmgmt.fields import MomentField
+from didmgmt.fields import LocalDateTimeField
 from didmgmt.filters import FilterSet, RowsFilter
 from didmgmt.forms import Form
 from didmgmt.listing import Count
@@ -107,24 +107,26 @@ def total_of(counts):
     return Count(COUNTED_TO, more=True) if any(count.more for count in counts) else Count(sum(counts))
 
 
-class NowField(MomentField):
-    """Refuses every moment: what can be changed is the inventory as it is."""
+class NowField(LocalDateTimeField):
+    """Refuse every time: only the current inventory can be changed."""
 
-    refusal = "The inventory as of a moment can be looked at and exported, not changed. Go back to now first."
+    refusal = (
+        "The inventory as of a past time can be viewed and exported, but not changed."
+        " Go back to the current list first."
+    )
 
     def clean(self, value):
-        if value in self.empty_values:
-            return
-        raise forms.ValidationError(self.refusal)
+        if value not in self.empty_values:
+            raise forms.ValidationError(self.refusal)
 
 
 class NowFilter(django_filters.Filter):
-    """Filters nothing; ``dids.lists.as_of`` has another one in its place."""
+    """Filter nothing; ``dids.lists.as_of`` replaces it."""
 
     field_class = NowField
 
     def __init__(self, **kwargs):
-        super().__init__(label="As of", help_text="Empty: now", **kwargs)
+        super().__init__(label="As of", help_text="Leave empty for now", **kwargs)
 
     def filter(self, queryset, value):
         return queryset

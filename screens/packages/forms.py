@@ -9,7 +9,7 @@ from django.utils.formats import date_format
 from clients.models import DID_LIMIT_MAX, Package
 from clients.tags import tag_label
 from didmgmt.choices import RemoteSelect
-from didmgmt.fields import MomentField
+from didmgmt.fields import LocalDateTimeField
 from didmgmt.forms import Form, ModelForm
 from dids.models import DID, ClientPackage
 from screens.records import HoldDaysForm
@@ -42,8 +42,8 @@ class PackageForm(HoldDaysForm):
 class GiveForm(ModelForm):
     """Give a package to ``instance.client``: one of its reseller that is not archived."""
 
-    starts_at = MomentField(label="Starts on")
-    ends_at = MomentField(label="Ends on", required=False, help_text="Leave empty for no end")
+    starts_at = LocalDateTimeField(label="Starts on")
+    ends_at = LocalDateTimeField(label="Ends on", required=False, help_text="Leave empty for no end")
 
     class Meta:
         model = ClientPackage
@@ -82,7 +82,7 @@ def packages_for(client):
 class EndForm(Form):
     """When a client package ends; empty for no end."""
 
-    ends_at = MomentField(label="Ends on", required=False)
+    ends_at = LocalDateTimeField(label="Ends on", required=False)
 
     def __init__(self, data=None, *, client_package):
         ends_at = client_package.ends_at and client_package.ends_at.replace(second=0, microsecond=0)

@@ -346,12 +346,12 @@ def test_other_columns_are_not_offered_to_sort_by(show):
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ("yesterday", "Write a moment as 2026-11-03T14:00."),
+        ("yesterday", "Enter a date and time like 2026-11-03 14:05."),
         ("2999-01-01T00:00", "Choose a year from 2000 to 2199."),
-        ("2150-01-01T00:00", "This moment is yet to come. Choose one that has been."),
+        ("2150-01-01T00:00", "This time is in the future. Choose an earlier one."),
         ("0001-01-01T00:00", "Choose a year from 2000 to 2199."),
-        ("2026-03-02T09:00:00+99:99", "Write a moment as 2026-11-03T14:00."),
-        ("2026-02-30T09:00", "Write a moment as 2026-11-03T14:00."),
+        ("2026-03-02T09:00:00+99:99", "Enter a date and time like 2026-11-03 14:05."),
+        ("2026-02-30T09:00", "Enter a date and time like 2026-11-03 14:05."),
     ],
 )
 def test_a_moment_that_makes_no_sense_shows_an_error_and_no_rows(past, supervisor, value, said):
@@ -371,6 +371,33 @@ def test_a_moment_is_of_the_persons_own_time_zone(past, supervisor):
     response = browser.get("/dids/", {"as_of": "2026-03-02T17:00"})
     assert numbers_of(response) == NUMBERS
     assert 'value="2026-03-02T17:00"' in response.text
+
+
+def test_a_time_that_a_clock_change_repeats_is_refused_with_both_readings(past, supervisor):
+    supervisor.time_zone = "Europe/Vilnius"
+    supervisor.save()
+    response = client_of(supervisor).get("/dids/", {"as_of": "2025-10-26T03:30"})
+    sentence = "Enter 2025-10-26 03:30:00+03:00 for the first time, 2025-10-26 03:30:00+02:00 for the second."
+    assert f"As of: 03:30 occurred twice that day in Europe/Vilnius: clocks went back. {sentence}" in words(
+        response.text
+    )
+    assert numbers_of(response) == []
+    assert re.search(r'<input id="as-of"[^>]*type="text" name="as_of"', response.text)
+
+
+def test_a_time_that_a_clock_change_repeats_is_read_with_its_utc_offset(past, supervisor):
+    supervisor.time_zone = "Europe/Vilnius"
+    supervisor.save()
+    response = client_of(supervisor).get("/dids/", {"as_of": "2025-10-26 03:30:00+02:00"})
+    assert response.context["listing"].valid
+    assert 'type="text" name="as_of" required value="2025-10-26 03:30:00+02:00"' in response.text
+
+
+def test_a_time_that_a_clock_change_skips_is_refused(past, supervisor):
+    supervisor.time_zone = "Europe/Vilnius"
+    supervisor.save()
+    response = client_of(supervisor).get("/dids/", {"as_of": "2026-03-29T03:30"})
+    assert "As of: 03:30 did not exist that day in Europe/Vilnius" in words(response.text)
 
 
 def test_a_moment_can_be_chosen_from_the_list(past, supervisor):
@@ -471,7 +498,7 @@ def test_what_was_cannot_be_changed(past, administrator, path):
     for sent in (every, ticked):
         response = browser.post(f"/dids/{path}/", sent)
         assert response.status_code == 422
-        assert "can be looked at and exported, not changed" in words(response.text)
+        assert "can be viewed and exported, but not changed" in words(response.text)
     response = browser.post(f"/dids/{path}/?{query}", {"ids": DID.objects.first().pk, "step": "apply"})
     assert response.status_code == 422
     assert DID.objects.count() == before and not DID.objects.filter(notes="x").exists()
