@@ -26,7 +26,7 @@ SORTS = {
     "starts": ("starts_at", "id"),
     "ends": (F("ends_at"), "id"),
     "state": ("state", "id"),
-    "dids": ("taken", "id"),
+    "dids": ("in_use", "id"),
 }
 
 
