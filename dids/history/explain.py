@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from audit.models import Change
 from dids.labels import Names
+from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.models import DIDHistory
 
@@ -109,7 +110,7 @@ def _moment(at):
 
 
 def _sentence(did, start, names, now):
-    if did.status == st.HOLD and did.hold_until <= now:
+    if holds.is_over(did.hold_until, now):
         client = did.last_client
         cause, since, status = f"its hold after use by {client} was over", did.hold_until, did.after_hold
     else:

@@ -22,6 +22,7 @@ from audit.models import Change
 from audit.pruning import known_since
 from dids.history.explain import OUTSIDE, actor_name
 from dids.labels import Names, NamesThen
+from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.models import DID, DIDHistory
 from operators.models import Operator
@@ -326,7 +327,7 @@ def _parts_of_version(version, later, is_first_known, now, own):
         return
     began = Boundary(version.at, FIRST_KNOWN if is_first_known else WRITTEN, version.change)
     hold_end = version.hold_until
-    if version.status == st.HOLD and hold_end <= now and (later is None or hold_end < later.at):
+    if holds.is_over(hold_end, now) and (later is None or hold_end < later.at):
         if hold_end <= version.at:
             yield Period(FREE, version.after_hold, began=began)
             return

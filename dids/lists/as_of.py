@@ -32,6 +32,7 @@ from clients.models import Account, AccountHistory, Client, Reseller
 from didmgmt.fields import PastDateTimeField
 from didmgmt.listing import Count, Listing
 from dids.labels import Names
+from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lists.filters import DIDFilter, NowFilter, searched
 from dids.lists.keyset import Section, Sections, Walk
@@ -152,7 +153,7 @@ class PastFilter(DIDFilter):
 
     @cached_property
     def _over(self):
-        return Q(status=st.HOLD, hold_until__isnull=False, hold_until__lte=self.now)
+        return holds.over(self.now)
 
     def _matches(self, statuses=()):
         """A Q for versions that match and are no deletion, valid or not."""
@@ -163,7 +164,7 @@ class PastFilter(DIDFilter):
 
     @cached_property
     def _status(self):
-        return Case(When(self._over, then=F("after_hold")), default=F("status"))
+        return holds.status_expression(self.now)
 
     # --- candidates
 
@@ -458,7 +459,7 @@ class PastDID:
     explanation = ""  # would be of now
 
     def __init__(self, version, names, reseller, moment):
-        over = version.status == st.HOLD and version.hold_until <= moment
+        over = holds.is_over(version.hold_until, moment)
         self.pk, self.number, self.notes = version.object_id, version.number, version.notes
         self.status_now = version.after_hold if over else version.status
         self.after_hold = version.after_hold
@@ -470,7 +471,7 @@ class PastDID:
         self.package_name = names.package(version.client_package_id) if held else ""
         self.days_left = None
         if self.status_now == st.HOLD:
-            self.days_left = -((moment - version.hold_until) // timedelta(days=1))
+            self.days_left = holds.days_left(version.hold_until, moment)
 
     @property
     def status_label(self):

@@ -18,6 +18,7 @@ from didmgmt.fields import LocalDateTimeField
 from didmgmt.filters import FilterSet, RowsFilter
 from didmgmt.forms import Form
 from didmgmt.listing import Count
+from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lists.substring import Digits
 from dids.models import DID, ClientPackage, Stock, Tag, TagSet
@@ -175,7 +176,7 @@ class DIDFilter(NumberFilter):
             dids = dids.filter(operator__in=self.operators)
         if asked["client"]:
             # By a list: of a subquery SQLite doesn't know how few accounts it gives.
-            dids = dids.filter(account__in=self.accounts).exclude(hold_until__lte=self.now)
+            dids = dids.filter(account__in=self.accounts).exclude(holds.over(self.now))
         if asked["tag"]:
             dids = dids.filter(tag_set__in=self.tag_sets)
         return dids

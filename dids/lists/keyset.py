@@ -22,6 +22,7 @@ from django.db.models.functions import Lower
 
 from clients.models import Account, Reseller
 from didmgmt.text import parse_whole
+from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.models import DID, Stock, TagSet
 from dids.models.prefixes import NumberHead
@@ -279,7 +280,7 @@ class Rows:
     def __init__(self, filterset, *, overdue):
         self.filterset = filterset
         self.statuses = filterset.form.cleaned_data["status"]
-        self.over = Q(hold_until__lte=filterset.now) if overdue else Q(pk__in=[])
+        self.over = holds.over(filterset.now) if overdue else Q(pk__in=[])
         self._overdue = overdue
         # The operators are among the values, so what a person may see needs no join.
         self._dids = filterset.searched_in(DID.objects.all())

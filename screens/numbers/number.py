@@ -14,6 +14,7 @@ from dids.history.explain import OUTSIDE, actor_name, explain
 from dids.history.timeline import differences, field_texts, timeline, versions
 from dids.job_kinds import CLIENT_MOVES
 from dids.labels import Names
+from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.models import DID, DIDHistory
 from screens.history.ownership_bar import ownership_bar
@@ -146,7 +147,7 @@ def _shown(row, sent=None):
 
     ``sent``: the status that came back; a hold that was not over yet when it was shown stays one.
     """
-    over = row.status == st.HOLD and row.hold_until <= timezone.now() and sent != st.HOLD
+    over = holds.is_over(row.hold_until, timezone.now()) and sent != st.HOLD
     return {
         "status": row.after_hold if over else row.status,
         "after_hold": row.after_hold,

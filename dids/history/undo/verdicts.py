@@ -12,7 +12,7 @@ from django.db import connection, models
 from audit.models import Change
 from clients.models import Client, Package
 from dids.history.undo.chunk import IN_PLACE, IN_USE, null_safe_equal, restored_value
-from dids.lifecycle import statuses as st
+from dids.lifecycle import holds
 from dids.models import DID, ClientPackage
 from operators.models import Operator
 
@@ -222,7 +222,7 @@ def _is_undone(chunk):
 def _overdue_hold(chunk):
     """Yield the condition of a hold that has ended by the clock, whether or not the worker wrote it."""
     if chunk.model is DID:
-        yield f"live.status = '{st.HOLD}' AND live.hold_until <= %(now)s", "touched"
+        yield holds.over_sql("live", "%(now)s"), "touched"
 
 
 def _lacks_right(chunk, action):
@@ -275,7 +275,7 @@ def _number_reasons(chunk):
         SELECT operator.reseller_id FROM {chunk.rows_of(Operator)} operator
         WHERE operator.id = prior.operator_id
     )"""
-    yield f"prior.status = '{st.HOLD}' AND prior.hold_until <= %(now)s", "over"
+    yield holds.over_sql("prior", "%(now)s"), "over"
     yield f"{back_in_use} AND client.closed_at IS NOT NULL", "client closed"
     yield f"{back_in_use} AND package.archived_at IS NOT NULL", "package archived"
     yield f"{back_in_use} AND NOT ({running})", "package off"
