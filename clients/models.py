@@ -9,6 +9,7 @@ import audit
 from audit import history
 from audit.models import Change
 from clients.tags import MAX_LABEL, tag_label
+from didmgmt.text import count_noun
 
 HOLD_DAYS_MAX = 365
 DID_LIMIT_MAX = 2_147_483_647  # the largest integer of the column
@@ -42,11 +43,6 @@ class BranchQuerySet(models.QuerySet):
         if user.reseller_id is None:
             return self
         return self.filter(**{self.branch: user.reseller_id})
-
-
-def counted(count, noun, plural=""):
-    """ "1 number", "1,234 numbers"."""
-    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 class Recorded(models.Model):
@@ -121,7 +117,7 @@ class Recorded(models.Model):
                 meta = relation.related_model._meta
                 rows = relation.related_model._base_manager.filter(**{relation.field.name: self.pk})
                 if count := rows.count():
-                    found.append(counted(count, meta.verbose_name, meta.verbose_name_plural))
+                    found.append(count_noun(count, meta.verbose_name, meta.verbose_name_plural))
         return found
 
     def _moves(self):
@@ -172,7 +168,7 @@ class Client(Recorded):
 
     def clean(self):
         if self._moves() and (given := self.client_packages.count()):
-            raise ValidationError({"reseller": _stays(f"It has {counted(given, 'package')}")})
+            raise ValidationError({"reseller": _stays(f"It has {count_noun(given, 'package')}")})
 
 
 class Account(Recorded):
@@ -217,7 +213,7 @@ class Package(Recorded):
     def clean(self):
         self.allowed_tags = tag_label([self.allowed_tags])
         if self._moves() and (given := self.client_packages.count()):
-            raise ValidationError({"reseller": _stays(f"It is given to {counted(given, 'client')}")})
+            raise ValidationError({"reseller": _stays(f"It is given to {count_noun(given, 'client')}")})
 
 
 ResellerHistory = history.track(Reseller)

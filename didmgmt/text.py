@@ -1,6 +1,11 @@
-"""Text that people wrote: repeated in a sentence, or read as a whole number."""
+"""Text in sentences: counts with nouns, user input repeated, whole numbers parsed."""
 
 BIGGEST = 2**63 - 1  # the largest integer that both databases store
+
+
+def count_noun(count: int, noun: str, plural: str = "") -> str:
+    """Return the count with its noun: "1 number", "1,234 numbers"."""
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def shorten(text: str, length: int = 60) -> str:

@@ -23,8 +23,8 @@ from django.utils import timezone
 import audit
 from audit import history
 from audit.models import Change
-from clients.models import Account, counted
-from didmgmt.text import shorten
+from clients.models import Account
+from didmgmt.text import count_noun, shorten
 from dids.exports.rows import listing_rows, rows_in_chunks
 from dids.exports.workbook import write_workbook
 from dids.lifecycle import statuses as st
@@ -176,7 +176,7 @@ def _submit(kind, label, user, selection, *, result=None, **params):
     job = Job.objects.create(
         kind=kind.name,
         owner=user,
-        label=f"{label[:150]}: {counted(selection.count, 'number')}",
+        label=f"{label[:150]}: {count_noun(selection.count, 'number')}",
         total=selection.count,
         params=params | selected,
         result=result.as_json() if result else {},
@@ -396,7 +396,7 @@ class ExportJob(JobKind):
         return write_workbook(rows, job)
 
     def sentence(self, job):
-        return f"{counted(job.done, 'number')} written." if job.state == Job.State.DONE else ""
+        return f"{count_noun(job.done, 'number')} written." if job.state == Job.State.DONE else ""
 
 
 def submit_export(user, selected, count, name):

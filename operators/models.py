@@ -7,7 +7,8 @@ from django.db.models.functions import Coalesce
 
 from audit import history
 from audit.models import Change
-from clients.models import BranchQuerySet, HoldDaysField, Recorded, Reseller, counted, hold_days_in_range
+from clients.models import BranchQuerySet, HoldDaysField, Recorded, Reseller, hold_days_in_range
+from didmgmt.text import count_noun
 
 
 class OperatorQuerySet(BranchQuerySet):
@@ -42,8 +43,8 @@ class Operator(Recorded):
             raise ValidationError(
                 {
                     "reseller": f"Clients of another reseller than {self.reseller} have"
-                    f" {counted(held, 'number')} of it (Active, Blocked or Hold); it can move when they are"
-                    " back in stock."
+                    f" {count_noun(held, 'number')} of it (Active, Blocked or Hold); it can move when"
+                    " they are back in stock."
                 }
             )
 
@@ -59,7 +60,7 @@ class Operator(Recorded):
     def uses(self):
         """Return how many numbers it owns, as ["12 numbers"] or []; read from the counters."""
         numbers = self.stock.aggregate(numbers=Coalesce(Sum("numbers"), 0))["numbers"]
-        return [counted(numbers, "number")] if numbers else []
+        return [count_noun(numbers, "number")] if numbers else []
 
 
 OperatorHistory = history.track(Operator)

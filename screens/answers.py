@@ -5,9 +5,9 @@ import math
 from django.contrib import messages
 from django.http import Http404, QueryDict
 
-from clients.models import counted
 from didmgmt import dialogs
 from didmgmt.listing import Selection
+from didmgmt.text import count_noun
 from dids.lists.filters import DIDFilter, NowField
 from dids.models import DID
 
@@ -68,7 +68,7 @@ def preview(result):
     """Return the context of ``numbers/_rehearsal.html`` for the ``Result`` of a dry run."""
     return {
         "changed": result.done,
-        "changed_label": counted(result.done, "number"),
+        "changed_label": count_noun(result.done, "number"),
         "unchanged": result.unchanged,
         "refused_count": result.refused,
         "refused": [

@@ -14,11 +14,12 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from audit.history import deleted_records
-from clients.models import Reseller, counted
+from clients.models import Reseller
 from didmgmt import dialogs
 from didmgmt.choices import choices
 from didmgmt.forms import ModelForm
 from didmgmt.listing import Listing
+from didmgmt.text import count_noun
 
 
 class RecordForm(ModelForm):
@@ -82,7 +83,7 @@ class HoldDaysForm(RecordForm):
         found, moved = self.affected().record_hold_days(self.instance, by=self.by, fields=self.changed_data)
         if moved:
             verb = "ends" if moved == 1 else "end"
-            self.note = f"{counted(moved, 'number')} on Hold now {verb} at a different time."
+            self.note = f"{count_noun(moved, 'number')} on Hold now {verb} at a different time."
         return found
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from audit import history
 from audit.history import TRACKED, last_known
-from clients.models import counted
+from didmgmt.text import count_noun
 from dids.history.timeline import Difference, differences, format_time, text_differences
 from dids.labels import Names
 from dids.models import DID, ClientPackage
@@ -63,7 +63,7 @@ def noun(tracked, plural=False):
 
 def count_label(tracked, count):
     """Return "1,200 numbers", "1 client package" …"""
-    return counted(count, noun(tracked), noun(tracked, plural=True))
+    return count_noun(count, noun(tracked), noun(tracked, plural=True))
 
 
 def with_previous(rows, tracked, viewer):

@@ -3,8 +3,8 @@
 from django.db import connection
 from django.db.models import F, Q, Sum
 
-from clients.models import Client, counted
-from didmgmt.text import shorten
+from clients.models import Client
+from didmgmt.text import count_noun, shorten
 from dids.imports.resolve import resolve
 from dids.imports.sql import execute
 from dids.models import TagSet
@@ -31,11 +31,13 @@ def describe(batch):
             limits = _did_limits(batch)
             names = [f"{name} (DID limit {limits[name]:,})" if name in limits else name for name in names]
         more = f" and {count - NAMED:,} more" if count > NAMED else ""
-        sentences.append(f"{counted(count, kind)} will be created: {', '.join(names)}{more}.")
+        sentences.append(f"{count_noun(count, kind)} will be created: {', '.join(names)}{more}.")
     missing = batch.groups.filter(_missing(ASSIGNMENT))
     count = missing.values("reseller_id", "reseller_name", "client_name", "package_name").distinct().count()
     if count:
-        sentences.append(f"{counted(count, 'package')} will be given to clients and be active immediately.")
+        sentences.append(
+            f"{count_noun(count, 'package')} will be given to clients and be active immediately."
+        )
     return sentences
 
 

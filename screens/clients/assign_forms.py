@@ -7,10 +7,11 @@ from django.core.exceptions import ValidationError
 from django.db.models.functions import Lower
 from django.urls import reverse
 
-from clients.models import Account, Client, counted
+from clients.models import Account, Client
 from didmgmt.choices import SHOWN, RemoteSelect
 from didmgmt.forms import Form
 from didmgmt.listing import TICKED_LIMIT
+from didmgmt.text import count_noun
 from dids.lifecycle.result import Result
 from dids.lists.filters import matching
 from dids.models import DID, ClientPackage
@@ -204,5 +205,5 @@ def free_of(given):
 
 def package_label(given):
     """ "Basic, 3 of 10 places free"."""
-    places = counted(given.package.did_limit, "place")
+    places = count_noun(given.package.did_limit, "place")
     return f"{given.package.name}, {free_of(given):,} of {places} free"

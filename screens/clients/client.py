@@ -7,9 +7,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from clients.models import counted
 from didmgmt import dialogs
 from didmgmt.choices import choices
+from didmgmt.text import count_noun
 from dids.models import DID, ClientPackage
 from screens.clients.accounts import ACCOUNTS
 from screens.clients.clients import CLIENTS, may_view
@@ -49,7 +49,7 @@ def client_give(request, pk):
         choices_url=reverse("clients:package_choices", args=[client.pk]),
     )
     if form.is_valid() and form.give():
-        places = counted(given.package.did_limit, "number")
+        places = count_noun(given.package.did_limit, "number")
         starts = " It has not started yet." if given.starts_at > timezone.now() else ""
         messages.success(
             request, f"{client} now has package {given.package}, with room for {places}.{starts}"

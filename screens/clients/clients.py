@@ -8,9 +8,10 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from clients.models import Client, counted
+from clients.models import Client
 from didmgmt import dialogs
 from didmgmt.replica import may_lag
+from didmgmt.text import count_noun
 from dids.lists import holdings
 from dids.lists.client_filters import ClientFilter
 from dids.models import DID, ClientPackage
@@ -99,7 +100,7 @@ def client_reopen(request, pk):
     client = CLIENTS.get(request, pk)
     if ClientPackage.reopen(client, by=request.user):
         off = client.client_packages.filter(active=False).count()
-        still_off = f" Still switched off: {counted(off, 'package')}." if off else ""
+        still_off = f" Still switched off: {count_noun(off, 'package')}." if off else ""
         messages.success(request, f"Client {client} reopened.{still_off}")
     else:
         messages.info(request, f"Client {client} is not closed.")

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from audit.pruning import known_since
-from clients.models import counted
+from didmgmt.text import count_noun
 from dids.history.ownership import (
     ABSENT,
     DELETED,
@@ -124,7 +124,7 @@ def _found(request, numbers, at):
     return {
         "found": found,
         "numbers": numbers,
-        "count": counted(len(numbers), "number"),
+        "count": count_noun(len(numbers), "number"),
         "counts": {label: count for label, count in counts.items() if count},
         "at": timezone.localtime(at),
         "at_label": exact_time(at),

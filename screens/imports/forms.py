@@ -5,10 +5,10 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 import sheets
-from clients.models import counted
 from clients.tags import MAX_LABEL, tag_label
 from didmgmt.choices import RemoteSelect
 from didmgmt.forms import Form
+from didmgmt.text import count_noun
 from dids.imports import mapping
 from dids.imports.limits import import_limits
 from dids.imports.options import CLEAR, KEEP, LEAVE
@@ -209,7 +209,7 @@ class ColumnsForm(Form):
 
 def file_note(file_format, rows):
     """Describe how a file is read: "1,204 lines, separated by comma, Unicode (UTF-8)"."""
-    lines = counted(rows, "line")
+    lines = count_noun(rows, "line")
     if file_format.sheets:
         return f"{lines}, {WORKBOOKS.get(file_format.kind, file_format.kind)}, sheet “{file_format.sheet}”"
     named = {char: name for name, char in sheets.DELIMITERS.items()}

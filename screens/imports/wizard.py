@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from clients.models import counted
+from didmgmt.text import count_noun
 from dids.imports.wizard import KIND, Import
 from jobs.models import Job
 from screens.imports.forms import ColumnsForm, ReadingForm, UploadForm, file_note
@@ -123,7 +123,7 @@ def _check_page(request, number_import):
     context = _result_context(number_import) | {
         "missing": result.get("missing", []),
         "refused_all": refused_all,
-        "apply_label": f"Import {counted(to_write, 'number')}" if to_write and not refused_all else "",
+        "apply_label": f"Import {count_noun(to_write, 'number')}" if to_write and not refused_all else "",
         "columns_url": reverse("dids:import_columns", args=[number_import.job.pk]),
         "back_url": reverse("dids:list"),
     }

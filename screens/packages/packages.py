@@ -9,9 +9,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from clients.models import Package, counted
+from clients.models import Package
 from didmgmt import dialogs
 from didmgmt.replica import may_lag
+from didmgmt.text import count_noun
 from dids.lists import holdings
 from dids.lists.client_filters import PackageFilter
 from dids.models import DID, ClientPackage
@@ -106,7 +107,7 @@ def package_restore(request, pk):
     package = PACKAGES.get(request, pk)
     if ClientPackage.reopen(package, by=request.user):
         off = package.client_packages.filter(active=False).count()
-        still_off = f" Still switched off for {counted(off, 'client')}." if off else ""
+        still_off = f" Still switched off for {count_noun(off, 'client')}." if off else ""
         messages.success(request, f"Package {package} restored.{still_off}")
     else:
         messages.info(request, f"Package {package} is not archived.")

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from clients.models import Account, Client, Package, Reseller, counted
+from clients.models import Account, Client, Package, Reseller
+from didmgmt.text import count_noun
 from dids.lifecycle.result import Result
 from dids.models import DID, ClientPackage
 from operators.models import Operator
@@ -53,7 +54,7 @@ class UndoResult:
     def counts(self):
         """Return such as "1,180 numbers and 1 client package" of what was undone, "" for nothing."""
         found = [
-            counted(self.results[name].done, *noun)
+            count_noun(self.results[name].done, *noun)
             for name, noun in _NOUNS.items()
             if name in self.results and self.results[name].done
         ]
