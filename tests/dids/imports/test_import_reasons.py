@@ -324,6 +324,23 @@ def test_each_reason_refuses_a_row_with_its_sentence(code):
     assert refusal["line"] == example.text.count("\n")
 
 
+ASSIGNING = (
+    "client incomplete", "client closed", "package off", "package archived", "package not given",
+    "may not give package", "package full", "package tags",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("code", ASSIGNING)
+def test_assigning_an_existing_number_is_refused_for_the_same_reasons(code):
+    example, world = EXAMPLES[code], make_world()
+    example.setup(world)
+    text = example.text.replace("blocked", "active").replace("\n900,", "\n256999,")
+
+    number_import = staged(text, importer(world, lacks=[example.lacks]), create=example.create)
+
+    assert number_import.refused.get().reason == code
+
+
 def test_a_refusal_by_the_apply_says_that_something_changed_since_the_check():
     world = make_world()
     number_import = staged(IN_USE + "Rose Orig,rose_orig,Basic\n", importer(world))
