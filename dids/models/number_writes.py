@@ -31,7 +31,7 @@ from dids.models.number_plans import (
     resume_plan,
 )
 from dids.models.number_reads import NumberReads
-from dids.models.staging import SPAN, ImportBatch, ImportRow
+from dids.models.staging import ImportBatch, ImportRow
 from dids.models.tags import TagSet
 
 CHUNK = 5_000  # rows locked and written at a time
@@ -295,7 +295,7 @@ class DIDQuerySet(NumberReads):
         another transaction created a number meanwhile.
         """
         with audit.change(Change.Kind.IMPORT, by=by, label=label, resume=resume) as change:
-            batch = ImportBatch(pk=first // SPAN)
+            batch = ImportBatch.of_row(first)
             changes = ImportRow.objects.filter(pk__range=(first, last), verdict="~")
             stage_holds(batch.groups, now)
             created, updated = insert_new(first, last, defaults), 0

@@ -16,7 +16,7 @@ from django.db.models import Count, Max
 from dids.lifecycle import statuses as st
 from jobs.models import Job
 
-SPAN = 2**32  # ids reserved for a batch, more than any file has rows
+IDS_PER_BATCH = 2**32  # more than any file has rows
 RESULTS = {"+": "created", "~": "updated", "=": "unchanged", "!": "refused", "?": "refused"}
 
 
@@ -32,13 +32,18 @@ class ImportBatch(models.Model):
     def __str__(self):
         return f"batch {self.pk}"
 
+    @classmethod
+    def of_row(cls, row_id):
+        """Return the batch of a row or group, unsaved and without a query."""
+        return cls(pk=row_id // IDS_PER_BATCH)
+
     @property
     def first(self):
-        return self.pk * SPAN
+        return self.pk * IDS_PER_BATCH
 
     @property
     def last(self):
-        return self.first + SPAN - 1
+        return self.first + IDS_PER_BATCH - 1
 
     @property
     def rows(self):
