@@ -1,4 +1,4 @@
-"""Undo: what goes back, what does not and why; always the same in the rehearsal and in the write."""
+"""Undo: what is reverted, what is refused and why; a rehearsal always has the result of the undo."""
 
 from datetime import timedelta
 from types import SimpleNamespace
@@ -31,7 +31,7 @@ def house():
 
 
 def state():
-    """Every column of every tracked object."""
+    """Return every column of every tracked object."""
     return {model: list(model.objects.order_by("pk").values_list()) for model in TRACKED}
 
 
@@ -40,23 +40,26 @@ def latest():
 
 
 def undone(change=None, *, by=SYSTEM, now=None):
-    """The undo of the latest change, which came out as it was rehearsed; the rehearsal wrote nothing."""
+    """Undo a change, by default the latest, and return the result.
+
+    The rehearsal before has the same result and writes nothing.
+    """
     undo = Undo(change or latest(), by=by, now=now)
     before, rows = state(), DIDHistory.objects.count()
     rehearsed = undo.rehearse()
     assert (state(), DIDHistory.objects.count()) == (before, rows)
-    outcome = undo.run()
-    assert outcome.results == rehearsed.results
-    assert all(one.is_exact for one in counters.check())
-    return outcome
+    result = undo.run()
+    assert result.results == rehearsed.results
+    assert all(row.is_exact for row in counters.check())
+    return result
 
 
-def refused(outcome, model="did"):
-    """{code: the first names} of what was refused."""
-    return {code: one.numbers for code, one in outcome.results[model].refusals.items()}
+def refused(result, model="did"):
+    """Return {code: first names} of the refusals."""
+    return {code: refusal.numbers for code, refusal in result.results[model].refusals.items()}
 
 
-def test_an_edit_goes_back_with_all_its_fields_and_comes_again_by_a_redo(house):
+def test_an_edit_is_undone_with_all_its_fields_and_redone(house):
     dids = numbers_in("instock", ["100", "101"], house, tags=["old"], notes="before", hold_days=3)
     before = state()
     dids.edit(
@@ -96,7 +99,7 @@ def test_whether_an_undo_is_a_redo_does_not_depend_on_labels(house):
     assert redo.data == {"redo": True, "undone": "Redo of the archive"}
 
 
-def test_one_change_after_the_other_is_undone_and_one_more_time_is_nothing(house):
+def test_changes_are_undone_from_last_to_first_and_only_once(house):
     dids = numbers_in("instock", ["100"], house)
     before = state()
     dids.edit(by=SYSTEM, notes="one")
@@ -111,7 +114,7 @@ def test_one_change_after_the_other_is_undone_and_one_more_time_is_nothing(house
     assert (again.sentence(), again.change) == ("Nothing reverted, 1 already reverted.", None)
 
 
-def test_what_was_made_is_deleted_and_comes_again_with_its_id(house):
+def test_created_numbers_are_deleted_and_restored_with_their_ids(house):
     DID.objects.create_numbers(["100", "101"], operator=house.operator, by=SYSTEM)
     made = state()
     undone()
@@ -120,23 +123,23 @@ def test_what_was_made_is_deleted_and_comes_again_with_its_id(house):
     assert state() == made
 
 
-def test_what_was_deleted_is_made_again_but_not_where_the_number_was_taken(house):
+def test_deleted_numbers_are_restored_unless_the_number_exists_again(house):
     dids = numbers_in("reserved", ["100", "101"], house, notes="dear")
     kept = dict(dids.values_list("number", "pk"))
     dids.delete_unused(by=SYSTEM)
     change = latest()
     DID.objects.create_numbers(["101"], operator=house.operator, by=SYSTEM)
 
-    outcome = undone(change)
+    result = undone(change)
 
-    assert refused(outcome) == {"taken": ["101"]}
+    assert refused(result) == {"taken": ["101"]}
     assert DID.objects.get(number="100").pk == kept["100"]
     DID.objects.filter(number="101").delete_unused(by=SYSTEM)
     assert undone(change).sentence() == "1 number reverted, 1 already reverted."
     assert dict(dids.values_list("number", "pk")) == kept
 
 
-def test_a_package_that_ended_is_on_again_without_its_end_and_has_its_numbers(house):
+def test_an_ended_client_package_is_restored_without_its_end_date_and_with_its_numbers(house):
     now = timezone.now()
     numbers_in("active", ["100"], house, now=now - 3 * DAY)
     numbers_in("blocked", ["101"], house, now=now - 3 * DAY)
@@ -154,7 +157,7 @@ def test_a_package_that_ended_is_on_again_without_its_end_and_has_its_numbers(ho
 
 
 @pytest.mark.parametrize("close", [ClientPackage.close_client, ClientPackage.archive_package])
-def test_a_closed_client_and_an_archived_package_are_back_with_all_that_stopped(house, close):
+def test_closing_a_client_or_archiving_a_package_is_undone_with_all_that_stopped(house, close):
     numbers_in("active", ["100", "101"], house)
     before = state()
     close(house.client if close == ClientPackage.close_client else house.package, by=SYSTEM)
@@ -165,23 +168,23 @@ def test_a_closed_client_and_an_archived_package_are_back_with_all_that_stopped(
     assert state() == closed
 
 
-def test_a_number_that_somebody_touched_since_stays_and_is_named(house):
+def test_numbers_changed_since_are_refused_and_named(house):
     dids = numbers_in("instock", [str(n) for n in range(100, 110)], house)
     dids.edit(by=SYSTEM, notes="all")
     change = latest()
     dids.filter(number__gte="107").edit(by=SYSTEM, add_tags=["vip"])
     dids.filter(number="101").update(notes="by hand")
 
-    outcome = undone(change)
+    result = undone(change)
 
-    assert outcome.sentence().startswith(
+    assert result.sentence().startswith(
         "6 numbers reverted. 4 numbers refused (101, 107, 108, 109): changed again by a later change;"
     )
     assert set(DID.objects.exclude(notes="").values_list("number", flat=True)) == {"101", "107", "108", "109"}
 
 
 @pytest.mark.parametrize("written", [False, True], ids=["not yet written", "written"])
-def test_an_end_of_hold_by_the_clock_counts_as_touched(house, written):
+def test_a_hold_that_ended_by_the_clock_counts_as_changed(house, written):
     now = timezone.now()
     dids = numbers_in("active", ["100"], house, hold_days=1, now=now - 2 * DAY)
     dids.hold(by=SYSTEM, now=now - 2 * DAY)
@@ -191,7 +194,7 @@ def test_an_end_of_hold_by_the_clock_counts_as_touched(house, written):
     assert refused(undone(change)) == {"touched": ["100"]}
 
 
-def test_nothing_goes_back_to_a_hold_that_would_be_over(house):
+def test_no_number_is_reverted_to_a_hold_that_would_have_ended(house):
     now = timezone.now()
     dids = numbers_in("active", ["100"], house, hold_days=2, now=now - 3 * DAY)
     dids.hold(by=SYSTEM, now=now - 3 * DAY)
@@ -212,7 +215,7 @@ def test_nothing_goes_back_to_a_hold_that_would_be_over(house):
     ],
 )
 @pytest.mark.parametrize("status", ["active", "blocked"])
-def test_nobody_gets_a_number_back_by_a_package_that_does_not_run(house, status, spoil, code):
+def test_no_number_is_reverted_to_a_package_that_does_not_run(house, status, spoil, code):
     dids = numbers_in(status, ["100"], house)
     dids.edit(by=SYSTEM, status="hold")
     change = latest()
@@ -221,19 +224,19 @@ def test_nobody_gets_a_number_back_by_a_package_that_does_not_run(house, status,
     assert dids.get().status == "hold"
 
 
-def test_as_many_go_back_as_there_are_places_in_the_order_of_ids():
+def test_free_places_are_filled_in_the_order_of_ids():
     house = carrier(did_limit=3)
     dids = numbers_in("active", ["100", "101", "102"], house)
     dids.hold(by=SYSTEM)
     change = latest()
     numbers_in("active", ["103"], house)
-    outcome = undone(change)
-    assert refused(outcome) == {"full": ["102"]}
-    assert "has no free place; raise the DID limit" in outcome.sentence()
+    result = undone(change)
+    assert refused(result) == {"full": ["102"]}
+    assert "has no free place; raise the DID limit" in result.sentence()
     assert house.client_package.numbers_in_use() == 3
 
 
-def test_a_place_that_the_same_undo_frees_is_given_again():
+def test_a_place_freed_by_the_same_undo_is_used_again():
     house = carrier(did_limit=1)
     numbers_in("active", ["101"], house)
     with audit.change("edit", by=SYSTEM, label="Swap") as change:
@@ -243,7 +246,7 @@ def test_a_place_that_the_same_undo_frees_is_given_again():
     assert dict(DID.objects.values_list("number", "status")) == {"101": "active"}
 
 
-def test_what_is_gone_is_not_pointed_at(house):
+def test_a_number_is_not_restored_without_its_operator(house):
     other = Operator(reseller=house.reseller, name="Other")
     other.record(by=SYSTEM, fields=())
     numbers_in("reserved", ["100"], carrier("South")).update(operator=other)
@@ -255,14 +258,14 @@ def test_what_is_gone_is_not_pointed_at(house):
     assert undone(change).done == 1
 
 
-def test_a_version_that_was_pruned_is_not_guessed(house):
+def test_a_pruned_version_is_not_restored(house):
     dids = numbers_in("instock", ["100"], house, now=timezone.now() - 9 * DAY)
     dids.edit(by=SYSTEM, notes="all")
     change = latest()
     with audit.change("prune", by=SYSTEM, label="Pruned") as pruning:
         pruning.touched += DIDHistory.objects.filter(event="+").delete()[0]
-    outcome = undone(change)
-    assert refused(outcome) == {"unknown": ["100"]}
+    result = undone(change)
+    assert refused(result) == {"unknown": ["100"]}
     assert Undo(pruning, by=SYSTEM).obstacle().startswith("Deleted history")
     assert Undo(change, by=SYSTEM).obstacle() == ""
 
@@ -317,10 +320,10 @@ def test_what_clients_use_does_not_go_back_to_another_reseller(house, kind):
     assert refused(undone(change), kind) == {"stays": [f"Second {kind}"]}
 
 
-# --- things with names ------------------------------------------------------------------------------
+# --- named records ----------------------------------------------------------------------------------
 
 
-def test_a_thing_with_a_name_goes_back_and_forth(house):
+def test_a_named_record_is_undone(house):
     house.operator.name = "Renamed"
     before = state()
     house.operator.record(by=SYSTEM, fields=["name"])
@@ -331,16 +334,16 @@ def test_a_thing_with_a_name_goes_back_and_forth(house):
     assert state() == before
 
 
-def test_a_name_that_is_taken_by_now_is_told(house):
+def test_a_name_that_was_taken_since_is_refused(house):
     house.operator.name = "Renamed"
     house.operator.record(by=SYSTEM, fields=["name"])
     change = latest()
     Operator.objects.create(reseller=house.reseller, name="North Telecom")
-    outcome = undone(change)
-    assert outcome.sentence().startswith("Nothing reverted. 1 operator refused (Renamed): its name is taken")
+    result = undone(change)
+    assert result.sentence().startswith("Nothing reverted. 1 operator refused (Renamed): its name is taken")
 
 
-def test_what_is_still_used_is_neither_deleted_nor_closed(house):
+def test_records_in_use_are_neither_deleted_nor_closed(house):
     account = Account(client=house.client, name="second")
     account.record(by=SYSTEM, fields=())
     change = latest()
@@ -355,13 +358,13 @@ def test_what_is_still_used_is_neither_deleted_nor_closed(house):
     switched_on = latest()
     numbers_in("active", ["101"], house)
     assert refused(undone(reopened), "client") == {"still on": ["North Bakery"]}
-    # The number taken back goes on Hold again, but the one that was assigned since needs the package.
-    outcome = undone(switched_on)
-    assert refused(outcome, "clientpackage") == {"still on": ["Basic of North Bakery"]}
-    assert outcome.results["did"].done == 1
+    # The resumed number goes on Hold again, but the one assigned since needs the client package.
+    result = undone(switched_on)
+    assert refused(result, "clientpackage") == {"still on": ["Basic of North Bakery"]}
+    assert result.results["did"].done == 1
 
 
-def test_an_end_that_is_past_by_now_is_no_way_back(house):
+def test_an_end_date_in_the_past_is_not_restored(house):
     now = timezone.now()
     house.client_package.end_on(now + DAY, by=SYSTEM, now=now)
     house.client_package.end_on(None, by=SYSTEM, now=now)
@@ -369,19 +372,19 @@ def test_an_end_that_is_past_by_now_is_no_way_back(house):
     assert refused(undone(change, now=now + 2 * DAY), "clientpackage") == {"ended": ["Basic of North Bakery"]}
 
 
-def test_a_person_needs_the_rights_of_the_things_that_go_back(house):
+def test_a_user_needs_permission_for_the_records_that_are_undone(house):
     supervisor = person("anna", "audit.undo_change")
     numbers_in("active", ["100"], house)
     house.client_package.deactivate(by=SYSTEM)
-    outcome = undone(by=supervisor)
-    assert refused(outcome, "clientpackage") == {"right": ["Basic of North Bakery"]}
-    assert refused(outcome) == {"package off": ["100"]}
+    result = undone(by=supervisor)
+    assert refused(result, "clientpackage") == {"right": ["Basic of North Bakery"]}
+    assert refused(result) == {"package off": ["100"]}
 
 
-# --- branches ---------------------------------------------------------------------------------------
+# --- resellers --------------------------------------------------------------------------------------
 
 
-def test_a_bound_person_undoes_the_own_branch_and_learns_nothing_of_others(house):
+def test_a_bound_user_undoes_the_rows_of_their_reseller_and_sees_no_others(house):
     south = carrier("South")
     numbers_in("instock", ["100"], house)
     numbers_in("instock", ["200"], south)
@@ -391,12 +394,12 @@ def test_a_bound_person_undoes_the_own_branch_and_learns_nothing_of_others(house
     elsewhere = person("berta", "audit.undo_change", reseller=carrier("West").reseller)
 
     assert Undo(change, by=bound).is_visible() and not Undo(change, by=elsewhere).is_visible()
-    outcome = undone(change, by=bound)
-    assert (outcome.done, outcome.selected) == (1, 1)
+    result = undone(change, by=bound)
+    assert (result.done, result.selected) == (1, 1)
     assert dict(DID.objects.values_list("number", "notes")) == {"100": "", "200": "both"}
 
 
-def test_a_number_that_came_from_another_branch_is_not_the_bound_persons_to_undo(house):
+def test_a_bound_user_cannot_undo_a_move_between_resellers(house):
     south = carrier("South")
     numbers_in("instock", ["100"], south)
     with audit.change("edit", by=SYSTEM, label="Moved") as change:
@@ -409,7 +412,7 @@ def test_a_number_that_came_from_another_branch_is_not_the_bound_persons_to_undo
 # --- imports ----------------------------------------------------------------------------------------
 
 
-def test_an_import_that_made_everything_leaves_nothing_behind(house):
+def test_an_import_that_created_everything_is_undone_completely(house):
     numbers_in("instock", ["300", "301"], house)
     before = state()
     text = "DID,Status,Operator,Client,Account,Package,Reseller,Notes\n"
@@ -423,14 +426,14 @@ def test_an_import_that_made_everything_leaves_nothing_behind(house):
     assert one.counts == {"created": 300, "updated": 1, "unchanged": 1, "refused": 0}
     made = state()
 
-    outcome = undone(one.job.change)
-    assert outcome.counts() == "301 numbers, 1 client package, 1 package, 1 account, 1 client and 1 operator"
+    result = undone(one.job.change)
+    assert result.counts() == "301 numbers, 1 client package, 1 package, 1 account, 1 client and 1 operator"
     assert state() == before
     assert undone(latest()).done == 306
     assert state() == made
 
 
-def test_an_import_of_a_hundred_thousand_is_undone_by_a_job(house):
+def test_an_import_of_a_hundred_thousand_rows_is_undone_by_a_job(house):
     there = [str(n) for n in range(4_420_000_000, 4_420_040_000)]
     DID.objects.create_numbers(there, operator=house.operator, by=SYSTEM, notes="before")
     before, stock = state(), stock_now()
@@ -452,20 +455,20 @@ def stock_now():
     return {status: count for status, count in Stock.objects.by_status(None, timezone.now()).items() if count}
 
 
-def test_what_was_made_along_stays_while_others_use_it(house):
+def test_records_created_by_an_import_are_kept_while_others_use_them(house):
     owner = person("anna")
     owner.is_superuser = True
     owner.save()
     one = imported("DID,Operator,Reseller\n400,New Line,North\n401,New Line,North\n", owner, create=True)
     DID.objects.filter(number="401").edit(by=SYSTEM, notes="mine")
-    outcome = undone(one.job.change)
-    assert (refused(outcome), refused(outcome, "operator")) == ({"touched": ["401"]}, {"used": ["New Line"]})
+    result = undone(one.job.change)
+    assert (refused(result), refused(result, "operator")) == ({"touched": ["401"]}, {"used": ["New Line"]})
     DID.objects.filter(number="401").delete_unused(by=SYSTEM)
-    outcome = undone(one.job.change)
-    assert (outcome.results["operator"].done, refused(outcome)) == (1, {"touched": ["401"]})
+    result = undone(one.job.change)
+    assert (result.results["operator"].done, refused(result)) == (1, {"touched": ["401"]})
 
 
-def test_several_chunks_are_rehearsed_as_they_are_undone(house, monkeypatch):
+def test_a_rehearsal_of_several_chunks_has_the_result_of_the_undo(house, monkeypatch):
     monkeypatch.setattr("dids.history.undo.chunk.CHUNK", 7)
     small = carrier("South", did_limit=20)
     dids = numbers_in("active", [str(n) for n in range(100, 120)], small)

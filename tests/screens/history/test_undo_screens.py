@@ -1,4 +1,4 @@
-"""Undo on the screens: offered where something was done, rehearsed, done at once or by a job, and redone."""
+"""Undo on the screens: offered after an action, rehearsed, run at once or as a job, and redone."""
 
 import re
 
@@ -21,92 +21,92 @@ MANY = [str(n) for n in range(700_000, 700_000 + SMALL + 100)]
 
 
 def edited(*numbers, **fields):
-    """The id of a change that edits these numbers."""
+    """Edit these numbers and return the id of the change."""
     dids = DID.objects.filter(number__in=numbers)
     return dids.edit(by=SYSTEM, kind="mass_edit", label="Mass edit", **fields or {"notes": "all"}).change
 
 
-def told(answer):
+def messages_of(answer):
     return [str(message) for message in answer.context["messages"]]
 
 
 def offered(answer):
-    """(address, word) of the links beside the messages."""
+    """Return (URL, text) of the links next to the messages."""
     notices = answer.content.decode().partition('class="notices"')[2].partition("</main>")[0]
     return re.findall(
         r'<a href="(/audit/\d+/undo/)" hx-get="\1" hx-target="#dialog-slot">(\w+)</a></p>', notices
     )
 
 
-def undo(asker, pk, **sent):
-    return asker.post(f"/audit/{pk}/undo/", {"step": "apply"} | sent, follow=True)
+def undo(client, pk, **sent):
+    return client.post(f"/audit/{pk}/undo/", {"step": "apply"} | sent, follow=True)
 
 
 @pytest.fixture
-def asker(supervisor):
+def supervisor_client(supervisor):
     return client_of(supervisor)
 
 
-def test_the_dialog_says_what_goes_back_and_what_stays(world, asker):
+def test_the_dialog_says_what_will_be_reverted_and_what_will_be_refused(world, supervisor_client):
     pk = edited("111", "112", "113")
     DID.objects.filter(number="113").edit(by=SYSTEM, notes="mine")
-    page = asker.get(f"/audit/{pk}/undo/").content.decode()
+    page = supervisor_client.get(f"/audit/{pk}/undo/").content.decode()
     assert "Undo this change?" in page and "<b>2 numbers</b> will be reverted." in page
     assert re.search(r"<b>1</b> number: changed again by a later change;[^<]*<span[^<]*113", page)
     assert "Undo for 2 numbers" in page
     assert world.did("111").notes == "all"
 
 
-def test_an_undo_ends_in_a_sentence_and_offers_the_redo(world, asker):
+def test_an_undo_reports_its_result_and_offers_the_redo(world, supervisor_client):
     pk = edited("111", "112")
-    answer = undo(asker, pk)
+    answer = undo(supervisor_client, pk)
     assert answer.redirect_chain == [("/dids/", 302)]
     back = Change.objects.latest("pk")
-    assert (told(answer), offered(answer)) == (
+    assert (messages_of(answer), offered(answer)) == (
         ["2 numbers reverted."],
         [(f"/audit/{back.pk}/undo/", "Redo")],
     )
     assert (back.actor.username, back.source) == ("supervisor", f"/audit/{pk}/undo/")
     assert world.did("111").notes == ""
-    assert "Redo this change?" in asker.get(f"/audit/{back.pk}/undo/").content.decode()
-    assert [word for _, word in offered(undo(asker, back.pk))] == ["Undo"]
+    assert "Redo this change?" in supervisor_client.get(f"/audit/{back.pk}/undo/").content.decode()
+    assert [word for _, word in offered(undo(supervisor_client, back.pk))] == ["Undo"]
     assert (world.did("111").notes, Change.objects.latest("pk").label) == ("all", "Redo of Mass edit")
 
 
-def test_an_undo_asked_for_twice_is_done_once(world, asker):
+def test_an_undo_submitted_twice_is_done_once(world, supervisor_client):
     pk = edited("111")
-    undo(asker, pk)
+    undo(supervisor_client, pk)
     rows = Change.objects.count()
-    assert told(undo(asker, pk)) == ["Nothing reverted, 1 already reverted."]
+    assert messages_of(undo(supervisor_client, pk)) == ["Nothing reverted, 1 already reverted."]
     assert Change.objects.count() == rows
-    page = asker.get(f"/audit/{pk}/undo/").content.decode()
+    page = supervisor_client.get(f"/audit/{pk}/undo/").content.decode()
     assert "Nothing will be reverted." in page and "1 is already reverted." in page
     assert 'value="apply"' not in page
 
 
-def test_a_mass_edit_and_a_delete_offer_their_undo_to_those_who_may(world, asker, clerk):
+def test_a_mass_edit_and_a_delete_offer_their_undo_to_users_with_permission(world, supervisor_client, clerk):
     ids = [world.did("111").pk]
     sent = {"ids": ids, "step": "apply", "change_notes": "on", "notes": "seen"}
-    answer = asker.post("/dids/mass-edit/", sent, follow=True)
+    answer = supervisor_client.post("/dids/mass-edit/", sent, follow=True)
     assert offered(answer) == [(f"/audit/{Change.objects.latest('pk').pk}/undo/", "Undo")]
-    answer = asker.post("/dids/delete/", {"ids": ids, "step": "apply"}, follow=True)
+    answer = supervisor_client.post("/dids/delete/", {"ids": ids, "step": "apply"}, follow=True)
     assert offered(answer) == [(f"/audit/{Change.objects.latest('pk').pk}/undo/", "Undo")]
-    undo(asker, Change.objects.latest("pk").pk)
+    undo(supervisor_client, Change.objects.latest("pk").pk)
     assert world.did("111").notes == "seen"
     answer = client_of(clerk).post("/dids/mass-edit/", sent | {"notes": "clerk"}, follow=True)
-    assert (told(answer), offered(answer)) == (["1 number changed."], [])
+    assert (messages_of(answer), offered(answer)) == (["1 number changed."], [])
 
 
-def test_what_can_never_be_undone_says_so(world, asker):
+def test_a_pruning_cannot_be_undone(world, supervisor_client):
     with audit.change("prune", by=SYSTEM, label="Old history") as change:
         change.touched = 1
-    page = asker.get(f"/audit/{change.pk}/undo/").content.decode()
+    page = supervisor_client.get(f"/audit/{change.pk}/undo/").content.decode()
     assert "Deleted history can&#x27;t be restored" in page and 'value="apply"' not in page
-    assert "Deleted history" in undo(asker, change.pk).content.decode()
-    assert asker.get("/audit/999999/undo/").status_code == 404
+    assert "Deleted history" in undo(supervisor_client, change.pk).content.decode()
+    assert supervisor_client.get("/audit/999999/undo/").status_code == 404
 
 
-def test_a_bound_person_undoes_the_own_rows_of_a_change_over_branches(world, owner, stranger):
+def test_a_bound_user_undoes_the_rows_of_their_reseller(world, owner, stranger):
     pk = edited("111", "3333")
     page = client_of(owner).get(f"/audit/{pk}/undo/").content.decode()
     assert "<b>1 number</b> will be reverted." in page and "3333" not in page
@@ -123,29 +123,32 @@ def many(world):
     return edited(*MANY)
 
 
-def test_a_large_undo_is_a_job(world, asker, many):
-    answer = undo(asker, many)
+def test_a_large_undo_is_a_job(world, supervisor_client, many):
+    answer = undo(supervisor_client, many)
     job = Job.objects.get(kind="undo")
     assert answer.redirect_chain == [(job.get_absolute_url(), 302)]
     assert (job.total, job.label) == (len(MANY), "Undo of Mass edit")
-    again = asker.get(f"/audit/{many}/undo/")
+    again = supervisor_client.get(f"/audit/{many}/undo/")
     assert b"runs in the background" in again.content
     call_command("worker", "--once")
     job.refresh_from_db()
     assert (job.state, job.told) == (Job.State.DONE, "2,100 numbers reverted.")
-    page = asker.get(job.get_absolute_url()).content.decode()
+    page = supervisor_client.get(job.get_absolute_url()).content.decode()
     assert f'href="/audit/{job.change_id}/undo/"' in page and "Redo</a>" in page
-    assert b"Its job is still" not in asker.get(f"/audit/{job.change_id}/undo/").content
+    assert b"Its job is still" not in supervisor_client.get(f"/audit/{job.change_id}/undo/").content
 
 
-def test_a_large_rehearsal_is_asked_for_by_the_dialog_itself(asker, many):
+def test_the_dialog_requests_a_large_rehearsal_itself(supervisor_client, many):
     htmx = {"HTTP_HX_REQUEST": "true"}
-    first = asker.get(f"/audit/{many}/undo/", **htmx).content.decode()
+    first = supervisor_client.get(f"/audit/{many}/undo/", **htmx).content.decode()
     assert "Checking 2,100 history rows" in first and f'hx-get="/audit/{many}/undo/?rehearse=1"' in first
-    assert "Undo for 2,100 numbers" in asker.get(f"/audit/{many}/undo/?rehearse=1", **htmx).content.decode()
+    assert (
+        "Undo for 2,100 numbers"
+        in supervisor_client.get(f"/audit/{many}/undo/?rehearse=1", **htmx).content.decode()
+    )
 
 
-def test_a_job_whose_owner_lost_the_right_stops_and_what_went_back_stays(world, many, monkeypatch):
+def test_a_job_fails_when_its_owner_loses_the_permission(world, many, monkeypatch):
     monkeypatch.setattr("dids.history.undo.chunk.CHUNK", 500)
     anna = person("anna", "audit.undo_change")
     job = submit_undo(Undo(Change.objects.get(pk=many), by=anna))
@@ -159,12 +162,12 @@ def test_a_job_whose_owner_lost_the_right_stops_and_what_went_back_stays(world, 
     assert "You no longer have permission to undo changes" in job.sentence
     assert DID.objects.filter(notes="all").count() == len(MANY) - 1_000
     assert job.change.touched == 1_000
-    # What is left goes back by another undo of the same change.
+    # Another undo of the same change reverts the rest.
     rest = Undo(Change.objects.get(pk=many), by=SYSTEM).run()
     assert (rest.done, rest.unchanged) == (len(MANY) - 1_000, 1_000)
 
 
-def test_a_cancelled_undo_leaves_what_it_did_and_can_go_on(world, many, monkeypatch, supervisor):
+def test_a_cancelled_undo_keeps_what_it_did_and_can_continue(world, many, monkeypatch, supervisor):
     monkeypatch.setattr("dids.history.undo.chunk.CHUNK", 500)
     job = submit_undo(Undo(Change.objects.get(pk=many), by=supervisor))
     claimed = Job.objects.claim("here")
@@ -184,18 +187,18 @@ def test_a_cancelled_undo_leaves_what_it_did_and_can_go_on(world, many, monkeypa
     assert not DID.objects.filter(notes="all").exists()
 
 
-def test_a_change_whose_job_is_under_way_waits(world, asker, many):
+def test_a_change_cannot_be_undone_while_its_job_runs(world, supervisor_client, many):
     change = Change.objects.get(pk=many)
     job = Job.objects.create(
         kind="edit", owner=member("Clerk"), change=change, state=Job.State.RUNNING, params={"ids": []}
     )
-    assert b"Its job is still running" in asker.get(f"/audit/{many}/undo/").content
+    assert b"Its job is still running" in supervisor_client.get(f"/audit/{many}/undo/").content
     Job.objects.filter(pk=job.pk).update(state=Job.State.DONE)
-    assert b"Its job is still running" not in asker.get(f"/audit/{many}/undo/").content
+    assert b"Its job is still running" not in supervisor_client.get(f"/audit/{many}/undo/").content
 
 
 def mass_edit_six(page):
-    """Write a note to the numbers 111 to 116."""
+    """Write notes to the numbers 111 to 116."""
     page.goto("/dids/?q=111-116")
     page.get_by_label("Select every row of this page").check()
     page.locator("[data-selection-bar]").get_by_role("button", name="Mass Edit").click()
@@ -206,7 +209,7 @@ def mass_edit_six(page):
 
 @pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
-def test_a_mass_edit_is_undone_and_redone_with_the_mouse(world, page_of):
+def test_a_mass_edit_is_undone_and_redone_in_the_browser(world, page_of):
     page = page_of(member("Supervisor"))
     mass_edit_six(page)
     expect(page.get_by_text("6 numbers changed. Undo")).to_be_visible()
@@ -245,7 +248,7 @@ def test_a_mass_edit_is_found_in_the_audit_log_undone_and_redone(world, page_of)
 
 @pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
-def test_a_large_undo_is_looked_at_in_its_dialog(world, page_of):
+def test_a_large_undo_is_rehearsed_in_its_dialog(world, page_of):
     DID.objects.create_numbers(MANY, operator=world.operator, by=SYSTEM)
     user = member("Supervisor")
     job = submit_undo(Undo(Change.objects.get(pk=edited(*MANY)), by=user))
