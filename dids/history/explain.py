@@ -1,4 +1,4 @@
-"""One sentence for the status of each number: since when, for what cause, by whom, what comes next."""
+"""Explain the status of numbers in one sentence each: since when, why, by whom, and what happens next."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -21,9 +21,11 @@ _TAILS = {
 }
 
 
-class Start(NamedTuple):
-    """The version by which a number came to its stored status, what it was before, and of its change what
-    is told; ``kind`` and what follows are None where it belongs to no change."""
+class StatusStart(NamedTuple):
+    """The version that gave a number its stored status, with values of the version before and of its change.
+
+    ``kind`` and the fields after it are None for a write outside the application.
+    """
 
     object_id: int
     at: datetime
@@ -40,11 +42,10 @@ class Start(NamedTuple):
 
 
 def explain(dids, now=None):
-    """{pk: sentence} for DIDs fetched by ``for_table``; at most six queries, however many there are.
+    """Return {pk: sentence} for DIDs fetched with ``for_table``; at most six queries.
 
-    Moments are told in the active time zone, to the day, and to the minute within a day from now. An
-    overdue Hold is told as over. What neither a person nor the system did is said to come from
-    outside the application; a number without history gets a sentence without a cause.
+    Times are in the active time zone, to the day, and to the minute if less than a day from now. An overdue
+    Hold counts as ended. A number without history gets a sentence without a reason.
     """
     dids, now = list(dids), now or timezone.now()
     starts = _starts([did.pk for did in dids])
@@ -56,16 +57,18 @@ def explain(dids, now=None):
     return {did.pk: _sentence(did, starts.get(did.pk), names, now) for did in dids}
 
 
-def day(moment, now):
-    """ "3 Nov 2026", with the time of day when it is less than a day from ``now``."""
-    near = abs(now - moment) < timedelta(days=1)
-    local = timezone.localtime(moment)
-    # Not date_format: for the hundreds of moments of a page it takes ten times as long.
-    return f"{local.day} {local:%b %Y, %H:%M}" if near else f"{local.day} {local:%b %Y}"
+def format_day(at, now):
+    """Return a date such as "3 Nov 2026", with the time of day if it is less than a day from ``now``."""
+    is_near = abs(now - at) < timedelta(days=1)
+    local = timezone.localtime(at)
+    # date_format takes ten times as long, and a page shows hundreds of dates.
+    return f"{local.day} {local:%b %Y, %H:%M}" if is_near else f"{local.day} {local:%b %Y}"
 
 
 def actor_name(change):
-    """Who made the change, as a word in a sentence; ``change`` has actor_kind and actor_name."""
+    """Return who made the change, for a sentence; ``change`` has actor_kind and actor_name, or is None."""
+    if change is None:
+        return OUTSIDE
     return {
         Change.Actor.SYSTEM: "the system",
         Change.Actor.TOKEN: f"API token {change.actor_name}",
@@ -73,17 +76,17 @@ def actor_name(change):
 
 
 def _starts(pks):
-    """{pk: Start}.
+    """Return {pk: StatusStart}.
 
-    One window over the numbers' versions, on the index (object_id, history_id). To have this statement
-    written anew for each page took longer than the database takes for it.
+    One window function over the numbers' versions, read from the index (object_id, history_id). Raw SQL,
+    because compiling the queryset took longer than running the query.
     """
     if not pks:
         return {}
     with connections[DIDHistory.objects.db].cursor() as cursor:
         cursor.execute(_STARTS.format(", ".join(["%s"] * len(pks))), pks)
-        # The last one of each number stays.
-        return {pk: Start(pk, _moment(at), *rest) for pk, at, *rest in cursor}
+        # Rows are oldest first, so the last one of each number remains.
+        return {pk: StatusStart(pk, _aware(at), *rest) for pk, at, *rest in cursor}
 
 
 _STARTS = """
@@ -104,26 +107,26 @@ _STARTS = """
 """
 
 
-def _moment(at):
-    """A moment as the database gives it: SQLite knows no time zones and keeps UTC."""
+def _aware(at):
+    """Return a timestamp of a raw query with its time zone; SQLite stores naive UTC."""
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _sentence(did, start, names, now):
     if holds.is_over(did.hold_until, now):
         client = did.last_client
-        cause, since, status = f"its hold after use by {client} was over", did.hold_until, did.after_hold
+        reason, since, status = f"its Hold after use by {client} ended", did.hold_until, did.after_hold
     else:
         status = did.status
         since = start and start.at
-        cause = start and _cause(did, start, names)
-    word = {st.HOLD: "On hold", st.ARCHIVE: "Archived"}.get(status, st.LABELS[status])
-    head = f"{word} since {day(since, now)} because {cause}" if since else word
+        reason = start and _reason(did, start, names)
+    word = {st.HOLD: "On Hold", st.ARCHIVE: "Archived"}.get(status, st.LABELS[status])
+    head = f"{word} since {format_day(since, now)} because {reason}" if since else word
     return f"{head}; {_next(did, status, now)}."
 
 
-def _cause(did, start, names):
-    """Why the number came to its status: a clause that follows "because"."""
+def _reason(did, start, names):
+    """Return the clause after "because"."""
     source, target = start.old_status, start.status
     if start.kind is None:
         return f"{OUTSIDE} {_verb(start, _client(did, start, names))}"
@@ -131,13 +134,13 @@ def _cause(did, start, names):
     client = _client(did, start, names)
     tail = _TAILS.get(start.kind, "")
     if source in st.IN_USE and target not in st.IN_USE:
-        straight = "" if target == st.HOLD else ", without days of hold"
+        without_hold = "" if target == st.HOLD else ", with no hold days"
         if start.kind == Change.Kind.PACKAGE:
-            return f"{_package(did, start, names)} {_package_stopped(start, actor)}{straight}"
-        put = f"put it on hold after use by {client}" if target == st.HOLD else f"took it from {client}"
-        return f"{actor} {put}{tail}{straight}"
+            return f"{_package(did, start, names)} {_package_stopped(start, actor)}{without_hold}"
+        put = f"put it on Hold after use by {client}" if target == st.HOLD else f"took it from {client}"
+        return f"{actor} {put}{tail}{without_hold}"
     if source == st.HOLD and target in st.FREE and start.actor_kind == Change.Actor.SYSTEM:
-        return f"its hold after use by {client} was over"
+        return f"its Hold after use by {client} ended"
     return f"{actor} {_verb(start, client)}{tail}"
 
 
@@ -148,13 +151,13 @@ def _verb(start, client):
     if target == st.BLOCKED:
         return "blocked it"
     if target == st.HOLD:
-        return f"put it on hold after use by {client}"
+        return f"put it on Hold after use by {client}"
     if target == st.ACTIVE:
         if source == st.BLOCKED:
             return "unblocked it"
         return f"gave it back to {client}" if source == st.HOLD else f"assigned it to {client}"
     if source == st.HOLD:
-        return f"ended its hold after use by {client}"
+        return f"ended its Hold after use by {client}"
     if source in st.IN_USE:
         return f"took it from {client}"
     if target == st.ARCHIVE:
@@ -167,7 +170,7 @@ def _verb(start, client):
 def _client(did, start, names):
     if did.status in st.HELD:
         return did.last_client
-    # The client under another operator may be another reseller's.
+    # An account under another operator may belong to another reseller.
     known = start.old_account and start.old_operator == did.operator_id
     return names.client(start.old_account) if known else "its client"
 
@@ -185,9 +188,9 @@ def _package_stopped(start, actor):
 
 
 def _next(did, status, now):
-    """What happens next, and when."""
+    """Return the clause that says what happens next, and when."""
     if status == st.HOLD:
-        return f"becomes {st.LABELS[did.after_hold]} on {day(did.hold_until, now)}"
+        return f"becomes {st.LABELS[did.after_hold]} on {format_day(did.hold_until, now)}"
     if status == st.ACTIVE:
         return f"goes on Hold when {_package_end(did, now)}"
     if status == st.BLOCKED:
@@ -195,7 +198,7 @@ def _next(did, status, now):
     return {
         st.RESERVED: "not for sale until it is put in stock",
         st.INSTOCK: "can be assigned to a client",
-        st.ARCHIVE: "out of use until it is restored",
+        st.ARCHIVE: "not in use until it is restored",
     }[status]
 
 
@@ -204,5 +207,5 @@ def _package_end(did, now):
     if ends_at is None:
         return f"{name} is switched off"
     if ends_at <= now:
-        return f"the worker comes by, because {name} ended on {day(ends_at, now)}"
-    return f"{name} ends on {day(ends_at, now)}"
+        return f"the worker next runs, because {name} ended on {format_day(ends_at, now)}"
+    return f"{name} ends on {format_day(ends_at, now)}"

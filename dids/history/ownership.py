@@ -20,7 +20,7 @@ from django.utils import timezone
 from audit import history
 from audit.models import Change
 from audit.pruning import known_since
-from dids.history.explain import OUTSIDE, actor_name
+from dids.history.explain import actor_name
 from dids.labels import Names, NamesThen
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
@@ -70,7 +70,7 @@ class Boundary:
             return ""
         if self.cause == HOLD_ENDED:
             return "the system"
-        return actor_name(self.change) if self.change else OUTSIDE
+        return actor_name(self.change)
 
     @property
     def action(self):

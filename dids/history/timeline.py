@@ -9,7 +9,7 @@ from django.utils.formats import date_format
 
 from audit import history
 from audit.models import Change
-from dids.history.explain import OUTSIDE, actor_name
+from dids.history.explain import actor_name
 from dids.labels import Names
 from dids.lifecycle import statuses as st
 from dids.models import DID
@@ -97,9 +97,8 @@ def _entry(row, previous, names):
         changed = []  # a deletion changes no field, and nothing is known of an earlier version
     else:
         changed = differences(previous, row, names)
-    if row.change is None:
-        return Entry(row.at, OUTSIDE, _LABELS[row.event], row.event, changed)
-    return Entry(row.at, actor_name(row.change), str(row.change), row.event, changed)
+    label = str(row.change) if row.change else _LABELS[row.event]
+    return Entry(row.at, actor_name(row.change), label, row.event, changed)
 
 
 def _texts(row, names):

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from didmgmt.text import parse_whole, shorten
-from dids.history.explain import OUTSIDE, actor_name, explain
+from dids.history.explain import actor_name, explain
 from dids.history.timeline import differences, field_texts, timeline, versions
 from dids.job_kinds import CLIENT_MOVES
 from dids.labels import Names
@@ -133,7 +133,7 @@ def _merged(request, pk, touched, seen):
         f"{name}: {shorten(old) or 'empty'} → {shorten(new) or 'empty'}"
         for name, old, new in differences(seen, newer, Names.of([seen, newer]))
     )
-    who = actor_name(newer.change) if newer.change else OUTSIDE
+    who = actor_name(newer.change)
     form.add_error(
         None,
         f"Not saved: {did.number} was changed by {who} while you were editing it"

@@ -1,4 +1,4 @@
-"""The sentence that explains a number's status."""
+"""The sentence that explains the status of a number."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -42,12 +42,12 @@ def anna(db):
     )
 
 
-def test_a_hold_names_the_package_the_client_who_switched_it_off_and_its_end(house, anna):
+def test_a_hold_names_the_package_the_client_the_user_and_its_end(house, anna):
     dids = numbers_in("active", ["100"], house, now=NOON - DAY)
     house.client_package.deactivate(by=anna, now=NOON)
 
     assert sentence(dids) == (
-        "On hold since 3 Nov 2026 because package Basic of North Bakery was switched off by anna; "
+        "On Hold since 3 Nov 2026 because package Basic of North Bakery was switched off by anna; "
         "becomes In Stock on 3 Dec 2026."
     )
 
@@ -57,31 +57,31 @@ def test_a_hold_says_when_the_package_ended_by_itself(house):
     house.client_package.deactivate(by=SYSTEM, now=NOON, ended=True)
 
     assert sentence(dids) == (
-        "On hold since 3 Nov 2026 because package Basic of North Bakery ended; "
+        "On Hold since 3 Nov 2026 because package Basic of North Bakery ended; "
         "becomes Reserved on 3 Dec 2026."
     )
 
 
-def test_a_hold_by_a_person_names_the_person(house, anna):
+def test_a_hold_by_a_user_names_the_user(house, anna):
     dids = numbers_in("active", ["100"], house, now=NOON - DAY)
     dids.edit(by=anna, now=NOON, kind="mass_edit", status="hold")
 
     assert sentence(dids) == (
-        "On hold since 3 Nov 2026 because anna put it on hold after use by North Bakery in a mass edit; "
+        "On Hold since 3 Nov 2026 because anna put it on Hold after use by North Bakery in a mass edit; "
         "becomes In Stock on 3 Dec 2026."
     )
 
 
-def test_an_overdue_hold_is_told_as_over(house):
+def test_an_overdue_hold_counts_as_ended(house):
     dids = numbers_in("hold", ["100"], house, now=NOON)
 
     assert sentence(dids, NOON + 40 * DAY) == (
-        "In Stock since 3 Dec 2026 because its hold after use by North Bakery was over;"
+        "In Stock since 3 Dec 2026 because its Hold after use by North Bakery ended;"
         " can be assigned to a client."
     )
 
 
-def test_a_released_hold_reads_the_same_as_an_overdue_one(house):
+def test_an_ended_hold_reads_the_same_as_an_overdue_one(house):
     dids = numbers_in("hold", ["100"], house, now=NOON)
     overdue = sentence(dids, NOON + 40 * DAY)
     dids.end_hold(by=SYSTEM, now=NOON + 30 * DAY)
@@ -90,23 +90,23 @@ def test_a_released_hold_reads_the_same_as_an_overdue_one(house):
     assert sentence(dids, NOON + 40 * DAY) == overdue
 
 
-def test_a_hold_ended_by_hand_names_who_and_after_whom(house, anna):
+def test_a_hold_ended_by_a_user_names_the_user_and_the_client(house, anna):
     dids = numbers_in("hold", ["100"], house, now=NOON - DAY)
     dids.edit(by=anna, now=NOON, status="archive")
 
     assert sentence(dids) == (
-        "Archived since 3 Nov 2026 because anna ended its hold after use by North Bakery; "
-        "out of use until it is restored."
+        "Archived since 3 Nov 2026 because anna ended its Hold after use by North Bakery; "
+        "not in use until it is restored."
     )
 
 
-def test_without_hold_days_it_says_that_there_was_no_rest(house, anna):
+def test_it_says_that_there_were_no_hold_days(house, anna):
     dids = numbers_in("active", ["100"], house, now=NOON - DAY, hold_days=0)
     house.client_package.deactivate(by=anna, now=NOON)
 
     assert sentence(dids) == (
         "In Stock since 3 Nov 2026 because package Basic of North Bakery was switched off by anna, "
-        "without days of hold; can be assigned to a client."
+        "with no hold days; can be assigned to a client."
     )
 
 
@@ -118,10 +118,10 @@ def test_without_hold_days_it_says_that_there_was_no_rest(house, anna):
             "Reserved since 3 Nov 2026 because anna created it; not for sale until it is put in stock.",
         ),
         ("instock", "In Stock since 3 Nov 2026 because anna created it; can be assigned to a client."),
-        ("archive", "Archived since 3 Nov 2026 because anna created it; out of use until it is restored."),
+        ("archive", "Archived since 3 Nov 2026 because anna created it; not in use until it is restored."),
     ],
 )
-def test_a_new_number_says_who_made_it(house, anna, status, text):
+def test_a_new_number_says_who_created_it(house, anna, status, text):
     DID.objects.create_numbers(["100"], operator=house.operator, by=anna, status=status, now=NOON)
 
     assert sentence(DID.objects.all()) == text
@@ -172,7 +172,7 @@ def test_an_active_number_names_its_client_and_the_end_of_the_package(house, ann
     ClientPackage.objects.update(ends_at=NOON + 60 * DAY)
     assert sentence(dids).endswith("; goes on Hold when package Basic ends on 2 Jan 2027.")
     assert sentence(dids, NOON + 61 * DAY).endswith(
-        "; goes on Hold when the worker comes by, because package Basic ended on 2 Jan 2027."
+        "; goes on Hold when the worker next runs, because package Basic ended on 2 Jan 2027."
     )
 
 
@@ -193,14 +193,14 @@ def test_a_blocked_number_says_that_it_is_unreachable_and_what_ends_it(house, an
     )
 
 
-def test_later_edits_of_other_fields_do_not_move_since(house, anna):
+def test_later_edits_of_other_fields_do_not_change_since(house, anna):
     dids = numbers_in("reserved", ["100"], house, now=NOON)
     dids.edit(by=anna, now=NOON + DAY, notes="golden")
 
     assert sentence(dids).startswith("Reserved since 3 Nov 2026 because the system created it;")
 
 
-def test_a_write_outside_the_application_is_said_to_be_one(house):
+def test_a_write_outside_the_application_is_named_as_such(house):
     dids = numbers_in("instock", ["100"], house)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE dids_did SET status = 'reserved'")
@@ -211,21 +211,21 @@ def test_a_write_outside_the_application_is_said_to_be_one(house):
 def test_names_of_a_client_and_package_deleted_since_come_from_history(house, anna):
     dids = numbers_in("active", ["100"], house, now=NOON - DAY, hold_days=0)
     house.client_package.deactivate(by=anna, now=NOON)
-    for thing in (house.account, house.client_package, house.client, house.package):
-        thing.delete()
+    for record in (house.account, house.client_package, house.client, house.package):
+        record.delete()
 
     assert "because package Basic of North Bakery was switched off by anna," in sentence(dids)
 
 
-def test_within_a_day_the_time_is_told_in_the_readers_zone(house):
+def test_within_a_day_the_time_is_shown_in_the_active_zone(house):
     dids = numbers_in("hold", ["100"], house, now=NOON)
 
     with timezone.override("Europe/Vilnius"):
-        assert "On hold since 3 Nov 2026, 14:00 because" in sentence(dids, NOON + timedelta(hours=23))
+        assert "On Hold since 3 Nov 2026, 14:00 because" in sentence(dids, NOON + timedelta(hours=23))
         assert "becomes In Stock on 3 Dec 2026, 14:00." in sentence(dids, NOON + 29.5 * DAY)
 
 
-def test_a_number_whose_history_was_never_written_still_gets_a_sentence(house):
+def test_a_number_without_history_still_gets_a_sentence(house):
     triggers.drop(connection)
     did = DID.objects.create(number="100", operator=house.operator)
     triggers.install(connection)
@@ -234,14 +234,12 @@ def test_a_number_whose_history_was_never_written_still_gets_a_sentence(house):
 
 
 def test_five_hundred_sentences_cost_no_more_queries_than_five(house):
-    for at, status in enumerate(["reserved", "active", "hold", "blocked"]):
-        numbers_in(status, [f"{at}{n:03}" for n in range(20)], house, now=NOON)
+    for prefix, status in enumerate(["reserved", "active", "hold", "blocked"]):
+        numbers_in(status, [f"{prefix}{n:03}" for n in range(20)], house, now=NOON)
     numbers_in("hold", [f"9{n:03}" for n in range(20)], house, now=NOON).end_hold(by=SYSTEM, now=NOON + DAY)
     rows = list(DID.objects.for_table().order_by("number"))
 
-    with CaptureQueriesContext(
-        connection,
-    ) as few:
+    with CaptureQueriesContext(connection) as few:
         explain([*rows[:2], *rows[-2:]])
     with CaptureQueriesContext(connection) as many:
         sentences = explain(rows)

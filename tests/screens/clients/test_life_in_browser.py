@@ -72,7 +72,7 @@ def test_a_number_goes_from_stock_to_a_client_and_back(looked_at, world):
     looked_at("Hold", "because package Basic of Rose Orig ended", "Unreachable: it is on Hold")
 
     DID.objects.filter(number=NUMBER).update(hold_until=timezone.now())
-    over = "because its hold after use by Rose Orig was over"
+    over = "because its Hold after use by Rose Orig ended"
     looked_at("In Stock", over, "Unreachable: it is In Stock", held=False)
     call_command("worker", "--once")
     looked_at("In Stock", over, "Unreachable: it is In Stock", held=False)

@@ -45,7 +45,7 @@ def test_the_page_tells_what_the_number_is_and_why(world, browser):
 def test_a_number_on_hold_says_until_when_and_what_it_becomes(world, browser):
     html = page(browser, address(world.did("2563")))
 
-    assert "On hold since" in html and "becomes In Stock on" in html
+    assert "On Hold since" in html and "becomes In Stock on" in html
     assert "Hold until" in html
 
 
