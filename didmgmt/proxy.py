@@ -3,11 +3,11 @@ from django.core.exceptions import MiddlewareNotUsed
 
 
 class ClientAddressMiddleware:
-    """Put the visitor's address into REMOTE_ADDR when trusted proxies stand in front.
+    """Set REMOTE_ADDR to the client's address behind trusted proxies.
 
-    Each proxy appends the address it was called from to X-Forwarded-For, so with n trusted proxies the
-    n-th entry from the right was written by the outermost of them; everything left of it is the visitor's
-    own claim. Throttling and the audit log then read one place.
+    Each proxy appends its peer's address to X-Forwarded-For, so with n trusted proxies the n-th entry from
+    the right was written by the outermost one. Everything left of it comes from the client and can't be
+    trusted. Lockouts and the audit log read REMOTE_ADDR.
     """
 
     def __init__(self, get_response):

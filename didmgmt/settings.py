@@ -1,7 +1,6 @@
-"""Everything that differs between installations comes from the environment; README lists the variables.
+"""Settings. What differs between installations comes from environment variables, listed in the README.
 
-A value that makes no sense is refused by the variable's name, so that a typing error never turns into a
-quiet default.
+An invalid value is refused by the variable's name, so that a typing error never becomes a silent default.
 """
 
 import os
@@ -20,7 +19,7 @@ env = environ.Env()
 
 
 def env_bool(name, default):
-    """django-environ reads every unknown word as False; here "DEBUG=flase" is an error."""
+    """Return a boolean; unlike in django-environ, "DEBUG=flase" is an error and not False."""
     value = env.str(name, "").strip().lower()
     if not value:
         return default
@@ -50,7 +49,7 @@ def env_list(name, default=()):
 
 
 def env_database(name, default):
-    """The value is never repeated in the message: it holds a password."""
+    """Return the settings of a database URL; the error never repeats it, because it holds a password."""
     value = env.str(name, "").strip() or default
     try:
         with warnings.catch_warnings(action="error"):  # the library's warning would print the password
@@ -62,18 +61,18 @@ def env_database(name, default):
         raise ImproperlyConfigured(
             f"{name} must be sqlite:////path/to/file or postgres://user:password@host:port/name."
         )
-    database.setdefault("CONN_MAX_AGE", 600)  # to connect anew costs SQLite as much as three queries
+    database.setdefault("CONN_MAX_AGE", 600)  # reconnecting costs SQLite as much as three queries
     if engine == "sqlite3":
         if database["NAME"] != ":memory:":
             database["NAME"] = BASE_DIR / database["NAME"]
         database["OPTIONS"] = {
-            # A transaction takes the write lock when it begins: one that reads first and writes later
-            # would otherwise fail at once with "database is locked" when another wrote in between.
+            # A transaction takes the write lock when it begins. Otherwise one that reads before it writes
+            # fails at once with "database is locked" if another one has written in between.
             "transaction_mode": "IMMEDIATE",
             "timeout": 30,
             "init_command": (
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY; "
-                # of each thread; more, or a mapped file, spared a page no CPU: the system has it in memory
+                # Per thread. A larger cache or a memory-mapped file saved no CPU.
                 "PRAGMA cache_size=-16384"
             ),
         }
@@ -84,7 +83,7 @@ def env_database(name, default):
 
 
 def secret_key():
-    """The given key, else one made on the first start and kept in VAR_DIR, readable by its owner alone."""
+    """Return SECRET_KEY, or the key generated on the first start, which only its owner can read."""
     if key := env.str("SECRET_KEY", ""):
         if len(key) < 50:
             raise ImproperlyConfigured("SECRET_KEY must have at least 50 characters.")
@@ -97,7 +96,7 @@ def secret_key():
             with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(secrets.token_urlsafe(64))
             try:
-                # Of two processes that start together the first wins, and both read the same key.
+                # If two processes start together, the first one wins and both read the same key.
                 os.link(draft, path)
             except FileExistsError:
                 pass
@@ -112,10 +111,10 @@ def secret_key():
 DEBUG = env_bool("DEBUG", False)
 VAR_DIR = BASE_DIR / Path(env.str("VAR_DIR", "") or "var").expanduser()
 SECRET_KEY = secret_key()
-# Signs the seals of history (audit.seals). Of its own where SECRET_KEY is changed now and then.
+# Signs the seals of history (audit.seals); set it where SECRET_KEY is rotated.
 SEAL_KEY = env.str("SEAL_KEY", "") or SECRET_KEY
 DATABASES = {"default": env_database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
-# Lists are read from it; see didmgmt/replica.py
+# Lists are read from the replica; see didmgmt/replica.py.
 if env.str("REPLICA_URL", "").strip():
     DATABASES["replica"] = env_database("REPLICA_URL", "")
     if any(database["ENGINE"] != "django.db.backends.postgresql" for database in DATABASES.values()):
@@ -132,12 +131,12 @@ TIME_ZONE = env_choice(
     "TIME_ZONE", "UTC", zoneinfo.available_timezones(), "a time zone such as UTC or Europe/Vilnius"
 )
 
-# What `manage.py serve` (make run) starts with
+# `manage.py serve` (make run)
 DEMO = env_bool("DEMO", True)
 WEB_PROCESSES = env_int("WEB_PROCESSES", 2, 1, 64)
 WEB_THREADS = env_int("WEB_THREADS", 4, 1, 64)
 
-# The product's rules and limits
+# Rules and limits of the product
 HOLD_DAYS = env_int("HOLD_DAYS", 30, 0, 365)
 DID_REUSE_DAYS = env_int("DID_REUSE_DAYS", 90, 0, 3650)
 NEW_DIDS_LIMIT = env_int("NEW_DIDS_LIMIT", 1_000_000, 1, 10_000_000)
@@ -145,7 +144,7 @@ REQUEST_LIMIT = env_int("REQUEST_LIMIT", 100_000, 1, 1_000_000)
 JOB_LEASE = env_int("JOB_LEASE", 60, 1, 3600)
 JOB_FILES_DAYS = env_int("JOB_FILES_DAYS", 30, 1, 3650)
 UPLOAD_LIMIT = env_int("UPLOAD_LIMIT_MB", 200, 1, 4096) * 1024 * 1024
-# What a file to import may hold, and what reading a workbook may cost
+# Limits of imported files, and of the process that reads a workbook
 IMPORT_ROWS = env_int("IMPORT_ROWS", 2_000_000, 1, 100_000_000)
 IMPORT_COLUMNS = env_int("IMPORT_COLUMNS", 200, 1, 16_384)
 IMPORT_CELL = env_int("IMPORT_CELL", 32_767, 100, 1_000_000)
@@ -154,8 +153,8 @@ READ_SECONDS = env_int("READ_SECONDS", 120, 1, 3600)
 READ_MEMORY = env_int("READ_MEMORY_MB", 2048, 256, 65_536) * 1024 * 1024
 PAGE_SIZES = [20, 50, 100, 500]
 
-# TLS=1 says that visitors come by https through a proxy that ends it and sets X-Forwarded-Proto and
-# X-Forwarded-For. Off by default: a secure cookie would make signing in on http://127.0.0.1 impossible.
+# TLS=1: a proxy terminates TLS and sets X-Forwarded-Proto and X-Forwarded-For. It is off by default, because
+# secure cookies would make it impossible to sign in on http://127.0.0.1.
 TLS = env_bool("TLS", False)
 TRUSTED_PROXIES = env_int("TRUSTED_PROXIES", int(TLS), 0, 10)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
@@ -163,7 +162,7 @@ SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = TLS
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = TLS
-# Entering the browsers' preload list binds a whole domain for years: its owner's decision, not ours.
+# The browsers' preload list binds a domain for years, so its owner decides.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -258,7 +257,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "staff:login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "staff:login"
-# By name and address together: a stranger who guesses cannot lock the owner out from elsewhere.
+# Username and address together: a person who guesses passwords cannot lock out the owner elsewhere.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
@@ -282,9 +281,9 @@ STORAGES = {
 }
 MEDIA_ROOT = VAR_DIR / "files"
 FILE_UPLOAD_PERMISSIONS = 0o600
-# A form may name the ticked rows of several pages of 500.
+# A form may contain the ticked rows of several pages of 500.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
-# New DIDs takes a million numbers pasted line by line: 20 digits and "%0D%0A" each.
+# New DIDs accepts a million numbers, one a line: 20 digits and "%0D%0A" each.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
 
 LOGGING = {
@@ -301,11 +300,11 @@ LOGGING = {
             "one of DEBUG, INFO, WARNING, ERROR",
         ),
     },
-    # Django's own handlers (console in DEBUG, mail to ADMINS) give way to the one above.
+    # Replaces Django's own handlers (console in DEBUG, mail to ADMINS).
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "axes": {"level": "WARNING"},
-        # warns at each HEAD that Django answered with a body, which gunicorn rightly drops
+        # gunicorn warns about every HEAD response with a body, which it drops.
         "gunicorn.http.wsgi": {"level": "ERROR"},
     },
 }

@@ -1,4 +1,4 @@
-"""How long the server took, on the page itself and for the browser's tools."""
+"""Report how long the server took, on the page and in the Server-Timing header."""
 
 import time
 
@@ -6,10 +6,10 @@ PLACEHOLDER = b"<!--server-time-->"
 
 
 class ServerTimeMiddleware:
-    """Writes the seconds from request to finished page in place of the footer's placeholder.
+    """Replace the footer's placeholder with the seconds from request to finished page.
 
-    Stands before all but compression, so that everything else is inside the time. A streamed answer
-    (an export) has only the header, with the time until its first byte.
+    It comes before every middleware but compression, so that their time is included. A streamed response (an
+    export) has only the header, with the time to its first byte.
     """
 
     def __init__(self, get_response):

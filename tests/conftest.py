@@ -13,28 +13,30 @@ from tests import chromium
 from tests.examples import scaled
 from tests.world import make_world, member, session_cookie
 
-# How long an example takes depends on what else the machine is doing.
+# The time of an example depends on the load of the machine.
 hypothesis.settings.register_profile("suite", deadline=None, max_examples=scaled(100))
 hypothesis.settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(items):
-    """The longest test first: begun last it would keep one process busy long after the others are done."""
+    """Start the longest test first, so that no process runs it alone at the end."""
     items.sort(key=lambda item: "test_simulated_year" not in item.nodeid)
 
 
 # --- the database ---------------------------------------------------------------------------------
 
-MADE_BY_MIGRATIONS = {"django_content_type", "auth_permission", "auth_group", "auth_group_permissions"}
+FILLED_BY_MIGRATIONS = {"django_content_type", "auth_permission", "auth_group", "auth_group_permissions"}
 
 
 def empty_all_tables(test_case):
-    """Leave what migrations left. Replaces ``flush``, which history's triggers refuse and which would
-    take the roles away."""
+    """Delete everything but the rows of migrations.
+
+    This replaces ``flush``, which the triggers of history refuse and which would delete the roles.
+    """
     for alias in test_case._databases_names(include_mirrors=False):
         connection = connections[alias]
-        tables = set(connection.introspection.django_table_names(only_existing=True)) - MADE_BY_MIGRATIONS
-        if connection.vendor == "postgresql" and may_pass_by_triggers(connection):
+        tables = set(connection.introspection.django_table_names(only_existing=True)) - FILLED_BY_MIGRATIONS
+        if connection.vendor == "postgresql" and is_superuser(connection):
             delete_all_rows(connection, sorted(tables))
             continue
         triggers.drop(connection)
@@ -44,14 +46,14 @@ def empty_all_tables(test_case):
         triggers.install(connection)
 
 
-def may_pass_by_triggers(connection):
+def is_superuser(connection):
     with connection.cursor() as cursor:
         cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
         return cursor.fetchone()[0]
 
 
 def delete_all_rows(connection, tables):
-    """To truncate them all takes PostgreSQL half a second, for a file of each table and index."""
+    """Delete row by row: TRUNCATE takes half a second, because it replaces every file."""
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
         for table in tables:
@@ -68,7 +70,7 @@ def transactional_tests_keep_the_roles():
 
 @pytest.fixture(scope="module")
 def module_db(django_db_setup, django_db_blocker):
-    """For fixtures that are made once for a module; each of its tests takes back what it writes itself."""
+    """Give fixtures of a module one transaction; each test rolls back its own writes."""
     with django_db_blocker.unblock(), transaction.atomic():
         yield
         transaction.set_rollback(True)
@@ -109,13 +111,13 @@ def administrator(db):
 
 @pytest.fixture
 def owner(world):
-    """A supervisor who is bound to Reseller 1, where nearly everything is."""
+    """Return a supervisor bound to Reseller 1, which has nearly everything."""
     return member("Supervisor", username="owner", reseller=world.reseller)
 
 
 @pytest.fixture
 def stranger(world):
-    """Somebody with all rights, but bound to Reseller 2."""
+    """Return an administrator bound to Reseller 2."""
     return member("Administrator", username="stranger", reseller=world.reseller_2, is_staff=True)
 
 
@@ -124,7 +126,7 @@ def stranger(world):
 
 @pytest.fixture(scope="session", autouse=True)
 def only_loopback():
-    """A test that reaches for another machine fails at once, saying for which."""
+    """Fail a test that connects to another machine, and name the machine."""
     connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
 
     def guarded(original):
@@ -151,7 +153,7 @@ def browser():
     path = chromium.chromium()
     if path is None:
         pytest.skip("there is no Chromium; name one with CHROMIUM")
-    # playwright keeps an event loop in this thread, and Django would take every query for a mistake.
+    # playwright runs an event loop in this thread, in which Django would refuse every query.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         process = playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
@@ -161,8 +163,10 @@ def browser():
 
 @pytest.fixture
 def page(browser, live_server):
-    """A fresh page on the live server; the test fails for an uncaught script error and for anything
-    that the Content-Security-Policy refused."""
+    """Return a new page on the live server.
+
+    The test fails for an uncaught script error and for anything that the Content-Security-Policy refused.
+    """
     complaints = []
     context = browser.new_context(base_url=live_server.url)
     page = context.new_page()
@@ -170,7 +174,9 @@ def page(browser, live_server):
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on(
         "console",
-        lambda said: complaints.append(said.text) if "Content Security Policy" in said.text else None,
+        lambda message: (
+            complaints.append(message.text) if "Content Security Policy" in message.text else None
+        ),
     )
     yield page
     context.close()
@@ -179,7 +185,7 @@ def page(browser, live_server):
 
 @pytest.fixture
 def page_of(page, live_server):
-    """``page_of(user)``: the page, with ``user`` signed in."""
+    """Return a function that returns the page with a given user signed in."""
 
     def signed_in(user):
         page.context.add_cookies([session_cookie(user, live_server.url)])

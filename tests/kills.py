@@ -1,4 +1,4 @@
-"""Workers in processes of their own, and killing them: what a power cut does to long work."""
+"""Run workers in their own processes and kill them, as a power cut would."""
 
 import os
 import random
@@ -11,11 +11,11 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import connection
 
-LEASE = 1  # seconds: the next worker need not wait long
+LEASE = 1  # seconds, so that the next worker takes over soon
 
 
 def database_url():
-    """The test database as a process of its own would name it."""
+    """Return the URL of the test database, for another process."""
     database = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{database['NAME']}"
@@ -40,10 +40,10 @@ def start_worker(*arguments):
 
 
 def killed_again_and_again(job, times, until):
-    """Have workers do ``job`` and kill them with SIGKILL at random moments, ``times`` times at most.
+    """Let workers run ``job`` and kill them with SIGKILL at random times, at most ``times`` of them.
 
-    Every other one dies after it has done a chunk, so that the job comes to its end. ``until(job)``: the
-    end. Returns how many were killed while the job was theirs; the last worker is left to finish.
+    Every other worker is killed after a chunk, so that the job makes progress. ``until(job)`` is the end.
+    Return how many were killed while they had the job; the last worker finishes.
     """
     chance, kills = random.Random(f"{job.kind} {times}"), 0
     while kills < times and not until(job):

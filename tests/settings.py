@@ -1,4 +1,4 @@
-"""The product's settings with what makes tests quick and repeatable."""
+"""The product's settings, with changes that make tests fast and repeatable."""
 
 import atexit
 import os
@@ -17,11 +17,11 @@ from didmgmt.settings import DATABASES, STORAGES, VAR_DIR
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # A file, not memory: racing connections and the live server need to share it.
+    # A file, not memory, because concurrent connections and the live server share it.
     DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
 else:
-    # What a crash of the server would lose is of no use to anybody here: no waiting for the disk.
+    # The test database need not survive a crash, so commits do not wait for the disk.
     DATABASES["default"].setdefault("OPTIONS", {})["options"] = "-c synchronous_commit=off"
-# whitenoise warns of a missing folder, and a warning is an error here
+# WhiteNoise warns about a missing folder, and warnings are errors.
 STATIC_ROOT = VAR_DIR / "static"
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What holds everything up: settings, ``make run``, health, and the test suite's own promises."""
+"""Settings, ``make run``, health checks, and what the test suite itself relies on."""
 
 import contextlib
 import os
@@ -27,7 +27,7 @@ from jobs.models import WorkerBeat
 
 
 def environment(folder, **variables):
-    """A clean one: nothing of the suite's own settings reaches the program under test."""
+    """Return an environment without the settings of the suite."""
     return {"PATH": os.environ["PATH"], "VAR_DIR": str(folder)} | variables
 
 
@@ -44,14 +44,14 @@ def manage(folder, *arguments, **variables):
 
 
 def printed(folder, code, **variables):
-    """What that Python code prints inside the project."""
+    """Return what this Python code prints inside the project."""
     run = manage(folder, "shell", "--no-imports", "-c", code, **variables)
     assert run.returncode == 0, run.stderr
     return run.stdout.strip()
 
 
 def assert_refused(run, *words):
-    """One sentence on stderr, no traceback, a non-zero exit."""
+    """Check for one sentence on stderr, no traceback and a non-zero exit status."""
     assert run.returncode != 0
     assert run.stderr.startswith("Error: ")
     assert run.stderr.count("\n") == 1
@@ -82,11 +82,11 @@ def assert_refused(run, *words):
         ("DATABASE_URL", "nonsense"),
         ("REPLICA_URL", "postgres://u:hidden@h:port/n"),
         ("REPLICA_URL", "sqlite:///copy.sqlite3"),
-        ("REPLICA_URL", "postgres://u:hidden@h/n"),  # beside a DATABASE_URL that is none
+        ("REPLICA_URL", "postgres://u:hidden@h/n"),  # DATABASE_URL is not PostgreSQL
         ("REPLICA_LAG", "0"),
     ],
 )
-def test_an_odd_value_is_refused_by_its_name(tmp_path, name, value):
+def test_an_invalid_value_is_refused_by_its_variable(tmp_path, name, value):
     run = manage(tmp_path, "check", **{name: value})
     assert_refused(run, name)
     assert "hidden" not in run.stderr
@@ -106,12 +106,12 @@ def test_the_deployment_check_passes_behind_tls(tmp_path):
     assert run.returncode == 0, run.stderr
 
 
-def test_a_process_that_serves_pages_does_without_what_writes_workbooks(tmp_path):
+def test_a_web_process_does_not_load_openpyxl(tmp_path):
     loaded = printed(tmp_path, "import sys; import didmgmt.urls; print('openpyxl' in sys.modules)")
     assert loaded == "False"
 
 
-def test_no_debug_unless_it_is_asked_for(tmp_path):
+def test_debug_is_off_by_default(tmp_path):
     run = manage(
         tmp_path, "shell", "--no-imports", "-c", "from django.conf import settings as s; print(s.DEBUG)"
     )
@@ -131,13 +131,13 @@ def test_pages_forbid_scripts_and_frames_from_elsewhere(client, db):
 @pytest.mark.parametrize(
     ("proxies", "forwarded", "address"),
     [
-        (1, "192.0.2.9, 198.51.100.7", "198.51.100.7"),  # the first is the visitor's own claim
+        (1, "192.0.2.9, 198.51.100.7", "198.51.100.7"),  # the first entry comes from the client
         (2, "192.0.2.9, 198.51.100.7, 10.0.0.2", "198.51.100.7"),
         (1, "", "10.0.0.1"),
         (2, "198.51.100.7", "10.0.0.1"),
     ],
 )
-def test_the_visitors_address_is_what_the_trusted_proxy_wrote(rf, proxies, forwarded, address):
+def test_the_client_address_is_the_one_that_the_trusted_proxy_wrote(rf, proxies, forwarded, address):
     request = rf.get("/", REMOTE_ADDR="10.0.0.1", HTTP_X_FORWARDED_FOR=forwarded)
     with override_settings(TRUSTED_PROXIES=proxies):
         ClientAddressMiddleware(lambda _: None)(request)
@@ -147,7 +147,7 @@ def test_the_visitors_address_is_what_the_trusted_proxy_wrote(rf, proxies, forwa
 # --- health ---------------------------------------------------------------------------------------
 
 
-def test_healthz_needs_nobody_signed_in_and_no_database(client):
+def test_healthz_needs_neither_a_session_nor_a_database(client):
     assert client.get("/healthz").content == b"ok"
 
 
@@ -166,7 +166,7 @@ def test_readyz_names_a_silent_worker(client, db):
     assert response.json()["worker"] == "failed"
 
 
-def test_readyz_names_lost_history(client, db):
+def test_readyz_names_missing_history_triggers(client, db):
     WorkerBeat.beat("w")
     triggers.drop(connection)
     response = client.get("/readyz")
@@ -180,7 +180,7 @@ def test_readyz_names_lost_history(client, db):
 
 @pytest.fixture
 def database_url(tmp_path):
-    """An empty database on the engine under test, for a program of its own."""
+    """Yield the URL of an empty database on the engine under test, for another process."""
     if connection.vendor == "sqlite":
         yield f"sqlite:///{tmp_path}/db.sqlite3"
         return
@@ -201,7 +201,7 @@ def free_port():
 
 @contextlib.contextmanager
 def serving(folder, database_url, port, **variables):
-    """``manage.py serve`` once it says that it runs; ``lines`` is what it said until then."""
+    """Yield a running ``manage.py serve``; ``lines`` is its output until then."""
     process = subprocess.Popen(
         [sys.executable, "manage.py", "serve"],
         cwd=settings.BASE_DIR,
@@ -223,7 +223,7 @@ def serving(folder, database_url, port, **variables):
             process.lines += process.stdout
 
 
-def test_a_first_start_works_stops_on_ctrl_c_and_a_second_one_keeps_everything(tmp_path, database_url):
+def test_a_first_start_works_and_a_second_one_keeps_everything(tmp_path, database_url):
     port = free_port()
     with serving(tmp_path, database_url, port) as first:
         assert f"Running at http://127.0.0.1:{port}/" in first.lines[-1]
@@ -242,13 +242,13 @@ def test_a_first_start_works_stops_on_ctrl_c_and_a_second_one_keeps_everything(t
     collected = (tmp_path / "static").stat().st_mtime_ns
 
     with serving(tmp_path, database_url, port) as second:
-        # No migration, no new administrator, no files gathered again: that is what makes it quick.
+        # No migration, no new administrator, no static files collected: a second start is fast.
         assert len(second.lines) == 1
     assert second.returncode == 0, second.lines
     assert (tmp_path / "static").stat().st_mtime_ns == collected
 
 
-def test_an_address_may_hold_a_pasted_list_of_a_thousand_numbers(tmp_path, database_url):
+def test_a_url_may_contain_a_pasted_list_of_a_thousand_numbers(tmp_path, database_url):
     port = free_port()
     with serving(tmp_path, database_url, port, ADMIN_PASSWORD="correct horse"):
         listed = ",".join(str(370_600_000_000 + n) for n in range(1_000))
@@ -258,7 +258,7 @@ def test_an_address_may_hold_a_pasted_list_of_a_thousand_numbers(tmp_path, datab
             assert response.url.startswith(f"http://127.0.0.1:{port}/login/")
 
 
-def test_the_first_administrator_takes_the_given_password_and_it_is_not_printed(tmp_path, database_url):
+def test_the_first_administrator_gets_the_given_password_unprinted(tmp_path, database_url):
     with serving(tmp_path, database_url, free_port(), ADMIN_PASSWORD="correct horse") as process:
         pass
     assert "correct horse" not in "".join(process.lines)
@@ -269,13 +269,13 @@ def test_the_first_administrator_takes_the_given_password_and_it_is_not_printed(
     assert printed(tmp_path, check, DATABASE_URL=database_url) == "admin True True Administrator"
 
 
-def test_when_the_worker_dies_all_stops_with_a_sentence(tmp_path, database_url):
+def test_when_the_worker_dies_everything_stops_with_a_reason(tmp_path, database_url):
     port = free_port()
     with serving(tmp_path, database_url, port) as process:
         os.kill(child_of(process.pid, "worker"), signal.SIGKILL)
-        said = process.stdout.read()
+        output = process.stdout.read()
     assert process.returncode == 1
-    assert "Error: The worker ended by itself with status -9, so everything was stopped." in said
+    assert "Error: The worker exited with status -9, so everything was stopped." in output
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(port)), timeout=5)
 
@@ -289,15 +289,15 @@ def child_of(pid, word):
     raise AssertionError(f"no child with {word}:\n{listing.stdout}")
 
 
-def test_a_taken_port_is_refused(tmp_path):
+def test_a_port_in_use_is_refused(tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = str(other.getsockname()[1])
-        assert_refused(manage(tmp_path, "serve", PORT=port), f"Port {port}", "taken")
+        assert_refused(manage(tmp_path, "serve", PORT=port), f"Port {port}", "in use")
 
 
-def test_a_host_that_is_not_ours_is_refused(tmp_path):
+def test_a_foreign_host_address_is_refused(tmp_path):
     assert_refused(manage(tmp_path, "serve", HOST="192.0.2.1", PORT=free_port()), "192.0.2.1")
 
 
@@ -308,7 +308,7 @@ def test_an_unreachable_database_is_refused_without_its_password(tmp_path):
     assert "hidden" not in run.stderr
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path):
+def test_a_file_that_is_not_a_database_is_refused(tmp_path):
     (tmp_path / "db.sqlite3").write_text("a letter to a friend, rather long" * 100)
     assert_refused(manage(tmp_path, "serve", PORT=free_port()), "db.sqlite3", "cannot be opened")
 

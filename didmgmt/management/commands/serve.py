@@ -1,6 +1,6 @@
-"""``make run``: one command from an empty folder to a running product.
+"""``make run``: prepare an empty folder and run the product.
 
-It owns two child processes, the web server and the worker: they start together and stop together.
+The command has two child processes, the web server and the worker, which start and stop together.
 """
 
 import errno
@@ -28,13 +28,13 @@ from audit import triggers
 
 ANSWER_WITHIN = 60
 STOP_WITHIN = 30
-EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - and the one to knock at
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - and the address to connect to
 LONGEST_HEADER = 256 * 1024  # bytes
 
 
 class Command(BaseCommand):
     help = "Prepare the database and files, then run the web server and the worker until Ctrl-C."
-    requires_system_checks = ()  # a second start must be quick; migrate runs the checks when it has work
+    requires_system_checks = ()  # a second start stays fast; migrate runs the checks if needed
 
     def handle(self, *args, **options):
         try:
@@ -46,11 +46,11 @@ class Command(BaseCommand):
             if self._create_first_administrator() and settings.DEMO:
                 self._load_demo()
         except KeyboardInterrupt:
-            raise SystemExit("Stopped before the start was complete; run it again.") from None
+            raise SystemExit("Stopped during the start. Run it again.") from None
         connections.close_all()
         self._run()
 
-    # --- what must be right before anything starts ---
+    # --- checks before anything starts ---
 
     def _check_folder(self):
         try:
@@ -59,8 +59,8 @@ class Command(BaseCommand):
                 pass
         except OSError as error:
             refuse(
-                f"The folder {settings.VAR_DIR} cannot be written ({error.strerror}); "
-                "make it writable or name another with VAR_DIR."
+                f"The folder {settings.VAR_DIR} cannot be written ({error.strerror}). "
+                "Make it writable or name another one with VAR_DIR."
             )
 
     def _check_port(self):
@@ -74,7 +74,7 @@ class Command(BaseCommand):
             refuse(f"HOST {host!r} is not an address or a name of this machine.")
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                refuse(f"Port {port} on {host} is taken by another program; choose another with PORT.")
+                refuse(f"Port {port} on {host} is in use. Choose another one with PORT.")
             refuse(f"Cannot listen on {host} port {port}: {error.strerror}.")
 
     def _check_database(self):
@@ -82,7 +82,7 @@ class Command(BaseCommand):
         try:
             connection.ensure_connection()
             with transaction.atomic():
-                pass  # on SQLite this asks for the write lock, which a read-only file refuses
+                pass  # takes the write lock on SQLite, which fails for a read-only file
         except Error as error:
             reason = (str(error).strip().splitlines() or ["no reason given"])[0].rstrip(".")
             if connection.vendor == "sqlite":
@@ -90,18 +90,18 @@ class Command(BaseCommand):
             where = f"{database['HOST'] or 'the local socket'}:{database['PORT'] or 5432}"
             refuse(f"The database {database['NAME']!r} at {where} cannot be reached: {reason}.")
 
-    # --- what is made when it is not there yet ---
+    # --- preparation ---
 
     def _migrate(self):
         executor = MigrationExecutor(connection)
         if plan := executor.migration_plan(executor.loader.graph.leaf_nodes()):
-            self._say(f"Bringing the database up to date ({len(plan)} migrations) …")
+            self._say(f"Migrating the database ({len(plan)} migrations) …")
             call_command("migrate", interactive=False, verbosity=0)
         if restored := triggers.install(connection):
-            self._say(f"{restored} history triggers were missing and have been put back.")
+            self._say(f"{restored} history triggers were missing and have been reinstalled.")
 
     def _collect_static(self):
-        """Gather and compress the static files, unless the same were gathered last time."""
+        """Collect and compress the static files unless they are unchanged."""
         if settings.DEBUG:
             return
         digest = hashlib.sha256()
@@ -116,7 +116,7 @@ class Command(BaseCommand):
         stamp.write_text(digest.hexdigest())
 
     def _create_first_administrator(self):
-        """True when there was nobody who could sign in, that is, on the first start."""
+        """Create an administrator on the first start; return whether it was the first."""
         User = get_user_model()
         if User.objects.exists():
             return False
@@ -145,7 +145,7 @@ class Command(BaseCommand):
             if self._answers(children, stop):
                 self._say(f"Running at {address()} – Ctrl-C stops it.")
                 if settings.HOST in EVERY_ADDRESS and not os.environ.get("ALLOWED_HOSTS"):
-                    self._say("Visitors by another name are turned away until ALLOWED_HOSTS names it.")
+                    self._say("Requests for other host names are refused until ALLOWED_HOSTS lists them.")
             while not stop.wait(0.2) and not ended(children):
                 pass
         finally:
@@ -153,11 +153,11 @@ class Command(BaseCommand):
             self._stop(children)
         if first and not stop.is_set():
             name, child = first
-            refuse(f"The {name} ended by itself with status {child.returncode}, so everything was stopped.")
+            refuse(f"The {name} exited with status {child.returncode}, so everything was stopped.")
         self._say("Stopped.")
 
     def _answers(self, children, stop):
-        """True once the web server accepts connections; False when stopped or when a child has ended."""
+        """Wait until the web server accepts connections; return False if stopped or a child has exited."""
         host = EVERY_ADDRESS.get(settings.HOST, settings.HOST)
         deadline = time.monotonic() + ANSWER_WITHIN
         while time.monotonic() < deadline and not ended(children):
@@ -191,9 +191,9 @@ def refuse(sentence):
 
 
 def start(*arguments):
-    """A child in a process group of its own: Ctrl-C reaches this process alone, which stops them in order."""
+    """Start a child in its own process group, so that Ctrl-C reaches this process only."""
     environment = {name: value for name, value in os.environ.items() if name != "ADMIN_PASSWORD"}
-    # glibc gives each thread a heap of its own, of which little comes back after a large page.
+    # glibc gives each thread its own heap and returns little of it after a large page.
     environment.setdefault("MALLOC_ARENA_MAX", "2")
     return subprocess.Popen(
         [sys.executable, *arguments], cwd=settings.BASE_DIR, env=environment, process_group=0
@@ -204,9 +204,9 @@ def gunicorn():
     host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
     command = ["-m", "gunicorn", "didmgmt.wsgi", "--bind", f"{host}:{settings.PORT}"]
     command += ["--workers", str(settings.WEB_PROCESSES), "--threads", str(settings.WEB_THREADS)]
-    # Uploads and exports of millions of rows take minutes; threads keep the heartbeat going meanwhile.
+    # Uploads and exports of millions of rows take minutes; threads keep up the heartbeat meanwhile.
     command += ["--worker-class", "gthread", "--timeout", "120", "--graceful-timeout", "20"]
-    # A pasted list of 10,000 numbers is an address of 200 kB, which htmx repeats in a header.
+    # A pasted list of 10,000 numbers is a URL of 200 kB, which htmx repeats in a header.
     command += ["--limit-request-line", "0", "--limit-request-field_size", str(LONGEST_HEADER)]
     command += ["--log-level", "warning", "--no-control-socket"]
     return [*command, "--reload"] if settings.DEBUG else command
@@ -218,5 +218,5 @@ def address():
 
 
 def ended(children):
-    """(name, process) of the first child that is no more, else None."""
+    """Return (name, process) of the first child that has exited, or None."""
     return next(((name, child) for name, child in children.items() if child.poll() is not None), None)
