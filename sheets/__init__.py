@@ -1,8 +1,7 @@
-"""
-Tables in files: bytes to rows of text, and rows of text to bytes.
+"""Read and write tables in files.
 
-``load`` finds out what a file is and makes it ready, ``read`` gives its rows; ``write`` and
-``write_workbook`` make files. Nothing here knows what the columns mean, or the database.
+``load`` detects the format of a file and prepares it, ``read`` yields its rows. ``write`` and
+``write_workbook`` create files. Nothing here knows the meaning of columns, or the database.
 """
 
 from sheets.damage import Damage

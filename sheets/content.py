@@ -1,4 +1,4 @@
-"""What a file is by its bytes, whatever its name says."""
+"""Detect what a file is from its contents."""
 
 import re
 import struct
@@ -26,9 +26,9 @@ SUFFIXES = {
     "ods": (".ods", ".ots", ".fods"),
 }
 SAVE_AS_CSV = "Open it in a spreadsheet program, save it as CSV and load that file."
-UNPACK = "Unpack it and load the file that is inside."
+UNPACK = "Unpack it and load the file inside."
 EMPTY = "The file is empty. Choose a file with at least one row."
-_OTHER = "Choose the file that holds the table, or save it as CSV and load that file."
+_OTHER = "Choose the file with the table, or save it as CSV and load that file."
 
 _SIGNATURES = (
     (b"%PDF", "a PDF document", _OTHER),
@@ -70,7 +70,10 @@ def blocks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def kind_of(file: BinaryIO) -> str:
-    """A key of KINDS; "text" is what nothing else is. Raises SheetError for what holds no table to read."""
+    """Return a key of KINDS; anything unknown is "text".
+
+    Raises SheetError for kinds of files that hold no table.
+    """
     file.seek(0)
     head = file.read(64)
     if head.startswith(b"\x1f\x8b"):
@@ -79,9 +82,9 @@ def kind_of(file: BinaryIO) -> str:
         return _kind_of_zip(file)
     if head.startswith(_OLE):
         return _kind_of_ole(file)
-    for signature, what, remedy in _SIGNATURES:
+    for signature, kind, remedy in _SIGNATURES:
         if head.startswith(signature):
-            raise SheetError(f"The file is {what}, not a table. {remedy}")
+            raise SheetError(f"The file is {kind}, not a table. {remedy}")
     return TEXT
 
 
@@ -93,7 +96,7 @@ def _kind_of_zip(file: BinaryIO) -> str:
             manifest = _beginning(archive, "META-INF/manifest.xml")
     except BROKEN_ZIP:
         raise SheetError(
-            "The file is a damaged ZIP archive or workbook; a part of it is missing. "
+            "The file is a damaged ZIP archive or workbook: part of it is missing. "
             "Save or send it again and load that file, or save it as CSV."
         ) from None
     if b"encryption-data" in manifest:
@@ -122,9 +125,9 @@ def _beginning(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _kind_of_ole(file: BinaryIO) -> str:
-    """
-    By the names in the directory of the container. Its entries are found wherever they are: 64 bytes of
-    name, the name's length in bytes, and 2 for a stream.
+    """Detect the kind from the directory entries of the OLE container.
+
+    An entry is found anywhere in the file: 64 bytes of name, the name's length in bytes, and 2 for a stream.
     """
     found, tail = set(), b""
     file.seek(0)
@@ -138,7 +141,7 @@ def _kind_of_ole(file: BinaryIO) -> str:
     if "WordDocument" in found:
         raise SheetError(f"The file is a Word document (.doc), not a spreadsheet. {_OTHER}")
     raise SheetError(
-        "The file is a damaged Excel workbook (.xls), or a file of another program. "
+        "The file is a damaged Excel workbook (.xls), or belongs to another program. "
         "Open it in that program, save it as CSV and load that file."
     )
 
@@ -151,22 +154,22 @@ _OLE_ENTRIES = {
 
 def protected() -> SheetError:
     return SheetError(
-        "The workbook is protected by a password. "
+        "The workbook is protected with a password. "
         "Open it in a spreadsheet program, save it without the password and load that file."
     )
 
 
 def refuse_markup(text: str) -> None:
-    """Raises SheetError when ``text``, the beginning of a text file, is HTML or XML."""
+    """Raise SheetError if ``text``, the start of a text file, is HTML or XML."""
     if markup := _MARKUP.match(text.lstrip("\ufeff")):
         kind = "an XML document" if markup["xml"] else "a web page (HTML)"
-        raise SheetError(f"The file is {kind}, whatever its name says. {SAVE_AS_CSV}")
+        raise SheetError(f"The file is {kind}, not a table. {SAVE_AS_CSV}")
 
 
 def mismatch(kind: str, name: str) -> str:
-    """A sentence when ``name`` says another kind of file than it is, else "". Unknown endings say nothing."""
+    """Return a sentence if the suffix of ``name`` belongs to another kind of file, else ""."""
     suffix = re.search(r"\.\w+$", name.lower())
-    known = [ending for endings in SUFFIXES.values() for ending in endings]
+    known = [one for suffixes in SUFFIXES.values() for one in suffixes]
     if not suffix or suffix[0] in SUFFIXES[kind] or suffix[0] not in known:
         return ""
     return f"The file is {KINDS[kind]}, though its name ends in {suffix[0]}."

@@ -1,4 +1,4 @@
-"""From any file to rows of text: find out what it is, unpack it, count and check what is in it."""
+"""Load any supported file: detect its kind, unpack it, count its rows and check them for damage."""
 
 import gzip
 import tempfile
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from sheets.content import BLOCK, GZIP, UNPACK, kind_of, mismatch
-from sheets.damage import Damage, Watch
+from sheets.damage import Damage, DamageDetector
 from sheets.table import LIMITS, TEXT, Format, Limits, Row, SheetError
 from sheets.text import read_text, sniff
 from sheets.workbooks import read_stored, unpack_workbook
@@ -17,13 +17,11 @@ from sheets.workbooks import read_stored, unpack_workbook
 
 @dataclass
 class Loaded:
-    """
-    A file that can be read. ``file`` and ``format`` are what ``read`` takes; the file may be kept and read
-    again later. ``rows``: how many that gives. ``notes``: sentences a person should know. ``damage``: what a
-    spreadsheet did to telephone numbers.
+    """Hold a file that is ready for ``read``, which takes ``file`` and ``format``.
 
-    ``file`` is the one given, or a temporary one that is gone when it is closed; ``close``, or the end of a
-    ``with`` block, closes only the latter.
+    ``rows`` is the number of rows, ``notes`` are sentences for the user, ``damage`` is what a spreadsheet
+    did to phone numbers. ``file`` is the given file, or a temporary one that is deleted when closed;
+    ``close`` and the end of a ``with`` block close only the temporary one.
     """
 
     file: BinaryIO
@@ -31,15 +29,15 @@ class Loaded:
     rows: int
     notes: list[str]
     damage: list[Damage]
-    made: ExitStack
+    temporary: ExitStack
 
     def close(self) -> None:
-        self.made.close()
+        self.temporary.close()
 
     def __enter__(self) -> "Loaded":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -52,50 +50,49 @@ def load(
     delimiter: str | None = None,
     limits: Limits = LIMITS,
 ) -> Loaded:
-    """
-    Make ``file``, binary and seekable, ready for ``read``, whatever it is: text, a workbook (.xlsx, .xls,
-    .ods), or one of them packed by gzip. Its bytes decide; ``name`` only gives a note where it says another.
+    """Prepare ``file``, binary and seekable, for ``read``.
 
-    ``sheet`` of a workbook: the first that is not hidden and has rows, if not given. ``encoding`` and
-    ``delimiter`` of a text file: see ``sniff``. Reads all of it, text at some 300,000 rows a second and
-    workbooks at some 40,000. Raises SheetError for what holds no table, is damaged or above a limit.
+    Accepts text, a workbook (.xlsx, .xls, .ods), or either compressed with gzip. The contents decide;
+    ``name`` only adds a note if its suffix differs. ``sheet`` defaults to the first visible sheet with rows.
+    See ``sniff`` for ``encoding`` and ``delimiter``. Reads the whole file, about 300,000 rows of text or
+    40,000 of a workbook a second. Raises SheetError for files that hold no table, are damaged or exceed a
+    limit.
     """
-    watch = Watch()
-    with ExitStack() as made:
+    detector = DamageDetector()
+    with ExitStack() as temporary:
         kind = kind_of(file)
         notes = [mismatch(kind, name)]
         if kind == GZIP:
-            file = made.enter_context(_unpack(file, limits))
+            file = temporary.enter_context(_unpack(file, limits))
             kind = kind_of(file)
             if kind == GZIP:
-                raise SheetError(f"The file is a gzip archive of a gzip archive. {UNPACK}")
+                raise SheetError(f"The file is a gzip archive inside a gzip archive. {UNPACK}")
             notes.append(mismatch(kind, name.lower().removesuffix(".gz")))
         if kind == TEXT:
-            format = sniff(file, encoding=encoding, delimiter=delimiter, limits=limits)
-            for row in read_text(file, format, limits):
-                watch.see(row.line, row.cells)
+            file_format = sniff(file, encoding=encoding, delimiter=delimiter, limits=limits)
+            for row in read_text(file, file_format, limits):
+                detector.add(row.line, row.cells)
         else:
-            file, format, more = unpack_workbook(file, kind, sheet, limits, watch)
-            made.enter_context(file)
+            file, file_format, more = unpack_workbook(file, kind, sheet, limits, detector)
+            temporary.enter_context(file)
             notes += more
         file.seek(0)
         notes = [note for note in notes if note]
-        return Loaded(file, format, watch.rows, notes, watch.report(), made.pop_all())
+        return Loaded(file, file_format, detector.rows, notes, detector.report(), temporary.pop_all())
 
 
-def read(file: BinaryIO, format: Format, limits: Limits = LIMITS) -> Iterator[Row]:
+def read(file: BinaryIO, file_format: Format, limits: Limits = LIMITS) -> Iterator[Row]:
+    """Yield the rows of a text file, or of the file that ``load`` returned, without blank rows.
+
+    A row that does not fit has a ``problem``; reading continues with the next one. Raises SheetError for too
+    many rows and for a line that is too long.
     """
-    The rows of ``file`` in a stream, blank ones left out: of a text file, or of what ``load`` made of one.
-
-    A row that does not fit is flagged and the next one is read as if nothing had been. Raises SheetError when
-    there are more rows than allowed, or a line no table has.
-    """
-    return (read_text if format.kind == TEXT else read_stored)(file, format, limits)
+    return (read_text if file_format.kind == TEXT else read_stored)(file, file_format, limits)
 
 
 def _unpack(file: BinaryIO, limits: Limits) -> BinaryIO:
-    """What a gzip archive holds, as a temporary file."""
-    unpacked = tempfile.TemporaryFile()  # noqa: SIM115 the caller's
+    """Return the contents of a gzip archive as a temporary file."""
+    unpacked = tempfile.TemporaryFile()  # noqa: SIM115 closed by the caller
     size = 0
     try:
         file.seek(0)
@@ -105,12 +102,12 @@ def _unpack(file: BinaryIO, limits: Limits) -> BinaryIO:
                 if size > limits.unpacked:
                     raise SheetError(
                         f"The gzip archive holds more than {limits.unpacked >> 20:,} MB. "
-                        "Unpack it, split the file and load one part after the other."
+                        "Unpack it, split the file and load the parts."
                     )
     except (OSError, EOFError, zlib.error):
         unpacked.close()
         raise SheetError(
-            "The gzip archive is damaged or was cut off. Pack or send it again, or load the file unpacked."
+            "The gzip archive is damaged or incomplete. Compress or send it again, or load the unpacked file."
         ) from None
     except BaseException:
         unpacked.close()

@@ -1,4 +1,4 @@
-"""What a table in a file is, whatever the file: its format, its rows, its limits, what is wrong with it."""
+"""Tables in files: their format, rows, limits and problems, for text files and workbooks."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,13 +9,14 @@ TEXT = "text"
 
 
 class SheetError(ValueError):
-    """A file that can't be read as a table; its text is a sentence that says what it is and what to do."""
+    """Reject a file that can't be read as a table; ``str()`` says what is wrong and what to do."""
 
 
 class Limits(NamedTuple):
-    """
-    What a file may hold and cost: rows that are not blank, columns, characters in a cell; bytes of what is
-    packed in it; seconds and bytes of memory of the process that reads a workbook.
+    """Limit the contents of a file and the resources to read it.
+
+    Rows that are not blank, columns, and characters of a cell; bytes after unpacking; seconds and bytes of
+    memory of the process that parses a workbook.
     """
 
     rows: int = 2_000_000
@@ -30,9 +31,10 @@ LIMITS = Limits()
 
 
 class Problem(NamedTuple):
-    """
-    Why a row does not fit: ``short``, ``long`` (it has too few or too many cells for the table), ``columns``,
-    ``cell`` (it is above a limit) or ``damaged`` (its bytes are not text of the file's encoding).
+    """Describe why a row does not fit the table.
+
+    ``code`` is ``short`` or ``long`` (too few or too many cells), ``columns`` or ``cell`` (above a limit), or
+    ``damaged`` (bytes that are not text in the file's encoding).
     """
 
     code: str
@@ -43,10 +45,11 @@ class Problem(NamedTuple):
 
 
 class Row(NamedTuple):
-    """
-    One row as it stands in the file. ``line`` is where it begins, counted from 1 as an editor counts lines
-    and a spreadsheet program its rows; ``problem`` is None when it fits. ``cells`` of a text file are neither
-    trimmed nor filled up to the table's width, those of a workbook are filled up.
+    """Hold one row of a file.
+
+    ``line`` is its first line, counted from 1 as in an editor, or the row number in a spreadsheet.
+    ``problem`` is None for a row that fits. The ``cells`` of a workbook are padded to the table's width;
+    those of a text file are neither padded nor trimmed.
     """
 
     line: int
@@ -56,15 +59,14 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Format:
-    """
-    How a file is to be read.
+    """Describe how to read a file.
 
-    ``delimiter``  one of the values of DELIMITERS, or what a ``sep=`` line names; ``""`` is one column
-    ``least``      columns a row needs to fit, ``width`` columns it may have. They differ where the file
-                   leaves out empty cells at the end of rows, or ends rows with a delimiter
-    ``start``      the line on which the table begins, after what a report writes above it
-    ``kind``       "text", or the workbook it was: "xlsx", "xls", "ods". Then encoding and delimiter are "",
-                   ``sheet`` is the one that is read, ``sheets`` the names of all
+    ``delimiter``  a value of DELIMITERS, or the one named in a ``sep=`` line; ``""`` for a single column
+    ``least``      the columns that a row must have, ``width`` those it may have; they differ if the file
+                   omits empty cells at the end of rows, or ends rows with a delimiter
+    ``start``      the first line of the table, after titles of a report
+    ``kind``       "text", or the kind of workbook: "xlsx", "xls", "ods". A workbook has encoding and
+                   delimiter "", ``sheet`` is the sheet that is read, and ``sheets`` are the names of all
     """
 
     encoding: str
@@ -76,18 +78,16 @@ class Format:
     sheet: str = ""
     sheets: tuple[str, ...] = ()
 
-    def __post_init__(self):
-        object.__setattr__(self, "sheets", tuple(self.sheets))  # JSON makes a list of it
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sheets", tuple(self.sheets))  # a list when it was loaded from JSON
 
 
 def too_many_rows(limits: Limits) -> SheetError:
-    return SheetError(
-        f"The file has more than {limits.rows:,} rows. Split it and load one part after the other."
-    )
+    return SheetError(f"The file has more than {limits.rows:,} rows. Split it and load the parts.")
 
 
 def shape(rows: list[tuple[int, list[str]]]) -> tuple[int, int, int]:
-    """(width, least, start) of the table in ``rows``, (line, cells) each, as in Format."""
+    """Return (width, least, start) as in ``Format`` of the table in ``rows`` of (line, cells)."""
     usual = usual_width(cells for _, cells in rows)
     least = max(_filled(cells) for _, cells in rows if len(cells) == usual) or usual
     start, first = next((line, cells) for line, cells in rows if len(cells) >= least)
@@ -95,11 +95,11 @@ def shape(rows: list[tuple[int, list[str]]]) -> tuple[int, int, int]:
 
 
 def usual_width(rows: Iterable[list[str]]) -> int:
-    """The number of cells most rows have; rows of one, such as titles, only count if there are no others."""
+    """Return the cell count of most rows; rows with one cell, such as titles, count only without others."""
     widths = Counter(map(len, rows))
     return max(widths, key=lambda width: (width > 1, widths[width], width))
 
 
 def _filled(cells: list[str]) -> int:
-    """The number of ``cells`` up to the last that is not empty."""
+    """Return the number of ``cells`` up to the last one that is not empty."""
     return next((at for at in range(len(cells), 0, -1) if cells[at - 1]), 0)

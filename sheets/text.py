@@ -1,8 +1,7 @@
-"""
-Text files: bytes to rows.
+"""Read tables from text files.
 
-They are read in a stream, in memory that does not grow with the file. Quoting is RFC 4180 as far as a file
-keeps to it; a quote that is not where the RFC puts one stays text and swallows nothing after it.
+Files are streamed, so memory does not grow with the file. Quoting follows RFC 4180 as far as the file does; a
+quote in any other position is text and does not affect what follows.
 """
 
 import codecs
@@ -67,7 +66,7 @@ ENCODINGS = {
 }
 
 
-# --- what the bytes are ---------------------------------------------------------------------------
+# --- encoding -------------------------------------------------------------------------------------
 
 _CONTROLS = bytes(set(range(32)) - set(b"\0\t\n\r\v\f\x1a"))
 
@@ -96,9 +95,9 @@ def _find_encoding(file: BinaryIO, head: bytes) -> str:
 
 
 def _find_8_bit_encoding(file: BinaryIO) -> str:
-    """
-    UTF-8 when the whole file is; a head without accents says nothing about row 50,000. Else by the first
-    lines that hold more than ASCII.
+    """Return UTF-8 if the whole file is valid UTF-8, else decide by the first lines beyond ASCII.
+
+    The whole file is decoded, since a head without accents says nothing about row 50,000.
     """
     file.seek(0)
     decoder = codecs.getincrementaldecoder("utf-8")()
@@ -125,7 +124,7 @@ def _find_8_bit_encoding(file: BinaryIO) -> str:
     return "utf-8" if good > 4 * bad else _guess_code_page(bytes(sample))
 
 
-# Letters beyond ASCII of the languages that a code page is for, lower case.
+# Lower-case letters beyond ASCII of the languages that use a code page.
 _ALPHABETS = {
     "cp1252": (
         "àâæçèéêëîïôœùûüÿ", "äöüß", "áéíñóúüºª", "àáâãçéêíóôõúüºª", "àèéìíîòóùú", "åäöæøéü", "äöõüšž",
@@ -143,9 +142,10 @@ _WORD = re.compile(r"[^\W\d_]+")
 
 
 def _guess_code_page(sample: bytes) -> str:
-    """
-    The Windows code page whose languages explain the words of ``sample`` best: all of a word's letters
-    beyond ASCII are in the alphabet of one language. On a tie the more usual page, in the order above.
+    """Return the Windows code page whose languages fit most words of ``sample``.
+
+    A word fits if all of its letters beyond ASCII are in the alphabet of one language. A tie goes to the more
+    common page, in the order above.
     """
 
     def explained(encoding: str) -> int:
@@ -160,7 +160,10 @@ def _guess_code_page(sample: bytes) -> str:
 
 
 def _is_spelt(word: str, alphabet: str) -> bool:
-    """Whether ``word`` can be of the language: Cyrillic is all beyond ASCII, Latin seldom is."""
+    """Return whether ``word`` fits the alphabet.
+
+    All letters of a Cyrillic word are beyond ASCII, and few of a Latin one.
+    """
     beyond = [char for char in word if not char.isascii()]
     if not all(char in alphabet for char in beyond):
         return False
@@ -172,7 +175,7 @@ def _is_spelt(word: str, alphabet: str) -> bool:
 # --- lines ----------------------------------------------------------------------------------------
 
 _DAMAGED = "didmgmt.damaged"
-_MARK = "\udcff"  # stands for bytes that are no text until the row has been flagged; no file can hold it
+_MARK = "\udcff"  # replaces undecodable bytes until the row is flagged; no file can contain it
 
 
 def _mark_damage(error: UnicodeError) -> tuple[str, int]:
@@ -185,9 +188,9 @@ codecs.register_error(_DAMAGED, _mark_damage)
 
 
 def _lines(file: BinaryIO, encoding: str) -> Iterator[str]:
-    """
-    The lines of ``file`` with their ends, which may be CR, LF and CRLF in one file. Zero bytes, a byte order
-    mark and the end-of-file sign of DOS are left out; bytes that are no text come as _MARK.
+    """Yield the lines of ``file`` with their line ends, which may be CR, LF and CRLF in one file.
+
+    Drops zero bytes, a byte order mark and DOS's end-of-file character. Undecodable bytes become _MARK.
     """
     file.seek(0)
     decoder = io.IncrementalNewlineDecoder(
@@ -213,37 +216,37 @@ def _lines(file: BinaryIO, encoding: str) -> Iterator[str]:
 
 def _too_long(number: int) -> SheetError:
     return SheetError(
-        f"Line {number:,} is longer than {LONGEST_LINE:,} characters, which no table of numbers needs. "
+        f"Line {number:,} has more than {LONGEST_LINE:,} characters, the most allowed. "
         "Check that this is the right file."
     )
 
 
 # --- rows -----------------------------------------------------------------------------------------
 
-_SEP_LINE = re.compile(r'"?sep=([^"\w\r\n])"?[\r\n]*', re.IGNORECASE)  # Excel's own way to name the delimiter
-_BLANK_SEPARATED = re.compile(r'"((?:[^"]|"")*)"(?= |$)|([^ ]+)')
-_NEVER = "\0"  # a delimiter that no line holds
+_SEP_LINE = re.compile(r'"?sep=([^"\w\r\n])"?[\r\n]*', re.IGNORECASE)  # Excel's line that names the delimiter
+_SPACE_SEPARATED = re.compile(r'"((?:[^"]|"")*)"(?= |$)|([^ ]+)')
+_NEVER = "\0"  # a delimiter that no line contains
 
 
 class _Rows:
-    """
-    Splits lines into the cells of rows.
+    """Split lines into rows of cells.
 
-    Iterating yields (line number, cells, lines the row took, characters of the row). A line without a quote
-    is split by ``str.split``, one with quotes by the csv module in its strict mode, and only what that
-    refuses (cells over several lines, stray quotes) by ``_careful``.
+    Iteration yields (line number, cells, number of lines, text of the row). ``str.split`` handles lines
+    without quotes, the csv module in strict mode those with quotes, and ``_split_quoted`` only what csv
+    rejects: cells over several lines and stray quotes.
     """
 
     def __init__(self, lines: Iterator[str], delimiter: str, longest_cell: int):
         self.lines = lines
         self.delimiter = delimiter
         self.longest_cell = longest_cell
-        self.returned: list[str] = []  # lines that were looked at too early, the next one last
+        self.returned: list[str] = []  # lines read ahead and put back, the next one last
         self.given: list[str] = []
-        self.strict = csv.reader(self._one_line(), delimiter=delimiter or _NEVER, strict=True)
+        one_line = self._one_line()
+        self.strict = csv.reader(one_line, delimiter=delimiter or _NEVER, strict=True)  # type: ignore[arg-type]
 
     def _one_line(self) -> Iterator[str | None]:
-        # None makes the reader raise csv.Error where it asks for a second line of one row
+        # None makes the reader raise csv.Error when it needs a second line for a row.
         while True:
             yield self.given.pop() if self.given else None
 
@@ -260,30 +263,30 @@ class _Rows:
             if blanks:
                 cells = [
                     quoted.replace('""', '"') or plain
-                    for quoted, plain in _BLANK_SEPARATED.findall(line.strip(" \r\n"))
+                    for quoted, plain in _SPACE_SEPARATED.findall(line.strip(" \r\n"))
                 ]
             elif '"' not in line:
                 cells = line.rstrip("\r\n").split(delimiter)
             elif spaced in line:
-                cells, line, taken = self._careful(line)
+                cells, line, taken = self._split_quoted(line)
             else:
                 self.given.append(line)
                 try:
                     cells = next(self.strict)
                 except csv.Error:
-                    cells, line, taken = self._careful(line)
+                    cells, line, taken = self._split_quoted(line)
             if len(cells) > 1 or (cells and cells[0].strip()) or '"' in line:
                 yield number, cells, taken, line
             number += taken
 
-    def _careful(self, text: str) -> tuple[list[str], str, int]:
-        """
-        The cells of the row that begins with the line ``text``, all its text, and how many lines it took.
+    def _split_quoted(self, text: str) -> tuple[list[str], str, int]:
+        """Return the cells of the row that starts with ``text``, its whole text and its number of lines.
 
-        A quote that opens a cell, blanks before it allowed, is believed when it is closed: by a quote before
-        a delimiter or the end of a line, blanks between allowed. One that is not believed is text.
+        A quote at the start of a cell, after optional spaces, opens a quoted cell if it is closed: by a quote
+        before a delimiter or the end of a line, with optional spaces between. Otherwise it is text.
         """
-        cells, at, taken = [], 0, 1
+        cells: list[str] = []
+        at, taken = 0, 1
         end = len(text.rstrip("\r\n"))
         while True:
             opening = at
@@ -306,15 +309,16 @@ class _Rows:
             at += 1  # the delimiter
 
     def _close(self, text: str, opening: int) -> tuple[str, int, int, int] | None:
-        """
-        How the quoted cell that begins at ``opening`` ends: (text with the lines it needed, its closing
-        quote, what comes after it, number of those lines), or None when it does not.
+        """Find the end of the quoted cell that starts at ``opening``.
 
-        A quote inside that is neither doubled nor closing is text. A cell with such a one ends on its own
-        line, and before a quote that opens another cell: one slip must not swallow what follows.
+        Returns (text including further lines, position of the closing quote, position after it, number of
+        further lines), or None if the cell isn't closed. A quote inside that is neither doubled nor closing
+        is text; a cell with such a quote ends on its own line, and before a quote that opens another cell, so
+        that one typing error does not swallow what follows.
         """
         line_end, at = len(text), opening + 1
-        stray, fetched = False, []
+        stray = False
+        fetched: list[str] = []
         while True:
             quote = text.find('"', at)
             if stray and (quote < 0 or quote >= line_end or text[quote - 1] == self.delimiter):
@@ -343,33 +347,32 @@ class _Rows:
         return None
 
 
-def read_text(file: BinaryIO, format: Format, limits: Limits = LIMITS) -> Iterator[Row]:
-    """
-    The rows of ``file`` in a stream, blank lines left out.
+def read_text(file: BinaryIO, file_format: Format, limits: Limits = LIMITS) -> Iterator[Row]:
+    """Yield the rows of ``file`` without blank lines.
 
-    A row that does not fit is flagged and the next one is read as if nothing had been; a preamble is short
-    rows. Raises SheetError when there are more rows than allowed, or a line no table has. Reads about
-    500,000 rows of 11 columns a second.
+    A row that does not fit has a ``problem``; reading continues with the next one. Titles above the table are
+    short rows. Raises SheetError for too many rows and for a line that is too long. Reads about 500,000 rows
+    of 11 columns a second.
     """
-    least, width, longest = format.least, format.width, limits.cell
-    rows = _Rows(_lines(file, format.encoding), format.delimiter, longest)
+    least, width, longest = file_format.least, file_format.width, limits.cell
+    rows = _Rows(_lines(file, file_format.encoding), file_format.delimiter, longest)
     for count, (line, cells, _, text) in enumerate(rows, start=1):
         if count > limits.rows:
             raise too_many_rows(limits)
         if least <= len(cells) <= width and len(text) <= longest and (text.isascii() or _MARK not in text):
             yield Row(line, cells, None)
         else:
-            problem = _problem(cells, format, limits)
+            problem = _problem(cells, file_format, limits)
             yield Row(line, [cell.replace(_MARK, "\ufffd") for cell in cells], problem)
 
 
-def _problem(cells: list[str], format: Format, limits: Limits) -> Problem | None:
+def _problem(cells: list[str], file_format: Format, limits: Limits) -> Problem | None:
     count = len(cells)
     if any(_MARK in cell for cell in cells):
-        encoding = ENCODINGS.get(format.encoding, format.encoding)
+        encoding = ENCODINGS.get(file_format.encoding, file_format.encoding)
         return Problem(
             "damaged",
-            f"Some bytes are not text of the encoding {encoding} and are shown as “\ufffd”. "
+            f"Some bytes are not valid in the encoding {encoding} and are shown as “\ufffd”. "
             "Choose the encoding of the file, or correct the row.",
         )
     if count > limits.columns:
@@ -381,13 +384,13 @@ def _problem(cells: list[str], format: Format, limits: Limits) -> Problem | None
                 f"The cell in column {column} has {len(cell):,} characters; "
                 f"at most {limits.cell:,} are allowed.",
             )
-    if count < format.least:
-        return Problem("short", f"The row has {_columns(count)} where the table has {format.least}.")
-    if any(cells[format.width :]):
+    if count < file_format.least:
+        return Problem("short", f"The row has {_columns(count)}, the table has {file_format.least}.")
+    if any(cells[file_format.width :]):
         return Problem(
             "long",
-            f"The row has {_columns(count)} where the table has {format.width}. "
-            "Put quotes around a cell that holds the delimiter.",
+            f"The row has {_columns(count)}, the table has {file_format.width}. "
+            "Put quotes around a cell that contains the delimiter.",
         )
     return None
 
@@ -396,11 +399,11 @@ def _columns(count: int) -> str:
     return f"{count:,} column" if count == 1 else f"{count:,} columns"
 
 
-# --- what the file looks like ---------------------------------------------------------------------
+# --- detection of the format ----------------------------------------------------------------------
 
 SAMPLE = 300  # lines that decide the delimiter
 
-# Cells that look like something: number or date, date with a time, time, decimal, address, words.
+# Cells of a known kind: number or date, date with a time, time, decimal, address, words.
 _KNOWN = re.compile(
     r"[+(]?\d[\d ().\-/]*"
     r"|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}[ T]\d{1,2}:\d\d(:\d\d([.,]\d+)?)?( ?[AaPp][Mm]|Z|[+-]\d\d:?\d\d)?"
@@ -415,15 +418,14 @@ _NUMBERS = {" ": re.compile(r"\+?\d{3,}"), ":": re.compile(r"[+(]?\d[\d ().\-/]{
 def sniff(
     file: BinaryIO, *, encoding: str = "", delimiter: str | None = None, limits: Limits = LIMITS
 ) -> Format:
-    """
-    How to read ``file``, which is binary and can be rewound.
+    """Return the format of ``file``, which is binary and seekable.
 
-    ``encoding`` (a key of ENCODINGS) and ``delimiter`` (a value of DELIMITERS) are found out where they are
-    not given. Raises SheetError for what is not a text file or has too many columns. Reads the whole file
-    once, to be sure of its encoding, and decides the rest by its first 64 KiB.
+    Detects ``encoding`` (a key of ENCODINGS) and ``delimiter`` (a value of DELIMITERS) unless they are
+    given. Raises SheetError for a file that is not text or has too many columns. Reads the whole file once to
+    be sure of its encoding, and decides the rest by its first 64 KiB.
     """
     if encoding and encoding not in ENCODINGS:
-        raise SheetError(f"The encoding “{encoding[:40]}” is not known. Choose one of the list.")
+        raise SheetError(f"There is no encoding “{encoding[:40]}”. Choose one from the list.")
     file.seek(0)
     head = file.read(HEAD)
     if not head.strip(b" \t\r\n\v\f\0\x1a"):
@@ -433,13 +435,13 @@ def sniff(
     encoding = encoding or _find_encoding(file, head)
     lines = list(_lines(io.BytesIO(head), encoding))
     if len(head) == HEAD and len(lines) > 1:
-        lines.pop()  # cut in the middle
+        lines.pop()  # incomplete
     refuse_markup("".join(lines[:10]))
     if delimiter is None:
         sep = _SEP_LINE.fullmatch(lines[0]) if lines else None
         delimiter = sep[1] if sep else _find_delimiter(lines[:SAMPLE], limits.cell)
     elif delimiter not in DELIMITERS.values():
-        raise SheetError("The delimiter is not known. Choose one of the list.")
+        raise SheetError("There is no such delimiter. Choose one from the list.")
     rows = [(number, cells) for number, cells, _, _ in _Rows(iter(lines), delimiter, limits.cell)]
     if not rows:
         raise SheetError(EMPTY)
@@ -447,16 +449,16 @@ def sniff(
     if found.width > limits.columns:
         raise SheetError(
             f"The file has {found.width:,} columns; at most {limits.columns:,} are allowed. "
-            "Leave only the columns that are needed, or choose another delimiter."
+            "Keep only the columns that are needed, or choose another delimiter."
         )
     return found
 
 
 def _find_delimiter(lines: list[str], longest_cell: int) -> str:
-    """
-    The delimiter that splits the rows most evenly into cells that look like something, ``""`` when none
-    does. Frequency says nothing: notes are full of commas. Blanks and colons also stand inside numbers and
-    times, so they need a column of numbers, and lines that do not look like one value.
+    """Return the delimiter that splits the rows most evenly into cells of known kinds, ``""`` if none does.
+
+    Frequency is no help, since notes are full of commas. Spaces and colons also occur inside numbers and
+    times, so they require a column of numbers and lines that do not look like one value.
     """
     scores = {}
     for delimiter in filter(None, DELIMITERS.values()):
@@ -470,20 +472,20 @@ def _find_delimiter(lines: list[str], longest_cell: int) -> str:
         known = sum(_KNOWN.fullmatch(cell.strip()) is not None for cell in filled) / (len(filled) or 1)
         scores[delimiter] = share**2 * known * (1 - 1 / usual)
         if (numbers := _NUMBERS.get(delimiter)) and not (
-            _has_column(even, numbers) and _is_no_single_value(lines)
+            _has_column(even, numbers) and not _are_single_values(lines)
         ):
             scores[delimiter] = 0
     best = max(scores, key=scores.__getitem__, default="")
     return best if best and scores[best] > 0.08 else ""
 
 
-def _has_column(rows: list[list[str]], like: re.Pattern[str]) -> bool:
-    """Whether some column is all ``like`` this, but for the first row, which may be a header."""
+def _has_column(rows: list[list[str]], pattern: re.Pattern[str]) -> bool:
+    """Return whether all cells of a column match, except the first, which may be a header."""
     columns = zip(*(rows[1:] or rows), strict=True)
-    return any(all(like.fullmatch(cell) for cell in column) for column in columns)
+    return any(all(pattern.fullmatch(cell) for cell in column) for column in columns)
 
 
-def _is_no_single_value(lines: list[str]) -> bool:
+def _are_single_values(lines: list[str]) -> bool:
     values = [line.strip() for line in lines if line.strip()]
-    alike = sum(not value[0].isalpha() and _KNOWN.fullmatch(value) is not None for value in values)
-    return alike < len(values) / 2
+    known = sum(not value[0].isalpha() and _KNOWN.fullmatch(value) is not None for value in values)
+    return known >= len(values) / 2

@@ -81,8 +81,9 @@ def _search_whole(item: str) -> list[Range]:
         search = parse_search(item)
     except NumberError:
         return []
-    whole = search is not None and search.kind in ("exact", "contains") and "*" not in item
-    return [(search.value, search.value)] if whole else []
+    if search is None or search.kind not in ("exact", "contains") or "*" in item:
+        return []
+    return [(search.value, search.value)]
 
 
 def _parse_marks(plain: str) -> tuple[str, str] | None:

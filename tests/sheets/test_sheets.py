@@ -1,4 +1,4 @@
-"""Files to rows and back: what is detected, flagged and refused, and what a round trip keeps."""
+"""Reading and writing text files: detection, problems, limits and round trips."""
 
 import csv
 import gzip
@@ -50,7 +50,7 @@ def test_each_sample_has_its_expected_rows():
 
 
 @pytest.mark.parametrize("name", [name for name in EXPECTED if "error" not in EXPECTED[name]])
-def test_an_awkward_file_is_read_as_a_person_would(name):
+def test_an_awkward_file_is_read_as_expected(name):
     expected = EXPECTED[name]
     with (SAMPLES / name).open("rb") as file, load(file, name) as loaded:
         found = loaded.format
@@ -70,13 +70,13 @@ def test_an_awkward_file_is_read_as_a_person_would(name):
 
 
 @pytest.mark.parametrize("name", [name for name in EXPECTED if "error" in EXPECTED[name]])
-def test_a_file_that_holds_no_table_is_refused_with_what_it_is_and_what_to_do(name):
+def test_a_file_without_a_table_is_refused_with_its_kind_and_a_remedy(name):
     with (SAMPLES / name).open("rb") as file, pytest.raises(SheetError) as refusal:
         load(file, name)
     assert str(refusal.value) == EXPECTED[name]["error"]
 
 
-def test_a_given_delimiter_and_encoding_override_what_would_be_detected():
+def test_a_given_delimiter_and_encoding_override_the_detected_ones():
     assert cells_of("4420;a,b\n4421;c,d\n", delimiter=",") == [["4420;a", "b"], ["4421;c", "d"]]
     assert cells_of("4420;a,b\n", delimiter="") == [["4420;a,b"]]
     assert cells_of("4420,Žižka\n".encode("iso8859-2"), encoding="iso8859-2") == [["4420", "Žižka"]]
@@ -85,7 +85,7 @@ def test_a_given_delimiter_and_encoding_override_what_would_be_detected():
 
 @pytest.mark.parametrize("given", [{"encoding": "utf-7"}, {"delimiter": "x"}])
 def test_an_unknown_encoding_or_delimiter_is_refused(given):
-    with pytest.raises(SheetError, match="is not known"):
+    with pytest.raises(SheetError, match="There is no "):
         rows_of("4420,a\n", **given)
 
 
@@ -94,13 +94,13 @@ def test_an_accent_far_down_decides_the_encoding():
     assert cells_of(content)[-1] == ["4421", "Café"]
 
 
-def test_a_row_over_several_lines_does_not_shift_the_lines_of_those_after_it():
+def test_a_row_over_several_lines_counts_all_of_them():
     rows = rows_of('number,notes\n4420,"a\r\nb\rc"\n4421,"d"\n')
     assert [row.line for row in rows] == [1, 2, 5]
     assert rows[1].cells == ["4420", "a\r\nb\rc"]
 
 
-def test_a_quote_that_is_never_closed_swallows_nothing_of_a_large_file():
+def test_an_unclosed_quote_is_text_and_affects_no_other_row():
     lines = [f'{number},"open' if number % 100 == 0 else f"{number},ok" for number in range(20_000)]
     started = time.perf_counter()
     rows = rows_of("\n".join(lines))
@@ -109,18 +109,18 @@ def test_a_quote_that_is_never_closed_swallows_nothing_of_a_large_file():
     assert not any(row.problem for row in rows)
 
 
-def test_a_quote_closed_beyond_the_longest_cell_was_no_opening():
+def test_a_quote_closed_beyond_the_longest_cell_is_text():
     content = '4420,"open\n' + "4421,b\n" * 10_000 + '4422,close"\n'
     assert len(rows_of(content)) == 10_002
 
 
-def test_the_row_cut_by_the_end_of_the_sample_says_nothing_about_the_table():
+def test_an_incomplete_row_at_the_end_of_the_sample_is_ignored():
     content = f'number,a,{"b" * 2_000}\n4420,{"x" * 32_000},"{"y," * 16_000}"\n'
     assert [len(cells) for cells in cells_of(content)] == [3, 3]
 
 
 @pytest.mark.parametrize("cell", ['"a', '""a', '"""a', '"a"b', '"" a'])
-def test_a_line_full_of_stray_quotes_takes_no_longer_than_its_length(cell):
+def test_a_line_full_of_stray_quotes_is_read_in_linear_time(cell):
     line = ",".join([cell] * (LONGEST_LINE // 8))
     started = time.perf_counter()
     [row] = read(io.BytesIO(line.encode()), Format("utf-8", ",", 2, 2, 1))
@@ -128,7 +128,7 @@ def test_a_line_full_of_stray_quotes_takes_no_longer_than_its_length(cell):
     assert len(row.cells) == LONGEST_LINE // 8
 
 
-def test_an_upload_is_read_as_a_file_is():
+def test_an_upload_is_read_like_a_file():
     upload = SimpleUploadedFile("numbers.csv", b"number,notes\n4420,a\n")
     assert [row.cells for row in read(upload, sniff(upload))] == [["number", "notes"], ["4420", "a"]]
 
@@ -142,7 +142,7 @@ def test_an_upload_is_read_as_a_file_is():
     st.sampled_from([delimiter for delimiter in DELIMITERS.values() if delimiter.strip(" ")]),
     st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
 )
-def test_what_keeps_to_the_rfc_is_read_as_the_csv_module_writes_it(rows, delimiter, quoting):
+def test_csv_that_follows_the_rfc_is_read_exactly(rows, delimiter, quoting):
     text = io.StringIO(newline="")
     csv.writer(text, delimiter=delimiter, quoting=quoting).writerows(rows)
     content = text.getvalue().removesuffix("\r\n").encode()
@@ -155,11 +155,11 @@ def test_any_bytes_are_either_read_or_refused(content, encoding):
         rows = rows_of(content, encoding=encoding)
     except SheetError:
         return
-    "".join(cell for row in rows for cell in row.cells).encode()  # nothing a database would refuse
+    "".join(cell for row in rows for cell in row.cells).encode()  # no surrogates, which databases refuse
 
 
 @given(st.text('1a,;"\n\r ', max_size=60))
-def test_no_character_but_quotes_and_delimiters_is_lost_or_moved_to_another_row(text):
+def test_only_quotes_and_delimiters_are_dropped_from_rows(text):
     rows = [row.cells for row in read(io.BytesIO(text.encode()), Format("utf-8", ",", 9, 1, 1))]
     read_back = "".join("".join(cells) for cells in rows)
     assert [char for char in read_back if char in "1a;"] == [
@@ -175,14 +175,14 @@ COLUMNS = {
     "notes": st.sampled_from(
         ["", "call at 10:30", "#42; urgent", "a, b, c", '5" rack', "A | B", "~ 5", "http://x.org/a?b=1"]
     ),
-    "moment": st.from_regex(r"[0-2]\d\.1[0-2]\.2024 1\d:[0-5]\d:[0-5]\d", fullmatch=True),
+    "time": st.from_regex(r"[0-2]\d\.1[0-2]\.2024 1\d:[0-5]\d:[0-5]\d", fullmatch=True),
     "price": st.from_regex(r"\d{1,2},\d\d", fullmatch=True),
     "client": st.sampled_from(["", "Rose Orig", "Müller GmbH", "Łódź Sp. z o.o."]),
 }
 
 
 @given(st.data())
-def test_the_delimiter_of_a_plausible_table_is_found(data):
+def test_the_delimiter_of_a_plausible_table_is_detected(data):
     names = data.draw(st.lists(st.sampled_from(list(COLUMNS)), min_size=1, max_size=6, unique=True))
     names = ["number", *(name for name in names if name != "number")]
     delimiter = data.draw(st.sampled_from([",", ";", "\t", "|", "^", "~", ":"])) if len(names) > 1 else ""
@@ -196,7 +196,7 @@ def test_the_delimiter_of_a_plausible_table_is_found(data):
 # --- limits ---------------------------------------------------------------------------------------
 
 
-def test_more_rows_than_allowed_are_refused_after_those_allowed():
+def test_rows_beyond_the_limit_are_refused():
     file = io.BytesIO(b"4420,a\n4421,b\n\n4422,c\n")
     assert len(list(read(file, sniff(file), Limits(rows=3)))) == 3
     with pytest.raises(SheetError, match="more than 2 rows"):
@@ -222,19 +222,19 @@ def test_a_cell_longer_than_allowed_is_flagged_with_its_column():
 
 
 @pytest.mark.parametrize("end", [b"", b"\n4422,b\n"])
-def test_a_line_no_table_has_is_refused_by_its_number(end):
+def test_a_line_that_is_too_long_is_refused_with_its_number(end):
     content = b"4420,a\n4421," + b"x" * (LONGEST_LINE + 1) + end
-    with pytest.raises(SheetError, match="Line 2 is longer than 1,048,576 characters"):
+    with pytest.raises(SheetError, match="Line 2 has more than 1,048,576 characters, the most allowed"):
         rows_of(content)
 
 
 class Endless(io.RawIOBase):
-    """A binary file of ``count`` rows that is made as it is read."""
+    """Generate a binary file of ``count`` rows while it is read."""
 
     def __init__(self, count):
         self.line, self.size, self.at = b'4420,Operator,"a, b",,,reserved\n', count * 32, 0
 
-    def seek(self, offset, whence=0):
+    def seek(self, offset, _whence=0):
         self.at = offset
         return offset
 
@@ -261,7 +261,7 @@ def test_memory_does_not_grow_with_the_file(traced):
     assert most_for(150_000) < most_for(50_000) + 500_000
 
 
-# --- what is no text file -------------------------------------------------------------------------
+# --- files that are not text ----------------------------------------------------------------------
 
 
 def workbook():
@@ -306,7 +306,7 @@ def archive(*names):
         (b"sep=;\n", "empty"),
     ],
 )
-def test_what_is_no_table_of_text_is_refused_with_what_it_is(content, kind):
+def test_a_file_that_is_not_text_is_refused_with_its_kind(content, kind):
     with pytest.raises(SheetError) as refusal:
         rows_of(content)
     assert kind in str(refusal.value)
@@ -316,10 +316,10 @@ def test_what_is_no_table_of_text_is_refused_with_what_it_is(content, kind):
 # --- writing --------------------------------------------------------------------------------------
 
 
-def test_the_header_is_written_before_the_rows_are_made():
+def test_the_header_is_written_before_the_first_row_is_requested():
     def rows():
         yield ["ID", "DID"]
-        raise AssertionError("asked for too early")
+        raise AssertionError("requested too early")
 
     assert next(write(rows())) == b"ID,DID\r\n"
 
@@ -336,19 +336,19 @@ def test_export_is_streamed_in_memory_that_does_not_grow(traced):
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+44", "-5", "@x", "\t=1", "\r=1", "＝1", "'=1", "''+1", "-"])
-def test_what_a_spreadsheet_would_run_is_marked(text):
+def test_formulas_are_escaped(text):
     assert escape(text) == "'" + text
     assert b"".join(write([["a", text]])).decode().lstrip("a,").lstrip('"').startswith("'")
 
 
 @pytest.mark.parametrize("text", ["", "0044", "442071234567", "O'Neil", "'quoted'", "a=b", "x", " =1"])
-def test_harmless_text_and_numbers_are_not_marked(text):
+def test_other_text_is_not_escaped(text):
     assert escape(text) == text
     assert unescape(text) == text
 
 
 @given(st.text("'=+-@\t\r0a ", max_size=8) | st.text())
-def test_the_mark_is_taken_back_exactly(text):
+def test_unescape_reverses_escape(text):
     assert unescape(escape(text)) == text
 
 
@@ -366,7 +366,7 @@ printable = st.text(st.characters(exclude_categories=["Cs", "Cc"]))
 
 
 @given(st.lists(st.tuples(st.integers(10**6, 10**12).map(str), printable, printable), min_size=1, max_size=8))
-def test_the_format_of_an_export_is_recognised(rows):
+def test_the_format_of_an_export_is_detected(rows):
     file = io.BytesIO(b"".join(write([("DID", "Notes", "Client"), *rows])))
     found = sniff(file)
     assert (found.delimiter, found.encoding, found.width) == (",", "utf-8", 3)
@@ -376,7 +376,7 @@ def test_the_format_of_an_export_is_recognised(rows):
 @pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\tx", "\rx", "\nx", "'=1", "＝1", "＠a"])
 @pytest.mark.parametrize("before", [[], ["plain"], ["a, b"], ['"'], [""]])
 @pytest.mark.parametrize("after", [[], ["plain"], [""]])
-def test_a_formula_is_escaped_wherever_its_cell_stands(text, before, after):
+def test_a_formula_is_escaped_in_any_cell_of_a_row(text, before, after):
     content = b"".join(write([["a", "b"], *([["1", "x, y"]] * 600), [*before, text, *after]]))
 
     last = list(csv.reader(io.StringIO(content.decode(), newline="")))[-1]

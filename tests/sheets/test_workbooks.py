@@ -1,4 +1,4 @@
-"""Workbooks and packed files: what is read of them, at what cost, what they say about themselves."""
+"""Reading and writing workbooks and compressed files: cells, damage, cost and limits."""
 
 import gzip
 import io
@@ -27,7 +27,7 @@ ROWS = [["number", "operator"], ["442071234567", "Op 1"], ["442071234568", "Op 2
 
 
 def workbook(rows=ROWS, **more):
-    """An .xlsx of ``rows`` in its first sheet and of ``more`` in sheets of these names."""
+    """Return an .xlsx file with ``rows`` in its first sheet and ``more`` in sheets with these names."""
     book = Workbook()
     book.active.title = "Numbers"
     for name, content in {"Numbers": rows, **more}.items():
@@ -52,38 +52,36 @@ def sample(name, **chosen):
 # --- sheets -----------------------------------------------------------------------------------------
 
 
-def test_the_chosen_sheet_is_read_even_a_hidden_one():
+def test_a_chosen_sheet_is_read_even_if_hidden():
     file = workbook(Other=[["number"], ["4420"]])
     assert cells_of(file, sheet="Other") == [["number"], ["4420"]]
     assert sample("hidden_first_sheet.xlsx", sheet="Summary") == [["secret"]]
 
 
-def test_whoever_chose_the_sheet_is_told_nothing_about_the_others():
+def test_a_chosen_sheet_adds_no_note_about_the_others():
     with load(workbook(Other=[["number"]]), sheet="Other") as loaded:
         assert loaded.notes == []
         assert loaded.format.sheets == ("Numbers", "Other")
 
 
-def test_an_unknown_sheet_is_refused_with_those_that_there_are():
-    with pytest.raises(SheetError, match="no sheet “Numbres”. Its sheets: “Numbers”, “Other”"):
+def test_an_unknown_sheet_is_refused_with_the_existing_ones():
+    with pytest.raises(SheetError, match="There is no sheet “Numbres”. Choose one of “Numbers”, “Other”"):
         load(workbook(Other=[]), sheet="Numbres")
 
 
 def test_a_chosen_sheet_without_rows_is_refused_with_the_others():
-    with pytest.raises(
-        SheetError, match="“Other” is empty. Choose another of the sheets: “Numbers”, “Other”"
-    ):
+    with pytest.raises(SheetError, match="“Other” is empty. Choose one of “Numbers”, “Other”"):
         load(workbook(Other=[]), sheet="Other")
 
 
-def test_the_format_survives_the_job_that_keeps_it():
+def test_a_format_survives_json():
     with load(workbook(Other=[["x"]])) as loaded:
         kept = Format(**json.loads(json.dumps(asdict(loaded.format))))
         assert kept == loaded.format
         assert [row.cells for row in read(loaded.file, kept)] == ROWS
 
 
-def test_what_was_loaded_is_a_line_of_json_for_each_row_of_the_sheet():
+def test_a_loaded_workbook_is_stored_as_json_lines():
     with load(workbook([["number"], [], ["4420", "ž"], [None, "x"]])) as loaded:
         assert loaded.file.read().decode().split("\n") == [
             '["number"]',
@@ -95,14 +93,14 @@ def test_what_was_loaded_is_a_line_of_json_for_each_row_of_the_sheet():
         assert loaded.rows == 3
 
 
-def test_a_kept_file_is_read_again_from_its_beginning_wherever_it_stood():
+def test_a_stored_file_can_be_read_again_from_the_start():
     with load(workbook()) as loaded:
         kept = SimpleUploadedFile("rows", loaded.file.read())
         for _ in range(2):
             assert [row.cells for row in read(kept, loaded.format)] == ROWS
 
 
-def test_an_upload_is_loaded_as_a_file_is():
+def test_an_upload_is_loaded_like_a_file():
     assert cells_of(SimpleUploadedFile("a.xlsx", workbook().getvalue())) == ROWS
     assert cells_of(SimpleUploadedFile("a.gz", gzip.compress(b"number,operator\n4420,a\n")))[1] == [
         "4420",
@@ -121,7 +119,7 @@ def test_a_text_file_is_not_copied_and_stays_open():
 
 
 @pytest.mark.parametrize("number", [123.5, 1.25, 44207.123, 0.125, 10**15, 4420712345671234567, 1e300])
-def test_a_number_that_is_no_telephone_number_is_not_taken_for_one(number):
+def test_a_number_that_cannot_be_a_phone_number_is_not_read_as_one(number):
     [[cell]] = cells_of(workbook([[number]]))
     with pytest.raises(NumberError):
         normalise_cell(cell)
@@ -134,7 +132,7 @@ def test_an_exact_number_keeps_its_digits(number):
 
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=40)
-# A cell of nothing but blanks is empty to programs that read workbooks.
+# Programs that read workbooks take a cell of spaces for an empty one.
 workbook_texts = texts.map(lambda text: text if text.strip(" ") else "")
 
 
@@ -144,9 +142,9 @@ def test_any_table_of_texts_comes_back_from_a_workbook(rows):
     target = io.BytesIO()
     assert list(write_workbook(rows, target))[-1] == len(rows)
     width = max((len(row) for row in without_empty_ends(rows)), default=0)
-    there = [row + [""] * (width - len(row)) for row in without_empty_ends(rows) if "".join(row).strip()]
-    if there:
-        assert [[unescape(cell) for cell in row] for row in cells_of(target)] == there
+    expected = [row + [""] * (width - len(row)) for row in without_empty_ends(rows) if "".join(row).strip()]
+    if expected:
+        assert [[unescape(cell) for cell in row] for row in cells_of(target)] == expected
     else:
         with pytest.raises(SheetError, match="no rows"):
             load(target)
@@ -195,13 +193,13 @@ def test_numbers_stored_as_numbers_are_reported_with_the_first_lines():
     rows = [["number", "days"], *([442071234560 + i, 30] for i in range(9))]
     assert sentences(workbook(rows)) == [
         "Column 1: 9 cells hold numbers, not text (lines 2, 3, 4, 5, 6 …). "
-        "Leading zeros may be lost; format the column as text."
+        "Leading zeros may have been lost; format the column as text."
     ]
 
 
-def test_one_damaged_cell_is_told_in_the_singular():
+def test_one_damaged_cell_is_reported_in_the_singular():
     assert sentences(io.BytesIO(b"number\n442071234567\n442071234568.0\n")) == [
-        "Column 1: 1 cell holds numbers with decimals (line 3), which no telephone number has; "
+        "Column 1: 1 cell holds numbers with decimals (line 3), which phone numbers don’t have; "
         "format the column as text in the source and correct them."
     ]
 
@@ -209,21 +207,19 @@ def test_one_damaged_cell_is_told_in_the_singular():
 def test_damage_is_counted_to_the_end_of_the_file():
     rows = b"".join(b"0%d,x\n" % (2071230000 + i) for i in range(2_000))
     [sentence] = sentences(io.BytesIO(b"number,notes\n" + rows + b"2071239999,x\n" * 7))
-    assert (
-        "7 cells lack the zeros that the others begin with (lines 2002, 2003, 2004, 2005, 2006 …)" in sentence
-    )
+    assert "7 cells lack the leading zeros of the others (lines 2002, 2003, 2004, 2005, 2006 …)" in sentence
 
 
-def test_shorter_numbers_among_those_with_zeros_are_no_damage_unless_the_zeros_are_what_they_lack():
+def test_shorter_numbers_are_damaged_only_if_they_lack_exactly_the_zeros():
     assert sentences(io.BytesIO(b"02071234567\n02071234568\n112\n207123456\n+442071234567\n")) == []
 
 
-def test_zeros_are_not_missed_where_the_numbers_that_have_them_differ_in_length():
+def test_lost_zeros_are_not_reported_among_numbers_of_several_lengths():
     numbers = "02071234567 0207123456 020712345 02071234 0207123 2071234567"
     assert sentences(io.BytesIO(numbers.replace(" ", "\n").encode())) == []
 
 
-def test_numbers_without_zeros_of_several_lengths_are_no_damage():
+def test_numbers_of_several_lengths_without_zeros_are_not_damaged():
     assert sentences(io.BytesIO(b"442071234567\n44207123456\n02071234567\n44207123\n")) == []
 
 
@@ -236,12 +232,12 @@ def refusal_of(file, **limits):
     return str(refusal.value)
 
 
-def test_more_rows_than_allowed_refuse_the_workbook():
+def test_a_workbook_with_too_many_rows_is_refused():
     assert "more than 2 rows. Split it" in refusal_of(workbook(), rows=2)
     assert len(cells_of(workbook([*ROWS, [], []]), limits=Limits(rows=3))) == 3
 
 
-def test_a_row_above_a_limit_is_flagged_and_those_after_it_are_read():
+def test_a_row_above_a_limit_is_flagged_and_later_rows_are_read():
     rows = [["number", "a"], ["4420", "b", "c", "d"], ["4421", "x" * 11], ["4422", "e"]]
     limits = Limits(columns=3, cell=10)
     with load(workbook(rows), limits=limits) as loaded:
@@ -264,20 +260,20 @@ def test_a_workbook_that_takes_too_long_is_stopped():
 def test_a_workbook_that_takes_too_much_memory_is_refused():
     book, file = Workbook(), io.BytesIO()
     book.active.append(["number"])
-    book.active.cell(100_000, 100, "the parser fills up all between these two")
+    book.active.cell(100_000, 100, "the parser fills all cells between these two")
     book.save(file)
     assert "needs more than 200 MB of memory" in refusal_of(file, memory=200 << 20)
 
 
-def test_a_workbook_that_unpacks_to_more_than_allowed_is_refused_before_it_is_parsed():
+def test_a_zip_bomb_is_refused_before_it_is_parsed():
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/workbook.xml", b"no XML" * 1_000_000)
-    assert "is 5 MB when it is unpacked; 1 MB and" in refusal_of(file, unpacked=1 << 20)
+    assert "has 5 MB after unpacking; at most 1 MB and" in refusal_of(file, unpacked=1 << 20)
 
 
-def test_a_sheet_whose_text_is_more_than_allowed_is_refused():
-    # One string that is stored once and shown in many cells
+def test_a_sheet_with_too_much_text_is_refused():
+    # One shared string that many cells refer to
     book = Workbook()
     for _ in range(2_000):
         book.active.append(["x" * 1_000])
@@ -295,12 +291,12 @@ def test_a_sheet_whose_text_is_more_than_allowed_is_refused():
     assert "more than 1 MB of text" in refusal_of(file, unpacked=1 << 20)
 
 
-def test_a_gzip_archive_is_unpacked_no_further_than_allowed():
+def test_a_gzip_archive_is_unpacked_only_up_to_the_limit():
     file = io.BytesIO(gzip.compress(b"442071234567,a\n" * 1_000_000))
     assert "holds more than 1 MB. Unpack it" in refusal_of(file, unpacked=1 << 20)
 
 
-def test_reading_a_workbook_takes_memory_that_does_not_grow_with_it():
+def test_the_memory_to_read_a_workbook_does_not_grow_with_it():
     def most_for(count):
         target = io.BytesIO()
         for _ in write_workbook(([str(n)] for n in range(count)), target):
@@ -315,8 +311,8 @@ def test_reading_a_workbook_takes_memory_that_does_not_grow_with_it():
     assert most_for(100_000) < most_for(20_000) + 500_000
 
 
-def test_the_process_that_parses_sees_no_secrets(monkeypatch, tmp_path):
-    """What it is given is what a file could steal: nothing but the way to its libraries."""
+def test_the_parsing_process_gets_no_secrets(monkeypatch, tmp_path):
+    """Check its environment, which a malicious file could read."""
     shown = tmp_path / "python"
     shown.write_text(f'#!/bin/sh\nenv > {tmp_path}/env\nexec {sys.executable} "$@"\n')
     shown.chmod(0o700)
@@ -326,7 +322,7 @@ def test_the_process_that_parses_sees_no_secrets(monkeypatch, tmp_path):
     assert "a secret" not in (tmp_path / "env").read_text()
 
 
-def test_a_process_that_can_not_start_is_no_fault_of_the_file(monkeypatch, tmp_path):
+def test_a_process_that_fails_to_start_is_not_reported_as_a_damaged_file(monkeypatch, tmp_path):
     broken = tmp_path / "python"
     broken.write_text("#!/bin/sh\necho no such module >&2\nexit 1\n")
     broken.chmod(0o700)
@@ -335,8 +331,8 @@ def test_a_process_that_can_not_start_is_no_fault_of_the_file(monkeypatch, tmp_p
         load(workbook())
 
 
-def test_the_process_that_parses_imports_nothing_of_ours():
-    code = f"import runpy, sys; runpy.run_path({str(PROCESS)!r}, run_name='looked at'); print(*sys.modules)"
+def test_the_parsing_process_imports_no_other_module_of_the_project():
+    code = f"import runpy, sys; runpy.run_path({str(PROCESS)!r}, run_name='imported'); print(*sys.modules)"
     seen = subprocess.run(
         [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
     ).stdout
@@ -344,14 +340,14 @@ def test_the_process_that_parses_imports_nothing_of_ours():
     assert not {name.split(".")[0] for name in seen.split()} & {"dids", "didmgmt", "django"}
 
 
-def test_the_installation_sets_the_limits(settings):
+def test_the_settings_define_the_limits(settings):
     settings.IMPORT_ROWS, settings.IMPORT_COLUMNS, settings.IMPORT_CELL = 2, 3, 4
     settings.UNPACKED_LIMIT, settings.READ_SECONDS, settings.READ_MEMORY = 5, 6, 7
     assert import_limits() == (2, 3, 4, 5, 6, 7)
 
 
 @pytest.mark.parametrize("name", ["IMPORT_ROWS", "IMPORT_CELL", "UNPACKED_LIMIT_MB", "READ_MEMORY_MB"])
-def test_a_limit_that_makes_no_sense_is_refused_by_its_name(name):
+def test_an_invalid_limit_is_refused_with_its_name(name):
     code = "import didmgmt.settings"
     refused = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | {name: "many"}, capture_output=True, text=True
@@ -369,7 +365,7 @@ def written(rows):
     return target
 
 
-def test_an_exported_workbook_reads_back_equal_and_undamaged():
+def test_an_exported_workbook_is_read_back_without_damage():
     rows = [
         ["ID", "DID", "Notes"],
         ["1", "0044207123456", "=1+1"],
@@ -382,7 +378,7 @@ def test_an_exported_workbook_reads_back_equal_and_undamaged():
         assert loaded.damage == []
 
 
-def test_all_cells_of_an_exported_workbook_are_text_and_empty_ones_are_left_out():
+def test_all_filled_cells_of_an_exported_workbook_are_text():
     sheet = load_workbook(written([["ID", "Notes"], [7, "=1+1"], [None, "-5"]])).active
     assert [[(cell.value, cell.data_type) for cell in row] for row in sheet.iter_rows(min_row=2)] == [
         [("7", "s"), ("=1+1", "s")],
@@ -390,22 +386,22 @@ def test_all_cells_of_an_exported_workbook_are_text_and_empty_ones_are_left_out(
     ]
 
 
-def test_the_header_of_an_exported_workbook_is_bold_and_stays_in_view():
+def test_the_header_of_an_exported_workbook_is_bold_and_frozen():
     sheet = load_workbook(written([["DID", "Notes"], ["4420", "a rather long note " * 9]])).active
     assert sheet["A1"].font.bold and not sheet["A2"].font.bold
     assert sheet.freeze_panes == "A2"
     assert sheet.column_dimensions["A"].width < sheet.column_dimensions["B"].width < 100
 
 
-def test_what_xml_can_not_hold_is_replaced():
+def test_characters_that_xml_cannot_represent_are_replaced():
     assert cells_of(written([["DID", "a\0b\x1fc\ufffed\ud800e"]])) == [["DID", "a�b�c�d�e"]]
 
 
-def test_an_export_says_now_and_then_how_far_it_is():
+def test_an_export_reports_its_progress():
     assert list(write_workbook([["4420"]] * 2_500, io.BytesIO())) == [1_000, 2_000, 2_500]
 
 
-def test_an_export_that_is_given_up_leaves_no_file_behind(monkeypatch, tmp_path):
+def test_an_abandoned_export_leaves_no_file_behind(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     export = write_workbook([["4420"]] * 2_500, io.BytesIO())
     assert next(export) == 1_000
@@ -414,7 +410,7 @@ def test_an_export_that_is_given_up_leaves_no_file_behind(monkeypatch, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_workbook_of_more_rows_than_a_sheet_holds_is_refused(monkeypatch):
+def test_more_rows_than_a_worksheet_holds_are_refused(monkeypatch):
     monkeypatch.setattr("sheets.writing.MOST_ROWS", 2)
     with pytest.raises(SheetError, match="at most 2 rows. Choose CSV"):
         written([["4420"]] * 3)

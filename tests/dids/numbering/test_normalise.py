@@ -97,6 +97,7 @@ def test_normalise_explains_why_text_is_not_a_number(written, reason, remedy):
     [
         ("44x20", "“x”"),
         ("x4y", "“x”"),
+        ("X44", "“X”"),
         ("0123456789x", "“x”"),
         ("44,20", "“,”"),
         ("44;20", "“;”"),
@@ -220,3 +221,4 @@ def test_a_cell_without_a_number_is_rejected(cell, reason, remedy):
     with pytest.raises(NumberError) as refusal:
         normalise_cell(cell)
     assert (refusal.value.reason, refusal.value.remedy) == (reason, remedy)
+    assert refusal.value.value == ("" if cell is None else str(cell))

@@ -140,7 +140,7 @@ def test_a_row_with_too_many_cells_is_refused(world, clerk):
     result = check(clerk, "operators", text)
     assert counts(result) == [1, 0, 0, 1]
     assert refusals(result)[0][:3] == (3, "", "")
-    assert "The row has 5 columns where the table has 2." in refusals(result)[0][3]
+    assert "The row has 5 columns, the table has 2." in refusals(result)[0][3]
 
 
 def test_an_id_names_the_row_to_rename(world, clerk):
