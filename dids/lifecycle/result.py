@@ -1,13 +1,22 @@
-"""What came of a write: how many numbers it changed, and for what it refused, which and why."""
+"""The result of a write: how many numbers it changed and which it refused, for what reason."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
-SAMPLE = 5  # numbers named for each refusal
+from didmgmt.text import count_noun
+
+SAMPLE = 5  # numbers named per refusal
 
 
 @dataclass
 class Refusal:
-    """``count`` numbers refused for one cause; ``numbers``: the first of them; ``why`` has no full stop."""
+    """``count`` numbers refused for the same reason; ``numbers`` are the first of them.
+
+    ``why`` is a clause without a full stop.
+    """
 
     code: str
     why: str
@@ -15,21 +24,21 @@ class Refusal:
     numbers: list[str] = field(default_factory=list)
 
     @property
-    def named(self):
-        """ "111, 112 and 3 more"; "" when no number is known."""
+    def named(self) -> str:
+        """The numbers as text: "111, 112 and 3 more"; "" when none is known."""
         named, more = ", ".join(self.numbers), self.count - len(self.numbers)
         return f"{named} and {more:,} more" if more and named else named
 
-    def __str__(self):
+    def __str__(self) -> str:
         named = f" ({self.named})" if self.numbers else ""
         return f"{self.count:,} refused{named}: {self.why}."
 
 
 @dataclass
 class Result:
-    """Counts of one write or of its rehearsal.
+    """The counts of a write or a rehearsal.
 
-    ``change``: the id of the change that it is recorded as, None when nothing was written.
+    ``change`` is the id of the recorded change; None when nothing was written.
     """
 
     done: int = 0
@@ -38,40 +47,40 @@ class Result:
     change: int | None = field(default=None, compare=False)
 
     @property
-    def refused(self):
+    def refused(self) -> int:
         return sum(refusal.count for refusal in self.refusals.values())
 
     @property
-    def selected(self):
+    def selected(self) -> int:
         return self.done + self.unchanged + self.refused
 
-    def refuse(self, code, why, count, numbers=(), sample=SAMPLE):
-        """Count refusals of one cause; keeps the first ``sample`` numbers of it."""
+    def refuse(
+        self, code: str, why: str, count: int, numbers: Iterable[str] = (), sample: int = SAMPLE
+    ) -> None:
+        """Add ``count`` refusals for one reason and keep the first ``sample`` numbers."""
         refusal = self.refusals.setdefault(code, Refusal(code, why))
         refusal.count += count
         refusal.numbers.extend(list(numbers)[: max(0, sample - len(refusal.numbers))])
 
-    def add(self, other):
-        """Count another Result's numbers into this one."""
+    def add(self, other: Result) -> None:
+        """Add the counts of another Result to this one."""
         self.done += other.done
         self.unchanged += other.unchanged
         for refusal in other.refusals.values():
             self.refuse(refusal.code, refusal.why, refusal.count, refusal.numbers)
 
-    def as_json(self):
+    def as_json(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if name != "change"}
 
     @classmethod
-    def from_json(cls, kept):
-        """What ``as_json`` made; {} is a Result of nothing."""
-        refusals = {code: Refusal(**refusal) for code, refusal in kept.get("refusals", {}).items()}
-        return cls(kept.get("done", 0), kept.get("unchanged", 0), refusals)
+    def from_json(cls, stored: dict[str, Any]) -> Result:
+        """Restore a Result from ``as_json``; {} gives an empty one."""
+        refusals = {code: Refusal(**refusal) for code, refusal in stored.get("refusals", {}).items()}
+        return cls(stored.get("done", 0), stored.get("unchanged", 0), refusals)
 
-    def sentence(self, did="changed"):
-        """ "12 numbers changed, 3 already so. 2 refused (111, 112): Active, in use …"."""
-        parts = [
-            f"{f'{self.done:,}' if self.done else 'No'} {'numbers' if self.done > 1 else 'number'} {did}"
-        ]
+    def sentence(self, did: str = "changed") -> str:
+        """Return the result in words: "12 numbers changed, 3 unchanged. 2 refused (111, 112): …"."""
+        counts = f"{count_noun(self.done, 'number') if self.done else 'No number'} {did}"
         if self.unchanged:
-            parts.append(f"{self.unchanged:,} already so")
-        return " ".join([", ".join(parts) + ".", *map(str, self.refusals.values())])
+            counts += f", {self.unchanged:,} unchanged"
+        return " ".join([f"{counts}.", *map(str, self.refusals.values())])

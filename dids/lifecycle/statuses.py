@@ -1,7 +1,7 @@
-"""The six statuses and the only table of moves between them. No ORM.
+"""The six statuses and the table of legal moves between them.
 
-Every write asks this table (see ``DIDQuerySet``); nothing else knows which move is legal, which
-right it takes, or what is said of one that is refused.
+Every write reads this table. No other module states which moves are legal, which permission a move
+needs, or why it is refused.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ ACTIVE = "active"
 BLOCKED = "blocked"
 HOLD = "hold"
 ARCHIVE = "archive"
-DELETED = "deleted"  # not a status: where a number goes that is deleted
+DELETED = "deleted"  # not a status, only the target of a move
 
 LABELS = {
     RESERVED: "Reserved",
@@ -23,19 +23,19 @@ LABELS = {
     ARCHIVE: "Archive",
 }
 CHOICES = list(LABELS.items())
-FREE = (RESERVED, INSTOCK, ARCHIVE)  # no client; what new numbers start as and After Hold may be
+FREE = (RESERVED, INSTOCK, ARCHIVE)  # no client; allowed for new numbers and as After Hold
 FREE_CHOICES = [(key, LABELS[key]) for key in FREE]
-HELD = (ACTIVE, BLOCKED, HOLD)  # has client, account and client package
-RARE = (BLOCKED, HOLD, ARCHIVE)  # what few numbers are at a time
+HELD = (ACTIVE, BLOCKED, HOLD)  # with an account and a client package
+RARE = (BLOCKED, HOLD, ARCHIVE)  # few numbers at a time
 IN_USE = (ACTIVE, BLOCKED)  # counts towards the DID limit of the package
 
 
 @dataclass(frozen=True)
 class Move:
-    """A legal move. ``right``: the permission of app ``dids`` that a person needs for it.
+    """A legal move. ``right`` is the permission of the app ``dids`` that it needs.
 
-    ``edit``: an edit or a mass edit may make it; the others need a client package and are made on
-    the client's DIDs tab or by an import with client columns.
+    ``edit``: whether an edit or mass edit can make it. The other moves need a client package; they are
+    made on the client's DIDs tab or by an import with client columns.
     """
 
     source: str
@@ -78,36 +78,35 @@ RIGHT_WORDS = {
     "delete_did": "delete numbers",
 }
 
-_TO_HOLD_FIRST = "in use by a client; put on Hold first and wait for the hold to end"
+_ALIASES = {"onhold": HOLD, "archived": ARCHIVE, "reserve": RESERVED, "stock": INSTOCK}
 
 
-def parse(text):
-    """The key of a status in any writing ("In Stock", "in_stock", "On Hold"), or None."""
-    key = "".join(c for c in text.casefold() if c.isalnum())
-    key = key.removeprefix("on") if key == "onhold" else key
-    return key if key in LABELS else {"archived": ARCHIVE, "reserve": RESERVED, "stock": INSTOCK}.get(key)
+def parse(text: str) -> str | None:
+    """Return the status that ``text`` names in any spelling ("In Stock", "in_stock", "On Hold"), or None."""
+    key = "".join(char for char in text.casefold() if char.isalnum())
+    return key if key in LABELS else _ALIASES.get(key)
 
 
-def why_not(source, target):
-    """Why numbers of status ``source`` can't go to ``target`` by an edit, and what to do instead."""
-    here = LABELS[source]
+def why_not(source: str, target: str) -> str:
+    """Return why an edit can't move numbers from ``source`` to ``target``, and what to do instead."""
+    label = LABELS[source]
     if target == DELETED and source == HOLD:
         return "on Hold and still listed with the last client; end the hold first, then delete"
     if target == ACTIVE:
-        if source == INSTOCK:
-            return "numbers become Active only when assigned; pick them on the client's DIDs tab"
-        if source == HOLD:
-            return "on Hold; take them back on the client's DIDs tab, or end the hold first"
-        return f"{here}; set to In Stock first, then pick them on the client's DIDs tab"
+        return {
+            INSTOCK: "numbers become Active only when assigned; pick them on the client's DIDs tab",
+            HOLD: "on Hold; take them back on the client's DIDs tab, or end the hold first",
+            BLOCKED: "Blocked, so already in use; unblock instead",
+        }.get(source, f"{label}; set to In Stock first, then pick them on the client's DIDs tab")
+    if target == BLOCKED and source == HOLD:
+        return "on Hold, so already unreachable; only Active numbers can be blocked"
     if target == BLOCKED:
-        if source == HOLD:
-            return "on Hold, so already unreachable; only Active numbers can be blocked"
-        return f"{here}, not used by any client; only Active numbers can be blocked"
+        return f"{label}, not used by any client; only Active numbers can be blocked"
     if target == HOLD:
-        return f"{here}, not used by any client; only Active and Blocked numbers go on Hold"
-    return f"{here}, {_TO_HOLD_FIRST}"
+        return f"{label}, not used by any client; only Active and Blocked numbers go on Hold"
+    return f"{label}, in use by a client; put on Hold first and wait for the hold to end"
 
 
-def lacks_right(right):
-    """What is said when the move is legal but the person lacks the right for it."""
+def lacks_right(right: str) -> str:
+    """Return the refusal of a legal move for a user without the permission ``right``."""
     return f"you don't have the right to {RIGHT_WORDS[right]}; ask a supervisor"

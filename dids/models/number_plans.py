@@ -198,7 +198,6 @@ def assign_plan(client_package, account, by, now):
         causes.append(Cause("closed", ALL, f"client {client} is closed; reopen the client first"))
     if not client_package.is_running(now):
         causes.append(Cause("package off", ALL, _not_running(client_package)))
-    causes.append(Cause("blocked", Q(status_now=st.BLOCKED), "Blocked, so already in use; unblock instead"))
     causes += _illegal_moves(st.ACTIVE, by, sources=(st.INSTOCK, st.HOLD))
     causes += [
         Cause("active", Q(status_now=st.ACTIVE), "Active, so already in use; put on Hold first"),

@@ -132,7 +132,7 @@ def test_a_mass_edit_of_many_says_at_the_end_what_was_changed_and_what_refused(w
     assert answer.url == f"/jobs/{job.pk}/"
     assert made().filter(status="reserved").count() == COUNT
     # Two more were In Stock, one comes out of the archive and one out of its Hold.
-    assert job.told.startswith("12,004 numbers changed, 7 already so. 1 refused (2567): Active, in use by")
+    assert job.told.startswith("12,004 numbers changed, 7 unchanged. 1 refused (2567): Active, in use by")
     assert "1 refused (2568): Blocked" in job.told
     assert job.done == everything
     assert job.change.kind == Change.Kind.MASS_EDIT

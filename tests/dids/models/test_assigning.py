@@ -222,7 +222,7 @@ def test_assigning_again_changes_nothing(world, browser, add):
     browser.post(add, data)
     rows = DIDHistory.objects.count()
     assert (
-        said(browser.post(add, data)) == "No number assigned to rose_orig under package Basic, 1 already so."
+        said(browser.post(add, data)) == "No number assigned to rose_orig under package Basic, 1 unchanged."
     )
     assert DIDHistory.objects.count() == rows
 
@@ -247,7 +247,7 @@ def test_pasted_numbers_and_ranges_are_found_and_the_unknown_named(world, browse
     assert "1 not in the inventory; make them with New DIDs or correct them 2569" in words
 
     sentence = said(browser.post(add, to(world, step="apply") | pasted))
-    assert sentence.startswith("3 numbers assigned to rose_orig under package Basic, 1 already so.")
+    assert sentence.startswith("3 numbers assigned to rose_orig under package Basic, 1 unchanged.")
     assert "1 refused (111): Reserved" in sentence
     assert "1 refused (2569): not in the inventory" in sentence
 

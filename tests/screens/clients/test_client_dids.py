@@ -123,7 +123,7 @@ def test_ticked_rows_are_moved_together_and_the_rest_is_explained(world, browser
     response = move(browser, tab, "block", world, "2563", "2567", "2568")
 
     assert said(response) == (
-        "1 number blocked, 1 already so. 1 refused (2563): on Hold, so already unreachable; only"
+        "1 number blocked, 1 unchanged. 1 refused (2563): on Hold, so already unreachable; only"
         " Active numbers can be blocked."
     )
 
@@ -131,7 +131,7 @@ def test_ticked_rows_are_moved_together_and_the_rest_is_explained(world, browser
 def test_blocked_and_resting_numbers_are_activated_together(world, browser, tab):
     response = move(browser, tab, "activate", world, "2563", "2567", "2568")
 
-    assert said(response) == "2 numbers activated, 1 already so."
+    assert said(response) == "2 numbers activated, 1 unchanged."
     assert {world.did(number).status for number in ("2563", "2567", "2568")} == {"active"}
     assert DID.objects.get(number="2563").account == world.account
     assert Change.objects.latest("pk").touched == 2
@@ -160,7 +160,7 @@ def test_a_repeated_move_writes_nothing(world, browser, tab):
     move(browser, tab, "hold", world, "2567")
     rows = DIDHistory.objects.count()
 
-    assert said(move(browser, tab, "hold", world, "2567")) == "No number put on Hold, 1 already so."
+    assert said(move(browser, tab, "hold", world, "2567")) == "No number put on Hold, 1 unchanged."
     move(browser, tab, "release", world, "2567")
     again = move(browser, tab, "release", world, "2567")
     assert again.status_code == 422 and "None of the selected DIDs" in again.content.decode()

@@ -107,7 +107,7 @@ def test_ticked_numbers_of_a_client_are_moved_together(looked_at, world):
         page.get_by_label(f"Select {number}", exact=True).check()
     page.locator("[data-selection-bar]").get_by_role("button", name="Activate").click()
 
-    expect(page.get_by_text("2 numbers activated, 1 already so.")).to_be_visible()
+    expect(page.get_by_text("2 numbers activated, 1 unchanged.")).to_be_visible()
     expect(page.locator("[data-selection-bar]")).not_to_be_visible()
     assert set(DID.objects.filter(account=world.account).values_list("status", flat=True)) == {"active"}
 

@@ -235,7 +235,7 @@ def test_updating_again_writes_nothing(world, browser):
 
     response = update(browser, data)
 
-    assert said(response) == "No number changed, 2 already so."
+    assert said(response) == "No number changed, 2 unchanged."
     assert (DIDHistory.objects.count(), Change.objects.count()) == (rows, changes)
 
 
@@ -244,7 +244,7 @@ def test_each_move_needs_its_own_right(world, clerk):
     data = ticked(world, "2567", "12567", "111")
 
     sentence = said(update(browser, data | change(status="reserved")))
-    assert "1 already so" in sentence and "in use by a client" in sentence
+    assert "1 unchanged" in sentence and "in use by a client" in sentence
     assert "1 refused (12567): you don't have the right to restore numbers from the archive" in sentence
     assert "to block and unblock numbers" in said(update(browser, data | change(status="blocked")))
     assert (world.did("12567").status, world.did("2567").status) == ("archive", "active")
