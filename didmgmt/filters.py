@@ -83,6 +83,11 @@ class FilterSet(django_filters.FilterSet):
         return {str(key): label for key, label in getattr(field, "choices", ())}
 
 
+def no_such(noun, where=""):
+    """Return the error message of a choice that doesn't exist: “There is no ``noun`` “x” ``where``.”"""
+    return {"invalid_choice": f"There is no {noun} “%(value)s”{where}."}
+
+
 class _UserQueryset:
     """Let ``queryset`` be a function of the filterset's user."""
 

@@ -12,10 +12,11 @@ from django.utils import timezone
 from django_filters.fields import ChoiceField
 
 from audit.history import visible_to
+from clients.filters import reseller_filter
 from clients.models import Account, Client
 from didmgmt.choices import RemoteSelectMultiple, TickedBoxes
 from didmgmt.fields import LocalDateTimeField
-from didmgmt.filters import FilterSet, RowsFilter
+from didmgmt.filters import FilterSet, RowsFilter, no_such
 from didmgmt.forms import Form
 from didmgmt.listing import Count
 from dids.lifecycle import holds
@@ -23,14 +24,9 @@ from dids.lifecycle import statuses as st
 from dids.lists.substring import Digits
 from dids.models import DID, ClientPackage, Stock, Tag, TagSet
 from dids.numbering.search import MATCHES, parse_search
-from operators.filters import reseller_filter
 from operators.models import Operator
 
 COUNTED_TO = 10_000  # numbers that match; of more it is said that they are more
-
-
-def _unknown(what):
-    return {"invalid_choice": f"“%(value)s” is no {what} that you know."}
 
 
 class MatchField(ChoiceField):
@@ -48,7 +44,7 @@ class MatchFilter(django_filters.ChoiceFilter):
 def _operators():
     return RowsFilter(
         label="Operator",
-        error_messages=_unknown("operator"),
+        error_messages=no_such("operator"),
         queryset=lambda user: Operator.objects.visible_to(user),
         widget=RemoteSelectMultiple("operators:choices", placeholder="all operators"),
     )
@@ -57,7 +53,7 @@ def _operators():
 def _tags():
     return RowsFilter(
         label="Tags",
-        error_messages=_unknown("tag"),
+        error_messages=no_such("tag"),
         to_field_name="name",
         queryset=lambda user: Tag.objects.visible_to(user),
         widget=RemoteSelectMultiple("dids:tag_choices", placeholder="any tag"),
@@ -93,7 +89,7 @@ class NumberFilter(FilterSet):
         label="Match",
         choices=[(match, match.capitalize()) for match in MATCHES if match != "contains"],
         empty_label="Contains",
-        error_messages=_unknown("way to match a number"),
+        error_messages=no_such("match type"),
     )
 
     class Meta:
@@ -141,13 +137,13 @@ class DIDFilter(NumberFilter):
     """
 
     status = django_filters.MultipleChoiceFilter(
-        label="Status", choices=st.CHOICES, widget=TickedBoxes, error_messages=_unknown("status")
+        label="Status", choices=st.CHOICES, widget=TickedBoxes, error_messages=no_such("status")
     )
     operator = _operators()
     reseller = reseller_filter()
     client = RowsFilter(
         label="Client",
-        error_messages=_unknown("client"),
+        error_messages=no_such("client"),
         queryset=lambda user: Client.objects.visible_to(user),
         widget=RemoteSelectMultiple("dids:client_choices", placeholder="all clients"),
     )
@@ -296,17 +292,17 @@ class ClientDIDFilter(NumberFilter):
         label="Status",
         choices=[(key, st.LABELS[key]) for key in st.HELD],
         widget=TickedBoxes,
-        error_messages=_unknown("status of a client's number"),
+        error_messages=no_such("status", " for a number of a client"),
     )
     account = RowsFilter(
         label="Account",
-        error_messages=_unknown("account of this client"),
+        error_messages=no_such("account", " of this client"),
         queryset=Account.objects.none(),
         widget=RemoteSelectMultiple(placeholder="all accounts"),
     )
     package = RowsFilter(
         label="Package",
-        error_messages=_unknown("package of this client"),
+        error_messages=no_such("package", " of this client"),
         queryset=ClientPackage.objects.none(),
         widget=RemoteSelectMultiple(placeholder="all packages"),
     )

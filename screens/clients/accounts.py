@@ -4,10 +4,10 @@ from django.contrib.auth.decorators import permission_required
 from django.db.models.functions import Lower
 from django.urls import reverse
 
+from clients.filters import AccountFilter
 from clients.models import Account
 from didmgmt import dialogs
-from dids.lists import holdings
-from dids.lists.client_filters import AccountFilter
+from dids.lists import row_counts
 from screens.clients.clients import CLIENTS
 from screens.clients.forms import AccountForm
 from screens.packages.stopping import client_pages
@@ -23,7 +23,7 @@ ACCOUNTS = Records(
     form=AccountForm,
     filterset=AccountFilter,
     sorts={"name": (Lower("name"), "id"), "id": ("id",), "dids": ("did_count", "id")},
-    rows=lambda accounts, now: holdings.of_accounts(accounts),
+    rows=lambda accounts, now: row_counts.with_account_counts(accounts),
     list_url=_client_page,
     pages=lambda account: client_pages(account.client),
     edit_url=lambda account: reverse("clients:account_edit", args=[account.client_id, account.pk]),

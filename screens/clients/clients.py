@@ -8,12 +8,12 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from clients.filters import ClientFilter
 from clients.models import Client
 from didmgmt import dialogs
 from didmgmt.replica import may_lag
 from didmgmt.text import count_noun
-from dids.lists import holdings
-from dids.lists.client_filters import ClientFilter
+from dids.lists import row_counts
 from dids.models import DID, ClientPackage
 from screens.clients.forms import ClientForm
 from screens.packages.stopping import client_pages, may_stop, stop
@@ -39,7 +39,7 @@ CLIENTS = Records(
         "dids": ("did_count", "id"),
         "state": (F("closed_at"), "id"),
     },
-    rows=holdings.of_clients,
+    rows=row_counts.with_client_counts,
     list_url=lambda client: reverse("clients:list"),
     pages=lambda client: client_pages(client) if client.pk else [],
     edit_url=lambda client: reverse("clients:edit", args=[client.pk]),

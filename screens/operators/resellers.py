@@ -9,11 +9,11 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from clients.filters import ResellerFilter
 from clients.models import Reseller
 from didmgmt import dialogs
 from didmgmt.replica import may_lag
-from dids.lists import holdings
-from dids.lists.client_filters import ResellerFilter
+from dids.lists import row_counts
 from screens.operators.forms import ResellerForm
 from screens.records import Records
 
@@ -30,7 +30,7 @@ RESELLERS = Records(
         "packages": ("package_count", "id"),
         "dids": ("did_count", "id"),
     },
-    rows=lambda resellers, now: holdings.of_resellers(resellers),
+    rows=lambda resellers, now: row_counts.with_reseller_counts(resellers),
     list_url=lambda reseller: reverse("resellers:list"),
     edit_url=lambda reseller: reverse("resellers:edit", args=[reseller.pk]),
     delete_advice=lambda reseller: (

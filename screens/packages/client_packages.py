@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 from didmgmt import dialogs
 from didmgmt.listing import Listing
 from didmgmt.replica import may_lag
-from dids.lists.client_filters import ClientPackageFilter
+from dids.lists.client_packages import ClientPackageFilter
 from dids.models import DID, ClientPackage
 from screens.packages.forms import EndForm
 from screens.packages.stopping import client_pages, may_stop, stop

@@ -9,12 +9,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from clients.filters import PackageFilter
 from clients.models import Package
 from didmgmt import dialogs
 from didmgmt.replica import may_lag
 from didmgmt.text import count_noun
-from dids.lists import holdings
-from dids.lists.client_filters import PackageFilter
+from dids.lists import row_counts
 from dids.models import DID, ClientPackage
 from screens.packages.client_packages import client_package_listing
 from screens.packages.forms import PackageForm
@@ -36,7 +36,7 @@ PACKAGES = Records(
         "dids": ("did_count", "id"),
         "state": (F("archived_at"), "id"),
     },
-    rows=holdings.of_packages,
+    rows=row_counts.with_package_counts,
     list_url=lambda package: reverse("packages:list"),
     pages=lambda package: [reverse("packages:detail", args=[package.pk])] if package.pk else [],
     edit_url=lambda package: reverse("packages:edit", args=[package.pk]),
@@ -59,7 +59,7 @@ def package_list(request):
 @require_safe
 @may_view
 def package_detail(request, pk):
-    packages = holdings.of_packages(PACKAGES.visible_to(request.user), timezone.now())
+    packages = row_counts.with_package_counts(PACKAGES.visible_to(request.user), timezone.now())
     package = get_object_or_404(packages, pk=pk)
     listing = client_package_listing(request, ClientPackage.objects.filter(package=package))
     return render(request, "packages/detail.html", {"package": package, "listing": listing})

@@ -427,7 +427,7 @@ def test_jobs_are_filtered_by_state_and_kind(world, browser):
     assert make in browser.get("/jobs/?state=done&kind=create").text
     assert make not in browser.get("/jobs/?state=failed").text
     assert make not in browser.get("/jobs/?kind=delete").text
-    assert "is no kind of job" in browser.get("/jobs/?kind=nonsense").text
+    assert "There is no job kind “nonsense”." in browser.get("/jobs/?kind=nonsense").text
 
 
 def test_every_page_says_how_many_jobs_of_the_reader_run(world, browser):

@@ -462,10 +462,10 @@ def test_a_gone_operator_can_be_chosen_as_of_a_moment(past, supervisor, plan):
     assert [row["text"] for row in browser.get(f"{url}&q=north").json()["results"]] == [name]
     assert [row["text"] for row in browser.get(f"{url}&q=nowhere").json()["results"]] == []
     assert name not in browser.get(url.partition("?")[0]).text, "where what there is now is asked for"
-    assert f"“{gone}” is no operator that you know" in browser.get(f"/dids/?operator={gone}").text
+    assert f"There is no operator “{gone}”" in browser.get(f"/dids/?operator={gone}").text
     stranger = client_of(member("Administrator", reseller=other.reseller))
     assert name not in stranger.get(url).text
-    assert f"“{gone}” is no operator that you know" in stranger.get(address(START, operator=gone)).text
+    assert f"There is no operator “{gone}”" in stranger.get(address(START, operator=gone)).text
 
 
 def test_a_gone_client_can_be_chosen_as_of_a_moment(past, administrator, plan):

@@ -202,19 +202,19 @@ def test_tags_find_the_numbers_that_carry_any_of_them(found, world):
 @pytest.mark.parametrize(
     ("query", "error"),
     [
-        ("status=hodl", "“hodl” is no status that you know."),
-        ("status=active&status=hodl", "“hodl” is no status that you know."),
-        ("status=Active", "“Active” is no status that you know."),
-        ("operator=999", "“999” is no operator that you know."),
-        ("operator=x", "“x” is no operator that you know."),
-        ("operator=99999999999999999999", "“99999999999999999999” is no operator that you know."),
-        ("operator=%00", "“ ” is no operator that you know."),
-        ("reseller=999", "“999” is no reseller that you know."),
-        ("reseller=99999999999999999999", "“99999999999999999999” is no reseller that you know."),
-        ("client=-1", "“-1” is no client that you know."),
-        ("tag=nosuch", "“nosuch” is no tag that you know."),
-        ("tag=a%00b", "“a b” is no tag that you know."),
-        ("match=fuzzy", "“fuzzy” is no way to match a number that you know."),
+        ("status=hodl", "There is no status “hodl”."),
+        ("status=active&status=hodl", "There is no status “hodl”."),
+        ("status=Active", "There is no status “Active”."),
+        ("operator=999", "There is no operator “999”."),
+        ("operator=x", "There is no operator “x”."),
+        ("operator=99999999999999999999", "There is no operator “99999999999999999999”."),
+        ("operator=%00", "There is no operator “ ”."),
+        ("reseller=999", "There is no reseller “999”."),
+        ("reseller=99999999999999999999", "There is no reseller “99999999999999999999”."),
+        ("client=-1", "There is no client “-1”."),
+        ("tag=nosuch", "There is no tag “nosuch”."),
+        ("tag=a%00b", "There is no tag “a b”."),
+        ("match=fuzzy", "There is no match type “fuzzy”."),
     ],
 )
 def test_an_unknown_value_is_an_error_that_names_it(refused, query, error):
@@ -232,7 +232,7 @@ def test_what_another_reseller_owns_is_unknown(refused, world, stranger):
         ("tag", "theirs", "tag"),
     ):
         errors = refused(f"{parameter}={value}", stranger)
-        assert errors == {parameter: [f"“{value}” is no {what} that you know."]}
+        assert errors == {parameter: [f"There is no {what} “{value}”."]}
 
 
 def test_a_person_of_a_reseller_finds_its_numbers_alone(found, world, stranger):
