@@ -1,7 +1,7 @@
-"""Names and number ranges of the demo world. No company or person in it is meant to exist.
+"""Names and number ranges of the demonstration data. Every company and person in it is fictitious.
 
-The ranges begin with those that regulators set aside for films and go on into ordinary ones of the
-same shape, because a large inventory needs more than films do.
+The ranges begin with those that regulators reserve for films and continue into ordinary ones of the same
+shape, because a large inventory needs more.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Plan:
-    """Numbers of ``prefix`` and ``digits`` more, taken from ``first`` upwards, ``most`` at a time."""
+    """Numbers of ``prefix`` and ``digits`` digits, taken from ``first`` upwards, up to ``most`` at once."""
 
     prefix: str
     digits: int
@@ -22,7 +22,7 @@ class Plan:
         return "toll-free" in self.tags
 
     def numbers(self, low, size):
-        """``size`` numbers from ``low`` on, one by one and ascending."""
+        """Yield ``size`` numbers from ``low`` on, ascending."""
         return (f"{self.prefix}{n:0{self.digits}}" for n in range(low, low + size))
 
 

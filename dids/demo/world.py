@@ -1,9 +1,8 @@
-"""A carrier that never was, for ``demo_data``: its people, its numbers and how they came to be as they are.
+"""Simulate a fictitious carrier for ``demo_data``: its staff, its clients, its numbers and their history.
 
-Nothing is written past the rules: what happened is played day by day, in the order of time, through
-the same set-wise writes that the screens use, by people with their roles and by the system. Each
-write is a transaction of its own and covers a run of ids, so that memory does not grow with the
-inventory. The same ``numbers`` give the same world, but for the day it is built on.
+Every event goes through the set-wise writes that the screens use, in chronological order, by users with
+roles or by the system. Each write is one transaction over a range of ids, so memory does not grow with the
+inventory. The same count of numbers gives the same world, relative to the day it is built.
 """
 
 import random
@@ -38,13 +37,13 @@ from operators.models import Operator
 from staff.models import User
 
 DAYS = 420  # of history
-DELIVERY_MAX = 20_000  # numbers made in one transaction
-SAY_EVERY = 3  # seconds
+DELIVERY_MAX = 20_000  # numbers created in one transaction
+REPORT_EVERY = 3  # seconds
 
 
 @dataclass(eq=False)
 class Run:
-    """Numbers delivered together, with ids from ``low`` to ``high``; what is done is done to runs."""
+    """Numbers that were delivered together, with ids from ``low`` to ``high``."""
 
     operator: Operator
     low: int
@@ -58,7 +57,7 @@ class Run:
         return DID.objects.filter(pk__range=(self.low, self.high))
 
     def cut(self, size):
-        """The first ``size`` numbers as a run of their own, and the rest of them or None."""
+        """Return the first ``size`` numbers as a run, and the rest or None."""
         if size >= len(self):
             return self, None
         middle = self.low + size
@@ -70,7 +69,7 @@ class Run:
 
 @dataclass
 class Customer:
-    """A client with its accounts and package; ``has`` numbers now and ``wants`` so many in the end."""
+    """A client with its accounts and package; it ``has`` some numbers and ``wants`` that many in the end."""
 
     client: Client
     accounts: list[Account]
@@ -81,20 +80,20 @@ class Customer:
 
 
 class World:
-    def __init__(self, numbers, *, now=None, say=lambda text: None):
+    def __init__(self, numbers, *, now=None, report=lambda text: None):
         self.numbers = numbers
         self.clock = now or timezone.now()
-        # People have done nothing today, so that the hour makes no other world of it.
+        # People did nothing today, so the hour does not change the world.
         self.now = self.clock.replace(hour=0, minute=0, second=0, microsecond=0)
         self.start = self.now - timedelta(days=DAYS)
-        self.rng = random.Random(f"demo {numbers}")  # noqa: S311 - to be the same each time, not secret
-        self.say = say
+        self.rng = random.Random(f"demo {numbers}")  # noqa: S311 - reproducible, not secret
+        self.report = report
         self.events, self.sequence = [], count()
-        self.made = self.written = 0
+        self.created = self.written = 0
         self.stock = {}  # (reseller id, toll-free?) -> runs In Stock
 
     def build(self):
-        """Returns the number of writes to numbers, created ones included."""
+        """Build the world and return the number of writes to numbers, including creations."""
         with audit.origin("demo_data"):
             self._people()
             self._reference()
@@ -106,52 +105,52 @@ class World:
 
     # --- the clock ---
 
-    def _at(self, moment, do, *args):
-        """Have ``do(moment, *args)`` done at that moment; what people do today is left out."""
-        if moment < self.now:
-            heappush(self.events, (moment, next(self.sequence), do, args))
+    def _at(self, when, do, *args):
+        """Schedule ``do(time, *args)``; events of today are left out."""
+        if when < self.now:
+            heappush(self.events, (when, next(self.sequence), do, args))
 
     def _when_over(self, hold_until, do, *args):
-        """The same at the end of a hold, when the worker comes by: it looks every half minute."""
-        moment = hold_until + timedelta(seconds=30 - hold_until.second % 30)
+        """Schedule an event at the end of a hold, when the worker runs, which is every half minute."""
+        when = hold_until + timedelta(seconds=30 - hold_until.second % 30)
         if hold_until <= self.clock:
-            heappush(self.events, (min(moment, self.clock), next(self.sequence), do, args))
+            heappush(self.events, (min(when, self.clock), next(self.sequence), do, args))
 
     def _play(self):
-        began = said = time.monotonic()
+        started = reported = time.monotonic()
         while self.events:
-            moment, _, do, args = heappop(self.events)
-            do(moment, *args)
-            if time.monotonic() - said > SAY_EVERY:
-                said = time.monotonic()
-                rate = self.written / (said - began)
-                self.say(
-                    f"  {moment:%b %Y}: {self.made:,} of {self.numbers:,} numbers, "
+            when, _, do, args = heappop(self.events)
+            do(when, *args)
+            if time.monotonic() - reported > REPORT_EVERY:
+                reported = time.monotonic()
+                rate = self.written / (reported - started)
+                self.report(
+                    f"  {when:%b %Y}: {self.created:,} of {self.numbers:,} numbers, "
                     f"{self.written:,} writes, {rate:,.0f} a second"
                 )
 
-    def _office_hours(self, moment):
-        """About that moment, on a working day between 7 and 17 o'clock UTC; never in the future."""
-        moment += timedelta(days=(0, 0, 0, 0, 0, 2, 1)[moment.weekday()])
+    def _office_hours(self, when):
+        """Return a time near ``when`` on a working day between 07:00 and 17:00 UTC, never in the future."""
+        when += timedelta(days=(0, 0, 0, 0, 0, 2, 1)[when.weekday()])
         seconds = self.rng.randrange(7 * 3600, 17 * 3600)
-        moment = moment.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(seconds=seconds)
-        return moment if moment < self.now else self.now - timedelta(minutes=self.rng.randrange(5, 300))
+        when = when.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(seconds=seconds)
+        return when if when < self.now else self.now - timedelta(minutes=self.rng.randrange(5, 300))
 
-    def _after(self, moment, low, high):
-        """A moment in office hours ``low`` to ``high`` days later."""
-        later = self._office_hours(moment + timedelta(days=self.rng.uniform(low, high)))
-        return max(later, moment + timedelta(minutes=self.rng.randrange(2, 200)))
+    def _after(self, when, low, high):
+        """Return a time in office hours, ``low`` to ``high`` days later."""
+        later = self._office_hours(when + timedelta(days=self.rng.uniform(low, high)))
+        return max(later, when + timedelta(minutes=self.rng.randrange(2, 200)))
 
     def _ago(self, low, high):
         return self._office_hours(self.now - timedelta(days=self.rng.uniform(low, high)))
 
     def _done(self, result):
         if result.refused:
-            raise RuntimeError(f"The demo world is at odds with the rules: {result.sentence()}")
+            raise RuntimeError(f"The demonstration data breaks a rule: {result.sentence()}")
         self.written += result.done
         return result
 
-    # --- who and what there is ---
+    # --- staff and reference data ---
 
     def _people(self):
         self.staff = {}
@@ -159,7 +158,7 @@ class World:
             self.staff.setdefault(role, []).append(self._person(username, first, last, role, zone))
 
     def _person(self, username, first, last, role, zone, reseller=None):
-        """Made without a password: a demo must not open a door."""
+        """Create a user without a password, so that demonstration data lets nobody in."""
         about = {"first_name": first, "last_name": last, "time_zone": zone, "reseller": reseller}
         user, made = User.objects.get_or_create(username=username, defaults=about)
         if made:
@@ -168,12 +167,12 @@ class World:
             user.groups.add(Group.objects.get(name=role))
         return user
 
-    def _somebody(self, *roles):
+    def _anyone(self, *roles):
         return self.rng.choice([person for role in roles for person in self.staff[role]])
 
     def _reference(self):
-        """Resellers with their operators and packages, as they were taken over at the beginning."""
-        boss = self._somebody("Supervisor")
+        """Create resellers with their operators and packages."""
+        boss = self._anyone("Supervisor")
         first_day = self._office_hours(self.start)
         with audit.change(Change.Kind.CREATE, by=boss, label="Resellers and operators added", at=first_day):
             self.resellers = [
@@ -195,7 +194,7 @@ class World:
         for *about, of in BOUND:
             self._person(*about, self.resellers[of])
 
-    # --- numbers come in ---
+    # --- deliveries ---
 
     def _plan_deliveries(self):
         rng, left = self.rng, self.numbers
@@ -203,7 +202,7 @@ class World:
         next_free = {name: plan.first for name, plan in PLANS.items()}
         routes = [(operator, PLANS[name], name) for operator, plans in self.operators for name in plans]
         large = [route for route in routes if route[1].most > DELIVERY_MAX]
-        # Every operator once, then those with room again and again.
+        # Each operator once, then those with large ranges repeatedly.
         for operator, plan, name in chain(routes, iter(lambda: rng.choice(large), None)):
             size = min(left, plan.most, int(usual * rng.choice((0.1, 0.5, 1, 1, 1, 2))) or 1)
             low, next_free[name] = next_free[name], next_free[name] + size + rng.choice((0, 0, 0, 10, 100))
@@ -214,13 +213,13 @@ class World:
                 break
         for _ in range(3):
             operator, plan, _ = rng.choice(large)
-            # At the far end of the range, where nothing is: a slip of the finger, made and deleted again.
+            # A typing error at the unused end of the range, created and deleted again.
             low = 10**plan.digits - rng.randrange(1, 90) * 100
             self._at(self._ago(5, 300), self._deliver_by_mistake, operator, plan, low)
 
-    def _deliver(self, moment, operator, plan, low, size):
+    def _deliver(self, when, operator, plan, low, size):
         rng = self.rng
-        person = self._somebody("Provisioner", "Supervisor")
+        person = self._anyone("Provisioner", "Supervisor")
         status = rng.choices((st.INSTOCK, st.RESERVED, st.ARCHIVE), (78, 18, 4))[0]
         extra = rng.choice(([], [], [], ["ported"], ["sip-tested"], ["premium"]))
         order = rng.randrange(10_000, 99_999)
@@ -233,92 +232,92 @@ class World:
             hold_days=rng.choices((None, 7, 60, 90), (90, 4, 3, 3))[0],
             tags=[*(plan.tags if plan.toll_free or rng.random() < 0.6 else ()), *extra],
             notes=rng.choice(NOTES).format(order=order) if rng.random() < 0.4 else "",
-            now=moment,
+            now=when,
         )
-        self.made += len(run)
+        self.created += len(run)
         run.toll_free = plan.toll_free
         if status == st.RESERVED and rng.random() < 0.6:
-            self._at(self._after(moment, 5, 60), self._release, run)
+            self._at(self._after(when, 5, 60), self._release, run)
         elif status == st.INSTOCK:
             self._shelve(run)
         if rng.random() < 0.15:
-            self._at(self._after(moment, 1, 40), self._tag, run, rng.choice(("audited", "sip-tested", "fax")))
+            self._at(self._after(when, 1, 40), self._tag, run, rng.choice(("audited", "sip-tested", "fax")))
         if rng.random() < 0.25:
-            self._at(self._after(moment, 1, 40), self._tag_nice, run)
+            self._at(self._after(when, 1, 40), self._tag_nice, run)
         for _ in range(rng.choice((0, 0, 1, 2))):
-            self._at(self._after(moment, 2, 300), self._note, run)
+            self._at(self._after(when, 2, 300), self._note, run)
 
     def _create(self, numbers, *, operator, **fields):
         newest = DID.objects.aggregate(newest=Max("pk"))["newest"] or 0
         made = self._done(DID.objects.create_numbers(numbers, operator=operator, **fields)).done
         ids = DID.objects.filter(pk__gt=newest).aggregate(low=Min("pk"), high=Max("pk"))
         if ids["high"] - ids["low"] + 1 != made:
-            raise RuntimeError("Somebody else is writing numbers; give the demo world an hour of its own.")
+            raise RuntimeError(
+                "Another process is writing numbers. Create demonstration data while nothing else writes."
+            )
         return Run(operator, ids["low"], ids["high"])
 
-    def _deliver_by_mistake(self, moment, operator, plan, low):
-        person = self._somebody("Provisioner")
-        run = self._create(plan.numbers(low, 20), operator=operator, by=person, now=moment)
-        boss, later = self._somebody("Supervisor"), moment + timedelta(minutes=self.rng.randrange(5, 90))
+    def _deliver_by_mistake(self, when, operator, plan, low):
+        person = self._anyone("Provisioner")
+        run = self._create(plan.numbers(low, 20), operator=operator, by=person, now=when)
+        boss, later = self._anyone("Supervisor"), when + timedelta(minutes=self.rng.randrange(5, 90))
         self._at(later, lambda now: self._done(run.dids().delete_unused(by=boss, now=now)))
 
     def _shelve(self, run):
         self.stock.setdefault((run.operator.reseller_id, run.toll_free), []).append(run)
 
     def _take(self, shelf, run, size):
-        """At most ``size`` numbers of ``run``, which is on ``shelf``; the rest goes back there."""
+        """Take up to ``size`` numbers of ``run`` from ``shelf`` and put the rest back."""
         taken, rest = run.cut(size)
         shelf.remove(run)
         if rest:
             shelf.append(rest)
         return taken
 
-    def _release(self, moment, run):
-        self._mass_edit(moment, run.dids(), label="Released for sale", status=st.INSTOCK)
+    def _release(self, when, run):
+        self._mass_edit(when, run.dids(), label="Released for sale", status=st.INSTOCK)
         self._shelve(run)
 
-    def _tag(self, moment, run, tag):
-        self._mass_edit(moment, run.dids(), add_tags=[tag])
+    def _tag(self, when, run, tag):
+        self._mass_edit(when, run.dids(), add_tags=[tag])
 
-    def _tag_nice(self, moment, run):
-        self._mass_edit(
-            moment, run.dids().filter(number__regex="(000|111|777|123|888)$"), add_tags=["golden"]
-        )
+    def _tag_nice(self, when, run):
+        self._mass_edit(when, run.dids().filter(number__regex="(000|111|777|123|888)$"), add_tags=["golden"])
 
-    def _note(self, moment, run):
-        """A remark on one number or a few, by hand."""
+    def _note(self, when, run):
+        """Write a note on one or a few numbers."""
         first = self.rng.randint(run.low, run.high)
         few = run.part(first, min(run.high, first + self.rng.choice((0, 0, 0, 1, 9))))
-        person = self._somebody("Clerk", "Provisioner")
-        self._done(few.dids().edit(by=person, notes=self.rng.choice(LONG_NOTES), now=moment))
+        person = self._anyone("Clerk", "Provisioner")
+        self._done(few.dids().edit(by=person, notes=self.rng.choice(LONG_NOTES), now=when))
 
-    def _mass_edit(self, moment, dids, *, by=None, label="Mass edit", **fields):
-        by = by or self._somebody("Clerk", "Provisioner")
-        self._done(dids.edit(by=by, kind=Change.Kind.MASS_EDIT, label=label, now=moment, **fields))
+    def _mass_edit(self, when, dids, *, by=None, label="Mass edit", **fields):
+        by = by or self._anyone("Clerk", "Provisioner")
+        self._done(dids.edit(by=by, kind=Change.Kind.MASS_EDIT, label=label, now=when, **fields))
 
-    # --- numbers leave the shelf ---
+    # --- withdrawals ---
 
     def _plan_withdrawals(self):
         for _ in range(10):
             self._at(self._ago(5, 200), self._withdraw, st.ARCHIVE, "The operator withdrew the range")
             self._at(self._ago(5, 100), self._withdraw, st.RESERVED, "Kept for a large client")
 
-    def _withdraw(self, moment, status, reason):
+    def _withdraw(self, when, status, reason):
         shelves = [shelf for shelf in self.stock.values() if shelf]
         if not shelves:
             return
         shelf = self.rng.choice(shelves)
         run = self._take(shelf, self.rng.choice(shelf), max(1, self.numbers // 400))
-        self._mass_edit(moment, run.dids(), label=reason, status=status)
+        self._mass_edit(when, run.dids(), label=reason, status=status)
         if self.rng.random() < 0.2:
-            self._at(self._after(moment, 3, 60), self._put_back, run)
+            self._at(self._after(when, 3, 60), self._put_back, run)
 
-    def _put_back(self, moment, run):
-        boss = self._somebody("Supervisor")
-        self._mass_edit(moment, run.dids(), by=boss, label="Back on sale", status=st.INSTOCK)
+    def _put_back(self, when, run):
+        boss = self._anyone("Supervisor")
+        self._mass_edit(when, run.dids(), by=boss, label="Back on sale", status=st.INSTOCK)
         self._shelve(run)
 
-    # --- numbers are sold ---
+    # --- sales ---
 
     def _plan_customers(self):
         rng = self.rng
@@ -331,8 +330,8 @@ class World:
             begin = self._office_hours(self.start + timedelta(days=2 + DAYS * 0.9 * rng.betavariate(0.8, 2)))
             self._at(begin, self._win, name, max(1, round(demand * weight)))
 
-    def _win(self, moment, name, wants):
-        """A new client signs: accounts and package, then its orders."""
+    def _win(self, when, name, wants):
+        """Create a client with accounts and a package, and schedule its orders."""
         rng = self.rng
         reseller = rng.choices(self.resellers, (5, 3, 2, 1)[: len(self.resellers)])[0]
         toll_free = rng.random() < 0.06
@@ -341,47 +340,47 @@ class World:
         wants = min(wants, packages[-1].did_limit)
         package = next(package for package in packages if package.did_limit >= wants)
         slug = name.lower().replace(" ", "_").replace("&_", "").replace("'", "")
-        person = self._somebody("Provisioner", "Supervisor")
-        lost = max(self._ago(1, 120), self._after(moment, 10, 20)) if rng.random() < 0.1 else None
+        person = self._anyone("Provisioner", "Supervisor")
+        lost = max(self._ago(1, 120), self._after(when, 10, 20)) if rng.random() < 0.1 else None
         ends_at = rng.choice((None, None, None, self.now + timedelta(days=rng.randrange(20, 400))))
         if lost and rng.random() < 0.5:
             ends_at = lost
-        with audit.change(Change.Kind.CREATE, by=person, label=f"New client {name}", at=moment):
+        with audit.change(Change.Kind.CREATE, by=person, label=f"New client {name}", at=when):
             client = Client.objects.create(reseller=reseller, name=name)
             accounts = [
                 Account.objects.create(client=client, name=f"{slug}{suffix}")
                 for suffix in ("", "_pbx", "_fax")[: rng.choice((1, 1, 1, 2, 3))]
             ]
             given = ClientPackage.objects.create(
-                client=client, package=package, starts_at=moment, ends_at=ends_at
+                client=client, package=package, starts_at=when, ends_at=ends_at
             )
         customer = Customer(client, accounts, given, wants, toll_free)
         for _ in range(rng.choice((1, 2, 2, 3, 5))):
-            self._at(self._after(moment, 0, (self.now - moment).days * 0.95), self._order, customer)
-        self._at(moment + timedelta(hours=1), self._order, customer)
+            self._at(self._after(when, 0, (self.now - when).days * 0.95), self._order, customer)
+        self._at(when + timedelta(hours=1), self._order, customer)
         if lost:
             self._at(lost, self._lose, customer)
 
-    def _order(self, moment, customer):
+    def _order(self, when, customer):
         rng = self.rng
         size = min(customer.wants - customer.has, max(1, round(customer.wants * rng.uniform(0.1, 0.6))))
         shelf = self.stock.get((customer.client.reseller_id, customer.toll_free))
         if size <= 0 or not shelf or not customer.client_package.active:
             return
-        # From a range that has as many side by side, else from the largest one.
+        # From a run with that many numbers, else from the largest one.
         ample = [run for run in shelf if len(run) >= size]
         picked = rng.choice(ample) if ample else max(shelf, key=len)
-        self._sell(moment, customer, self._take(shelf, picked, size))
+        self._sell(when, customer, self._take(shelf, picked, size))
 
-    def _sell(self, moment, customer, run):
+    def _sell(self, when, customer, run):
         rng = self.rng
         account = rng.choice(customer.accounts)
-        person = self._somebody("Provisioner", "Supervisor")
-        self._done(run.dids().assign(customer.client_package, account, by=person, now=moment))
+        person = self._anyone("Provisioner", "Supervisor")
+        self._done(run.dids().assign(customer.client_package, account, by=person, now=when))
         customer.has += len(run)
         fate = rng.random()
         part = run.cut(rng.randint(1, len(run)))[0]
-        later, lately = self._after(moment, 20, 200), max(self._after(moment, 0, 1), self._ago(0, 25))
+        later, lately = self._after(when, 20, 200), max(self._after(when, 0, 1), self._ago(0, 25))
         if fate < 0.12:
             self._at(later, self._return, customer, part)
         elif fate < 0.24:
@@ -391,76 +390,74 @@ class World:
         elif fate < 0.32:
             self._at(lately, self._block, part, False)
 
-    def _block(self, moment, run, for_a_while):
-        """For unpaid bills; some pay."""
+    def _block(self, when, run, for_a_while):
+        """Block numbers for unpaid bills; some clients pay."""
         if self._all(run, st.ACTIVE):
-            self._done(run.dids().block(by=self._somebody("Provisioner", "Supervisor"), now=moment))
+            self._done(run.dids().block(by=self._anyone("Provisioner", "Supervisor"), now=when))
             if for_a_while:
-                self._at(self._after(moment, 2, 20), self._unblock, run)
+                self._at(self._after(when, 2, 20), self._unblock, run)
 
-    def _unblock(self, moment, run):
+    def _unblock(self, when, run):
         if self._all(run, st.BLOCKED):
-            self._done(run.dids().unblock(by=self._somebody("Provisioner", "Supervisor"), now=moment))
+            self._done(run.dids().unblock(by=self._anyone("Provisioner", "Supervisor"), now=when))
 
-    def _return(self, moment, customer, run):
-        """The client gives numbers back."""
+    def _return(self, when, customer, run):
+        """Put numbers that the client returns on Hold."""
         if self._all(run, st.ACTIVE):
-            self._done(run.dids().hold(by=self._somebody("Provisioner", "Supervisor"), now=moment))
+            self._done(run.dids().hold(by=self._anyone("Provisioner", "Supervisor"), now=when))
             customer.has -= len(run)
-            self._rest(moment, run)
+            self._schedule_end(when, run)
 
-    def _rest(self, moment, run):
-        """The system ends the hold when it is over, or a supervisor does so before."""
+    def _schedule_end(self, when, run):
+        """Schedule the end of a hold, by the system or earlier by a supervisor."""
         hold_until = run.dids().aggregate(last=Max("hold_until"))["last"]
-        if hold_until is None:  # no days of rest
+        if hold_until is None:  # no hold days
             self._shelve_if_in_stock(run)
             return
         if self.rng.random() < 0.06:
-            self._at(self._after(moment, 1, 6), self._end_hold, run, self._somebody("Supervisor"))
+            self._at(self._after(when, 1, 6), self._end_hold, run, self._anyone("Supervisor"))
         self._when_over(hold_until, self._end_hold, run, audit.SYSTEM)
 
-    def _end_hold(self, moment, run, by):
+    def _end_hold(self, when, run, by):
         if self._all(run, st.HOLD):
-            self._done(run.dids().end_hold(by=by, now=moment))
+            self._done(run.dids().end_hold(by=by, now=when))
             self._shelve_if_in_stock(run)
 
     def _shelve_if_in_stock(self, run):
         if self._all(run, st.INSTOCK):
             self._shelve(run)
 
-    def _lose(self, moment, customer):
-        """The package ends and its numbers go on Hold; a few clients come back in time, some close."""
+    def _lose(self, when, customer):
+        """End a package, so that its numbers go on Hold; a few clients return in time, some close."""
         rng, given = self.rng, customer.client_package
         customer.wants = 0
-        expired = given.ends_at == moment
-        by = audit.SYSTEM if expired else self._somebody("Provisioner", "Supervisor")
-        self._done(given.deactivate(by=by, now=moment, ended=expired))
+        expired = given.ends_at == when
+        by = audit.SYSTEM if expired else self._anyone("Provisioner", "Supervisor")
+        self._done(given.deactivate(by=by, now=when, ended=expired))
         theirs = DID.objects.filter(client_package=given, status=st.HOLD)
         if not expired and rng.random() < 0.4:
-            self._at(self._after(moment, 1, 6), self._win_back, customer)
+            self._at(self._after(when, 1, 6), self._win_back, customer)
         elif rng.random() < 0.4:
-            self._at(self._after(moment, 1, 30), self._close, customer)
+            self._at(self._after(when, 1, 30), self._close, customer)
         for hold_until in theirs.values_list("hold_until", flat=True).distinct():
             self._when_over(hold_until, self._end_holds, hold_until)
 
-    def _close(self, moment, customer):
+    def _close(self, when, customer):
         client = customer.client
-        with audit.change(
-            Change.Kind.EDIT, by=self._somebody("Supervisor"), label=f"{client} closed", at=moment
-        ):
-            client.closed_at = moment
+        with audit.change(Change.Kind.EDIT, by=self._anyone("Supervisor"), label=f"{client} closed", at=when):
+            client.closed_at = when
             client.save(update_fields=["closed_at"])
 
-    def _end_holds(self, moment, hold_until):
+    def _end_holds(self, when, hold_until):
         self._done(
-            DID.objects.filter(status=st.HOLD, hold_until=hold_until).end_hold(by=audit.SYSTEM, now=moment)
+            DID.objects.filter(status=st.HOLD, hold_until=hold_until).end_hold(by=audit.SYSTEM, now=when)
         )
 
-    def _win_back(self, moment, customer):
-        person, given = self._somebody("Provisioner"), customer.client_package
-        given.activate(by=person, now=moment)
+    def _win_back(self, when, customer):
+        person, given = self._anyone("Provisioner"), customer.client_package
+        given.activate(by=person, now=when)
         theirs = DID.objects.filter(client_package=given, status=st.HOLD)
-        self._done(theirs.assign(given, customer.accounts[0], by=person, now=moment))
+        self._done(theirs.assign(given, customer.accounts[0], by=person, now=when))
 
     def _all(self, run, status):
         return not run.dids().exclude(status=status).exists()

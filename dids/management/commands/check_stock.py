@@ -9,7 +9,7 @@ class Command(BaseCommand):
     help = "Compare the counters of numbers by operator, status and tags with the numbers themselves."
 
     def add_arguments(self, parser):
-        parser.add_argument("--repair", action="store_true", help="set right what differs")
+        parser.add_argument("--repair", action="store_true", help="correct the counters that differ")
 
     def handle(self, *, repair, **options):
         counts = counters.repair() if repair else counters.check()
@@ -22,12 +22,12 @@ class Command(BaseCommand):
             where = f"{names.operator(count.operator_id)}, {st.LABELS.get(count.status, count.status)}"
             if count.tag_set_id is not None:
                 where += f", {names.tags(count.tag_set_id)}"
-            self.stdout.write(f"{where}: the counter says {count.stored:,}, there are {count.counted:,}.")
+            self.stdout.write(f"{where}: the counter says {count.stored:,}, counted {count.counted:,}.")
         numbers = sum(count.counted for count in counts)
         if not wrong:
-            self.stdout.write(f"All {len(counts):,} counters are exact, of {numbers:,} numbers.")
+            self.stdout.write(f"All {len(counts):,} counters of {numbers:,} numbers are exact.")
             return
-        told = f"{len(wrong):,} of {len(counts):,} counters of {numbers:,} numbers"
+        summary = f"{len(wrong):,} of {len(counts):,} counters of {numbers:,} numbers"
         if not repair:
-            raise CommandError(f"{told} are wrong. Set them right: manage.py check_stock --repair")
-        self.stdout.write(f"{told} were wrong and are set right.")
+            raise CommandError(f"{summary} are wrong. Correct them with manage.py check_stock --repair")
+        self.stdout.write(f"{summary} were wrong and have been corrected.")

@@ -11,7 +11,7 @@ from dids.models import DID, Stock, counters
 
 
 class Command(BaseCommand):
-    help = "Fill an empty system with a made-up carrier: numbers, clients and months of history."
+    help = "Fill an empty system with a fictitious carrier: numbers, clients and months of history."
 
     def add_arguments(self, parser: CommandParser):
         parser.add_argument("--numbers", type=int, default=6_000, help="how many DIDs (default: 6,000)")
@@ -21,19 +21,20 @@ class Command(BaseCommand):
             raise CommandError("--numbers must be from 1 to 20,000,000.")
         if DID.objects.exists() or Reseller.objects.exists():
             raise CommandError(
-                "There are numbers or resellers already, and invented ones must not get among them; "
-                "give DATABASE_URL of an empty database."
+                "The database already has numbers or resellers, which demonstration data must not mix with. "
+                "Set DATABASE_URL to an empty database."
             )
-        began = time.monotonic()
+        started = time.monotonic()
         if connection.vendor == "postgresql":
             self._execute("SET synchronous_commit TO off")  # hundreds of small transactions
-        written = World(numbers, say=self.stdout.write).build()
+        written = World(numbers, report=self.stdout.write).build()
         counters.compact()
         if connection.vendor == "postgresql":
-            self._execute("ANALYZE")  # so that the first pages are planned by what is there now
+            self._execute("ANALYZE")  # so that the planner has statistics for the first pages
         counts = ", ".join(f"{n:,} {st.LABELS[key]}" for key, n in Stock.objects.by_status().items())
+        seconds = time.monotonic() - started
         self.stdout.write(
-            f"Made {numbers:,} numbers ({counts}) by {written:,} writes in {time.monotonic() - began:.0f} s."
+            f"Created {numbers:,} numbers ({counts}) with {written:,} writes in {seconds:.0f} s."
         )
 
     def _execute(self, sql):

@@ -124,12 +124,12 @@ def test_the_check_says_how_many_counters_of_how_many_numbers_are_exact():
     numbers_in("instock", ["100", "101"], house)
     numbers_in("active", ["102"], house)
 
-    assert checked() == ("All 2 counters are exact, of 3 numbers.\n", "")
-    assert checked("--repair") == ("All 2 counters are exact, of 3 numbers.\n", "")
+    assert checked() == ("All 2 counters of 3 numbers are exact.\n", "")
+    assert checked("--repair") == ("All 2 counters of 3 numbers are exact.\n", "")
 
 
 def test_the_check_of_an_empty_inventory_finds_nothing_wrong():
-    assert checked() == ("All 0 counters are exact, of 0 numbers.\n", "")
+    assert checked() == ("All 0 counters of 0 numbers are exact.\n", "")
 
 
 def test_a_counter_that_was_written_by_hand_is_found_and_repaired():
@@ -137,16 +137,16 @@ def test_a_counter_that_was_written_by_hand_is_found_and_repaired():
     execute("UPDATE dids_stock SET numbers = numbers + 5 WHERE status = 'instock'")
 
     said, failed = checked()
-    assert said == "North Telecom, In Stock: the counter says 8, there are 3.\n"
+    assert said == "North Telecom, In Stock: the counter says 8, counted 3.\n"
     assert failed == (
-        "1 of 1 counters of 3 numbers are wrong. Set them right: manage.py check_stock --repair"
+        "1 of 1 counters of 3 numbers are wrong. Correct them with manage.py check_stock --repair"
     )
     assert counts() == {"instock": 8}
 
     said, failed = checked("--repair")
-    assert said.endswith("1 of 1 counters of 3 numbers were wrong and are set right.\n")
+    assert said.endswith("1 of 1 counters of 3 numbers were wrong and have been corrected.\n")
     assert (failed, counts()) == ("", {"instock": 3})
-    assert checked() == ("All 1 counters are exact, of 3 numbers.\n", "")
+    assert checked() == ("All 1 counters of 3 numbers are exact.\n", "")
 
 
 def test_a_wrong_counter_of_numbers_with_tags_is_told_with_their_tags():
@@ -154,9 +154,9 @@ def test_a_wrong_counter_of_numbers_with_tags_is_told_with_their_tags():
     DID.objects.filter(number="101").edit(by=SYSTEM, tags=["Gold", "sip"])
     execute("UPDATE dids_stock SET numbers = numbers + 1 WHERE tag_set_id IS NOT NULL")
 
-    assert checked()[0] == "North Telecom, In Stock, Gold, sip: the counter says 2, there are 1.\n"
+    assert checked()[0] == "North Telecom, In Stock, Gold, sip: the counter says 2, counted 1.\n"
     checked("--repair")
-    assert checked() == ("All 2 counters are exact, of 2 numbers.\n", "")
+    assert checked() == ("All 2 counters of 2 numbers are exact.\n", "")
 
 
 def test_what_was_written_without_its_trigger_is_found_and_repaired():
@@ -173,9 +173,9 @@ def test_what_was_written_without_its_trigger_is_found_and_repaired():
 
     said, _ = checked()
     assert said.splitlines() == [
-        "North Telecom, Archive: the counter says 0, there are 1.",
-        "North Telecom, In Stock: the counter says 2, there are 3.",
-        "South Telecom, Reserved: the counter says 1, there are 0.",
+        "North Telecom, Archive: the counter says 0, counted 1.",
+        "North Telecom, In Stock: the counter says 2, counted 3.",
+        "South Telecom, Reserved: the counter says 1, counted 0.",
     ]
     checked("--repair")
 
@@ -192,4 +192,4 @@ def test_a_counter_of_an_operator_that_is_gone_is_told_by_the_name_it_had():
     )
     house.operator.delete()
 
-    assert checked()[0] == "North Telecom, In Stock: the counter says 7, there are 0.\n"
+    assert checked()[0] == "North Telecom, In Stock: the counter says 7, counted 0.\n"
