@@ -23,7 +23,7 @@ class ColumnKeyset:
         columns: Sequence[str],
         *,
         descending: bool,
-        position: Callable[[int], tuple[Any, ...]] = lambda key: (),
+        position: Callable[[int], tuple[Any, ...]] = lambda _key: (),
     ) -> None:
         self._rows, self._columns, self._descending = rows.values_list(*columns), columns, descending
         self._position = position

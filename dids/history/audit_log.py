@@ -39,7 +39,7 @@ _OF_TOUCHED = {
 def log_listing(parameters, user, path=""):
     """Return the listing of changes that match ``parameters`` and that ``user`` may open."""
 
-    def keyset(filterset, sort, descending):
+    def keyset(filterset, _sort, descending):
         rows, columns = filterset.rows
         return ColumnKeyset(rows, columns, descending=descending, position=_time_of)
 
@@ -77,11 +77,11 @@ def _day(label, **kwargs):
     )
 
 
-def _choice(label, choices, everything, noun):
+def _choice(label, choices, empty_label, noun):
     return django_filters.ChoiceFilter(
         label=label,
         choices=choices,
-        empty_label=everything,
+        empty_label=empty_label,
         error_messages={"invalid_choice": f"There is no {noun} “%(value)s”."},
     )
 

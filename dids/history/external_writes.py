@@ -26,7 +26,7 @@ class ExternalWrite:
 
     @property
     def label(self):
-        """Return "1,200 numbers", "10,000+ numbers" …"""
+        """Return a label such as "1,200 numbers" or "10,000+ numbers"."""
         return f"{self.rows.label} {noun(self.tracked, plural=self.rows != 1)}"
 
     @property

@@ -55,14 +55,14 @@ class RowDescription:
 
 
 def noun(tracked, plural=False):
-    """Return "number", "numbers", "client package", "operator" …"""
+    """Return the noun for rows of ``tracked``, such as "number" or "client packages"."""
     if tracked is DID:
         return "numbers" if plural else "number"
     return str(tracked._meta.verbose_name_plural if plural else tracked._meta.verbose_name)
 
 
 def count_label(tracked, count):
-    """Return "1,200 numbers", "1 client package" …"""
+    """Return a label such as "1,200 numbers" or "1 client package"."""
     return count_noun(count, noun(tracked), noun(tracked, plural=True))
 
 
@@ -103,8 +103,8 @@ def csv_rows(rows_by_model, viewer):
     Times are in the active time zone.
     """
     yield CSV_HEADER
-    for tracked, rows in rows_by_model.items():
-        rows = with_previous(rows.order_by("history_id").select_related("change"), tracked, viewer)
+    for tracked, queryset in rows_by_model.items():
+        rows = with_previous(queryset.order_by("history_id").select_related("change"), tracked, viewer)
         last = 0
         while chunk := list(rows.filter(history_id__gt=last)[:CSV_CHUNK]):
             last = chunk[-1].history_id

@@ -139,7 +139,9 @@ def _row_listing(request, tracked, rows):
         total=lambda _: Count.up_to(COUNTED_TO, rows[: COUNTED_TO + 1].count()),
         exact_total=lambda _: Count(rows.count()),
         fetch=lambda found: with_previous(found, tracked, request.user),
-        keyset=lambda _, sort, descending: ColumnKeyset(rows, ("history_id",), descending=descending),
+        keyset=lambda _filterset, _sort, descending: ColumnKeyset(
+            rows, ("history_id",), descending=descending
+        ),
         keeps=("type",),
     )
 

@@ -1,4 +1,4 @@
-"""Who had which numbers, when: what is asked."""
+"""The form to look up who had which numbers at a given time."""
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -11,13 +11,13 @@ from screens.numbers.forms import number_problems
 
 
 class WhoHadItForm(Form):
-    """``cleaned_data``: ``numbers``, a list in the order asked, and ``at``, the moment; empty: now."""
+    """Read ``numbers``, a list in the order entered, and the time ``at``, which is now if it is blank."""
 
     numbers = forms.CharField(
         label="Numbers",
-        help_text=f"One, or up to {MAX_LISTED:,}: separated by new lines, commas or semicolons, or as ranges",
+        help_text=f"Up to {MAX_LISTED:,} numbers or ranges, separated by new lines, commas or semicolons",
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
-        error_messages={"required": "Write the numbers that you ask about."},
+        error_messages={"required": "Enter one or more numbers."},
     )
     at = PastDateTimeField(label="Date and time", required=False, widget=LocalDateTimeInput(seconds=True))
 
@@ -39,7 +39,7 @@ class WhoHadItForm(Form):
         return self.cleaned_data["at"] or timezone.now()
 
     def shown(self):
-        """Return the form to show with the answer: filled in again, or with its errors."""
+        """Return the form to show with the result: filled in again, or with its errors."""
         if not self.is_valid():
             return self
         numbers = self.data["numbers"].replace(",", "\n")  # a URL has commas

@@ -1,4 +1,4 @@
-"""The audit log and the bar of holders, driven in a real browser."""
+"""The audit log and the ownership bar in a real browser."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.world import member
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
-def test_a_number_is_followed_through_the_log_and_back(page_of, world):
+def test_a_user_goes_from_the_log_to_a_number_and_back(page_of, world):
     DID.objects.filter(number="111").edit(by=SYSTEM, notes="followed")
     page = page_of(member("Supervisor"))
     page.goto("/audit/")
@@ -25,7 +25,7 @@ def test_a_number_is_followed_through_the_log_and_back(page_of, world):
     assert "followed" in page.inner_text("main")
 
 
-def test_a_person_is_chosen_as_it_is_typed(page_of, world):
+def test_a_person_is_chosen_by_typing_part_of_the_name(page_of, world):
     clerk = member("Clerk")
     DID.objects.filter(number="111").edit(by=clerk, notes="by the clerk")
     page = page_of(member("Supervisor"))
@@ -37,19 +37,19 @@ def test_a_person_is_chosen_as_it_is_typed(page_of, world):
     page.get_by_text("Rows 1 – 1 of 1").wait_for()
 
 
-def test_a_period_of_the_bar_is_reached_by_the_keyboard_and_leads_to_its_words(page_of, world):
+def test_a_segment_of_the_bar_links_to_its_list_entry_by_keyboard(page_of, world):
     page = page_of(member("Supervisor"))
     page.goto(f"/dids/{world.did('2563').pk}/history/")
-    period = page.locator(".lifeline-bar a").first
-    period.focus()
-    assert period.get_attribute("aria-label").startswith("Rose Orig | rose_orig: in use from ")
+    segment = page.locator(".lifeline-bar a").first
+    segment.focus()
+    assert segment.get_attribute("aria-label").startswith("Rose Orig | rose_orig: in use from ")
     page.keyboard.press("Enter")
     assert page.url.endswith("#period-1")
     assert page.locator("#period-1").is_visible()
 
 
 @pytest.mark.parametrize("width", [390, 1440])
-def test_long_texts_make_no_page_of_the_log_scroll_sideways(page_of, world, width):
+def test_long_texts_make_no_page_scroll_sideways(page_of, world, width):
     words = "Kept for the large hospital contract in the north until the lawyers are done with it. " * 5
     dids = DID.objects.filter(number="111")
     dids.edit(by=SYSTEM, notes=words)

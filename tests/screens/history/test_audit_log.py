@@ -1,4 +1,4 @@
-"""The audit log: what it lists and finds, one change with its rows, and what each branch sees of both."""
+"""The audit log: its list and filters, one change with its rows, and what each reseller sees of both."""
 
 import csv
 import re
@@ -44,19 +44,19 @@ def browser(anna):
     return client_of(anna)
 
 
-def listed(browser, **asked):
+def listed(browser, **filters):
     """Return the labels of the changes on the page, in its order."""
-    response = browser.get(f"/audit/?{urlencode(asked)}")
+    response = browser.get(f"/audit/?{urlencode(filters)}")
     assert response.status_code == 200
     return [entry.label for entry in response.context["entries"]]
 
 
-def errors(browser, **asked):
-    return browser.get(f"/audit/?{urlencode(asked)}").context["listing"].errors
+def errors(browser, **filters):
+    return browser.get(f"/audit/?{urlencode(filters)}").context["listing"].errors
 
 
-def told(response):
-    """[(title, event, {field: (old, new)})] of the rows on a change's page."""
+def described(response):
+    """Return [(title, event, {field: (old, new)})] of the rows on a change's page."""
     return [
         (row.title, row.event, {change.field: (change.old, change.new) for change in row.differences})
         for row in response.context["rows"]
@@ -70,7 +70,7 @@ def at(day, hour=12):
 # --- the list -----------------------------------------------------------------------------------------
 
 
-def test_a_change_is_told_with_who_what_how_many_and_from_where(north, anna, browser):
+def test_a_change_is_listed_with_its_actor_label_counts_and_source(north, anna, browser):
     numbers_in("active", ["100", "101", "102"], north)
     with audit.origin("/client-packages/7/deactivate/", "192.0.2.7"):
         north.client_package.deactivate(by=anna)
@@ -88,9 +88,9 @@ def test_a_change_is_told_with_who_what_how_many_and_from_where(north, anna, bro
     assert "anna" in html and "System" in html and "3 numbers, 1 client package" in html
 
 
-def test_the_newest_changes_come_first_and_pages_go_by_key(north, browser):
+def test_the_newest_changes_come_first_and_pages_are_found_by_key(north, browser):
     numbers_in("instock", ["100"], north)
-    # Two of the same moment, and one whose key and moment disagree.
+    # Two with the same timestamp, and one whose id and timestamp are in opposite order.
     for n, day in enumerate((9, 8, 8, 7, 10)):
         DID.objects.all().edit(by=SYSTEM, label=f"Note {n}", notes=str(n), now=at(day))
     filler = [
@@ -114,7 +114,7 @@ def test_the_newest_changes_come_first_and_pages_go_by_key(north, browser):
     ][:10:-1]
 
 
-def test_the_log_is_filtered_by_kind_of_thing_action_and_actor(north, anna, browser):
+def test_the_log_is_filtered_by_object_type_action_and_actor(north, anna, browser):
     numbers_in("instock", ["100"], north)
     DID.objects.all().edit(by=anna, notes="x")
     Operator(reseller=north.reseller, name="Second").record(by=anna, fields=())
@@ -128,15 +128,15 @@ def test_the_log_is_filtered_by_kind_of_thing_action_and_actor(north, anna, brow
     assert listed(browser, by="token") == []
 
 
-def test_a_period_ends_with_its_last_day_in_the_persons_time_zone(north, anna, browser):
+def test_a_date_range_includes_its_last_day_in_the_users_time_zone(north, anna, browser):
     numbers_in("instock", ["100"], north, now=at(1))
-    for label, moment in (
+    for label, made in (
         ("Before", at(9, 14)),
         ("Begin", at(9, 15)),
         ("End", at(10, 14)),
         ("After", at(10, 15)),
     ):
-        DID.objects.all().edit(by=SYSTEM, label=label, notes=label, now=moment)
+        DID.objects.all().edit(by=SYSTEM, label=label, notes=label, now=made)
     anna.time_zone = "Asia/Tokyo"  # the 10th lasts from 15:00 to 15:00 UTC
     anna.save()
 
@@ -145,9 +145,7 @@ def test_a_period_ends_with_its_last_day_in_the_persons_time_zone(north, anna, b
     assert listed(browser, since="2026-03-11") == ["After"]
 
 
-def test_the_changes_of_a_number_are_found_however_it_is_written_also_when_it_is_deleted(
-    north, anna, browser
-):
+def test_changes_are_found_by_a_number_in_any_notation_even_if_it_is_deleted(north, anna, browser):
     numbers_in("instock", ["442012345", "442012346", "999"], north)
     DID.objects.filter(number="442012345").edit(by=anna, notes="x")
     DID.objects.filter(number="442012346").delete_unused(by=anna)
@@ -159,7 +157,7 @@ def test_the_changes_of_a_number_are_found_however_it_is_written_also_when_it_is
     assert listed(browser, object="123456789") == []
 
 
-def test_the_changes_of_a_thing_are_found_by_its_name_also_when_it_is_deleted(north, anna, browser):
+def test_changes_are_found_by_the_name_of_an_object_even_if_it_is_deleted(north, anna, browser):
     spare = Operator(reseller=north.reseller, name="Spare Line")
     spare.record(by=anna, fields=())
     spare.delete_unused(by=anna)
@@ -172,7 +170,7 @@ def test_the_changes_of_a_thing_are_found_by_its_name_also_when_it_is_deleted(no
 
 
 @pytest.mark.parametrize(
-    ("asked", "error"),
+    ("filters", "error"),
     [
         ({"type": "planet"}, "Object type: There is no object type “planet”."),
         ({"action": "explode"}, "Action: There is no action “explode”."),
@@ -192,11 +190,11 @@ def test_the_changes_of_a_thing_are_found_by_its_name_also_when_it_is_deleted(no
         ({"object": "1"}, "Object: More than 100 objects match “1”. Enter the whole number or name."),
     ],
 )  # fmt: skip
-def test_a_value_that_makes_no_sense_is_said_at_its_field_and_nothing_is_listed(north, browser, asked, error):
+def test_an_invalid_value_is_named_at_its_field_and_nothing_is_listed(north, browser, filters, error):
     numbers_in("instock", [str(1000 + n) for n in range(101)], north)
 
-    assert errors(browser, **asked) == [error]
-    assert listed(browser, **asked) == []
+    assert errors(browser, **filters) == [error]
+    assert listed(browser, **filters) == []
 
 
 def test_a_page_costs_the_same_queries_however_many_changes_it_shows(north, anna, browser):
@@ -213,7 +211,7 @@ def test_a_page_costs_the_same_queries_however_many_changes_it_shows(north, anna
     assert len(many) <= len(few) + 1
 
 
-def test_a_job_is_linked_from_its_change_for_who_may_see_it(north, anna, browser):
+def test_a_change_links_to_its_job_for_users_who_may_see_it(north, anna, browser):
     fields = {"status": "instock", "after_hold": "instock", "hold_days": None, "tags": [], "notes": ""}
     job = submit_create(anna, Numbers([("1000", "1004")]), operator=north.operator, **fields)
     call_command("worker", "--once")
@@ -222,7 +220,7 @@ def test_a_job_is_linked_from_its_change_for_who_may_see_it(north, anna, browser
     assert "/jobs/" not in client_of(person("vera", "audit.view_change")).get("/audit/").content.decode()
 
 
-def test_a_mass_edit_says_what_was_set(north, anna, browser):
+def test_the_label_of_a_mass_edit_says_what_was_set(north, anna, browser):
     numbers_in("instock", ["100"], north)
     data = {"ids": DID.objects.get().pk, "step": "apply", "change_status": "on", "status": "reserved"}
     browser.post("/dids/mass-edit/", data | {"change_notes": "on", "notes": ""})
@@ -239,12 +237,12 @@ def test_a_change_shows_old_and_new_of_its_numbers(north, anna, browser):
     DID.objects.all().edit(by=anna, notes="second")
 
     page = browser.get(f"/audit/{Change.objects.latest('pk').pk}/")
-    assert told(page) == [
+    assert described(page) == [
         ("100", "~", {"Notes": ("", "second")}),
         ("101", "~", {"Notes": ("first", "second")}),
     ]
     made = browser.get(f"/audit/{Change.objects.earliest('pk').pk}/")
-    assert told(made)[0][1:] == (
+    assert described(made)[0][1:] == (
         "+",
         {
             "DID": ("", "100"),
@@ -256,26 +254,25 @@ def test_a_change_shows_old_and_new_of_its_numbers(north, anna, browser):
     )
 
 
-def test_things_of_every_kind_are_told_by_names_also_of_what_is_gone(north, anna, browser):
+def test_objects_of_every_type_are_shown_by_name_even_if_deleted(north, anna, browser):
     given = north.client_package
-    moment = timezone.now() + timedelta(days=9)
-    given.end_on(moment, by=anna)
+    given.end_on(timezone.now() + timedelta(days=9), by=anna)
     change = Change.objects.latest("pk")
     other = Reseller.objects.create(name="South")
     with audit.change("edit", by=anna, label="All sorts") as sorts:
         Client.objects.filter(pk=north.client.pk).update(reseller=other)
         Operator.objects.filter(pk=north.operator.pk).update(hold_days=5)
     ClientPackage.objects.all().delete()
-    for thing in (north.account, north.package):
-        thing.delete()
+    for record in (north.account, north.package):
+        record.delete()
 
-    (row,) = told(browser.get(f"/audit/{change.pk}/"))
+    (row,) = described(browser.get(f"/audit/{change.pk}/"))
     assert row[:2] == ("Basic of North Bakery", "~")
     assert row[2].keys() == {"Ends at"}
     clients = browser.get(f"/audit/{sorts.pk}/?type=client")
-    assert told(clients) == [("North Bakery", "~", {"Reseller": ("North", "South")})]
+    assert described(clients) == [("North Bakery", "~", {"Reseller": ("North", "South")})]
     assert [tab["label"] for tab in clients.context["tabs"]] == ["1 client", "1 operator"]
-    assert told(browser.get(f"/audit/{sorts.pk}/?type=operator"))[0][2] == {"Hold days": ("", "5")}
+    assert described(browser.get(f"/audit/{sorts.pk}/?type=operator"))[0][2] == {"Hold days": ("", "5")}
     assert browser.get(f"/audit/{sorts.pk}/?type=did").status_code == 404
 
 
@@ -289,12 +286,14 @@ def test_the_rows_of_a_change_come_in_pages_of_a_fixed_cost(north, anna, browser
         browser.get(f"/audit/{pk}/?per_page=100")
 
     second = browser.get(first.context["listing"].next_url)
-    assert [row[0] for row in told(second)] == [str(1020 + n) for n in range(20)]
-    assert [row[0] for row in told(browser.get(f"/audit/{pk}/?page=7"))] == [str(1120 + n) for n in range(10)]
+    assert [row[0] for row in described(second)] == [str(1020 + n) for n in range(20)]
+    assert [row[0] for row in described(browser.get(f"/audit/{pk}/?page=7"))] == [
+        str(1120 + n) for n in range(10)
+    ]
     assert len(many) == len(few)
 
 
-def test_the_rows_as_a_file_are_one_line_for_each_field_and_harmless_in_a_spreadsheet(north, anna, browser):
+def test_the_csv_has_one_line_per_field_and_is_harmless_in_a_spreadsheet(north, anna, browser):
     numbers_in("active", ["100", "101"], north)
     DID.objects.all().edit(by=SYSTEM, notes="=1+1")
     DID.objects.filter(number="100").edit(by=anna, notes="-x", tags=["gold"])
@@ -318,7 +317,7 @@ def test_the_rows_as_a_file_are_one_line_for_each_field_and_harmless_in_a_spread
     }
 
 
-def test_an_undo_and_what_it_undid_lead_to_one_another(north, anna, browser):
+def test_an_undo_and_the_undone_change_link_to_each_other(north, anna, browser):
     numbers_in("instock", ["100"], north)
     DID.objects.all().edit(by=anna, notes="x")
     done = Change.objects.latest("pk")
@@ -331,22 +330,22 @@ def test_an_undo_and_what_it_undid_lead_to_one_another(north, anna, browser):
     assert "Undo of</dt>" in html and f'<a href="/audit/{done.pk}/">Edit</a>' in html
 
 
-def test_rows_that_pruning_took_away_are_said_to_be_gone(north, anna, browser):
+def test_pruned_rows_are_reported_as_missing(north, anna, browser):
     numbers_in("instock", ["100", "101"], north)
     change = Change.objects.latest("pk")
     with audit.change("prune", by=SYSTEM) as prune:
         prune.touched += DIDHistory.objects.filter(number="100").delete()[0]
 
     page = browser.get(f"/audit/{change.pk}/")
-    assert [row[0] for row in told(page)] == ["101"]
+    assert [row[0] for row in described(page)] == ["101"]
     assert "1 row of this change is missing" in page.content.decode()
     assert listed(browser)[0] == "Old history deleted"
 
 
-# --- what a branch sees -------------------------------------------------------------------------------
+# --- what a reseller sees -----------------------------------------------------------------------------
 
 
-def test_a_branch_sees_its_own_rows_and_counts_of_a_change_that_touched_several(north, anna):
+def test_a_reseller_sees_only_its_own_rows_and_counts_of_a_shared_change(north, anna):
     south = carrier("South")
     numbers_in("instock", ["100", "101"], north)
     numbers_in("instock", ["200"], south)
@@ -359,7 +358,7 @@ def test_a_branch_sees_its_own_rows_and_counts_of_a_change_that_touched_several(
     html = sven.get("/audit/").content.decode()
     assert "192.0.2.7" not in html and "2 numbers" not in html and "3 numbers" not in html
     page = sven.get(f"/audit/{change.pk}/")
-    assert [row[0] for row in told(page)] == ["200"]
+    assert [row[0] for row in described(page)] == ["200"]
     assert page.context["entry"].touched == ["200"]
     file = b"".join(sven.get(f"/audit/{change.pk}/rows.csv")).decode()
     assert "200" in file and "100" not in file and "101" not in file
@@ -372,10 +371,10 @@ def test_a_branch_sees_its_own_rows_and_counts_of_a_change_that_touched_several(
     assert errors(sven, person=anna.pk) != []
 
 
-# --- outside ------------------------------------------------------------------------------------------
+# --- writes outside the application -------------------------------------------------------------------
 
 
-def test_what_was_written_outside_the_application_is_grouped_by_table_and_moment(north, anna, browser):
+def test_writes_outside_the_application_are_grouped_by_table_and_timestamp(north, anna, browser):
     numbers_in("instock", ["100", "101"], north)
     numbers_in("instock", ["200"], carrier("South"))
     with connection.cursor() as cursor:
@@ -385,7 +384,7 @@ def test_what_was_written_outside_the_application_is_grouped_by_table_and_moment
     group = page.context["writes"][0]
     assert (group.label, group.events) == ("1 number", [("changed", 1)])
     rows = browser.get(f"/audit/outside/did/{group.microsecond}/")
-    assert told(rows) == [("100", "~", {"Notes": ("", "by hand")})]
+    assert described(rows) == [("100", "~", {"Notes": ("", "by hand")})]
     nora = client_of(member("Supervisor", username="nora", reseller=north.reseller))
     assert nora.get(f"/audit/outside/did/{group.microsecond}/").status_code == 200
     sven = client_of(member("Supervisor", username="sven", reseller=Reseller.objects.get(name="South")))
@@ -394,11 +393,11 @@ def test_what_was_written_outside_the_application_is_grouped_by_table_and_moment
     assert browser.get("/audit/outside/?before=x").status_code == 200
 
 
-def test_groups_written_outside_go_on_page_after_page(north, browser, monkeypatch):
+def test_writes_outside_the_application_are_paged_without_gaps(north, browser, monkeypatch):
     monkeypatch.setattr(external_writes, "PAGE", 4)
     monkeypatch.setattr(external_writes, "ROWS_MOST", 6)
     for n in range(11):
-        time.sleep(0.002)  # SQLite's clock tells milliseconds
+        time.sleep(0.002)  # SQLite's clock has a resolution of one millisecond
         Operator.objects.create(reseller=north.reseller, name=f"Operator {n}")
 
     found, address = [], "/audit/outside/"
@@ -411,11 +410,11 @@ def test_groups_written_outside_go_on_page_after_page(north, browser, monkeypatc
     assert found == sorted(found, key=lambda group: -group[1])
 
 
-# --- however many changes there are -------------------------------------------------------------------
+# --- index use ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("asked", "index"),
+    ("filters", "index"),
     [
         ({}, "change_log"),
         ({"action": "edit"}, "change_log_kind"),
@@ -424,32 +423,32 @@ def test_groups_written_outside_go_on_page_after_page(north, browser, monkeypatc
         ({"since": "2026-01-01"}, "change_log"),
     ],
 )
-@pytest.mark.parametrize("place", ["first page", "page behind a place"])
-def test_a_page_is_read_from_an_index_in_its_order(north, anna, asked, index, place):
-    plan = plan_of_page(anna, asked, place)
+@pytest.mark.parametrize("page", ["first page", "page after a cursor"])
+def test_a_page_is_read_from_an_index_in_its_order(north, anna, filters, index, page):
+    plan = plan_of_page(anna, filters, page)
     assert re.search(rf"\b{index}\b", plan), plan
 
 
 @pytest.mark.parametrize(
-    ("asked", "index"),
+    ("filters", "index"),
     [
         ({}, "touched_branch"),
         ({"type": "did"}, "touched_branch_kind"),
         ({"action": "edit"}, "touched_branch_action"),
     ],
 )
-@pytest.mark.parametrize("place", ["first page", "page behind a place"])
-def test_a_page_of_one_branch_is_read_from_an_index_in_its_order(north, asked, index, place):
+@pytest.mark.parametrize("page", ["first page", "page after a cursor"])
+def test_a_page_for_one_reseller_is_read_from_an_index_in_its_order(north, filters, index, page):
     nora = person("nora", "audit.view_change", reseller=north.reseller)
-    plan = plan_of_page(nora, asked, place)
+    plan = plan_of_page(nora, filters, page)
     assert re.search(rf"\b{index}\b", plan), plan
 
 
-def plan_of_page(viewer, asked, place):
-    """How the database finds the page's keys; it neither sorts nor goes through a table."""
+def plan_of_page(viewer, filters, page):
+    """Return the query plan for the keys of a page; it must neither sort nor scan a table."""
     numbers_in("instock", ["100"], carrier("West"))
-    listing = log_listing(QueryDict(urlencode(asked)), viewer)
-    key = None if place == "first page" else str(Change.objects.earliest("pk").pk)
+    listing = log_listing(QueryDict(urlencode(filters)), viewer)
+    key = None if page == "first page" else str(Change.objects.earliest("pk").pk)
     with CaptureQueriesContext(connection) as queries:
         listing._keyset.after(key, 21)
     sql = queries[-1]["sql"]
