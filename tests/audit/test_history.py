@@ -1,4 +1,4 @@
-"""History is written by the database: complete, append-only, and bound to its change."""
+"""The database writes history: complete, append-only, and linked to its change."""
 
 from datetime import UTC, datetime
 from io import StringIO
@@ -27,24 +27,24 @@ def execute(statement):
         cursor.execute(statement)
 
 
-def history_of(thing):
-    return TRACKED[type(thing)].objects.filter(object_id=thing.pk).order_by("history_id")
+def history_of(record):
+    return TRACKED[type(record)].objects.filter(object_id=record.pk).order_by("history_id")
 
 
 @pytest.mark.parametrize("model", [Operator, Reseller, Client, Account, Package, ClientPackage, DID])
-def test_everything_that_the_product_keeps_is_recorded(model):
+def test_every_tracked_model_is_recorded(model):
     assert model in TRACKED
     house = carrier()
     numbers_in("active", ["100"], house)
-    thing = model.objects.get()
+    record = model.objects.get()
     columns = [f.attname for f in model._meta.concrete_fields if not f.primary_key]
 
-    assert history_of(thing).first().event == "+"
-    last = history_of(thing).last()
-    assert {c: getattr(last, c) for c in columns} == {c: getattr(thing, c) for c in columns}
+    assert history_of(record).first().event == "+"
+    last = history_of(record).last()
+    assert {c: getattr(last, c) for c in columns} == {c: getattr(record, c) for c in columns}
 
 
-def test_a_bulk_statement_makes_a_row_for_each_number():
+def test_a_bulk_statement_writes_a_history_row_for_each_number():
     numbers_in("instock", ["100", "101", "102"], carrier())
     before = DIDHistory.objects.count()
 
@@ -64,7 +64,7 @@ def test_a_write_by_raw_sql_is_recorded_as_outside_the_application():
     assert (row.event, row.notes, row.change) == ("~", "by hand", None)
 
 
-def test_a_deleted_number_leaves_its_last_state():
+def test_the_history_row_of_a_delete_has_the_last_state():
     dids = numbers_in("archive", ["0049"], carrier())
 
     dids.delete_unused(by=SYSTEM)
@@ -73,7 +73,7 @@ def test_a_deleted_number_leaves_its_last_state():
     assert (row.event, row.number, row.status) == ("-", "0049", "archive")
 
 
-def test_a_row_names_the_change_with_actor_screen_and_address():
+def test_a_history_row_refers_to_the_change_with_actor_source_and_address():
     house, anna = carrier(), person("anna", "dids.add_did")
 
     with audit.origin("/dids/new/", "192.0.2.7"):
@@ -85,7 +85,7 @@ def test_a_row_names_the_change_with_actor_screen_and_address():
     assert change.touched == 2
 
 
-def test_the_moment_of_a_change_is_the_databases_unless_it_is_given():
+def test_timestamps_are_the_databases_unless_one_is_passed():
     house = carrier()
     past = datetime(2026, 3, 1, 12, 30, 15, 250000, tzinfo=UTC)
 
@@ -98,7 +98,7 @@ def test_the_moment_of_a_change_is_the_databases_unless_it_is_given():
     assert abs((today.at - today.change.at).total_seconds()) < 5
 
 
-def test_changes_inside_a_change_are_one():
+def test_nested_changes_join_the_outer_one():
     house, anna = carrier(), person("anna", "dids.change_did")
     numbers_in("instock", ["100"], house)
 
@@ -121,7 +121,7 @@ def test_a_change_keeps_the_facts_that_code_reads_back():
     assert Change.objects.latest("pk").data == {}
 
 
-def test_a_change_that_wrote_nothing_leaves_no_trace():
+def test_a_change_that_wrote_nothing_is_deleted():
     house = carrier()
     numbers_in("instock", ["100"], house)
     before = Change.objects.count()
@@ -131,7 +131,7 @@ def test_a_change_that_wrote_nothing_leaves_no_trace():
     assert Change.objects.count() == before
 
 
-def test_a_change_that_only_raw_sql_wrote_in_is_kept_and_counted():
+def test_rows_that_no_method_counted_are_counted():
     house = carrier()
     with audit.change("edit", by=SYSTEM, label="Renamed") as change:
         Operator.objects.filter(pk=house.operator.pk).update(name="Renamed")
@@ -141,17 +141,17 @@ def test_a_change_that_only_raw_sql_wrote_in_is_kept_and_counted():
     assert history_of(house.operator).last().change == change
 
 
-def test_what_is_rolled_back_leaves_neither_change_nor_history():
+def test_a_rollback_leaves_neither_change_nor_history():
     house = carrier()
     before = (Change.objects.count(), DIDHistory.objects.count())
 
-    def make_and_fail():
+    def create_and_fail():
         with audit.change("create", by=SYSTEM):
             DID.objects.create_numbers(["100"], operator=house.operator, by=SYSTEM)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        make_and_fail()
+        create_and_fail()
 
     assert (Change.objects.count(), DIDHistory.objects.count()) == before
     DID.objects.create_numbers(["101"], operator=house.operator, by=SYSTEM)
@@ -162,7 +162,7 @@ def test_what_is_rolled_back_leaves_neither_change_nor_history():
 
 @pytest.mark.parametrize("model", list(TRACKED.values()), ids=lambda m: m.__name__)
 @pytest.mark.parametrize("statement", ["UPDATE {} SET event = 'x'", "DELETE FROM {}"])
-def test_history_refuses_to_be_changed(model, statement):
+def test_history_refuses_updates_and_deletes(model, statement):
     numbers_in("active", ["100"], carrier())
     rows = model.objects.count()
     assert rows
@@ -179,21 +179,21 @@ def test_history_refuses_to_be_changed(model, statement):
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no TRUNCATE")
 @pytest.mark.parametrize("table", ["dids_didhistory", "dids_did"])
-def test_truncate_is_refused_too(table):
+def test_history_refuses_truncate(table):
     numbers_in("instock", ["100"], carrier())
-    connection.check_constraints()  # those that wait for the commit would refuse it first
+    connection.check_constraints()  # deferred constraints would refuse it first
 
     with pytest.raises(DatabaseError, match="append-only"):
         execute(f"TRUNCATE {table} CASCADE")
 
 
-def test_the_check_names_a_missing_trigger_and_one_command_puts_it_back():
-    lost = triggers.wanted(connection)[0]
+def test_the_check_names_a_missing_trigger_and_a_command_installs_it():
+    dropped = triggers.wanted(connection)[0]
     with connection.cursor() as cursor:
-        on = f" ON {lost.table}" if connection.vendor == "postgresql" else ""
-        cursor.execute(f"DROP TRIGGER {lost.name}{on}")
+        on = f" ON {dropped.table}" if connection.vendor == "postgresql" else ""
+        cursor.execute(f"DROP TRIGGER {dropped.name}{on}")
 
-    with pytest.raises(SystemCheckError, match=lost.name):
+    with pytest.raises(SystemCheckError, match=dropped.name):
         call_command("check", databases=["default"])
     out = StringIO()
     call_command("install_triggers", stdout=out)
@@ -202,7 +202,7 @@ def test_the_check_names_a_missing_trigger_and_one_command_puts_it_back():
     call_command("check", databases=["default"])
 
 
-def test_the_check_finds_a_trigger_that_was_rewritten():
+def test_the_check_finds_a_changed_trigger():
     table = DIDHistory._meta.db_table
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
@@ -222,22 +222,22 @@ def test_the_check_finds_a_trigger_that_was_rewritten():
 
 @pytest.mark.django_db(transaction=True)
 def test_history_survives_a_migration_that_rebuilds_the_table():
-    """SQLite rebuilds a table to alter a column, and drops its triggers with it."""
+    """Cover SQLite, which rebuilds a table to alter a column and drops its triggers."""
     numbers_in("instock", ["100"], carrier())
     state = ProjectState.from_apps(apps)
     wider = models.CharField(max_length=501, blank=True, default="")
-    forth = [
+    forward = [
         migrations.AlterField("DID", "notes", wider),
         migrations.AlterField("DIDHistory", "notes", wider.clone()),
     ]
     narrow = DID._meta.get_field("notes").clone()
-    back = [
+    backward = [
         migrations.AlterField("DID", "notes", narrow),
         migrations.AlterField("DIDHistory", "notes", narrow.clone()),
     ]
     audit_app = apps.get_app_config("audit")
-    for operations in (forth, back):
-        triggers.before_migrate(audit_app, using="default", plan=operations)
+    for operations in (forward, backward):
+        triggers.before_migrate(sender=audit_app, using="default", plan=operations)
         with connection.schema_editor() as editor:
             for operation in operations:
                 after = state.clone()

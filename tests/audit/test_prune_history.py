@@ -1,4 +1,4 @@
-"""Old history is exported and deleted; what was since the day, and what was when it began, stays known."""
+"""Old history is exported and deleted; the state of everything since the day stays known."""
 
 import csv
 import gzip
@@ -32,7 +32,7 @@ def ago(days):
 
 
 def prune(folder=None, *options, before=DAY):
-    """What the command prints."""
+    """Return what the command prints."""
     out = StringIO()
     where = ["--export", str(folder)] if folder else []
     call_command("prune_history", "--before", f"{before:%Y-%m-%d}", *where, *options, stdout=out)
@@ -40,13 +40,13 @@ def prune(folder=None, *options, before=DAY):
 
 
 def all_rows():
-    """{(table, key): the row as an export tells it} of all that pruning might delete."""
+    """Return {(table, key): row in the format of an export} of all tables that are pruned."""
     found = {}
     for model in (*TRACKED.values(), Change):
         columns = [field.attname for field in model._meta.concrete_fields]
         for row in model.objects.values_list("pk", *columns):
-            told = ["" if value is None else _text(value) for value in row[1:]]
-            found[model._meta.db_table, row[0]] = dict(zip(columns, told, strict=True))
+            values = ["" if value is None else _text(value) for value in row[1:]]
+            found[model._meta.db_table, row[0]] = dict(zip(columns, values, strict=True))
     return found
 
 
@@ -55,7 +55,7 @@ def _text(value):
 
 
 def exported(*folders):
-    """{(table, key): row} of the files; no row is in two of them."""
+    """Return {(table, key): row} of the files, of which no two share a row."""
     found = {}
     for path in (path for folder in folders for path in folder.iterdir()):
         table = path.name.removesuffix(".csv.gz")
@@ -67,15 +67,15 @@ def exported(*folders):
     return found
 
 
-def told_days(number):
-    """How many days ago each row of the number's history was written, oldest first."""
+def days_ago(number):
+    """Return how many days ago each history row of the number was written, oldest first."""
     rows = DIDHistory.objects.filter(number=number).order_by("history_id")
     return [(NOW - at).days for at in rows.values_list("at", flat=True)]
 
 
 @pytest.fixture
 def house(db):
-    """A carrier with numbers of which some changed, and some were deleted, before and after DAY."""
+    """Create numbers of which some were changed and some deleted, before and after DAY."""
     house = carrier()
     ClientPackage.objects.update(starts_at=ago(500))
     numbers_in("instock", ["100"], house, now=ago(400), notes="zero")
@@ -89,29 +89,29 @@ def house(db):
     return house
 
 
-def test_the_newest_state_before_the_day_stays_of_what_is_there_or_has_later_history(house, tmp_path):
+def test_the_last_state_before_the_day_is_kept_for_what_exists_or_has_later_history(house, tmp_path):
     prune(tmp_path / "out")
 
-    assert told_days("100") == [300, 100]
-    assert told_days("101") == []
-    assert told_days("102") == [400, 100]
-    assert told_days("103") == [400]
-    assert told_days("104") == [100]
+    assert days_ago("100") == [300, 100]
+    assert days_ago("101") == []
+    assert days_ago("102") == [400, 100]
+    assert days_ago("103") == [400]
+    assert days_ago("104") == [100]
 
 
 def test_the_files_hold_exactly_what_was_deleted(house, tmp_path):
     before = all_rows()
 
-    said = prune(tmp_path / "out")
+    output = prune(tmp_path / "out")
 
     after = all_rows()
-    gone = {key: row for key, row in before.items() if key not in after}
-    assert exported(tmp_path / "out") == gone
-    assert sum(table == "dids_didhistory" for table, _ in gone) == 5
-    # The making and the first edit of 100, both changes of 101, the making of 103 before it was assigned.
-    assert sum(table == "audit_change" for table, _ in gone) == 5
-    assert "dids_didhistory: 5 rows exported." in said
-    assert said.endswith(f"10 rows were exported to {tmp_path / 'out'} and deleted.\n")
+    pruned = {key: row for key, row in before.items() if key not in after}
+    assert exported(tmp_path / "out") == pruned
+    assert sum(table == "dids_didhistory" for table, _ in pruned) == 5
+    # 100: its creation and first edit; 101: both changes; 103: its creation, before it was assigned.
+    assert sum(table == "audit_change" for table, _ in pruned) == 5
+    assert "dids_didhistory: 5 rows exported." in output
+    assert output.endswith(f"10 rows were exported to {tmp_path / 'out'} and deleted.\n")
     assert (tmp_path / "out").stat().st_mode & 0o077 == 0
 
 
@@ -128,30 +128,30 @@ def test_all_tracked_tables_are_pruned(house, tmp_path):
     assert list(names.values_list("name", flat=True)) == ["Third name", "Fourth name"]
 
 
-def test_what_was_since_the_day_is_told_as_before(house, tmp_path):
+def test_history_since_the_day_reads_as_before(house, tmp_path):
     anna = person("anna", "dids.view_did")
     numbers_in("hold", ["105"], house, now=ago(400))
     DID.objects.filter(number="105").end_hold(by=SYSTEM, now=ago(150))
 
     def since_the_day():
-        told = {}
+        entries_of = {}
         for pk in DIDHistory.objects.values_list("object_id", flat=True).distinct():
             entries, _ = timeline(pk, anna)
-            told[pk] = [entry for entry in entries if entry.at >= DAY]
+            entries_of[pk] = [entry for entry in entries if entry.at >= DAY]
             for moment in (DAY, ago(160), ago(50), NOW):
                 last = DIDHistory.objects.filter(object_id=pk, at__lte=moment).order_by("-history_id").first()
                 if last and last.event != "-":
-                    told[pk, moment] = (last.number, last.status, last.account_id, last.notes)
+                    entries_of[pk, moment] = (last.number, last.status, last.account_id, last.notes)
         left = DID.objects.with_last_holder().values_list("number", "left_at", "last_account")
-        return told, sorted(left, key=lambda row: row[0])
+        return entries_of, sorted(left, key=lambda row: row[0])
 
     before = since_the_day()
     prune(tmp_path / "out")
 
-    told, left = since_the_day()
-    gone = before[0].keys() - told.keys()
-    assert all(before[0][key] == [] for key in gone) and len(gone) == 1
-    assert told == {key: value for key, value in before[0].items() if key not in gone}
+    after, left = since_the_day()
+    pruned = before[0].keys() - after.keys()
+    assert all(before[0][key] == [] for key in pruned) and len(pruned) == 1
+    assert after == {key: value for key, value in before[0].items() if key not in pruned}
     assert left == before[1]
     assert ("105", ago(150), house.account.pk) in left
 
@@ -165,13 +165,13 @@ def test_without_an_export_nothing_is_deleted(house):
 
 def test_a_dry_run_counts_and_deletes_nothing(house):
     before = all_rows()
-    said = prune(None, "--dry-run")
-    assert "dids_didhistory: 5 rows would be deleted.\n" in said
-    assert "audit_change: 5 rows would be deleted.\n" in said
+    output = prune(None, "--dry-run")
+    assert "dids_didhistory: 5 rows would be deleted.\n" in output
+    assert "audit_change: 5 rows would be deleted.\n" in output
     assert all_rows() == before
 
 
-def test_a_folder_with_something_in_it_is_not_written_to(house, tmp_path):
+def test_a_folder_that_is_not_empty_is_refused(house, tmp_path):
     (tmp_path / "there").write_text("kept")
     before = all_rows()
 
@@ -192,25 +192,25 @@ def test_an_export_that_can_not_be_written_deletes_nothing(house, tmp_path):
 
 
 @pytest.mark.parametrize("day", ["yesterday", "2026-02-30", "31.1.2026", ""])
-def test_a_day_that_is_none_is_refused(day, tmp_path):
+def test_an_invalid_day_is_refused(day, tmp_path):
     with pytest.raises(CommandError, match="--before must be a day such as"):
         call_command("prune_history", "--before", day, "--export", str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
-def test_history_that_picking_numbers_reads_is_refused(settings, tmp_path):
+def test_history_that_assigning_needs_is_kept(settings, tmp_path):
     settings.DID_REUSE_DAYS = 90
     with pytest.raises(CommandError, match=r"less than 90 days ago \(DID_REUSE_DAYS\)"):
         prune(tmp_path / "out", before=timezone.localtime() - timedelta(days=89))
     prune(tmp_path / "out", before=timezone.localtime() - timedelta(days=90))
 
 
-def test_a_path_that_would_be_recorded_by_half_is_refused(house, tmp_path):
+def test_a_path_too_long_for_the_label_is_refused(house, tmp_path):
     with pytest.raises(CommandError, match="too long"):
         prune(tmp_path / ("x" * 200))
 
 
-def test_pruning_is_a_change_itself_and_stays(house, tmp_path):
+def test_a_pruning_is_recorded_as_a_change_that_is_kept(house, tmp_path):
     prune(tmp_path / "out")
 
     change = Change.objects.get(kind="prune")
@@ -234,13 +234,13 @@ def test_the_horizon_is_known_whatever_the_label_of_a_pruning_says(house, tmp_pa
     assert pruning.known_since() == DAY
 
 
-def test_pruning_where_nothing_is_old_leaves_no_change(tmp_path):
+def test_a_pruning_without_old_history_leaves_no_change(tmp_path):
     carrier()
     assert prune(tmp_path / "out").endswith(f"0 rows were exported to {tmp_path / 'out'} and deleted.\n")
     assert not Change.objects.filter(kind="prune").exists()
 
 
-def test_changes_that_a_job_or_a_later_undo_refers_to_stay(house, tmp_path):
+def test_changes_that_a_job_or_an_undo_refers_to_are_kept(house, tmp_path):
     first, second, *_ = Change.objects.filter(at__lt=ago(350)).order_by("pk")
     Job.objects.create(kind="create", owner=person("anna"), change=first)
     Change.objects.create(kind="undo", actor_kind="system", actor_name="system", undo_of=second)
@@ -248,17 +248,17 @@ def test_changes_that_a_job_or_a_later_undo_refers_to_stay(house, tmp_path):
     prune(tmp_path / "out")
 
     assert Change.objects.filter(pk__in=[first.pk, second.pk]).count() == 2
-    assert told_days("100") == [300, 100]
+    assert days_ago("100") == [300, 100]
 
 
-def test_a_pruning_that_was_killed_is_repeated_and_nothing_is_lost(house, tmp_path, monkeypatch):
+def test_a_killed_pruning_can_be_repeated_without_loss(house, tmp_path, monkeypatch):
     monkeypatch.setattr(pruning, "CHUNK", 2)
     before = all_rows()
 
     pruning.export(DAY, tmp_path / "killed")
-    work = pruning.delete(DAY, tmp_path / "killed", by=SYSTEM, label="killed")
-    next(work), next(work)
-    work.close()
+    deletion = pruning.delete(DAY, tmp_path / "killed", by=SYSTEM, label="killed")
+    next(deletion), next(deletion)
+    deletion.close()
     halfway = all_rows()
     prune(tmp_path / "repeated")
 
@@ -267,12 +267,12 @@ def test_a_pruning_that_was_killed_is_repeated_and_nothing_is_lost(house, tmp_pa
     after = all_rows()
     assert halfway.keys() - {("audit_change", killed.pk)} < before.keys()
     assert exported(tmp_path / "repeated") == {key: row for key, row in halfway.items() if key not in after}
-    gone = {key: row for key, row in before.items() if key not in after}
-    assert exported(tmp_path / "killed") == gone
-    assert told_days("100") == [300, 100] and told_days("101") == []
+    pruned = {key: row for key, row in before.items() if key not in after}
+    assert exported(tmp_path / "killed") == pruned
+    assert days_ago("100") == [300, 100] and days_ago("101") == []
 
 
-def test_two_prunings_of_the_same_history_delete_it_once(house, tmp_path, monkeypatch):
+def test_two_prunings_delete_the_same_history_once(house, tmp_path, monkeypatch):
     monkeypatch.setattr(pruning, "CHUNK", 1)
     for name in ("one", "two"):
         pruning.export(DAY, tmp_path / name)
@@ -281,20 +281,20 @@ def test_two_prunings_of_the_same_history_delete_it_once(house, tmp_path, monkey
         list(pruning.delete(DAY, tmp_path / name, by=SYSTEM, label=name))
 
     assert [change.label for change in Change.objects.filter(kind="prune")] == ["one"]
-    assert told_days("100") == [300, 100]
+    assert days_ago("100") == [300, 100]
 
 
-def test_what_is_written_after_the_export_stays(house, tmp_path):
+def test_rows_written_after_the_export_are_kept(house, tmp_path):
     pruning.export(DAY, tmp_path / "out")
     DID.objects.filter(number="103").edit(by=SYSTEM, notes="late", now=ago(300))
 
     list(pruning.delete(DAY, tmp_path / "out", by=SYSTEM, label="Old"))
 
-    assert told_days("103") == [400, 300]
+    assert days_ago("103") == [400, 300]
 
 
 @pytest.mark.parametrize("model", list(TRACKED.values()), ids=lambda model: model.__name__)
-def test_history_can_be_deleted_while_it_is_pruned_but_never_changed(house, model):
+def test_a_pruning_may_delete_history_but_not_change_it(house, model):
     def refused(statement):
         with (
             pytest.raises(DatabaseError, match="append-only"),

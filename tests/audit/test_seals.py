@@ -138,8 +138,7 @@ def test_the_worker_seals_history(house):
         ("UPDATE operators_operatorhistory SET name = 'Other'", "operators_operatorhistory"),
         ("UPDATE audit_change SET actor_name = 'somebody else'", "audit_change"),
         (
-            "DELETE FROM audit_touched WHERE action = 'delete';"
-            "DELETE FROM audit_change WHERE kind = 'delete'",
+            "DELETE FROM audit_touched; DELETE FROM audit_change WHERE kind = 'delete'",
             "is missing",
         ),
     ],

@@ -1,4 +1,4 @@
-"""What each change touched, by branch and kind of thing, and who may open it."""
+"""How many rows each change touched, by reseller and model, and who may open it."""
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 def touched(change):
-    """{(kind, reseller): rows}; the same pair twice would be a mistake."""
+    """Return {(kind, reseller): rows}, each pair of which is stored once."""
     rows = list(Touched.objects.filter(change=change).values_list("kind", "reseller_id", "rows"))
     assert len({row[:2] for row in rows}) == len(rows)
     return {(kind, reseller): count for kind, reseller, count in rows}
@@ -36,7 +36,7 @@ def south(db):
     return carrier("South")
 
 
-def test_a_change_says_how_many_rows_of_which_branch_it_wrote(north, south):
+def test_a_change_counts_its_rows_by_reseller(north, south):
     numbers_in("instock", ["100", "101"], north)
     numbers_in("instock", ["200"], south)
 
@@ -47,7 +47,7 @@ def test_a_change_says_how_many_rows_of_which_branch_it_wrote(north, south):
     assert set(Touched.objects.filter(change=change).values_list("at", flat=True)) == {change.at}
 
 
-def test_each_kind_of_thing_is_counted_by_the_way_to_its_reseller(north):
+def test_every_tracked_model_is_counted_for_its_reseller(north):
     numbers_in("active", ["100", "101"], north)
 
     north.client_package.deactivate(by=SYSTEM)
@@ -64,7 +64,7 @@ def test_each_kind_of_thing_is_counted_by_the_way_to_its_reseller(north):
     }
 
 
-def test_the_branch_of_what_goes_together_with_its_operator_is_known(north):
+def test_a_number_deleted_with_its_operator_is_counted_for_its_reseller(north):
     operator = Operator.objects.create(reseller=north.reseller, name="Spare")
     DID.objects.create_numbers(["100"], operator=operator, by=SYSTEM)
     with audit.change("delete", by=SYSTEM) as change:
@@ -74,7 +74,7 @@ def test_the_branch_of_what_goes_together_with_its_operator_is_known(north):
     assert touched(change) == {("did", north.reseller.pk): 1, ("operator", north.reseller.pk): 1}
 
 
-def test_the_chunks_of_a_job_add_up(north, monkeypatch):
+def test_the_chunks_of_a_job_are_added_up(north, monkeypatch):
     monkeypatch.setattr(work, "CHUNK", 10)
     anna = person("anna", "dids.add_did")
     fields = {"status": "instock", "after_hold": "instock", "hold_days": None, "tags": [], "notes": ""}
@@ -86,14 +86,14 @@ def test_the_chunks_of_a_job_add_up(north, monkeypatch):
     assert touched(job.change) == {("did", north.reseller.pk): 35}
 
 
-def test_a_change_that_wrote_nothing_has_touched_nothing(north):
+def test_a_change_that_wrote_nothing_counts_nothing(north):
     numbers_in("instock", ["100"], north)
     before = Touched.objects.count()
     DID.objects.all().block(by=SYSTEM)
     assert Touched.objects.count() == before
 
 
-def test_one_bound_to_a_reseller_may_open_what_touched_its_branch_alone(north, south):
+def test_a_user_bound_to_a_reseller_may_only_open_changes_that_touched_it(north, south):
     numbers_in("instock", ["100"], north)
     numbers_in("instock", ["200"], south)
     DID.objects.all().edit(by=SYSTEM, notes="both")
@@ -106,7 +106,7 @@ def test_one_bound_to_a_reseller_may_open_what_touched_its_branch_alone(north, s
     assert not Change.objects.visible_to(AnonymousUser()).exists()
 
 
-def test_to_keep_what_was_touched_costs_two_queries_and_in_a_later_chunk_four(north):
+def test_counting_costs_two_queries_and_four_in_later_chunks(north):
     numbers_in("instock", ["100"], north)
 
     def keeping(work):
@@ -122,4 +122,4 @@ def test_to_keep_what_was_touched_costs_two_queries_and_in_a_later_chunk_four(no
         with audit.change("edit", by=SYSTEM, resume=change):
             DID.objects.all().edit(by=SYSTEM, notes="again")
 
-    assert len(keeping(chunk)) == 4  # what is counted already, what is new, what is there, and its sum
+    assert len(keeping(chunk)) == 4  # newest rows, new counts, stored counts, their sums

@@ -1,6 +1,6 @@
-"""Random lives of numbers in two branches, and undos of random changes, against a plain Python model.
+"""Random lives of numbers of two resellers, and undos of random changes, against a plain Python model.
 
-The model keeps what everything was after each step and knows nothing of history.
+The model keeps every state after each step and does not read history.
 """
 
 from datetime import timedelta
@@ -28,19 +28,19 @@ NUMBERS = [f"55{n}" for n in range(8)]
 LIMIT = 3
 IN_PLACE = ("active", "blocked")
 
-picked = some.sets(some.integers(0, 7), min_size=1)
-house_of = some.integers(0, 1)
+chosen = some.sets(some.integers(0, 7), min_size=1)
+house_index = some.integers(0, 1)
 STEPS = some.one_of(
-    some.tuples(some.just("create"), house_of, picked),
+    some.tuples(some.just("create"), house_index, chosen),
     some.tuples(
-        some.just("edit"), some.sampled_from(["reserved", "instock", "archive", "notes", "tags"]), picked
+        some.just("edit"), some.sampled_from(["reserved", "instock", "archive", "notes", "tags"]), chosen
     ),
-    some.tuples(some.just("move"), some.sampled_from(["blocked", "active", "hold"]), picked),
-    some.tuples(some.just("assign"), house_of, picked),
-    some.tuples(some.just("end hold"), some.none(), picked),
-    some.tuples(some.just("delete"), some.none(), picked),
-    some.tuples(some.just("import"), some.sampled_from(["In Stock", "Active"]), picked),
-    some.tuples(some.sampled_from(["off", "on", "close", "reopen"]), house_of, some.none()),
+    some.tuples(some.just("move"), some.sampled_from(["blocked", "active", "hold"]), chosen),
+    some.tuples(some.just("assign"), house_index, chosen),
+    some.tuples(some.just("end hold"), some.none(), chosen),
+    some.tuples(some.just("delete"), some.none(), chosen),
+    some.tuples(some.just("import"), some.sampled_from(["In Stock", "Active"]), chosen),
+    some.tuples(some.sampled_from(["off", "on", "close", "reopen"]), house_index, some.none()),
     some.tuples(some.just("days pass"), some.integers(1, 4), some.none()),
     some.tuples(some.just("undo"), some.integers(0, 9), some.none()),
     some.tuples(some.just("undo"), some.integers(0, 3), some.none()),
@@ -48,7 +48,7 @@ STEPS = some.one_of(
 )
 
 
-BEGINNING = [
+FIRST_STEPS = [
     ("create", 0, {0, 1, 2, 3, 4}),
     ("create", 1, {5, 6}),
     ("assign", 0, {0, 1, 2}),
@@ -57,23 +57,23 @@ BEGINNING = [
 ]
 
 
-class TakeBack(Exception):
-    """Ends an example; the next one begins with an empty database."""
+class RollBackError(Exception):
+    """End an example; the next one starts with an empty database."""
 
 
 @settings(max_examples=scaled(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=some.lists(STEPS, min_size=4, max_size=14))
-def test_any_change_of_any_life_is_undone_as_a_plain_model_says(db, steps):
+def test_any_change_is_undone_as_a_plain_model_predicts(db, steps):
     try:
         with transaction.atomic():
-            Life().live([*BEGINNING, *steps])
-            raise TakeBack
-    except TakeBack:
+            Life().live([*FIRST_STEPS, *steps])
+            raise RollBackError
+    except RollBackError:
         pass
 
 
 class Life:
-    """``states[n]``: {(model, id): row} after step n; ``changes[n]``: the change that led to it, or None."""
+    """A life of numbers: ``states[n]`` after step n, {(model, id): row}, and its ``changes[n]`` or None."""
 
     def __init__(self):
         self.houses = [carrier(name, did_limit=LIMIT) for name in ("North", "South")]
@@ -81,7 +81,7 @@ class Life:
         self.owner.is_superuser = True
         self.owner.save()
         self.now = timezone.now()
-        self.states, self.changes = [now_there()], [None]
+        self.states, self.changes = [current_state()], [None]
 
     def live(self, steps):
         for what, how, numbers in steps:
@@ -94,7 +94,7 @@ class Life:
             assert Change.objects.count() <= before + 1
 
     def note(self, change):
-        self.states.append(now_there())
+        self.states.append(current_state())
         self.changes.append(change)
         assert all(one.is_exact for one in counters.check())
 
@@ -116,7 +116,7 @@ class Life:
         elif what == "delete":
             dids.delete_unused(by=by, now=now)
         elif what == "import":
-            self.take_file(how, numbers)
+            self.import_file(how, numbers)
         elif what == "days pass":
             self.now += timedelta(days=how)
             with audit.change("end_hold", by=SYSTEM, label="Holds over"):
@@ -136,7 +136,7 @@ class Life:
         elif what == "reopen":
             ClientPackage.reopen(client, by=SYSTEM, now=self.now)
 
-    def take_file(self, status, numbers):
+    def import_file(self, status, numbers):
         house = self.houses[0]
         holder = f"{house.client},{house.account},Basic" if status == "Active" else ",,"
         lines = [f"{NUMBERS[n]},{status},{holder},in file {len(self.states)}" for n in sorted(numbers)]
@@ -144,32 +144,30 @@ class Life:
         imported(text, self.owner, operator=house.operator)
 
     def undo(self, back):
-        """Undo the change that is ``back`` before the last one; then redo that, and undo the redo."""
+        """Undo the change ``back`` before the last one, then undo that undo."""
         known = [n for n, change in enumerate(self.changes) if change]
         n = known[-1 - back % len(known)]
         expected, refused = self.expected(n)
         before = self.states[-1]
         undo = Undo(self.changes[n], by=SYSTEM, now=self.now)
         rehearsed = undo.rehearse()
-        assert now_there() == before
-        outcome = undo.run()
-        assert outcome.results == rehearsed.results
-        there = now_there()
-        assert there == expected
-        assert outcome.refused == refused
-        assert outcome.done == sum(before.get(key) != there.get(key) for key in before.keys() | there.keys())
-        event(
-            f"{'some' if outcome.done else 'nothing'} went back, {'some' if refused else 'nothing'} refused"
-        )
-        if outcome.change is None:
+        assert current_state() == before
+        result = undo.run()
+        assert result.results == rehearsed.results
+        after = current_state()
+        assert after == expected
+        assert result.refused == refused
+        assert result.done == sum(before.get(key) != after.get(key) for key in before.keys() | after.keys())
+        event(f"{'some' if result.done else 'nothing'} reverted, {'some' if refused else 'nothing'} refused")
+        if result.change is None:
             return
-        self.note(Change.objects.get(pk=outcome.change))
+        self.note(Change.objects.get(pk=result.change))
         redo = Undo(self.changes[-1], by=SYSTEM, now=self.now).run()
-        assert (now_there(), redo.refused) == (before, 0)
+        assert (current_state(), redo.refused) == (before, 0)
         self.note(Change.objects.get(pk=redo.change))
 
     def expected(self, n):
-        """(what everything is after an undo of step n now, how much of it is refused)."""
+        """Return the state after an undo of step n, and the number of refusals."""
         change, was, left, now = self.changes[n], self.states[n - 1], self.states[n], dict(self.states[-1])
         touched = [key for key in was.keys() | left.keys() if was.get(key) != left.get(key)]
         todo, refused = [], 0
@@ -204,7 +202,7 @@ class Life:
         def places(package):
             return sum(in_place(row) and row["client_package_id"] == package for row in now.values())
 
-        def number_stays(key, then):
+        def is_number_refused(key, then):
             here = now.get(key)
             if then is None:
                 return False
@@ -229,12 +227,12 @@ class Life:
         put(of(Client, opening), lambda *_: False)
         put(of(ClientPackage, opening), lambda key, then: then["active"] and client_closed(then))
         numbers = of(DID, todo)
-        # What frees a place goes first; what takes one comes in the order of ids.
+        # Numbers that free a place come first, then those that take one, in the order of ids.
         frees = [
             key for key in numbers if key in now and in_place(now[key]) and not in_place(target[key] or {})
         ]
-        put(frees, number_stays)
-        put([key for key in numbers if key not in frees], number_stays)
+        put(frees, is_number_refused)
+        put([key for key in numbers if key not in frees], is_number_refused)
         put(of(ClientPackage, closing), lambda key, then: places(key[1]) > 0)
         put(of(Client, closing), lambda key, then: self.has_package_on(now, key[1]))
         return now, refused
@@ -259,8 +257,8 @@ def in_place(row):
     return row.get("status") in IN_PLACE
 
 
-def now_there():
-    """{(model, id): {column: value}} of all that the steps can change."""
+def current_state():
+    """Return {(model, id): {column: value}} of the models that the steps can change."""
     return {
         (model, row["id"]): row for model in (Client, ClientPackage, DID) for row in model.objects.values()
     }
