@@ -1,4 +1,4 @@
-"""People in Django's admin. Nobody can give, or take over, more rights than they have."""
+"""Users in Django's admin. Nobody can grant, or take over, more permissions than they have."""
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin  # brings the groups with it
@@ -9,12 +9,12 @@ from staff.models import User
 
 
 def rights_of(person):
-    """The permissions of a person, active or not; those of a superuser are not among them."""
+    """Return the permissions granted to a user, active or not; being a superuser is not counted."""
     return Permission.objects.filter(Q(group__user=person) | Q(user=person))
 
 
 def rights_beyond(person):
-    """The permissions that a person who is not a superuser lacks."""
+    """Return the permissions that a user who is not a superuser lacks."""
     return Permission.objects.exclude(pk__in=rights_of(person).values("pk"))
 
 
@@ -23,7 +23,7 @@ class PersonAdmin(UserAdmin):
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": ("first_name", "last_name", "email", "reseller", "time_zone")}),
-        ("Rights", {"fields": ("is_active", "is_staff", "groups")}),
+        ("Permissions", {"fields": ("is_active", "is_staff", "groups")}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
     superuser_fields = ("Superuser", {"fields": ("is_superuser", "user_permissions")})
@@ -62,17 +62,17 @@ class PersonAdmin(UserAdmin):
         return super().has_delete_permission(request, obj) and self._is_no_greater(request, obj)
 
     def _is_no_greater(self, request, obj):
-        """Else a new password would be a way to somebody else's rights."""
+        """Whether ``obj`` has no permission beyond the editor's, who could otherwise set its password."""
         if obj is None or request.user.is_superuser:
             return True
         beyond = rights_beyond(request.user)
         return not obj.is_superuser and not rights_of(obj).filter(pk__in=beyond.values("pk")).exists()
 
     def get_deleted_objects(self, objs, request):
-        """Whoever did something stays on record; Django would list every single change instead."""
+        """Refuse to delete users with changes, which stay on record; Django would list every change."""
         kept = [
-            f"{person.get_username()} has changed things here and stays on record. "
-            "Take away “Active” instead: then nobody can sign in by that name."
+            f"{person.get_username()} has made changes and stays on record. "
+            "Clear “Active” instead, so that nobody can sign in with this username."
             for person in objs
             if person.changes.exists() or person.jobs.exists() or person.logentry_set.exists()
         ]

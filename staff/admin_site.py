@@ -10,7 +10,7 @@ from django.utils.decorators import method_decorator
 
 
 class StaffAdminSite(AdminSite):
-    """For staff who are bound to no reseller; signing in and passwords are the product's own pages."""
+    """Admin for staff not bound to a reseller; sign-in and passwords have pages of their own."""
 
     site_header = site_title = "Staff admin"
     index_title = "People and roles"
@@ -20,7 +20,7 @@ class StaffAdminSite(AdminSite):
         return user.is_active and user.is_staff and user.reseller_id is None
 
     def admin_view(self, view, cacheable=False):
-        """As Django's, but who is signed in without the right gets 403 instead of the sign-in page."""
+        """Answer 403, not the sign-in page, to a signed-in user without permission."""
         inner = super().admin_view(view, cacheable)
 
         @wraps(inner)

@@ -8,7 +8,7 @@ class StaffConfig(AppConfig):
 
 
 class StaffAdminConfig(SimpleAdminConfig):
-    """Django's admin, for people and roles alone: what other packages would add is not looked for."""
+    """Register users and roles only; admin modules of other packages are not discovered."""
 
     default_site = "staff.admin_site.StaffAdminSite"
 

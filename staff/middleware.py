@@ -9,7 +9,7 @@ from didmgmt.addresses import go_to
 
 
 class SignInMiddleware(LoginRequiredMiddleware):
-    """Django's, which leads to the sign-in page and back, for addresses of any length."""
+    """Redirect to the sign-in page and back, for URLs of any length."""
 
     def handle_no_permission(self, request, view_func):
         try:
@@ -20,10 +20,10 @@ class SignInMiddleware(LoginRequiredMiddleware):
 
 
 class TimeZoneMiddleware:
-    """Moments are shown in the time zone of the person who is signed in.
+    """Show dates and times in the time zone of the signed-in user.
 
-    Comes after SignInMiddleware: pages that need no sign-in stay in the installation's zone
-    and, like the health checks, work without asking who is there.
+    It comes after SignInMiddleware. Pages that need no sign-in use the installation's time zone and, like
+    the health checks, do not load the user.
     """
 
     def __init__(self, get_response):

@@ -1,4 +1,4 @@
-"""The people who sign in; roles are groups (see migration ``0002_roles``)."""
+"""Users; roles are groups (see migration ``0002_roles``)."""
 
 import zoneinfo
 
@@ -11,15 +11,15 @@ from clients.models import BranchQuerySet, Reseller
 
 def known_time_zone(value):
     if value not in zoneinfo.available_timezones():
-        raise ValidationError(f"“{value}” is not a time zone; write one like Europe/Berlin or UTC.")
+        raise ValidationError(f"“{value}” is not a time zone. Enter one like Europe/Berlin or UTC.")
 
 
 class StaffManager(UserManager.from_queryset(BranchQuerySet)):
-    """``create_user`` and ``visible_to``."""
+    """Manager with ``create_user`` and ``visible_to``."""
 
 
 class User(AbstractUser):
-    """A person of staff. Bound to a reseller, it sees and touches only that reseller's rows."""
+    """A member of staff. A user bound to a reseller sees and changes only that reseller's rows."""
 
     id = models.BigAutoField(primary_key=True)
     reseller = models.ForeignKey(
@@ -28,7 +28,7 @@ class User(AbstractUser):
         blank=True,
         on_delete=models.PROTECT,
         related_name="staff",
-        help_text="Empty: sees every reseller",
+        help_text="Leave empty to show every reseller",
     )
     time_zone = models.CharField(max_length=50, default="UTC", validators=[known_time_zone])
 

@@ -81,7 +81,7 @@ class Migration(migrations.Migration):
                     "reseller",
                     models.ForeignKey(
                         blank=True,
-                        help_text="Empty: sees every reseller",
+                        help_text="Leave empty to show every reseller",
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="staff",

@@ -1,4 +1,4 @@
-"""The five roles, their rights, and the migration that makes them."""
+"""The five roles, their permissions, and the migration that creates them."""
 
 from itertools import pairwise
 
@@ -39,13 +39,13 @@ def rights_of(role):
         ("Administrator", "staff.add_user clients.delete_reseller auth.view_group", "auth.change_group"),
     ],
 )
-def test_a_role_holds_its_rights_and_not_those_above(role, may, may_not):
+def test_a_role_has_its_permissions_and_not_those_of_higher_roles(role, may, may_not):
     user = member(role)
     assert [right for right in may.split() if not user.has_perm(right)] == []
     assert [right for right in may_not.split() if user.has_perm(right)] == []
 
 
-def test_each_role_holds_all_that_the_one_before_holds():
+def test_each_role_has_all_permissions_of_the_previous_one():
     for lower, higher in pairwise(ROLES):
         assert rights_of(lower) < rights_of(higher)
 
@@ -60,7 +60,7 @@ def test_every_move_can_be_made_by_some_role():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_roles_can_be_taken_back_and_made_again_before_any_permission_exists():
+def test_the_roles_can_be_removed_and_created_again_before_any_permission_exists():
     before = {role: rights_of(role) for role in ROLES}
     call_command("migrate", "staff", "0001", verbosity=0)
     try:

@@ -1,4 +1,4 @@
-"""Django's admin is for people and roles, and nobody gains rights by it."""
+"""Django's admin manages users and roles, and nobody gains permissions with it."""
 
 import pytest
 from django.contrib import admin
@@ -13,7 +13,7 @@ PEOPLE = "/admin/staff/user/"
 
 
 def form_of(page):
-    """What the page's form would send as it stands."""
+    """Return what the page's form would submit unchanged."""
     form = page.context["adminform"].form
     data = {
         name: form.initial.get(name) for name in form.fields if form.initial.get(name) not in (None, False)
@@ -26,14 +26,14 @@ def save(browser, person, **changes):
     return browser.post(url, form_of(browser.get(url)) | changes)
 
 
-def test_it_holds_people_and_roles_alone(administrator):
+def test_the_admin_has_users_and_roles_only(administrator):
     assert {model._meta.label for model in admin.site._registry} == {"staff.User", "auth.Group"}
     page = client_of(administrator).get("/admin/").content.decode()
     assert PEOPLE in page
 
 
 @pytest.mark.parametrize("without", ["is_staff", "is_active", "reseller"])
-def test_only_unbound_staff_come_in(administrator, world, without):
+def test_only_staff_not_bound_to_a_reseller_have_access(administrator, world, without):
     browser = client_of(administrator)
     assert browser.get("/admin/").status_code == 200
     setattr(administrator, without, world.reseller if without == "reseller" else False)
@@ -41,7 +41,7 @@ def test_only_unbound_staff_come_in(administrator, world, without):
     assert browser.get("/admin/").status_code == (302 if without == "is_active" else 403)
 
 
-def test_signing_in_happens_on_the_products_own_page(client, administrator):
+def test_sign_in_uses_the_products_own_page(client, administrator):
     page = client.get("/admin/", follow=True)
     assert page.redirect_chain[-1][0] == "/login/?next=/admin/"
     signed_in = client.post(
@@ -50,7 +50,7 @@ def test_signing_in_happens_on_the_products_own_page(client, administrator):
     assert signed_in.url == "/admin/"
 
 
-def test_an_administrator_makes_a_person_with_a_role_and_a_reseller(administrator, world):
+def test_an_administrator_creates_a_user_with_a_role_and_a_reseller(administrator, world):
     browser = client_of(administrator)
     password = {"password1": "battery-staple-7", "password2": "battery-staple-7", "usable_password": "true"}
     made = browser.post(f"{PEOPLE}add/", {"username": "nina", "reseller": world.reseller.pk} | password)
@@ -63,12 +63,12 @@ def test_an_administrator_makes_a_person_with_a_role_and_a_reseller(administrato
     assert nina.time_zone == "Europe/Berlin"
 
 
-def test_an_unknown_time_zone_is_refused_in_words(administrator, viewer):
+def test_an_unknown_time_zone_is_refused_with_an_example(administrator, viewer):
     page = save(client_of(administrator), viewer, time_zone="Europe/Atlantis")
-    assert "is not a time zone; write one like Europe/Berlin or UTC." in page.content.decode()
+    assert "is not a time zone. Enter one like Europe/Berlin or UTC." in page.content.decode()
 
 
-def test_nobody_makes_a_superuser_of_anybody(administrator, viewer):
+def test_an_administrator_cannot_make_a_superuser(administrator, viewer):
     browser = client_of(administrator)
     every = [permission.pk for permission in Permission.objects.all()]
     for person in (viewer, administrator):
@@ -78,7 +78,7 @@ def test_nobody_makes_a_superuser_of_anybody(administrator, viewer):
         assert not person.user_permissions.exists()
 
 
-def test_superusers_are_out_of_sight_and_reach(administrator):
+def test_administrators_neither_see_nor_edit_superusers(administrator):
     root = User.objects.create_superuser("root", password=PASSWORD)
     browser = client_of(administrator)
     assert "root" not in browser.get(PEOPLE).content.decode()
@@ -88,7 +88,7 @@ def test_superusers_are_out_of_sight_and_reach(administrator):
     assert User.objects.get(pk=root.pk).check_password(PASSWORD)
 
 
-def test_nobody_is_put_into_a_group_with_more_rights(administrator, viewer):
+def test_a_group_with_more_permissions_is_not_offered(administrator, viewer):
     bosses = Group.objects.create(name="Bosses")
     bosses.permissions.add(Permission.objects.get(codename="delete_group"))
     page = save(client_of(administrator), viewer, groups=[bosses.pk])
@@ -97,7 +97,7 @@ def test_nobody_is_put_into_a_group_with_more_rights(administrator, viewer):
 
 
 @pytest.mark.parametrize("active", [True, False])
-def test_a_person_with_more_rights_is_not_taken_over(administrator, active):
+def test_a_user_with_more_permissions_cannot_be_edited(administrator, active):
     boss = member("Administrator", username="boss", is_active=active)
     boss.user_permissions.add(Permission.objects.get(codename="delete_group"))
     browser = client_of(administrator)
@@ -107,7 +107,7 @@ def test_a_person_with_more_rights_is_not_taken_over(administrator, active):
     assert User.objects.filter(pk=boss.pk).exists()
 
 
-def test_roles_are_read_by_administrators_and_changed_by_superusers(administrator):
+def test_administrators_view_roles_and_superusers_change_them(administrator):
     url = f"/admin/auth/group/{Group.objects.get(name='Viewer').pk}/change/"
     assert client_of(administrator).get(url).status_code == 200
     assert client_of(administrator).post(url, {"name": "Seer"}).status_code == 403
@@ -116,22 +116,22 @@ def test_roles_are_read_by_administrators_and_changed_by_superusers(administrato
     assert Group.objects.filter(name="Seer").exists()
 
 
-def test_a_superuser_can_make_another(viewer):
+def test_a_superuser_can_create_another(viewer):
     root = User.objects.create_superuser("root", password=PASSWORD)
     save(client_of(root), viewer, is_superuser="on")
     assert User.objects.get(pk=viewer.pk).is_superuser
 
 
-def test_whoever_changed_something_stays_on_record(administrator, clerk, world):
+def test_a_user_with_changes_cannot_be_deleted(administrator, clerk, world):
     with audit.change("operator", by=clerk):
         Operator.objects.update(name="Renamed")
     browser = client_of(administrator)
     for answer in (browser.get(f"{PEOPLE}{clerk.pk}/delete/"), browser.post(f"{PEOPLE}{clerk.pk}/delete/")):
-        assert "clerk has changed things here and stays on record." in answer.content.decode()
+        assert "clerk has made changes and stays on record." in answer.content.decode()
     assert User.objects.filter(pk=clerk.pk).exists()
 
 
-def test_whoever_did_nothing_can_be_deleted(administrator, viewer):
+def test_a_user_without_changes_can_be_deleted(administrator, viewer):
     browser = client_of(administrator)
     assert browser.post(f"{PEOPLE}{viewer.pk}/delete/", {"post": "yes"}).status_code == 302
     assert not User.objects.filter(pk=viewer.pk).exists()
