@@ -60,7 +60,7 @@ def done(request, sentence, result, back_url, *, undo_word="Undo"):
 
 def queued(request, job):
     """Go to the page of the job; the selection on the list is cleared."""
-    messages.info(request, f"{job} runs in the background.", extra_tags="selection-clear")
+    messages.info(request, f"“{job}” runs in the background.", extra_tags="selection-clear")
     return dialogs.close(request, job.get_absolute_url())
 
 

@@ -389,8 +389,10 @@ def test_ticked_rows_of_the_list_are_assigned_step_by_step(world, browser, add):
     client = {"client": world.client.pk}
     chosen = browser.post("/dids/assign/", ticked | client | {"step": "client"}, headers=HTMX)
     assert "Basic, 3 of 5 places free" in text(chosen) and "2 will be assigned" in text(chosen)
+    assert "<dialog" not in chosen.text and 'hx-swap-oob="true"' in chosen.text
     seen = browser.post("/dids/assign/", ticked | client | to(world, step="rehearse"), headers=HTMX)
     assert 'hx-swap-oob="true"' in seen.content.decode() and "Assign 2 numbers" in text(seen)
+    assert "<dialog" not in seen.text and "Basic, 3 of 5 places free" not in text(seen)
 
     done = browser.post("/dids/assign/", ticked | client | to(world, step="apply"), headers=HTMX)
     assert done.headers["HX-Redirect"] == LIST

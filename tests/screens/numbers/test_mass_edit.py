@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from audit import SYSTEM
 from audit.models import Change
 from dids.models import DID, DIDHistory
+from jobs.models import SMALL, Job
 from tests.carrier import person
 from tests.world import client_of
 
@@ -94,6 +95,21 @@ def test_update_changes_what_it_can_and_says_what_it_refused(world, browser, sup
     made = Change.objects.latest("pk")
     assert (made.kind, made.actor, made.touched) == (Change.Kind.MASS_EDIT, supervisor, 2)
     assert DIDHistory.objects.filter(change=made, event="~").count() == 2
+
+
+def test_an_update_of_many_leads_to_a_job_and_clears_the_selection(world, browser):
+    numbers = [str(n) for n in range(50_000, 50_000 + SMALL + 1)]
+    DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
+    data = {"scope": "all", "query": "q=50000-59999", "expected": str(len(numbers))}
+
+    response = update(browser, data | change(notes="for sale"))
+
+    job = Job.objects.get()
+    assert response.headers["HX-Redirect"] == f"/jobs/{job.pk}/"
+    (message,) = get_messages(response.wsgi_request)
+    assert message.message == "“Mass edit: 2,001 numbers” runs in the background."
+    assert (message.level_tag, message.extra_tags) == ("info", "selection-clear")
+    assert not DID.objects.filter(notes="for sale").exists()
 
 
 def test_without_scripts_update_leads_back_to_the_same_list(world, browser):
