@@ -21,10 +21,14 @@ _SENTENCES = {
     forms.DateTimeField: {"invalid": "Enter a date and time like 2026-11-03 14:05."},
     forms.DateField: {"invalid": "Enter a date like 2026-11-03."},
     forms.EmailField: {"invalid": "Enter an email address like name@example.com."},
-    forms.ChoiceField: {"required": _CHOOSE, "invalid_choice": _NO_SUCH_OPTION},
+    forms.ChoiceField: {
+        "required": _CHOOSE,
+        "invalid_choice": "“%(value)s” is not one of the options. Choose one from the list.",
+    },
     forms.MultipleChoiceField: {"invalid_list": "Choose options from the list."},
     forms.ModelChoiceField: {"required": _CHOOSE, "invalid_choice": _NO_SUCH_OPTION},
     forms.ModelMultipleChoiceField: {
+        "invalid_choice": _NO_SUCH_OPTION,
         "invalid_list": "Choose options from the list.",
         "invalid_pk_value": _NO_SUCH_OPTION,
     },
@@ -42,10 +46,10 @@ _SENTENCES = {
 class OwnSentences:
     """Replace the default error messages of all fields; those that a field declares itself stay."""
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+    def full_clean(self):
         for field in self.fields.values():
             _replace_defaults(field)
+        super().full_clean()
 
 
 def _replace_defaults(field):

@@ -107,6 +107,7 @@ class NewForm(Form):
         label="DID(s)",
         help_text="Numbers, or ranges like 111-222, separated by new lines, commas, semicolons or blanks",
         widget=forms.Textarea(attrs={"rows": 5, "spellcheck": "false", "autofocus": True}),
+        error_messages={"required": "Enter the numbers to create."},
     )
     operator = forms.ModelChoiceField(
         label="Operator",

@@ -1,17 +1,33 @@
 import zoneinfo
 
 from django import forms
+from django.contrib.auth import forms as auth_forms
 
-from didmgmt.forms import ModelForm
+from didmgmt.forms import ModelForm, OwnSentences
 from staff.models import User
 
 
+class SignInForm(OwnSentences, auth_forms.AuthenticationForm):
+    error_messages = {
+        "invalid_login": "Wrong user name or password. Both are case-sensitive.",
+        "inactive": "This account is deactivated. Ask an administrator.",
+    }
+
+
+class PasswordForm(OwnSentences, auth_forms.PasswordChangeForm):
+    error_messages = {
+        "password_incorrect": "This is not your current password. Enter it again.",
+        "password_mismatch": "The two new passwords differ. Enter the same password twice.",
+    }
+
+
 class MeForm(ModelForm):
-    """What people may change about themselves."""
+    """What users may change about themselves."""
 
     time_zone = forms.ChoiceField(
         choices=lambda: [(name, name.replace("_", " ")) for name in sorted(zoneinfo.available_timezones())],
-        help_text="Moments are shown in it",
+        help_text="Dates and times are shown in this zone",
+        error_messages={"invalid_choice": "There is no time zone “%(value)s”. Choose one from the list."},
     )
 
     class Meta:

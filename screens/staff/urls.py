@@ -2,6 +2,7 @@ from django.contrib.auth import views as auth
 from django.urls import path, reverse_lazy
 
 from screens.staff import views
+from screens.staff.forms import PasswordForm
 
 app_name = "staff"
 
@@ -11,7 +12,9 @@ urlpatterns = [
     path(
         "password/",
         auth.PasswordChangeView.as_view(
-            template_name="staff/password_change.html", success_url=reverse_lazy("staff:password_change_done")
+            form_class=PasswordForm,
+            template_name="staff/password_change.html",
+            success_url=reverse_lazy("staff:password_change_done"),
         ),
         name="password_change",
     ),

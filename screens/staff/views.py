@@ -7,24 +7,25 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods
 
 from didmgmt.addresses import go_to, is_ours
-from screens.staff.forms import MeForm
+from screens.staff.forms import MeForm, SignInForm
 
 
 class SignIn(LoginView):
     template_name = "staff/login.html"
+    authentication_form = SignInForm
     redirect_authenticated_user = True
 
     @method_decorator(login_not_required)
     def dispatch(self, request, *args, **kwargs):
         try:
             return super().dispatch(request, *args, **kwargs)
-        except DisallowedRedirect:  # signed in, and too long to be redirected to
+        except DisallowedRedirect:  # signed in, but the address is too long for a redirect
             return go_to(self.get_success_url())
 
     def get_redirect_url(self):
-        """Of any length, where Django forgets what is longer than 2,048 characters."""
-        asked = self.request.POST.get("next", self.request.GET.get("next", ""))
-        return asked if is_ours(self.request, asked) else ""
+        """Return an address of any length; Django ignores those over 2,048 characters."""
+        address = self.request.POST.get("next", self.request.GET.get("next", ""))
+        return address if is_ours(self.request, address) else ""
 
 
 @require_http_methods(["GET", "POST"])
@@ -32,6 +33,6 @@ def me(request):
     form = MeForm(request.POST or None, instance=request.user)
     if form.is_valid():
         form.save()
-        messages.success(request, "Your settings are saved.")
+        messages.success(request, "Settings saved.")
         return redirect("staff:me")
     return render(request, "staff/me.html", {"form": form}, status=422 if form.errors else 200)

@@ -60,7 +60,7 @@ def test_who_is_signed_out_signs_in_and_comes_back_to_the_list(plain_page):
     page.get_by_label("Username").fill(viewer.username)
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_text("Please enter a correct username and password")).to_be_visible()
+    expect(page.get_by_text("Wrong user name or password")).to_be_visible()
     page.get_by_label("Username").fill(viewer.username)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()

@@ -289,7 +289,7 @@ def test_consecutive_numbers_are_the_first_run(world, browser, add):
         ("any", "0", "greater than or equal to 1"),
         ("any", "20001", "At most 20,000 in one go."),
         ("any", "7", "Only 6 can be picked for this package. Ask for fewer."),
-        ("any", "x", "Enter a whole number."),
+        ("any", "x", "Enter a whole number in digits, for example 30."),
         ("run", "4", "No 4 numbers in a row can be picked. Ask for fewer."),
     ],
 )

@@ -178,11 +178,11 @@ def test_of_many_unreadable_entries_the_rest_is_counted(world, browser):
         ("operator", "999999", "This is no operator that you know."),
         ("operator", "9" * 30, "This is no operator that you know."),
         ("operator", "x", "This is no operator that you know."),
-        ("status", "active", "active is not one of the available choices"),
-        ("hold_days", "366", "less than or equal to 365"),
+        ("status", "active", "“active” is not one of the options"),
+        ("hold_days", "366", "Enter 365 or less."),
         ("tags", "t" * 51, "at most 50 fit"),
         ("notes", "n" * 501, "at most 500 characters"),
-        ("numbers", "", "This field is required."),
+        ("numbers", "", "Enter the numbers to create."),
     ],
 )
 def test_a_wrong_value_is_shown_at_its_field(world, browser, field, value, said):

@@ -127,7 +127,7 @@ def test_a_wrong_value_keeps_the_dialog_open_with_the_focus_on_it(signed_in):
     dialog.get_by_role("button", name="Update").click()
 
     expect(dialog.get_by_label("Hold days", exact=True)).to_be_focused()
-    expect(dialog.get_by_text("less than or equal to 365").first).to_be_visible()
+    expect(dialog.get_by_text("Enter 365 or less.").first).to_be_visible()
     expect(dialog.get_by_label("Notes", exact=True)).to_have_value("typed")
     assert not DID.objects.filter(notes="typed").exists()
 
