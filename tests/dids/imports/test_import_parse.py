@@ -1,0 +1,162 @@
+"""Parsing the cells of a file into staged rows and groups."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from dids.imports import parse
+from dids.models.staging import ImportGroup, ImportRow
+
+
+def parsed(columns, *rows, problem=None):
+    """Parse rows of cells (separated by "|") with these columns; return (rows, groups) as dicts."""
+    at = {key: index for index, key in enumerate(columns.split("|"))}
+    parser = parse.RowParser(SimpleNamespace(first=1_000), at)
+    lines = [(line, text.split("|"), problem) for line, text in enumerate(rows, 2)]
+    staged = [dict(zip(ImportRow.STAGED, row, strict=True)) for row in parser.parse(lines)]
+    return staged, [dict(zip(ImportGroup.STAGED, group, strict=True)) for group in parser.new_groups]
+
+
+def flaw(columns, row):
+    """Parse one row and return its flaw, or that of its group, as [column, value, sentence]."""
+    (staged,), groups = parsed(columns, row)
+    return json.loads(staged["flaw"] or groups[0]["flaw"])
+
+
+def test_rows_with_the_same_values_share_a_group():
+    rows, groups = parsed("number|status|notes", "100|active|x", "101|active|y", "102|hold|x")
+
+    assert [row["id"] for row in rows] == [1_001, 1_002, 1_003]
+    assert [row["group_id"] for row in rows] == [1_001, 1_001, 1_002]
+    assert [row["notes"] for row in rows] == ["x", "y", "x"]
+    assert [row["line"] for row in rows] == [2, 3, 4]
+    assert [(group["id"], group["status"]) for group in groups] == [(1_001, "active"), (1_002, "hold")]
+
+
+def test_a_group_dropped_from_memory_is_staged_again(monkeypatch):
+    monkeypatch.setattr(parse, "GROUPS_KEPT", 1)
+
+    rows, groups = parsed("number|status", "100|active", "101|hold", "102|active")
+
+    assert [row["group_id"] for row in rows] == [1_001, 1_002, 1_003]
+    assert [group["status"] for group in groups] == ["active", "hold", "active"]
+
+
+@pytest.mark.parametrize("columns", ["number|notes", "id|notes", "number|range_end"])
+def test_blank_rows_are_skipped(columns):
+    assert parsed(columns, "|", " |  ", "")[0] == []
+    assert parsed(columns, " | ", problem="The row has too many cells.")[0] == []
+
+
+def test_a_row_that_the_sheet_refused_keeps_its_problem():
+    ((row,), _) = parsed("number|notes", "100|x", problem="The row has too many cells.")
+
+    assert (row["verdict"], row["reason"], row["number"]) == ("!", "flaw", None)
+    assert json.loads(row["flaw"]) == [None, "", "The row has too many cells."]
+
+
+def test_a_short_row_is_filled_with_blank_cells():
+    ((row,), (group,)) = parsed("number|notes|client", "100")
+
+    assert (row["number"], row["notes"], group["client_name"]) == ("100", "", None)
+
+
+def test_cells_are_trimmed_and_unescaped():
+    ((row,), (group,)) = parsed("number|notes|client|tags", "100|'=x|'=Bakery |vip; gold, vip")
+
+    assert (row["notes"], group["client_name"], group["tags"]) == ("=x", "=Bakery", "gold, vip")
+    assert parsed("number|notes", "100|  ")[0][0]["notes"] == ""
+
+
+@pytest.mark.parametrize(
+    ("columns", "row", "numbers"),
+    [
+        ("number", "0099-0101", ["0099", "0100", "0101"]),
+        ("number|range_end", "0099|0101", ["0099", "0100", "0101"]),
+        ("number|range_end", "100|100", ["100"]),
+        ("number|range_end", "100|", ["100"]),
+        ("number|range_size", "0099|3", ["0099", "0100", "0101"]),
+        ("number|range_size", "998|2", ["998", "999"]),
+        ("number|range_end|range_size", "100|102|3", ["100", "101", "102"]),
+        ("number|range_end", "100-102|102", ["100", "101", "102"]),
+    ],
+)
+def test_a_range_is_staged_once_for_each_number(columns, row, numbers):
+    rows, _ = parsed(columns, row)
+
+    assert [row["number"] for row in rows] == numbers
+    assert [row["id"] for row in rows] == list(range(1_001, 1_001 + len(numbers)))
+    assert {row["line"] for row in rows} == {2}
+
+
+@pytest.mark.parametrize("key", [0, 7, 10**17])
+def test_an_id_is_staged_instead_of_a_number(key):
+    ((row,), _) = parsed("id|notes", f" {key} |x")
+
+    assert (row["ref"], row["number"], row["verdict"]) == (key, None, "+")
+
+
+LONG = "x" * 101
+STATUSES = "Reserved, In Stock, Active, Blocked, Hold, Archive"
+END = "The end of a range has as many digits as 100 and is not below it. Write the number in full."
+
+
+@pytest.mark.parametrize(
+    ("columns", "row", "expected"),
+    [
+        ("id|notes", "7a|x", ["id", "7a", "An ID is a whole number. Correct it or remove the row."]),
+        ("id|notes", "|x", ["id", "", "An ID is a whole number. Correct it or remove the row."]),
+        ("number|range_end", "100|99", ["range_end", "99", END]),
+        ("number|range_end", "100|1000", ["range_end", "1000", END]),
+        ("number|range_end", "100|099", ["range_end", "099", END]),
+        (
+            "number|range_size", "998|3",
+            ["range_size", "3", "There are fewer numbers than that from 998 on. Correct the size."],
+        ),
+        (
+            "number|range_size", "998|0",
+            ["range_size", "0", "A size is a whole number from 1 to 2,000,000. Correct the size."],
+        ),
+        (
+            "number|range_end|range_size", "100|105|3",
+            ["range_size", "3", "The row gives two different ends of its range. Remove one of them."],
+        ),
+        (
+            "number|status", "100|zzz",
+            ["status", "zzz", f"There is no status “zzz”. Use one of {STATUSES}."],
+        ),
+        (
+            "number|after_hold", "100|active",
+            ["after_hold", "active", "“active” can't be After Hold. Use one of Reserved, In Stock, Archive."],
+        ),
+        (
+            "number|after_hold", "100|zzz",
+            ["after_hold", "zzz", "“zzz” can't be After Hold. Use one of Reserved, In Stock, Archive."],
+        ),
+        (
+            "number|hold_days", "100|366",
+            ["hold_days", "366", "Hold days must be a whole number from 0 to 365. Correct the number."],
+        ),
+        (
+            "number|client", f"100|{LONG}",
+            ["client", f"{LONG[:59]}…", "The name has 101 characters; at most 100 are allowed. Shorten it."],
+        ),
+        (
+            "number|notes", f"100|{LONG * 5}",
+            ["notes", f"{LONG[:59]}…", "The note has 505 characters; at most 500 are allowed. Shorten it."],
+        ),
+    ],
+)  # fmt: skip
+def test_an_unreadable_cell_is_staged_with_its_column_value_and_sentence(columns, row, expected):
+    assert flaw(columns, row) == expected
+
+
+def test_the_first_of_several_unreadable_cells_is_shown():
+    assert flaw("number|status|hold_days", "100|zzz|zzz")[0] == "status"
+
+
+def test_the_longest_texts_fit():
+    ((row,), (group,)) = parsed("number|notes|client", f"100|{'n' * 500}|{'c' * 100}")
+
+    assert (len(row["notes"]), len(group["client_name"]), group["flaw"]) == (500, 100, None)
