@@ -1,4 +1,4 @@
-// What takes longer than 150 ms shows that it works: a line at the top of the page and a button that is busy.
+// Shows progress when a request takes longer than 150 ms: a bar at the top of the page and a busy button.
 
 const line = document.getElementById("progress");
 let timer;
@@ -20,20 +20,20 @@ function notice(text) {
   const box = document.createElement("div");
   box.className = "notice notice-error";
   box.setAttribute("role", "alert");
-  const words = document.createElement("p");
-  words.textContent = text;
+  const paragraph = document.createElement("p");
+  paragraph.textContent = text;
   const button = document.createElement("button");
   button.type = "button";
   button.className = "btn btn-sm";
   button.dataset.dismiss = "";
   button.textContent = "Dismiss";
-  box.append(words, button);
-  // A modal dialog makes everything outside it unreachable, so the words go inside.
+  box.append(paragraph, button);
+  // A modal dialog makes everything outside it inert, so the message goes inside.
   const dialog = document.querySelector("dialog:modal .dialog-body");
   (dialog || document.querySelector(".notices")).prepend(box);
 }
 
-// htmx. What a page asks for by itself now and then (data-quiet) is nobody's waiting, and is asked again anyway.
+// htmx. Polling (data-quiet) shows no progress and no errors: nobody waits for it, and it is repeated anyway.
 const quiet = (event) => event.detail.elt.matches("[data-quiet]");
 document.addEventListener("htmx:beforeRequest", (event) => quiet(event) || start());
 document.addEventListener("htmx:afterRequest", (event) => quiet(event) || stop());
@@ -44,19 +44,19 @@ document.addEventListener("htmx:responseError", (event) => {
   const { detail } = event;
   if (quiet(event)) return;
   const status = detail.xhr.status;
-  if (status === 403) notice("You do not have the right to do this. Ask an administrator.");
-  else if (status === 404) notice("This is gone: somebody may have deleted it. Reload the page.");
-  else notice(`The server answered with an error (${status}). Reload the page before you try again.`);
+  if (status === 403) notice("You don’t have permission to do this. Ask an administrator.");
+  else if (status === 404) notice("This no longer exists; it may have been deleted. Reload the page.");
+  else notice(`The server reported an error (${status}). Reload the page before you try again.`);
 });
 document.addEventListener("htmx:beforeSwap", (event) => {
-  // A whole page where a part was asked for: the session is over and this is the sign-in page.
+  // A whole page instead of a part is the sign-in page: the session has ended.
   if (/^\s*<!doctype/i.test(event.detail.xhr.responseText)) {
     event.detail.shouldSwap = false;
     location.reload();
   }
 });
 
-// Plain forms: one submit, however often the button is pressed. Downloads leave the page as it is.
+// Plain forms are submitted once, however often the button is pressed. Downloads don't leave the page.
 document.addEventListener("submit", (event) => {
   const form = event.target;
   const download = form.matches("[data-download]") || event.submitter?.matches("[data-download]");
@@ -67,7 +67,7 @@ document.addEventListener("submit", (event) => {
   }
   form.dataset.sent = "1";
   start();
-  // Later, not now: a disabled button would not be sent with its form.
+  // Deferred: the value of a disabled button would not be submitted.
   setTimeout(() => {
     if (!event.submitter) return;
     event.submitter.disabled = true;
@@ -83,7 +83,7 @@ document.addEventListener("click", (event) => {
   start();
 });
 
-// Back from the browser's cache: everything is as it was when the page was left.
+// Restored from the back/forward cache: undo the busy state in which the page was left.
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
   running = 0;

@@ -1,9 +1,9 @@
-// <select data-choices-url="/operators/choices/"> becomes a searchable choice that loads as one types.
+// <select data-choices-url="/operators/choices/"> becomes a combobox that loads its options while the user types.
 //
-// The select stays in the form and holds the value, so that the server sees nothing new and the page works
-// without this script. The address answers ?q= with {"results": [{"id", "text", "note"}], "more": true}.
+// The select stays in the form and holds the value, so the server sees no difference and the page works without this
+// script. The URL answers ?q= with {"results": [{"id", "text", "note"}], "more": true}.
 // Pattern: the combobox with listbox popup of the ARIA authoring practices.
-// Tom Select 2.6.2 was tried first: axe-core finds the select it hides without a name (critical, select-name).
+// Tom Select 2.6.2 was rejected: axe-core reports that the select it hides has no name (critical, select-name).
 
 let serial = 0;
 let opened = null;
@@ -61,7 +61,7 @@ class Combobox {
       if (event.target === this.box || event.target === this.chips) this.input.focus();
       else if (event.target === this.input) this.ask();
     });
-    // The mouse must not take the focus out of the text.
+    // A click in the popup must not move the focus out of the input.
     this.popup.addEventListener("mousedown", (event) => event.preventDefault());
     this.list.addEventListener("click", (event) => {
       const index = [...this.list.children].indexOf(event.target.closest("[role=option]"));
@@ -119,7 +119,7 @@ class Combobox {
   }
 
   async load() {
-    // The text of the chosen one is no search: opening shows everything again.
+    // The text of the chosen option is not a search: opening shows all options.
     const own = !this.multiple && this.input.value === this.chosen()[0]?.text;
     const query = own ? "" : this.input.value.trim();
     this.request?.abort();
@@ -168,11 +168,11 @@ class Combobox {
       : !results.length
         ? "Nothing found."
         : more
-          ? "There are more: type to narrow the list."
+          ? "There are more. Type to narrow the list."
           : "";
     this.note.hidden = !this.note.textContent;
     this.status.textContent = results.length
-      ? `${results.length}${more ? " or more" : ""} to choose from`
+      ? `${results.length}${more ? " or more" : ""} options`
       : this.note.textContent;
     if (!this.popup.matches(":popover-open")) this.popup.showPopover();
     opened = this;
@@ -248,7 +248,7 @@ class Combobox {
     }
   }
 
-  // Text that chose nothing goes back to what is chosen.
+  // Restores the text of the chosen option when nothing was chosen.
   leave() {
     this.close();
     this.show();
@@ -260,9 +260,9 @@ function enhance(root) {
 }
 
 enhance(document);
-// What replaces its target is the event's own.
+// With an outerHTML swap the new element is event.target.
 document.addEventListener("htmx:afterSwap", (event) => [event.detail.target, event.target].forEach(enhance));
-// The popup stands at a fixed place; when the page moves under it, it goes.
+// The popup is positioned once; it closes when the page scrolls.
 addEventListener(
   "scroll",
   (event) => {

@@ -1,11 +1,11 @@
-// [data-copy="12568"]: one click copies the value and says so.
+// [data-copy="12568"]: a click copies the value and announces it.
 
 async function copy(text) {
   if (navigator.clipboard) {
     await navigator.clipboard.writeText(text);
     return;
   }
-  // Browsers offer the clipboard only on https and localhost; the old way works everywhere.
+  // The clipboard API needs https or localhost; execCommand works everywhere.
   const area = document.createElement("textarea");
   area.value = text;
   area.className = "visually-hidden";

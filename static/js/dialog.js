@@ -1,4 +1,4 @@
-// Native dialogs. Those of the server arrive by htmx in #dialog-slot and open by themselves.
+// Native dialogs. Those that htmx loads into #dialog-slot open by themselves.
 
 const slot = document.getElementById("dialog-slot");
 let opener = null;
@@ -6,7 +6,7 @@ let opener = null;
 function open(dialog) {
   if (!dialog || dialog.open) return;
   dialog.showModal();
-  // The wrong field, else the one that asks for it, else the first one to fill in, else the way out.
+  // Focus the invalid field, else the one with autofocus, else the first field, else the first button.
   for (const first of [
     '[aria-invalid="true"]',
     "[autofocus]",
@@ -33,7 +33,7 @@ document.addEventListener("click", (event) => {
   }
   const closer = event.target.closest("[data-dialog-close]");
   const dialog = closer?.closest("dialog");
-  // A dialog shown as a page of its own (no htmx) follows its link instead.
+  // A dialog shown as a page (without htmx) follows its link instead.
   if (dialog?.matches(":modal")) {
     event.preventDefault();
     dialog.close();
@@ -49,7 +49,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target === slot) open(slot.querySelector("dialog"));
 });
 
-// What was typed is not thrown away by a click beside the dialog.
+// A click outside the dialog doesn't discard what the user typed.
 for (const kind of ["input", "change"]) {
   document.addEventListener(kind, (event) => {
     const dialog = event.target.closest("dialog:modal");
@@ -76,7 +76,7 @@ document.addEventListener(
       return;
     }
     if (slot.contains(dialog)) dialog.remove();
-    // The browser gives the focus back by itself, unless the opener was inside a menu that has closed.
+    // The browser restores the focus itself, unless the opener was inside a menu that has closed.
     if (opener?.isConnected && isTopOfPage(document.activeElement)) {
       (opener.closest("details[data-menu]:not([open])")?.querySelector("summary") || opener).focus();
     }

@@ -1,4 +1,4 @@
-// The frame's small manners: menus, panels that open in place, messages, tidy addresses.
+// Behaviour of the frame: menus, panels that open in place, messages, clean URLs.
 
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details[data-menu][open]")) {
@@ -23,7 +23,7 @@ document.addEventListener("click", (event) => {
 
 const focusFirst = (panel) => panel.querySelector("input:not([type=hidden]), select")?.focus();
 
-// A panel that was asked for when it was opened.
+// A panel that loaded when it was opened.
 document.addEventListener("htmx:afterSwap", ({ target }) => {
   if (document.querySelector(`[data-toggle="#${target.id}"]`)) focusFirst(target);
 });
@@ -37,7 +37,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// A GET form leaves empty fields out of the address.
+// A GET form leaves empty fields out of the URL.
 document.addEventListener("formdata", (event) => {
   if (!event.target.matches("form[data-tidy]")) return;
   for (const name of new Set(event.formData.keys())) {
@@ -47,7 +47,7 @@ document.addEventListener("formdata", (event) => {
   }
 });
 
-// A one-line box swallows the line ends of a pasted list, and two numbers would become one.
+// A one-line input drops the line breaks of a pasted list, which would merge two numbers into one.
 document.addEventListener("paste", (event) => {
   const input = event.target.closest?.("input[data-number-search], input[data-numbers]");
   const text = event.clipboardData?.getData("text") ?? "";

@@ -1,4 +1,4 @@
-// Keys without a modifier, off while something is typed or a dialog is open.
+// Keyboard shortcuts without a modifier, disabled while the user types or a dialog is open.
 
 function typing(element) {
   return element.closest("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]");
@@ -27,7 +27,7 @@ const actions = {
   "?": () => document.querySelector('[data-dialog-open="#keys"]')?.click(),
   j: () => step(1),
   k: () => step(-1),
-  x: () => document.activeElement.closest("tr")?.querySelector("input[name=ids]")?.click(),
+  x: () => document.activeElement.closest("tr")?.querySelector("input[type=checkbox]")?.click(),
 };
 
 document.addEventListener("keydown", (event) => {

@@ -1,4 +1,4 @@
-// Touching a field of the Mass Edit dialog ticks its "change" box; unticking it leaves the field alone again.
+// Changing a field of the Mass Edit dialog ticks its "change" box; unticking the box leaves the field unchanged again.
 
 document.addEventListener("input", (event) => {
   const row = event.target.closest("[data-change]");

@@ -1,60 +1,56 @@
-// Ticked rows of a table, kept over paging and sorting in this tab of the browser.
+// Selected rows of a table, kept across pages and sort orders in this browser tab.
 //
-//   <table data-selection data-total="1234">            rows: <input type="checkbox" name="ids" value="7">
-//   <form data-selection-form>                           hidden inputs scope, ids, query, expected are filled
+//   <table data-selection="key" data-total="1234">       rows: <input type="checkbox" value="7">; the key names the
+//                                                        list with its filter
+//   <form data-selection-form>                           [data-selection-scope], [data-selection-ids] and
+//                                                        [data-selection-expected] are filled in
 //   [data-selection-bar] [data-selection-count] [data-selection-all] [data-selection-clear-button]
-//   [data-needs-selection]                               a button that explains itself when nothing is ticked
+//   [data-needs-selection]                               a button that explains itself while nothing is selected
 
 const PREFIX = "selection:";
 
-function storageKey() {
-  const query = new URLSearchParams(location.search);
-  for (const name of ["page", "per_page", "sort", "after", "before", "count"]) query.delete(name);
-  query.sort();
-  return `${PREFIX}${location.pathname}?${query}`;
-}
-
 const store = {
-  read: () => {
+  read: (key) => {
     try {
-      return JSON.parse(sessionStorage.getItem(storageKey())) || {};
+      return JSON.parse(sessionStorage.getItem(PREFIX + key)) || {};
     } catch {
       return {};
     }
   },
-  write: (value) => {
+  write: (key, value) => {
     try {
-      if (value) sessionStorage.setItem(storageKey(), JSON.stringify(value));
-      else sessionStorage.removeItem(storageKey());
+      if (value) sessionStorage.setItem(PREFIX + key, JSON.stringify(value));
+      else sessionStorage.removeItem(PREFIX + key);
     } catch {
-      // Storage is full or switched off: the selection holds for this page.
+      // Storage is full or disabled: the selection lasts as long as this page.
     }
   },
   clearAll: () => {
     try {
       for (const key of Object.keys(sessionStorage)) if (key.startsWith(PREFIX)) sessionStorage.removeItem(key);
     } catch {
-      // Nothing was stored then.
+      // Storage is disabled, so nothing was stored.
     }
   },
 };
 
 function start(table) {
+  const key = table.dataset.selection;
   const total = Number(table.dataset.total);
   const head = table.querySelector("thead input[type=checkbox]");
-  const boxes = [...table.querySelectorAll("tbody input[name=ids]")];
+  const boxes = [...table.querySelectorAll("tbody input[type=checkbox]")];
   const bar = document.querySelector("[data-selection-bar]");
   const counter = document.querySelector("[data-selection-count]");
   const selectAll = document.querySelector("[data-selection-all]");
   const forms = [...document.querySelectorAll("form[data-selection-form]")];
-  const words = (number) => number.toLocaleString("en-GB");
+  const format = (number) => number.toLocaleString("en-GB");
 
-  const saved = store.read();
+  const saved = store.read(key);
   const ids = new Set(saved.ids);
   let all = Boolean(saved.all);
   let last = null;
 
-  // Without this script the boxes themselves are sent with the form; with it the hidden input says more.
+  // Without this script each box is sent with the form; with it the hidden field lists the rows of all pages.
   for (const box of boxes) box.removeAttribute("form");
 
   function show() {
@@ -74,20 +70,20 @@ function start(table) {
       const elsewhere = all ? 0 : count - ticked;
       counter.textContent = count
         ? all
-          ? `All ${words(total)} that match are selected`
-          : `${words(count)} selected${elsewhere ? `, ${words(elsewhere)} on other pages` : ""}`
+          ? `All ${format(total)} that match are selected`
+          : `${format(count)} selected${elsewhere ? `, ${format(elsewhere)} on other pages` : ""}`
         : "";
     }
     if (selectAll) selectAll.hidden = all || !head?.checked || total <= count;
     for (const form of forms) {
-      form.elements.scope.value = all ? "all" : "ids";
-      form.elements.namedItem("ids").value = all ? "" : [...ids].join(",");
-      form.elements.expected.value = count;
+      form.querySelector("[data-selection-scope]").value = all ? "all" : "ids";
+      form.querySelector("[data-selection-ids]").value = all ? "" : [...ids].join(",");
+      form.querySelector("[data-selection-expected]").value = count;
     }
-    store.write(count ? { all, ids: [...ids] } : null);
+    store.write(key, count ? { all, ids: [...ids] } : null);
   }
 
-  // Taking one row away from "all that match" leaves the rest of this page.
+  // Removing one row from "all that match" leaves the other rows of this page selected.
   function leaveAll() {
     if (!all) return;
     all = false;
@@ -122,11 +118,11 @@ function start(table) {
     }
     show();
   });
-  // Shift-click would mark the text between the two rows as well.
+  // Shift-click would also select the text between the two rows.
   table.addEventListener("mousedown", (event) => {
     if (event.shiftKey && event.target.closest("input[type=checkbox]")) event.preventDefault();
   });
-  // As a link it leads to this list with all that match counted, where it is a button.
+  // As a link it leads to this list with an exact count, where it is a button.
   selectAll?.addEventListener("click", () => {
     if (selectAll.href) return;
     all = true;
@@ -157,7 +153,7 @@ function start(table) {
 if (document.querySelector("[data-selection-clear]")) store.clearAll();
 const table = document.querySelector("table[data-selection]");
 if (table) start(table);
-// The page came back from the browser's cache and another one has changed the selection meanwhile.
+// Another page may have changed the selection before this one came back from the browser's cache.
 addEventListener("pageshow", (event) => {
   if (event.persisted && table) location.reload();
 });

@@ -1,4 +1,4 @@
-// A form that is sent as soon as something in it is chosen; its button is for those without scripts.
+// Submits a form as soon as one of its fields changes; its button is for browsers without scripts.
 
 for (const form of document.querySelectorAll("form[data-sends-itself]")) {
   form.querySelector("button").hidden = true;

@@ -1,4 +1,4 @@
-// Text that is cut (.cut) shows the whole on hover and focus; [data-tip] shows its explanation.
+// Truncated text (.cut) shows its full text on hover and focus; [data-tip] shows its explanation.
 
 const tip = document.createElement("div");
 tip.className = "tip";
@@ -60,7 +60,7 @@ document.addEventListener("scroll", hide, { capture: true, passive: true });
 document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
 document.addEventListener("tip:show", (event) => show(event.target));
 
-// Only text that really is cut becomes a stop of the Tab key.
+// Only text that is actually truncated is focusable.
 function markCut() {
   const cells = [...document.querySelectorAll(".cut:not(a, button)")];
   const cut = cells.map(isCut);

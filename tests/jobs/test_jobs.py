@@ -86,7 +86,7 @@ def test_few_numbers_are_made_at_once_without_a_job(world, browser):
 def test_many_new_numbers_are_made_by_a_worker_as_one_change(world, browser):
     job = ask_for_numbers(browser, world, tags="gold, vip", notes="block A", hold_days="7")
     assert not made().exists()
-    assert "No worker is running to do it" in browser.get(f"/jobs/{job.pk}/").text
+    assert "No worker is running." in browser.get(f"/jobs/{job.pk}/").text
     WorkerBeat.beat("w")
     assert "Waiting for a worker" in browser.get(f"/jobs/{job.pk}/").text
 

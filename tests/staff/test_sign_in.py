@@ -54,7 +54,7 @@ def test_guessing_is_paused_for_that_name_alone_until_the_time_is_over(live_serv
 
     status, _, page = guesser.sign_in("anna", "guess")
     assert status == 429
-    assert "There were too many wrong passwords for this name from your address." in page
+    assert "Too many wrong passwords were entered for this username from your address." in page
     assert "Wait 15 minutes and try again" in page
 
     assert guesser.sign_in("anna", PASSWORD)[0] == 429
@@ -117,7 +117,7 @@ def test_a_password_is_changed_with_the_old_one_and_other_browsers_are_signed_ou
     assert "This is not your current password" in refused.content.decode()
 
     done = here.post("/password/", {"old_password": PASSWORD} | new, follow=True)
-    assert "Your password is changed" in done.content.decode()
+    assert "Your password has been changed" in done.content.decode()
     assert elsewhere.get("/me/").status_code == 302
     viewer.refresh_from_db()
     assert viewer.check_password("battery-staple-7")

@@ -299,7 +299,7 @@ def test_the_page_says_of_which_moment_it_is_and_changes_nothing(show, past):
 def test_a_deleted_number_is_there_before_and_leads_to_its_history(show):
     response, _ = show(START + 3 * HOUR - timedelta(seconds=1), q=NUMBERS[5])
     assert numbers_of(response) == [NUMBERS[5]]
-    (link,) = re.findall(r'class="col-number"><a href="([^"]+)"', response.text)
+    (link,) = re.findall(r'class="col-number">\s*<a href="([^"]+)"', response.text)
     assert response.client.get(link).status_code == 200
     response, text = show(START + 3 * HOUR, q=NUMBERS[5])
     assert numbers_of(response) == [] and "No numbers matched then" in text

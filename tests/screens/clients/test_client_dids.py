@@ -305,7 +305,7 @@ def number_page(browser, world, number):
 @pytest.mark.parametrize(
     ("number", "calls", "buttons"),
     [
-        ("2567", "Calls: to account rose_orig.", ["Block", "Hold"]),
+        ("2567", "Calls go to account rose_orig.", ["Block", "Hold"]),
         ("2568", "Unreachable: it is Blocked.", ["Activate", "Hold"]),
         ("2563", "Unreachable: it is on Hold.", ["Activate", "End hold"]),
         ("256999", "Unreachable: it is In Stock, not assigned to a client.", []),

@@ -40,7 +40,7 @@ def test_a_person_is_chosen_by_typing_part_of_the_name(page_of, world):
 def test_a_segment_of_the_bar_links_to_its_list_entry_by_keyboard(page_of, world):
     page = page_of(member("Supervisor"))
     page.goto(f"/dids/{world.did('2563').pk}/history/")
-    segment = page.locator(".lifeline-bar a").first
+    segment = page.locator(".ownership-bar a").first
     segment.focus()
     assert segment.get_attribute("aria-label").startswith("Rose Orig | rose_orig: in use from ")
     page.keyboard.press("Enter")

@@ -34,7 +34,7 @@ def offered(answer):
     """Return (URL, text) of the links next to the messages."""
     notices = answer.content.decode().partition('class="notices"')[2].partition("</main>")[0]
     return re.findall(
-        r'<a href="(/audit/\d+/undo/)" hx-get="\1" hx-target="#dialog-slot">(\w+)</a></p>', notices
+        r'<a href="(/audit/\d+/undo/)" hx-get="\1" hx-target="#dialog-slot">(\w+)</a>\s*</p>', notices
     )
 
 

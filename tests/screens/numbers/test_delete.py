@@ -38,7 +38,7 @@ def test_the_row_icon_asks_before_it_deletes(world, browser):
     html = response.content.decode()
 
     assert response.status_code == 200
-    assert "Delete 1 number?" in html and "history stays readable" in html
+    assert "Delete 1 number?" in html and "history is kept" in html
     assert DID.objects.filter(number="111").exists()
 
 

@@ -29,7 +29,7 @@ def show(world, viewer):
 
 
 def numbers_of(response):
-    return re.findall(r'<td class="col-number"><a [^>]*>(\d+)</a>', response.text)
+    return re.findall(r'<td class="col-number">\s*<a [^>]*>(\d+)</a>', response.text)
 
 
 def words(text):

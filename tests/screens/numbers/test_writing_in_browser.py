@@ -148,7 +148,7 @@ def test_new_dids_says_while_one_types_what_it_will_make(signed_in):
     page.goto("/dids/")
     page.get_by_role("link", name="New DIDs").click()
     page.get_by_label("DID(s)").fill("5040-5049")
-    expect(page.get_by_text("5 of 10 will be made. 5 exist already")).to_be_visible()
+    expect(page.get_by_text("5 of 10 DIDs will be created. 5 already exist")).to_be_visible()
     page.get_by_role("combobox", name="Operator").fill("did op")
     page.get_by_role("option", name="DID Operator Reseller 1").click()
     page.get_by_role("button", name="Create 5 DIDs").click()
