@@ -37,7 +37,6 @@ class TrackedModel(Protocol):
     """The contract of a model with history: a Django model with an integer primary key and a reseller."""
 
     _meta: ClassVar[Options[Any]]
-    _default_manager: ClassVar[Manager[Any]]
 
     @property
     def objects(self) -> TrackedManager: ...
@@ -112,10 +111,10 @@ def last_known(
     wanted = {pk for pk in ids if pk is not None}
     if not wanted:
         return {}
-    existing = tracked._default_manager.filter(pk__in=wanted).values("pk", *fields)
+    existing = manager(tracked).filter(pk__in=wanted).values("pk", *fields)
     known = {row.pop("pk"): row for row in existing}
     if deleted := wanted - known.keys():
-        last = _manager(tracked).filter(object_id__in=deleted, event="-").order_by("history_id")
+        last = _past(tracked).filter(object_id__in=deleted, event="-").order_by("history_id")
         known |= {row.pop("object_id"): row for row in last.values("object_id", *fields)}
     return known
 
@@ -126,7 +125,7 @@ def deleted_records(tracked: type[TrackedModel], user: Viewer, **conditions: Any
     Their names are marked, "Telenor (deleted)". ``conditions`` are about their last versions.
     """
     last = visible_to(tracked, user).filter(event="-", **conditions)
-    last = last.exclude(object_id__in=tracked._default_manager.values("pk"))
+    last = last.exclude(object_id__in=manager(tracked).values("pk"))
     names = last.order_by("name", "object_id").values_list("object_id", "name").distinct()[:100]
     create: Any = tracked
     return [create(pk=pk, name=f"{name} (deleted)") for pk, name in dict(names).items()]
@@ -137,8 +136,7 @@ def branch(tracked: type[TrackedModel]) -> tuple[str, Any]:
 
     Without a model the column holds the reseller's id; otherwise the model has it.
     """
-    manager: Any = tracked.objects
-    first, _, rest = manager.all().branch.partition("__")
+    first, _, rest = manager(tracked).all().branch.partition("__")
     field = tracked._meta.pk if first == "pk" else tracked._meta.get_field(first)
     return _name(field), field.related_model if rest else None
 
@@ -149,7 +147,7 @@ def visible_to(tracked: type[TrackedModel], user: Viewer) -> QuerySet[Any]:
     For a user bound to a reseller these are the rows written while the object belonged to it. If, say, the
     operator of a number was deleted, the operator's own history has its reseller.
     """
-    rows = _manager(tracked).all()
+    rows = _past(tracked).all()
     if not user.is_authenticated:
         return rows.none()
     if user.reseller_id is None:
@@ -166,8 +164,8 @@ def of_reseller(tracked: type[TrackedModel], reseller: int) -> tuple[QuerySet[An
 
     ``reseller`` is a reseller's id. Both can be iterated, or used as the subquery of an ``__in`` lookup.
     """
-    deleted = _manager(tracked).filter(event="-", reseller_id=reseller)
-    existing = tracked._default_manager.filter(reseller=reseller)
+    deleted = _past(tracked).filter(event="-", reseller_id=reseller)
+    existing = manager(tracked).filter(reseller=reseller)
     return existing.values_list("pk", flat=True), deleted.values_list("object_id", flat=True)
 
 
@@ -232,7 +230,12 @@ def count_rows(
     return counts
 
 
-def _manager(tracked: type[TrackedModel]) -> Manager[Any]:
+def manager(tracked: type[TrackedModel]) -> Any:
+    """Return the manager of a tracked model; the class attribute can't be typed in a Protocol."""
+    return tracked.objects
+
+
+def _past(tracked: type[TrackedModel]) -> Manager[Any]:
     return TRACKED[tracked]._default_manager
 
 

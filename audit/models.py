@@ -30,8 +30,8 @@ class Change(models.Model):
     ``label`` is for people only; what code reads back is in ``data``:
 
     - ``horizon`` of a pruning: ISO timestamp; history rows before it were deleted.
-    - ``redo`` and ``undone`` of an undo: whether it restores what another undo took back, and the
-      label of the change that was undone first.
+    - ``redo`` and ``undone`` of an undo: whether it undoes another undo, and the label of the original
+      change.
     - ``cause`` of a stopped client package: "ended" or "switched_off".
     """
 
@@ -195,14 +195,15 @@ class Touched(models.Model):
         """Add {(tracked, reseller's id): rows} to the counts of the change's earlier chunks."""
         known = {}
         if change.counted:
-            known = {(one.kind, one.reseller_id): one for one in cls.objects.filter(change=change)}
+            stored = cls.objects.filter(change=change)
+            known = {(counted.kind, counted.reseller_id): counted for counted in stored}
         new: list[Touched] = []
         for (tracked, reseller), rows in added.items():
             kind = str(tracked._meta.model_name)
-            if one := known.get((kind, reseller)):
-                one.rows += rows
-                one.save(update_fields=["rows"])
+            if counted := known.get((kind, reseller)):
+                counted.rows += rows
+                counted.save(update_fields=["rows"])
             else:
-                of_change = {"change": change, "at": change.at, "action": change.kind}
-                new.append(cls(**of_change, kind=kind, reseller_id=reseller, rows=rows))
+                fields = {"change": change, "at": change.at, "action": change.kind}
+                new.append(cls(**fields, kind=kind, reseller_id=reseller, rows=rows))
         Touched.objects.bulk_create(new)

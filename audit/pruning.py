@@ -24,7 +24,7 @@ from django.db import connection
 from django.db.models import CASCADE, Exists, Model, OuterRef, Q, QuerySet
 
 from audit.changes import change
-from audit.history import TRACKED, TrackedModel
+from audit.history import TRACKED, TrackedModel, manager
 from audit.models import Change
 
 CHUNK = 5_000  # rows deleted in one transaction
@@ -98,7 +98,7 @@ def delete(before: datetime, folder: Path, *, by: Any, label: str) -> Iterator[C
 def _is_prunable(tracked: type[TrackedModel], past: type[Model], before: datetime) -> Q:
     same = past._default_manager.filter(object_id=OuterRef("object_id"))
     is_replaced = Exists(same.filter(history_id__gt=OuterRef("history_id"), at__lt=before))
-    exists = Exists(tracked._default_manager.filter(pk=OuterRef("object_id")))
+    exists = Exists(manager(tracked).filter(pk=OuterRef("object_id")))
     has_later = Exists(same.filter(at__gte=before))
     return Q(at__lt=before) & (is_replaced | ~(exists | has_later))
 
