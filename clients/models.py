@@ -1,4 +1,4 @@
-"""Resellers and what hangs on them: clients with their accounts, and packages."""
+"""Resellers, with their clients, accounts and packages."""
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -16,7 +16,7 @@ DID_LIMIT_MAX = 2_147_483_647  # the largest integer of the column
 
 
 class HoldDaysField(models.PositiveSmallIntegerField):
-    """Days of rest after use, 0 to 365; empty means that the next in line decides."""
+    """Hold days, 0 to 365; empty uses the value of the next level, see ``dids.models``."""
 
     def __init__(self, **kwargs):
         kwargs.setdefault("null", True)
@@ -37,7 +37,7 @@ class BranchQuerySet(models.QuerySet):
     branch = "reseller"
 
     def visible_to(self, user):
-        """The rows that ``user`` may know of: all, or those of the reseller it is bound to."""
+        """Return the rows that ``user`` may see: all, or those of the reseller it is bound to."""
         if not user.is_authenticated:
             return self.none()
         if user.reseller_id is None:
@@ -46,9 +46,9 @@ class BranchQuerySet(models.QuerySet):
 
 
 class Recorded(models.Model):
-    """Something with a name that people write and delete in dialogs, each time in a change of its own.
+    """Base class for named, audited records; each write is one change.
 
-    ``kinds``: of the change that makes, edits or deletes it.
+    ``kinds``: the kinds of the changes that create, edit and delete it.
     """
 
     kinds = (Change.Kind.CREATE, Change.Kind.EDIT, Change.Kind.DELETE)
@@ -60,7 +60,7 @@ class Recorded(models.Model):
         return self.name
 
     def validate_constraints(self, exclude=None):
-        """A name that is taken is said at the name, not at the form as a whole."""
+        """Report a name that is taken as an error of the field, not of the whole form."""
         try:
             super().validate_constraints(exclude)
         except ValidationError as error:
@@ -69,18 +69,18 @@ class Recorded(models.Model):
             raise ValidationError({"name": self.name_taken()}) from None
 
     def name_taken(self):
-        return f"{self.reseller} has a {self._meta.verbose_name} “{self.name}” already."
+        return f"{self.reseller} already has a {self._meta.verbose_name} “{self.name}”."
 
     def record(self, *, by, fields):
-        """Write it in a change of its own: as new, or these ``fields`` of it. False when it is gone.
+        """Insert the record, or update these ``fields``, in one change; return False if it no longer exists.
 
-        Nothing to write leaves no trace. Raises IntegrityError when somebody took the name, or
-        removed what it belongs to, since ``clean``.
+        No fields, no change. Raises IntegrityError if, since ``clean``, the name was taken or its parent
+        deleted.
         """
         noun = self._meta.verbose_name
-        made, edited, _ = self.kinds
+        created, edited, _ = self.kinds
         if self.pk is None:
-            with audit.change(made, by=by, label=f"New {noun} {self}") as change:
+            with audit.change(created, by=by, label=f"New {noun} {self}") as change:
                 self.save(force_insert=True)
                 change.touched += 1
             return True
@@ -93,9 +93,9 @@ class Recorded(models.Model):
         return bool(found)
 
     def delete_unused(self, *, by):
-        """Delete it unless something needs it. Returns its ``uses``; when there are none, it is gone.
+        """Delete the record unless it is in use; return its ``uses``, empty when it has been deleted.
 
-        What somebody hangs on it at the same moment wins: the database then refuses the delete.
+        If it comes into use at the same time, the database refuses the delete.
         """
         uses = self.uses()
         if not uses:
@@ -110,7 +110,7 @@ class Recorded(models.Model):
         return uses
 
     def uses(self):
-        """How many of what need it, each as "3 accounts"; an indexed count for each table that may."""
+        """Return what refers to it, such as ["3 accounts"]; one indexed count for each referring table."""
         found = []
         for relation in self._meta.related_objects:
             if relation.on_delete is models.PROTECT:
@@ -120,14 +120,14 @@ class Recorded(models.Model):
                     found.append(count_noun(count, meta.verbose_name, meta.verbose_name_plural))
         return found
 
-    def _moves(self):
-        """Whether it is about to go to another reseller; one query for one that exists."""
+    def _changes_reseller(self):
+        """Whether saving would move it to another reseller; one query for an existing record."""
         stored = type(self).objects.filter(pk=self.pk)
         return self.pk is not None and not stored.filter(reseller=self.reseller_id).exists()
 
 
-def _stays(why):
-    return f"{why} of its reseller, and can't move to another one."
+def _cannot_move(why):
+    return f"{why} of its reseller, so it can’t move to another one."
 
 
 class ResellerQuerySet(BranchQuerySet):
@@ -167,12 +167,12 @@ class Client(Recorded):
         indexes = [models.Index(fields=["name"], name="client_name")]
 
     def clean(self):
-        if self._moves() and (given := self.client_packages.count()):
-            raise ValidationError({"reseller": _stays(f"It has {count_noun(given, 'package')}")})
+        if self._changes_reseller() and (given := self.client_packages.count()):
+            raise ValidationError({"reseller": _cannot_move(f"It has {count_noun(given, 'package')}")})
 
 
 class Account(Recorded):
-    """One technical account of a client (a login, a trunk): where its numbers are routed."""
+    """A technical account of a client (a login, a trunk), to which its numbers are routed."""
 
     id = models.BigAutoField(primary_key=True)
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="accounts", db_index=False)
@@ -184,14 +184,14 @@ class Account(Recorded):
         constraints = [models.UniqueConstraint(fields=["client", "name"], name="account_name_per_client")]
 
     def name_taken(self):
-        return f"{self.client} has an account “{self.name}” already."
+        return f"{self.client} already has an account “{self.name}”."
 
 
 class Package(Recorded):
-    """An offer of a reseller: how many numbers may be picked, and with which tags.
+    """An offer of a reseller: how many numbers a client can have, and with which tags.
 
-    ``allowed_tags`` is a tag label (see ``clients.tags``): a number fits when it bears one of them;
-    "" lets any number in. It is text, so that history shows it as it was.
+    ``allowed_tags`` is a tag label (see ``clients.tags``): a number needs one of these tags; "" allows any
+    number. It is text, so that history shows it as it was.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -212,8 +212,8 @@ class Package(Recorded):
 
     def clean(self):
         self.allowed_tags = tag_label([self.allowed_tags])
-        if self._moves() and (given := self.client_packages.count()):
-            raise ValidationError({"reseller": _stays(f"It is given to {count_noun(given, 'client')}")})
+        if self._changes_reseller() and (given := self.client_packages.count()):
+            raise ValidationError({"reseller": _cannot_move(f"It is given to {count_noun(given, 'client')}")})
 
 
 ResellerHistory = history.track(Reseller)

@@ -1,4 +1,4 @@
-"""Operators: the DID providers that own numbers."""
+"""Operators, the DID providers that own numbers."""
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -13,7 +13,7 @@ from didmgmt.text import count_noun
 
 class OperatorQuerySet(BranchQuerySet):
     def with_did_count(self):
-        """Annotates ``did_count`` from the counters that the database keeps: no numbers are read."""
+        """Annotate ``did_count`` from the counters; no numbers are read."""
         counted = Operator.objects.filter(pk=OuterRef("pk")).order_by().values("pk")
         numbers = Subquery(counted.annotate(numbers=Sum("stock__numbers")).values("numbers"))
         return self.annotate(did_count=Coalesce(numbers, 0, output_field=models.BigIntegerField()))
@@ -38,24 +38,24 @@ class Operator(Recorded):
         indexes = [models.Index(fields=["name"], name="operator_name")]
 
     def clean(self):
-        """Where clients have its numbers, their reseller stays its own."""
+        """Refuse another reseller while clients have numbers of this operator."""
         if self.pk and (held := self._held_elsewhere()):
             raise ValidationError(
                 {
-                    "reseller": f"Clients of another reseller than {self.reseller} have"
-                    f" {count_noun(held, 'number')} of it (Active, Blocked or Hold); it can move when"
-                    " they are back in stock."
+                    "reseller": f"Clients of a reseller other than {self.reseller} have"
+                    f" {count_noun(held, 'number')} of this operator (Active, Blocked or Hold). It can move"
+                    " when these are back in stock."
                 }
             )
 
     def _held_elsewhere(self):
-        """How many of its numbers would be with clients of another reseller; 0 without a query mostly."""
+        """Return how many numbers would be in use at another reseller; 0 if the reseller is unchanged."""
         if Operator.objects.filter(pk=self.pk, reseller=self.reseller_id).exists():
             return 0
         return self.dids.filter(account__isnull=False).count()
 
     def name_taken(self):
-        return f"{self.reseller} has an operator “{self.name}” already."
+        return f"{self.reseller} already has an operator “{self.name}”."
 
     def uses(self):
         """Return how many numbers it owns, as ["12 numbers"] or []; read from the counters."""

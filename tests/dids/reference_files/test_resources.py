@@ -109,7 +109,7 @@ def test_each_refusal_has_its_line_column_value_and_reason(world, provisioner):
         (4, "Name", "", "A row needs a name. Fill it in, or remove the row."),
         (5, "Reseller", "", "There are several resellers. Name one in the Reseller column."),
         (6, "DID limit", "many", whole),
-        (6, "Allowed tags", "t" * 51, f"The tag “{'t' * 20}…” has 51 characters; at most 50 fit."),
+        (6, "Allowed tags", "t" * 51, f"The tag “{'t' * 20}…” has 51 characters. The limit is 50."),
         (6, "Hold days", "366", "Hold days are a whole number from 0 to 365. Correct the number."),
         (7, "DID limit", "", "A new package needs a value. Fill it in."),
         (8, "ID", "x1", "An ID is a whole number. Correct it, or leave it empty."),

@@ -129,7 +129,7 @@ def test_a_client_with_packages_stays_with_its_reseller(world, provisioner):
     fields = {"name": "Rose Orig", "reseller": world.reseller_2.pk}
     page = client_of(provisioner).post(f"/clients/{world.client.pk}/edit/", fields)
     assert page.status_code == 422
-    assert "It has 1 package of its reseller, and can&#x27;t move" in page.content.decode()
+    assert "It has 1 package of its reseller, so it can’t move" in page.content.decode()
 
 
 # --- delete -----------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def test_an_account_is_made_and_renamed(world, provisioner):
 def test_an_accounts_name_is_taken_once_per_client(world, provisioner):
     page = client_of(provisioner).post(f"/clients/{world.client.pk}/accounts/new/", {"name": "rose_orig"})
     assert page.status_code == 422
-    assert page.context["form"].errors["name"] == ["Rose Orig has an account “rose_orig” already."]
+    assert page.context["form"].errors["name"] == ["Rose Orig already has an account “rose_orig”."]
 
 
 def test_an_account_of_another_client_is_not_found_here(world, supervisor):

@@ -171,7 +171,7 @@ def test_tags_are_added_removed_or_replaced(world, browser, action, label):
         (change(status="hodl"), "“hodl” is not one of the options"),
         (change(hold_days="366"), "Enter 365 or less."),
         (change(tags="", tag_action="add"), "Write the tags"),
-        (change(tags="t" * 51, tag_action="add"), "at most 50 fit"),
+        (change(tags="t" * 51, tag_action="add"), "The limit is 50"),
     ],
 )
 def test_what_makes_no_sense_is_shown_in_the_dialog_and_changes_nothing(world, browser, fields, message):

@@ -180,7 +180,7 @@ def test_of_many_unreadable_entries_the_rest_is_counted(world, browser):
         ("operator", "x", "This is no operator that you know."),
         ("status", "active", "“active” is not one of the options"),
         ("hold_days", "366", "Enter 365 or less."),
-        ("tags", "t" * 51, "at most 50 fit"),
+        ("tags", "t" * 51, "The limit is 50"),
         ("notes", "n" * 501, "at most 500 characters"),
         ("numbers", "", "Enter the numbers to create."),
     ],

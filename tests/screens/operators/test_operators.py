@@ -175,7 +175,7 @@ def test_a_name_is_taken_once_per_reseller(world, clerk):
     browser = client_of(clerk)
     page = apply(browser, "/operators/new/", name="DID Operator", reseller=world.reseller.pk)
     assert page.status_code == 422
-    assert page.context["form"].errors["name"] == ["Reseller 1 has an operator “DID Operator” already."]
+    assert page.context["form"].errors["name"] == ["Reseller 1 already has an operator “DID Operator”."]
     assert (
         apply(browser, "/operators/new/", name="DID Operator", reseller=world.reseller_2.pk).status_code
         == 200
@@ -219,7 +219,7 @@ def test_an_operator_stays_with_its_reseller_while_clients_have_its_numbers(worl
     fields = {"name": "DID Operator", "reseller": world.reseller_2.pk}
     page = browser.post(url, fields)
     assert page.status_code == 422
-    assert "have 3 numbers of it (Active, Blocked or Hold)" in page.content.decode()
+    assert "have 3 numbers of this operator (Active, Blocked or Hold)" in page.content.decode()
     assert "Reseller 1" not in page.context["form"].errors["reseller"][0]
     DID.objects.filter(status__in=["active", "blocked"]).hold(by=SYSTEM)
     DID.objects.filter(status="hold").end_hold(by=SYSTEM)
@@ -322,7 +322,7 @@ def test_of_two_who_make_the_same_operator_one_is_told(world, clerk):
         answers = at_once(make, make)
         assert sorted(answer.status_code for answer in answers) == [200, 422]
         refused = max(answers, key=lambda answer: answer.status_code)
-        assert "has an operator “Oliver” already" in refused.content.decode()
+        assert "already has an operator “Oliver”" in refused.content.decode()
         Operator.objects.filter(name="Oliver").delete()
 
 
