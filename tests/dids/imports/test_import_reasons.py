@@ -353,3 +353,15 @@ def test_a_refusal_by_the_apply_says_that_something_changed_since_the_check():
         "Changed since the check: The client's package is not active. Activate it first."
     )
     assert not DID.objects.filter(number="900").exists()
+
+
+def test_an_update_that_has_become_needless_since_the_check_is_refused_as_changed():
+    world = make_world()
+    sister = Operator.objects.create(reseller=world.reseller, name="Sister")
+    number_import = staged("DID,Operator\n111,Sister\n", importer(world))
+
+    Operator.objects.filter(pk=sister.pk).update(name="Former sister")
+    Operator.objects.filter(pk=world.operator.pk).update(name="Sister")
+    number_import.apply(number_import.checked)
+
+    assert finished(number_import).refused.get().reason == "changed"
