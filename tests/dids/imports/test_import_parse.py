@@ -72,6 +72,7 @@ def test_cells_are_trimmed_and_unescaped():
 @pytest.mark.parametrize(
     ("columns", "row", "numbers"),
     [
+        ("number", "١٠٠", ["100"]),
         ("number", "0099-0101", ["0099", "0100", "0101"]),
         ("number|range_end", "0099|0101", ["0099", "0100", "0101"]),
         ("number|range_end", "100|100", ["100"]),
@@ -150,6 +151,17 @@ END = "The end of a range has as many digits as 100 and is not below it. Write t
 )  # fmt: skip
 def test_an_unreadable_cell_is_staged_with_its_column_value_and_sentence(columns, row, expected):
     assert flaw(columns, row) == expected
+
+
+def test_a_number_with_too_many_digits_is_not_staged():
+    assert flaw("number|notes", f"{'1' * 21}|x")[:2] == ["number", "1" * 21]
+    assert parsed("number|notes", f"{'1' * 20}|x")[0][0]["number"] == "1" * 20
+
+
+def test_zero_hold_days_differ_from_a_blank_cell():
+    _, groups = parsed("number|hold_days", "100|0", "101|")
+
+    assert [group["hold_days"] for group in groups] == [0, None]
 
 
 def test_the_first_of_several_unreadable_cells_is_shown():
