@@ -1,4 +1,4 @@
-"""Names for the ids that history keeps, also of what has been deleted since."""
+"""Names of the ids in history rows, including those of deleted records."""
 
 from audit.history import TRACKED, last_known
 from clients.models import Account, Client, Package
@@ -7,17 +7,17 @@ from operators.models import Operator
 
 
 class Names:
-    """Looks the names up for sets of ids: a query a kind, a second one only where some are gone.
+    """Look up the names of sets of ids: one query per model, a second one when records were deleted.
 
-    What nobody knows any more is told by its id ("operator 12").
+    An id without any known name gets a generic one ("operator 12").
     """
 
     def __init__(self, *, operators=(), accounts=(), client_packages=(), tag_sets=()):
         self._operators = last_known(Operator, operators, "name")
         self._accounts = last_known(Account, accounts, "name", "client_id")
-        self._clients = last_known(Client, {a["client_id"] for a in self._accounts.values()}, "name")
+        self._clients = last_known(Client, {row["client_id"] for row in self._accounts.values()}, "name")
         self._client_packages = last_known(ClientPackage, client_packages, "package_id")
-        packages = {given["package_id"] for given in self._client_packages.values()}
+        packages = {row["package_id"] for row in self._client_packages.values()}
         self._packages = last_known(Package, packages, "name")
         self._tag_sets = {pk for pk in tag_sets if pk is not None}
         if self._tag_sets:
@@ -25,7 +25,7 @@ class Names:
 
     @classmethod
     def of(cls, versions):
-        """For everything that these rows of ``DIDHistory`` point at."""
+        """Return the names of every id in these rows of ``DIDHistory``."""
         return cls(
             operators={version.operator_id for version in versions},
             accounts={version.account_id for version in versions},
@@ -37,7 +37,7 @@ class Names:
         return _name(self._operators, pk, "operator")
 
     def client(self, account):
-        """The client of an account's id."""
+        """Return the name of the client that an account id belongs to."""
         known = self._accounts.get(account)
         return (
             _name(self._clients, known["client_id"], "client")
@@ -49,13 +49,13 @@ class Names:
         return _name(self._accounts, pk, "account")
 
     def holder(self, account):
-        """ "Rose Orig | rose_orig", as the list shows it; "" for None."""
+        """Return "Rose Orig | rose_orig" as in the list; "" for None."""
         if account is None:
             return ""
         return f"{self.client(account)} | {self.account(account)}"
 
     def package(self, client_package):
-        """The name of a client package's package; "" for None."""
+        """Return the name of a client package's package; "" for None."""
         if client_package is None:
             return ""
         known = self._client_packages.get(client_package)
@@ -66,41 +66,41 @@ class Names:
 
 
 class NamesThen(Names):
-    """The same, and what a thing was called at ``moment`` where that was another name; "" where it was not.
+    """Look up also the names that records had at ``at``; one more query per model.
 
-    A query a kind more.
+    The methods ``…_then`` return "" when the name was the same.
     """
 
-    def __init__(self, moment, **ids):
+    def __init__(self, at, **ids):
         super().__init__(**ids)
         self._then = {
-            tracked: _names_at(moment, tracked, known)
+            tracked: _names_at(at, tracked, known)
             for tracked, known in (
                 (Account, self._accounts), (Client, self._clients), (Package, self._packages)
             )
         }  # fmt: skip
 
     def account_then(self, pk):
-        return self._other(Account, pk, self.account(pk))
+        return self._if_different(Account, pk, self.account(pk))
 
     def client_then(self, account):
         known = self._accounts.get(account)
-        return self._other(Client, known["client_id"], self.client(account)) if known else ""
+        return self._if_different(Client, known["client_id"], self.client(account)) if known else ""
 
     def package_then(self, client_package):
         known = self._client_packages.get(client_package)
-        return self._other(Package, known["package_id"], self.package(client_package)) if known else ""
+        return self._if_different(Package, known["package_id"], self.package(client_package)) if known else ""
 
-    def _other(self, tracked, pk, name):
+    def _if_different(self, tracked, pk, name):
         then = self._then[tracked].get(pk, name)
         return "" if then == name else then
 
 
-def _names_at(moment, tracked, ids):
-    """{id: its name at ``moment``}, as far as history tells."""
-    past = TRACKED[tracked].objects.filter(object_id__in=list(ids), at__lte=moment).order_by("history_id")
+def _names_at(at, tracked, ids):
+    """Return {id: name at the time ``at``} for the ids with recorded history."""
+    past = TRACKED[tracked].objects.filter(object_id__in=list(ids), at__lte=at).order_by("history_id")
     return dict(past.values_list("object_id", "name")) if ids else {}
 
 
-def _name(known, pk, what):
-    return known[pk]["name"] if pk in known else f"{what} {pk}"
+def _name(known, pk, noun):
+    return known[pk]["name"] if pk in known else f"{noun} {pk}"

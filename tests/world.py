@@ -1,4 +1,4 @@
-"""The cast and the small world that tests of screens share: two resellers and the manual's numbers."""
+"""The users and records that tests of screens share: two resellers and the numbers of the manual."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,7 +17,7 @@ from staff.models import User
 
 PASSWORD = "correct-horse-9"
 
-# number: (its operator, its status), in the order of the manual's IDs
+# {number: (operator, status)}, in the order of the ids in the manual
 NUMBERS = {
     "12568": ("operator", "reserved"),
     "2568": ("operator", "blocked"),
@@ -49,7 +49,7 @@ class World:
     client_package: ClientPackage
 
     def did(self, number):
-        """The number as it is now."""
+        """Return the number as stored now."""
         return DID.objects.get(number=number)
 
 
@@ -69,7 +69,7 @@ def make_world():
             client=client, package=package, starts_at=timezone.now() - timedelta(days=30)
         ),
     )
-    for (operator, status), numbers in groupby(NUMBERS, key=_made_as):
+    for (operator, status), numbers in groupby(NUMBERS, key=_created_as):
         DID.objects.create_numbers([*numbers], operator=getattr(world, operator), by=SYSTEM, status=status)
     in_use = DID.objects.filter(
         number__in=[n for n, (_, s) in NUMBERS.items() if s in ("active", "blocked", "hold")]
@@ -80,27 +80,27 @@ def make_world():
     return world
 
 
-def _made_as(number):
-    """(its operator, the status that it begins with): neighbours that are alike are made together."""
+def _created_as(number):
+    """Return (operator, first status); adjacent numbers with the same are created together."""
     operator, status = NUMBERS[number]
     return operator, "instock" if status in ("active", "blocked", "hold") else status
 
 
 def member(role, *, username=None, reseller=None, **fields):
-    """Somebody who has that role ("Viewer" … "Administrator"); bound to ``reseller`` when given."""
+    """Create a user with a role ("Viewer" … "Administrator"), bound to ``reseller`` when given."""
     user = User.objects.create_user(username or role.lower(), password=PASSWORD, reseller=reseller, **fields)
     user.groups.add(Group.objects.get(name=role))
     return user
 
 
 def client_of(user):
-    """A test client in which ``user`` is signed in."""
+    """Return a test client signed in as ``user``."""
     browser = Browser()
     browser.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     return browser
 
 
 def session_cookie(user, url):
-    """What a real browser needs to be signed in as ``user`` at ``url``, without the form."""
+    """Return the cookie that signs a real browser in as ``user`` at ``url``."""
     value = client_of(user).cookies[settings.SESSION_COOKIE_NAME].value
     return {"name": settings.SESSION_COOKIE_NAME, "value": value, "url": url}

@@ -110,12 +110,12 @@ class DIDQuerySet(NumberReads):
     # --- editing and deleting
 
     def edit(self, *, by, now=None, kind=Change.Kind.EDIT, label="", **fields):
-        """Change fields: ``status``, ``after_hold``, ``hold_days``, ``notes``, ``tags`` (replaces),
-        ``add_tags``, ``remove_tags``.
+        """Change any of ``status``, ``after_hold``, ``hold_days``, ``notes`` and the tags.
 
-        Fields not given are left alone, as are all fields of a refused number. ``hold_days=None``
-        inherits; new hold days move the end of a running hold, counted from its start. ``version`` (see
-        ``with_version``) refuses a number that was written since, with the code "changed".
+        ``tags`` replaces the tags; ``add_tags`` and ``remove_tags`` change them. ``hold_days=None``
+        inherits; new hold days move the end of a running hold, counted from its start. Fields not given
+        are left alone, as are all fields of a refused number. ``version`` (see ``with_version``) refuses
+        a number that was written since, with the code "changed".
         """
         return self._write(
             kind, lambda scope, now: edit_plan(scope, by, now, **fields), by=by, label=label, now=now
@@ -149,7 +149,7 @@ class DIDQuerySet(NumberReads):
             locked = _lock(client_package)
             return self._write(
                 Change.Kind.ASSIGN,
-                lambda scope, now: assign_plan(locked, account, by, now),
+                lambda _, now: assign_plan(locked, account, by, now),
                 by=by,
                 now=now,
                 within=locked,

@@ -1,8 +1,8 @@
-"""The prefixes of numbers, kept by triggers: all digits of a number but its last four.
+"""The prefixes of numbers (all digits but the last four), maintained by triggers.
 
-Numbers come in ranges, so a great many share a prefix, and the table is some thousand times smaller than the
-inventory. Triggers only ever add prefixes: removing one would have to wait for every writer that is adding a
-number with it, and one without numbers costs one empty index lookup.
+Numbers come in ranges, so many share a prefix, and the table is about a thousand times smaller than the
+inventory. Triggers only add prefixes. Removing one would have to wait for every writer that adds a number
+with it, and an unused prefix costs only one empty index lookup.
 """
 
 from django.db import models
@@ -13,9 +13,9 @@ TAIL = 4  # digits of a number after its prefix
 
 
 class NumberHead(models.Model):
-    """All but the last ``TAIL`` digits of some numbers, "" of short ones; written by triggers alone.
+    """A prefix: all but the last ``TAIL`` digits, or "" for shorter numbers. Only triggers write it.
 
-    On PostgreSQL a head may be there twice: two writers that add it at once don't wait for each other.
+    PostgreSQL may have duplicates, because concurrent writers don't wait for each other.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -29,7 +29,7 @@ class NumberHead(models.Model):
         return self.head
 
 
-# --- how heads are kept ---------------------------------------------------------------------------
+# --- triggers
 
 
 @triggers.register
@@ -38,8 +38,8 @@ def head_triggers(vendor):
 
 
 def _postgresql():
-    # Each statement looks once for the heads that it brings. An update does so row by row, because one
-    # that is told of columns has no table of its rows; numbers hardly ever change.
+    # One lookup per statement and prefix. UPDATE OF a column can't have a transition table, so updates
+    # are handled row by row; numbers hardly ever change.
     for event, on, source in (
         ("insert", "INSERT ON dids_did REFERENCING NEW TABLE AS rows_new FOR EACH STATEMENT", "rows_new"),
         (

@@ -1,4 +1,4 @@
-"""Giving numbers to a client: what will happen is said first, then it happens in one change."""
+"""Assigning numbers to a client: a rehearsal first, then the same result in one change."""
 
 import re
 from datetime import timedelta
@@ -31,7 +31,7 @@ def browser(supervisor):
 
 @pytest.fixture
 def add(world):
-    """The address; five numbers are in stock beside the world's one."""
+    """Create five more numbers in stock and return the URL of the page."""
     DID.objects.create_numbers(STOCK, operator=world.operator, by=SYSTEM)
     return f"/clients/{world.client.pk}/dids/add/"
 
@@ -49,23 +49,23 @@ def ids(world, *numbers):
 
 
 def ids_of(response):
-    """What the dialog carries on."""
+    """Return the ids that the dialog sends again."""
     return {"ids": re.search(r'name="ids" value="([\d,]*)"', response.content.decode())[1]}
 
 
-def limit(world, places):
-    Package.objects.filter(pk=world.package.pk).update(did_limit=places)
+def limit(world, numbers):
+    Package.objects.filter(pk=world.package.pk).update(did_limit=numbers)
 
 
 def text(response):
-    """The words of a page, without tags."""
+    """Return the text of a page without tags."""
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", response.content.decode()))
 
 
-# --- the page ---------------------------------------------------------------------------------------
+# --- the page
 
 
-def test_the_only_package_and_account_are_chosen_and_their_numbers_listed(world, browser, add):
+def test_a_single_package_and_account_are_preselected_and_their_numbers_listed(world, browser, add):
     response = browser.get(add)
 
     assert "Basic, 3 of 5 places free" in text(response)
@@ -95,14 +95,14 @@ def test_of_several_packages_one_must_be_chosen(world, browser, add):
     ],
 )
 def test_the_list_is_searched_and_keeps_package_and_account(world, browser, add, query, numbers):
-    address = f"{add}?package={world.client_package.pk}&account={world.account.pk}&{query}"
-    listing = browser.get(address).context["listing"]
+    url = f"{add}?package={world.client_package.pk}&account={world.account.pk}&{query}"
+    listing = browser.get(url).context["listing"]
     assert [did.number for did in listing.rows] == numbers
     assert f"package={world.client_package.pk}" in listing.reset_url
     assert f"account={world.account.pk}" in listing.url(q=[])
 
 
-def test_a_package_that_is_not_the_clients_is_an_error_at_its_field(world, browser, add):
+def test_a_package_of_another_client_is_an_error_of_its_field(world, browser, add):
     other = Client.objects.create(reseller=world.reseller, name="Other")
     given = ClientPackage.objects.create(client=other, package=world.package)
 
@@ -120,10 +120,10 @@ def test_without_an_active_package_the_page_says_what_to_do(world, browser, add)
     assert "Rose Orig has no active package" in text(browser.get(add))
 
 
-# --- what will happen -------------------------------------------------------------------------------
+# --- the rehearsal
 
 
-def test_the_rehearsal_says_places_and_refusals_and_writes_nothing(world, browser, add):
+def test_the_rehearsal_shows_the_limit_and_the_refusals_and_writes_nothing(world, browser, add):
     rows = DIDHistory.objects.count()
 
     words = text(browser.post(add, to(world) | ids(world, "5001", "5002", "111", "2568"), headers=HTMX))
@@ -135,7 +135,7 @@ def test_the_rehearsal_says_places_and_refusals_and_writes_nothing(world, browse
     assert DIDHistory.objects.count() == rows
 
 
-def test_the_rehearsal_counts_what_there_is_no_place_for(world, browser, add):
+def test_the_rehearsal_counts_numbers_above_the_limit(world, browser, add):
     words = text(browser.post(add, to(world) | ids(world, *STOCK), headers=HTMX))
 
     assert "3 will be assigned, 2 will be refused." in words
@@ -144,7 +144,7 @@ def test_the_rehearsal_counts_what_there_is_no_place_for(world, browser, add):
     assert "5010, 5011" in words
 
 
-def test_numbers_that_another_client_left_lately_are_warned_of(world, browser, add, settings):
+def test_a_warning_names_numbers_that_another_client_released_recently(world, browser, add, settings):
     other = Client.objects.create(reseller=world.reseller, name="Other")
     account = Account.objects.create(client=other, name="other")
     given = ClientPackage.objects.create(
@@ -175,32 +175,32 @@ def test_numbers_that_another_client_left_lately_are_warned_of(world, browser, a
     assert DID.objects.filter(account=world.account, number__in=STOCK).count() == 3
 
 
-@pytest.mark.parametrize("spoil", ["nothing", "tags", "off", "closed", "account", "right", "places"])
-def test_what_the_rehearsal_says_is_what_happens(world, add, spoil):
+@pytest.mark.parametrize("problem", ["none", "tags", "off", "closed", "account", "right", "limit"])
+def test_the_rehearsal_equals_the_result(world, add, problem):
     account, by = world.account, SYSTEM
-    if spoil == "tags":
+    if problem == "tags":
         Package.objects.update(allowed_tags="gold")
         DID.objects.filter(number__in=["5001", "2563"]).edit(by=SYSTEM, tags=["gold", "new"])
-    elif spoil == "off":
+    elif problem == "off":
         ClientPackage.objects.update(active=False)
-    elif spoil == "closed":
+    elif problem == "closed":
         ClientPackage.close_client(world.client, by=SYSTEM)
-    elif spoil == "account":
+    elif problem == "account":
         other = Client.objects.create(reseller=world.reseller, name="Other")
         account = Account.objects.create(client=other, name="other")
-    elif spoil == "right":
+    elif problem == "right":
         by = member("Clerk")
-    limit(world, 4 if spoil == "places" else 50)
+    limit(world, 4 if problem == "limit" else 50)
     given = ClientPackage.objects.select_related("package", "client").get(pk=world.client_package.pk)
 
-    said_before = DID.objects.rehearse_assign(given, account, by=by)
+    rehearsed = DID.objects.rehearse_assign(given, account, by=by)
     done = DID.objects.assign(given, account, by=by)
 
-    assert said_before.as_json() == done.as_json()
-    assert said_before.selected == DID.objects.count()
+    assert rehearsed.as_json() == done.as_json()
+    assert rehearsed.selected == DID.objects.count()
 
 
-# --- the ways to pick -------------------------------------------------------------------------------
+# --- ways to pick
 
 
 def test_ticked_numbers_are_assigned_in_one_change(world, browser, add, supervisor):
@@ -210,9 +210,9 @@ def test_ticked_numbers_are_assigned_in_one_change(world, browser, add, supervis
     assert said(response).startswith(
         "2 numbers assigned to rose_orig under package Basic. 1 refused (111): Reserved;"
     )
-    made = Change.objects.latest("pk")
-    assert (made.kind, made.actor, made.touched) == ("assign", supervisor, 2)
-    assert set(DIDHistory.objects.filter(change=made).values_list("status", "account_id")) == {
+    change = Change.objects.latest("pk")
+    assert (change.kind, change.actor, change.touched) == ("assign", supervisor, 2)
+    assert set(DIDHistory.objects.filter(change=change).values_list("status", "account_id")) == {
         ("active", world.account.pk)
     }
 
@@ -227,7 +227,7 @@ def test_assigning_again_changes_nothing(world, browser, add):
     assert DIDHistory.objects.count() == rows
 
 
-def test_all_that_match_are_picked(world, browser, add):
+def test_all_matching_numbers_are_picked(world, browser, add):
     data = to(world) | {"scope": "all", "query": "q=500", "expected": "3"}
     dialog = browser.post(add, data, headers=HTMX)
     assert "Assign 3 numbers to rose_orig?" in text(dialog)
@@ -240,7 +240,7 @@ def test_all_that_match_are_picked(world, browser, add):
     )
 
 
-def test_pasted_numbers_and_ranges_are_found_and_the_unknown_named(world, browser, add):
+def test_pasted_numbers_and_ranges_are_found_and_unknown_ones_named(world, browser, add):
     pasted = {"way": "paste", "numbers": "5001-5003\n+25 69, 2567; 111"}
     words = text(browser.post(add, to(world) | pasted))
     assert "3 will be assigned" in words
@@ -261,19 +261,19 @@ def test_pasted_numbers_and_ranges_are_found_and_the_unknown_named(world, browse
         ("100000-199999", "at most 20,000 are allowed at once"),
     ],
 )
-def test_a_paste_that_makes_no_sense_is_an_error_of_its_field(world, browser, add, numbers, message):
+def test_an_invalid_paste_is_an_error_of_its_field(world, browser, add, numbers, message):
     response = browser.post(add, to(world, way="paste", numbers=numbers))
     assert response.status_code == 422 and message in text(response)
 
 
-def test_any_numbers_are_the_first_in_stock(world, browser, add):
+def test_any_numbers_picks_the_first_in_stock(world, browser, add):
     dialog = browser.post(add, to(world, way="any", count="2"))
     assert "Assign 2 numbers to rose_orig?" in text(dialog)
     browser.post(add, to(world, step="apply") | ids_of(dialog))
     assert {world.did(number).status for number in ("256999", "5001")} == {"active"}
 
 
-def test_consecutive_numbers_are_the_first_run(world, browser, add):
+def test_consecutive_numbers_picks_the_first_run(world, browser, add):
     dialog = browser.post(add, to(world, way="run", count="3"))
     assert "Picked: 5001 to 5003." in text(dialog)
     assert said(browser.post(add, to(world, step="apply") | ids_of(dialog))) == (
@@ -286,20 +286,20 @@ def test_consecutive_numbers_are_the_first_run(world, browser, add):
     ("way", "count", "message"),
     [
         ("any", "", "Say how many numbers."),
-        ("any", "0", "greater than or equal to 1"),
+        ("any", "0", "Enter 1 or more."),
         ("any", "20001", "At most 20,000 in one go."),
         ("any", "7", "Only 6 can be picked for this package. Ask for fewer."),
         ("any", "x", "Enter a whole number in digits, for example 30."),
         ("run", "4", "No 4 numbers in a row can be picked. Ask for fewer."),
     ],
 )
-def test_a_count_that_can_not_be_had_is_an_error_of_its_field(world, browser, add, way, count, message):
+def test_a_count_that_is_not_available_is_an_error_of_its_field(world, browser, add, way, count, message):
     response = browser.post(add, to(world, way=way, count=count))
     assert response.status_code == 422 and message in text(response)
 
 
 @pytest.mark.parametrize("value", ["\0", "9" * 40, "²", "-1", "'", "[]"])
-def test_an_address_of_nonsense_is_no_error_page(world, browser, add, value):
+def test_invalid_parameters_cause_no_server_error(world, browser, add, value):
     for name in ("package", "account", "way", "q", "sort", "page", "operator", "tag"):
         assert browser.get(add, {name: value}).status_code == 200
         data = to(world) | ids(world, "5001") | {name: value}
@@ -310,11 +310,11 @@ def test_an_address_of_nonsense_is_no_error_page(world, browser, add, value):
 
 
 @pytest.mark.parametrize("sent", [{}, {"ids": "x"}, {"ids": "999999"}, {"scope": "nonsense"}])
-def test_a_pick_of_nothing_is_refused(world, browser, add, sent):
+def test_an_empty_pick_is_refused(world, browser, add, sent):
     assert browser.post(add, to(world) | sent, headers=HTMX).status_code == 422
 
 
-def test_ten_thousand_are_picked_in_one_go(world, browser, add):
+def test_ten_thousand_numbers_are_picked_and_assigned_by_one_job(world, browser, add):
     limit(world, 10_000)
     numbers = [str(n) for n in range(700_000, 710_000)]
     DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
@@ -335,7 +335,7 @@ def test_ten_thousand_are_picked_in_one_go(world, browser, add):
     assert Change.objects.get(pk=job.change_id).touched == 9_998
 
 
-def test_a_job_ends_when_its_client_package_is_out_of_sight(world, browser, add, supervisor):
+def test_a_job_assigns_nothing_when_its_owner_may_no_longer_see_the_package(world, browser, add, supervisor):
     limit(world, 10_000)
     numbers = [str(n) for n in range(700_000, 702_001)]
     DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
@@ -347,11 +347,11 @@ def test_a_job_ends_when_its_client_package_is_out_of_sight(world, browser, add,
     assert not DID.objects.filter(status="active", number__in=numbers).exists()
 
 
-# --- two people -------------------------------------------------------------------------------------
+# --- two users
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_pickers_of_a_number_the_second_is_told_and_keeps_the_rest():
+def test_when_two_users_pick_the_same_number_the_second_gets_only_the_others():
     world = make_world()
     limit(world, 50)
     DID.objects.create_numbers(STOCK, operator=world.operator, by=SYSTEM)
@@ -363,8 +363,8 @@ def test_of_two_pickers_of_a_number_the_second_is_told_and_keeps_the_rest():
         (member("Supervisor"), {"package": given.pk, "account": account.pk}, other, ("5003", "5010", "5011")),
     ]
 
-    def pick(user, whom, client, numbers):
-        data = whom | ids(world, *numbers) | {"step": "apply"}
+    def pick(user, holder, client, numbers):
+        data = holder | ids(world, *numbers) | {"step": "apply"}
         return lambda: said(client_of(user).post(f"/clients/{client.pk}/dids/add/", data))
 
     sentences = at_once(*(pick(*one) for one in picks))
@@ -376,10 +376,10 @@ def test_of_two_pickers_of_a_number_the_second_is_told_and_keeps_the_rest():
     assert DIDHistory.objects.filter(number="5003", status="active").count() == 1
 
 
-# --- from the list of numbers -----------------------------------------------------------------------
+# --- from the list of numbers
 
 
-def test_ticked_rows_of_the_list_are_assigned_step_by_step(world, browser, add):
+def test_selected_rows_of_the_list_are_assigned_step_by_step(world, browser, add):
     ticked = ids(world, "5001", "5002")
     opened = browser.post("/dids/assign/", ticked, headers=HTMX)
     assert opened.content.decode().strip().startswith("<dialog") and "Choose the client first." in text(
@@ -390,16 +390,16 @@ def test_ticked_rows_of_the_list_are_assigned_step_by_step(world, browser, add):
     chosen = browser.post("/dids/assign/", ticked | client | {"step": "client"}, headers=HTMX)
     assert "Basic, 3 of 5 places free" in text(chosen) and "2 will be assigned" in text(chosen)
     assert "<dialog" not in chosen.text and 'hx-swap-oob="true"' in chosen.text
-    seen = browser.post("/dids/assign/", ticked | client | to(world, step="rehearse"), headers=HTMX)
-    assert 'hx-swap-oob="true"' in seen.content.decode() and "Assign 2 numbers" in text(seen)
-    assert "<dialog" not in seen.text and "Basic, 3 of 5 places free" not in text(seen)
+    rehearsed = browser.post("/dids/assign/", ticked | client | to(world, step="rehearse"), headers=HTMX)
+    assert 'hx-swap-oob="true"' in rehearsed.text and "Assign 2 numbers" in text(rehearsed)
+    assert "<dialog" not in rehearsed.text and "Basic, 3 of 5 places free" not in text(rehearsed)
 
     done = browser.post("/dids/assign/", ticked | client | to(world, step="apply"), headers=HTMX)
     assert done.headers["HX-Redirect"] == LIST
     assert said(done) == "2 numbers assigned to rose_orig under package Basic."
 
 
-def test_without_scripts_each_step_is_a_page(world, browser, add):
+def test_without_javascript_each_step_is_a_page(world, browser, add):
     ticked, client = ids(world, "5001"), {"client": world.client.pk}
     for step in ({}, client | {"step": "client"}, client | to(world, step="rehearse")):
         response = browser.post("/dids/assign/", ticked | step)
@@ -408,7 +408,7 @@ def test_without_scripts_each_step_is_a_page(world, browser, add):
     assert browser.post("/dids/assign/", ticked | client | to(world, step="apply")).status_code == 302
 
 
-def test_all_that_match_on_the_list_are_assigned(world, browser, add):
+def test_all_matching_rows_of_the_list_are_assigned(world, browser, add):
     limit(world, 50)
     data = {"scope": "all", "query": "status=instock", "expected": "7", "client": world.client.pk}
     response = browser.post("/dids/assign/", data | to(world, step="apply"))
@@ -419,7 +419,7 @@ def test_all_that_match_on_the_list_are_assigned(world, browser, add):
     assert browser.post("/dids/assign/", data | to(world, step="apply")).status_code == 422
 
 
-def test_many_that_match_on_the_list_are_assigned_by_a_job(world, browser, add):
+def test_many_matching_rows_of_the_list_are_assigned_by_a_job(world, browser, add):
     limit(world, 2_502)
     numbers = [str(n) for n in range(700_000, 703_000)]
     DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
@@ -440,14 +440,14 @@ def test_many_that_match_on_the_list_are_assigned_by_a_job(world, browser, add):
         ({"account": "999999"}, "This is no account of the client."),
     ],
 )
-def test_what_makes_no_sense_is_shown_in_the_dialog(world, browser, add, sent, message):
+def test_invalid_input_is_an_error_in_the_dialog(world, browser, add, sent, message):
     data = ids(world, "5001") | to(world, step="apply", client=world.client.pk) | sent
     response = browser.post("/dids/assign/", data, headers=HTMX)
     assert response.status_code == 422 and message in text(response)
     assert world.did("5001").status == "instock"
 
 
-# --- who may ----------------------------------------------------------------------------------------
+# --- permissions
 
 
 @pytest.mark.parametrize("who", ["viewer", "clerk"])
@@ -469,7 +469,7 @@ def test_a_stranger_finds_neither_client_nor_numbers(world, stranger, add):
     assert response.status_code == 422 and "Rose" not in text(response)
 
 
-def test_numbers_of_another_reseller_are_not_pasted(world, owner, add):
+def test_pasted_numbers_of_another_reseller_are_unknown(world, owner, add):
     response = client_of(owner).post(add, to(world, way="paste", numbers="3333, 5001"))
     assert "not in the inventory; make them with New DIDs or correct them 3333" in text(response)
 

@@ -1,4 +1,4 @@
-"""Packages given to clients: given, switched off and on, ended, and what it does to their numbers."""
+"""Packages given to clients: giving, switching off and on, ending, and the effect on their numbers."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ def statuses():
     return dict(DID.objects.order_by("number").values_list("number", "status"))
 
 
-def test_a_package_that_is_on_again_takes_its_numbers_back_with_their_accounts():
+def test_a_reactivated_package_takes_its_numbers_back_with_their_accounts():
     house, now = carrier(), timezone.now()
     dids = numbers_in("active", ["100", "101"], house, now=now)
     dids.filter(number="101").block(by=SYSTEM, now=now)
@@ -39,7 +39,7 @@ def test_a_package_that_is_on_again_takes_its_numbers_back_with_their_accounts()
     assert DIDHistory.objects.filter(change=change).count() == 2
 
 
-def test_the_longest_resting_come_back_first_and_the_others_are_named():
+def test_numbers_longest_on_hold_come_back_first_and_the_others_are_named():
     house, now = carrier(did_limit=2), timezone.now()
     for n, number in enumerate(["102", "100", "101"]):
         dids = numbers_in("active", [number], house, now=now + n * DAY)
@@ -54,7 +54,7 @@ def test_the_longest_resting_come_back_first_and_the_others_are_named():
     assert "is full, its DID limit is 2" in full.why
 
 
-def test_a_number_whose_hold_was_over_does_not_come_back():
+def test_a_number_with_an_overdue_hold_does_not_come_back():
     house, now = carrier(), timezone.now()
     numbers_in("active", ["100"], house, hold_days=1, now=now)
     house.client_package.deactivate(by=SYSTEM, now=now)
@@ -63,23 +63,23 @@ def test_a_number_whose_hold_was_over_does_not_come_back():
     assert DID.objects.with_status_now(now + 2 * DAY).get().status_now == "instock"
 
 
-def test_what_is_on_already_is_not_switched_on_again():
+def test_activating_an_active_package_changes_nothing():
     house = carrier()
     assert house.client_package.activate(by=SYSTEM) is None
     assert not Change.objects.filter(label__endswith="switched on").exists()
 
 
-def test_an_end_that_is_past_is_taken_away_by_switching_on():
+def test_activating_clears_an_end_in_the_past():
     house, now = carrier(), timezone.now()
     numbers_in("active", ["100"], house, now=now)
     house.client_package.end_on(now + DAY, by=SYSTEM, now=now)
     house.client_package.deactivate(by=SYSTEM, now=now + DAY, ended=True)
     house.client_package.activate(by=SYSTEM, now=now + 2 * DAY)
-    kept = ClientPackage.objects.get()
-    assert (kept.active, kept.ends_at, statuses()) == (True, None, {"100": "active"})
+    stored = ClientPackage.objects.get()
+    assert (stored.active, stored.ends_at, statuses()) == (True, None, {"100": "active"})
 
 
-def test_an_end_in_the_past_ends_it_now_and_one_to_come_waits_for_the_worker():
+def test_an_end_in_the_past_stops_it_now_and_one_in_the_future_does_not():
     house, now = carrier(), timezone.now()
     dids = numbers_in("active", ["100"], house, now=now - 2 * DAY)
     house.client_package.end_on(now + DAY, by=SYSTEM)
@@ -88,7 +88,7 @@ def test_an_end_in_the_past_ends_it_now_and_one_to_come_waits_for_the_worker():
     assert (result.done, dids.get().status) == (1, "hold")
 
 
-def test_the_worker_ends_what_is_due():
+def test_the_worker_ends_a_package_once():
     house, now = carrier(), timezone.now()
     numbers_in("active", ["100"], house, now=now - 2 * DAY)
     ClientPackage.objects.update(ends_at=now - timedelta(minutes=1))
@@ -98,7 +98,7 @@ def test_the_worker_ends_what_is_due():
     assert Change.objects.filter(label=f"Package {house.client_package} ended").count() == 1
 
 
-def test_a_package_is_given_in_a_change_of_its_own():
+def test_giving_a_package_is_recorded_as_one_change():
     house = carrier()
     given = ClientPackage(client=house.client, package=house.package)
     given.give(by=person("anna"))
@@ -107,19 +107,19 @@ def test_a_package_is_given_in_a_change_of_its_own():
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("close", "message"),
     [
         (lambda house: ClientPackage.close_client(house.client, by=SYSTEM), "North Bakery is closed"),
         (lambda house: ClientPackage.archive_package(house.package, by=SYSTEM), "Basic is archived"),
     ],
 )
-def test_nothing_is_given_to_a_closed_client_nor_of_an_archived_package(spoil, said):
+def test_closed_clients_and_archived_packages_are_refused(close, message):
     house = carrier()
-    spoil(house)
+    close(house)
     given = ClientPackage(client=house.client, package=house.package)
-    with pytest.raises(ValidationError, match=said):
+    with pytest.raises(ValidationError, match=message):
         given.give(by=SYSTEM)
-    with pytest.raises(ValidationError, match=said):
+    with pytest.raises(ValidationError, match=message):
         house.client_package.activate(by=SYSTEM)
 
 
@@ -129,7 +129,7 @@ def test_a_package_of_another_reseller_is_refused():
         given.give(by=SYSTEM)
 
 
-def test_a_client_is_closed_in_one_change_and_its_numbers_rest():
+def test_closing_a_client_puts_its_numbers_on_hold_in_one_change():
     house = carrier()
     other = carrier("South")
     numbers_in("active", ["100"], house)
@@ -147,10 +147,10 @@ def test_a_client_is_closed_in_one_change_and_its_numbers_rest():
 
     assert ClientPackage.reopen(house.client, by=SYSTEM)
     assert not house.client.closed_at
-    assert statuses()["100"] == "hold"  # what stopped stays off until it is switched on
+    assert statuses()["100"] == "hold"  # its packages stay off until they are activated
 
 
-def test_archiving_a_package_stops_it_with_all_clients():
+def test_archiving_a_package_stops_it_for_all_clients():
     house = carrier()
     numbers_in("active", ["100"], house)
     result = ClientPackage.archive_package(house.package, by=SYSTEM)
@@ -158,10 +158,10 @@ def test_archiving_a_package_stops_it_with_all_clients():
     assert not ClientPackage.objects.filter(active=True).exists()
 
 
-# --- hold days --------------------------------------------------------------------------------------
+# --- hold days
 
 
-def test_changed_hold_days_of_the_package_move_the_ends_of_its_holds():
+def test_new_hold_days_of_the_package_move_the_ends_of_its_holds():
     house, now = carrier(hold_days=10), timezone.now()
     numbers_in("hold", ["100"], house, now=now)
     numbers_in("hold", ["101"], house, hold_days=3, now=now)
@@ -174,10 +174,10 @@ def test_changed_hold_days_of_the_package_move_the_ends_of_its_holds():
     assert DID.objects.recompute_hold_ends(by=SYSTEM).unchanged == 1
 
 
-# --- what can be picked -----------------------------------------------------------------------------
+# --- numbers to pick
 
 
-def test_available_is_what_the_package_allows():
+def test_available_numbers_are_in_stock_with_an_allowed_tag():
     house, other = carrier(allowed_tags="gold, vip"), carrier("South")
     numbers_in("instock", ["100"], house, tags=["gold", "new"])
     numbers_in("instock", ["101"], house)
@@ -194,17 +194,18 @@ def test_available_is_what_the_package_allows():
         (["0098", "0099", "0100", "0102", "0103"], 4, None),
         (["99", "100", "101"], 2, ("100", "101")),
         ([str(10**19 + n) for n in range(5)], 5, (str(10**19), str(10**19 + 4))),
-        (["1999999999", "2000000000"], 2, None),  # over the turn of a thousand million
+        (["1999999999", "2000000000"], 2, None),  # across a multiple of 10⁹
         (["7"], 1, ("7", "7")),
         ([], 1, None),
     ],
 )
 def test_consecutive_numbers_are_found(numbers, count, found):
-    numbers_in("instock", numbers, carrier()) if numbers else None
+    if numbers:
+        numbers_in("instock", numbers, carrier())
     assert DID.objects.all().first_consecutive(count) == found
 
 
-def test_when_the_last_holder_left_is_told():
+def test_the_release_by_the_last_holder_is_dated():
     house, now = carrier(), timezone.now()
     dids = numbers_in("hold", ["100"], house, now=now - 20 * DAY)
     numbers_in("instock", ["101"], house)
@@ -214,7 +215,7 @@ def test_when_the_last_holder_left_is_told():
     assert left == {"100": now - 9 * DAY, "101": None}
 
 
-# --- routing ----------------------------------------------------------------------------------------
+# --- routing
 
 
 @pytest.mark.parametrize(
@@ -229,11 +230,11 @@ def test_when_the_last_holder_left_is_told():
 )
 def test_only_active_numbers_are_reachable(status, reason):
     house = carrier()
-    answer = numbers_in(status, ["100"], house).for_page().get().routing()
-    assert (answer.is_reachable, answer.reason) == (False, reason)
+    routing = numbers_in(status, ["100"], house).for_page().get().routing()
+    assert (routing.is_reachable, routing.reason) == (False, reason)
 
 
-def test_an_active_number_leads_to_its_account_as_long_as_its_package_runs(django_assert_num_queries):
+def test_an_active_number_is_routed_to_its_account_while_its_package_runs(django_assert_num_queries):
     house, now = carrier(), timezone.now()
     did = numbers_in("active", ["100"], house, now=now).for_page().get()
     with django_assert_num_queries(0):

@@ -1,4 +1,4 @@
-"""Counters by operator, status and tags: kept by the database, exact after any kind of write."""
+"""Counters by operator, status and tags: maintained by triggers, exact after any kind of write."""
 
 from io import StringIO
 
@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from audit import SYSTEM, triggers
 from dids.lists import sqlite_stats as planning
-from dids.models import DID, Stock, TagSet
+from dids.models import DID, Stock, TagSet, counters
 from tests.carrier import carrier, numbers_in
 
 pytestmark = pytest.mark.django_db
@@ -47,7 +47,7 @@ def test_counters_follow_raw_sql_and_a_change_of_operator():
     assert counts() == {"instock": 1}
 
 
-def test_counters_of_operators_are_told_apart():
+def test_each_operator_has_its_own_counters():
     north, south = carrier(), carrier("South")
     numbers_in("instock", ["100", "101"], north)
     numbers_in("reserved", ["200"], south)
@@ -57,7 +57,7 @@ def test_counters_of_operators_are_told_apart():
     assert counts() == {"instock": 2, "reserved": 1}
 
 
-def test_counters_of_tag_sets_are_told_apart():
+def test_each_tag_set_has_its_own_counters():
     house = carrier()
     numbers_in("instock", ["100", "101", "102"], house)
     some = DID.objects.filter(number__lt="102")
@@ -72,7 +72,7 @@ def test_counters_of_tag_sets_are_told_apart():
     assert checked()[1] == ""
 
 
-def test_an_edit_that_moves_nothing_costs_the_counters_nothing():
+def test_an_edit_of_notes_writes_no_counter():
     numbers_in("instock", ["100"], carrier())
     rows = Stock.objects.count()
 
@@ -81,15 +81,15 @@ def test_an_edit_that_moves_nothing_costs_the_counters_nothing():
     assert Stock.objects.count() == rows
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL chooses by what is in the table")
-def test_counters_of_an_operator_are_not_corrected_by_going_through_its_numbers():
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL plans by the size of the table")
+def test_overdue_holds_of_an_operator_are_counted_by_the_partial_index():
     house = carrier()
     planning.tell_planner(planning.FROM)
     with CaptureQueriesContext(connection) as seen:
         counts(house.operator)
-    (probe,) = [query["sql"] for query in seen if "hold_until" in query["sql"]]
+    (overdue,) = [query["sql"] for query in seen if "hold_until" in query["sql"]]
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN QUERY PLAN {probe}")
+        cursor.execute(f"EXPLAIN QUERY PLAN {overdue}")
         plan = " ".join(row[-1] for row in cursor.fetchall())
     assert "did_hold_due" in plan
 
@@ -101,11 +101,47 @@ def test_counters_cost_the_same_number_of_queries_at_any_size(django_assert_num_
         Stock.objects.by_status()
 
 
-# --- the check ------------------------------------------------------------------------------------
+# --- compaction
+
+
+def edit_one_by_one(status, numbers):
+    for number in numbers:
+        DID.objects.filter(number=number).edit(by=SYSTEM, status=status)
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite never has surplus rows, see below")
+def test_compaction_sums_the_rows_of_each_counter_when_there_are_many(monkeypatch):
+    monkeypatch.setattr(counters, "COMPACT_ABOVE", 10)
+    numbers_in("instock", ["100", "101", "102", "103", "104"], carrier())
+    edit_one_by_one("reserved", ["100", "101", "102", "103", "104"])
+    edit_one_by_one("archive", ["100"])
+    assert Stock.objects.count() == 13  # for three counters, so ten are surplus
+    assert (counters.compact(), Stock.objects.count()) == (0, 13)
+
+    edit_one_by_one("archive", ["101"])
+    assert counters.compact() == 15 - 2
+    assert Stock.objects.count() == 2  # the counter of In Stock is 0
+    assert counts() == {"reserved": 3, "archive": 2}
+    assert checked()[1] == ""
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL inserts differences instead")
+def test_sqlite_updates_counters_in_place_so_there_is_nothing_to_compact(monkeypatch):
+    monkeypatch.setattr(counters, "COMPACT_ABOVE", 0)
+    numbers_in("instock", ["100", "101", "102"], carrier())
+    for status in ("reserved", "instock", "archive"):
+        edit_one_by_one(status, ["100", "101", "102"])
+    keys = list(Stock.objects.values_list("operator", "status", "tag_set"))
+    assert len(keys) == len(set(keys)) == 3
+    assert counters.compact() == 0
+    assert counts() == {"archive": 3}
+
+
+# --- the check
 
 
 def checked(*arguments):
-    """(what ``check_stock`` prints, the sentence that it fails with, which makes its exit code 1, or "")."""
+    """Return (the output of ``check_stock``, its error message or "")."""
     out = StringIO()
     try:
         call_command("check_stock", *arguments, stdout=out)
@@ -119,7 +155,7 @@ def execute(statement):
         cursor.execute(statement)
 
 
-def test_the_check_says_how_many_counters_of_how_many_numbers_are_exact():
+def test_the_check_reports_how_many_counters_and_numbers_it_compared():
     house = carrier()
     numbers_in("instock", ["100", "101"], house)
     numbers_in("active", ["102"], house)
@@ -132,24 +168,24 @@ def test_the_check_of_an_empty_inventory_finds_nothing_wrong():
     assert checked() == ("All 0 counters of 0 numbers are exact.\n", "")
 
 
-def test_a_counter_that_was_written_by_hand_is_found_and_repaired():
+def test_a_counter_changed_by_sql_is_found_and_repaired():
     numbers_in("instock", ["100", "101", "102"], carrier())
     execute("UPDATE dids_stock SET numbers = numbers + 5 WHERE status = 'instock'")
 
-    said, failed = checked()
-    assert said == "North Telecom, In Stock: the counter says 8, counted 3.\n"
+    output, failed = checked()
+    assert output == "North Telecom, In Stock: the counter says 8, counted 3.\n"
     assert failed == (
         "1 of 1 counters of 3 numbers are wrong. Correct them with manage.py check_stock --repair"
     )
     assert counts() == {"instock": 8}
 
-    said, failed = checked("--repair")
-    assert said.endswith("1 of 1 counters of 3 numbers were wrong and have been corrected.\n")
+    output, failed = checked("--repair")
+    assert output.endswith("1 of 1 counters of 3 numbers were wrong and have been corrected.\n")
     assert (failed, counts()) == ("", {"instock": 3})
     assert checked() == ("All 1 counters of 3 numbers are exact.\n", "")
 
 
-def test_a_wrong_counter_of_numbers_with_tags_is_told_with_their_tags():
+def test_a_wrong_counter_of_a_tag_set_is_reported_with_its_tags():
     numbers_in("instock", ["100", "101"], carrier())
     DID.objects.filter(number="101").edit(by=SYSTEM, tags=["Gold", "sip"])
     execute("UPDATE dids_stock SET numbers = numbers + 1 WHERE tag_set_id IS NOT NULL")
@@ -159,7 +195,7 @@ def test_a_wrong_counter_of_numbers_with_tags_is_told_with_their_tags():
     assert checked() == ("All 2 counters of 2 numbers are exact.\n", "")
 
 
-def test_what_was_written_without_its_trigger_is_found_and_repaired():
+def test_writes_without_triggers_are_found_and_repaired():
     north, south = carrier(), carrier("South")
     numbers_in("instock", ["100", "101"], north)
     numbers_in("reserved", ["200"], south)
@@ -171,8 +207,8 @@ def test_what_was_written_without_its_trigger_is_found_and_repaired():
     DID.objects.filter(number="200").delete_unused(by=SYSTEM)
     triggers.install(connection)
 
-    said, _ = checked()
-    assert said.splitlines() == [
+    output, _ = checked()
+    assert output.splitlines() == [
         "North Telecom, Archive: the counter says 0, counted 1.",
         "North Telecom, In Stock: the counter says 2, counted 3.",
         "South Telecom, Reserved: the counter says 1, counted 0.",
@@ -185,7 +221,7 @@ def test_what_was_written_without_its_trigger_is_found_and_repaired():
     assert checked()[1] == ""
 
 
-def test_a_counter_of_an_operator_that_is_gone_is_told_by_the_name_it_had():
+def test_a_counter_of_a_deleted_operator_is_reported_by_its_last_name():
     house = carrier()
     execute(
         f"INSERT INTO dids_stock (operator_id, status, numbers) VALUES ({house.operator.pk}, 'instock', 7)"

@@ -1,4 +1,4 @@
-"""The database itself refuses what the application should never write."""
+"""Database constraints refuse rows that the application must never write."""
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -31,33 +31,33 @@ pytestmark = pytest.mark.django_db
         ("instock", {"number": ""}),
     ],
 )
-def test_a_row_that_contradicts_itself_is_refused(status, wrong):
+def test_an_inconsistent_row_is_refused(status, wrong):
     dids = numbers_in(status, ["100"], carrier())
 
     with pytest.raises(IntegrityError), transaction.atomic():
         dids.update(**wrong)
 
 
-def test_a_number_exists_once_in_the_whole_system():
+def test_numbers_are_unique_across_resellers():
     numbers_in("instock", ["100"], carrier())
 
     with pytest.raises(IntegrityError), transaction.atomic():
         DID.objects.create(number="100", operator=carrier("South").operator)
 
 
-def test_leading_zeros_make_another_number():
+def test_leading_zeros_are_significant():
     numbers_in("instock", ["0100", "100"], carrier())
 
     assert DID.objects.count() == 2
 
 
-@pytest.mark.parametrize("thing", ["operator", "account", "client_package", "client", "package", "reseller"])
-def test_what_a_number_hangs_on_cannot_be_deleted(thing):
+@pytest.mark.parametrize("parent", ["operator", "account", "client_package", "client", "package", "reseller"])
+def test_records_that_a_number_depends_on_cannot_be_deleted(parent):
     house = carrier()
     numbers_in("active", ["100"], house)
 
     with pytest.raises(ProtectedError):
-        getattr(house, thing).delete()
+        getattr(house, parent).delete()
 
 
 def test_a_client_package_ends_after_it_starts():
@@ -66,7 +66,7 @@ def test_a_client_package_ends_after_it_starts():
         ClientPackage.objects.update(ends_at=house.client_package.starts_at)
 
 
-def test_a_tag_set_is_one_row_however_its_tags_are_written():
+def test_a_tag_set_is_one_row_in_any_spelling_of_its_tags():
     one, two = TagSet.of(["vip", " gold "]), TagSet.of(["gold", "vip", "vip"])
 
     assert one == two
@@ -76,7 +76,7 @@ def test_a_tag_set_is_one_row_however_its_tags_are_written():
     assert Tag.objects.count() == 2
 
 
-def test_repeating_a_range_makes_nothing_twice():
+def test_creating_a_range_again_creates_no_duplicates():
     house = carrier()
     numbers = [f"{n:04}" for n in range(20)]
     DID.objects.create_numbers(numbers[:10], operator=house.operator, by=SYSTEM, notes="first")
@@ -85,6 +85,6 @@ def test_repeating_a_range_makes_nothing_twice():
 
     assert (result.done, result.refused) == (10, 10)
     assert result.refusals["exists"].numbers == numbers[:5]
-    assert "10 refused (0000, 0001, 0002, 0003, 0004 and 5 more): already exist" in result.sentence("made")
+    assert "10 refused (0000, 0001, 0002, 0003, 0004 and 5 more): already exist" in result.sentence("created")
     assert DID.objects.filter(notes="first").count() == 10
     assert DID.objects.count() == 20

@@ -1,4 +1,4 @@
-"""Hold: its length, its end, and what every read says when the worker has not come by."""
+"""Hold: its length, its end, and reads of overdue holds that the worker has not written yet."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
 
 
-def test_hold_lasts_from_now_for_the_hold_days_to_the_moment():
+def test_a_hold_lasts_exactly_the_hold_days():
     now = timezone.now()
     did = numbers_in("hold", ["100"], carrier(), hold_days=12, now=now).get()
 
@@ -37,7 +37,7 @@ def test_hold_lasts_from_now_for_the_hold_days_to_the_moment():
         (None,) * 4 + (30,),
     ],
 )
-def test_hold_days_are_the_numbers_else_the_packages_operators_resellers_settings(
+def test_hold_days_are_inherited_from_package_operator_reseller_and_setting(
     number, package, operator, reseller, days
 ):
     house = carrier(hold_days=package)
@@ -50,7 +50,7 @@ def test_hold_days_are_the_numbers_else_the_packages_operators_resellers_setting
     assert did.hold_until - did.hold_from == days * DAY
 
 
-def test_without_hold_days_a_number_goes_straight_to_after_hold_in_one_write():
+def test_with_0_hold_days_one_write_moves_a_number_to_after_hold():
     dids = numbers_in("active", ["100"], carrier(), hold_days=0, after_hold="archive")
     rows = DIDHistory.objects.count()
 
@@ -62,7 +62,7 @@ def test_without_hold_days_a_number_goes_straight_to_after_hold_in_one_write():
     assert DIDHistory.objects.count() == rows + 1
 
 
-def test_numbers_with_different_hold_days_go_on_hold_together():
+def test_numbers_with_different_hold_days_are_put_on_hold_in_one_call():
     house = carrier()
     for number, days in (("100", 0), ("101", 5), ("102", 9)):
         numbers_in("active", [number], house, hold_days=days)
@@ -77,7 +77,7 @@ def test_numbers_with_different_hold_days_go_on_hold_together():
     ]
 
 
-def test_changed_hold_days_move_the_end_counted_from_the_start():
+def test_new_hold_days_are_counted_from_the_start_of_the_hold():
     start = timezone.now() - 3 * DAY
     dids = numbers_in("hold", ["100"], carrier(hold_days=20), hold_days=12, now=start)
 
@@ -87,7 +87,7 @@ def test_changed_hold_days_move_the_end_counted_from_the_start():
     assert dids.get().hold_until == start + 20 * DAY
 
 
-def test_hold_days_of_a_number_not_on_hold_change_no_date():
+def test_new_hold_days_of_a_number_in_use_set_no_dates():
     dids = numbers_in("active", ["100"], carrier())
 
     dids.edit(by=SYSTEM, hold_days=5)
@@ -97,7 +97,7 @@ def test_hold_days_of_a_number_not_on_hold_change_no_date():
 
 
 def overdue(house, **new):
-    """A number whose hold was over two days ago, and no worker has come by."""
+    """Create a number whose hold ended two days ago, with no worker running since."""
     return numbers_in("hold", ["100"], house, hold_days=5, now=timezone.now() - 7 * DAY, **new)
 
 
@@ -129,7 +129,7 @@ def test_a_running_hold_reads_as_hold_with_its_last_client():
     assert DID.objects.held_by([house.client]).count() == 1
 
 
-def test_a_hold_is_over_at_its_very_moment():
+def test_a_hold_is_over_exactly_at_its_end():
     until = numbers_in("hold", ["100"], carrier()).get().hold_until
 
     just_before = until - timedelta(microseconds=1)
@@ -137,14 +137,14 @@ def test_a_hold_is_over_at_its_very_moment():
     assert DID.objects.in_status(["instock"], until).count() == 1
 
 
-def test_nothing_overdue_leaves_the_status_filter_a_plain_indexed_one():
+def test_without_overdue_holds_the_status_filter_is_a_plain_comparison():
     numbers_in("hold", ["100"], carrier())
 
     where = str(DID.objects.in_status(["instock"]).query).partition("WHERE")[2]
     assert where.strip() == '"dids_did"."status" = instock'
 
 
-def test_an_edit_of_an_overdue_number_ends_its_hold_first_as_a_change_of_its_own():
+def test_an_edit_of_an_overdue_hold_releases_it_first_in_a_separate_change():
     dids = overdue(carrier())
 
     result = dids.edit(by=SYSTEM, status="reserved")
@@ -156,14 +156,14 @@ def test_an_edit_of_an_overdue_number_ends_its_hold_first_as_a_change_of_its_own
     assert edited.change != ended.change
 
 
-def test_an_overdue_number_can_be_deleted_and_assigned_like_any_free_one():
+def test_a_number_with_an_overdue_hold_can_be_deleted_or_assigned():
     house = carrier()
     dids = overdue(house)
     assert dids.rehearse_delete(by=SYSTEM).done == 1
     assert dids.assign(house.client_package, house.account, by=SYSTEM).done == 1
 
 
-def test_the_worker_releases_what_is_due_once_and_nothing_else():
+def test_the_worker_releases_only_overdue_holds_and_only_once():
     house = carrier()
     overdue(house, after_hold="archive")
     numbers_in("hold", ["200"], house)
@@ -177,7 +177,7 @@ def test_the_worker_releases_what_is_due_once_and_nothing_else():
     assert (released.get().change.actor_kind, released.get().change.source) == ("system", "worker")
 
 
-def test_the_worker_ends_a_client_package_whose_end_has_come():
+def test_the_worker_switches_off_a_client_package_after_its_end():
     house = carrier()
     numbers_in("active", ["100"], house)
     ClientPackage.objects.update(ends_at=timezone.now() - timedelta(seconds=1))
@@ -189,7 +189,7 @@ def test_the_worker_ends_a_client_package_whose_end_has_come():
     assert not ClientPackage.objects.get().active
 
 
-def test_counters_of_some_operators_leave_out_the_others_overdue_holds():
+def test_counters_of_one_operator_ignore_overdue_holds_of_others():
     north = carrier()
     overdue(north)
     south = carrier("South")
@@ -200,16 +200,16 @@ def test_counters_of_some_operators_leave_out_the_others_overdue_holds():
     assert {s: n for s, n in counts.items() if n} == {"instock": 1}
 
 
-# --- a day with a clock change ----------------------------------------------------------------------
+# --- daylight saving time
 
-SPRING = datetime(2027, 3, 27, 12, 0, tzinfo=UTC)  # the night after it Vilnius goes from UTC+2 to UTC+3
+SPRING = datetime(2027, 3, 27, 12, 0, tzinfo=UTC)  # the following night Vilnius goes from UTC+2 to UTC+3
 AUTUMN = datetime(2027, 10, 30, 12, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
     ("begins", "shown"), [(SPRING, "28 Mar 2027, 15:00"), (AUTUMN, "31 Oct 2027, 14:00")]
 )
-def test_a_day_of_hold_is_24_hours_whatever_the_clocks_do(begins, shown):
+def test_a_day_of_hold_is_24_hours_across_clock_changes(begins, shown):
     house = carrier()
     ClientPackage.objects.update(starts_at=begins - 9 * DAY)
     dids = numbers_in("hold", ["100"], house, hold_days=1, now=begins)
@@ -218,13 +218,13 @@ def test_a_day_of_hold_is_24_hours_whatever_the_clocks_do(begins, shown):
     with timezone.override("Europe/Vilnius"):
         sentence = explain(dids.for_table(), now=begins + timedelta(hours=2))[dids.get().pk]
     assert sentence.endswith(f"becomes In Stock on {shown}.")
-    moment = begins + timedelta(hours=24)
-    assert not DID.objects.hold_over(moment - timedelta(seconds=1)).exists()
-    assert dids.hold_over(moment).end_hold(by=SYSTEM, now=moment).done == 1
+    end = begins + timedelta(hours=24)
+    assert not DID.objects.hold_over(end - timedelta(seconds=1)).exists()
+    assert dids.hold_over(end).end_hold(by=SYSTEM, now=end).done == 1
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite plans without statistics")
-def test_the_look_for_holds_that_are_over_reads_no_table_that_grew_since_its_last_analyze():
+def test_the_lookup_of_overdue_holds_uses_its_index_with_stale_statistics():
     numbers_in("instock", [str(n) for n in range(10_000, 15_000)], carrier())
 
     with CaptureQueriesContext(connection) as seen:

@@ -1,4 +1,4 @@
-"""Every move from × to, by every method, against the specification's table written out here."""
+"""Every move between two statuses by every method, compared with the specified table."""
 
 from datetime import timedelta
 
@@ -45,7 +45,7 @@ def assert_row_is_sound(did):
 
 @pytest.mark.parametrize("target", STATUSES)
 @pytest.mark.parametrize("source", STATUSES)
-def test_an_edit_makes_the_moves_of_the_table_and_no_other(source, target):
+def test_an_edit_makes_exactly_the_moves_of_the_table(source, target):
     dids = numbers_in(source, ["100"], carrier())
     before = DIDHistory.objects.count()
 
@@ -66,7 +66,7 @@ def test_an_edit_makes_the_moves_of_the_table_and_no_other(source, target):
 
 
 @pytest.mark.parametrize("source", STATUSES)
-def test_only_in_stock_and_resting_numbers_are_assigned(source):
+def test_only_numbers_in_stock_or_on_hold_are_assigned(source):
     house = carrier()
     dids = numbers_in(source, ["100"], house)
 
@@ -79,7 +79,7 @@ def test_only_in_stock_and_resting_numbers_are_assigned(source):
 
 
 @pytest.mark.parametrize("source", STATUSES)
-def test_only_a_hold_is_ended_and_goes_to_after_hold(source):
+def test_ending_a_hold_moves_only_numbers_on_hold_to_after_hold(source):
     dids = numbers_in(source, ["100"], carrier(), after_hold="reserved")
 
     result = dids.end_hold(by=SYSTEM)
@@ -90,7 +90,7 @@ def test_only_a_hold_is_ended_and_goes_to_after_hold(source):
 
 
 @pytest.mark.parametrize("source", STATUSES)
-def test_only_free_numbers_are_deleted_and_their_history_stays(source):
+def test_only_free_numbers_are_deleted_and_their_history_remains(source):
     dids = numbers_in(source, ["100"], carrier())
     pk = dids.get().pk
 
@@ -106,7 +106,7 @@ def test_only_free_numbers_are_deleted_and_their_history_stays(source):
 
 
 @pytest.mark.parametrize("status", ["active", "blocked", "hold", "nonsense"])
-def test_new_numbers_start_free(status):
+def test_new_numbers_start_in_a_free_status(status):
     with pytest.raises(ValueError, match="can't be"):
         DID.objects.create_numbers(["100"], operator=carrier().operator, by=SYSTEM, status=status)
 
@@ -123,13 +123,13 @@ RIGHT_FOR = {
 
 
 @pytest.mark.parametrize(("source", "target"), RIGHT_FOR)
-def test_a_person_needs_the_right_of_the_move(source, target):
+def test_a_user_needs_the_right_of_the_move(source, target):
     house = carrier()
     dids = numbers_in(source, ["100"], house)
     right = RIGHT_FOR[source, target]
-    everything_else = [f"dids.{r}" for r in {*RIGHT_FOR.values(), "assign_did", "delete_did"} - {right}]
+    other_rights = [f"dids.{r}" for r in {*RIGHT_FOR.values(), "assign_did", "delete_did"} - {right}]
 
-    refused = dids.edit(by=person("anna", *everything_else), status=target)
+    refused = dids.edit(by=person("anna", *other_rights), status=target)
     done = dids.edit(by=person("berta", f"dids.{right}"), status=target)
 
     assert (refused.done, refused.refused) == (0, 1)
@@ -159,7 +159,7 @@ def test_a_refused_number_keeps_all_its_fields():
     assert (refused.notes, refused.tag_set) == ("", None)
 
 
-def test_what_is_so_already_is_neither_written_nor_recorded():
+def test_unchanged_numbers_are_neither_written_nor_recorded():
     dids = numbers_in("instock", ["100", "101"], carrier())
     dids.edit(by=SYSTEM, notes="x", add_tags=["vip"], hold_days=3)
     before = DIDHistory.objects.count()
@@ -186,7 +186,7 @@ def test_tags_are_added_removed_and_replaced():
     assert labels() == ["", "", ""]
 
 
-def test_a_package_gives_no_more_numbers_than_its_limit():
+def test_a_package_takes_no_more_numbers_than_its_limit():
     house = carrier(did_limit=3)
     numbers = [str(n) for n in range(100, 105)]
     DID.objects.create_numbers(numbers, operator=house.operator, by=SYSTEM)
@@ -198,7 +198,7 @@ def test_a_package_gives_no_more_numbers_than_its_limit():
     assert house.client_package.numbers_in_use() == 3
 
 
-def test_a_number_on_hold_takes_no_place():
+def test_a_number_on_hold_does_not_count_towards_the_limit():
     house = carrier(did_limit=1)
     numbers_in("hold", ["100"], house)
     numbers_in("active", ["101"], house)
@@ -209,7 +209,7 @@ def test_a_number_on_hold_takes_no_place():
     assert (back.done, back.refused) == (0, 1)
 
 
-def test_a_package_takes_only_numbers_with_its_tags_and_of_its_reseller():
+def test_a_package_takes_only_numbers_of_its_reseller_with_an_allowed_tag():
     house, other = carrier("North", allowed_tags="gold, vip"), carrier("South")
     DID.objects.create_numbers(["100"], operator=house.operator, by=SYSTEM, tags=["vip", "old"])
     DID.objects.create_numbers(["101"], operator=house.operator, by=SYSTEM, tags=["old"])
@@ -224,21 +224,21 @@ def test_a_package_takes_only_numbers_with_its_tags_and_of_its_reseller():
     assert result.refusals["reseller"].numbers == ["103"]
 
 
-@pytest.mark.parametrize("trouble", ["switched off", "over", "not begun", "closed", "foreign account"])
-def test_nothing_is_assigned_by_a_package_that_is_not_running(trouble):
+@pytest.mark.parametrize("problem", ["switched off", "ended", "not begun", "closed", "foreign account"])
+def test_nothing_is_assigned_under_a_package_that_is_not_running(problem):
     house = carrier()
     DID.objects.create_numbers(["100"], operator=house.operator, by=SYSTEM)
     now = timezone.now()
-    if trouble == "switched off":
+    if problem == "switched off":
         house.client_package.deactivate(by=SYSTEM)
-    elif trouble == "over":
+    elif problem == "ended":
         ClientPackage.objects.update(ends_at=now - timedelta(seconds=1))
-    elif trouble == "not begun":
+    elif problem == "not begun":
         ClientPackage.objects.update(starts_at=now + timedelta(hours=1))
-    elif trouble == "closed":
+    elif problem == "closed":
         house.client.closed_at = now
         house.client.save()
-    account = carrier("South").account if trouble == "foreign account" else house.account
+    account = carrier("South").account if problem == "foreign account" else house.account
 
     result = DID.objects.all().assign(house.client_package, account, by=SYSTEM)
 
@@ -257,7 +257,7 @@ def test_a_blocked_number_is_unblocked_only_while_its_package_runs():
     assert "client package is not active" in result.sentence()
 
 
-def test_a_resting_number_goes_back_to_its_own_client_only():
+def test_a_number_on_hold_returns_only_to_its_own_client():
     north = carrier()
     dids = numbers_in("hold", ["100"], north)
     other_client = carrier("South")
@@ -289,7 +289,7 @@ def test_a_package_that_stops_puts_its_numbers_on_hold_in_one_change():
     assert DIDHistory.objects.filter(change=last).count() == 2
 
 
-def test_a_package_that_is_off_stops_only_once():
+def test_stopping_a_package_again_changes_nothing():
     house = carrier()
     numbers_in("active", ["100"], house)
     house.client_package.deactivate(by=SYSTEM)
@@ -299,24 +299,24 @@ def test_a_package_that_is_off_stops_only_once():
     assert DIDHistory.objects.count() == before
 
 
-MOVE_BY = some.sampled_from(
+STEPS = some.sampled_from(
     [("edit", status) for status in STATUSES]
     + [("assign", None), ("end_hold", None), ("delete", None), ("days pass", None), ("package", None)]
 )
 
 
 @settings(max_examples=scaled(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=some.lists(some.tuples(MOVE_BY, some.sets(some.integers(0, 7), min_size=1)), max_size=12))
+@given(steps=some.lists(some.tuples(STEPS, some.sets(some.integers(0, 7), min_size=1)), max_size=12))
 def test_no_sequence_of_moves_breaks_an_invariant(db, steps):
     try:
         with transaction.atomic():
             play(steps)
-            raise UndoTheExample
-    except UndoTheExample:
+            raise RollBackError
+    except RollBackError:
         pass
 
 
-class UndoTheExample(Exception):
+class RollBackError(Exception):
     pass
 
 
@@ -326,7 +326,7 @@ def play(steps):
     now = timezone.now()
     for (method, status), picked in steps:
         dids = DID.objects.filter(number__in=[f"55{n}" for n in picked])
-        selected, rows, over = dids.count(), DIDHistory.objects.count(), holds_found_over()
+        selected, rows, released = dids.count(), DIDHistory.objects.count(), released_holds()
         back = 0
         if method == "edit":
             result = dids.edit(by=SYSTEM, status=status, now=now)
@@ -344,58 +344,58 @@ def play(steps):
             now += timedelta(days=3)
             continue
         assert result.selected == selected
-        # One row for each number written, and one for each whose hold was found to be over.
-        assert DIDHistory.objects.count() - rows == result.done + back + holds_found_over() - over
+        # One row for each number written, and one for each overdue hold released before.
+        assert DIDHistory.objects.count() - rows == result.done + back + released_holds() - released
         for did in DID.objects.all():
             assert_row_is_sound(did)
         assert house.client_package.numbers_in_use() <= 3
         counted = dict.fromkeys(STATUSES, 0) | dict(
             DID.objects.values_list("status").annotate(Count("pk")).order_by()
         )
-        kept = dict(Stock.objects.values_list("status").annotate(Sum("numbers")).order_by())
-        assert dict.fromkeys(STATUSES, 0) | kept == counted
+        stored = dict(Stock.objects.values_list("status").annotate(Sum("numbers")).order_by())
+        assert dict.fromkeys(STATUSES, 0) | stored == counted
 
 
-def holds_found_over():
+def released_holds():
     return DIDHistory.objects.filter(change__label="Overdue hold ended").count()
 
 
-def seen_version(dids):
+def version(dids):
     return dids.with_version().get().version
 
 
-def test_an_edit_of_what_was_changed_since_it_was_seen_is_refused():
+def test_an_edit_of_an_outdated_version_is_refused():
     dids = numbers_in("instock", ["100"], carrier())
-    seen = seen_version(dids)
+    outdated = version(dids)
     dids.edit(by=SYSTEM, notes="theirs")
 
-    result = dids.edit(by=SYSTEM, notes="mine", version=seen)
+    result = dids.edit(by=SYSTEM, notes="mine", version=outdated)
 
     assert (result.done, list(result.refusals)) == (0, ["changed"])
     assert dids.get().notes == "theirs"
-    assert dids.edit(by=SYSTEM, notes="mine", version=seen_version(dids)).done == 1
+    assert dids.edit(by=SYSTEM, notes="mine", version=version(dids)).done == 1
 
 
-def test_an_edit_of_what_was_written_outside_the_application_since_is_refused():
+def test_an_edit_is_refused_after_a_write_outside_the_application():
     dids = numbers_in("instock", ["100"], carrier())
-    seen = seen_version(dids)
+    outdated = version(dids)
     dids.update(notes="by hand")
 
-    assert list(dids.edit(by=SYSTEM, notes="mine", version=seen).refusals) == ["changed"]
+    assert list(dids.edit(by=SYSTEM, notes="mine", version=outdated).refusals) == ["changed"]
 
 
-def test_a_hold_that_was_over_meanwhile_does_not_stand_in_the_way_of_an_edit():
+def test_an_edit_is_not_refused_because_a_hold_ended_meanwhile():
     house, now = carrier(hold_days=1), timezone.now()
     dids = numbers_in("hold", ["100"], house, now=now)
-    seen = seen_version(dids)
+    shown = version(dids)
 
-    result = dids.edit(by=SYSTEM, notes="mine", version=seen, now=now + timedelta(days=2))
+    result = dids.edit(by=SYSTEM, notes="mine", version=shown, now=now + timedelta(days=2))
 
     assert result.done == 1
     assert (dids.get().status, dids.get().notes) == ("instock", "mine")
 
 
-def test_making_numbers_is_rehearsed_without_making_any():
+def test_rehearsing_a_creation_creates_nothing():
     house = carrier()
     numbers_in("instock", ["101", "103"], house)
 

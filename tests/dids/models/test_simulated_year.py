@@ -1,4 +1,4 @@
-"""A year in the life of a carrier, played at random: whatever people and deadlines do, the rules hold."""
+"""A simulated year of a carrier: random actions of users and the worker break no invariant."""
 
 from datetime import timedelta
 
@@ -33,12 +33,12 @@ PEOPLE = st.sampled_from(["Clerk", "Provisioner", "Supervisor"])
 
 
 class Carrier(RuleBasedStateMachine):
-    """Two resellers' packages and clients; ``now`` goes on by hours, and the worker comes by now and then."""
+    """Two resellers with packages and clients; ``now`` advances by hours, and the worker runs sometimes."""
 
     def __init__(self):
         super().__init__()
-        self.undo = transaction.atomic()
-        self.undo.__enter__()
+        self.transaction = transaction.atomic()
+        self.transaction.__enter__()
         self.now = timezone.now()
         self.people = {role: member(role) for role in ("Clerk", "Provisioner", "Supervisor")}
         self.given, self.accounts = [], {}
@@ -55,22 +55,22 @@ class Carrier(RuleBasedStateMachine):
                 given.give(by=SYSTEM, now=self.now)
                 self.given.append(given)
             own = NUMBERS[:16] if name == "North" else NUMBERS[16:]
-            made = {"operator": operator, "by": SYSTEM, "now": self.now}
-            DID.objects.create_numbers(own[::2], tags=["gold"], after_hold="archive", **made)
-            DID.objects.create_numbers(own[1::2], hold_days=10, **made)
+            new = {"operator": operator, "by": SYSTEM, "now": self.now}
+            DID.objects.create_numbers(own[::2], tags=["gold"], after_hold="archive", **new)
+            DID.objects.create_numbers(own[1::2], hold_days=10, **new)
 
         for n, given in enumerate(self.given):
-            theirs = NUMBERS[8 * n : 8 * n + 4] if n < 2 else NUMBERS[16 + 4 * (n - 2) : 20 + 4 * (n - 2)]
-            self._some(theirs).assign(given, self.accounts[given.client], by=SYSTEM, now=self.now)
+            assigned = NUMBERS[8 * n : 8 * n + 4] if n < 2 else NUMBERS[16 + 4 * (n - 2) : 20 + 4 * (n - 2)]
+            self._some(assigned).assign(given, self.accounts[given.client], by=SYSTEM, now=self.now)
 
     def teardown(self):
         transaction.set_rollback(True)
-        self.undo.__exit__(None, None, None)
+        self.transaction.__exit__(None, None, None)
 
     def _some(self, numbers):
         return DID.objects.filter(number__in=numbers)
 
-    # --- what people do
+    # --- actions of users
 
     @rule(who=PEOPLE, numbers=SOME, which=st.integers(0, 3))
     def assign(self, who, numbers, which):
@@ -87,7 +87,7 @@ class Carrier(RuleBasedStateMachine):
         self._some(numbers).block(by=self.people["Provisioner"], now=self.now)
 
     @rule(who=PEOPLE, numbers=SOME, days=st.sampled_from([None, 0, 1, 365]))
-    def rest_longer_or_shorter(self, who, numbers, days):
+    def change_hold_days(self, who, numbers, days):
         self._some(numbers).edit(by=self.people[who], now=self.now, hold_days=days)
 
     @rule(who=PEOPLE, numbers=SOME)
@@ -115,7 +115,7 @@ class Carrier(RuleBasedStateMachine):
         else:
             ClientPackage.reopen(client, by=self.people["Provisioner"], now=self.now)
 
-    # --- what time does
+    # --- time and the worker
 
     @rule(hours=st.integers(1, 24 * 20))
     def time_passes(self, hours):
@@ -124,7 +124,7 @@ class Carrier(RuleBasedStateMachine):
     @precondition(lambda self: DID.objects.hold_over(self.now).exists())
     @rule()
     def the_worker_releases(self):
-        # as dids.periodic does, at this world's time
+        # as dids.periodic does, with the simulated clock
         DID.objects.hold_over(self.now).end_hold(by=SYSTEM, now=self.now)
         assert not DID.objects.hold_over(self.now).exists()
 
@@ -133,20 +133,20 @@ class Carrier(RuleBasedStateMachine):
         for given in ClientPackage.objects.filter(active=True, ends_at__lte=self.now):
             given.deactivate(by=SYSTEM, now=self.now, ended=True)
 
-    # --- what holds at every moment
+    # --- invariants
 
     @invariant()
-    def each_number_is_sound(self):
+    def each_number_is_consistent(self):
         for did in DID.objects.all():
             held = did.status in HELD
             assert (did.account_id is not None, did.client_package_id is not None) == (held, held), did
             assert (did.hold_from is not None, did.hold_until is not None) == (did.status == "hold",) * 2
 
     @invariant()
-    def no_package_has_more_numbers_than_places(self):
-        taken = DID.objects.filter(status__in=IN_USE).values("client_package").annotate(n=Count("pk"))
+    def no_package_exceeds_its_did_limit(self):
+        in_use = DID.objects.filter(status__in=IN_USE).values("client_package").annotate(n=Count("pk"))
         limits = {given.pk: given.package.did_limit for given in self.given}
-        assert all(row["n"] <= limits[row["client_package"]] for row in taken)
+        assert all(row["n"] <= limits[row["client_package"]] for row in in_use)
 
     @invariant()
     def a_package_that_is_off_has_no_number_in_use(self):
@@ -160,8 +160,8 @@ class Carrier(RuleBasedStateMachine):
         ):
             before = last.get(number)
             if event == "~" and before != status:
-                straight = before in IN_USE and status in FREE  # a Hold of no days
-                assert (before, status) in MOVES or straight, (number, before, status)
+                skips_hold = before in IN_USE and status in FREE  # 0 hold days
+                assert (before, status) in MOVES or skips_hold, (number, before, status)
             last[number] = status
         assert last == dict(DID.objects.values_list("number", "status"))
 
@@ -182,19 +182,19 @@ class Carrier(RuleBasedStateMachine):
         assert counts == seen
 
     @invariant()
-    def the_counters_count_right(self):
+    def the_counters_are_exact(self):
         counters.compact()
-        kept = dict(Stock.objects.values_list("status").annotate(Sum("numbers")).order_by())
+        stored = dict(Stock.objects.values_list("status").annotate(Sum("numbers")).order_by())
         counted = dict(DID.objects.values_list("status").annotate(Count("pk")).order_by())
-        assert {status: n for status, n in kept.items() if n} == counted
+        assert {status: n for status, n in stored.items() if n} == counted
 
 
-def test_a_year_of_a_carrier_breaks_no_rule(db):
+def test_a_simulated_year_breaks_no_invariant(db):
     examples = hypothesis.settings(
         max_examples=scaled(30),
         stateful_step_count=30,
         deadline=None,
-        # A failure is told as it was found: to shrink a year takes longer than to read it.
+        # No shrinking: it takes longer than reading the failing run.
         phases=[hypothesis.Phase.explicit, hypothesis.Phase.reuse, hypothesis.Phase.generate],
         suppress_health_check=list(hypothesis.HealthCheck),
     )
