@@ -156,42 +156,42 @@ def _drop_statement(vendor: str, trigger: Trigger) -> str:
 
 @register
 def history_triggers(vendor: str) -> Iterable[Trigger]:
-    make = _postgresql_history if vendor == "postgresql" else _sqlite_history
-    return list(chain.from_iterable(make(model, past) for model, past in history.TRACKED.items()))
+    generate = _postgresql_history if vendor == "postgresql" else _sqlite_history
+    return list(chain.from_iterable(generate(model, past) for model, past in history.TRACKED.items()))
 
 
 def _sqlite_history(model: type[history.TrackedModel], past: type[Model]) -> Iterator[Trigger]:
-    table, kept = model._meta.db_table, past._meta.db_table
-    names = ", ".join(f'"{there}"' for _, there in history.columns(model))
+    table, history_table = model._meta.db_table, past._meta.db_table
+    columns = ", ".join(f'"{copy}"' for _, copy in history.columns(model))
     for event, sign, row in (("INSERT", "+", "NEW"), ("UPDATE", "~", "NEW"), ("DELETE", "-", "OLD")):
-        values = ", ".join(f'{row}."{here}"' for here, _ in history.columns(model))
+        values = ", ".join(f'{row}."{column}"' for column, _ in history.columns(model))
         yield Trigger(
-            f"{kept}_{event.lower()}",
+            f"{history_table}_{event.lower()}",
             table,
-            f"CREATE TRIGGER {kept}_{event.lower()} AFTER {event} ON {table} FOR EACH ROW BEGIN"
-            f" INSERT INTO {kept} ({names}, at, event, change_id)"
+            f"CREATE TRIGGER {history_table}_{event.lower()} AFTER {event} ON {table} FOR EACH ROW BEGIN"
+            f" INSERT INTO {history_table} ({columns}, at, event, change_id)"
             f" SELECT {values}, coalesce(at, strftime('%Y-%m-%d %H:%M:%f000', 'now')), '{sign}', change_id"
             f" FROM audit_current; END",
         )
     # Rows may only be deleted within a change that records a pruning, see audit.pruning.
-    pruned = (
+    unless_pruning = (
         " WHEN NOT EXISTS (SELECT 1 FROM audit_current JOIN audit_change ON audit_change.id = change_id"
         f" WHERE kind = '{Change.Kind.PRUNE}')"
     )
-    for event, unless in (("UPDATE", ""), ("DELETE", pruned)):
-        name = f"{kept}_no_{event.lower()}"
+    for event, condition in (("UPDATE", ""), ("DELETE", unless_pruning)):
+        name = f"{history_table}_no_{event.lower()}"
         yield Trigger(
             name,
-            kept,
-            f"CREATE TRIGGER {name} BEFORE {event} ON {kept} FOR EACH ROW{unless} BEGIN"
-            f" SELECT RAISE(ABORT, 'history is append-only: {event} on {kept} refused'); END",
+            history_table,
+            f"CREATE TRIGGER {name} BEFORE {event} ON {history_table} FOR EACH ROW{condition} BEGIN"
+            f" SELECT RAISE(ABORT, 'history is append-only: {event} on {history_table} refused'); END",
         )
 
 
 def _postgresql_history(model: type[history.TrackedModel], past: type[Model]) -> Iterator[Trigger]:
-    table, kept = model._meta.db_table, past._meta.db_table
-    here = ", ".join(f'"{column}"' for column, _ in history.columns(model))
-    there = ", ".join(f'"{column}"' for _, column in history.columns(model))
+    table, history_table = model._meta.db_table, past._meta.db_table
+    columns = ", ".join(f'"{column}"' for column, _ in history.columns(model))
+    copies = ", ".join(f'"{copy}"' for _, copy in history.columns(model))
     # The clock is read once a statement, after any lock it waited for, so that its rows share a timestamp.
     body = (
         "\nDECLARE\n"
@@ -200,18 +200,18 @@ def _postgresql_history(model: type[history.TrackedModel], past: type[Model]) ->
         "  change bigint := nullif(current_setting('audit.change', true), '')::bigint;\n"
         "  sign text := CASE TG_OP WHEN 'INSERT' THEN '+' WHEN 'UPDATE' THEN '~' ELSE '-' END;\n"
         "BEGIN\n"
-        f"  INSERT INTO {kept} ({there}, at, event, change_id)\n"
-        f"  SELECT {here}, moment, sign, change FROM rows_written;\n"
+        f"  INSERT INTO {history_table} ({copies}, at, event, change_id)\n"
+        f"  SELECT {columns}, moment, sign, change FROM rows_written;\n"
         "  RETURN NULL;\nEND\n"
     )
     for event, image in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
-        name = f"{kept}_{event.lower()}"
+        name = f"{history_table}_{event.lower()}"
         yield Trigger(
             name,
             table,
             f"CREATE TRIGGER {name} AFTER {event} ON {table} REFERENCING {image} TABLE AS rows_written"
-            f" FOR EACH STATEMENT EXECUTE FUNCTION {kept}_write()",
-            f"{kept}_write",
+            f" FOR EACH STATEMENT EXECUTE FUNCTION {history_table}_write()",
+            f"{history_table}_write",
             body,
         )
     # Rows may only be deleted within a change that records a pruning, see audit.pruning.
@@ -226,14 +226,14 @@ def _postgresql_history(model: type[history.TrackedModel], past: type[Model]) ->
         "  RAISE EXCEPTION 'history is append-only: % on % refused', TG_OP, TG_TABLE_NAME;\nEND\n"
     )
     # TRUNCATE fires no row or transition trigger, so the tracked table refuses it as well.
-    for name, where, events in (
-        (f"{kept}_append_only", kept, "UPDATE OR DELETE OR TRUNCATE"),
+    for name, guarded, events in (
+        (f"{history_table}_append_only", history_table, "UPDATE OR DELETE OR TRUNCATE"),
         (f"{table}_no_truncate", table, "TRUNCATE"),
     ):
         yield Trigger(
             name,
-            where,
-            f"CREATE TRIGGER {name} BEFORE {events} ON {where} FOR EACH STATEMENT"
+            guarded,
+            f"CREATE TRIGGER {name} BEFORE {events} ON {guarded} FOR EACH STATEMENT"
             " EXECUTE FUNCTION audit_refuse()",
             "audit_refuse",
             refuse,

@@ -93,7 +93,7 @@ class Chunk:
     def joined_rows(self):
         """Return a FROM clause: ``touched``, ``prior``, ``live`` and what a number was assigned with.
 
-        Only rows of their own reseller for a person bound to one.
+        For a user bound to a reseller, only rows of that reseller.
         """
         packages = f"""
             LEFT JOIN {self.rows_of(ClientPackage)} given ON given.id = prior.client_package_id
@@ -118,7 +118,7 @@ class Chunk:
         """
 
     def _is_own(self, row):
-        """Return SQL for whether a history row belongs to the person's reseller, by deleted parents too."""
+        """Return SQL for whether a history row belongs to the user's reseller, or its deleted parent does."""
         if self.model is Reseller:
             return "(1 = 0)"
         for column, parent in (("operator_id", Operator), ("client_id", Client), ("package_id", Package)):

@@ -92,7 +92,7 @@ class VerdictGroup:
 
 
 def has_visible_rows(chunk):
-    """Return whether the change touched any object of the model that the person may see."""
+    """Return whether the change touched any object of the model that the user may see."""
     sql = f"WITH touched AS ({chunk.touched_rows()}) SELECT 1 {chunk.joined_rows()} LIMIT 1"
     return chunk.fetch_one(sql) is not None
 
