@@ -57,7 +57,7 @@ class HolderForm(Form):
         widget=RemoteSelect(printed=SHOWN),
         error_messages={
             "required": "Choose the package that the numbers are given by.",
-            "invalid_choice": "This is no running package of the client.",
+            "invalid_choice": "This is not a running package of the client.",
         },
     )
     account = forms.ModelChoiceField(
@@ -67,7 +67,7 @@ class HolderForm(Form):
         widget=RemoteSelect(printed=SHOWN),
         error_messages={
             "required": "Choose the account that the numbers lead to.",
-            "invalid_choice": "This is no account of the client.",
+            "invalid_choice": "This is not an account of the client.",
         },
     )
 
@@ -182,7 +182,7 @@ class ChooseClientForm(Form):
         widget=RemoteSelect("dids:client_choices", printed=SHOWN),
         error_messages={
             "required": "Choose the client that gets the numbers.",
-            "invalid_choice": "This is no client that you know.",
+            "invalid_choice": "This client doesn’t exist, or you don’t have access to it.",
         },
     )
 

@@ -84,8 +84,8 @@ def _given(client, now):
 
 
 def _counters(listing, now):
-    counts, asked = listing.filterset.of_any_status.by_status(now), listing.form.cleaned_data["status"]
-    return status_counters(listing, {key: Count(counts[key]) for key in st.HELD}, asked)
+    counts = listing.filterset.of_any_status.by_status(now)
+    return status_counters(listing, {key: Count(counts[key]) for key in st.HELD})
 
 
 @require_POST

@@ -2,7 +2,7 @@ from jobs.models import Job
 
 
 def running_jobs(request):
-    """``running_jobs``: how many of the person's jobs wait or run; counted only where a template asks."""
+    """Add ``running_jobs``, the count of the user’s unfinished jobs; queried only when a template uses it."""
 
     def count():
         user = getattr(request, "user", None)

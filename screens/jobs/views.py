@@ -1,4 +1,4 @@
-"""Jobs: those running and those past, one job with its progress, cancel and retry."""
+"""Jobs: the list, one job with its progress, cancel and retry."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
@@ -45,7 +45,7 @@ def job_list(request):
 @may_view
 @never_cache
 def running_jobs(request):
-    """The number beside the section's name."""
+    """Render the count of running jobs in the navigation."""
     return render(request, "jobs/_running.html")
 
 
@@ -62,7 +62,7 @@ def job_detail(request, pk):
 @may_view
 @never_cache
 def job_progress(request, pk):
-    """How far it is, for the page that asks each second; once it is over that page is to load anew."""
+    """Render the progress, which the page requests every second; reload the page when the job has ended."""
     job = _job(request, pk)
     if request.htmx and not job.is_under_way:
         return HttpResponseClientRefresh()
@@ -73,14 +73,14 @@ def job_progress(request, pk):
 @may_view
 @never_cache
 def job_state(request, pk):
-    """One cell of the list."""
+    """Render the state, one cell of the list."""
     return render(request, "jobs/_state.html", {"job": _job(request, pk)})
 
 
 @require_safe
 @may_view
 def job_file(request, pk):
-    """The file that a job has made, for its owner alone: it holds what the owner may see."""
+    """Send the file that a job has written; only to its owner, whose rights decided what is in it."""
     job = _job(request, pk)
     made = job.result.get("file")
     if not made or job.owner_id != request.user.pk or not job.file.storage.exists(job.file.name):
@@ -94,11 +94,11 @@ def job_file(request, pk):
 def job_cancel(request, pk):
     job = _job(request, pk)
     if not job.ask_cancel():
-        messages.warning(request, f"{job} is over already; there is nothing to cancel.")
+        messages.warning(request, f"“{job}” has already ended, so it can’t be cancelled.")
     elif job.is_over:
-        messages.success(request, f"{job} is cancelled. What it has done before stays.")
+        messages.success(request, f"“{job}” cancelled. What it has already done is kept.")
     else:
-        messages.info(request, f"{job} stops after the rows at hand. What it has done stays.")
+        messages.info(request, f"“{job}” stops after the current chunk. What it has already done is kept.")
     return _back(request, job)
 
 
@@ -107,16 +107,16 @@ def job_cancel(request, pk):
 def job_retry(request, pk):
     job = _job(request, pk)
     if job.owner_id != request.user.pk:
-        messages.error(request, f"Only {job.owner} can have it go on: it is done with that person's rights.")
+        messages.error(request, f"Only {job.owner} can continue this job: it runs with that user’s rights.")
     elif job.retry():
-        messages.info(request, f"{job} goes on where it stopped.")
+        messages.info(request, f"“{job}” continues where it stopped.")
     else:
-        messages.warning(request, f"{job} has not stopped; there is nothing to go on with.")
+        messages.warning(request, f"“{job}” has not stopped, so there is nothing to continue.")
     return _back(request, job)
 
 
 def _back(request, job):
-    """To the page that the button stood on; ``next`` names it where it is not the job's own."""
+    """Return to the page with the button, named by ``next`` unless it is the job’s own page."""
     target = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure())
     return redirect(target if safe else job)

@@ -1,4 +1,4 @@
-"""Numbers as a file: those of the list's address, those of its page, or those selected."""
+"""Export of numbers to a file: all that match the list, one page of it, or the selected ones."""
 
 import math
 import tempfile
@@ -25,24 +25,24 @@ from dids.lists.filters import DIDFilter
 from dids.lists.listing import did_listing
 from dids.models import DID
 
-NAMED = 80  # characters of the filter that a file's name tells
+NAME_MAX = 80  # characters of a file name, without its timestamp
 
 
 @require_http_methods(["GET", "POST"])
 @permission_required("dids.export_did", raise_exception=True)
 def did_export(request):
-    """A GET takes the list's own parameters, and ``scope=page`` for its page alone; ``format``: csv, xlsx."""
+    """Export the list of a GET, with ``scope=page`` its page alone, or the selection of a POST."""
     if format_of(request) is None:
         return redirect("dids:list")
-    return _of_selection(request) if request.method == "POST" else _of_address(request)
+    return _export_selection(request) if request.method == "POST" else _export_list(request)
 
 
-def _of_address(request):
+def _export_list(request):
     listing = did_listing(request.GET, request.user, request.path)
     if not listing.valid:
-        return go_to(f"{reverse('dids:list')}?{request.GET.urlencode()}")  # where the errors are shown
+        return go_to(f"{reverse('dids:list')}?{request.GET.urlencode()}")  # it shows the errors
     if isinstance(listing, PastListing):
-        return _of_moment(request, listing)
+        return _export_past_list(request, listing)
     now, filterset = timezone.now(), listing.filterset
     if request.GET.get("scope") == "page":
         rows = export_rows.rows(listing.ordered.filter(pk__in=listing.keys), now)
@@ -51,32 +51,31 @@ def _of_address(request):
         )
     count = listing.total
     if count.more and format_of(request) == "xlsx":
-        count = filterset.exact_total()  # a job says how many of how many
-    asked = {"address": request.GET.urlencode()}
-    return _file(
-        request, export_rows.listing_rows(listing, now), count, file_name("dids", filterset, now), asked
-    )
+        count = filterset.exact_total()  # the total of the job’s progress
+    rows = export_rows.listing_rows(listing, now)
+    source = {"address": request.GET.urlencode()}
+    return _file(request, rows, count, file_name("dids", filterset, now), source)
 
 
-def _of_moment(request, listing):
-    """The file's name tells that moment in place of now."""
-    of_page = request.GET.get("scope") == "page"
+def _export_past_list(request, listing):
+    """Export the inventory as of a past time, which the name of the file states."""
+    is_page = request.GET.get("scope") == "page"
     try:
         with within(SECONDS):
-            keys, count = listing.keys if of_page else None, listing.total
+            keys, count = listing.keys if is_page else None, listing.total
     except TooLong as error:
         messages.error(request, str(error))
         return redirect("dids:list")
-    part = f"page {listing.page}" if of_page else ""
+    part = f"page {listing.page}" if is_page else ""
     name = file_name("dids_as-of", listing.filterset, listing.moment, part)
-    if of_page:
+    if is_page:
         return _file(request, export_rows.past_rows(listing, keys), len(keys), name)
     if count.more and format_of(request) == "xlsx":
-        count = XLSX_AT_ONCE + 1  # a worker counts them as it goes on
+        count = XLSX_AT_ONCE + 1  # the job counts them as it writes
     return _file(request, export_rows.past_rows(listing), count, name, {"address": request.GET.urlencode()})
 
 
-def _of_selection(request):
+def _export_selection(request):
     inventory = DID.objects.visible_to(request.user)
     selection = Selection.read(request.POST, inventory, DIDFilter, user=request.user, limit=math.inf)
     if selection.error:
@@ -85,41 +84,41 @@ def _of_selection(request):
     if selection.note:
         messages.warning(request, selection.note)
     part = "" if selection.filterset else f"{selection.count} selected"
-    asked = {"address": selection.query} if selection.filterset else {"ids": selection.ids}
+    source = {"address": selection.query} if selection.filterset else {"ids": selection.ids}
     now = timezone.now()
     rows = export_rows.rows(selection.queryset.order_by("number"), now)
-    return _file(request, rows, selection.count, file_name("dids", selection.filterset, now, part), asked)
+    return _file(request, rows, selection.count, file_name("dids", selection.filterset, now, part), source)
 
 
-def _file(request, rows, count, name, asked=None):
-    """``rows`` as a file; a large workbook is left to a worker, who finds them again by ``asked``."""
-    format = format_of(request)
-    if format == "xlsx" and count > XLSX_AT_ONCE:
-        return redirect(submit_export(request.user, asked, count, f"{name}.xlsx"))
-    return download(rows, name, format)
+def _file(request, rows, count, name, source=None):
+    """Send ``rows`` as a file; a job writes a large workbook, reading the rows from ``source``."""
+    file_format = format_of(request)
+    if file_format == "xlsx" and count > XLSX_AT_ONCE:
+        return redirect(submit_export(request.user, source, count, f"{name}.xlsx"))
+    return download(rows, name, file_format)
 
 
 def format_of(request):
-    """ "csv", which is the default, or "xlsx"; None for any other, which the person then has been told."""
+    """Return "csv" (the default) or "xlsx"; None, with a message, for any other format."""
     wanted = (request.POST or request.GET).get("format") or "csv"
     if wanted in ("csv", "xlsx"):
         return wanted
-    messages.error(request, f"“{shorten(wanted)}” is no format to export; there are csv and xlsx.")
+    messages.error(request, f"There is no export format “{shorten(wanted)}”. Choose csv or xlsx.")
     return None
 
 
-def download(rows, name, format="csv"):
-    """``rows``, header first, as the file ``name``: CSV in a stream, a workbook at once.
+def download(rows, name, file_format="csv"):
+    """Send ``rows``, header first, as a file: CSV as a stream, a workbook when it is complete.
 
-    Either way rows are made in the time zone that the person has now.
+    Times are in the user's time zone.
     """
-    if format == "csv":
+    if file_format == "csv":
         return StreamingHttpResponse(
             _in_zone(timezone.get_current_timezone(), sheets.write(rows)),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": content_disposition_header(True, f"{name}.csv")},
         )
-    file = tempfile.TemporaryFile()  # noqa: SIM115 the response closes it
+    file = tempfile.TemporaryFile()  # noqa: SIM115 (the response closes it)
     for _ in sheets.write_workbook(rows, file):
         pass
     file.seek(0)
@@ -127,7 +126,7 @@ def download(rows, name, format="csv"):
 
 
 def _in_zone(zone, chunks):
-    """A stream is read when the request is over, and its time zone with it."""
+    """Activate the time zone for each chunk: a stream is read after the request, which deactivates it."""
     while True:
         with timezone.override(zone):
             chunk = next(chunks, None)
@@ -137,7 +136,7 @@ def _in_zone(zone, chunks):
 
 
 def file_name(what, filterset, now, part=""):
-    """Tells what is in the file, its filter, if any, its ``part`` of what matches, and the moment."""
-    asked = [f"{label} {shown}" for *_, label, shown in filterset.described()] if filterset else []
-    name = "_".join([what, *filter(None, map(slugify, [*asked, part]))])[:NAMED].rstrip("_-")
+    """Return a name made of ``what``, the filter, the ``part`` of the matches, and the time."""
+    conditions = [f"{label} {shown}" for *_, label, shown in filterset.described()] if filterset else []
+    name = "_".join([what, *filter(None, map(slugify, [*conditions, part]))])[:NAME_MAX].rstrip("_-")
     return f"{name}_{timezone.localtime(now):%Y-%m-%d_%H%M}"

@@ -1,4 +1,4 @@
-"""What people enter about numbers: one number, new ones, many at once."""
+"""Forms for numbers: edit one, create new ones, edit many."""
 
 from django import forms
 from django.conf import settings
@@ -13,12 +13,12 @@ from dids.models import DID
 from dids.numbering.ranges import parse_ranges
 from operators.models import Operator
 
-NAMED_ERRORS = 5  # of a pasted list; the rest is counted
-RESTS_BY = "0 to 365. Empty: as the package, the operator or the reseller says."
+NAMED_ERRORS = 5  # errors of a pasted list that are shown; the others are counted
+HOLD_DAYS_HELP = "0 to 365. Leave empty to use the package’s, operator’s or reseller’s value."
 
 
 class TagsField(forms.CharField):
-    """Tags separated by commas; cleaned to a sorted list of names."""
+    """A list of tags, separated by commas; cleans to a sorted list of names."""
 
     def __init__(self, **kwargs):
         super().__init__(required=False, label="Tag", help_text="Separated by commas", **kwargs)
@@ -48,9 +48,9 @@ def _hold_days(**kwargs):
 
 
 class NotesField(forms.CharField):
-    """Line breaks and blanks at the ends as in the database, whatever a browser makes of them.
+    """Notes with line breaks and surrounding spaces normalised as in the database.
 
-    Else each saving would be a change.
+    Browsers send other line breaks; without this every save would be a change.
     """
 
     def __init__(self):
@@ -66,15 +66,15 @@ class NotesField(forms.CharField):
 
 
 class EditForm(Form):
-    """One number. ``touched()`` holds what the person changed of what the form had shown.
+    """Edit one number. ``touched()`` returns the fields that the user changed.
 
-    ``shown``: a DID or a row of its history, as the person saw it. A parameter that was not sent at
-    all is a field left alone. ``by``: without the right to edit, the status alone is left.
+    ``shown``: the values that the user saw. A parameter that was not sent leaves its field alone.
+    ``by``: users without the right to edit can only change the status.
     """
 
     status = _status(required=False)
     after_hold = _after_hold(required=False)
-    hold_days = _hold_days(help_text=RESTS_BY)
+    hold_days = _hold_days(help_text=HOLD_DAYS_HELP)
     tags = TagsField(max_length=MAX_LABEL)
     notes = NotesField()
 
@@ -83,16 +83,16 @@ class EditForm(Form):
         if not by.has_perm("dids.change_did"):
             for name in ("after_hold", "hold_days", "tags", "notes"):
                 del self.fields[name]
-        # Moves that the person may try; any other that is sent is judged and explained by the model.
-        wanted = {shown["status"], (data or {}).get("status")} | {
+        # Offer the moves that the user may make; the lifecycle refuses and explains any other.
+        offered = {shown["status"], (data or {}).get("status")} | {
             move.target
             for move in st.MOVES.values()
             if move.source == shown["status"] and move.edit and by.has_perm(f"dids.{move.right}")
         }
-        self.fields["status"].widget.choices = [choice for choice in st.CHOICES if choice[0] in wanted]
+        self.fields["status"].widget.choices = [choice for choice in st.CHOICES if choice[0] in offered]
 
     def touched(self):
-        """{field of ``DIDQuerySet.edit``: value}."""
+        """Return the arguments of ``DIDQuerySet.edit``."""
         return {
             name: self.cleaned_data[name]
             for name in self.changed_data
@@ -101,7 +101,7 @@ class EditForm(Form):
 
 
 class NewForm(Form):
-    """Numbers to be made. ``cleaned_data["numbers"]`` is a ``Numbers``, which may be large."""
+    """Create numbers. ``cleaned_data["numbers"]`` is a ``Numbers``, which may be large."""
 
     numbers = forms.CharField(
         label="DID(s)",
@@ -115,13 +115,13 @@ class NewForm(Form):
         empty_label="Choose an operator",
         widget=RemoteSelect("operators:choices"),
         error_messages={
-            "required": "Choose the operator that the numbers are from.",
-            "invalid_choice": "This is no operator that you know.",
+            "required": "Choose the operator that the numbers belong to.",
+            "invalid_choice": "This operator doesn’t exist, or you don’t have access to it.",
         },
     )
     status = forms.ChoiceField(label="Status", choices=st.FREE_CHOICES, initial=st.INSTOCK)
     after_hold = _after_hold(initial=st.INSTOCK)
-    hold_days = _hold_days(help_text=RESTS_BY)
+    hold_days = _hold_days(help_text=HOLD_DAYS_HELP)
     tags = TagsField(max_length=MAX_LABEL)
     notes = NotesField()
 
@@ -137,20 +137,20 @@ class NewForm(Form):
 
 
 def read_numbers(text):
-    """The ``Numbers`` that the text asks for; the limit is among its errors."""
+    """Parse the text into ``Numbers``; more than the limit is one of its errors."""
     return parse_ranges(text, settings.NEW_DIDS_LIMIT)
 
 
 def number_problems(numbers):
-    """Sentences about what can't be made; the first few, and how many more there are."""
+    """Return sentences about the first few entries that can’t be read, and how many more there are."""
     problems = [str(problem) for problem in numbers.errors[:NAMED_ERRORS]]
     if (more := numbers.refused - len(problems)) > 0:
-        problems.append(f"{more:,} more {'entry' if more == 1 else 'entries'} can't be read.")
+        problems.append(f"{more:,} more {'entry' if more == 1 else 'entries'} can’t be read.")
     return problems
 
 
 class MassEditForm(Form):
-    """Many numbers at once. A field counts only with its box ticked; ticked and empty empties it."""
+    """Edit many numbers. Only ticked fields are changed; ticking a field and leaving it empty clears it."""
 
     ADD, REMOVE, REPLACE = "add", "remove", "replace"
 
@@ -168,11 +168,11 @@ class MassEditForm(Form):
     after_hold = forms.ChoiceField(
         label="After Hold", required=False, choices=[("", "Choose a status"), *st.FREE_CHOICES]
     )
-    hold_days = _hold_days(help_text=RESTS_BY)
+    hold_days = _hold_days(help_text=HOLD_DAYS_HELP)
     tag_action = forms.ChoiceField(
-        label="What to do with the tags",
+        label="Change of tags",
         required=False,
-        choices=[(ADD, "Add"), (REMOVE, "Remove"), (REPLACE, "Replace all by")],
+        choices=[(ADD, "Add"), (REMOVE, "Remove"), (REPLACE, "Replace all with")],
     )
     tags = TagsField(max_length=MAX_LABEL)
     notes = NotesField()
@@ -184,11 +184,11 @@ class MassEditForm(Form):
                 self.add_error(name, "Choose a status, or untick the field.")
         some_needed = data.get("change_tags") and data.get("tag_action") != self.REPLACE
         if some_needed and not data.get("tags") and "tags" not in self.errors:
-            self.add_error("tags", "Write the tags, or choose “Replace all by” to take all tags away.")
+            self.add_error("tags", "Enter tags, or choose “Replace all with” to remove all tags.")
         return data
 
     def touched(self):
-        """{field of ``DIDQuerySet.edit``: value} of the ticked fields."""
+        """Return the arguments of ``DIDQuerySet.edit`` for the ticked fields."""
         data = self.cleaned_data
         fields = {
             name: data[name]

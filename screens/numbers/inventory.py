@@ -1,4 +1,4 @@
-"""The list of numbers, and the choices its filters load."""
+"""The list of numbers, now or as of a past time, and the choices of its filters."""
 
 from django.contrib.auth.decorators import permission_required
 from django.shortcuts import render
@@ -36,8 +36,7 @@ def did_list(request):
         did.explanation = sentences[did.pk]
     counters = []
     if listing.valid:
-        asked = listing.form.cleaned_data["status"]
-        counters = status_counters(listing, listing.filterset.by_status, asked)
+        counters = status_counters(listing, listing.filterset.by_status)
     context = {
         "listing": listing,
         "counters": counters,
@@ -48,20 +47,19 @@ def did_list(request):
 
 
 def _deleted(listing, user):
-    """Deleted numbers that were searched for where there are none of today's."""
+    """Return deleted numbers that match the search, when no existing number does."""
     search = listing.form.cleaned_data["search"] if listing.valid and not listing.rows else None
     return deleted_matching(search, user).order_by("number", "-history_id")[:DELETED_SHOWN] if search else []
 
 
 def _past_list(request, listing):
-    """As of a moment. Its transaction keeps it with the primary, where a replica serves other lists."""
+    """Render the list as of a past time; its transaction reads from the primary, never from a replica."""
     counters = []
     if listing.valid:
         try:
             with within(COUNTING if request.GET.get("count") == "exact" else SECONDS):
-                asked = listing.form.cleaned_data["status"]
-                counters = status_counters(listing, listing.filterset.by_status, asked)
-                listing.rows  # noqa: B018 - asked for here, where it may take too long
+                counters = status_counters(listing, listing.filterset.by_status)
+                listing.rows  # noqa: B018 (evaluated here, within the time limit)
         except TooLong as error:
             counters = []
             listing.refuse(str(error))
@@ -72,14 +70,15 @@ def _past_list(request, listing):
     )
 
 
-def status_counters(listing, counts, asked):
-    """``counts`` ({status: Count}) as filters of one click, others kept; ``asked``: the chosen ones."""
+def status_counters(listing, counts):
+    """Return a link for each status of ``counts`` ({status: Count}) that filters by it as well."""
+    chosen = listing.form.cleaned_data["status"]
     every = {
         "key": "",
         "label": "All",
         "count": Count(sum(counts.values()), more=any(count.more for count in counts.values())),
         "url": listing.url(status=[]),
-        "active": not asked,
+        "active": not chosen,
     }
     return [every] + [
         {
@@ -87,7 +86,7 @@ def status_counters(listing, counts, asked):
             "label": st.LABELS[key],
             "count": count,
             "url": listing.url(status=[key]),
-            "active": key in asked,
+            "active": key in chosen,
         }
         for key, count in counts.items()
     ]

@@ -1,4 +1,4 @@
-"""New DIDs: first what will be made, then the making."""
+"""New DIDs: a preview, then the numbers are created."""
 
 from urllib.parse import urlencode
 
@@ -14,8 +14,8 @@ from dids.models import DID
 from jobs.models import SMALL
 from screens.numbers.forms import NewForm, number_problems, read_numbers
 
-NAMED = 100  # existing numbers that are named before any is made
-LISTED = 50  # numbers that fit into the address of a list that shows them
+NAMED = 100  # existing numbers that the preview names
+LISTED = 50  # numbers that the address of a list can name
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -39,13 +39,13 @@ def did_new(request):
     try:
         result = DID.objects.create_numbers(numbers, by=request.user, **fields)
     except IntegrityError:
-        # The operator was deleted meanwhile: asked again, the form says so.
+        # The operator was deleted concurrently: validating again says so.
         form.full_clean()
         if not form.errors:
             raise
         return _page(request, form, status=422)
-    tell = messages.success if result.done else messages.warning
-    tell(request, _sentence(result, fields["operator"]))
+    show = messages.success if result.done else messages.warning
+    show(request, _sentence(result, fields["operator"]))
     return redirect(_list_of(numbers))
 
 
@@ -55,7 +55,7 @@ def _page(request, form, *, preview=None, status=200):
 
 
 def _preview(text):
-    """What the text would make, for _new_preview.html; None for an empty text."""
+    """Return the context of _new_preview.html; None for an empty text."""
     numbers = read_numbers(text)
     if numbers.errors:
         return {"errors": number_problems(numbers)}
@@ -79,17 +79,17 @@ def _dids(count):
 
 
 def _sentence(result, operator):
-    made = f"{_dids(result.done)} created for {operator}." if result.done else "No DID was created."
+    created = f"{_dids(result.done)} created for {operator}." if result.done else "No DID was created."
     return " ".join(
         [
-            made,
+            created,
             *(f"{refusal.count:,} {refusal.why}: {refusal.named}." for refusal in result.refusals.values()),
         ]
     )
 
 
 def _list_of(numbers):
-    """The address of the list that shows these numbers; of the newest ones where it can't say which."""
+    """Return the address of the list of these numbers; of the newest ones when it can’t name them all."""
     ranges = numbers.ranges
     query = {"sort": "-id"}
     if len(ranges) == 1:

@@ -1,4 +1,4 @@
-"""One number: what it is, why, how it came about; and its editing."""
+"""One number: its details, the edit form and its history."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from didmgmt.text import parse_whole, shorten
+from didmgmt.text import count_noun, parse_whole, shorten
 from dids.history.explain import actor_name, explain
 from dids.history.timeline import differences, field_texts, timeline, versions
 from dids.job_kinds import CLIENT_MOVES
@@ -20,7 +20,7 @@ from dids.models import DID, DIDHistory
 from screens.history.ownership_bar import ownership_bar
 from screens.numbers.forms import EditForm
 
-BESIDE = 20  # entries of the timeline that stand beside the form
+RECENT = 20  # entries of the timeline on the page of the number
 EDIT_RIGHTS = {f"dids.{move.right}" for move in st.MOVES.values() if move.edit and move.target != st.DELETED}
 
 
@@ -30,7 +30,7 @@ def did_detail(request, pk):
     try:
         did = _number(request.user, pk)
     except Http404:
-        if request.method != "POST" and _last_of_deleted(request.user, pk):
+        if request.method != "POST" and _last_version_of_deleted(request.user, pk):
             return redirect("dids:history", pk)
         raise
     form = None
@@ -43,7 +43,7 @@ def did_detail(request, pk):
         if form is None:
             return redirect("dids:detail", pk)
         did = _number(request.user, pk)
-    entries, older = timeline(pk, request.user, size=BESIDE)
+    entries, older = timeline(pk, request.user, size=RECENT)
     context = {
         "did": did,
         "explanation": explain([did])[pk],
@@ -61,17 +61,17 @@ def did_detail(request, pk):
 @require_safe
 @permission_required("dids.view_did", raise_exception=True)
 def did_history(request, pk):
-    """Also of a deleted number, for who may see the branch it was last in."""
+    """Show the timeline, also of a deleted number to users who may see its last reseller."""
     did = DID.objects.visible_to(request.user).for_table().filter(pk=pk).first()
-    known = None if did else _last_of_deleted(request.user, pk)
-    if did is None and known is None:
+    deleted = None if did else _last_version_of_deleted(request.user, pk)
+    if did is None and deleted is None:
         raise Http404
     before = request.GET.get("before", "")
     entries, older = timeline(pk, request.user, before=parse_whole(before))
     context = {
         "did": did,
-        "number": (did or known).number,
-        "values": [] if did or before else field_texts(known),
+        "number": (did or deleted).number,
+        "values": [] if did or before else field_texts(deleted),
         "ownership_bar": None if before else ownership_bar(pk, request.user),
         "entries": entries,
         "older_url": f"?before={older}" if older else "",
@@ -81,8 +81,8 @@ def did_history(request, pk):
     return render(request, "numbers/history.html", context)
 
 
-def _last_of_deleted(user, pk):
-    """The last version of a deleted number, for who may see the branch it was in; else None."""
+def _last_version_of_deleted(user, pk):
+    """Return the last history row of a deleted number; None if it exists or the user may not see it."""
     newest = DIDHistory.objects.filter(object_id=pk).order_by("-history_id").first()
     if newest is None or newest.event != "-":
         return None
@@ -95,7 +95,7 @@ def _number(user, pk):
 
 
 def _save(request, did):
-    """Edit what was touched; the form to show again, or None when it is done."""
+    """Write the changed fields; return the form with its errors, or None when it is saved."""
     seen = _seen(request, did)
     shown = _shown(seen or did, request.POST.get("status"))
     form = EditForm(request.POST, shown=shown, by=request.user)
@@ -105,31 +105,31 @@ def _save(request, did):
     dids = DID.objects.visible_to(request.user).filter(pk=did.pk)
     result = dids.edit(by=request.user, version=seen and seen.history_id, **touched)
     if not result.refused:
-        messages.success(request, f"{did.number} is saved." if result.done else "Nothing was changed.")
+        messages.success(request, f"{did.number} saved." if result.done else "No field was changed.")
         return None
     if "changed" in result.refusals:
-        return _merged(request, did.pk, touched, seen)
+        return _conflict_form(request, did.pk, touched, seen)
     for refusal in result.refusals.values():
         form.add_error("status" if "status" in touched else None, f"Refused: {refusal.why}.")
     return form
 
 
 def _seen(request, did):
-    """The version of the number that the form was filled from; None when the form did not say."""
+    """Return the history row that the form was filled from; None when the form names none."""
     version = parse_whole(request.POST.get("version", ""))
     if version is None:
         return None
     return versions(did.pk, request.user).filter(history_id=version).first()
 
 
-def _merged(request, pk, touched, seen):
-    """The number as it is now with what the person had entered, and who has changed what meanwhile."""
+def _conflict_form(request, pk, touched, seen):
+    """Return the form with the number’s current values, the user’s input, and who changed what since."""
     did = _number(request.user, pk)
     shown = _shown(did)
     entered = {name: request.POST[name] for name in touched}
     form = EditForm(shown | entered, shown=shown, by=request.user)
     newer = versions(pk, request.user).select_related("change").first()
-    what = "; ".join(
+    changes = "; ".join(
         f"{name}: {shorten(old) or 'empty'} → {shorten(new) or 'empty'}"
         for name, old, new in differences(seen, newer, Names.of([seen, newer]))
     )
@@ -137,15 +137,15 @@ def _merged(request, pk, touched, seen):
     form.add_error(
         None,
         f"Not saved: {did.number} was changed by {who} while you were editing it"
-        f"{f' ({what})' if what else ''}. Look at it again, then save.",
+        f"{f' ({changes})' if changes else ''}. Check the values, then save again.",
     )
     return form
 
 
 def _shown(row, sent=None):
-    """What the edit form shows of a DID or of a row of its history.
+    """Return the initial values of the edit form for a DID or a history row.
 
-    ``sent``: the status that came back; a hold that was not over yet when it was shown stays one.
+    ``sent``: the status that was posted. A hold that ended after the form was shown still counts as Hold.
     """
     over = holds.is_over(row.hold_until, timezone.now()) and sent != st.HOLD
     return {
@@ -158,7 +158,7 @@ def _shown(row, sent=None):
 
 
 def _moves(did, user):
-    """The buttons of a number that a client has: {label, icon, url}."""
+    """Return the moves of a number that a client has, as buttons: {label, icon, url}."""
     if not did.holder:
         return []
     return [
@@ -173,29 +173,25 @@ def _moves(did, user):
 
 
 def _facts(did, *, edited):
-    """What there is to know; what stands in the edit form is not said twice."""
-    listed, operator, holder = reverse("dids:list"), did.operator, did.holder
+    """Return the details of the number, without the fields that the form shows."""
+    list_url, operator, holder = reverse("dids:list"), did.operator, did.holder
     client = package = client_url = ""
     if holder:
-        client, client_url = f"{holder.client.name} | {holder.name}", f"{listed}?client={holder.client_id}"
+        client, client_url = f"{holder.client.name} | {holder.name}", f"{list_url}?client={holder.client_id}"
         package = did.client_package.package.name
     days = did.hold_days_now
-    rests = (
-        f"{days} {'day' if days == 1 else 'days'}"
-        if days
-        else f"not at all: straight to {did.get_after_hold_display()}"
-    )
+    hold = count_noun(days, "day") if days else f"none: becomes {did.get_after_hold_display()} at once"
     facts = [
         {"label": "ID", "value": str(did.pk)},
-        {"label": "Operator", "value": operator.name, "url": f"{listed}?operator={operator.pk}"},
+        {"label": "Operator", "value": operator.name, "url": f"{list_url}?operator={operator.pk}"},
         {
             "label": "Reseller",
             "value": operator.reseller.name,
-            "url": f"{listed}?reseller={operator.reseller_id}",
+            "url": f"{list_url}?reseller={operator.reseller_id}",
         },
         {"label": "Client", "value": client, "url": client_url},
         {"label": "Package", "value": package},
-        {"label": "Rests after use", "value": rests},
+        {"label": "Hold days", "value": hold},
     ]
     if did.status_now == st.HOLD:
         facts.append({"label": "Hold until", "moment": did.hold_until})

@@ -107,7 +107,7 @@ def test_numbers_that_exist_are_left_alone_and_named(world, browser):
     make_numbers(world, 3, notes="mine")
     job = work(ask_for_numbers(browser, world))
     assert made().filter(notes="mine").count() == 3
-    assert "11,997 numbers created. 3 refused (700000, 700001, 700002): exist already" in job.sentence
+    assert "11,997 numbers created. 3 refused (700000, 700001, 700002): already exist" in job.sentence
 
 
 def test_scattered_numbers_are_all_made(world, browser):
@@ -200,7 +200,7 @@ def test_a_waiting_job_is_cancelled_at_once(world, browser):
     page = browser.post(f"/jobs/{job.pk}/cancel/", follow=True).text
     work(job)
     assert job.state == Job.State.CANCELLED
-    assert "is cancelled" in page
+    assert "cancelled. What it has already done is kept." in page
     assert not made().exists()
 
 
@@ -215,7 +215,7 @@ def test_a_running_job_is_cancelled_between_chunks_and_goes_on_when_asked(world,
 
     Job.objects.claim("w").run("w", cancel_after_a_chunk)
     job.refresh_from_db()
-    assert "stops after the rows at hand" in asked[0]
+    assert "stops after the current chunk" in asked[0]
     assert (job.state, job.done, made().count()) == (Job.State.CANCELLED, 5_000, 5_000)
 
     browser.post(f"/jobs/{job.pk}/retry/")
@@ -230,7 +230,7 @@ def test_what_is_done_is_neither_cancelled_nor_done_again(world, browser):
     job = work(ask_for_numbers(browser, world))
     for action in ("cancel", "retry"):
         page = browser.post(f"/jobs/{job.pk}/{action}/", follow=True).text
-        assert "there is nothing to" in page
+        assert ("has already ended" if action == "cancel" else "there is nothing to continue") in page
     work(job)
     assert (job.state, DIDHistory.objects.filter(change=job.change).count()) == (Job.State.DONE, COUNT)
 
@@ -240,7 +240,7 @@ def test_only_its_owner_has_a_job_go_on(world, browser):
     browser.post(f"/jobs/{job.pk}/cancel/")
     page = client_of(member("Administrator")).post(f"/jobs/{job.pk}/retry/", follow=True).text
     job.refresh_from_db()
-    assert "Only supervisor can have it go on" in page
+    assert "Only supervisor can continue this job" in page
     assert job.state == Job.State.CANCELLED
 
 

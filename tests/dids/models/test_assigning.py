@@ -106,10 +106,10 @@ def test_a_package_of_another_client_is_an_error_of_its_field(world, browser, ad
     other = Client.objects.create(reseller=world.reseller, name="Other")
     given = ClientPackage.objects.create(client=other, package=world.package)
 
-    assert "This is no running package of the client." in text(browser.get(f"{add}?package={given.pk}"))
+    assert "This is not a running package of the client." in text(browser.get(f"{add}?package={given.pk}"))
     response = browser.post(add, to(world, package=given.pk) | ids(world, "5001"))
     assert response.status_code == 422
-    assert "This is no running package of the client." in text(response)
+    assert "This is not a running package of the client." in text(response)
     assert browser.post(add, to(world, account="9" * 30) | ids(world, "5001")).status_code == 422
     dialog = browser.post(add, to(world, package="") | ids(world, "5001"), headers=HTMX)
     assert dialog.status_code == 422 and "<dialog" in dialog.content.decode()
@@ -435,9 +435,9 @@ def test_many_matching_rows_of_the_list_are_assigned_by_a_job(world, browser, ad
     ("sent", "message"),
     [
         ({"client": ""}, "Choose the client that gets the numbers."),
-        ({"client": "x"}, "This is no client that you know."),
-        ({"package": "x"}, "This is no running package of the client."),
-        ({"account": "999999"}, "This is no account of the client."),
+        ({"client": "x"}, "This client doesn’t exist, or you don’t have access to it."),
+        ({"package": "x"}, "This is not a running package of the client."),
+        ({"account": "999999"}, "This is not an account of the client."),
     ],
 )
 def test_invalid_input_is_an_error_in_the_dialog(world, browser, add, sent, message):

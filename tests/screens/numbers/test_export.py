@@ -294,4 +294,4 @@ def test_an_unknown_format_is_said_to_be_none(browser, world):
         browser.post("/dids/export/", {"ids": world.did("111").pk, "format": "pdf"}, follow=True),
     ):
         assert response.redirect_chain == [("/dids/", 302)]
-        assert "“pdf” is no format to export; there are csv and xlsx." in response.text
+        assert "There is no export format “pdf”. Choose csv or xlsx." in response.text

@@ -170,7 +170,7 @@ def test_tags_are_added_removed_or_replaced(world, browser, action, label):
         (change(after_hold=""), "Choose a status, or untick the field."),
         (change(status="hodl"), "“hodl” is not one of the options"),
         (change(hold_days="366"), "Enter 365 or less."),
-        (change(tags="", tag_action="add"), "Write the tags"),
+        (change(tags="", tag_action="add"), "Enter tags, or choose"),
         (change(tags="t" * 51, tag_action="add"), "The limit is 50"),
     ],
 )

@@ -86,7 +86,7 @@ def test_repeating_the_form_is_harmless(world, browser):
 
     response = browser.post(NEW, form(world, "4420-4429"), follow=True)
 
-    assert "No DID was created. 10 exist already" in response.content.decode()
+    assert "No DID was created. 10 already exist" in response.content.decode()
     assert (DID.objects.count(), DIDHistory.objects.count(), Change.objects.count()) == (
         numbers,
         rows,
@@ -107,7 +107,7 @@ def test_repeating_the_form_is_harmless(world, browser):
         ("212-555", "<b>344 DIDs</b>"),
         ("212-5555", "it may be one number, 2125555, or a range"),
         ("", "Enter numbers to see how many will be created."),
-        ("1-1000001", "more than"),
+        ("1-1000001", "These are 1,000,001 numbers; at most"),
     ],
 )
 def test_the_preview_says_what_will_be_made_and_makes_nothing(world, browser, text, said):
@@ -175,9 +175,9 @@ def test_of_many_unreadable_entries_the_rest_is_counted(world, browser):
     ("field", "value", "said"),
     [
         ("operator", "", "Choose the operator"),
-        ("operator", "999999", "This is no operator that you know."),
-        ("operator", "9" * 30, "This is no operator that you know."),
-        ("operator", "x", "This is no operator that you know."),
+        ("operator", "999999", "This operator doesn’t exist, or you don’t have access to it."),
+        ("operator", "9" * 30, "This operator doesn’t exist, or you don’t have access to it."),
+        ("operator", "x", "This operator doesn’t exist, or you don’t have access to it."),
         ("status", "active", "“active” is not one of the options"),
         ("hold_days", "366", "Enter 365 or less."),
         ("tags", "t" * 51, "The limit is 50"),
@@ -203,7 +203,7 @@ def test_one_bound_to_a_reseller_makes_numbers_of_its_own_operators_alone(world,
     response = client_of(stranger).post(NEW, form(world, "4420"))
 
     assert response.status_code == 422
-    assert "This is no operator that you know." in response.content.decode()
+    assert "This operator doesn’t exist, or you don’t have access to it." in response.content.decode()
     assert not DID.objects.filter(number="4420").exists()
 
 

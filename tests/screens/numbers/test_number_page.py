@@ -8,7 +8,7 @@ from django.utils.html import escape
 from audit import SYSTEM
 from audit.models import Change
 from dids.models import DID, DIDHistory
-from screens.numbers.number import BESIDE
+from screens.numbers.number import RECENT
 from tests.carrier import person
 from tests.world import client_of
 
@@ -63,7 +63,7 @@ def test_editing_writes_what_was_touched_and_nothing_else(world, browser, superv
         12,
         "instock",
     )
-    assert "256999 is saved." in response.content.decode()
+    assert "256999 saved." in response.content.decode()
     newest = DIDHistory.objects.order_by("-history_id").first()
     assert newest.change.actor == supervisor
     assert (newest.change.kind, newest.change.touched) == (Change.Kind.EDIT, 1)
@@ -97,7 +97,7 @@ def test_saving_again_writes_no_history(world, browser):
     again = fields_of(browser.get(address(did))) | {"notes": "two\r\nlines"}
     response = browser.post(address(did), again, follow=True)
 
-    assert "Nothing was changed." in response.content.decode()
+    assert "No field was changed." in response.content.decode()
     assert (DIDHistory.objects.count(), Change.objects.count()) == (rows, changes)
 
 
@@ -282,7 +282,7 @@ def test_a_long_history_is_read_in_pages(world, browser):
     assert first.context["older_url"] in first.content.decode()
     assert "note-104" in first.content.decode() and "note-000" in second.content.decode()
     assert second.context["older_url"] == ""
-    assert len(browser.get(address(dids.get())).context["entries"]) == BESIDE
+    assert len(browser.get(address(dids.get())).context["entries"]) == RECENT
 
 
 @pytest.mark.parametrize("before", ["x", "-1", "²", "9" * 40, ""])

@@ -153,7 +153,7 @@ def test_new_dids_says_while_one_types_what_it_will_make(signed_in):
     page.get_by_role("option", name="DID Operator Reseller 1").click()
     page.get_by_role("button", name="Create 5 DIDs").click()
 
-    expect(page.get_by_text("5 DIDs created for DID Operator. 5 exist already")).to_be_visible()
+    expect(page.get_by_text("5 DIDs created for DID Operator. 5 already exist")).to_be_visible()
     assert page.url.endswith("/dids/?q=5040-5049")
     assert DID.objects.filter(number="5049").exists()
 
@@ -165,7 +165,7 @@ def test_a_number_is_edited_on_its_page(signed_in, world):
     page.get_by_label("Notes").fill("unpaid")
     page.get_by_role("button", name="Save changes").click()
 
-    expect(page.get_by_text("2567 is saved.")).to_be_visible()
+    expect(page.get_by_text("2567 saved.")).to_be_visible()
     expect(
         page.get_by_text("because supervisor blocked it; unreachable until it is unblocked")
     ).to_be_visible()
