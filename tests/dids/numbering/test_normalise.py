@@ -221,4 +221,10 @@ def test_a_cell_without_a_number_is_rejected(cell, reason, remedy):
     with pytest.raises(NumberError) as refusal:
         normalise_cell(cell)
     assert (refusal.value.reason, refusal.value.remedy) == (reason, remedy)
-    assert refusal.value.value == ("" if cell is None else str(cell))
+
+
+@pytest.mark.parametrize(("cell", "value"), [(None, ""), (-5, "-5"), ("abc", "abc"), (True, "True")])
+def test_the_error_of_a_cell_holds_its_value(cell, value):
+    with pytest.raises(NumberError) as refusal:
+        normalise_cell(cell)
+    assert refusal.value.value == value
