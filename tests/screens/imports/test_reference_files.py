@@ -1,4 +1,4 @@
-"""Operators, clients, accounts and packages from files and as files."""
+"""Import and export pages of operators, clients, accounts and packages."""
 
 import io
 import string
@@ -26,7 +26,7 @@ MODELS = {"operators": Operator, "clients": Client, "accounts": Account, "packag
 
 
 def check(browser, table, text, **choices):
-    """The page that shows what the file would do."""
+    """Upload the file and return the page with the result of the check."""
     data = text if isinstance(text, bytes) else text.encode()
     file = SimpleUploadedFile("table.csv", data)
     return browser.post(f"/{table}/import/", {"file": file, **choices})
@@ -37,7 +37,7 @@ def apply(browser, table, signed):
 
 
 def load(browser, table, text):
-    """Check it and apply it; returns the page that one lands on."""
+    """Check the file, import it and return the page after the redirect."""
     page = check(browser, table, text)
     assert page.context["apply_label"], page.context["refusals"]
     return apply(browser, table, page.context["signed"])
@@ -66,7 +66,7 @@ def rows_of(data):
     return [row.cells for row in sheets.read(file, sheets.sniff(file, delimiter=","))]
 
 
-# --- the happy path of each table -------------------------------------------------------------------
+# --- importing --------------------------------------------------------------------------------------
 
 
 def test_operators_are_created_and_updated(world, clerk):
@@ -118,7 +118,7 @@ def test_an_empty_cell_keeps_the_current_value(world, provisioner):
     assert page.context["apply_label"] == "" and "Nothing to import, close" in page.content.decode()
 
 
-# --- what is recorded -------------------------------------------------------------------------------
+# --- history ----------------------------------------------------------------------------------------
 
 
 def test_an_import_is_one_change_with_its_history(world, clerk):
@@ -169,9 +169,6 @@ def test_only_the_first_refusals_are_shown(world, clerk):
     assert "The first 100 are shown; the next check shows others." in page.content.decode()
 
 
-# --- which row is meant -----------------------------------------------------------------------------
-
-
 # --- headers ----------------------------------------------------------------------------------------
 
 
@@ -182,7 +179,7 @@ def test_unknown_and_export_only_columns_are_listed_as_ignored(world, provisione
     assert "Ignored columns: Colour, Closed at, Name." in page.content.decode()
 
 
-# --- files that are none ----------------------------------------------------------------------------
+# --- invalid files ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -299,28 +296,30 @@ def test_the_second_of_two_concurrent_imports_of_a_name_is_refused(world, clerk)
     signed = check(browser, "operators", TEXT).context["signed"]
     started = threading.Event()
 
-    def be_quicker():
+    def write_first():
         with transaction.atomic():
             Operator.objects.create(reseller=world.reseller, name="Oliver", hold_days=1)
             started.set()
             wait_for_a_writer()
         connections.close_all()
 
-    other = threading.Thread(target=be_quicker)
+    other = threading.Thread(target=write_first)
     other.start()
     assert started.wait(timeout=30)
     page = apply(browser, "operators", signed)
     other.join(timeout=60)
-    # PostgreSQL refuses the second name; SQLite let the second begin only when the first was done.
-    told = messages(page) or [page.content.decode()]
-    assert any("Someone else changed the same" in one or "The data has changed since" in one for one in told)
+    # PostgreSQL rejects the second name; SQLite starts the second transaction only after the first.
+    texts = messages(page) or [page.content.decode()]
+    assert any(
+        "Someone else changed the same" in text or "The data has changed since" in text for text in texts
+    )
     assert Operator.objects.get(name="Oliver").hold_days == 1
     world.operator.refresh_from_db()
-    assert world.operator.hold_days is None, "nothing of the file is written"
+    assert world.operator.hold_days is None, "nothing is written"
 
 
 def wait_for_a_writer():
-    """Until another connection waits for what this one has locked; on SQLite nobody can be asked."""
+    """Wait until another connection waits for a lock of this one; SQLite offers no way to find out."""
     if connection.vendor != "postgresql":
         return
     query = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()"
@@ -331,7 +330,7 @@ def wait_for_a_writer():
                 return
 
 
-# --- who may ----------------------------------------------------------------------------------------
+# --- permissions ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -388,7 +387,7 @@ def test_a_user_bound_to_a_reseller_imports_only_into_it(world, owner, stranger)
             "You work for Reseller 2 and can’t see a reseller with this name. Remove the column.",
         )
     ]
-    # The names that another reseller has are free, and its ids are nobody's.
+    # Names of another reseller are free, and its IDs are unknown.
     text = f"ID,Name\n{world.operator.pk},Oliver\n,DID Operator\n"
     landed = load(client_of(stranger), "operators", text)
     assert messages(landed) == ["2 operators created, 0 updated, 0 unchanged."]
@@ -505,7 +504,7 @@ def test_the_queries_of_an_export_do_not_depend_on_its_rows(
         export(browser, table, f"?format={format}")
 
 
-# --- there and back ---------------------------------------------------------------------------------
+# --- round trips ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -531,7 +530,7 @@ def test_an_export_imports_into_an_empty_system(world, provisioner):
     for reseller in (world.reseller, world.reseller_2):
         Reseller.objects.filter(pk=reseller.pk).update(name=f"Old {reseller}")
     Reseller.objects.bulk_create([Reseller(name="Reseller 1"), Reseller(name="Reseller 2")])
-    # The IDs are taken, by rows of other resellers: clients are new, and nothing is renamed.
+    # The IDs belong to rows of other resellers, so clients are created and none is renamed.
     page = check(browser, "clients", files["clients"])
     assert refusals(page)[0][1] == "ID"
     for table, data in files.items():
@@ -542,7 +541,7 @@ def test_an_export_imports_into_an_empty_system(world, provisioner):
     assert ClientHistory.objects.filter(name="Rose Orig", event="+").count() == 2
 
 
-# What the forms take: no control characters, blanks cut off at both ends.
+# Names as the forms accept them: no control characters, stripped.
 CHARACTERS = st.characters(exclude_categories=["Cc", "Cs"])
 NAMES = st.text(CHARACTERS | st.sampled_from(string.punctuation + " a1"), min_size=1, max_size=100)
 
@@ -551,10 +550,10 @@ NAMES = st.text(CHARACTERS | st.sampled_from(string.punctuation + " a1"), min_si
 @given(names=st.lists(NAMES.map(str.strip).filter(bool), min_size=1, max_size=8, unique=True))
 def test_any_names_are_imported_back_as_unchanged(world, provisioner, names):
     browser = client_of(provisioner)
-    made = Operator.objects.bulk_create(Operator(reseller=world.reseller, name=name) for name in names)
+    operators = Operator.objects.bulk_create(Operator(reseller=world.reseller, name=name) for name in names)
     try:
         page = check(browser, "operators", export(browser, "operators"))
         assert page.status_code == 200, page.context["form"].errors
         assert (counts(page), page.context["refusals"]) == ([0, 0, len(names) + 2, 0], [])
     finally:
-        Operator.objects.filter(pk__in=[one.pk for one in made]).delete()
+        Operator.objects.filter(pk__in=[one.pk for one in operators]).delete()
