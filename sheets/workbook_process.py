@@ -87,12 +87,11 @@ def lines(
                 yield encode(facts | {"sheet": name}) + "\n"
                 yield from ["\t[]\n"] * blank
                 started = True
-            if len(texts) > columns:
-                texts = texts[: columns + 1]
-            line = encode(texts)
+            kept = texts[: columns + 1]
+            line = encode(kept)
             if len(line) > cell:  # otherwise no cell is too long
-                line = encode([text[: cell + 1] for text in texts])
-            yield f"{letters[: len(texts)]}\t{line}\n"
+                line = encode([text[: cell + 1] for text in kept])
+            yield f"{letters[: len(kept)]}\t{line}\n"
         if started:
             return
     yield json.dumps(facts | {"error": "empty"}) + "\n"

@@ -99,11 +99,7 @@ class Numbers:
             yield chunk
 
     def _of_length(self, length: int, after: str) -> Iterator[str]:
-        start = 0
-        if after and length > len(after):
-            start = int(after.ljust(length, "0"))
-        elif after:
-            start = int(after[:length]) + 1
+        start = int(after.ljust(length, "0")) if length > len(after) else int(after[:length]) + 1
         spans = self._spans[length]
         for first, last in spans[max(bisect_right(spans, (start, 0)) - 1, 0) :]:
             for number in range(max(first, start), last + 1):
@@ -115,9 +111,9 @@ def _merge(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     spans.sort()
     merged = spans[:1]
     for first, last in spans[1:]:
-        if first <= merged[-1][1] + 1:
-            if last > merged[-1][1]:
-                merged[-1] = (merged[-1][0], last)
+        start, end = merged[-1]
+        if first <= end + 1:
+            merged[-1] = (start, max(end, last))
         else:
             merged.append((first, last))
     return merged
@@ -151,7 +147,7 @@ def too_many(count: int, limit: int) -> str:
 
 
 def read_ranges(
-    text: str, numbers: Numbers, fallback: Callable[[str], list[Range]] = lambda item: []
+    text: str, numbers: Numbers, fallback: Callable[[str], list[Range]] | None = None
 ) -> Iterator[Range]:
     """Yield the ranges in ``text`` and record in ``numbers`` what neither we nor ``fallback`` can read."""
     for line, match in enumerate(_LINE.finditer(text), start=1):
@@ -159,13 +155,13 @@ def read_ranges(
         if entry.isascii() and entry.isdigit() and len(entry) <= MAX_DIGITS:  # inlined for speed
             yield entry, entry
             continue
-        for item in _SEPARATOR.split(to_plain(entry)):
-            item = " ".join(item.split()).removeprefix("- ")  # "- " is the bullet of a list
+        for part in _SEPARATOR.split(to_plain(entry)):
+            item = " ".join(part.split()).removeprefix("- ")  # "- " is the bullet of a list
             if item:
                 try:
                     yield from _parse_item(item)
                 except NumberError as error:
-                    if not (ranges := fallback(item)):
+                    if not (ranges := fallback(item) if fallback else []):
                         numbers.refuse(line, item, f"{error.reason}. {error.remedy}")
                     yield from ranges
 

@@ -11,7 +11,7 @@ from dids.imports.parse import NAME_MAX, too_long
 
 
 class NameWidget(Widget):
-    def clean(self, value, **kwargs):
+    def clean(self, value, **_kwargs):
         if not value:
             raise ValueError("A row needs a name. Fill it in, or remove the row.")
         if len(value) > NAME_MAX:
@@ -29,7 +29,7 @@ class WholeNumberWidget(Widget):
         super().__init__()
         self.subject, self.most = subject, most
 
-    def clean(self, value, **kwargs):
+    def clean(self, value, **_kwargs):
         if not value:
             return None
         number = parse_whole(value, most=self.most)
@@ -39,7 +39,7 @@ class WholeNumberWidget(Widget):
 
 
 class TagsWidget(Widget):
-    def clean(self, value, **kwargs):
+    def clean(self, value, **_kwargs):
         try:
             return tag_label(split_tags(value)) or None
         except ValidationError as error:

@@ -210,7 +210,7 @@ class ReferenceResource(ModelResource):
     def get_queryset(self):
         return super().get_queryset().visible_to(self.by).select_related(self.related)
 
-    def before_import(self, dataset, **kwargs):
+    def before_import(self, dataset, **_kwargs):
         """Fetch all rows that the file can touch, so that no row costs a query.
 
         Rows are locked by ascending id, so that concurrent imports can't deadlock.
@@ -310,7 +310,7 @@ class ReferenceResource(ModelResource):
     def get_bulk_update_fields(self):
         return [one.attribute for one in self._written_fields()]
 
-    def after_import(self, _dataset, _result, **kwargs):
+    def after_import(self, _dataset, _result, **_kwargs):
         """Leave PostgreSQL's sequence unchanged; see the module docstring."""
 
 

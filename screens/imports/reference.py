@@ -136,7 +136,7 @@ def _home(user, table):
 def reference_export(request, table):
     """Export the filtered list, or all rows of a table without a list, as CSV or XLSX."""
     resource = TABLES[table](request.user)
-    if (format := format_of(request)) is None:
+    if (file_format := format_of(request)) is None:
         return redirect(_home(request.user, table))
     if table in RECORDS:
         listing = RECORDS[table].listing(request)
@@ -146,4 +146,4 @@ def reference_export(request, table):
         filterset, found = listing.filterset, listing.ordered.select_related(resource.related)
     else:
         filterset, found = None, resource.listed()
-    return download(resource.rows(found), file_name(table, filterset, timezone.now()), format)
+    return download(resource.rows(found), file_name(table, filterset, timezone.now()), file_format)

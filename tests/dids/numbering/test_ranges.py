@@ -111,8 +111,10 @@ TOO_MANY_DIGITS = (
         ("1-100", f"it may be one number, 1100, or a range whose ends have different lengths. {IN_FULL}"),
         (
             "222-111",
-            "as a range it ends before it starts; as one number it is 222111."
-            " Write 111-222, or the number without the dash.",
+            (
+                "as a range it ends before it starts; as one number it is 222111."
+                " Write 111-222, or the number without the dash."
+            ),
         ),
         (
             "12-34-56-78",
@@ -124,13 +126,17 @@ TOO_MANY_DIGITS = (
         ),
         (
             "12345-67890-12345-67891",
-            "it may be one number, 12345678901234567891, or a range, 1234567890-1234567891."
-            " Write it in one of these two ways.",
+            (
+                "it may be one number, 12345678901234567891, or a range, 1234567890-1234567891."
+                " Write it in one of these two ways."
+            ),
         ),
         (
             "111..222",
-            "it may be one number, 111222, or a range, 111-222."
-            " Write a number without dots, or a range with a dash.",
+            (
+                "it may be one number, 111222, or a range, 111-222."
+                " Write a number without dots, or a range with a dash."
+            ),
         ),
         (
             "+442079460000-99",
@@ -146,8 +152,10 @@ TOO_MANY_DIGITS = (
         ),
         (
             "+44 (0)20 7946 0000",
-            "the (0) may be part of the number, 4402079460000, or dialled only within the country,"
-            " 442079460000. Write only the digits of the number.",
+            (
+                "the (0) may be part of the number, 4402079460000, or dialled only within the country,"
+                " 442079460000. Write only the digits of the number."
+            ),
         ),
     ],
 )

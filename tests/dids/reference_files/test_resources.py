@@ -206,8 +206,10 @@ def test_the_reseller_distinguishes_clients_with_the_same_name(world, provisione
             2,
             "Client",
             "Rose Orig",
-            "Several resellers have a client with this name: Reseller 1, Reseller 2."
-            " Name one in the Reseller column.",
+            (
+                "Several resellers have a client with this name: Reseller 1, Reseller 2."
+                " Name one in the Reseller column."
+            ),
         ),
         (3, "Client", "Nobody", "There is no client with this name. Correct it, or import the client first."),
         (4, "Client", "", "An account belongs to a client. Fill in the client."),

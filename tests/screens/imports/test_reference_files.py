@@ -166,7 +166,7 @@ def test_only_the_first_refusals_are_shown(world, clerk):
     text = "Name,Reseller\n" + "".join(f"Op {n},Nobody\n" for n in range(150))
     page = check(client_of(clerk), "operators", text)
     assert counts(page) == [0, 0, 0, 150] and len(refusals(page)) == 100
-    assert "The first 100 are shown; the next check shows others." in page.content.decode()
+    assert "The first 100 are shown; the next check shows the others." in page.content.decode()
 
 
 # --- headers ----------------------------------------------------------------------------------------
@@ -241,8 +241,8 @@ def test_the_largest_file_is_imported_with_a_few_queries(world, clerk, django_as
     [
         lambda signed: signed[:-1] + ("A" if signed[-1] != "A" else "B"),
         lambda signed: "x" + signed,
-        lambda signed: "",
-        lambda signed: "a:b:c",
+        lambda _: "",
+        lambda _: "a:b:c",
     ],
 )
 def test_altered_rows_are_refused(world, clerk, spoil):
@@ -492,16 +492,16 @@ def test_a_workbook_has_text_cells_and_a_frozen_header(world, viewer):
 
 
 @pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("format", ["csv", "xlsx"])
+@pytest.mark.parametrize("file_format", ["csv", "xlsx"])
 def test_the_queries_of_an_export_do_not_depend_on_its_rows(
-    world, viewer, table, format, django_assert_max_num_queries
+    world, viewer, table, file_format, django_assert_max_num_queries
 ):
     clients = Client.objects.bulk_create(Client(reseller=world.reseller, name=f"C{n}") for n in range(120))
     Account.objects.bulk_create(Account(client=client, name="main") for client in clients)
     Operator.objects.bulk_create(Operator(reseller=world.reseller, name=f"O{n}") for n in range(120))
     browser = client_of(viewer)
     with django_assert_max_num_queries(8):
-        export(browser, table, f"?format={format}")
+        export(browser, table, f"?format={file_format}")
 
 
 # --- round trips ------------------------------------------------------------------------------------
