@@ -16,7 +16,7 @@ from tests.world import make_world, member, session_cookie
 
 
 @pytest.fixture
-def get(live_server, transactional_db):
+def get(live_server):
     """Return ``get(path, **headers)``: the headers and the body as sent to a supervisor of 100 numbers."""
     world = make_world()
     DID.objects.create_numbers(
@@ -88,7 +88,7 @@ def test_a_stream_is_compressed_while_it_is_made_and_closed_at_its_end(rf):
             closed.append(True)
 
     request = rf.get("/", headers={"Accept-Encoding": "gzip"})
-    response = CompressionMiddleware(lambda request: StreamingHttpResponse(rows(), content_type="text/csv"))(
+    response = CompressionMiddleware(lambda _request: StreamingHttpResponse(rows(), content_type="text/csv"))(
         request
     )
     chunks = iter(response)
@@ -104,5 +104,5 @@ def test_a_stream_is_compressed_while_it_is_made_and_closed_at_its_end(rf):
 
 def test_a_short_response_stays_plain(rf):
     request = rf.get("/", headers={"Accept-Encoding": "gzip"})
-    response = CompressionMiddleware(lambda request: HttpResponse("alive"))(request)
+    response = CompressionMiddleware(lambda _request: HttpResponse("alive"))(request)
     assert response.content == b"alive"

@@ -1,4 +1,4 @@
-"""Fetch the front-end files of static/vendor again, or check that nobody edited them."""
+"""Fetch the front-end files of static/vendor, or check that they are unmodified."""
 
 import hashlib
 import json
@@ -11,30 +11,30 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-# A stylesheet that names a source map which is not there stops collectstatic.
+# A reference to a missing source map makes collectstatic fail.
 SOURCE_MAP = re.compile(rb"\n?(/\*|//)# sourceMappingURL=[^\n]*\n?")
 
 
 class Command(BaseCommand):
     help = (
-        "Fetches the packages of static/vendor/VERSIONS.json again with npm and records the hashes "
-        "of their files. To take another version, write it into VERSIONS.json first."
+        "Fetches the packages listed in static/vendor/VERSIONS.json with npm and records the hashes of "
+        "their files. To change a version, edit VERSIONS.json first."
     )
 
     def add_arguments(self, parser):
         parser.add_argument(
             "--check",
             action="store_true",
-            help="only compare the files with the recorded hashes; no network",
+            help="only compare the files with the recorded hashes, without network access",
         )
         parser.add_argument(
             "--folder",
             type=Path,
             default=Path(settings.BASE_DIR) / "static" / "vendor",
-            help="where VERSIONS.json is (default: %(default)s)",
+            help="the folder of VERSIONS.json (default: %(default)s)",
         )
 
-    def handle(self, *args, check, folder, **options):
+    def handle(self, *, check, folder, **_options):
         versions = folder / "VERSIONS.json"
         packages = json.loads(versions.read_text())["packages"]
         if check:
@@ -42,7 +42,7 @@ class Command(BaseCommand):
             if problems:
                 raise CommandError("\n".join(problems))
             count = sum(len(package["files"]) for package in packages)
-            self.stdout.write(f"{count} vendor files are as recorded.")
+            self.stdout.write(f"{count} vendor files match their recorded hashes.")
             return
         for package in packages:
             fetch(package, folder)
@@ -51,7 +51,7 @@ class Command(BaseCommand):
 
 
 def changed_files(folder, packages):
-    """One sentence for each file that is missing, changed or not recorded."""
+    """Return a sentence for each file that is missing, changed or not recorded."""
     recorded = {file["to"]: file["sha256"] for package in packages for file in package["files"]}
     problems = []
     for name, expected in recorded.items():
@@ -59,7 +59,7 @@ def changed_files(folder, packages):
         if not path.exists():
             problems.append(f"{name} is missing; run “manage.py vendor” to fetch it again.")
         elif sha256(path.read_bytes()) != expected:
-            problems.append(f"{name} is not the file that was recorded; run “manage.py vendor”.")
+            problems.append(f"{name} does not match its recorded hash; run “manage.py vendor”.")
     for path in sorted(folder.iterdir()):
         if path.name != "VERSIONS.json" and path.name not in recorded:
             problems.append(f"{path.name} is not recorded in VERSIONS.json.")
@@ -67,7 +67,7 @@ def changed_files(folder, packages):
 
 
 def fetch(package, folder):
-    """Writes the package's files into the folder and their hashes into `package`."""
+    """Write the package's files into the folder and their hashes into ``package``."""
     with tempfile.TemporaryDirectory() as temporary:
         source = unpack(f"{package['name']}@{package['version']}", Path(temporary))
         package["licence"] = json.loads((source / "package.json").read_text())["license"]
@@ -81,7 +81,7 @@ def fetch(package, folder):
 
 
 def unpack(spec, folder):
-    """Folder of the unpacked npm package `name@version`."""
+    """Download the npm package ``name@version`` and return its unpacked folder."""
     try:
         subprocess.run(
             ["npm", "pack", "--silent", "--pack-destination", folder, spec],
@@ -100,7 +100,7 @@ def unpack(spec, folder):
 
 
 def sprite(source, icons, licence):
-    """One SVG file with a <symbol> for each icon; strokes are left to the style sheet."""
+    """Return an SVG file with a <symbol> for each icon; the style sheet sets the strokes."""
     symbols = []
     for icon in sorted(icons):
         svg = (source / f"{icon}.svg").read_text()
