@@ -10,7 +10,7 @@ on ``hold_until``. The functions also apply to history rows and staged rows, whi
 
 from datetime import datetime, timedelta
 
-from django.db.models import Case, CharField, F, Q, When
+from django.db.models import Case, F, Q, When
 
 DAY = timedelta(days=1)
 
@@ -37,7 +37,7 @@ def is_over(hold_until: datetime | None, now: datetime) -> bool:
 
 def status_expression(now: datetime) -> Case:
     """Return the status at ``now`` as a database expression."""
-    return Case(When(over(now), then=F("after_hold")), default=F("status"), output_field=CharField())
+    return Case(When(over(now), then=F("after_hold")), default=F("status"))
 
 
 def status_at(status: str, after_hold: str, hold_until: datetime | None, now: datetime) -> str:
