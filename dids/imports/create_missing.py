@@ -19,26 +19,27 @@ def describe(batch):
 
     Two queries for each kind of record.
     """
-    sentences = []
-    for kind in KINDS:
-        missing = batch.groups.filter(_missing(kind)).values(*_OWNERS[kind], name=F(f"{kind}_name"))
-        missing = missing.distinct()
-        count = missing.count()
-        if not count:
-            continue
-        names = [shorten(row["name"]) for row in missing.order_by("name")[:NAMED]]
-        if kind == "package":
-            limits = _did_limits(batch)
-            names = [f"{name} (DID limit {limits[name]:,})" if name in limits else name for name in names]
-        more = f" and {count - NAMED:,} more" if count > NAMED else ""
-        sentences.append(f"{count_noun(count, kind)} will be created: {', '.join(names)}{more}.")
+    sentences = [sentence for kind in KINDS if (sentence := _describe_kind(batch, kind))]
     missing = batch.groups.filter(_missing(ASSIGNMENT))
     count = missing.values("reseller_id", "reseller_name", "client_name", "package_name").distinct().count()
     if count:
-        sentences.append(
-            f"{count_noun(count, 'package')} will be given to clients and be active immediately."
-        )
+        packages = count_noun(count, "package")
+        sentences.append(f"{packages} will be given to clients and be active immediately.")
     return sentences
+
+
+def _describe_kind(batch, kind):
+    missing = batch.groups.filter(_missing(kind)).values(*_OWNERS[kind], name=F(f"{kind}_name")).distinct()
+    count = missing.count()
+    if not count:
+        return ""
+    limits = _did_limits(batch) if kind == "package" else {}
+    names = []
+    for record in missing.order_by("name", *_OWNERS[kind])[:NAMED]:
+        limit = limits.get((*(record[column] for column in _OWNERS[kind]), record["name"]))
+        names.append(shorten(record["name"]) + ("" if limit is None else f" (DID limit {limit:,})"))
+    more = f" and {count - NAMED:,} more" if count > NAMED else ""
+    return f"{count_noun(count, kind)} will be created: {', '.join(names)}{more}."
 
 
 # The columns that tell apart records of the same name.
@@ -58,15 +59,18 @@ def _missing(kind):
 
 
 def _did_limits(batch):
-    """Return {name: highest DID limit} of the packages to create: as many as one client's rows need."""
+    """Return {(reseller_id, reseller_name, name): DID limit} of the packages to create.
+
+    The limit is what the rows of the client with most rows need.
+    """
     needed = (
         batch.groups.filter(_missing("package"))
-        .values("reseller_id", "reseller_name", "package_name", "client_id", "client_name")
+        .values_list("reseller_id", "reseller_name", "package_name", "client_id", "client_name")
         .annotate(numbers=Sum("given"))
     )
     limits = {}
-    for row in needed:
-        limits[row["package_name"]] = max(row["numbers"], limits.get(row["package_name"], 0))
+    for *package, _client_id, _client_name, numbers in needed:
+        limits[tuple(package)] = max(numbers, limits.get(tuple(package), 0))
     return limits
 
 
