@@ -534,7 +534,7 @@ def _importing(file):
         one.job.refresh_from_db()
         _see(one.job.state != Job.State.FAILED, one.job.result)
     one.apply(one.checked)
-    while not one.job.is_over:
+    while not one.job.is_finished:
         yield True
         one.job.refresh_from_db()
     _see(one.job.state == Job.State.DONE, one.job.result)
@@ -549,7 +549,7 @@ def _editing(rows):
 
 
 def _until_over(job):
-    while not job.is_over:
+    while not job.is_finished:
         yield True
         job.refresh_from_db()
     _see(job.state == Job.State.DONE, job.result)
@@ -578,7 +578,7 @@ def _spread(times):
 def work(job):
     """What a worker does of it, to its end; of a job that is over already nothing."""
 
-    if job.is_under_way:
+    if job.is_unfinished:
         claimed = Job.objects.claim("bench")
         _see(claimed == job, claimed)
         claimed.run("bench")

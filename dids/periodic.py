@@ -65,7 +65,9 @@ def delete_old_files(now):
     A file that can't be deleted does not keep the others; the errors are raised together at the end.
     """
     before = now - timedelta(days=settings.JOB_FILES_DAYS)
-    old = Job.objects.filter(state__in=(Job.State.DRAFT, *Job.OVER), created_at__lt=before).exclude(file="")
+    old = Job.objects.filter(state__in=(Job.State.DRAFT, *Job.FINISHED), created_at__lt=before).exclude(
+        file=""
+    )
     jobs = list(old.filter(Q(finished_at=None) | Q(finished_at__lt=before))[:JOBS_PER_ROUND])
     errors = []
     for job in jobs:

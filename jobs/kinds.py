@@ -1,4 +1,4 @@
-"""Job kinds: each app registers its own; ``jobs.models`` knows none of them."""
+"""Register the kinds of jobs; each app registers its own."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Protocol
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 class JobError(Exception):
-    """The job can't be done, now or later; the text is a sentence for its owner."""
+    """The job can't be done, and retrying won't help; the text is a sentence for its owner."""
 
 
 class JobKind(Protocol):
@@ -27,13 +27,13 @@ class JobKind(Protocol):
     def run(self, job: "Job") -> Iterator[None]:
         """Work from ``job.cursor`` on, one chunk between two yields.
 
-        The engine runs each chunk in a transaction, in which it also writes ``cursor``, ``done``, ``total``,
-        ``result`` and ``change`` as the chunk has left them on ``job``. A generator may return the job's
-        next state; None means done. What it keeps in its own variables is lost with the worker.
+        Each chunk runs in a transaction, which also writes ``cursor``, ``done``, ``total``, ``result`` and
+        ``change`` as the chunk set them on ``job``. The generator may return the job's final state; None
+        means done. Its local variables are lost when another worker takes over.
         """
 
     def sentence(self, job: "Job") -> str:
-        """Return the result in counts, also for a job that is not finished."""
+        """Return the result so far, in counts."""
 
     def url(self, job: "Job") -> str:
         """Return the page that shows the result, or ""."""
@@ -44,8 +44,8 @@ KINDS: dict[str, JobKind] = {}
 
 
 def register(kind: JobKind) -> JobKind:
-    """Make a kind known to workers and screens; its name is unique."""
+    """Register a kind under its unique name."""
     if kind.name in KINDS:
-        raise ValueError(f"a job kind {kind.name} is already registered")
+        raise ValueError(f"A job kind “{kind.name}” is already registered.")
     KINDS[kind.name] = kind
     return kind

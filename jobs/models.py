@@ -1,4 +1,4 @@
-"""Job: a durable unit of long work, whose cursor is committed with its data."""
+"""Run long work as durable jobs, whose cursor is committed together with their data."""
 
 import logging
 import time
@@ -15,19 +15,19 @@ from django.utils import timezone
 from audit.models import Change
 from jobs.kinds import KINDS, JobError
 
-ATTEMPTS = 5  # claims in a row in which not one chunk came to its end
-SMALL = 2_000  # rows up to which work is done in the request, by the same code
-SILENCE = timedelta(seconds=60)  # of a worker, after which it is taken for gone
-AGAIN_AFTER = timedelta(seconds=2)  # an error that may pass, such as a deadlock
-PATIENCE = 5  # seconds that a request does of a job that turns out to be long
-YIELDED = 0.1  # of a chunk's time, in which SQLite's one write lock is left to others
+ATTEMPTS = 5  # consecutive claims without a finished chunk, after which a job fails
+SMALL = 2_000  # rows up to which work runs in the request, through the same code
+HEARTBEAT_TIMEOUT = timedelta(seconds=60)  # after which a worker counts as dead
+RETRY_AFTER = timedelta(seconds=2)  # for errors that may be temporary, such as a deadlock
+REQUEST_SECONDS = 5  # that a request works on a job before leaving it to a worker
+SQLITE_PAUSE = 0.1  # pause that frees SQLite's one write lock, as a share of the chunk's time
 
 log = logging.getLogger("jobs")
 
 
 class JobQuerySet(models.QuerySet):
     def visible_to(self, user):
-        """A person's own jobs, and for those who manage staff, the jobs of everybody in their branch."""
+        """Return the user's own jobs, and for users who manage staff, all jobs of their reseller."""
         if not user.is_authenticated:
             return self.none()
         if not user.has_perm("staff.change_user"):
@@ -37,20 +37,20 @@ class JobQuerySet(models.QuerySet):
         return self.filter(Q(owner=user) | Q(owner__reseller=user.reseller_id))
 
     def unfinished(self):
-        """Waiting or running."""
+        """Return waiting and running jobs."""
         return self.filter(state__in=(Job.State.QUEUED, Job.State.RUNNING))
 
     def claimable(self, now):
-        """Waiting, or running with a worker that has not been heard of since its lease ended."""
+        """Return waiting jobs, and running jobs whose worker let its lease expire."""
         waiting = Q(state=Job.State.QUEUED) & (Q(lease_until__isnull=True) | Q(lease_until__lte=now))
-        left = Q(state=Job.State.RUNNING, lease_until__lte=now)
-        return self.filter(waiting | left, kind__in=list(KINDS))
+        abandoned = Q(state=Job.State.RUNNING, lease_until__lte=now)
+        return self.filter(waiting | abandoned, kind__in=list(KINDS))
 
     def claim(self, worker):
-        """The oldest claimable job, now ``worker``'s own until the lease ends; None when there is none.
+        """Claim the oldest claimable job for ``worker`` and return it, None if there is none.
 
-        Of two workers one gets it: on PostgreSQL the other skips the locked row, on SQLite it waits for
-        the write lock and looks after that.
+        Only one of two workers gets it: on PostgreSQL the other skips the locked row, on SQLite it waits for
+        the write lock before it reads.
         """
         with transaction.atomic():
             now = timezone.now()
@@ -67,19 +67,19 @@ class JobQuerySet(models.QuerySet):
         return job
 
 
-class Overtaken(Exception):
-    """The job is not this worker's any more: its lease ended, or somebody ended the job."""
+class LeaseLostError(Exception):
+    """The worker no longer owns the job: its lease expired, or the job was ended."""
 
 
 class Job(models.Model):
-    """Long work: what to do, how far it is, what came of it.
+    """Long work: its parameters, progress and result.
 
-    ``cursor`` says where to go on (a shape of the kind's own) and is written in the transaction of
-    the chunk that it follows; ``lease_until`` is when another worker may take a running job over.
+    ``cursor`` is where the next chunk continues, in a format of the job's kind, and is written in the
+    transaction of the chunk before. ``lease_until`` is when another worker may take over a running job.
 
-    **Once.** A chunk first locks its job's row and sees that the job is still its worker's; then come
-    its writes, and with them cursor and counts, in one transaction. A worker that dies leaves the job as
-    its last chunk left it. One that was only slow finds the job taken, and its chunk is undone.
+    **Exactly once.** Each chunk is a transaction: it locks the job's row, checks that the worker still owns
+    the job, and writes data, cursor and counts. When a worker dies, the job stays as its last chunk left it.
+    When a worker was only slow, it finds that another one has taken over, and its chunk is rolled back.
     """
 
     class State(models.TextChoices):
@@ -118,13 +118,13 @@ class Job(models.Model):
             models.Index(fields=["owner", "-created_at"], name="job_of_owner"),
         ]
 
-    # What a chunk leaves on the job and the engine writes with it.
-    KEPT = ("cursor", "done", "total", "result", "change", "file")
-    OVER = (State.DONE, State.FAILED, State.CANCELLED)
-    AT_REST = (State.DRAFT, State.FAILED, State.CANCELLED)  # and can be set going
+    # Set by a chunk, and written with it.
+    CHUNK_FIELDS = ("cursor", "done", "total", "result", "change", "file")
+    FINISHED = (State.DONE, State.FAILED, State.CANCELLED)
+    STARTABLE = (State.DRAFT, State.FAILED, State.CANCELLED)
 
     def __str__(self):
-        return self.label or self.about.label
+        return self.label or self.job_kind.label
 
     def get_absolute_url(self):
         return reverse("jobs:detail", args=[self.pk])
@@ -133,12 +133,12 @@ class Job(models.Model):
     def lease():
         return timedelta(seconds=settings.JOB_LEASE)
 
-    # --- what a person asks for
+    # --- actions of users
 
     def queue(self):
-        """Leave it to the workers. False when it is waiting, running or done already."""
+        """Queue the job for the workers; return False if it is already waiting, running or done."""
         return self._move(
-            self.AT_REST,
+            self.STARTABLE,
             self.State.QUEUED,
             attempts=0,
             cancel_asked_at=None,
@@ -147,8 +147,8 @@ class Job(models.Model):
             finished_at=None,
         )
 
-    def ask_cancel(self):
-        """End it after the chunk under way; what is written stays. False when it is over already."""
+    def request_cancel(self):
+        """Cancel the job after its current chunk, keeping what is written; return False if it is finished."""
         now = timezone.now()
         if self._move((self.State.QUEUED,), self.State.CANCELLED, finished_at=now):
             return True
@@ -159,11 +159,11 @@ class Job(models.Model):
         )
 
     def retry(self):
-        """Go on behind the last chunk of a failed or cancelled job; False for any other."""
-        return self.can_go_on and self.queue()
+        """Continue a failed or cancelled job after its last chunk; return False for any other."""
+        return self.can_continue and self.queue()
 
     def erase(self):
-        """Delete its files; of a draft, which then can't go on, say so."""
+        """Delete the job's files, and cancel a draft, which can't continue without them."""
         if self.file:
             self.file.delete(save=False)
         self.params["erased"] = True
@@ -171,26 +171,26 @@ class Job(models.Model):
         if self.state == self.State.DRAFT:
             self.state = self.State.CANCELLED
             days = settings.JOB_FILES_DAYS
-            self.result["error"] = f"Not finished within {days} days: its files are deleted. Begin anew."
+            self.result["error"] = f"Not finished within {days} days, so its files were deleted. Start again."
         self.save(update_fields=["params", "file", "result", "state"])
 
-    def run_here(self):
-        """Do it at once, in this process: small work in a request. False when it is under way or done.
+    def run_now(self):
+        """Run the job in this request; return False if it is already waiting, running or done.
 
-        What takes longer than somebody likes to wait for goes on with a worker.
+        A worker continues it after ``REQUEST_SECONDS``.
         """
         worker = f"request:{uuid.uuid4().hex}"
         now = timezone.now()
         lease = {"worker": worker, "lease_until": now + self.lease(), "attempts": 1}
         lease |= {"started_at": now, "finished_at": None, "cancel_asked_at": None}
-        if not self._move(self.AT_REST, self.State.RUNNING, **lease):
+        if not self._move(self.STARTABLE, self.State.RUNNING, **lease):
             return False
-        patience = time.monotonic() + PATIENCE
-        self.run(worker, lambda: time.monotonic() > patience)
+        deadline = time.monotonic() + REQUEST_SECONDS
+        self.run(worker, lambda: time.monotonic() > deadline)
         return True
 
     def _move(self, sources, target, **fields):
-        """Change the state by a conditional UPDATE; True when it was in one of ``sources``."""
+        """Change the state with a conditional UPDATE; return whether it was in one of ``sources``."""
         moved = Job.objects.filter(pk=self.pk, state__in=sources).update(state=target, **fields)
         self.refresh_from_db()
         return bool(moved)
@@ -198,60 +198,65 @@ class Job(models.Model):
     # --- the engine
 
     def run(self, worker, stop=lambda: False):
-        """Do the claimed job, chunk by chunk, until it is over, ``stop()`` says so or it is taken over.
+        """Run the claimed job chunk by chunk until it is finished, taken over, or ``stop()`` returns True.
 
-        Stopped between chunks it waits for the next worker. What went wrong and may pass is tried again a
-        little later; a ``JobError``, and an error that came ``ATTEMPTS`` times without a chunk done
-        between, ends it with a sentence.
+        A stopped job waits for the next worker. Database errors that may be temporary are retried a little
+        later. A ``JobError``, or ``ATTEMPTS`` errors without a finished chunk between them, ends the job with
+        a sentence.
         """
-        kind = self.about
+        kind = self.job_kind
         if self.attempts > ATTEMPTS:
-            self._fail(worker, f"It was tried {ATTEMPTS} times and each time its worker ended.")
+            self._fail(
+                worker,
+                f"The worker stopped in each of {ATTEMPTS} attempts. Ask an administrator to check the log.",
+            )
             return
         work = None
         try:
             while True:
                 if stop():
-                    self._ours(worker).update(state=self.State.QUEUED, worker="", lease_until=None)
+                    self._owned_by(worker).update(state=self.State.QUEUED, worker="", lease_until=None)
                     break
                 began = time.monotonic()
                 work = self._chunk(worker, work, kind)
                 if work is None:
                     break
                 if connection.vendor == "sqlite":
-                    time.sleep((time.monotonic() - began) * YIELDED)
-        except Overtaken:
-            log.info("%s: another worker has taken it over", self)
+                    time.sleep((time.monotonic() - began) * SQLITE_PAUSE)
+        except LeaseLostError:
+            log.info("%s: another worker has taken over", self)
         except JobError as failure:
             self._fail(worker, str(failure))
         except (OperationalError, InterfaceError, IntegrityError) as error:
             if self.attempts >= ATTEMPTS:
-                self._fail(worker, "The database refused it again and again.", error)
+                self._fail(
+                    worker, f"The database failed in each of {ATTEMPTS} attempts. Try again later.", error
+                )
             else:
-                log.warning("%s: %s; trying again", self, error)
+                log.warning("%s: %s; retrying", self, error)
                 connection.close_if_unusable_or_obsolete()
-                again = timezone.now() + AGAIN_AFTER
-                self._ours(worker).update(state=self.State.QUEUED, worker="", lease_until=again)
+                again = timezone.now() + RETRY_AFTER
+                self._owned_by(worker).update(state=self.State.QUEUED, worker="", lease_until=again)
         except Exception as error:
-            self._fail(worker, "Something went wrong that should not; the log tells what.", error)
+            self._fail(worker, "An unexpected error occurred. Ask an administrator to check the log.", error)
         self.refresh_from_db()
 
     def _chunk(self, worker, work, kind):
-        """One chunk. Returns the work to go on with, None at the end."""
+        """Run one chunk; return the generator to continue with, None at the end."""
         with transaction.atomic():
-            if not self._is_ours(worker):
+            if not self._reload_locked(worker):
                 return None
             if kind.writes:
                 return self._advance(worker, work or kind.run(self))
         return self._advance(worker, work or kind.run(self))
 
-    def _is_ours(self, worker):
-        """Lock the row and take over what stands there. False when the job ends here: it was cancelled."""
+    def _reload_locked(self, worker):
+        """Lock and reload the job's row; return False if cancellation was requested, which ends the job."""
         job = Job.objects.select_for_update(of=("self",)).select_related("owner", "change")
         job = job.filter(pk=self.pk, worker=worker, state=self.State.RUNNING).first()
         if job is None:
-            raise Overtaken
-        # The owner is read anew for each chunk: rights that were taken away meanwhile are gone.
+            raise LeaseLostError
+        # Reloading the owner makes revoked permissions take effect at the next chunk.
         self.owner, self.change = job.owner, job.change
         self.cancel_asked_at = job.cancel_asked_at
         if job.cancel_asked_at:
@@ -265,21 +270,21 @@ class Job(models.Model):
         except StopIteration as end:
             self._finish(worker, end.value or self.State.DONE)
             return None
-        kept = {name: getattr(self, name) for name in self.KEPT}
+        fields = {name: getattr(self, name) for name in self.CHUNK_FIELDS}
         self.attempts = 0
-        self._write(worker, lease_until=timezone.now() + self.lease(), attempts=0, **kept)
+        self._write(worker, lease_until=timezone.now() + self.lease(), attempts=0, **fields)
         return work
 
     def _finish(self, worker, state):
-        kept = {name: getattr(self, name) for name in self.KEPT}
-        self._write(worker, state=state, finished_at=timezone.now(), lease_until=None, worker="", **kept)
+        fields = {name: getattr(self, name) for name in self.CHUNK_FIELDS}
+        self._write(worker, state=state, finished_at=timezone.now(), lease_until=None, worker="", **fields)
 
     def _fail(self, worker, sentence, error=None):
         if error is not None:
             log.error("%s failed", self, exc_info=error)
-        # As the last chunk that was committed left it, with the sentence.
+        # The result of the last committed chunk, with the sentence.
         result = Job.objects.values_list("result", flat=True).get(pk=self.pk) | {"error": sentence}
-        self._ours(worker).update(
+        self._owned_by(worker).update(
             state=self.State.FAILED,
             finished_at=timezone.now(),
             lease_until=None,
@@ -288,79 +293,78 @@ class Job(models.Model):
         )
 
     def _write(self, worker, /, **fields):
-        if not self._ours(worker).update(**fields):
-            raise Overtaken
+        if not self._owned_by(worker).update(**fields):
+            raise LeaseLostError
         for name, value in fields.items():
             setattr(self, name, value)
 
-    def _ours(self, worker):
+    def _owned_by(self, worker):
         return Job.objects.filter(pk=self.pk, worker=worker, state=self.State.RUNNING)
 
-    # --- what screens show
+    # --- for screens
 
     @property
-    def about(self):
-        """Its Kind."""
+    def job_kind(self):
         return KINDS[self.kind]
 
     @property
-    def is_over(self):
-        return self.state in self.OVER
+    def is_finished(self):
+        return self.state in self.FINISHED
 
     @property
     def is_erased(self):
         return "erased" in self.params
 
     @property
-    def can_go_on(self):
+    def can_continue(self):
         return self.state in (self.State.FAILED, self.State.CANCELLED) and not self.is_erased
 
     @property
-    def is_under_way(self):
+    def is_unfinished(self):
         return self.state in (self.State.QUEUED, self.State.RUNNING)
 
     @property
-    def told(self):
-        """What came of it so far, in counts."""
-        return self.about.sentence(self)
+    def summary(self):
+        """The result so far, in counts."""
+        return self.job_kind.sentence(self)
 
     @property
     def sentence(self):
-        """The error it ended with, and what came of it so far."""
-        return " ".join(filter(None, [self.result.get("error"), self.told]))
+        """The error that ended the job, and the result so far."""
+        return " ".join(filter(None, [self.result.get("error"), self.summary]))
 
     @property
     def url(self):
-        return self.about.url(self)
+        return self.job_kind.url(self)
 
     @property
-    def waits_in_vain(self):
-        """Whether it waits and no worker is there to do it."""
+    def lacks_worker(self):
+        """Whether the job waits and no worker is alive."""
         return self.state == self.State.QUEUED and not WorkerBeat.is_recent()
 
     @property
     def percent(self):
-        """0 to 100; None when it is not known how much there is to do."""
+        """0 to 100, None if the total is unknown."""
         if self.state == self.State.DONE:
             return 100
         return min(99, self.done * 100 // self.total) if self.total else None
 
     @property
     def rate(self):
-        """Rows a second since it was started; None before the first ones."""
+        """Rows per second since the start, None before the first ones."""
         if not (self.started_at and self.done):
             return None
-        took = ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
-        return round(self.done / took) if took >= 1 else None
+        seconds = ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
+        return round(self.done / seconds) if seconds >= 1 else None
 
     @property
-    def took(self):
-        """A timedelta from its start to its end; None while it is not over."""
+    def duration(self):
+        """The time from start to end as a timedelta, None before the end."""
         return self.finished_at - self.started_at if self.started_at and self.finished_at else None
 
     @property
     def time_left(self):
-        """A timedelta at the rate so far; None when that is not known."""
+        """The estimated time left as a timedelta, None if it is unknown."""
         if self.state != self.State.RUNNING or not self.total or not self.rate:
             return None
         return timedelta(seconds=max(0, self.total - self.done) / self.rate)
@@ -381,13 +385,13 @@ class WorkerBeat(models.Model):
 
     @classmethod
     def is_recent(cls):
-        """Whether some worker was seen within ``SILENCE``."""
-        return cls.objects.filter(seen_at__gt=timezone.now() - SILENCE).exists()
+        """Return whether any worker is alive."""
+        return cls.objects.filter(seen_at__gt=timezone.now() - HEARTBEAT_TIMEOUT).exists()
 
     @classmethod
     def failing_tasks(cls):
         """Return the names of the periodic tasks that fail on any recently seen worker, sorted."""
-        recent = cls.objects.filter(seen_at__gt=timezone.now() - SILENCE)
+        recent = cls.objects.filter(seen_at__gt=timezone.now() - HEARTBEAT_TIMEOUT)
         return sorted({name for names in recent.values_list("failing", flat=True) for name in names})
 
     @classmethod

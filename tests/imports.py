@@ -41,7 +41,7 @@ def imported(text, user, **options):
 
 def finished(number_import):
     """Return the import after a worker has run its job, if it was queued."""
-    if number_import.job.is_under_way:
+    if number_import.job.is_unfinished:
         call_command("worker", "--once")
         number_import.job.refresh_from_db()
     return number_import

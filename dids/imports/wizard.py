@@ -99,12 +99,12 @@ class Import:
     @property
     def is_applied(self):
         """Whether it has written numbers, or is about to."""
-        return self.phase == "apply" and (self.job.is_under_way or bool(self.job.result.get("applied")))
+        return self.phase == "apply" and (self.job.is_unfinished or bool(self.job.result.get("applied")))
 
     @property
     def is_open(self):
         """Whether its columns can still be chosen."""
-        return self.job.state in Job.AT_REST and not self.is_applied and not self.is_erased
+        return self.job.state in Job.STARTABLE and not self.is_applied and not self.is_erased
 
     @property
     def all_or_nothing(self):
@@ -176,7 +176,7 @@ class Import:
         """Start writing what the check of ``batch`` found. Returns False if it is running or done already."""
         with transaction.atomic():
             self._lock()
-            if self.job.state not in Job.AT_REST or self.checked != batch or self.is_applied:
+            if self.job.state not in Job.STARTABLE or self.checked != batch or self.is_applied:
                 return False
             self.job.cursor, self.job.done = {"phase": "apply", "batch": batch}, 0
             self.job.total = sum(self.counts.values())
@@ -189,7 +189,7 @@ class Import:
 
     def _run(self):
         # By rows of the file: a few that name large ranges run in the request all the same.
-        return self.job.queue() if self.job.params["rows"] > SMALL else self.job.run_here()
+        return self.job.queue() if self.job.params["rows"] > SMALL else self.job.run_now()
 
 
 def _digest(header):

@@ -105,7 +105,7 @@ def import_check(request, pk):
         return redirect("dids:import_result", pk)
     if not number_import.phase:
         return redirect("dids:import_columns", pk)
-    if number_import.job.is_under_way:
+    if number_import.job.is_unfinished:
         return _progress_page(request, number_import, "imports/running.html", 3)
     if number_import.phase == "check":  # it was cancelled or failed
         return _progress_page(request, number_import, "imports/stopped.html", 3)
@@ -138,7 +138,7 @@ def import_result(request, pk):
     job = number_import.job
     if number_import.phase != "apply":
         return redirect("dids:import_check", pk)
-    if job.is_under_way:
+    if job.is_unfinished:
         return _progress_page(request, number_import, "imports/running.html", 4)
     if not number_import.is_applied and job.state != Job.State.DONE:
         return redirect("dids:import_check", pk)

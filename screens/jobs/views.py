@@ -64,7 +64,7 @@ def job_detail(request, pk):
 def job_progress(request, pk):
     """Render the progress, which the page requests every second; reload the page when the job has ended."""
     job = _job(request, pk)
-    if request.htmx and not job.is_under_way:
+    if request.htmx and not job.is_unfinished:
         return HttpResponseClientRefresh()
     return render(request, "jobs/_progress.html", {"job": job})
 
@@ -93,9 +93,9 @@ def job_file(request, pk):
 @may_view
 def job_cancel(request, pk):
     job = _job(request, pk)
-    if not job.ask_cancel():
+    if not job.request_cancel():
         messages.warning(request, f"“{job}” has already ended, so it can’t be cancelled.")
-    elif job.is_over:
+    elif job.is_finished:
         messages.success(request, f"“{job}” cancelled. What it has already done is kept.")
     else:
         messages.info(request, f"“{job}” stops after the current chunk. What it has already done is kept.")

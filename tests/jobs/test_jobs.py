@@ -1,4 +1,4 @@
-"""Long work in the background: asked for on the screens, done by workers, cancelled, gone on with."""
+"""Background jobs: queued on screens, run by workers, cancelled and continued."""
 
 import re
 from datetime import timedelta
@@ -26,8 +26,8 @@ def browser(world):
     return client_of(member("Supervisor"))
 
 
-def ask_for_numbers(browser, world, count=COUNT, **fields):
-    """The job that makes ``count`` numbers from FIRST on, as the form queues it."""
+def queue_numbers(browser, world, count=COUNT, **fields):
+    """Return the job, queued by the form, that creates ``count`` numbers from FIRST on."""
     sent = {
         "numbers": f"{FIRST}-{FIRST + count - 1}",
         "operator": world.operator.pk,
@@ -41,11 +41,11 @@ def ask_for_numbers(browser, world, count=COUNT, **fields):
     return job
 
 
-def made():
+def created():
     return DID.objects.filter(number__range=(str(FIRST), str(FIRST + COUNT - 1)))
 
 
-def make_numbers(world, count=COUNT, **fields):
+def create_numbers(world, count=COUNT, **fields):
     numbers = [str(FIRST + n) for n in range(count)]
     DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM, **fields)
 
@@ -58,8 +58,8 @@ def work(job=None):
     return Job.objects.get()
 
 
-def of_chunks(job, chunks, then=lambda: None):
-    """Have a worker do so many chunks of ``job``, call ``then`` and leave it."""
+def run_chunks(job, chunks, then=lambda: None):
+    """Run ``chunks`` chunks of ``job``, call ``then`` and stop the worker."""
     done = []
 
     def stop():
@@ -73,19 +73,19 @@ def of_chunks(job, chunks, then=lambda: None):
     job.refresh_from_db()
 
 
-# --- what is asked for ------------------------------------------------------------------------------
+# --- queueing ---------------------------------------------------------------------------------------
 
 
-def test_few_numbers_are_made_at_once_without_a_job(world, browser):
+def test_few_numbers_are_created_at_once_without_a_job(world, browser):
     numbers = f"{FIRST}-{FIRST + SMALL - 1}"
     fields = {"operator": world.operator.pk, "status": "instock", "after_hold": "instock"}
     browser.post("/dids/new/", fields | {"numbers": numbers})
-    assert (made().count(), Job.objects.count()) == (SMALL, 0)
+    assert (created().count(), Job.objects.count()) == (SMALL, 0)
 
 
-def test_many_new_numbers_are_made_by_a_worker_as_one_change(world, browser):
-    job = ask_for_numbers(browser, world, tags="gold, vip", notes="block A", hold_days="7")
-    assert not made().exists()
+def test_many_numbers_are_created_by_a_worker_as_one_change(world, browser):
+    job = queue_numbers(browser, world, tags="gold, vip", notes="block A", hold_days="7")
+    assert not created().exists()
     assert "No worker is running." in browser.get(f"/jobs/{job.pk}/").text
     WorkerBeat.beat("w")
     assert "Waiting for a worker" in browser.get(f"/jobs/{job.pk}/").text
@@ -93,7 +93,7 @@ def test_many_new_numbers_are_made_by_a_worker_as_one_change(world, browser):
     work(job)
 
     assert (job.state, job.done, job.total) == (Job.State.DONE, COUNT, COUNT)
-    assert made().filter(notes="block A", hold_days=7, tag_set__label="gold, vip").count() == COUNT
+    assert created().filter(notes="block A", hold_days=7, tag_set__label="gold, vip").count() == COUNT
     assert job.change.touched == COUNT
     assert (job.change.actor, job.change.kind, job.change.source) == (job.owner, "create", f"job {job.pk}")
     assert DIDHistory.objects.filter(change=job.change, event="+").count() == COUNT
@@ -104,15 +104,15 @@ def test_many_new_numbers_are_made_by_a_worker_as_one_change(world, browser):
 
 
 def test_numbers_that_exist_are_left_alone_and_named(world, browser):
-    make_numbers(world, 3, notes="mine")
-    job = work(ask_for_numbers(browser, world))
-    assert made().filter(notes="mine").count() == 3
+    create_numbers(world, 3, notes="mine")
+    job = work(queue_numbers(browser, world))
+    assert created().filter(notes="mine").count() == 3
     assert "11,997 numbers created. 3 refused (700000, 700001, 700002): already exist" in job.sentence
 
 
-def test_scattered_numbers_are_all_made(world, browser):
+def test_scattered_numbers_are_all_created(world, browser):
     wanted = [str(FIRST + 3 * n) for n in range(SMALL + 1)]
-    ask_for_numbers(browser, world, numbers="\n".join(wanted))
+    queue_numbers(browser, world, numbers="\n".join(wanted))
     work()
     assert sorted(DID.objects.filter(number__in=wanted).values_list("number", flat=True)) == wanted
 
@@ -122,25 +122,25 @@ def edit_all(browser, query, expected, **fields):
     return browser.post("/dids/mass-edit/", data | fields)
 
 
-def test_a_mass_edit_of_many_says_at_the_end_what_was_changed_and_what_refused(world, browser):
-    make_numbers(world)
+def test_a_mass_edit_job_reports_what_was_changed_and_what_was_refused(world, browser):
+    create_numbers(world)
     everything = DID.objects.count()
 
     answer = edit_all(browser, "", everything, change_status="on", status="reserved")
     job = work()
 
     assert answer.url == f"/jobs/{job.pk}/"
-    assert made().filter(status="reserved").count() == COUNT
-    # Two more were In Stock, one comes out of the archive and one out of its Hold.
-    assert job.told.startswith("12,004 numbers changed, 7 unchanged. 1 refused (2567): Active, in use by")
-    assert "1 refused (2568): Blocked" in job.told
+    assert created().filter(status="reserved").count() == COUNT
+    # Two more were In Stock, one was in the Archive and the Hold of one had ended.
+    assert job.summary.startswith("12,004 numbers changed, 7 unchanged. 1 refused (2567): Active, in use by")
+    assert "1 refused (2568): Blocked" in job.summary
     assert job.done == everything
     assert job.change.kind == Change.Kind.MASS_EDIT
     assert DIDHistory.objects.filter(change=job.change, event="~").count() == 12_004
 
 
-def test_what_comes_in_after_all_were_selected_is_not_meant(world, browser):
-    make_numbers(world)
+def test_numbers_created_after_the_selection_are_not_edited(world, browser):
+    create_numbers(world)
     edit_all(browser, "status=instock", COUNT + 2, change_notes="on", notes="seen")
     DID.objects.create_numbers(["99999999"], operator=world.operator, by=SYSTEM)
     job = work()
@@ -148,9 +148,9 @@ def test_what_comes_in_after_all_were_selected_is_not_meant(world, browser):
     assert job.result["done"] == COUNT + 2
 
 
-def test_ticked_numbers_and_no_others_are_changed(world, browser):
-    make_numbers(world)
-    ids = list(made().order_by("pk").values_list("pk", flat=True)[: SMALL + 1])
+def test_only_ticked_numbers_are_changed(world, browser):
+    create_numbers(world)
+    ids = list(created().order_by("pk").values_list("pk", flat=True)[: SMALL + 1])
     sent = {"scope": "ids", "ids": ",".join(map(str, ids)), "step": "apply"}
     browser.post("/dids/mass-edit/", sent | {"change_notes": "on", "notes": "seen"})
     work()
@@ -158,7 +158,7 @@ def test_ticked_numbers_and_no_others_are_changed(world, browser):
 
 
 def test_many_numbers_are_deleted_once_their_count_is_typed(world, browser):
-    make_numbers(world)
+    create_numbers(world)
     data = {"scope": "all", "query": f"q={FIRST}-{FIRST + COUNT - 1}", "expected": COUNT, "step": "apply"}
     assert browser.post("/dids/delete/", data).status_code == 422
     assert not Job.objects.exists()
@@ -166,13 +166,13 @@ def test_many_numbers_are_deleted_once_their_count_is_typed(world, browser):
     browser.post("/dids/delete/", data | {"typed_count": "12,000"})
     job = work()
 
-    assert not made().exists()
-    assert job.told == "12,000 numbers deleted."
+    assert not created().exists()
+    assert job.summary == "12,000 numbers deleted."
     assert DIDHistory.objects.filter(change=job.change, event="-").count() == COUNT
 
 
-def test_a_search_that_has_come_to_mean_nothing_ends_the_job_with_a_sentence(world, browser):
-    make_numbers(world)
+def test_a_filter_that_became_invalid_ends_the_job_with_a_sentence(world, browser):
+    create_numbers(world)
     edit_all(browser, f"operator={world.operator.pk}", COUNT + 12, change_notes="on", notes="seen")
     job = Job.objects.get()
     job.params["query"] = "operator=999999"
@@ -183,51 +183,51 @@ def test_a_search_that_has_come_to_mean_nothing_ends_the_job_with_a_sentence(wor
     assert not DID.objects.filter(notes="seen").exists()
 
 
-def test_a_job_is_done_with_the_rights_that_its_owner_has_by_then(world, browser):
-    job = ask_for_numbers(browser, world)
+def test_a_job_needs_the_permissions_of_its_owner_when_it_runs(world, browser):
+    job = queue_numbers(browser, world)
     job.owner.groups.clear()
     work(job)
     assert job.state == Job.State.FAILED
     assert "You no longer have permission to create numbers." in job.sentence
-    assert not made().exists()
+    assert not created().exists()
 
 
-# --- cancel, go on ----------------------------------------------------------------------------------
+# --- cancelling, continuing -------------------------------------------------------------------------
 
 
 def test_a_waiting_job_is_cancelled_at_once(world, browser):
-    job = ask_for_numbers(browser, world)
+    job = queue_numbers(browser, world)
     page = browser.post(f"/jobs/{job.pk}/cancel/", follow=True).text
     work(job)
     assert job.state == Job.State.CANCELLED
     assert "cancelled. What it has already done is kept." in page
-    assert not made().exists()
+    assert not created().exists()
 
 
-def test_a_running_job_is_cancelled_between_chunks_and_goes_on_when_asked(world, browser):
-    job = ask_for_numbers(browser, world)
-    asked = []
+def test_a_running_job_is_cancelled_between_chunks_and_can_be_continued(world, browser):
+    job = queue_numbers(browser, world)
+    pages = []
 
     def cancel_after_a_chunk():
-        if job.__class__.objects.get().done and not asked:
-            asked.append(browser.post(f"/jobs/{job.pk}/cancel/", follow=True).text)
+        if job.__class__.objects.get().done and not pages:
+            pages.append(browser.post(f"/jobs/{job.pk}/cancel/", follow=True).text)
         return False
 
     Job.objects.claim("w").run("w", cancel_after_a_chunk)
     job.refresh_from_db()
-    assert "stops after the current chunk" in asked[0]
-    assert (job.state, job.done, made().count()) == (Job.State.CANCELLED, 5_000, 5_000)
+    assert "stops after the current chunk" in pages[0]
+    assert (job.state, job.done, created().count()) == (Job.State.CANCELLED, 5_000, 5_000)
 
     browser.post(f"/jobs/{job.pk}/retry/")
     work(job)
 
-    assert (job.state, job.done, made().count()) == (Job.State.DONE, COUNT, COUNT)
-    assert job.told == "12,000 numbers created."
+    assert (job.state, job.done, created().count()) == (Job.State.DONE, COUNT, COUNT)
+    assert job.summary == "12,000 numbers created."
     assert DIDHistory.objects.filter(change=job.change).count() == COUNT == job.change.touched
 
 
-def test_what_is_done_is_neither_cancelled_nor_done_again(world, browser):
-    job = work(ask_for_numbers(browser, world))
+def test_a_finished_job_can_be_neither_cancelled_nor_continued(world, browser):
+    job = work(queue_numbers(browser, world))
     for action in ("cancel", "retry"):
         page = browser.post(f"/jobs/{job.pk}/{action}/", follow=True).text
         assert ("has already ended" if action == "cancel" else "there is nothing to continue") in page
@@ -235,8 +235,8 @@ def test_what_is_done_is_neither_cancelled_nor_done_again(world, browser):
     assert (job.state, DIDHistory.objects.filter(change=job.change).count()) == (Job.State.DONE, COUNT)
 
 
-def test_only_its_owner_has_a_job_go_on(world, browser):
-    job = ask_for_numbers(browser, world)
+def test_only_its_owner_can_continue_a_job(world, browser):
+    job = queue_numbers(browser, world)
     browser.post(f"/jobs/{job.pk}/cancel/")
     page = client_of(member("Administrator")).post(f"/jobs/{job.pk}/retry/", follow=True).text
     job.refresh_from_db()
@@ -247,16 +247,16 @@ def test_only_its_owner_has_a_job_go_on(world, browser):
 # --- workers ----------------------------------------------------------------------------------------
 
 
-def test_a_worker_that_is_told_to_stop_leaves_the_job_to_the_next(world, browser):
-    job = ask_for_numbers(browser, world)
-    of_chunks(job, 1)
-    assert (job.state, job.worker, job.done, made().count()) == (Job.State.QUEUED, "", 5_000, 5_000)
+def test_a_stopped_worker_leaves_the_job_to_the_next_one(world, browser):
+    job = queue_numbers(browser, world)
+    run_chunks(job, 1)
+    assert (job.state, job.worker, job.done, created().count()) == (Job.State.QUEUED, "", 5_000, 5_000)
     work(job)
-    assert (job.state, made().count()) == (Job.State.DONE, COUNT)
+    assert (job.state, created().count()) == (Job.State.DONE, COUNT)
 
 
-def test_a_claimed_job_is_nobody_elses_until_its_lease_ends(world, browser):
-    job = ask_for_numbers(browser, world)
+def test_a_claimed_job_belongs_to_its_worker_until_the_lease_expires(world, browser):
+    job = queue_numbers(browser, world)
     assert Job.objects.claim("one") == job
     assert Job.objects.claim("two") is None
     Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
@@ -265,11 +265,11 @@ def test_a_claimed_job_is_nobody_elses_until_its_lease_ends(world, browser):
 
 
 def test_a_slow_worker_leaves_its_job_to_the_worker_that_took_it_over(world, browser, caplog):
-    job = ask_for_numbers(browser, world)
+    job = queue_numbers(browser, world)
     slow = Job.objects.claim("slow")
 
     def taken_over_after_a_chunk():
-        if made().exists():
+        if created().exists():
             Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
             Job.objects.claim("quick").run("quick")
         return False
@@ -277,7 +277,7 @@ def test_a_slow_worker_leaves_its_job_to_the_worker_that_took_it_over(world, bro
     slow.run("slow", taken_over_after_a_chunk)
 
     job.refresh_from_db()
-    assert (job.state, job.done, made().count()) == (Job.State.DONE, COUNT, COUNT)
+    assert (job.state, job.done, created().count()) == (Job.State.DONE, COUNT, COUNT)
     assert DIDHistory.objects.filter(change=job.change).count() == COUNT
     assert "failed" not in caplog.text
 
@@ -304,19 +304,19 @@ def test_a_worker_that_loses_its_job_during_a_chunk_rolls_the_chunk_back(world, 
     assert Job.objects.get().done == 0
 
 
-def test_a_job_that_kills_each_worker_is_given_up(world, browser):
-    job = ask_for_numbers(browser, world)
+def test_a_job_that_kills_each_worker_fails(world, browser):
+    job = queue_numbers(browser, world)
     for _ in range(ATTEMPTS):
         assert Job.objects.claim("w")
         Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     work(job)
     assert job.state == Job.State.FAILED
-    assert "tried 5 times" in job.sentence
+    assert "The worker stopped in each of 5 attempts." in job.sentence
     browser.post(f"/jobs/{job.pk}/retry/")
     assert work(job).state == Job.State.DONE
 
 
-def test_an_error_in_a_chunk_leaves_what_was_done_and_says_so(world, browser, monkeypatch):
+def test_an_error_in_a_chunk_keeps_the_chunks_before_it_and_is_reported(world, browser, monkeypatch):
     class Breaks(kinds.JobKind):
         name, label = "breaks", "Breaks"
 
@@ -333,15 +333,15 @@ def test_an_error_in_a_chunk_leaves_what_was_done_and_says_so(world, browser, mo
     job = Job.objects.create(kind="breaks", owner=member("Clerk"), state="queued")
     work(job)
     assert (job.state, job.cursor, job.done) == (Job.State.FAILED, {"after": 1}, 1)
-    assert job.sentence.startswith("Something went wrong")
+    assert job.sentence.startswith("An unexpected error occurred.")
 
 
-def test_a_kind_has_a_name_of_its_own():
+def test_the_name_of_a_kind_is_unique():
     with pytest.raises(ValueError, match="edit"):
         kinds.register(kinds.KINDS["edit"])
 
 
-# --- what is left after weeks -------------------------------------------------------------------------
+# --- old jobs ---------------------------------------------------------------------------------------
 
 
 def weeks_later(settings):
@@ -351,7 +351,7 @@ def weeks_later(settings):
     call_command("worker", "--once")
 
 
-def test_after_weeks_the_files_of_a_job_are_deleted_and_its_result_stays(world, browser, settings):
+def test_files_of_old_jobs_are_deleted_and_their_results_stay(world, browser, settings):
     one = imported("DID\n100\nnonsense\n", member("Administrator"), operator=world.operator)
     path = one.job.file.path
     weeks_later(settings)
@@ -364,7 +364,7 @@ def test_after_weeks_the_files_of_a_job_are_deleted_and_its_result_stays(world, 
     assert reader.get(f"/dids/import/{one.job.pk}/refused.csv").status_code == 404
 
 
-def test_a_draft_that_nobody_finished_says_that_its_file_is_gone(world, settings):
+def test_an_old_draft_says_that_its_file_was_deleted(world, settings):
     one = staged("DID\n100\n", member("Administrator"), operator=world.operator)
     weeks_later(settings)
     reader = client_of(one.job.owner)
@@ -375,54 +375,54 @@ def test_a_draft_that_nobody_finished_says_that_its_file_is_gone(world, settings
     assert not DID.objects.filter(number="100").exists()
 
 
-def test_a_job_of_yesterday_keeps_its_files(world, browser):
+def test_a_recent_job_keeps_its_files(world, browser):
     one = imported("DID\n100\n", member("Administrator"), operator=world.operator)
     Job.objects.update(created_at=timezone.now() - timedelta(days=1))
     call_command("worker", "--once")
     assert Path(one.job.file.path).exists()
 
 
-# --- who sees them ----------------------------------------------------------------------------------
+# --- visibility -------------------------------------------------------------------------------------
 
 
-def test_a_person_sees_own_jobs_and_an_administrator_those_of_the_branch(world, browser):
+def test_users_see_their_own_jobs_and_administrators_those_of_their_reseller(world, browser):
     owner = member("Supervisor", username="owner", reseller=world.reseller)
-    job = ask_for_numbers(client_of(owner), world)
+    job = queue_numbers(client_of(owner), world)
     sees = {
         "owner": client_of(owner),
         "a colleague": client_of(member("Supervisor", username="other", reseller=world.reseller)),
-        "the branch's administrator": client_of(
+        "the reseller's administrator": client_of(
             member("Administrator", username="boss", reseller=world.reseller)
         ),
-        "another branch's": client_of(member("Administrator", username="far", reseller=world.reseller_2)),
+        "another reseller's": client_of(member("Administrator", username="far", reseller=world.reseller_2)),
         "the carrier's": client_of(member("Administrator", username="top")),
     }
     answers = {who: client.get(f"/jobs/{job.pk}/").status_code for who, client in sees.items()}
     assert answers == {
         "owner": 200,
         "a colleague": 404,
-        "the branch's administrator": 200,
-        "another branch's": 404,
+        "the reseller's administrator": 200,
+        "another reseller's": 404,
         "the carrier's": 200,
     }
     listed = {who: str(job.pk) in client.get("/jobs/").text for who, client in sees.items()}
     assert listed == {who: status == 200 for who, status in answers.items()}
 
 
-def test_the_progress_is_asked_for_until_the_job_is_over(world, browser):
-    job = ask_for_numbers(browser, world)
-    of_chunks(job, 1)
-    asked = browser.get(f"/jobs/{job.pk}/progress/", headers={"HX-Request": "true"})
-    assert "5,000 of 12,000 numbers" in asked.text
-    assert re.search(r'max="100" value="41"', asked.text)
-    assert "every 1s" in asked.text
+def test_the_progress_is_polled_until_the_job_is_finished(world, browser):
+    job = queue_numbers(browser, world)
+    run_chunks(job, 1)
+    polled = browser.get(f"/jobs/{job.pk}/progress/", headers={"HX-Request": "true"})
+    assert "5,000 of 12,000 numbers" in polled.text
+    assert re.search(r'max="100" value="41"', polled.text)
+    assert "every 1s" in polled.text
     work(job)
-    over = browser.get(f"/jobs/{job.pk}/progress/", headers={"HX-Request": "true"})
-    assert over.headers["HX-Refresh"] == "true"
+    finished = browser.get(f"/jobs/{job.pk}/progress/", headers={"HX-Request": "true"})
+    assert finished.headers["HX-Refresh"] == "true"
 
 
 def test_jobs_are_filtered_by_state_and_kind(world, browser):
-    job = work(ask_for_numbers(browser, world))
+    job = work(queue_numbers(browser, world))
     make = f"/jobs/{job.pk}/"
     assert make in browser.get("/jobs/?state=done&kind=create").text
     assert make not in browser.get("/jobs/?state=failed").text
@@ -430,9 +430,9 @@ def test_jobs_are_filtered_by_state_and_kind(world, browser):
     assert "There is no job kind “nonsense”." in browser.get("/jobs/?kind=nonsense").text
 
 
-def test_every_page_says_how_many_jobs_of_the_reader_run(world, browser):
+def test_every_page_shows_how_many_jobs_of_the_user_are_running(world, browser):
     assert 'class="running"' not in browser.get("/dids/").text
-    job = ask_for_numbers(browser, world)
+    job = queue_numbers(browser, world)
     assert "1 running" in browser.get("/dids/").text
     assert "1 running" not in client_of(member("Administrator")).get("/dids/").text
     work(job)

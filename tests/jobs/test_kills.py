@@ -1,6 +1,6 @@
-"""Workers killed with SIGKILL at random moments: everything is written exactly once all the same.
+"""Workers killed with SIGKILL at random times still write everything exactly once.
 
-``KILLS`` in the environment: how many each kind of job has to survive; ``make kills`` asks for many.
+``KILLS`` in the environment: how many kills each kind of job must survive; ``make kills`` sets many.
 """
 
 import os
@@ -47,9 +47,9 @@ def numbers():
     return Numbers([(str(FIRST), str(FIRST + COUNT - 1))])
 
 
-def survived(job):
-    """Kill its workers; then it is done, all of it, and counted right."""
-    kills = killed_again_and_again(job, KILLS, lambda job: job.is_over)
+def assert_survives(job):
+    """Kill the workers of ``job``, and check that it is complete and counted exactly."""
+    kills = killed_again_and_again(job, KILLS, lambda job: job.is_finished)
     assert kills == KILLS
     assert (job.state, job.worker, job.done, job.total) == (Job.State.DONE, "", COUNT, COUNT)
     assert (job.result["done"], job.result["unchanged"], job.result["refusals"]) == (COUNT, 0, {})
@@ -59,67 +59,67 @@ def survived(job):
     assert stock_is_exact()
 
 
-def written_once(change, event):
-    """Each number has exactly one history row of that change."""
+def assert_written_once(change, event):
+    """Check that each number has exactly one history row of ``change``."""
     rows = DIDHistory.objects.filter(change=change)
     assert set(rows.values_list("event", flat=True).distinct()) == {event}
     assert rows.count() == rows.values("object_id").distinct().count() == COUNT
 
 
 def everything(house):
-    """All numbers, selected as the list does it."""
+    """Return all numbers as the list selects them."""
     dids = DID.objects.filter(operator=house.operator)
     selection = Selection(dids, "all", query=f"operator={house.operator.pk}")
     selection.queryset, selection.count = dids, COUNT
     return selection
 
 
-def made(house):
+def create_all(house):
     DID.objects.create_numbers(numbers(), operator=house.operator, by=SYSTEM)
 
 
-def test_numbers_are_made_once_however_often_the_worker_dies(house, owner):
+def test_numbers_are_created_once_however_often_the_worker_dies(house, owner):
     fields = {"status": "instock", "after_hold": "instock", "hold_days": None, "tags": ["gold"], "notes": ""}
     job = submit_create(owner, numbers(), operator=house.operator, **fields)
-    survived(job)
+    assert_survives(job)
     assert DID.objects.filter(operator=house.operator, tag_set__label="gold").count() == COUNT
-    written_once(job.change, "+")
+    assert_written_once(job.change, "+")
 
 
 def test_numbers_are_changed_once_however_often_the_worker_dies(house, owner):
-    made(house)
+    create_all(house)
     job = submit_edit(owner, everything(house), {"status": "reserved", "notes": "rested"})
-    survived(job)
+    assert_survives(job)
     assert DID.objects.filter(status="reserved", notes="rested").count() == COUNT
-    written_once(job.change, "~")
+    assert_written_once(job.change, "~")
 
 
 def test_numbers_are_deleted_once_however_often_the_worker_dies(house, owner):
-    made(house)
+    create_all(house)
     job = submit_delete(owner, everything(house))
-    survived(job)
+    assert_survives(job)
     assert not DID.objects.exists()
-    written_once(job.change, "-")
+    assert_written_once(job.change, "-")
 
 
 def test_a_change_is_undone_once_however_often_the_worker_dies(house, owner):
-    made(house)
+    create_all(house)
     DID.objects.all().edit(by=SYSTEM, status="reserved", notes="rested")
     edit = Change.objects.latest("pk")
     job = submit_undo(Undo(edit, by=owner))
-    kills = killed_again_and_again(job, KILLS, lambda job: job.is_over)
+    kills = killed_again_and_again(job, KILLS, lambda job: job.is_finished)
     assert kills == KILLS
     assert (job.state, job.done, job.total) == (Job.State.DONE, COUNT, COUNT)
-    assert job.told == f"{COUNT:,} numbers reverted."
+    assert job.summary == f"{COUNT:,} numbers reverted."
     assert (job.change.undo_of, job.change.touched) == (edit, COUNT)
     assert DID.objects.filter(status="instock", notes="").count() == COUNT
-    written_once(job.change, "~")
+    assert_written_once(job.change, "~")
     counters.compact()
     assert stock_is_exact()
 
 
 def test_a_file_is_checked_and_applied_once_however_often_the_worker_dies(house, owner):
-    """Half of its numbers exist already, one in ten stands twice and one in a thousand is nonsense."""
+    """Half of the numbers exist already, one in ten is listed twice and one in a thousand is invalid."""
     existing = Numbers([(str(FIRST), str(FIRST + COUNT // 2 - 1))])
     DID.objects.create_numbers(existing, operator=house.operator, by=SYSTEM)
     lines = ["DID,Operator,Notes"]
@@ -147,7 +147,7 @@ def test_a_file_is_checked_and_applied_once_however_often_the_worker_dies(house,
 
     one.apply(one.checked)
     job = one.job
-    kills = killed_again_and_again(job, KILLS, lambda job: job.is_over)
+    kills = killed_again_and_again(job, KILLS, lambda job: job.is_finished)
     assert kills == KILLS
     assert (job.state, job.done, Import(job).counts) == (Job.State.DONE, sum(expected.values()), expected)
     assert DID.objects.count() == job.change.touched == COUNT
@@ -158,12 +158,12 @@ def test_a_file_is_checked_and_applied_once_however_often_the_worker_dies(house,
     assert stock_is_exact()
 
 
-def test_a_workbook_is_whole_however_often_the_worker_dies(house, owner):
-    """It begins anew each time, so that it must be done between two deaths."""
+def test_a_workbook_is_complete_however_often_the_worker_dies(house, owner):
+    """It starts over each time, so it must be finished between two kills."""
     numbers = [str(FIRST + n) for n in range(12_000)]
     DID.objects.create_numbers(numbers, operator=house.operator, by=SYSTEM)
     job = submit_export(owner, {"address": "sort=-number"}, len(numbers), "dids.xlsx")
-    kills = killed_again_and_again(job, min(KILLS, ATTEMPTS - 1), lambda job: job.is_over)
+    kills = killed_again_and_again(job, min(KILLS, ATTEMPTS - 1), lambda job: job.is_finished)
     assert kills
     assert (job.state, job.done) == (Job.State.DONE, len(numbers))
     with job.file.open("rb") as file, sheets.load(file) as loaded:

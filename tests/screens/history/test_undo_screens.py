@@ -132,7 +132,7 @@ def test_a_large_undo_is_a_job(world, supervisor_client, many):
     assert b"runs in the background" in again.content
     call_command("worker", "--once")
     job.refresh_from_db()
-    assert (job.state, job.told) == (Job.State.DONE, "2,100 numbers reverted.")
+    assert (job.state, job.summary) == (Job.State.DONE, "2,100 numbers reverted.")
     page = supervisor_client.get(job.get_absolute_url()).content.decode()
     assert f'href="/audit/{job.change_id}/undo/"' in page and "Redo</a>" in page
     assert b"Its job is still" not in supervisor_client.get(f"/audit/{job.change_id}/undo/").content
@@ -174,7 +174,7 @@ def test_a_cancelled_undo_keeps_what_it_did_and_can_continue(world, many, monkey
 
     def cancelled_after_a_chunk():
         if Job.objects.get(pk=job.pk).done:
-            job.ask_cancel()
+            job.request_cancel()
         return False
 
     claimed.run("here", cancelled_after_a_chunk)
@@ -183,7 +183,7 @@ def test_a_cancelled_undo_keeps_what_it_did_and_can_continue(world, many, monkey
     assert job.retry()
     call_command("worker", "--once")
     job.refresh_from_db()
-    assert (job.state, job.told) == (Job.State.DONE, "2,100 numbers reverted.")
+    assert (job.state, job.summary) == (Job.State.DONE, "2,100 numbers reverted.")
     assert not DID.objects.filter(notes="all").exists()
 
 
