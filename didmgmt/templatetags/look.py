@@ -1,4 +1,4 @@
-"""What templates need to look alike: icons, status, numbers, moments, form controls, sorting."""
+"""Template tags for a consistent look: icons, status, numbers, times, form controls, sorting."""
 
 from datetime import timedelta
 from functools import cache
@@ -18,7 +18,7 @@ register = template.Library()
 @register.simple_tag
 @cache
 def icon(name, label=""):
-    """An icon of the sprite; without a label it is decoration and hidden from screen readers."""
+    """Render an icon of the sprite; without a label it is decorative and hidden from screen readers."""
     href = f"{static('vendor/tabler-icons.svg')}#{name}"
     if label:
         return format_html('<svg class="icon" role="img" aria-label="{}"><use href="{}"/></svg>', label, href)
@@ -27,22 +27,22 @@ def icon(name, label=""):
 
 @register.simple_tag
 def status(key, label, days_left=None, explanation=""):
-    """The badge of a status; ``explanation`` is a sentence shown on hover, ``days_left`` is of Hold alone."""
+    """Render the badge of a status; ``explanation`` shows on hover, ``days_left`` is only for Hold."""
     tip = f' data-tip="{escape(explanation)}"' if explanation else ""
     days = "" if days_left is None else f'<span class="did-status-days"> · {days_left} d</span>'
-    # escape alone, not format_html: a page shows hundreds
+    # escape instead of format_html, for speed: a page shows hundreds
     return mark_safe(f'<span class="did-status did-status-{escape(key)}"{tip}>{escape(label)}{days}</span>')
 
 
 @register.filter
 def thousands(value):
-    """6402 → 6,402. Never for DID numbers."""
+    """Format 6402 as 6,402. Never for DID numbers."""
     return f"{value:,}" if isinstance(value, int) else value
 
 
 @register.simple_tag
 def moment(value):
-    """`<time>` with "3 Nov 2026, 14:05" in the current zone, and seconds and zone on hover.
+    """Render `<time>` as "3 Nov 2026, 14:05" in the current zone, with seconds and zone on hover.
 
     An empty value gives an empty string.
     """
@@ -59,7 +59,7 @@ def moment(value):
 
 @register.inclusion_tag("_sort_header.html", takes_context=True)
 def sort_header(context, key, label):
-    """Column head that sorts by `key`, and the other way round when it does so already."""
+    """Render a column header that sorts by ``key``, or reverses that order."""
     current = context["listing"].sort
     direction = {key: "ascending", f"-{key}": "descending"}.get(current)
     return {
@@ -72,7 +72,7 @@ def sort_header(context, key, label):
 
 @register.filter
 def control(field, described_by=""):
-    """The form field's control in the look of the house."""
+    """Render the control of a form field with our CSS classes."""
     widget = field.field.widget
     attrs = {"class": f"{widget.attrs.get('class', '')} {_control_class(widget)}".strip()}
     if described_by:
@@ -90,7 +90,7 @@ def _control_class(widget):
 
 @register.filter
 def kind_of(field):
-    """`check`, `group` or `text`: how _field.html lays the field out."""
+    """Return "check", "group" or "text": how _field.html lays the field out."""
     widget = field.field.widget
     if isinstance(widget, forms.CheckboxSelectMultiple | forms.RadioSelect):
         return "group"
@@ -104,7 +104,7 @@ def page_sizes():
 
 @register.filter
 def undo_of(message):
-    """Of a message whose extra_tags hold "undo-17" or "redo-17": {word, change}; None of any other."""
+    """Return {word, change} for a message with the tag "undo-17" or "redo-17", else None."""
     for tag in message.tags.split():
         word, _, change = tag.partition("-")
         if word in ("undo", "redo"):
@@ -119,7 +119,7 @@ def digits(value):
 
 @register.filter
 def roughly(duration):
-    """A timedelta as "40 s", "2 min 5 s" or "1 h 12 min"."""
+    """Format a timedelta as "40 s", "2 min 5 s" or "1 h 12 min"."""
     seconds = max(1, round(duration.total_seconds()))
     minutes, hours = seconds // 60, seconds // 3600
     if hours:
@@ -129,6 +129,6 @@ def roughly(duration):
 
 @register.filter
 def in_words(duration):
-    """A timedelta as "15 minutes", rounded up."""
+    """Format a timedelta as "15 minutes", rounded up."""
     minutes = -(-duration // timedelta(minutes=1))
     return f"{minutes} minute{'' if minutes == 1 else 's'}"

@@ -1,8 +1,8 @@
-"""Giving numbers to a client: from its DIDs tab, or those ticked on the list of numbers.
+"""Assign numbers to a client: picked on its DIDs tab, or selected on the list of numbers.
 
-First what will happen is said, and nothing written; then the numbers are assigned in one change, many of
-them by a job. What was picked is carried on by ids, so that a number that somebody else takes meanwhile is
-refused with what it is now, and the rest of the pick is kept.
+A preview writes nothing; then the numbers are assigned in one change, many of them by a job. Picked numbers
+are carried as ids: one that is taken in the meantime is refused with its current status, and the others are
+kept.
 """
 
 from django.conf import settings
@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 
 from didmgmt import dialogs
 from didmgmt.listing import Listing, Selection
+from didmgmt.text import count_noun
 from dids.job_kinds import assigned_verb, submit_assign
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import SAMPLE, Refusal
@@ -71,15 +72,16 @@ def client_add_dids(request, pk):
         "package": given,
         "account": account,
         "selection": pick,
-        "rehearsal": _rehearsal(request, pick, given, account, now),
+        "rehearsal": _preview(request, pick, given, account, now),
     }
     return dialogs.show(request, "clients/_assign.html", context, title=TITLE, back_url=back)
 
 
 def _pick(request, given, now):
-    """(the numbers that are meant, None), or (None, the form with its errors).
+    """Return (picked numbers, None), or (None, the form with its errors).
 
-    Ticked ones are looked for in the whole inventory: what somebody has taken is told with its status.
+    Ticked numbers are read from the whole inventory, so that one taken in the meantime is refused with its
+    status.
     """
     seen, way = DID.objects.visible_to(request.user), request.POST.get("way", "")
     available = seen.available_for(given, now)
@@ -100,7 +102,7 @@ def _pick(request, given, now):
 
 
 def _add_page(request, client, holder, now, *, form=None, status=200):
-    """``form``: of pasted or counted numbers, with its errors."""
+    """Render the page for picking numbers; ``form`` has the errors of pasted or counted numbers."""
     given, account = holder.holder
     way = form.way if form else request.GET.get("way", "")
     if form is None and way in NumbersForm.WAYS:
@@ -138,7 +140,7 @@ def _add_page(request, client, holder, now, *, form=None, status=200):
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_assign
 def did_assign(request):
-    """For the numbers ticked on the list, or all that match: which client, then what will happen."""
+    """Assign the numbers selected on the list: choose the client, preview, apply."""
     selection, step, now = selected_dids(request), request.POST.get("step", "form"), timezone.now()
     back = dialogs.back_to(request, reverse("dids:list"))
     if selection.error:
@@ -153,7 +155,7 @@ def did_assign(request):
         return _assign(request, selection, given, account, back)
     context = {"selection": selection, "clients": clients, "client": client, "holder": holder}
     if given and account:
-        context["rehearsal"] = _rehearsal(request, selection, given, account, now)
+        context["rehearsal"] = _preview(request, selection, given, account, now)
     if request.htmx and step in _PARTS:
         return render(request, _PARTS[step], context | {"oob": True, "back_url": back})
     wrong = clients.errors or (client and holder.errors)
@@ -181,8 +183,8 @@ def _assign(request, pick, given, account, back_url):
     return done(request, f"{sentence} {pick.note}".strip(), result, back_url)
 
 
-def _rehearsal(request, pick, given, account, now):
-    """For _assign_rehearsal.html: what will be assigned and refused, the places, who had them lately."""
+def _preview(request, pick, given, account, now):
+    """Return the context of _assign_rehearsal.html: the result, the free slots, numbers reused soon."""
     result = pick.queryset.rehearse_assign(given, account, by=request.user, now=now)
     if missing := getattr(pick, "missing", None):
         result.add(missing)
@@ -193,22 +195,21 @@ def _rehearsal(request, pick, given, account, now):
         "free_after": max(0, free - result.done),
         "limit": given.package.did_limit,
         "picked": pick.queryset.aggregate(first=Min("number"), last=Max("number")),
-        "reused": _reused(pick, given.client, now),
+        "reused": _reuse_warning(pick, given.client, now),
     }
 
 
-def _reused(pick, client, now):
-    """A sentence about numbers that were another client's not long ago; "" without any."""
+def _reuse_warning(pick, client, now):
+    """Return a sentence about numbers that another client released recently, or ""."""
     days = settings.DID_REUSE_DAYS
     if pick.count > PICK_LIMIT:
-        return f"Of more than {PICK_LIMIT:,} numbers it is not looked up who had them before."
+        return f"Recent clients are not checked for more than {PICK_LIMIT:,} numbers."
     found = pick.queryset.in_status([st.INSTOCK], now).lately_left(days, client, now)
     numbers = list(found.order_by("number").values_list("number", flat=True))
     if not numbers:
         return ""
-    lately = Refusal("", "", len(numbers), numbers[:SAMPLE])
-    one = len(numbers) == 1
+    recent = Refusal("", "", len(numbers), numbers[:SAMPLE])
     return (
-        f"{len(numbers):,} of these numbers {'was' if one else 'were'} another client's less than"
-        f" {days} {'day' if days == 1 else 'days'} ago: {lately.named}."
+        f"Another client released {len(numbers):,} of these numbers less than {count_noun(days, 'day')} ago:"
+        f" {recent.named}."
     )

@@ -1,4 +1,4 @@
-"""What people enter to give numbers to a client: by which package, to which account, which numbers."""
+"""Forms for assigning numbers: which client, which package and account, which numbers."""
 
 from dataclasses import dataclass
 
@@ -20,13 +20,13 @@ from dids.numbering.ranges import parse_ranges
 from dids.numbering.search import Search
 from screens.numbers.forms import number_problems
 
-PICK_LIMIT = TICKED_LIMIT  # numbers picked in one go, on a page that names them one by one
-MISSING = "not in the inventory; make them with New DIDs or correct them"
+PICK_LIMIT = TICKED_LIMIT  # the page carries the id of each picked number
+MISSING = "not in the inventory; create them with New DIDs or correct them"
 
 
 @dataclass
 class Pick:
-    """Numbers to be given, with what a ``Selection`` has; ``missing`` counts those that aren't there."""
+    """Picked numbers, like a ``Selection``; ``missing`` counts pasted ones that are not in the inventory."""
 
     queryset: object
     count: int
@@ -38,16 +38,16 @@ class Pick:
 
     @classmethod
     def of(cls, ids, missing=None, pasted=""):
-        """Of at most ``PICK_LIMIT`` ids. ``pasted``: the text that they were found by."""
+        """Pick at most ``PICK_LIMIT`` ids. ``pasted``: the text that they were found by."""
         ids = list(ids)
         chosen = DID.objects.filter(pk__among=ids)
         return cls(chosen, len(ids), ",".join(map(str, ids)), missing or Result(), pasted)
 
 
 class HolderForm(Form):
-    """Who gets the numbers: a running package and an account of ``client``; the only ones are chosen.
+    """Choose a running package and an account of ``client``.
 
-    ``client`` None: nothing to choose from yet.
+    Without a ``client`` there is nothing to choose from yet.
     """
 
     package = forms.ModelChoiceField(
@@ -56,7 +56,7 @@ class HolderForm(Form):
         empty_label="Choose a package",
         widget=RemoteSelect(printed=SHOWN),
         error_messages={
-            "required": "Choose the package that the numbers are given by.",
+            "required": "Choose the package of the numbers.",
             "invalid_choice": "This is not a running package of the client.",
         },
     )
@@ -66,13 +66,13 @@ class HolderForm(Form):
         empty_label="Choose an account",
         widget=RemoteSelect(printed=SHOWN),
         error_messages={
-            "required": "Choose the account that the numbers lead to.",
+            "required": "Choose the account that the numbers are routed to.",
             "invalid_choice": "This is not an account of the client.",
         },
     )
 
     def __init__(self, data=None, *, client, now, required=True):
-        super().__init__(data, auto_id="assign_%s")  # the list below the dialog has such fields as well
+        super().__init__(data, auto_id="assign_%s")  # the list under the dialog has fields of these names
         if client is None:
             return
         package, account = self.fields["package"], self.fields["account"]
@@ -85,7 +85,7 @@ class HolderForm(Form):
 
     @classmethod
     def of(cls, data, *, client, now, required):
-        """What ``data`` says; where it says nothing, the only package and the only account."""
+        """Bind the form to ``data``; a package or account that is the only one is chosen by default."""
         form = cls(client=client, now=now)
         chosen = {name: data[name] for name in form.fields if data.get(name)}
         for name in form.fields.keys() - chosen.keys():
@@ -96,13 +96,13 @@ class HolderForm(Form):
 
     @property
     def holder(self):
-        """(client package, account), None where nothing valid is chosen; asks ``is_valid`` itself."""
+        """Return (client package, account), each None when nothing valid is chosen."""
         self.is_valid()
         return self.cleaned_data.get("package"), self.cleaned_data.get("account")
 
 
 class NumbersForm(Form):
-    """Which numbers, other than ticked ones. ``pick(available, seen)`` after ``is_valid()``."""
+    """Pick numbers by pasting or counting them: ``pick(available, visible)`` after ``is_valid()``."""
 
     PASTE, ANY, RUN = "paste", "any", "run"
     WAYS = {PASTE: "Paste numbers", ANY: "Any numbers", RUN: "Consecutive numbers"}
@@ -111,15 +111,15 @@ class NumbersForm(Form):
         label="Numbers",
         help_text="Numbers, or ranges like 111-222, separated by new lines, commas, semicolons or blanks",
         widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
-        error_messages={"required": "Write the numbers to be assigned."},
+        error_messages={"required": "Enter the numbers to assign."},
     )
     count = forms.IntegerField(
         label="How many",
         min_value=1,
         max_value=PICK_LIMIT,
         error_messages={
-            "required": "Say how many numbers.",
-            "max_value": f"At most {PICK_LIMIT:,} in one go.",
+            "required": "Enter how many numbers to assign.",
+            "max_value": f"Enter at most {PICK_LIMIT:,}.",
         },
         widget=forms.NumberInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
@@ -137,43 +137,45 @@ class NumbersForm(Form):
             raise ValidationError(problems)
         return numbers
 
-    def pick(self, available, seen):
-        """The ``Pick`` from the ``available`` numbers, pasted ones from all that are ``seen``.
+    def pick(self, available, visible):
+        """Return a ``Pick`` from the ``available`` numbers, or from all ``visible`` ones when pasted.
 
-        None with an error of the field when there are none.
+        None, with an error of the field, when there are none.
         """
         if self.way == self.PASTE:
-            return self._pasted(self.cleaned_data["numbers"], seen)
+            return self._pasted(self.cleaned_data["numbers"], visible)
         count = self.cleaned_data["count"]
         if self.way == self.RUN:
             found = available.first_consecutive(count)
             if found is None:
-                self.add_error("count", f"No {count:,} numbers in a row can be picked. Ask for fewer.")
+                self.add_error(
+                    "count", f"No {count:,} consecutive numbers can be picked. Enter a smaller count."
+                )
                 return None
             available = matching(available, Search("range", low=found[0], high=found[1]))
         pick = Pick.of(available.order_by("number").values_list("pk", flat=True)[:count])
         if pick.count < count:
-            there = f"Only {pick.count:,} can" if pick.count else "No number can"
-            self.add_error("count", f"{there} be picked for this package. Ask for fewer.")
+            most = f"Only {pick.count:,} can" if pick.count else "No number can"
+            self.add_error("count", f"{most} be picked for this package. Enter a smaller count.")
             return None
         return pick
 
-    def _pasted(self, numbers, seen):
-        there = {}
+    def _pasted(self, numbers, visible):
+        found = {}
         for chunk in numbers.chunks(CHUNK):
-            there.update(seen.filter(number__in=chunk).values_list("number", "pk"))
+            found.update(visible.filter(number__in=chunk).values_list("number", "pk"))
         missing = Result()
-        if gone := [number for number in numbers if number not in there]:
+        if gone := [number for number in numbers if number not in found]:
             missing.refuse("missing", MISSING, len(gone), gone)
-        if not there:
+        if not found:
             named = missing.refusals["missing"].named
             self.add_error("numbers", f"None of these numbers is in the inventory: {named}.")
             return None
-        return Pick.of(there.values(), missing, self.data["numbers"])
+        return Pick.of(found.values(), missing, self.data["numbers"])
 
 
 class ChooseClientForm(Form):
-    """The client that numbers are given to, of those that ``by`` may see."""
+    """Choose the client that gets the numbers, among those that ``by`` may see."""
 
     client = forms.ModelChoiceField(
         label="Client",

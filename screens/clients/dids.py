@@ -1,4 +1,4 @@
-"""A client's DIDs tab: the numbers it has, and the moves between Active, Blocked and Hold."""
+"""A client’s DIDs tab: its numbers, and their moves between Active, Blocked and Hold."""
 
 from functools import partial
 
@@ -74,7 +74,7 @@ def client_dids(request, pk):
 
 
 def _given(client, now):
-    """The client's packages, running ones first, one more than are shown; each knows whether it ``runs``."""
+    """Return the client’s packages with ``runs`` and ``free``, running ones first, one more than shown."""
     given = ClientPackage.objects.filter(client=client).with_numbers_in_use().select_related("package")
     packages = list(given.order_by("-active", Lower("package__name"), "pk")[: PACKAGES_SHOWN + 1])
     for package in packages:
@@ -111,7 +111,7 @@ def client_dids_move(request, pk, move):
 
 
 def _by_ids(selection):
-    """A job reads an address as that of the inventory: this one is the client's, so its numbers are named."""
+    """Replace the filter of a selection by ids: a job would apply the filter to the whole inventory."""
     if not selection.ids:
         selection.ids = ",".join(map(str, selection.queryset.values_list("pk", flat=True)))
     return selection
@@ -127,7 +127,7 @@ def account_choices(request, pk):
 @require_safe
 @may_view
 def package_choices(request, pk):
-    """All packages that the client was given; with ``running=1`` those that numbers can be given by."""
+    """Answer the search among the client’s packages; with ``running=1`` only those that can get numbers."""
     client, now = CLIENTS.get(request, pk), timezone.now()
     if request.GET.get("running"):
         return choices(request, running_packages(client, now), search="package__name", text=package_label)

@@ -1,6 +1,6 @@
-"""The rows of the list of numbers: HTML from the template, filled in without its engine for each of them."""
+"""Rows of the list of numbers: the template renders one, ``str.format_map`` fills it in for each number."""
 
-from html import escape  # Django's also keeps what is safe already, which takes three times as long
+from html import escape  # Django’s escape also checks for safe strings, which takes three times as long
 
 from django import template
 from django.urls import reverse
@@ -15,22 +15,22 @@ NONE = '<span class="none" aria-hidden="true">–</span>'
 
 @register.simple_block_tag
 def did_rows(content, dids):
-    """``content`` for each number, with what ``_cells`` gives in place of ``{pk}``, ``{number}`` and so on.
+    """Repeat ``content`` for each number and fill in ``{pk}``, ``{number}`` and so on from ``_cells``.
 
-    What is between the tags is rendered once, not once a number: rights, icons and addresses are looked up
-    a single time. The engine would take ten times as long for a hundred rows as this does.
+    The content is rendered once, so permissions, icons and URLs are looked up once. The template engine
+    takes ten times as long for a hundred rows.
     """
     return mark_safe("".join([content.format_map(_cells(did)) for did in dids]))
 
 
 @register.simple_tag
 def row_url(name):
-    """The address of that name, with ``{pk}`` in place of a number's key."""
+    """Return the URL of that name with ``{pk}`` instead of a number’s id."""
     return reverse(name, args=[0]).replace("/0/", "/{pk}/")
 
 
 def _cells(did):
-    """{name: HTML}; of DIDs by ``for_table`` with an ``explanation``."""
+    """Return {name: HTML} for a DID of ``for_table`` with an ``explanation``."""
     return {
         "pk": did.pk,
         "number": did.number,  # digits

@@ -128,8 +128,8 @@ def test_the_rehearsal_shows_the_limit_and_the_refusals_and_writes_nothing(world
 
     words = text(browser.post(add, to(world) | ids(world, "5001", "5002", "111", "2568"), headers=HTMX))
 
-    assert "2 will be assigned, 2 will be refused." in words
-    assert "Basic: 3 of 5 places free now, 1 after." in words
+    assert "2 will be assigned. 2 will be refused." in words
+    assert "Basic: 3 of 5 numbers free now, 1 afterwards." in words
     assert "Reserved; set to In Stock first" in words and "Blocked, so already in use" in words
     assert "Assign 2 numbers" in words
     assert DIDHistory.objects.count() == rows
@@ -138,8 +138,8 @@ def test_the_rehearsal_shows_the_limit_and_the_refusals_and_writes_nothing(world
 def test_the_rehearsal_counts_numbers_above_the_limit(world, browser, add):
     words = text(browser.post(add, to(world) | ids(world, *STOCK), headers=HTMX))
 
-    assert "3 will be assigned, 2 will be refused." in words
-    assert "3 of 5 places free now, 0 after." in words
+    assert "3 will be assigned. 2 will be refused." in words
+    assert "3 of 5 numbers free now, 0 afterwards." in words
     assert "2 package Basic of Rose Orig is full, its DID limit is 5; raise the limit" in words
     assert "5010, 5011" in words
 
@@ -164,11 +164,11 @@ def test_a_warning_names_numbers_that_another_client_released_recently(world, br
     def rehearsed():
         return text(browser.post(add, picked, headers=HTMX))
 
-    assert "1 of these numbers was another client's less than 90 days ago: 5001." in rehearsed().replace(
+    assert "Another client released 1 of these numbers less than 90 days ago: 5001." in rehearsed().replace(
         "&#x27;", "'"
     )
     settings.DID_REUSE_DAYS = 120
-    assert "2 of these numbers were" in rehearsed()
+    assert "Another client released 2 of these numbers" in rehearsed()
     settings.DID_REUSE_DAYS = 0
     assert "of these numbers" not in rehearsed()
     assert browser.post(add, picked | {"step": "apply"}).status_code == 302
@@ -244,7 +244,7 @@ def test_pasted_numbers_and_ranges_are_found_and_unknown_ones_named(world, brows
     pasted = {"way": "paste", "numbers": "5001-5003\n+25 69, 2567; 111"}
     words = text(browser.post(add, to(world) | pasted))
     assert "3 will be assigned" in words
-    assert "1 not in the inventory; make them with New DIDs or correct them 2569" in words
+    assert "1 not in the inventory; create them with New DIDs or correct them 2569" in words
 
     sentence = said(browser.post(add, to(world, step="apply") | pasted))
     assert sentence.startswith("3 numbers assigned to rose_orig under package Basic, 1 unchanged.")
@@ -255,7 +255,7 @@ def test_pasted_numbers_and_ranges_are_found_and_unknown_ones_named(world, brows
 @pytest.mark.parametrize(
     ("numbers", "message"),
     [
-        ("", "Write the numbers to be assigned."),
+        ("", "Enter the numbers to assign."),
         ("12x", "12x"),
         ("9999, 9998", "None of these numbers is in the inventory: 9998, 9999."),
         ("100000-199999", "at most 20,000 are allowed at once"),
@@ -285,12 +285,12 @@ def test_consecutive_numbers_picks_the_first_run(world, browser, add):
 @pytest.mark.parametrize(
     ("way", "count", "message"),
     [
-        ("any", "", "Say how many numbers."),
+        ("any", "", "Enter how many numbers to assign."),
         ("any", "0", "Enter 1 or more."),
-        ("any", "20001", "At most 20,000 in one go."),
-        ("any", "7", "Only 6 can be picked for this package. Ask for fewer."),
+        ("any", "20001", "Enter at most 20,000."),
+        ("any", "7", "Only 6 can be picked for this package. Enter a smaller count."),
         ("any", "x", "Enter a whole number in digits, for example 30."),
-        ("run", "4", "No 4 numbers in a row can be picked. Ask for fewer."),
+        ("run", "4", "No 4 consecutive numbers can be picked. Enter a smaller count."),
     ],
 )
 def test_a_count_that_is_not_available_is_an_error_of_its_field(world, browser, add, way, count, message):
@@ -319,7 +319,7 @@ def test_ten_thousand_numbers_are_picked_and_assigned_by_one_job(world, browser,
     numbers = [str(n) for n in range(700_000, 710_000)]
     DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
     dialog = browser.post(add, to(world, way="run", count="10000"))
-    assert "9,998 will be assigned, 2 will be refused." in text(dialog)
+    assert "9,998 will be assigned. 2 will be refused." in text(dialog)
 
     response = browser.post(add, to(world, step="apply") | ids_of(dialog))
     job = Job.objects.get()
@@ -382,9 +382,7 @@ def test_when_two_users_pick_the_same_number_the_second_gets_only_the_others():
 def test_selected_rows_of_the_list_are_assigned_step_by_step(world, browser, add):
     ticked = ids(world, "5001", "5002")
     opened = browser.post("/dids/assign/", ticked, headers=HTMX)
-    assert opened.content.decode().strip().startswith("<dialog") and "Choose the client first." in text(
-        opened
-    )
+    assert opened.content.decode().strip().startswith("<dialog") and "Choose a client first." in text(opened)
 
     client = {"client": world.client.pk}
     chosen = browser.post("/dids/assign/", ticked | client | {"step": "client"}, headers=HTMX)
@@ -471,7 +469,7 @@ def test_a_stranger_finds_neither_client_nor_numbers(world, stranger, add):
 
 def test_pasted_numbers_of_another_reseller_are_unknown(world, owner, add):
     response = client_of(owner).post(add, to(world, way="paste", numbers="3333, 5001"))
-    assert "not in the inventory; make them with New DIDs or correct them 3333" in text(response)
+    assert "not in the inventory; create them with New DIDs or correct them 3333" in text(response)
 
 
 def test_wrong_methods_are_refused(browser, add):
