@@ -1,1 +1,1 @@
-"""What the product costs beside the raw work of its database, measured in one run. See README.md here."""
+"""Benchmarks of the product, compared with plain SQL in the same run. See README.md in this folder."""

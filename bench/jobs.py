@@ -1,4 +1,4 @@
-"""Jobs and exports beside the raw work of the database, on databases made for it and dropped after."""
+"""Compare jobs and exports with plain SQL, on databases that are created for it and dropped afterwards."""
 
 from django.db import connection
 
@@ -6,16 +6,17 @@ from dids.models import DID, DIDHistory
 
 
 def prepare(scratch, rows):
-    """The file of ``rows`` numbers, and a database without numbers in which its names are known."""
+    """Create a file of ``rows`` numbers and a database with the names in it but no numbers."""
     empty = scratch.new()
     scratch.run("prepare", empty, rows=rows, file=_file(scratch))
     return empty
 
 
 def measure(scratch, empty, rows, edits):
-    """One dict a kind of work: ``rows`` numbers imported, made, exported, ``edits`` changed or in a workbook.
+    """Yield a dict for each job.
 
-    Seconds, MiB; ``raw`` is measured in the same run from the same state of the database.
+    Imports, creates and exports ``rows`` numbers; changes ``edits`` and writes them to a workbook. Times are
+    in seconds, memory in MiB. ``raw`` is measured in the same run, from the same state of the database.
     """
     plain = scratch.copy(empty)
     raw = scratch.run("import_raw", plain, rows=rows, file=_file(scratch))
@@ -52,17 +53,17 @@ def measure(scratch, empty, rows, edits):
 
 
 def indexes(scratch, empty, rows):
-    """One dict an index of numbers or of their history: seconds of a raw merge with all and without it.
+    """Yield a dict for each index of numbers or of their history: seconds of a raw merge with and without it.
 
-    ``cost``: how much more it takes with the index, %. All are there at the beginning and at the end; their
-    mean is what the others are compared with, and ``spread`` is how far those two differ, %.
+    ``cost`` is the additional time with the index in percent. The merge with all indexes is measured first
+    and last; the others are compared with their mean, and ``spread`` is their difference in percent.
     """
 
     def merge(index):
         url = scratch.copy(empty)
-        told = scratch.run("import_without", url, index=index, rows=rows, file=_file(scratch))
+        result = scratch.run("import_without", url, index=index, rows=rows, file=_file(scratch))
         scratch.drop(url)
-        return told["merge"]["seconds"]
+        return result["merge"]["seconds"]
 
     first = merge("")
     without = {index.name: merge(index.name) for index in [*DID._meta.indexes, *DIDHistory._meta.indexes]}
@@ -80,14 +81,14 @@ def indexes(scratch, empty, rows):
         }
 
 
-def _undo(what, rows, one, other, scratch, **asked):
-    """The row of undoing that on two databases in the same state, which are dropped."""
+def _undo(kind, rows, one, other, scratch, **arguments):
+    """Yield the row for undoing that on two databases in the same state, and drop them."""
     ours, raw = (
-        scratch.run(f"undo_{what}_ours", one, **asked),
-        scratch.run(f"undo_{what}_raw", other, **asked),
+        scratch.run(f"undo_{kind}_ours", one, **arguments),
+        scratch.run(f"undo_{kind}_raw", other, **arguments),
     )
     rehearsal = {"rehearsal": round(ours["rehearsal"]["seconds"], 4)}
-    yield _row(f"undo: {what}", rows, [ours["undo"]], raw.values()) | rehearsal
+    yield _row(f"undo: {kind}", rows, [ours["undo"]], raw.values()) | rehearsal
     scratch.drop(one)
     scratch.drop(other)
 
@@ -107,23 +108,23 @@ def _row(name, rows, ours, raw):
 
 
 def meanwhile(scratch, empty, rows):
-    """One dict a kind of job: milliseconds of a page of the list and of an edit while a worker does it.
+    """Yield a dict for each job: milliseconds of a list page and of an edit while a worker runs the job.
 
-    ``idle``: p50 of the same afterwards, ``ratio`` to it; ``memory``: MiB of the worker when it had begun and
-    at the most.
+    ``idle`` is the p50 of the same after the job, and ``ratio`` compares with it. ``worker_begun`` and
+    ``worker_most`` are the memory of the worker in MiB after it started, and at most.
     """
     url = scratch.copy(empty)
     for kind, name in (("import", "an import"), ("range", "making a range"), ("edit", "a mass edit of all")):
-        told = scratch.run("meanwhile", url, rows=rows, file=_file(scratch), kind=kind)
-        begun, most = told["memory"]
-        for what, label in (("page", "page of the list"), ("edit", "edit of one number")):
+        result = scratch.run("meanwhile", url, rows=rows, file=_file(scratch), kind=kind)
+        begun, most = result["memory"]
+        for key, label in (("page", "page of the list"), ("edit", "edit of one number")):
             yield {
                 "bench": "meanwhile",
                 "scenario": f"{label} during {name}",
                 "rows": rows,
                 "engine": connection.vendor,
-                "seconds": told["seconds"],
-                **told[what],
+                "seconds": result["seconds"],
+                **result[key],
                 "worker_begun": begun,
                 "worker_most": most,
             }

@@ -1,4 +1,4 @@
-"""A page of 100 numbers: our view, its own queries run alone, and Django's admin on the same table."""
+"""Compare a page of 100 numbers with its queries alone and with Django's admin on the same table."""
 
 import math
 import statistics
@@ -17,7 +17,7 @@ RUNS = 20
 
 
 class PlainAdmin(admin.ModelAdmin):
-    """The columns of our list as Django's admin would show them."""
+    """Show the columns of our list in Django's admin."""
 
     list_display = ("id", "status", "operator", "number", "tag_set", "notes", "account", "client_package")
     list_display_links = None
@@ -27,7 +27,7 @@ class PlainAdmin(admin.ModelAdmin):
 
 
 def scenarios():
-    """(name, query of our list, query of the admin's or None)."""
+    """Yield (name, query string of our list, query string of the admin or None)."""
     total = DID.objects.count()
     middle = DID.objects.order_by("number").values_list("number", flat=True)[total // 2]
     operator = Operator.objects.order_by("pk").values_list("pk", flat=True).first()
@@ -43,7 +43,7 @@ def scenarios():
 
 
 def measure(user):
-    """One dict a scenario; times in milliseconds, p50 and p95 of ``RUNS``."""
+    """Yield a dict for each scenario, with p50 and p95 of ``RUNS`` in milliseconds."""
     browser = Client()
     browser.force_login(user)
     plain = PlainAdmin(DID, admin.AdminSite("bench"))
@@ -51,7 +51,7 @@ def measure(user):
         address = f"/dids/?per_page=100&{ours}"
         with CaptureQueriesContext(connection) as seen:
             if (status := browser.get(address).status_code) != 200:
-                raise RuntimeError(f"{address} answered {status}")
+                raise RuntimeError(f"{address} returned {status}")
         reads = [query["sql"] for query in seen.captured_queries if query["sql"].startswith("SELECT")]
         yield {
             "scenario": name,
@@ -67,9 +67,9 @@ def measure(user):
 
 
 def timed(work, runs=RUNS, budget=math.inf):
-    """{p50, p95, cpu}: milliseconds, cpu that of this process a call.
+    """Return {p50, p95, cpu} in milliseconds; cpu is the time of this process per call.
 
-    No more runs are begun after ``budget`` seconds, but three are made in any case if ``runs`` are as many.
+    Stops after ``budget`` seconds, but not before three runs, if ``runs`` allows.
     """
     times, cpu = [], time.process_time()
     while len(times) < runs and (len(times) < 3 or sum(times) < budget * 1000):
@@ -93,7 +93,7 @@ def run(statements):
 
 
 def _changelist(plain, user, query):
-    """The admin's list up to its cells; its page's template is left out, in its favour."""
+    """Render the cells of the admin's list, without its page template, which is in its favour."""
     request = RequestFactory().get(f"/?{query}")
     request.user = user
     changelist = plain.get_changelist_instance(request)

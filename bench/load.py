@@ -1,4 +1,4 @@
-"""Many people at once: lists, number pages and edits over HTTP at the product's own web server and worker."""
+"""Measure lists, number pages and edits of concurrent users over HTTP, with the web server and a worker."""
 
 import random
 import re
@@ -27,30 +27,30 @@ from dids.models import DID, Tag
 from operators.models import Operator
 from staff.models import User
 
-KINDS = {"list": 80, "number page": 15, "edit": 5}  # in a hundred
-SHOWN = 1_000  # numbers that people look at one by one
-ANSWER_WITHIN = 60
+KINDS = {"list": 80, "number page": 15, "edit": 5}  # percent
+SHOWN = 1_000  # numbers whose pages are opened
+TIMEOUT = 60  # seconds
 USER = "bench-mixed"
 
 
 def measure(scratch, url, seconds, clients):
-    """One dict a kind and one for all, times in milliseconds; then one for each sentence of an error."""
+    """Yield a dict for each kind of request, one for all, and one for each error; times in milliseconds."""
     password = secrets.token_urlsafe(12)
-    there = scratch.run("sign_up", url, password=password)
+    targets = scratch.run("sign_up", url, password=password)
     with serving(scratch, url) as address:
-        people = [Person(address, there, password, seed) for seed in range(clients)]
-        began = time.perf_counter()
+        users = [SimulatedUser(address, targets, password, seed) for seed in range(clients)]
+        start = time.perf_counter()
         threads = [
-            threading.Thread(target=person.keep_asking, args=(began + seconds,), daemon=True)
-            for person in people
+            threading.Thread(target=user.send_requests, args=(start + seconds,), daemon=True)
+            for user in users
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        took = time.perf_counter() - began
-    about = {"rows": there["numbers"], "engine": connection.vendor, "clients": clients}
-    answers = [answer for person in people for answer in person.answers]
+        took = time.perf_counter() - start
+    about = {"rows": targets["numbers"], "engine": connection.vendor, "clients": clients}
+    answers = [answer for user in users for answer in user.answers]
     for kind in (*KINDS, "all"):
         times = sorted(ms for other, ms, *_ in answers if kind in (other, "all"))
         yield {"bench": "mixed", "scenario": kind} | about | _spread(times, took)
@@ -68,7 +68,9 @@ def measure(scratch, url, seconds, clients):
 def _spread(times, took):
     if not times:
         return {"times": 0}
-    centiles = statistics.quantiles(times * 2, n=100, method="inclusive")  # of one time as well
+    centiles = statistics.quantiles(
+        times * 2, n=100, method="inclusive"
+    )  # doubled, so that one value is enough
     return {
         "times": len(times),
         "per_second": round(len(times) / took, 1),
@@ -80,15 +82,15 @@ def _spread(times, took):
 
 
 def sign_up(password):
-    """Make the person who asks; returns what there is to ask for."""
+    """Create the user of the requests and return the values that the requests choose from."""
     user, _ = User.objects.get_or_create(username=USER, defaults={"is_superuser": True})
     user.set_password(password)
     user.save(update_fields=["password"])
-    numbers, chosen = DID.objects.count(), random.Random(0)  # noqa: S311 - to be the same each time
+    numbers, chance = DID.objects.count(), random.Random(0)  # noqa: S311 - the same each time
     if not numbers:
-        raise CommandError("There are no numbers in it; load some first: manage.py demo_data.")
+        raise CommandError("The database has no numbers. Load some first: manage.py demo_data.")
     newest = DID.objects.order_by("pk").values_list("pk", flat=True).last()
-    some = sorted({chosen.randint(1, newest) for _ in range(SHOWN)})
+    some = sorted({chance.randint(1, newest) for _ in range(SHOWN)})
     return {
         "numbers": numbers,
         "dids": list(DID.objects.filter(pk__in=some).values_list("pk", "number")),
@@ -102,7 +104,7 @@ def sign_up(password):
 
 @contextmanager
 def serving(scratch, url):
-    """The web server that ``manage.py serve`` starts, and a worker; yields its address."""
+    """Run the web server of ``manage.py serve`` and a worker; yield the server's URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -112,10 +114,10 @@ def serving(scratch, url):
         for step in ("web", "worker")
     ]
     try:
-        deadline = time.monotonic() + ANSWER_WITHIN
+        deadline = time.monotonic() + TIMEOUT
         while not _answers(port):
             if time.monotonic() > deadline or children[0].poll() is not None:
-                raise CommandError("The web server does not answer; the lines above may say why.")
+                raise CommandError("The web server does not answer. See the output above.")
             time.sleep(0.1)
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -134,67 +136,67 @@ def _answers(port):
 
 
 class _Stay(HTTPRedirectHandler):
-    """Where a saved form leads is a request of its own, and not part of the edit."""
+    """Do not follow redirects: the page after a saved form is not part of the edit."""
 
-    def redirect_request(self, *_):
+    def redirect_request(self, *_args):
         return None
 
 
-class Person:
-    """Asks for one thing after the other without a rest.
+class SimulatedUser:
+    """Send requests one after the other without think time.
 
-    ``answers``: [(kind, milliseconds, status, what was wrong or "")].
+    ``answers``: [(kind, milliseconds, status, error or "")].
     """
 
-    def __init__(self, address, there, password, seed):
-        self.address, self.there = address, there
-        self.chance = random.Random(seed)  # noqa: S311 - to be the same each time
+    def __init__(self, address, targets, password, seed):
+        self.address, self.targets = address, targets
+        self.chance = random.Random(seed)  # noqa: S311 - the same each time
         self.cookies = CookieJar()
         self.browser = build_opener(HTTPCookieProcessor(self.cookies), _Stay())
         self.answers, self.page = [], None
-        door = reverse("staff:login")
-        self._ask(door)
-        status, html = self._ask(door, {"username": USER, "password": password})
+        login = reverse("staff:login")
+        self._request(login)
+        status, html = self._request(login, {"username": USER, "password": password})
         if status != 302:
-            raise CommandError(f"Signing in was answered by {status}: {complaint(status, html)}")
+            raise CommandError(f"Signing in returned {status}: {error_in(status, html)}")
 
-    def keep_asking(self, end):
+    def send_requests(self, end):
         while time.perf_counter() < end:
             (kind,) = self.chance.choices(list(KINDS), list(KINDS.values()))
             address, data = {"list": self._list, "number page": self._number, "edit": self._edit}[kind]()
             start = time.perf_counter()
-            status, html = self._ask(address, data)
+            status, html = self._request(address, data)
             took = (time.perf_counter() - start) * 1000
-            self.answers.append((kind, took, status, complaint(status, html)))
+            self.answers.append((kind, took, status, error_in(status, html)))
             if kind == "list":
                 self.page = Page(address, html) if status == 200 else None
 
     def _list(self):
-        """By turns a link of the page that was seen last, and a new search."""
-        chance, there = self.chance, self.there
+        """Return a link of the last page, or a new search."""
+        chance, targets = self.chance, self.targets
         links = self.page.links if self.page else {}
         ways = [name for name in ("next", "prev", "Last page", "First page") if name in links]
         if ways and chance.random() < 0.5:
             return links[chance.choice(ways)], None
         query = {"per_page": chance.choice((20, 100))}
         for name in chance.sample(FILTERS, chance.choice((0, 1, 2))):
-            if there[name]:
-                query[name] = chance.choice(there[name])
+            if targets[name]:
+                query[name] = chance.choice(targets[name])
         if chance.random() < 0.3:
-            _, number = chance.choice(there["dids"])
+            _, number = chance.choice(targets["dids"])
             query["q"] = chance.choice((f"={number}", f"{number[:5]}*", number[-6:], number))
         if self.page and self.page.sorts and chance.random() < 0.3:
             query["sort"] = chance.choice(("", "-")) + chance.choice(self.page.sorts)
         if chance.random() < 0.2:
-            query["page"] = chance.randint(1, max(1, there["numbers"] // query["per_page"]))
+            query["page"] = chance.randint(1, max(1, targets["numbers"] // query["per_page"]))
         return f"{LISTED}?{urlencode(query)}", None
 
     def _number(self):
-        return f"{LISTED}{self.chance.choice(self.there['dids'])[0]}/", None
+        return f"{LISTED}{self.chance.choice(self.targets['dids'])[0]}/", None
 
     def _edit(self):
-        """A mass edit of a few numbers that were ticked."""
-        ticked = self.chance.choices(self.there["dids"], k=self.chance.randint(1, 20))
+        """Return a mass edit of a few ticked numbers."""
+        ticked = self.chance.choices(self.targets["dids"], k=self.chance.randint(1, 20))
         return f"{LISTED}mass-edit/", {
             "scope": "ids",
             "ids": ",".join(str(pk) for pk, _ in ticked),
@@ -203,13 +205,13 @@ class Person:
             "notes": f"Ticket {self.chance.randrange(10_000)}",
         }
 
-    def _ask(self, address, data=None):
-        """(status, text of the page); a server that does not answer has status 0."""
+    def _request(self, address, data=None):
+        """Return (status, text of the page), with status 0 if the server does not answer."""
         if data is not None:
             token = next(cookie.value for cookie in self.cookies if cookie.name == "csrftoken")
             data = urlencode(data | {"csrfmiddlewaretoken": token}).encode()
         try:
-            with self.browser.open(self.address + address, data, timeout=ANSWER_WITHIN) as answer:
+            with self.browser.open(self.address + address, data, timeout=TIMEOUT) as answer:
                 return answer.status, answer.read().decode()
         except HTTPError as error:
             with error:
@@ -218,14 +220,14 @@ class Person:
             return 0, f"<h1>{error}</h1>"
 
 
-def complaint(status, html):
-    """What is wrong with an answer, in its own words; "" when nothing is."""
+def error_in(status, html):
+    """Return the error message on the page, "" without an error."""
     if status == 302:
         return ""
-    told = re.search(r"(?s)(?:notice|field)-error.*?<(?:p|span)[^>]*>(.*?)</(?:p|span)>", html)
+    message = re.search(r"(?s)(?:notice|field)-error.*?<(?:p|span)[^>]*>(.*?)</(?:p|span)>", html)
     if status != 200:
-        told = told or re.search(r"(?s)<h1[^>]*>(.*?)</h1>", html)
-    elif not told:
+        message = message or re.search(r"(?s)<h1[^>]*>(.*?)</h1>", html)
+    elif not message:
         return ""
-    words = unescape(re.sub(r"<[^>]*>", "", told[1] if told else html)).split()
+    words = unescape(re.sub(r"<[^>]*>", "", message[1] if message else html)).split()
     return " ".join(words)[:200] or "no words"

@@ -1,4 +1,4 @@
-"""The list of numbers as people go through it, at several sizes: by addresses, and by the links it shows."""
+"""Measure the list of numbers at several sizes, by URLs and by the links that its pages show."""
 
 import random
 import re
@@ -23,36 +23,39 @@ from dids.models import DID, TagSet
 from jobs.periodic import run_periodic_tasks
 from staff.models import User
 
-BASE = 10_000  # numbers that other sizes are compared with
-GROWS = 1.5  # times as long as with the first size: it is marked
-ENOUGH = 200  # numbers of what is filtered by, where it has so many: two full pages of 100
+BASE = 10_000  # the size that others are compared with
+GROWS = 1.5  # a scenario is marked if it takes so many times as long as at the first size
+ENOUGH = 200  # a filter finds more numbers than this if possible: two full pages of 100
 PASTED = 1_000
-BUDGET = 4  # seconds for the runs of one scenario; three are made in any case
+BUDGET = 4  # seconds for the runs of one scenario, but at least three runs
 LISTED = "/dids/"
 JUMPS = {"a quarter": 1, "the middle": 2, "three quarters": 3}  # how deep, in quarters of the list
 FILTERS = ("status", "operator", "reseller", "client", "tag")
 
 
 def fill(scratch, numbers):
-    """The address of a new database with the demonstration's carrier of so many numbers."""
+    """Return the URL of a new database with demonstration data of so many numbers."""
     url = scratch.new()
     scratch.run("fill", url, numbers=numbers)
     return url
 
 
 def measure(scratch, urls, runs):
-    """One dict a scenario and database, the databases by turns; ``ratio`` is to the first of them."""
+    """Yield a dict for each scenario and database, in turns; ``ratio`` compares with the first one."""
     visits = [scratch.each("pages", url, runs=runs) for url in urls]
     for rows in zip(*visits, strict=True):
         if len({row["scenario"] for row in rows}) > 1:
-            raise CommandError("These databases offer different things to list; make them by demo_data.")
+            raise CommandError("These databases have different lists. Create them with demo_data.")
         for row in rows:
             ratio = row["p50"] / rows[0]["p50"]
             yield row | {"ratio": round(ratio, 2), "grows": ratio > GROWS}
 
 
 class Scenario(NamedTuple):
-    """``group``: of those that one plot shows. ``finds``: whether there are rows to show; None: no list."""
+    """Describe one request.
+
+    ``group`` is the plot that shows it; ``finds`` is whether there are rows, None for pages without a list.
+    """
 
     name: str
     group: str
@@ -62,8 +65,11 @@ class Scenario(NamedTuple):
 
 
 def visit(runs):
-    """One dict a scenario on this database; times in milliseconds, cpu without that of a database server."""
-    run_periodic_tasks(timezone.now())  # ends due holds, as a worker would
+    """Yield a dict for each scenario on this database.
+
+    Times in milliseconds; cpu does not include a database server.
+    """
+    run_periodic_tasks(timezone.now())  # ends due holds like a worker
     chosen = Chosen()
     for name, group, browser, address, finds in scenarios(chosen):
         with CaptureQueriesContext(connection) as seen:
@@ -84,55 +90,55 @@ def visit(runs):
 
 
 def scenarios(chosen):
-    """Every ``Scenario``, each found when it is asked for."""
-    anyone, bound = chosen.administrator, chosen.bound
-    for name, address in _walk(anyone, chosen.total, 100):
-        yield Scenario(name, "page", anyone, address)
-    for name, address in _walk(anyone, chosen.total, 20):
-        yield Scenario(f"{name}, 20 a page", "20 a page", anyone, address)
-    for key in opened(anyone, _address({})).sorts:
+    """Yield every ``Scenario``, created on demand."""
+    admin, bound = chosen.administrator, chosen.bound
+    for name, address in _browse(admin, chosen.total, 100):
+        yield Scenario(name, "page", admin, address)
+    for name, address in _browse(admin, chosen.total, 20):
+        yield Scenario(f"{name}, 20 a page", "20 a page", admin, address)
+    for key in opened(admin, _address({})).sorts:
         for sort, way in ((key, ""), (f"-{key}", ", down")):
-            first = opened(anyone, _address({"sort": sort}))
+            first = opened(admin, _address({"sort": sort}))
             for name, address in (
                 ("first", first.address),
                 ("next", first.link("next")),
                 ("last", first.link("Last page")),
             ):
-                yield Scenario(f"by {key}{way}: {name}", f"sort, {name}", anyone, address)
+                yield Scenario(f"by {key}{way}: {name}", f"sort, {name}", admin, address)
         for name, quarters in JUMPS.items():
             page = max(1, chosen.total // 100 * quarters // 4)
             jump = _address({"sort": key, "page": page})
             group = "sort, middle" if name == "the middle" else "sort, jump"
-            yield Scenario(f"by {key}: to {name}", group, anyone, jump)
+            yield Scenario(f"by {key}: to {name}", group, admin, jump)
     for names, values in chosen.filters.items():
         group = "filter" if len(names) == 1 else "two filters"
-        yield Scenario(" and ".join(names), group, anyone, _address(dict(zip(names, values, strict=True))))
+        yield Scenario(" and ".join(names), group, admin, _address(dict(zip(names, values, strict=True))))
     for name, (search, finds) in chosen.searches.items():
-        yield Scenario(name, "search", anyone, _address({"q": search}), finds)
-    for name, address in _walk(bound, chosen.total, 100):
+        yield Scenario(name, "search", admin, _address({"q": search}), finds)
+    for name, address in _browse(bound, chosen.total, 100):
         if name in ("first", "next", "last"):
             yield Scenario(f"bound: {name}", "bound", bound, address)
     yield Scenario("bound: status", "bound", bound, _address({"status": chosen.bound_status}))
     search, finds = chosen.bound_search
     yield Scenario("bound: contains 6 digits", "bound", bound, _address({"q": search}), finds)
-    for name, moment in chosen.moments.items():
-        then, then_is = {"as_of": moment.isoformat()}, f"as of {name}"
-        yield Scenario(then_is, then_is, anyone, _address(then), None)
-        yield Scenario(f"{then_is}: last", then_is, anyone, _address(then | {"page": -1}), None)
+    for name, time in chosen.times.items():
+        then, then_is = {"as_of": time.isoformat()}, f"as of {name}"
+        yield Scenario(then_is, then_is, admin, _address(then), None)
+        yield Scenario(f"{then_is}: last", then_is, admin, _address(then | {"page": -1}), None)
         for names, values in chosen.filters.items():
             if len(names) == 1:
-                asked = then | dict(zip(names, values, strict=True))
-                yield Scenario(f"{then_is}: {names[0]}", then_is, anyone, _address(asked), None)
+                query = then | dict(zip(names, values, strict=True))
+                yield Scenario(f"{then_is}: {names[0]}", then_is, admin, _address(query), None)
         for search in ("exact", "begins with 6 digits", "contains 6 digits", f"list of {PASTED:,}"):
-            asked = then | {"q": chosen.searches[search][0]}
-            yield Scenario(f"{then_is}: {search}", then_is, anyone, _address(asked), None)
+            query = then | {"q": chosen.searches[search][0]}
+            yield Scenario(f"{then_is}: {search}", then_is, admin, _address(query), None)
         yield Scenario(f"{then_is}: bound", then_is, bound, _address(then), None)
-    yield Scenario("number page", "number", anyone, f"{LISTED}{chosen.pk}/", None)
-    yield Scenario("history of a number", "number", anyone, f"{LISTED}{chosen.pk}/history/", None)
+    yield Scenario("number page", "number", admin, f"{LISTED}{chosen.pk}/", None)
+    yield Scenario("history of a number", "number", admin, f"{LISTED}{chosen.pk}/history/", None)
 
 
-def _walk(browser, total, size):
-    """(name, address) of pages of the whole list of ``total`` numbers, the way that people get there."""
+def _browse(browser, total, size):
+    """Yield (name, URL) of pages of the whole list of ``total`` numbers, reached by links."""
     first = opened(browser, _address({"per_page": size}))
     then = opened(browser, first.link("next"))
     last = opened(browser, first.link("Last page"))
@@ -148,30 +154,30 @@ def _walk(browser, total, size):
 
 
 class Chosen:
-    """Who looks, and at what: of all that there is a middling one, so that sizes can be compared.
+    """Choose users and average values, so that databases of different sizes can be compared.
 
-    ``administrator``, ``bound`` to a reseller: browsers; ``filters``: {names of one or two parameters: their
-    values}; ``searches``: {name: (text, whether it finds any)}; ``moments``: {name: one of the past}; ``pk``
-    of a number.
+    ``administrator``, and ``bound`` to a reseller: browsers; ``filters``: {names of one or two parameters:
+    their values}; ``searches``: {name: (text, whether it finds any)}; ``times``: {name: a time in the past};
+    ``pk`` of a number.
     """
 
     def __init__(self):
         counts = _counts()
         self.total = sum(counts.values())
         if not self.total:
-            raise CommandError("There are no numbers in it; load some first: manage.py demo_data.")
+            raise CommandError("The database has no numbers. Load some first: manage.py demo_data.")
         self.filters = dict(_filters(counts))
         (reseller,) = self.filters["reseller",]
-        self.administrator = _browser(_person("bench"))
-        bound = _person("bench-bound", reseller)
+        self.administrator = _browser(_user("bench"))
+        bound = _user("bench-bound", reseller)
         self.bound = _browser(bound)
-        theirs = Counter()
+        visible = Counter()
         for (status, _, of, *_), count in counts.items():
-            theirs[status] += count if of == reseller else 0
-        self.bound_status = _middle([status for status, count in theirs.most_common() if count])
+            visible[status] += count if of == reseller else 0
+        self.bound_status = _middle([status for status, count in visible.most_common() if count])
         ends = Change.objects.aggregate(first=Min("at"), last=Max("at"))
         whole = ends["last"] - ends["first"]
-        self.moments = {
+        self.times = {
             "an hour ago": timezone.now() - timedelta(hours=1),
             "half way back": ends["first"] + whole / 2,
             "near the beginning": ends["first"] + whole / 20,
@@ -183,11 +189,11 @@ class Chosen:
 
     def _choose_numbers(self):
         ordered = DID.objects.order_by("number").values_list("pk", "number")
-        # From the middle on, one that is long enough to look for parts of it.
-        behind = ordered[self.total // 2 :].iterator(chunk_size=1_000)
-        self.pk, number = next((row for row in behind if len(row[1]) >= 11), ordered[0])
-        following = ordered.filter(number__gte=number, number__lt=number[:3] + ":")[:PASTED]
-        last = [other for _, other in following if len(other) == len(number)][-1]
+        # The first number from the middle that is long enough for searches by its parts.
+        following = ordered[self.total // 2 :].iterator(chunk_size=1_000)
+        self.pk, number = next((row for row in following if len(row[1]) >= 11), ordered[0])
+        same_prefix = ordered.filter(number__gte=number, number__lt=number[:3] + ":")[:PASTED]
+        last = [other for _, other in same_prefix if len(other) == len(number)][-1]
         ends = DID.objects.aggregate(low=Min("pk"), high=Max("pk"))
         some = range(ends["low"], ends["high"] + 1, max(1, self.total // PASTED))
         pasted = DID.objects.filter(pk__among=some[:PASTED]).values_list("number", flat=True)
@@ -206,14 +212,14 @@ class Chosen:
 
 
 def _counts():
-    """{(status, operator, reseller, client or None, tag set or None): numbers}, by one grouped count."""
+    """Return {(status, operator, reseller, client or None, tag set or None): count} with one query."""
     columns = ("status", "operator", "operator__reseller", "account__client", "tag_set")
     found = DID.objects.order_by().values_list(*columns).annotate(Count("pk"))
     return {tuple(values): count for *values, count in found}
 
 
 def _filters(counts):
-    """(names, values) of each parameter alone and of each two: the middle one by numbers."""
+    """Yield (names, values) of each parameter and each pair: the median by count."""
     tags = {row.pk: [tag.name for tag in row.tags.all()] for row in TagSet.objects.prefetch_related("tags")}
     groups = {names: Counter() for n in (1, 2) for names in combinations(FILTERS, n)}
     for (status, operator, reseller, client, tag_set), count in counts.items():
@@ -233,16 +239,16 @@ def _middle(ordered):
 
 
 def _nowhere():
-    """Digits that no number contains."""
-    tried = random.Random(0)  # noqa: S311 - to be the same each time
+    """Return digits that no number contains."""
+    chance = random.Random(0)  # noqa: S311 - the same each time
     while True:
-        digits = "".join(tried.choices("0123456789", k=9))
+        digits = "".join(chance.choices("0123456789", k=9))
         if not DID.objects.filter(number__contains=digits).exists():
             return digits
 
 
-def _person(username, reseller=None):
-    """An administrator or, bound to a reseller (its id), a supervisor; made when there is none."""
+def _user(username, reseller=None):
+    """Return an administrator, or a supervisor of ``reseller`` (an id); create the user if needed."""
     user, _ = User.objects.update_or_create(
         username=username, defaults={"reseller_id": reseller, "is_superuser": reseller is None}
     )
@@ -261,23 +267,23 @@ def _browser(user):
 
 
 class Page:
-    """What of a page of the list matters here: ``rows``, its links, and the ``sorts`` that it offers."""
+    """Parse a page of the list: its number of ``rows``, its ``links`` and its ``sorts``."""
 
     def __init__(self, address, html):
         self.address, self.rows, self.links, self.sorts = address, 0, {}, []
         for tag in re.findall(r"<a\s[^>]*>", html):
-            about = dict(re.findall(r'([\w-]+)="([^"]*)"', tag))
+            attributes = dict(re.findall(r'([\w-]+)="([^"]*)"', tag))
             self.rows += "data-row-link" in tag
-            for name in {about.get("rel"), about.get("aria-label")} - {None}:
-                self.links[name] = urljoin(address, unescape(about["href"]))
-            if "sort" in about.get("class", "").split():
-                asked = parse_qs(urlsplit(unescape(about["href"])).query)
-                self.sorts.append(asked["sort"][0].removeprefix("-"))
+            for name in {attributes.get("rel"), attributes.get("aria-label")} - {None}:
+                self.links[name] = urljoin(address, unescape(attributes["href"]))
+            if "sort" in attributes.get("class", "").split():
+                query = parse_qs(urlsplit(unescape(attributes["href"])).query)
+                self.sorts.append(query["sort"][0].removeprefix("-"))
 
     def link(self, name):
-        """Where ``name`` leads, "next", "prev" or "Last page"; at the list's end that is the page itself."""
+        """Return the URL of the link ``name``, or of this page at the end of the list."""
         if name not in self.links and _WITH[name] in self.links:
-            raise CommandError(f"{self.address[:200]} has a link “{_WITH[name]}” and none “{name}”.")
+            raise CommandError(f"{self.address[:200]} has a link “{_WITH[name]}” but no link “{name}”.")
         return self.links.get(name, self.address)
 
 
@@ -287,7 +293,7 @@ _WITH = {"next": "Last page", "Last page": "next", "prev": "First page"}  # both
 def opened(browser, address):
     response = browser.get(address)
     if response.status_code != 200:
-        raise CommandError(f"{address[:200]} answered {response.status_code}.")
+        raise CommandError(f"{address[:200]} returned {response.status_code}.")
     return Page(address, response.content.decode())
 
 

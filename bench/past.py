@@ -1,4 +1,4 @@
-"""Who had many numbers at a moment: our answers, their SELECTs run alone, and the pages made of them."""
+"""Measure who had many numbers at a time: the answers, their SELECTs alone, and the pages."""
 
 from contextlib import contextmanager
 
@@ -16,12 +16,12 @@ from dids.models import DID, DIDHistory
 from operators.models import Operator
 from staff.models import User
 
-GONE = 20  # of so many numbers one is a deleted one, as far as there are some
+DELETED_SHARE = 20  # one in so many numbers is a deleted one, if there are enough
 
 
 def measure(user, count, runs):
-    """One dict a scenario, of ``count`` numbers; times in milliseconds."""
-    numbers, moment = _numbers(count), _moment()
+    """Yield a dict for each scenario with ``count`` numbers; times in milliseconds."""
+    numbers, at = _numbers(count), _middle_of_history()
     if len(numbers) < count:
         raise CommandError(f"There are only {len(numbers):,} numbers; load more: manage.py demo_data.")
     about = {
@@ -34,9 +34,9 @@ def measure(user, count, runs):
     bound = User(reseller_id=Operator.objects.earliest("pk").reseller_id)
     for name, viewer in (("answers", user), ("answers, bound to a reseller", bound)):
         with _queries() as seen:
-            list(who_had(numbers, moment, viewer))
+            list(who_had(numbers, at, viewer))
         reads = [query["sql"] for query in seen.captured_queries if query["sql"].startswith("SELECT")]
-        ours = timed(lambda viewer=viewer: list(who_had(numbers, moment, viewer)), runs)
+        ours = timed(lambda viewer=viewer: list(who_had(numbers, at, viewer)), runs)
         raw = timed(lambda reads=reads: run(reads), runs)["p50"]
         yield about | {
             "scenario": f"who had it: {name}",
@@ -47,29 +47,30 @@ def measure(user, count, runs):
         }
     browser = Client()
     browser.force_login(user)
-    sent = {"numbers": "\n".join(numbers), "at": timezone.localtime(moment).isoformat()}
+    form = {"numbers": "\n".join(numbers), "at": timezone.localtime(at).isoformat()}
     for name in ("who_had_it", "who_had_it_statement", "who_had_it_csv"):
         address = reverse(f"audit:{name}")
-        if (status := browser.post(address, sent, follow=True).status_code) != 200:
-            raise CommandError(f"{address} answered {status}.")
-        times = timed(lambda address=address: b"".join(browser.post(address, sent, follow=True)), runs)
+        if (status := browser.post(address, form, follow=True).status_code) != 200:
+            raise CommandError(f"{address} returned {status}.")
+        times = timed(lambda address=address: b"".join(browser.post(address, form, follow=True)), runs)
         yield about | {"scenario": f"who had it: {address}", **times}
 
 
 def _numbers(count):
-    """Numbers from all over the inventory, deleted ones among them."""
-    gone = list(DIDHistory.objects.filter(event="-").values_list("number", flat=True)[: count // GONE])
+    """Return numbers spread over the inventory, including deleted ones."""
+    deleted = list(
+        DIDHistory.objects.filter(event="-").values_list("number", flat=True)[: count // DELETED_SHARE]
+    )
     ends = DID.objects.aggregate(first=Min("pk"), last=Max("pk"))
     step = max(1, (ends["last"] - ends["first"]) // (2 * count)) if ends["last"] else 1
     ids = range(ends["first"] or 0, (ends["last"] or 0) + 1, step)
-    there = DID.objects.filter(pk__among=list(ids)).order_by("pk").values_list("number", flat=True)
-    there = list(there)
-    some = there[:: max(1, len(there) // count)]
-    return list(dict.fromkeys([*gone, *some]))[:count]
+    existing = list(DID.objects.filter(pk__among=list(ids)).order_by("pk").values_list("number", flat=True))
+    some = existing[:: max(1, len(existing) // count)]
+    return list(dict.fromkeys([*deleted, *some]))[:count]
 
 
-def _moment():
-    """The middle of the time that history tells of."""
+def _middle_of_history():
+    """Return the time halfway between the first and the last history row."""
     ends = DIDHistory.objects.order_by("history_id")
     first, last = ends.values_list("at", flat=True).first(), ends.values_list("at", flat=True).last()
     if first is None:
@@ -79,7 +80,7 @@ def _moment():
 
 @contextmanager
 def _queries():
-    """As ``CaptureQueriesContext``, which does not see what is read by a cursor of the server."""
+    """Capture queries, including those that would use a server-side cursor."""
     settings = connection.settings_dict
     before = settings.get("DISABLE_SERVER_SIDE_CURSORS", False)
     settings["DISABLE_SERVER_SIDE_CURSORS"] = True

@@ -1,6 +1,6 @@
-"""``bench --plots``: the tables and plots of bench/README.md, made from the results that are kept beside it.
+"""Write the tables and plots of bench/README.md from the results in bench/results (``bench --plots``).
 
-A result is a JSON line as ``bench --save`` writes it. A few lines on two axes need no library for plots.
+A result is a JSON line as written by ``bench --save``. A few lines on two axes need no plotting library.
 """
 
 import json
@@ -9,52 +9,52 @@ from html import escape
 from pathlib import Path
 
 BENCH = Path(__file__).parent
-BEGINNING = "<!-- From here on made by `manage.py bench --plots`. -->\n"
+MARKER = "<!-- Generated below by `manage.py bench --plots`. -->\n"
 ENGINES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
 PLOTTED = {  # group of scenarios: title
     "page": "Pages of the whole list",
-    "sort, first": "First page, sorted (dashed: downwards)",
-    "sort, last": "Last page, sorted (dashed: downwards)",
+    "sort, first": "First page, sorted (dashed: descending)",
+    "sort, last": "Last page, sorted (dashed: descending)",
     "sort, middle": "Middle page, sorted",
-    "filter": "First page, by one filter",
-    "two filters": "First page, by two filters",
-    "search": "First page, by a search for numbers",
-    "bound": "Of somebody bound to a reseller",
+    "filter": "First page, with one filter",
+    "two filters": "First page, with two filters",
+    "search": "First page, with a number search",
+    "bound": "As a user bound to a reseller",
     "as of an hour ago": "As of an hour ago",
-    "as of half way back": "As of half way back",
-    "as of near the beginning": "As of near the beginning",
+    "as of half way back": "As of halfway back",
+    "as of near the beginning": "As of near the start",
 }
-# Told apart by the colour-blind as well; the last ones only beside lines that end elsewhere.
+# Distinguishable by the colour-blind; the last ones only for lines that end elsewhere.
 COLOURS = "#0072b2 #d55e00 #009e73 #cc79a7 #e69f00 #56b4e9 #000000 #8c6d31 #7b4173 #999999".split()
 
 
 def write(folder=BENCH):
-    """Make the plots and what of README.md is made anew; what stands above its ``BEGINNING`` stays."""
+    """Write the plots and the part of README.md after its ``MARKER``."""
     lines = [
         json.loads(line)
         for path in sorted((folder / "results").glob("*.jsonl"))
         for line in path.read_text().splitlines()
     ]
-    of = {kind: [line for line in lines if line.get("bench") == kind] for kind in _TABLES}
+    by_kind = {kind: [line for line in lines if line.get("bench") == kind] for kind in _TABLES}
     plots = folder / "plots"
     plots.mkdir(exist_ok=True)
     images = []
     for group, title in PLOTTED.items():
-        if shown := [line for line in of["lists"] if line["group"] == group]:
+        if shown := [line for line in by_kind["lists"] if line["group"] == group]:
             path = plots / f"{group.replace(', ', '-').replace(' ', '-')}.svg"
             path.write_text(plot(title, shown))
             images.append(f"![{title}](plots/{path.name})\n")
     readme = folder / "README.md"
-    above, _, _ = readme.read_text().partition(BEGINNING)
-    made = [table(of[kind]) for kind, table in _TABLES.items() if of[kind]]
-    readme.write_text(above + BEGINNING + "\n" + "\n".join([*images, *made]))
+    kept, _, _ = readme.read_text().partition(MARKER)
+    tables = [table(by_kind[kind]) for kind, table in _TABLES.items() if by_kind[kind]]
+    readme.write_text(kept + MARKER + "\n" + "\n".join([*images, *tables]))
 
 
 # --- tables ---------------------------------------------------------------------------------------
 
 
 def _lists(lines):
-    """p50 by size, and of the largest p95 and how many times as long it takes as the first."""
+    """Return the p50 by size, and for the largest size the p95 and the ratio to the first size."""
     sizes = sorted({line["rows"] for line in lines})
     cells = {(line["scenario"], line["engine"], line["rows"]): line for line in lines}
     engines = [engine for engine in ENGINES if any(line["engine"] == engine for line in lines)]
@@ -82,18 +82,18 @@ def _mixed(lines):
     columns = ["times", "per_second", "p50", "p95", "p99", "max"]
     rows = []
     for line in lines:
-        what = f"{ENGINES[line['engine']]}, {line['rows']:,} numbers, {line['clients']} at once"
-        rows.append([what, line["scenario"], *(_number(line.get(column)) for column in columns)])
-    return _table(["many at once, ms", "", *(name.replace("_", " ") for name in columns)], rows)
+        about = f"{ENGINES[line['engine']]}, {line['rows']:,} numbers, {line['clients']} at once"
+        rows.append([about, line["scenario"], *(_number(line.get(column)) for column in columns)])
+    return _table(["concurrent users, ms", "", *(name.replace("_", " ") for name in columns)], rows)
 
 
 def _meanwhile(lines):
     columns = ["p50", "p95", "max", "idle", "ratio", "worker_begun", "worker_most"]
-    head = ["ms during a job", "", *columns[:5], "worker MiB, begun", "most"]
+    head = ["ms during a job", "", *columns[:5], "worker MiB, started", "most"]
     rows = []
     for line in lines:
-        what = f"{ENGINES[line['engine']]}, {line['rows']:,} numbers"
-        rows.append([what, line["scenario"], *(_number(line.get(column)) for column in columns)])
+        about = f"{ENGINES[line['engine']]}, {line['rows']:,} numbers"
+        rows.append([about, line["scenario"], *(_number(line.get(column)) for column in columns)])
     return _table(head, rows)
 
 
@@ -115,7 +115,7 @@ WIDTH, HEIGHT, LEFT, TOP, LEGEND = 320, 260, 70, 52, 290
 
 
 def plot(title, lines):
-    """An SVG of p50 by size, both logarithmic: a panel an engine, a line a scenario."""
+    """Return an SVG of p50 by size on logarithmic axes, with a panel per engine and a line per scenario."""
     engines = [engine for engine in ENGINES if any(line["engine"] == engine for line in lines)]
     names = list(dict.fromkeys(line["scenario"] for line in lines))
     colours = dict(zip(dict.fromkeys(map(_plain, names)), COLOURS * 3, strict=False))
@@ -125,8 +125,10 @@ def plot(title, lines):
     up = Axis(_ten(min(times), math.floor), _ten(max(times) * 1.01, math.ceil), TOP + HEIGHT, TOP)
     full = len(engines) * (LEFT + WIDTH) + LEGEND
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {full} {TOP + HEIGHT + 44}"'
-        ' font-family="sans-serif" font-size="11">',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {full} {TOP + HEIGHT + 44}"'
+            ' font-family="sans-serif" font-size="11">'
+        ),
         '<rect width="100%" height="100%" fill="#fff"/>',
         f'<text x="{LEFT}" y="20" font-size="14">{escape(title)}</text>',
     ]
@@ -162,7 +164,7 @@ def plot(title, lines):
 
 
 def _plain(name):
-    """A sorted page's name without its way: both ways have one colour."""
+    """Return the name of a sorted page without its direction; both directions have one colour."""
     return name.replace(", down", "")
 
 
@@ -171,7 +173,7 @@ def _ten(value, to_whole):
 
 
 class Axis:
-    """Values from ``low`` to ``high``, by their logarithm, between two positions in pixels."""
+    """Map values from ``low`` to ``high`` logarithmically to positions in pixels."""
 
     def __init__(self, low, high, start, end):
         self.low, self.high, self.start, self.end = low, high, start, end
@@ -181,7 +183,7 @@ class Axis:
         return round(self.start + share * (self.end - self.start), 1)
 
     def tens(self):
-        """The powers of ten that lie on it."""
+        """Yield the powers of ten on the axis."""
         power = _ten(self.low, math.ceil)
         while power <= self.high:
             yield power

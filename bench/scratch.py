@@ -1,4 +1,4 @@
-"""Databases and files for one measurement, gone after it: what jobs write into history stays for ever."""
+"""Create databases and files for one measurement and remove them: history of jobs can't be deleted."""
 
 import json
 import os
@@ -17,11 +17,11 @@ from django.db import ProgrammingError, connection
 
 
 class Scratch:
-    """A folder beside the product's own data, and databases of the same engine on the same server.
+    """Provide a folder next to the product's data, and databases of the same engine on the same server.
 
-    Within its ``with`` block ``new`` and ``copy`` make databases, which are named by their addresses, and
-    ``run`` has a process of its own do one of ``bench.steps`` on one: the memory of each is measured
-    from its own beginning. All of it is gone at the end of the block, unless it is to ``keep``.
+    Within its ``with`` block ``new`` and ``copy`` create databases, identified by their URLs, and ``run``
+    starts a process for one of ``bench.steps``, so that the memory of each is measured from the start.
+    Everything is removed at the end of the block, unless ``keep`` is set.
     """
 
     def __init__(self, *, keep=False):
@@ -30,7 +30,7 @@ class Scratch:
     def __enter__(self):
         settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
         self.path = Path(tempfile.mkdtemp(prefix="bench-", dir=settings.VAR_DIR))
-        # Pages name their files, which are the product's own.
+        # Pages refer to the product's static files.
         (self.path / "static").symlink_to(settings.STATIC_ROOT)
         self.numbers, self.made = count(1), []
         return self
@@ -43,13 +43,13 @@ class Scratch:
         shutil.rmtree(self.path)
 
     def new(self):
-        """An empty database with the product's tables and triggers; its address."""
+        """Create an empty database with the product's tables and triggers, and return its URL."""
         url = self._make("")
         self._process(url, "manage.py", "migrate", "--verbosity", "0")
         return url
 
     def copy(self, url):
-        """Another with the same content. No process may be connected to the first."""
+        """Create a copy of a database, to which no process may be connected, and return its URL."""
         return self._make(url)
 
     def drop(self, url):
@@ -59,27 +59,28 @@ class Scratch:
         else:
             Path(_name(url)).unlink()
 
-    def run(self, step, url, **what):
-        """What ``step`` tells (a dict); raises CommandError when it fails."""
-        return json.loads(self._process(url, *_step(step, what)))
+    def run(self, step, url, **arguments):
+        """Return the result of ``step``, a dict. Raises CommandError if it fails."""
+        return json.loads(self._process(url, *_step(step, arguments)))
 
-    def each(self, step, url, **what):
-        """What ``step`` yields (dicts), each when it is asked for: several databases by turns.
+    def each(self, step, url, **arguments):
+        """Yield the dicts of ``step``, each computed on demand, so that several databases take turns.
 
-        Whatever else the machine does meanwhile then slows all of them alike.
+        Other load on the machine then slows all of them equally.
         """
-        with self.start(step, url, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **what) as child:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        with self.start(step, url, **pipes, **arguments) as child:
             try:
-                while line := _asked(child):
+                while line := _next_line(child):
                     yield json.loads(line)
             finally:
                 child.stdin.close()
         _check(child, step)
 
-    def start(self, step, url, *, environment=(), stdin=None, stdout=None, text=None, **what):
-        """A process that does ``step``, with what else is in its ``environment`` (pairs)."""
+    def start(self, step, url, *, environment=(), stdin=None, stdout=None, text=None, **arguments):
+        """Start a process for ``step`` with additional pairs in its ``environment``."""
         return subprocess.Popen(
-            [sys.executable, *_step(step, what)],
+            [sys.executable, *_step(step, arguments)],
             cwd=settings.BASE_DIR,
             env=self._environment(url) | dict(environment),
             stdin=stdin,
@@ -102,16 +103,16 @@ class Scratch:
         return url
 
     def _on_server(self, statement):
-        # By a connection of its own: databases are neither made nor dropped within a transaction.
+        # On a separate connection, since databases can't be created or dropped in a transaction.
         with closing(connection.copy()) as other, other.cursor() as cursor:
             try:
                 cursor.execute(statement)
             except ProgrammingError as error:
                 user = connection.settings_dict["USER"]
                 raise CommandError(
-                    "Jobs are measured in a database made for it, and this one could not be made:"
-                    f" {error}. Give the user the right (ALTER ROLE {user} CREATEDB), or leave the jobs"
-                    " out: manage.py bench --rows 0."
+                    "Jobs are measured in a database of their own, which could not be created:"
+                    f" {error}. Grant the permission (ALTER ROLE {user} CREATEDB), or skip the jobs:"
+                    " manage.py bench --rows 0."
                 ) from None
 
     def _process(self, url, *command):
@@ -134,12 +135,12 @@ class Scratch:
         }
 
 
-def _step(step, what):
-    return "manage.py", "bench", "--step", step, json.dumps(what)
+def _step(step, arguments):
+    return "manage.py", "bench", "--step", step, json.dumps(arguments)
 
 
-def _asked(child):
-    """The next line of a child, which waits to be asked; "" when it has ended."""
+def _next_line(child):
+    """Request and return the next line of a child process; "" if it has ended."""
     try:
         child.stdin.write("\n")
         child.stdin.flush()
@@ -150,10 +151,10 @@ def _asked(child):
 
 def _check(process, step):
     if process.returncode:
-        raise CommandError(f"The step {step} failed; the lines above say why.")
+        raise CommandError(f"The step {step} failed. See the output above.")
 
 
 def _name(url):
-    """Of a PostgreSQL database its name, of SQLite the path of its file."""
+    """Return the name of a PostgreSQL database, or the path of a SQLite file."""
     path = urlsplit(url).path
     return path.lstrip("/") if connection.vendor == "postgresql" else path

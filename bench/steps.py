@@ -1,7 +1,7 @@
-"""The steps of measuring jobs, each done in a process of its own on a scratch database.
+"""Steps of measuring jobs, each run in a process of its own on a scratch database.
 
-Each kind of work has two: ours, through the same doors as the screens and the worker, and the raw work of
-the database on the same data. A step returns what it measured, a dict.
+Each kind of job has two: ours, through the same functions as the screens and the worker, and plain SQL on the
+same data. A step returns its measurements as a dict.
 """
 
 import csv
@@ -51,22 +51,22 @@ from operators.models import Operator
 from staff.models import User
 
 STEPS = {}
-FIRST = 370_600_000_000  # the first number of the file, and of the range on a database without the file's
+FIRST = 370_600_000_000  # the first number of the file and of the range
 OPERATORS, CLIENTS, BLOCK = 20, 50, 1_000
 TAGS = ["", "", "Gold", "Gold, Mobile"]
 HEADER = ["DID", "Status", "Operator", "Client", "Account", "Package", "Tag", "Notes"]
 SAMPLES_EVERY = 0.02  # seconds
-IDLE = 20  # pages and edits beside which those during a job are put
-BEGUN = 10  # turns after which a worker holds what it needs for its first chunks
+IDLE = 20  # pages and edits without a job, for comparison
+STARTED = 10  # turns after which a worker has allocated memory for its first chunks
 
 
-def step(work):
-    STEPS[work.__name__] = work
-    return work
+def step(function):
+    STEPS[function.__name__] = function
+    return function
 
 
 def file_rows(count):
-    """A file as somebody brings it along who changes systems: sorted, a quarter of it in use."""
+    """Yield the rows of a typical file for a migration: sorted, a quarter of the numbers in use."""
     for n in range(count):
         block = n // BLOCK
         used = n % 4 == 3
@@ -83,7 +83,7 @@ def file_rows(count):
 
 @step
 def prepare(*, rows, file):
-    """Write the file to import and make all that it names."""
+    """Write the file to import and create all names in it."""
     with open(file, "w", newline="", encoding="utf-8") as target:
         writer = csv.writer(target)
         writer.writerow(HEADER)
@@ -104,15 +104,14 @@ def prepare(*, rows, file):
 
 @step
 def settle():
-    """What the server does by itself some time after a large write, done at a known moment."""
-
+    """Run the server's maintenance after a large write, at a known time."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")
     return {}
 
 
-# --- lists ---------------------------------------------------------------------------------------
+# --- lists ----------------------------------------------------------------------------------------
 
 
 @step
@@ -127,7 +126,7 @@ STEPS["sign_up"] = load.sign_up
 
 @step
 def web():
-    """Become the web server that ``manage.py serve`` starts."""
+    """Replace this process by the web server of ``manage.py serve``."""
     os.execv(sys.executable, [sys.executable, *gunicorn()])  # noqa: S606 - no shell is wanted
 
 
@@ -144,18 +143,18 @@ def import_ours(*, rows, file):
     with measured() as upload:
         one = _start(file)
     with measured() as check:
-        _ask_for_check(one)
+        _request_check(one)
         work(one.job)
-    _see(one.counts["created"] == rows, one.counts)
+    _require(one.counts["created"] == rows, one.counts)
     with measured() as apply:
-        _see(one.apply(one.checked), "the import was refused")
+        _require(one.apply(one.checked), "the import was refused")
         work(one.job)
-    _see(one.counts["created"] == rows, one.counts)
+    _require(one.counts["created"] == rows, one.counts)
     return {"upload": upload, "check": check, "apply": apply}
 
 
 def _start(file):
-    # What an upload of some size is to Django: a file on disk.
+    # Django stores a larger upload in a file.
     upload = TemporaryUploadedFile("numbers.csv", "text/csv", os.path.getsize(file), None)
     with upload, open(file, "rb") as given:
         while block := given.read(1 << 20):
@@ -166,17 +165,16 @@ def _start(file):
             return Import.start(_user(), upload, loaded, **defaults)
 
 
-def _ask_for_check(one):
+def _request_check(one):
     head = one.upload.head()
     keys, header = columns.guess([row.cells for row in head], one.upload.format.width)
     skip = [row.line for row in head[: header + 1]]
-    _see(one.check(mapping=keys, skip=skip, existing=KEEP, create=False), "the check was refused")
+    _require(one.check(mapping=keys, skip=skip, existing=KEEP, create=False), "the check was refused")
 
 
 @step
 def import_raw(*, rows, file):
-    """The csv module, COPY or executemany into a plain table, and one INSERT … SELECT with the triggers."""
-
+    """Load the file with csv and COPY or executemany, then merge with INSERT … SELECT under the triggers."""
     names = ["number", "status", "operator", "client", "account", "package", "tags", "notes"]
     with measured() as stage, connection.cursor() as cursor, transaction.atomic():
         cursor.execute(f"CREATE TABLE bench_staged ({', '.join(f'{name} text' for name in names)})")
@@ -202,13 +200,13 @@ def import_raw(*, rows, file):
             " LEFT JOIN clients_package p ON p.reseller_id = o.reseller_id AND p.name = s.package"
             " LEFT JOIN dids_clientpackage cp ON cp.client_id = c.id AND cp.package_id = p.id"
         )
-        _see(cursor.rowcount == rows, cursor.rowcount)
+        _require(cursor.rowcount == rows, cursor.rowcount)
     return {"stage": stage, "merge": merge}
 
 
 @step
 def import_without(*, index, rows, file):
-    """The merge of ``import_raw`` into a table without this index; "" for one that has all."""
+    """Run the merge of ``import_raw`` into a table without this index; "" keeps all indexes."""
     if index:
         with connection.cursor() as cursor:
             cursor.execute(f"DROP INDEX {connection.ops.quote_name(index)}")
@@ -224,7 +222,7 @@ def range_ours(*, rows):
     with measured() as took:
         job = _submit_range(user, operator, FIRST, rows)
         work(job)
-    _see(job.result["done"] == rows, job.result)
+    _require(job.result["done"] == rows, job.result)
     return {"create": took}
 
 
@@ -254,13 +252,13 @@ FIELDS = {"notes": {"notes": "Bench"}, "after_hold": {"after_hold": "archive"}}
 
 @step
 def edit_ours(*, edits):
-    """The first ``edits`` numbers; what is raw takes those behind them."""
+    """Edit the first ``edits`` numbers; ``edit_raw`` takes those after them."""
     taken = {}
     for name, fields in FIELDS.items():
         with measured() as taken[name]:
             job = _submit_edit(_user(), FIRST, edits, fields)
             work(job)
-        _see(job.result["done"] == edits, job.result)
+        _require(job.result["done"] == edits, job.result)
     return taken
 
 
@@ -272,7 +270,7 @@ def _submit_edit(user, first, edits, fields):
 def _selection(user, first, count):
     parameters = QueryDict(urlencode({"scope": "all", "query": _query(first, count), "expected": count}))
     selection = Selection.read(parameters, DID.objects.visible_to(user), DIDFilter, user=user, limit=count)
-    _see(not selection.error, selection.error)
+    _require(not selection.error, selection.error)
     return selection
 
 
@@ -290,19 +288,19 @@ def edit_raw(*, edits):
                 f"UPDATE dids_did SET {column} = %s WHERE number BETWEEN %s AND %s",
                 [value, str(FIRST + edits), str(FIRST + 2 * edits - 1)],
             )
-            _see(cursor.rowcount == edits, cursor.rowcount)
+            _require(cursor.rowcount == edits, cursor.rowcount)
     return taken
 
 
 @step
 def give(*, edits):
-    """A client package that carries ``edits`` numbers."""
+    """Create a client package with ``edits`` numbers."""
     given = ClientPackage.objects.order_by("pk").first()
     given = ClientPackage.objects.create(client=given.client, package=given.package)
     account = given.client.accounts.get()
     free = DID.objects.filter(status="instock").order_by("number").values_list("pk", flat=True)[:edits]
     result = DID.objects.filter(pk__among=sorted(free)).assign(given, account, by=_user())
-    _see(result.done == edits, result.sentence())
+    _require(result.done == edits, result.sentence())
     return {}
 
 
@@ -311,7 +309,7 @@ def end_ours(*, edits):
     given = ClientPackage.objects.order_by("pk").last()
     with measured() as took:
         result = given.deactivate(by=_user())
-    _see(result.done == edits, result.sentence())
+    _require(result.done == edits, result.sentence())
     return {"end": took}
 
 
@@ -329,7 +327,7 @@ def end_raw(*, edits):
                 given.pk,
             ],
         )
-        _see(cursor.rowcount == edits, cursor.rowcount)
+        _require(cursor.rowcount == edits, cursor.rowcount)
     return {"end": took}
 
 
@@ -338,10 +336,13 @@ def end_raw(*, edits):
 
 @step
 def undo_import_ours():
-    """Of the import that made all numbers: nothing is left of them, and the counters say so."""
-    told = _undone(Change.objects.get(kind=Change.Kind.IMPORT))
-    _see(not DID.objects.exists() and all(one.is_exact for one in counters.check()), "something is left")
-    return told
+    """Undo the import of all numbers, and check that none is left and the counters agree."""
+    result = _undo(Change.objects.get(kind=Change.Kind.IMPORT))
+    _require(
+        not DID.objects.exists() and all(one.is_exact for one in counters.check()),
+        "numbers or counts are left",
+    )
+    return result
 
 
 @step
@@ -352,17 +353,17 @@ def undo_import_raw():
             "DELETE FROM dids_did WHERE id IN (SELECT object_id FROM dids_didhistory WHERE change_id = %s)",
             [change.pk],
         )
-        _see(cursor.rowcount == change.touched, cursor.rowcount)
+        _require(cursor.rowcount == change.touched, cursor.rowcount)
     return {"undo": took}
 
 
 @step
 def undo_edit_ours(*, edits):
-    """Of a mass edit; afterwards the inventory is what it was, column by column."""
+    """Undo a mass edit, and check that the inventory is the same as before in every column."""
     before = _inventory()
-    told = _undone(_edited(edits))
-    _see(_inventory() == before, "the inventory differs")
-    return told
+    result = _undo(_edited(edits))
+    _require(_inventory() == before, "the inventory differs")
+    return result
 
 
 @step
@@ -376,31 +377,31 @@ def undo_edit_raw(*, edits):
             " WHERE r.change_id = %s) AS o WHERE b.history_id = o.before_id AND d.id = o.object_id",
             [change.pk],
         )
-        _see(cursor.rowcount == edits, cursor.rowcount)
+        _require(cursor.rowcount == edits, cursor.rowcount)
     return {"undo": took}
 
 
 def _edited(edits):
     job = _submit_edit(_user(), FIRST, edits, {"notes": "To be undone"})
     work(job)
-    _see(job.result["done"] == edits, job.result)
+    _require(job.result["done"] == edits, job.result)
     return job.change
 
 
-def _undone(change):
+def _undo(change):
     undo = Undo(change, by=_user())
     with measured() as rehearsal:
-        outcome = undo.rehearse()
-    _see(outcome.done == change.touched, outcome.sentence())
+        result = undo.rehearse()
+    _require(result.done == change.touched, result.sentence())
     with measured() as took:
         job = submit_undo(undo)
         work(job)
-    _see(job.change.touched == change.touched, job.result)
+    _require(job.change.touched == change.touched, job.result)
     return {"undo": took, "rehearsal": rehearsal}
 
 
 def _inventory():
-    """A digest over all columns of all numbers."""
+    """Return a digest of all columns of all numbers."""
     digest = hashlib.sha256()
     for row in DID.objects.order_by("pk").values_list().iterator(10_000):
         digest.update(repr(row).encode())
@@ -457,7 +458,7 @@ def xlsx_ours(*, edits):
     with measured() as took:
         job = submit_export(_user(), {"address": _query(FIRST, edits)}, edits, "bench.xlsx")
         work(job)
-    _see(job.done == edits, job.done)
+    _require(job.done == edits, job.done)
     return {"xlsx": took}
 
 
@@ -474,19 +475,18 @@ def xlsx_raw(*, edits):
     return {"xlsx": took}
 
 
-# --- others meanwhile -----------------------------------------------------------------------------
+# --- other requests during a job ------------------------------------------------------------------
 
 
 @step
 def meanwhile(*, rows, file, kind):
-    """How long a page of the list and an edit of one number take while a worker does a job of ``rows``.
+    """Measure a list page and an edit of one number while a worker runs a job of ``rows``, and without it.
 
-    Beside the same afterwards, when nothing else is done. ``memory``: MiB of the worker when it had begun,
-    and at the most.
+    ``memory``: MiB of the worker after it started, and at most.
     """
     user, browser = _user(), _browser()
     mine = [str(FIRST - 1_000 + n) for n in range(10)]
-    DID.objects.create_numbers(mine, operator=_operator(), by=user)  # again does no harm
+    DID.objects.create_numbers(mine, operator=_operator(), by=user)  # existing ones are refused
     keys = list(DID.objects.filter(number__in=mine).values_list("pk", flat=True))
     turns = count()
 
@@ -494,50 +494,50 @@ def meanwhile(*, rows, file, kind):
         turn = next(turns)
         DID.objects.filter(pk=keys[turn % len(keys)]).edit(by=user, notes=f"{kind} {turn}")
 
-    works = {"page": lambda: browser.get("/dids/?per_page=100"), "edit": edit}
-    times, memory = {name: [] for name in works}, []
+    requests = {"page": lambda: browser.get("/dids/?per_page=100"), "edit": edit}
+    times, memory = {name: [] for name in requests}, []
     jobs = {
         "import": lambda: _importing(file),
         "range": lambda: _ranging(rows),
         "edit": lambda: _editing(rows),
     }
-    work_left = jobs[kind]()
+    running = jobs[kind]()
     worker = subprocess.Popen(
         [sys.executable, "manage.py", "worker", "--every", "0.05"], stdout=subprocess.DEVNULL
     )
     try:
-        began = time.perf_counter()
-        while next(work_left, None) is not None or not memory:
-            for name, do in works.items():
-                times[name].append(_timed(do))
+        start = time.perf_counter()
+        while next(running, None) is not None or not memory:
+            for name, send in requests.items():
+                times[name].append(_timed(send))
             memory.append(_memory(worker.pid) / 1024)
-        took = time.perf_counter() - began
+        took = time.perf_counter() - start
     finally:
         worker.terminate()
         worker.wait()
     settle()
-    told = {}
-    for name, do in works.items():
-        idle = statistics.median(_timed(do) for _ in range(IDLE))
+    result = {}
+    for name, send in requests.items():
+        idle = statistics.median(_timed(send) for _ in range(IDLE))
         ratio = statistics.median(times[name]) / idle
-        told[name] = _spread(times[name]) | {"idle": round(idle), "ratio": round(ratio, 2)}
-    begun = memory[min(len(memory) - 1, BEGUN)]
-    return told | {"seconds": round(took, 1), "memory": [round(begun), round(max(memory))]}
+        result[name] = _spread(times[name]) | {"idle": round(idle), "ratio": round(ratio, 2)}
+    started = memory[min(len(memory) - 1, STARTED)]
+    return result | {"seconds": round(took, 1), "memory": [round(started), round(max(memory))]}
 
 
 def _importing(file):
-    """Gives True for as long as the import is not over."""
+    """Yield True until the import is over."""
     one = _start(file)
-    _ask_for_check(one)
+    _request_check(one)
     while one.phase != "checked":
         yield True
         one.job.refresh_from_db()
-        _see(one.job.state != Job.State.FAILED, one.job.result)
+        _require(one.job.state != Job.State.FAILED, one.job.result)
     one.apply(one.checked)
     while not one.job.is_finished:
         yield True
         one.job.refresh_from_db()
-    _see(one.job.state == Job.State.DONE, one.job.result)
+    _require(one.job.state == Job.State.DONE, one.job.result)
 
 
 def _ranging(rows):
@@ -552,17 +552,17 @@ def _until_over(job):
     while not job.is_finished:
         yield True
         job.refresh_from_db()
-    _see(job.state == Job.State.DONE, job.result)
+    _require(job.state == Job.State.DONE, job.result)
 
 
-def _timed(work):
+def _timed(function):
     start = time.perf_counter()
-    work()
+    function()
     return (time.perf_counter() - start) * 1000
 
 
 def _spread(times):
-    """{times, p50, p95, max} in ms."""
+    """Return {times, p50, p95, max} in milliseconds."""
     times = sorted(times)
     return {
         "times": len(times),
@@ -572,25 +572,24 @@ def _spread(times):
     }
 
 
-# --- what the steps share -------------------------------------------------------------------------
+# --- shared by the steps --------------------------------------------------------------------------
 
 
 def work(job):
-    """What a worker does of it, to its end; of a job that is over already nothing."""
-
+    """Run the job to its end like a worker, unless it is over already."""
     if job.is_unfinished:
         claimed = Job.objects.claim("bench")
-        _see(claimed == job, claimed)
+        _require(claimed == job, claimed)
         claimed.run("bench")
         job.refresh_from_db()
-    _see(job.state in (Job.State.DONE, Job.State.DRAFT), job.result)
+    _require(job.state in (Job.State.DONE, Job.State.DRAFT), job.result)
 
 
 @contextmanager
 def measured():
-    """Yields a dict that holds at the end ``seconds``, and ``memory``: MiB that were added at the most.
+    """Yield a dict that holds ``seconds`` at the end, and ``memory``, the peak increase in MiB.
 
-    Memory is what the process holds for itself.
+    Counts only memory that is private to the process.
     """
     took = {}
     gc.collect()
@@ -600,8 +599,8 @@ def measured():
         while not over.wait(SAMPLES_EVERY):
             samples.append(_memory())
 
-    watch = threading.Thread(target=sample, daemon=True)
-    watch.start()
+    sampler = threading.Thread(target=sample, daemon=True)
+    sampler.start()
     start = time.perf_counter()
     try:
         yield took
@@ -609,12 +608,12 @@ def measured():
         took["seconds"] = time.perf_counter() - start
         samples.append(_memory())
         over.set()
-        watch.join()
+        sampler.join()
         took["memory"] = round((max(samples) - before) / 1024, 1)
 
 
 def _memory(process="self"):
-    """KiB in memory that are this process's own, or another's by its id."""
+    """Return the private memory of this process, or of another one by its id, in KiB."""
     status = Path(f"/proc/{process}/status")
     if status.exists():
         for line in status.read_text().splitlines():
@@ -623,10 +622,10 @@ def _memory(process="self"):
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def _see(true, otherwise):
-    """A figure of work that was not done would be worth nothing."""
-    if not true:
-        raise RuntimeError(otherwise)
+def _require(condition, error):
+    """Stop if the measured work was not done."""
+    if not condition:
+        raise RuntimeError(error)
 
 
 def _user():

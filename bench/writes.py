@@ -1,4 +1,4 @@
-"""Set-wise writes beside the same work in plain SQL with the same triggers; all of it rolled back."""
+"""Compare set-based writes with plain SQL under the same triggers; everything is rolled back."""
 
 import time
 
@@ -9,21 +9,21 @@ from clients.models import Reseller
 from dids.models import DID
 from operators.models import Operator
 
-FIRST = 9_000_000_000_000_000_000  # 19 digits: no demonstration number is so long
+FIRST = 9_000_000_000_000_000_000  # 19 digits, longer than any demonstration number
 
 
-class _Undo(Exception):
-    pass
+class _RollBackError(Exception):
+    """End the transaction of a measurement."""
 
 
 def measure(count):
-    """One dict a kind of write: ours and raw in seconds, and their ratio."""
+    """Yield a dict for each kind of write: ours and raw in seconds, and their ratio."""
     for name, ours, raw in (
         ("create a range", _create, _raw_create),
         ("edit notes", lambda dids: dids.edit(by=SYSTEM, notes="bench"), _raw("notes = 'bench'")),
         ("edit status", lambda dids: dids.edit(by=SYSTEM, status="reserved"), _raw("status = 'reserved'")),
     ):
-        times = [_seconds(work, count, made=work not in (_create, _raw_create)) for work in (ours, raw)]
+        times = [_seconds(work, count, create=work not in (_create, _raw_create)) for work in (ours, raw)]
         yield {
             "scenario": name,
             "rows": count,
@@ -34,19 +34,19 @@ def measure(count):
         }
 
 
-def _seconds(work, count, *, made):
+def _seconds(work, count, *, create):
     try:
         with transaction.atomic():
             operator = Operator.objects.create(name="Bench", reseller=Reseller.objects.create(name="Bench"))
             dids = DID.objects.filter(operator=operator)
             dids.bench = (operator, count)
-            if made:
+            if create:
                 _create(dids)
             start = time.perf_counter()
             work(dids)
             took = time.perf_counter() - start
-            raise _Undo
-    except _Undo:
+            raise _RollBackError
+    except _RollBackError:
         return took
 
 

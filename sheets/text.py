@@ -251,7 +251,7 @@ class _Rows:
             yield self.given.pop() if self.given else None
 
     def __iter__(self) -> Iterator[tuple[int, list[str], int, str]]:
-        delimiter, blanks = self.delimiter or _NEVER, self.delimiter == " "
+        delimiter, spaces = self.delimiter or _NEVER, self.delimiter == " "
         spaced = delimiter + ' "'
         lines, returned = self.lines, self.returned
         number = 1
@@ -260,7 +260,7 @@ class _Rows:
             if number == 1 and _SEP_LINE.fullmatch(line):
                 number += 1
                 continue
-            if blanks:
+            if spaces:
                 cells = [
                     quoted.replace('""', '"') or plain
                     for quoted, plain in _SPACE_SEPARATED.findall(line.strip(" \r\n"))

@@ -1,4 +1,4 @@
-"""The bench measures and leaves nothing; how fast anything is, no test says."""
+"""The bench command: it measures everything and leaves nothing behind. No test checks speed."""
 
 import json
 import re
@@ -29,12 +29,12 @@ ENDS = ("first", "next", "last")
 
 
 @pytest.fixture(autouse=True)
-def _folder_of_its_own(settings, tmp_path):
-    """Tests that run beside each other must not meet each other's databases."""
+def _own_folder(settings, tmp_path):
+    """Keep the databases of tests that run in parallel apart."""
     settings.VAR_DIR = tmp_path
 
 
-def test_the_bench_reports_each_scenario_and_leaves_the_inventory_as_it_was():
+def test_the_bench_reports_each_scenario_and_leaves_the_inventory_unchanged():
     make_world()
     User.objects.create_superuser("admin")
     before = _inventory()
@@ -49,7 +49,7 @@ def test_the_bench_reports_each_scenario_and_leaves_the_inventory_as_it_was():
     assert _inventory() == before
 
 
-def test_jobs_are_measured_on_databases_that_are_gone_afterwards():
+def test_jobs_are_measured_on_databases_that_are_dropped_afterwards():
     make_world()
     before, databases = _inventory(), _databases()
     out = StringIO()
@@ -57,7 +57,7 @@ def test_jobs_are_measured_on_databases_that_are_gone_afterwards():
     call_command("bench", "--only-jobs", "--rows", "120", "--edits", "40", stdout=out)
 
     lines = {line["scenario"]: line for line in _lines(out)}
-    beside_raw = [
+    compared = [
         "import: check",
         "import: apply",
         "import",
@@ -71,12 +71,12 @@ def test_jobs_are_measured_on_databases_that_are_gone_afterwards():
         "end a package",
     ]
     meanwhile = [
-        f"{what} during {job}"
+        f"{request} during {job}"
         for job in ("an import", "making a range", "a mass edit of all")
-        for what in ("page of the list", "edit of one number")
+        for request in ("page of the list", "edit of one number")
     ]
-    assert list(lines) == [*beside_raw, *meanwhile]
-    for name in beside_raw:
+    assert list(lines) == [*compared, *meanwhile]
+    for name in compared:
         assert lines[name]["ours"] > 0 and lines[name]["raw"] > 0 and lines[name]["ratio"] > 0
         assert lines[name]["memory"] >= 0
     assert lines["export CSV"]["first_byte"] > 0
@@ -87,7 +87,7 @@ def test_jobs_are_measured_on_databases_that_are_gone_afterwards():
     assert (_inventory(), _databases()) == (before, databases)
 
 
-def test_who_had_numbers_is_measured_beside_its_own_queries():
+def test_who_had_it_is_measured_and_compared_with_its_queries():
     make_world()
     DID.objects.filter(number="12568").delete()
     User.objects.create_superuser("admin")
@@ -108,7 +108,7 @@ def test_who_had_numbers_is_measured_beside_its_own_queries():
     assert _inventory() == before
 
 
-def test_each_index_is_measured_by_an_import_without_it():
+def test_each_index_is_measured_with_an_import_without_it():
     make_world()
     before, databases = _inventory(), _databases()
     out = StringIO()
@@ -121,7 +121,7 @@ def test_each_index_is_measured_by_an_import_without_it():
     assert (_inventory(), _databases()) == (before, databases)
 
 
-def test_the_list_is_measured_at_several_sizes_by_the_ways_people_go(monkeypatch, tmp_path):
+def test_the_list_is_measured_at_several_sizes(monkeypatch, tmp_path):
     monkeypatch.setattr(pages, "BASE", 220)
     databases, saved, out = _databases(), tmp_path / "lists.jsonl", StringIO()
 
@@ -150,7 +150,7 @@ def test_the_list_is_measured_at_several_sizes_by_the_ways_people_go(monkeypatch
     assert _databases() == databases
 
 
-def test_many_people_are_measured_on_a_database_that_was_kept_and_a_server_that_breaks_fails_it():
+def test_concurrent_users_are_measured_on_a_kept_database_and_server_errors_fail_the_bench():
     databases, out, again = _databases(), StringIO(), StringIO()
 
     call_command("bench", "--mixed", "1", "--numbers", "60", "--clients", "2", "--keep", stdout=out)
@@ -163,8 +163,8 @@ def test_many_people_are_measured_on_a_database_that_was_kept_and_a_server_that_
         assert {(line["rows"], line["clients"]) for line in lines.values()} == {(60, clients)}
         assert lines["all"]["times"] >= clients and lines["all"]["p99"] >= lines["all"]["p50"] > 0
     assert _databases() != databases
-    _execute(url, "ALTER TABLE jobs_job RENAME TO no_job")  # of which every page tells
-    with pytest.raises(CommandError, match="requests broke the server"):
+    _execute(url, "ALTER TABLE jobs_job RENAME TO no_job")  # which every page reads
+    with pytest.raises(CommandError, match="requests failed or got no answer"):
         call_command("bench", "--mixed", "1", "--at", url, stdout=again)
     assert '"status": 500' in again.getvalue()
     with scratch.Scratch() as made:
@@ -178,33 +178,33 @@ def test_a_database_without_numbers_is_not_measured(capfd):
         with pytest.raises(CommandError, match="pages failed"):
             call_command("bench", "--lists", "--at", url, stdout=StringIO())
 
-    assert "There are no numbers in it" in capfd.readouterr().err
+    assert "The database has no numbers" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--lists"], "Say at which sizes"),
-        (["--lists", "0"], "Sizes are from 1 to"),
-        (["--lists", "20000001"], "Sizes are from 1 to"),
+        (["--lists"], "Give the sizes"),
+        (["--lists", "0"], "Sizes must be from 1 to"),
+        (["--lists", "20000001"], "Sizes must be from 1 to"),
         (["--lists", "500", "--at", "sqlite:////x"], "not both"),
         (["--lists", "--at", "sqlite:////there/is/none"], "There is no file /there/is/none"),
-        (["--lists", "--at", "mysql://there"], "no address of a database"),
+        (["--lists", "--at", "mysql://there"], "not the URL of a database"),
         (["--lists", "500", "--runs", "0"], "at least 1"),
         (["--mixed", "0"], "at least 1"),
         (["--mixed", "5", "--clients", "0"], "at least 1"),
         (["--mixed", "5", "--at", "postgres://a/b", "postgres://a/c"], "takes one database"),
-        (["--mixed", "5", "--at", "postgres://a/b", "--keep"], "leave out --keep"),
-        (["--keep"], "give one of these"),
+        (["--mixed", "5", "--at", "postgres://a/b", "--keep"], "Remove --keep"),
+        (["--keep"], "Add one of these"),
         (["--meanwhile", "--rows", "0"], "at least 1"),
         (["--indexes", "--rows", "0"], "at least 1"),
-        (["--who-had-it", "10001"], "about 1 to 10,000 numbers"),
+        (["--who-had-it", "10001"], "takes 1 to 10,000 numbers"),
         (["--meanwhile", "--mixed", "5"], "not allowed with"),
         (["--lists", "many"], "invalid int value"),
         (["--lists", "500", "--save", "/there/is/no/folder/x"], "no folder /there/is/no/folder"),
     ],
 )
-def test_options_that_make_no_sense_are_refused_with_a_sentence(arguments, sentence):
+def test_invalid_options_are_refused_with_a_sentence(arguments, sentence):
     with pytest.raises(CommandError, match=re.escape(sentence)):
         call_command("bench", *arguments)
 
@@ -220,11 +220,11 @@ def test_options_that_make_no_sense_are_refused_with_a_sentence(arguments, sente
         (502, "", "no words"),
     ],
 )
-def test_what_is_wrong_with_an_answer_is_told_in_its_own_words(status, html, sentence):
-    assert load.complaint(status, html) == sentence
+def test_the_error_of_a_page_is_found(status, html, sentence):
+    assert load.error_in(status, html) == sentence
 
 
-def test_tables_and_plots_are_made_anew_from_the_results(tmp_path):
+def test_tables_and_plots_are_written_from_the_results(tmp_path):
     (tmp_path / "results").mkdir()
     about = {"bench": "lists", "scenario": "last", "group": "page", "queries": 9, "p95": 80.0}
     lines = [
@@ -233,43 +233,43 @@ def test_tables_and_plots_are_made_anew_from_the_results(tmp_path):
         for rows, p50, ratio in ((10_000, 40.0, 1.0), (1_000_000, 1234.5, 30.86))
     ]
     (tmp_path / "results" / "x.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    (tmp_path / "README.md").write_text(f"# Bench\n{report.BEGINNING}what was there before\n")
+    (tmp_path / "README.md").write_text(f"# Bench\n{report.MARKER}old content\n")
 
     report.write(tmp_path)
-    report.write(tmp_path)  # again makes the same
+    report.write(tmp_path)  # is idempotent
 
     readme = (tmp_path / "README.md").read_text()
-    assert readme.startswith(f"# Bench\n{report.BEGINNING}\n![Pages of the whole list](plots/page.svg)\n")
-    assert "before" not in readme
+    assert readme.startswith(f"# Bench\n{report.MARKER}\n![Pages of the whole list](plots/page.svg)\n")
+    assert "old content" not in readme
     row = "| last | 9 | 40.0 | 1,234.5 | 80.0 | **30.86** | 40.0 | 1,234.5 | 80.0 | **30.86** |\n"
     assert readme.count(row) == 1
-    drawn = ElementTree.parse(tmp_path / "plots" / "page.svg").getroot()
-    lines = drawn.findall(".//{http://www.w3.org/2000/svg}polyline")
+    svg = ElementTree.parse(tmp_path / "plots" / "page.svg").getroot()
+    lines = svg.findall(".//{http://www.w3.org/2000/svg}polyline")
     assert len(lines) == 2
     (x, y), (x2, y2) = (map(float, spot.split(",")) for spot in lines[0].get("points").split())
-    assert x < x2 and y > y2  # more numbers to the right, more time further up
+    assert x < x2 and y > y2  # more numbers to the right, more time at the top
 
 
-def test_the_figures_of_the_readme_are_those_of_the_results(tmp_path):
+def test_the_figures_of_the_readme_match_the_results(tmp_path):
     shutil.copytree(report.BENCH / "results", tmp_path / "results")
     shutil.copy(report.BENCH / "README.md", tmp_path)
 
     report.write(tmp_path)
 
-    made = {path.relative_to(tmp_path): path.read_text() for path in tmp_path.glob("plots/*.svg")}
+    plots = {path.relative_to(tmp_path): path.read_text() for path in tmp_path.glob("plots/*.svg")}
     assert (tmp_path / "README.md").read_text() == (report.BENCH / "README.md").read_text()
-    assert made == {
+    assert plots == {
         path.relative_to(report.BENCH): path.read_text() for path in report.BENCH.glob("plots/*.svg")
     }
 
 
-def test_jobs_are_not_measured_with_more_edits_than_both_sides_have_numbers():
+def test_jobs_need_at_least_twice_as_many_numbers_as_edits():
     with pytest.raises(CommandError, match="half of --rows"):
         call_command("bench", "--only-jobs", "--rows", "100", "--edits", "51")
 
 
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite knows no rights")
-def test_who_may_not_make_a_database_is_told_so(monkeypatch):
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no permissions")
+def test_a_missing_permission_to_create_databases_is_explained(monkeypatch):
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "assume_role", "pg_monitor")
 
     with pytest.raises(CommandError, match="CREATEDB"), scratch.Scratch() as made:
@@ -294,7 +294,7 @@ def _inventory():
 
 
 def _databases():
-    """The server's databases and those in files."""
+    """Return the databases of the server, or those in files."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             name = f"{connection.settings_dict['NAME']}_bench_"
@@ -303,6 +303,6 @@ def _databases():
     return sorted(settings.VAR_DIR.glob("bench-*/*.sqlite3"))
 
 
-def test_the_bench_wants_numbers_to_list():
+def test_the_bench_needs_numbers_to_list():
     with pytest.raises(CommandError, match="no numbers"):
         call_command("bench")

@@ -12,14 +12,14 @@ from dids.models import DID
 from dids.numbering.search import MAX_LISTED
 from staff.models import User
 
-LARGEST = 20_000_000  # numbers that demo_data makes
+LARGEST = 20_000_000  # numbers that demo_data can create
 
 
 class Command(BaseCommand):
     help = (
-        "Measure list pages and set-wise writes on the numbers that are there, and jobs on databases made for"
-        " it; or, on databases made for it, the list at several sizes (--lists), many people at once"
-        " (--mixed) or others' pages during a job (--meanwhile). Nothing of it stays."
+        "Measure list pages and set-based writes on the existing numbers, and jobs on temporary databases; or"
+        " measure the list at several sizes (--lists), concurrent users (--mixed) or requests during a job"
+        " (--meanwhile) on temporary databases. Nothing is kept."
     )
 
     def add_arguments(self, parser):
@@ -28,7 +28,7 @@ class Command(BaseCommand):
             "--rows",
             type=int,
             default=20_000,
-            help="numbers imported, made and exported by jobs (default: 20,000; 0: no jobs)",
+            help="numbers imported, created and exported by jobs (default: 20,000; 0: no jobs)",
         )
         parser.add_argument(
             "--edits",
@@ -37,49 +37,55 @@ class Command(BaseCommand):
             help="numbers changed by a job, at most half of the rows (default: 10,000)",
         )
         only = parser.add_mutually_exclusive_group()
-        only.add_argument("--only-jobs", action="store_true", help="no lists and no writes in a request")
+        only.add_argument("--only-jobs", action="store_true", help="skip lists and writes in a request")
         only.add_argument(
             "--lists",
             type=int,
             nargs="*",
             metavar="N",
-            help=f"the list's pages at {pages.BASE:,} and at each N numbers, beside one another",
+            help=f"compare the list's pages at {pages.BASE:,} and at each N numbers",
         )
         only.add_argument(
-            "--mixed", type=int, metavar="SECONDS", help="lists, number pages and edits of many people"
+            "--mixed",
+            type=int,
+            metavar="SECONDS",
+            help="measure lists, number pages and edits of concurrent users",
         )
         only.add_argument(
-            "--meanwhile", action="store_true", help="others' pages and edits during jobs of --rows numbers"
+            "--meanwhile", action="store_true", help="measure pages and edits during jobs of --rows numbers"
         )
         only.add_argument(
             "--indexes",
             action="store_true",
-            help="what each index of numbers and of their history costs an import of --rows",
+            help="measure the cost of each index of numbers and history in an import of --rows numbers",
         )
         only.add_argument(
             "--who-had-it",
             type=int,
             metavar="N",
-            help=f"who had N numbers, of those that are there, at a moment (at most {MAX_LISTED:,})",
+            help=f"measure who had N of the existing numbers at a time (at most {MAX_LISTED:,})",
         )
         only.add_argument(
-            "--plots", action="store_true", help="make bench/README.md's tables and plots from bench/results"
+            "--plots",
+            action="store_true",
+            help="write the tables and plots of bench/README.md from bench/results",
         )
-        parser.add_argument("--runs", type=int, default=lists.RUNS, help="of each page (default: 20)")
+        parser.add_argument("--runs", type=int, default=lists.RUNS, help="runs of each page (default: 20)")
         parser.add_argument(
-            "--numbers", type=int, default=100_000, help="listed by --mixed (default: 100,000)"
+            "--numbers", type=int, default=100_000, help="numbers of --mixed (default: 100,000)"
         )
-        parser.add_argument("--clients", type=int, default=16, help="people of --mixed (default: 16)")
+        parser.add_argument("--clients", type=int, default=16, help="users of --mixed (default: 16)")
         parser.add_argument(
             "--at",
             nargs="+",
             metavar="URL",
-            help="databases with numbers to take for --lists (the first is what the others are compared with)"
-            " or --mixed, instead of making some",
+            help="existing databases for --lists (the others are compared with the first) or --mixed",
         )
-        parser.add_argument("--keep", action="store_true", help="leave the databases there, for --at")
-        parser.add_argument("--save", type=Path, metavar="FILE", help="write the JSON lines there as well")
-        parser.add_argument("--step", nargs=2, help=argparse.SUPPRESS)  # of bench.scratch.Scratch
+        parser.add_argument("--keep", action="store_true", help="keep the databases, for --at")
+        parser.add_argument(
+            "--save", type=Path, metavar="FILE", help="also write the JSON lines to this file"
+        )
+        parser.add_argument("--step", nargs=2, help=argparse.SUPPRESS)  # used by bench.scratch
 
     def handle(self, *, rows, step, **options):
         if step:
@@ -89,7 +95,7 @@ class Command(BaseCommand):
         if options["plots"]:
             report.write()
             return
-        call_command("collectstatic", interactive=False, verbosity=0)  # pages name its files
+        call_command("collectstatic", interactive=False, verbosity=0)  # pages refer to its files
         self.saved = []
         if options["lists"] is not None:
             self._measure_lists(**options)
@@ -114,27 +120,27 @@ class Command(BaseCommand):
             options["save"].write_text("".join(f"{line}\n" for line in self.saved))
         self._fail_on_broken_pages()
 
-    def _step(self, name, **what):
-        told = steps.STEPS[name](**what)
-        if told is None or isinstance(told, dict):
-            self.stdout.write(json.dumps(told))
+    def _step(self, name, **arguments):
+        result = steps.STEPS[name](**arguments)
+        if result is None or isinstance(result, dict):
+            self.stdout.write(json.dumps(result))
             return
-        # Each is measured when the parent asks for it, by a line.
-        while sys.stdin.readline() and (one := next(told, None)):
+        # The parent process requests each measurement with a line.
+        while sys.stdin.readline() and (one := next(result, None)):
             self.stdout.write(json.dumps(one))
             self.stdout.flush()
 
     def _measure_lists(self, *, lists, at, runs, keep, **_):
         with Scratch(keep=keep) as scratch:
             urls = at or [pages.fill(scratch, size) for size in sorted({pages.BASE, *lists})]
-            self._tell_kept(scratch)
+            self._print_kept(scratch)
             columns = ("rows", "p50", "p95", "cpu", "queries", "ratio", "grows")
             self._table(pages.measure(scratch, urls, runs), columns)
 
     def _measure_mixed(self, *, mixed, at, numbers, clients, keep, **_):
         with Scratch(keep=keep) as scratch:
             (url,) = at or [pages.fill(scratch, numbers)]
-            self._tell_kept(scratch)
+            self._print_kept(scratch)
             columns = ("times", "per_second", "p50", "p95", "p99", "max")
             self._table(load.measure(scratch, url, mixed, clients), columns)
 
@@ -154,7 +160,7 @@ class Command(BaseCommand):
         self._table(writes.measure(count), ("ours", "raw", "ratio"))
 
     def _table(self, measured, columns):
-        """One JSON line each as it comes, then all of them as a table."""
+        """Print a JSON line for each row as it is measured, then all rows as a table."""
         rows = []
         for row in measured:
             self.saved.append(json.dumps(row, ensure_ascii=False))
@@ -166,28 +172,26 @@ class Command(BaseCommand):
             self.stdout.write(" | ".join(row))
         self.stdout.write("")
 
-    def _tell_kept(self, scratch):
+    def _print_kept(self, scratch):
         if scratch.keep and scratch.made:
             self.stdout.write(f"Kept, for --at: {' '.join(scratch.made)}")
 
     def _fail_on_broken_pages(self):
-        # Of status 0 are those that did not come.
+        # Requests without an answer have status 0.
         broken = [one for one in map(json.loads, self.saved) if not 0 < one.get("status", 200) < 500]
         if broken:
             times = sum(one["times"] for one in broken)
-            raise CommandError(
-                f"{times:,} requests broke the server or were not answered; the lines above tell which."
-            )
+            raise CommandError(f"{times:,} requests failed or got no answer. See the lines above.")
 
 
 def _visitor():
-    """Whom to visit as, by the test client; raises CommandError where there is nobody, or nothing to see."""
+    """Return the user for the test client. Raises CommandError without an administrator or numbers."""
     if not DID.objects.exists():
-        raise CommandError("There are no numbers to list; load some first: manage.py demo_data.")
+        raise CommandError("There are no numbers to list. Load some first: manage.py demo_data.")
     user = User.objects.filter(is_superuser=True, is_active=True).first()
     if user is None:
-        raise CommandError("There is nobody to list as; make an administrator: manage.py createsuperuser.")
-    # The test client visits under this name.
+        raise CommandError("There is no administrator. Create one: manage.py createsuperuser.")
+    # The test client uses this host name.
     settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, "testserver"]
     settings.SECURE_SSL_REDIRECT = False
     return user
@@ -211,38 +215,38 @@ def _check(
     save,
     **_,
 ):
-    """Raises CommandError, with what to do instead, when these options make no sense together."""
+    """Raise CommandError for options that do not fit together."""
     made = lists is not None or mixed is not None
     if (at or keep) and not made:
-        raise CommandError(
-            "--at and --keep are about the databases of --lists or --mixed; give one of these."
-        )
+        raise CommandError("--at and --keep apply to --lists and --mixed only. Add one of these.")
     if at and keep:
-        raise CommandError("Databases given by --at are never dropped; leave out --keep.")
+        raise CommandError("Databases given with --at are never dropped. Remove --keep.")
     if at and lists:
-        raise CommandError("Give --lists sizes to make or databases by --at, not both.")
+        raise CommandError("Give sizes for --lists or databases with --at, not both.")
     if lists == [] and not at:
-        raise CommandError("Say at which sizes: manage.py bench --lists 100000 1000000.")
+        raise CommandError("Give the sizes: manage.py bench --lists 100000 1000000.")
     if mixed is not None and at and len(at) > 1:
         raise CommandError("--mixed takes one database.")
     for url in at or ():
         if not url.startswith(("sqlite:///", "postgres://")):
-            raise CommandError(f"{url!r} is no address of a database; write postgres://… or sqlite:////path.")
+            raise CommandError(
+                f"{url!r} is not the URL of a database. Write postgres://… or sqlite:////path."
+            )
         if url.startswith("sqlite:") and not Path(url.removeprefix("sqlite:///")).is_file():
             raise CommandError(f"There is no file {url.removeprefix('sqlite:///')}.")
     sizes = [*(lists or ()), numbers]
     if not all(1 <= size <= LARGEST for size in sizes):
-        raise CommandError(f"Sizes are from 1 to {LARGEST:,} numbers.")
+        raise CommandError(f"Sizes must be from 1 to {LARGEST:,} numbers.")
     if runs < 1 or clients < 1 or (mixed is not None and mixed < 1):
-        raise CommandError("--runs, --clients and --mixed are at least 1.")
+        raise CommandError("--runs, --clients and --mixed must be at least 1.")
     if save and not save.parent.is_dir():
-        raise CommandError(f"There is no folder {save.parent} to save in.")
+        raise CommandError(f"There is no folder {save.parent}.")
     if (meanwhile or indexes) and rows < 1:
         raise CommandError("--meanwhile and --indexes need --rows of at least 1.")
     if who_had_it is not None and not 1 <= who_had_it <= MAX_LISTED:
-        raise CommandError(f"--who-had-it is about 1 to {MAX_LISTED:,} numbers.")
+        raise CommandError(f"--who-had-it takes 1 to {MAX_LISTED:,} numbers.")
     if not (made or meanwhile or indexes or plots or who_had_it) and rows and not 0 < 2 * edits <= rows:
-        raise CommandError("--edits is from 1 to half of --rows; the raw work has the other half.")
+        raise CommandError("--edits must be from 1 to half of --rows; plain SQL changes the other half.")
 
 
 def _cell(value):
