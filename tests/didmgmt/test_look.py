@@ -37,7 +37,7 @@ def test_a_streamed_answer_is_timed_without_being_read(rf):
     assert "Server-Timing" in response.headers
 
 
-def test_a_status_has_its_word_and_the_days_left_on_hold():
+def test_a_status_shows_its_label_and_the_days_left_on_hold():
     badge = drawn("{% status 'hold' 'Hold' 12 %}")
     assert "did-status-hold" in badge
     assert "Hold<span" in badge
@@ -53,7 +53,7 @@ def test_counts_have_separators():
     assert drawn("{{ count|thousands }}", count=6402) == "6,402"
 
 
-def test_a_moment_is_written_in_the_readers_zone_and_names_it():
+def test_a_time_is_shown_in_the_users_zone_and_names_it():
     with timezone.override("Europe/Vilnius"):
         shown = drawn("{% moment at %}", at=datetime(2026, 11, 3, 12, 5, 9, tzinfo=UTC))
     assert ">3 Nov 2026, 14:05<" in shown
@@ -61,7 +61,7 @@ def test_a_moment_is_written_in_the_readers_zone_and_names_it():
     assert 'datetime="2026-11-03T12:05:09+00:00"' in shown
 
 
-def test_no_moment_is_an_empty_place():
+def test_an_empty_time_renders_nothing():
     assert drawn("{% moment at %}", at=None) == ""
 
 
@@ -69,7 +69,7 @@ def test_no_moment_is_an_empty_place():
     ("sort", "announced", "leads_to"),
     [("number", "ascending", "-number"), ("-number", "descending", "number"), ("status", None, "number")],
 )
-def test_a_column_head_announces_its_order_and_turns_it(sort, announced, leads_to):
+def test_a_column_header_announces_its_order_and_reverses_it(sort, announced, leads_to):
     head = drawn("{% sort_header 'number' 'DID' %}", listing=SimpleNamespace(sort=sort))
     assert (f'aria-sort="{announced}"' in head) == bool(announced)
     assert f"sort={leads_to}" in head

@@ -341,7 +341,7 @@ DOORS = [
 
 
 def addresses(resolver=None, namespace=""):
-    """The names of all addresses; one without a name is called by its pattern."""
+    """Return the names of all URLs; a URL without a name is listed by its pattern."""
     for pattern in (resolver or get_resolver()).url_patterns:
         if isinstance(pattern, URLPattern):
             yield f"{namespace}{pattern.name or pattern.pattern}"
@@ -367,7 +367,7 @@ def owner(world):
 
 @pytest.fixture(scope="module")
 def ids(world, owner):
-    """What stands for the names in braces: things of Reseller 1, a role and somebody who did nothing."""
+    """Return what replaces the names in braces: records of Reseller 1, a role and a user without changes."""
     spare = Operator.objects.create(reseller=world.reseller, name="Spare Line")
     return {
         "number": world.did("256999").pk,
@@ -394,12 +394,12 @@ def ids(world, owner):
 
 
 def history_of(thing):
-    """The first row of its history."""
+    """Return the first history row."""
     return TRACKED[type(thing)].objects.filter(object_id=thing.pk).earliest("history_id")
 
 
 def job_of(owner, world):
-    """A job that has made three numbers."""
+    """Return a job that has created three numbers."""
     fields = {"status": "instock", "after_hold": "instock", "hold_days": None, "tags": [], "notes": ""}
     job = submit_create(owner, Numbers([("25699900", "25699902")]), operator=world.operator, **fields)
     call_command("worker", "--once")

@@ -18,7 +18,7 @@ NUMBER = "2563"  # on Hold: everything that a number can have
 
 
 def violations(page):
-    """What axe finds in both themes and at both widths, one line each."""
+    """Return the findings of axe in both themes and at both widths, one line each."""
     found = []
     for width, (x, y) in WIDTHS.items():
         page.set_viewport_size({"width": x, "height": y})
@@ -60,7 +60,7 @@ def shown(page_of, world, request):
 
 
 def new_numbers(user, world, count=12_000):
-    """A waiting job that makes so many numbers."""
+    """Queue a job that creates this many numbers."""
     numbers = Numbers([("700000", str(699_999 + count))])
     fields = {"status": "instock", "after_hold": "instock", "hold_days": None, "tags": [], "notes": ""}
     return submit_create(user, numbers, operator=world.operator, **fields)

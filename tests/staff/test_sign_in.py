@@ -77,7 +77,7 @@ def test_a_right_password_forgets_the_wrong_ones(live_server):
         assert Visitor(live_server.url).sign_in("anna", PASSWORD)[:2] == (200, "/me/")
 
 
-def test_who_is_signed_out_goes_to_the_sign_in_page_and_comes_back(viewer):
+def test_a_signed_out_user_signs_in_and_returns_to_the_page(viewer):
     browser = Client()
     answer = browser.get("/me/")
     assert answer.url == "/login/?next=/me/"
@@ -90,7 +90,7 @@ def test_signing_in_never_leads_to_another_site(viewer):
     assert Client().post("/login/", fields).url == "/"
 
 
-def test_a_deactivated_person_cannot_sign_in_and_is_signed_out(viewer):
+def test_a_deactivated_user_cannot_sign_in_and_is_signed_out(viewer):
     browser = client_of(viewer)
     User.objects.update(is_active=False)
     assert browser.get("/me/").status_code == 302
@@ -98,11 +98,11 @@ def test_a_deactivated_person_cannot_sign_in_and_is_signed_out(viewer):
     assert "Wrong user name or password" in page.content.decode()
 
 
-def test_who_is_signed_in_is_led_away_from_the_sign_in_page(viewer):
+def test_a_signed_in_user_is_redirected_from_the_sign_in_page(viewer):
     assert client_of(viewer).get("/login/").url == "/"
 
 
-def test_signing_out_takes_a_post(viewer):
+def test_signing_out_needs_a_post(viewer):
     browser = client_of(viewer)
     assert browser.get("/logout/").status_code == 405
     assert browser.post("/logout/").url == "/login/"
@@ -123,7 +123,7 @@ def test_a_password_is_changed_with_the_old_one_and_other_browsers_are_signed_ou
     assert viewer.check_password("battery-staple-7")
 
 
-def test_moments_are_shown_in_the_persons_own_time_zone(viewer):
+def test_times_are_shown_in_the_users_time_zone(viewer):
     browser = client_of(viewer)
     answer = browser.post("/me/", {"first_name": "Vi", "last_name": "Ewer", "time_zone": "Asia/Kathmandu"})
     assert answer.status_code == 302

@@ -88,7 +88,7 @@ def test_an_account_or_a_package_of_the_client_narrows_the_list(world, browser, 
     assert listed(browser.get(f"{tab}?account={world.account.pk}")) == ["2563", "2567", "2568"]
 
 
-def test_an_overdue_hold_is_not_the_clients_any_more(world, browser, tab):
+def test_a_number_with_an_overdue_hold_has_left_the_client(world, browser, tab):
     DID.objects.filter(number="2563").update(hold_until=timezone.now())
 
     assert listed(browser.get(tab)) == ["2567", "2568"]
@@ -137,7 +137,7 @@ def test_blocked_and_resting_numbers_are_activated_together(world, browser, tab)
     assert Change.objects.latest("pk").touched == 2
 
 
-def test_what_a_full_package_has_no_place_for_stays_on_hold(world, browser, tab):
+def test_numbers_above_the_limit_of_the_package_stay_on_hold(world, browser, tab):
     world.package.did_limit = 2
     world.package.save()
 
@@ -222,7 +222,7 @@ def test_a_job_names_the_numbers_that_left_the_client_and_those_that_were_delete
 # --- who may ----------------------------------------------------------------------------------------
 
 
-def test_a_stranger_finds_no_client(world, stranger, tab):
+def test_a_user_of_another_reseller_finds_no_client(world, stranger, tab):
     browser = client_of(stranger)
     assert browser.get(tab).status_code == 404
     assert move(browser, tab, "block", world, "2567").status_code == 404
@@ -250,12 +250,12 @@ def test_a_viewer_sees_the_list_without_any_button(world, viewer, tab):
         ("end_hold_did", "End the hold of 2563", "Block 2567"),
     ],
 )
-def test_who_has_one_right_gets_one_button(world, tab, right, shown, hidden):
+def test_a_user_with_one_right_gets_one_button(world, tab, right, shown, hidden):
     html = client_of(person("guard", "dids.view_did", f"dids.{right}")).get(tab).content.decode()
     assert f'aria-label="{shown}"' in html and f'aria-label="{hidden}"' not in html
 
 
-def test_who_may_only_unblock_takes_nothing_back_from_hold(world, tab):
+def test_a_user_who_may_only_unblock_takes_nothing_back_from_hold(world, tab):
     browser = client_of(person("guard", "dids.view_did", "dids.block_did"))
     sentence = said(move(browser, tab, "activate", world, "2563", "2568"))
     assert sentence.startswith("1 number activated. 1 refused (2563): you don't have the right to assign")

@@ -60,9 +60,7 @@ def test_an_unknown_value_shows_an_error_and_no_rows(world, viewer, query):
     assert "No clients are shown until the search is corrected." in page.content.decode()
 
 
-def test_a_page_costs_the_same_few_queries_however_many_clients_there_are(
-    world, viewer, django_assert_num_queries
-):
+def test_a_page_needs_the_same_queries_for_any_number_of_clients(world, viewer, django_assert_num_queries):
     Client.objects.bulk_create(Client(reseller=world.reseller, name=f"Client {n}") for n in range(120))
     browser = client_of(viewer)
     # Session, person, own and roles' rights, running jobs, count, ids, rows.
@@ -71,7 +69,7 @@ def test_a_page_costs_the_same_few_queries_however_many_clients_there_are(
     assert len(rows_of(page)) == 100 and rows_of(page)[0] == "Rose Orig"
 
 
-def test_the_export_is_what_the_list_shows(world, viewer):
+def test_the_export_has_the_rows_of_the_list(world, viewer):
     Client.objects.create(reseller=world.reseller_2, name="Lily")
     answer = client_of(viewer).get("/clients/export/?name=lil")
     text = b"".join(answer.streaming_content).decode()
@@ -108,7 +106,7 @@ def test_an_edit_leads_back_to_the_clients_page(world, provisioner):
     assert Change.objects.latest("pk").label == "Client Rose & Co edited"
 
 
-def test_saving_what_is_so_already_leaves_no_trace(world, provisioner):
+def test_saving_unchanged_values_writes_no_history(world, provisioner):
     before = ClientHistory.objects.count(), Change.objects.count()
     fields = {"name": "Rose Orig", "reseller": world.reseller.pk}
     client_of(provisioner).post(f"/clients/{world.client.pk}/edit/", fields)
@@ -119,7 +117,7 @@ def test_saving_what_is_so_already_leaves_no_trace(world, provisioner):
     ("field", "value"),
     [("name", ""), ("name", "Rose Orig"), ("name", "x" * 101), ("reseller", "0"), ("reseller", "9" * 30)],
 )
-def test_what_makes_no_sense_is_refused_at_its_field(world, provisioner, field, value):
+def test_an_invalid_value_is_refused_at_its_field(world, provisioner, field, value):
     fields = {"name": "Lily", "reseller": world.reseller.pk} | {field: value}
     page = client_of(provisioner).post("/clients/new/", fields)
     assert page.status_code == 422 and list(page.context["form"].errors) == [field]
@@ -135,7 +133,7 @@ def test_a_client_with_packages_stays_with_its_reseller(world, provisioner):
 # --- delete -----------------------------------------------------------------------------------------
 
 
-def test_a_client_that_has_something_is_not_deleted(world, supervisor):
+def test_a_client_with_accounts_or_packages_is_not_deleted(world, supervisor):
     page = client_of(supervisor).post(f"/clients/{world.client.pk}/delete/", headers=HTMX)
     assert page.status_code == 422
     html = page.content.decode()
@@ -143,7 +141,7 @@ def test_a_client_that_has_something_is_not_deleted(world, supervisor):
     assert Client.objects.filter(pk=world.client.pk).exists()
 
 
-def test_a_client_without_anything_is_deleted_and_its_history_stays(world, supervisor):
+def test_an_unused_client_is_deleted_and_its_history_stays(world, supervisor):
     lily = Client.objects.create(reseller=world.reseller, name="Lily")
     browser, url = client_of(supervisor), f"/clients/{lily.pk}/delete/"
     assert "Delete Lily?" in browser.get(url).content.decode()
@@ -163,9 +161,7 @@ def test_the_page_shows_accounts_and_packages_with_their_places(world, viewer):
     assert "Give package" not in html and "Deactivate" not in html
 
 
-def test_the_page_costs_the_same_few_queries_however_much_the_client_has(
-    world, viewer, django_assert_num_queries
-):
+def test_the_page_needs_the_same_queries_for_any_client(world, viewer, django_assert_num_queries):
     Account.objects.bulk_create(Account(client=world.client, name=f"a{n}") for n in range(30))
     for _ in range(5):
         ClientPackage.objects.create(client=world.client, package=world.package)
@@ -176,7 +172,7 @@ def test_the_page_costs_the_same_few_queries_however_much_the_client_has(
         browser.get(f"/clients/{world.client.pk}/?per_page=50")
 
 
-def test_a_stranger_finds_nothing(world, stranger):
+def test_a_user_of_another_reseller_gets_404(world, stranger):
     browser, page = client_of(stranger), f"/clients/{world.client.pk}/"
     for tail in ("", "edit/", "delete/", "close/", "give/", "accounts/new/", "choices/packages/"):
         assert browser.get(page + tail).status_code == 404
@@ -186,7 +182,7 @@ def test_a_stranger_finds_nothing(world, stranger):
 # --- accounts ---------------------------------------------------------------------------------------
 
 
-def test_an_account_is_made_and_renamed(world, provisioner):
+def test_an_account_is_created_and_renamed(world, provisioner):
     browser, page = client_of(provisioner), f"/clients/{world.client.pk}/"
     assert browser.post(f"{page}accounts/new/", {"name": "rose_2"}).url == page
     account = Account.objects.get(name="rose_2")
@@ -225,7 +221,7 @@ def test_an_account_without_numbers_is_deleted(world, supervisor):
 # --- close and reopen -------------------------------------------------------------------------------
 
 
-def test_closing_is_rehearsed_and_done_in_one_change(world, provisioner):
+def test_closing_is_previewed_and_done_in_one_change(world, provisioner):
     browser, url = client_of(provisioner), f"/clients/{world.client.pk}/close/"
     html = browser.get(url).content.decode()
     assert "<b>2</b> numbers will go on Hold" in html and "2567" in html and "2568" in html
@@ -253,7 +249,7 @@ def test_a_reopened_client_has_its_packages_off(world, provisioner):
     assert said(browser.post(url, follow=True)) == ["Client Rose Orig is not closed."]
 
 
-def test_a_viewer_may_look_and_nothing_else(world, viewer):
+def test_a_viewer_can_only_read(world, viewer):
     browser, page = client_of(viewer), f"/clients/{world.client.pk}/"
     assert browser.get(page).status_code == 200
     for tail in ("edit/", "delete/", "close/", "give/", "accounts/new/"):

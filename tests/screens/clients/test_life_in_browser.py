@@ -113,7 +113,7 @@ def test_ticked_numbers_of_a_client_are_moved_together(looked_at, world):
 
 
 def choose(place, name, text):
-    """An option of a remote select, as somebody types and clicks it."""
+    """Choose an option of a remote select by typing and clicking."""
     place.get_by_role("combobox", name=name).fill(text)
     place.get_by_role("option", name=text).first.click()
 

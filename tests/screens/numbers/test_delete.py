@@ -1,4 +1,4 @@
-"""Delete: what will go is said before, numbers in use are refused, many need their count typed."""
+"""Delete: a preview, numbers in use are refused, many need their count typed."""
 
 import pytest
 from django.contrib.messages import get_messages
@@ -29,7 +29,7 @@ def delete(browser, data):
 
 
 def said(response):
-    """The newest message, for the next page to show."""
+    """Return the newest message."""
     return str(list(get_messages(response.wsgi_request))[-1])
 
 
@@ -54,7 +54,7 @@ def test_deleting_leads_back_to_the_list_and_keeps_the_history(world, browser, s
     assert DIDHistory.objects.get(object_id=did.pk, event="-").change == change
 
 
-def test_from_the_numbers_own_page_it_leads_to_the_list(world, browser):
+def test_deleting_on_the_numbers_own_page_leads_to_the_list(world, browser):
     did = world.did("111")
     page = {"HX-Request": "true", "HX-Current-URL": f"http://testserver/dids/{did.pk}/"}
 
@@ -63,7 +63,7 @@ def test_from_the_numbers_own_page_it_leads_to_the_list(world, browser):
     assert response.headers["HX-Redirect"] == "/dids/"
 
 
-def test_numbers_in_use_are_refused_beforehand_and_at_the_moment_of_deleting(world, browser):
+def test_numbers_in_use_are_refused_in_the_preview_and_on_delete(world, browser):
     data = ticked(world, "111", "256999", "12567", "2567", "2568", "2563")
 
     html = browser.post(ADDRESS, data, headers=HTMX).content.decode()
@@ -128,7 +128,7 @@ def test_above_a_thousand_the_count_must_be_typed(world, browser, typed):
 @pytest.mark.parametrize(
     ("query", "expected"), [("status=hodl", "7"), ("status=reserved", "6"), ("status=reserved", "")]
 )
-def test_nothing_is_deleted_when_the_selection_is_not_what_was_seen(world, browser, query, expected):
+def test_nothing_is_deleted_when_the_selection_has_changed(world, browser, query, expected):
     response = delete(browser, {"scope": "all", "query": query, "expected": expected})
 
     assert response.status_code == 422
@@ -143,7 +143,7 @@ def test_without_the_right_nothing_is_deleted(world, clerk):
     assert DID.objects.filter(number="111").exists()
 
 
-def test_a_stranger_finds_no_such_number_and_deletes_none(world, stranger):
+def test_a_user_of_another_reseller_deletes_nothing(world, stranger):
     browser = client_of(stranger)
 
     assert browser.get(f"{ADDRESS}?ids={world.did('111').pk}").status_code == 404

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def show(world, viewer):
-    """The page for a query, as a viewer sees it: (numbers in the order of the rows, the page's text)."""
+    """Return the numbers on the page of a query, in the order of the rows, and the text of the page."""
     browser = client_of(viewer)
 
     def get(query="", user=None):
@@ -33,7 +33,7 @@ def numbers_of(response):
 
 
 def words(text):
-    """The text of a page without its tags, on one line."""
+    """Return the text of a page without tags, on one line."""
     return " ".join(re.sub(r"<[^>]+>", " ", text).split())
 
 
@@ -44,7 +44,7 @@ def row_of(text, number):
 
 @pytest.fixture
 def overdue(world):
-    """The hold of 2563 is over and nobody has written it yet."""
+    """Let the hold of 2563 end without the worker having written it yet."""
     DID.objects.filter(number="2563").update(hold_until=timezone.now() - timedelta(seconds=1))
 
 

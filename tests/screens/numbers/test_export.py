@@ -40,7 +40,7 @@ def browser(world, viewer):
 
 
 def rows_of(response):
-    """The rows of the file by number, in its order."""
+    """Return the rows of the file by number, in its order."""
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
     header, *rows = csv.reader(io.StringIO(response.getvalue().decode(), newline=""))
@@ -82,7 +82,7 @@ def test_text_comes_back_from_the_file_as_it_was(browser):
 
 
 @pytest.mark.parametrize("notes", ["=1+2", "+49", "-x", "@SUM(A1)", "\t=1", "'=1", '=HYPERLINK("http://x")'])
-def test_a_cell_that_would_run_is_made_harmless_and_comes_back(browser, notes):
+def test_a_formula_is_escaped_and_can_be_imported_again(browser, notes):
     DID.objects.filter(number="111").edit(by=SYSTEM, notes=notes)
     cell = rows_of(browser.get("/dids/export/?q==111"))["111"]["Notes"]
     assert cell.startswith("'")
@@ -105,7 +105,7 @@ def test_the_order_of_the_list_holds_for_the_file(browser):
     assert by_status == sorted(status for _, status in NUMBERS.values())
 
 
-def test_the_page_alone_can_be_had(browser, world):
+def test_one_page_can_be_exported(browser, world):
     DID.objects.create_numbers(map(str, range(5000, 5050)), operator=world.operator, by=SYSTEM)
     page = browser.get("/dids/export/?q=50&match=begins&page=2&per_page=20&scope=page")
     assert list(rows_of(page)) == [str(n) for n in range(5020, 5040)]
@@ -161,7 +161,7 @@ def test_all_that_match_are_exported_however_many(browser, settings):
         ({"scope": "ids", "ids": "1,x"}, "is not a row ID"),
     ],
 )
-def test_a_selection_that_does_not_hold_gives_no_file(browser, posted, sentence):
+def test_an_invalid_selection_gives_no_file(browser, posted, sentence):
     response = browser.post("/dids/export/", posted, follow=True)
     assert response.redirect_chain[0][0] == f"/dids/?{posted.get('query', '')}"
     assert sentence in response.text
@@ -170,7 +170,7 @@ def test_a_selection_that_does_not_hold_gives_no_file(browser, posted, sentence)
 # --- its name ---------------------------------------------------------------------------------------
 
 
-def test_the_name_tells_filter_and_moment(browser, world, monkeypatch):
+def test_the_file_name_has_the_filter_and_the_time(browser, world, monkeypatch):
     monkeypatch.setattr(timezone, "now", lambda: datetime(2026, 11, 3, 14, 5, tzinfo=UTC))
     assert name_of(browser.get("/dids/export/")) == "dids_2026-11-03_1405.csv"
     address = f"/dids/export/?status=active&status=hold&operator={world.operator.pk}&q=25&match=begins"
@@ -187,7 +187,7 @@ def test_the_name_tells_filter_and_moment(browser, world, monkeypatch):
 # --- who --------------------------------------------------------------------------------------------
 
 
-def test_a_stranger_gets_the_numbers_of_its_reseller_alone(world, stranger):
+def test_a_user_of_another_reseller_exports_only_its_numbers(world, stranger):
     browser = client_of(stranger)
     assert set(rows_of(browser.get("/dids/export/"))) == {"3333"}
     ids = f"{world.did('3333').pk},{world.did('111').pk}"
@@ -196,7 +196,7 @@ def test_a_stranger_gets_the_numbers_of_its_reseller_alone(world, stranger):
     assert "None of the selected DIDs exist any more." in refused.text
 
 
-def test_exporting_takes_its_right(world):
+def test_exporting_needs_its_right(world):
     looker = client_of(person("looker", "dids.view_did"))
     assert looker.get("/dids/export/").status_code == 403
     assert looker.post("/dids/export/", {"ids": world.did("111").pk}).status_code == 403
@@ -210,7 +210,7 @@ def test_other_methods_are_refused(browser):
 # --- how --------------------------------------------------------------------------------------------
 
 
-def test_any_number_of_rows_takes_one_query(world, django_assert_max_num_queries):
+def test_any_number_of_rows_needs_one_query(world, django_assert_max_num_queries):
     DID.objects.create_numbers(map(str, range(20_000, 25_000)), operator=world.operator, by=SYSTEM)
     # PostgreSQL opens a transaction for it, so that the rows come as they are found.
     with django_assert_max_num_queries(3) as spent:
@@ -273,7 +273,7 @@ def test_a_large_workbook_is_made_by_a_worker_and_is_its_owners_alone(browser, w
     assert client_of(member("Administrator")).get(f"/jobs/{job.pk}/file/").status_code == 404
 
 
-def test_what_is_exported_by_a_worker_is_what_its_owner_may_see_by_then(world):
+def test_a_job_exports_what_its_owner_may_see_when_it_runs(world):
     numbers = [str(10**9 + n) for n in range(10_001)]
     DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
     owner = member("Viewer", username="mover", reseller=world.reseller)
@@ -288,7 +288,7 @@ def test_what_is_exported_by_a_worker_is_what_its_owner_may_see_by_then(world):
     ]
 
 
-def test_an_unknown_format_is_said_to_be_none(browser, world):
+def test_an_unknown_format_is_refused(browser, world):
     for response in (
         browser.get("/dids/export/?format=pdf", follow=True),
         browser.post("/dids/export/", {"ids": world.did("111").pk, "format": "pdf"}, follow=True),

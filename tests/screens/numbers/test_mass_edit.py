@@ -1,4 +1,4 @@
-"""Mass Edit: what will happen is said before, only ticked fields change, refusals say why."""
+"""Mass Edit: a preview, only ticked fields change, refusals give the reason."""
 
 import pytest
 from django.contrib.messages import get_messages
@@ -32,7 +32,7 @@ def change(**fields):
     return {f"change_{name}": "on" for name in fields if name != "tag_action"} | fields
 
 
-def rehearse(browser, data):
+def preview(browser, data):
     return " ".join(browser.post(ADDRESS, data | {"step": "rehearse"}, headers=HTMX).text.split())
 
 
@@ -41,7 +41,7 @@ def update(browser, data):
 
 
 def said(response):
-    """The newest message, for the next page to show."""
+    """Return the newest message."""
     return str(list(get_messages(response.wsgi_request))[-1])
 
 
@@ -62,11 +62,11 @@ def test_without_scripts_the_dialog_is_a_page(world, browser):
     assert "<!doctype html>" in html and 'id="mass-edit"' in html
 
 
-def test_the_rehearsal_counts_and_explains_and_writes_nothing(world, browser):
+def test_the_preview_counts_and_explains_and_writes_nothing(world, browser):
     rows = DIDHistory.objects.count()
     data = ticked(world, "111", "112", "256999", "2567", "2568") | change(status="instock")
 
-    html = rehearse(browser, data)
+    html = preview(browser, data)
 
     assert "<b>2</b> will change. 1 already has this value." in html and "2</b> will be refused" in html
     assert "in use by a client; put on Hold first" in html
@@ -75,8 +75,8 @@ def test_the_rehearsal_counts_and_explains_and_writes_nothing(world, browser):
     assert DIDHistory.objects.count() == rows
 
 
-def test_the_rehearsal_says_when_there_is_nothing_to_do(world, browser):
-    html = rehearse(browser, ticked(world, "2567") | change(status="instock"))
+def test_the_preview_says_when_nothing_would_change(world, browser):
+    html = preview(browser, ticked(world, "2567") | change(status="instock"))
 
     assert "<b>0</b> will change" in html
     assert "Nothing to update" in html and "disabled" in html
@@ -124,7 +124,7 @@ def test_without_scripts_update_leads_back_to_the_same_list(world, browser):
     "back",
     ["https://evil.example/dids/?q=1", "//evil.example/dids/", "javascript:alert(1)", "/admin/?x=1", ""],
 )
-def test_update_never_leads_anywhere_but_to_the_list(world, browser, back):
+def test_update_redirects_only_to_the_list(world, browser, back):
     data = ticked(world, "111") | change(notes="n") | {"step": "apply", "back": back}
 
     assert browser.post(ADDRESS, data).url == "/dids/"
@@ -142,7 +142,7 @@ def test_a_field_whose_box_is_not_ticked_is_left_alone(world, browser):
     assert (did.notes, did.tag_set.label, did.hold_days, did.after_hold) == ("keep", "keep", 9, "archive")
 
 
-def test_a_ticked_field_that_is_empty_is_emptied(world, browser):
+def test_a_ticked_field_that_is_empty_is_cleared(world, browser):
     DID.objects.filter(number="111").edit(by=SYSTEM, notes="n", tags=["t"], hold_days=9)
 
     update(browser, ticked(world, "111") | change(notes="", hold_days="", tags="", tag_action="replace"))
@@ -174,14 +174,14 @@ def test_tags_are_added_removed_or_replaced(world, browser, action, label):
         (change(tags="t" * 51, tag_action="add"), "The limit is 50"),
     ],
 )
-def test_what_makes_no_sense_is_shown_in_the_dialog_and_changes_nothing(world, browser, fields, message):
+def test_an_invalid_value_is_explained_in_the_dialog_and_changes_nothing(world, browser, fields, message):
     rows = DIDHistory.objects.count()
     response = update(browser, ticked(world, "111") | fields)
 
     assert response.status_code == 422
     assert message in response.content.decode()
     assert DIDHistory.objects.count() == rows
-    assert "Update" in rehearse(browser, ticked(world, "111") | fields)
+    assert "Update" in preview(browser, ticked(world, "111") | fields)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_every_move_of_an_edit_is_offered(world, browser, number, status, kept):
     assert (did.status, did.account is not None) == (status, kept)
 
 
-def test_all_that_match_are_found_by_the_server_again(world, browser):
+def test_the_server_evaluates_all_that_match_again(world, browser):
     data = {"scope": "all", "query": "status=reserved", "expected": "7"} | change(notes="all of them")
 
     response = update(browser, data)
@@ -221,9 +221,7 @@ def test_all_that_match_are_found_by_the_server_again(world, browser):
     ],
 )
 @pytest.mark.parametrize("step", ["form", "rehearse", "apply"])
-def test_nothing_is_changed_when_the_selection_is_not_what_was_seen(
-    world, browser, query, expected, message, step
-):
+def test_nothing_is_changed_when_the_selection_has_changed(world, browser, query, expected, message, step):
     rows = DIDHistory.objects.count()
     data = {"scope": "all", "query": query, "expected": expected, "step": step} | change(notes="x")
 
@@ -234,7 +232,7 @@ def test_nothing_is_changed_when_the_selection_is_not_what_was_seen(
     assert DIDHistory.objects.count() == rows
 
 
-def test_a_row_that_has_gone_meanwhile_is_said_to_be_gone(world, browser):
+def test_a_row_deleted_in_the_meantime_is_reported(world, browser):
     data = ticked(world, "111", "112")
     DID.objects.filter(number="112").delete_unused(by=SYSTEM)
 
@@ -266,7 +264,7 @@ def test_each_move_needs_its_own_right(world, clerk):
     assert (world.did("12567").status, world.did("2567").status) == ("archive", "active")
 
 
-def test_who_may_only_block_blocks_and_edits_nothing(world):
+def test_a_user_who_may_only_block_can_edit_nothing(world):
     browser = client_of(person("guard", "dids.view_did", "dids.block_did"))
 
     update(browser, ticked(world, "2567") | change(status="blocked"))
@@ -297,7 +295,7 @@ def test_a_stranger_reaches_no_number_of_another_reseller(world, stranger):
     assert [did.number for did in DID.objects.exclude(notes="")] == ["3333"]
 
 
-def test_of_mixed_rows_only_those_of_the_own_branch_change(world, stranger):
+def test_only_rows_of_the_users_reseller_change(world, stranger):
     response = update(client_of(stranger), ticked(world, "111", "3333") | change(notes="x"))
 
     assert said(response) == "1 number changed."
@@ -309,21 +307,21 @@ def test_wrong_methods_are_refused(browser):
     assert browser.delete(ADDRESS).status_code == 405
 
 
-def test_the_address_alone_says_what_to_do(world, browser):
+def test_a_get_without_a_selection_says_what_to_do(world, browser):
     response = browser.get(ADDRESS)
 
     assert response.status_code == 200
     assert "No DIDs are selected. Tick some rows first." in response.content.decode()
 
 
-def test_hundreds_of_numbers_cost_no_more_queries_than_a_few(world, browser):
+def test_hundreds_of_numbers_need_no_more_queries_than_a_few(world, browser):
     numbers = [str(n) for n in range(5000, 5400)]
     DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
 
     def cost(*asked):
         data = ticked(world, *asked) | change(notes=str(len(asked)), status="reserved")
         with CaptureQueriesContext(connection) as queries:
-            rehearse(browser, data)
+            preview(browser, data)
             assert update(browser, data).status_code == 200
         return len(queries)
 

@@ -35,7 +35,7 @@ def preview(browser, text):
     return " ".join(browser.post(NEW, data, headers={"HX-Request": "true"}).text.split())
 
 
-def test_a_range_is_made_with_all_that_the_form_says(world, browser, clerk):
+def test_a_range_is_created_with_the_values_of_the_form(world, browser, clerk):
     data = form(
         world,
         "4420-4429",
@@ -110,7 +110,7 @@ def test_repeating_the_form_is_harmless(world, browser):
         ("1-1000001", "These are 1,000,001 numbers; at most"),
     ],
 )
-def test_the_preview_says_what_will_be_made_and_makes_nothing(world, browser, text, said):
+def test_the_preview_counts_the_new_numbers_and_writes_nothing(world, browser, text, said):
     before = DID.objects.count()
 
     html = preview(browser, text.replace("1-1000001", "1000000-2000000"))
@@ -155,7 +155,7 @@ def test_more_than_the_limit_of_the_form_is_refused_without_counting_it_out(worl
     assert f"at most {product.NEW_DIDS_LIMIT:,} are allowed at once" in response.content.decode()
 
 
-def test_one_unreadable_entry_stops_all_and_says_which(world, browser):
+def test_one_unreadable_entry_stops_all_and_is_named(world, browser):
     response = browser.post(NEW, form(world, "4420\n44x1\n4422", notes="kept"))
     html = response.content.decode()
 
@@ -165,7 +165,7 @@ def test_one_unreadable_entry_stops_all_and_says_which(world, browser):
     assert not DID.objects.filter(number="4420").exists()
 
 
-def test_of_many_unreadable_entries_the_rest_is_counted(world, browser):
+def test_many_unreadable_entries_are_counted(world, browser):
     html = browser.post(NEW, form(world, "\n".join(f"x{n}" for n in range(9)))).content.decode()
 
     assert "4 more entries can" in html
@@ -199,7 +199,7 @@ def test_a_list_of_scattered_numbers_leads_to_a_list_that_shows_them(world, brow
     assert browser.post(NEW, form(world, "6000-6100, 7000-7100")).url == "/dids/?sort=-id"
 
 
-def test_one_bound_to_a_reseller_makes_numbers_of_its_own_operators_alone(world, stranger):
+def test_a_bound_user_creates_numbers_only_for_their_operators(world, stranger):
     response = client_of(stranger).post(NEW, form(world, "4420"))
 
     assert response.status_code == 422
@@ -207,7 +207,7 @@ def test_one_bound_to_a_reseller_makes_numbers_of_its_own_operators_alone(world,
     assert not DID.objects.filter(number="4420").exists()
 
 
-def test_without_the_right_there_is_no_form_and_nothing_is_made(world, viewer):
+def test_without_the_right_there_is_no_form_and_nothing_is_created(world, viewer):
     for user in (viewer, person("nobody")):
         browser = client_of(user)
         assert browser.get(NEW).status_code == 403

@@ -24,7 +24,7 @@ def page(browser, url, **data):
 
 
 def fields_of(response):
-    """What the edit form on the page would send back."""
+    """Return the data that the edit form on the page would post."""
     form = response.context["form"]
     return {bound.name: bound.value() or "" for bound in form} | {"version": response.context["did"].version}
 
@@ -101,7 +101,7 @@ def test_saving_again_writes_no_history(world, browser):
     assert (DIDHistory.objects.count(), Change.objects.count()) == (rows, changes)
 
 
-def test_what_a_browser_makes_of_the_text_is_no_change(world, browser):
+def test_line_breaks_changed_by_the_browser_are_no_change(world, browser):
     did = world.did("256999")
     DID.objects.filter(pk=did.pk).edit(by=SYSTEM, notes="two\nlines ")
     rows = DIDHistory.objects.count()
@@ -134,7 +134,7 @@ def test_a_refused_move_is_explained_at_the_status_and_nothing_typed_is_lost(wor
     assert (world.did("2567").status, world.did("2567").notes) == ("active", "")
 
 
-def test_a_value_that_makes_no_sense_is_shown_at_its_field(world, browser):
+def test_an_invalid_value_is_explained_at_its_field(world, browser):
     did = world.did("256999")
     seen = fields_of(browser.get(address(did)))
     response = browser.post(address(did), seen | {"hold_days": "366", "status": "hodl"})
@@ -156,7 +156,7 @@ def test_only_moves_that_may_be_made_are_offered(world, browser, clerk):
     assert offered(client_of(clerk), "2567") == ["active"]
 
 
-def test_a_number_changed_meanwhile_is_not_overwritten(world, browser):
+def test_a_number_changed_in_the_meantime_is_not_overwritten(world, browser):
     did = world.did("256999")
     seen = fields_of(browser.get(address(did)))
     anna = person("anna", "dids.change_did")
@@ -178,7 +178,7 @@ def test_a_number_changed_meanwhile_is_not_overwritten(world, browser):
     assert (did.hold_days, did.notes, did.tag_set.label) == (9, "hers", "gold")
 
 
-def test_a_person_without_the_right_sees_no_form_and_cannot_post(world, viewer):
+def test_a_user_without_the_right_sees_no_form_and_cannot_post(world, viewer):
     browser, did = client_of(viewer), world.did("256999")
 
     assert "Save changes" not in page(browser, address(did))
@@ -186,7 +186,7 @@ def test_a_person_without_the_right_sees_no_form_and_cannot_post(world, viewer):
     assert world.did("256999").notes == ""
 
 
-def test_who_may_only_block_is_given_the_status_alone(world):
+def test_a_user_who_may_only_block_sees_only_the_status(world):
     browser = client_of(person("guard", "dids.view_did", "dids.block_did"))
     did = world.did("2567")
     seen = fields_of(browser.get(address(did)))
@@ -196,7 +196,7 @@ def test_who_may_only_block_is_given_the_status_alone(world):
     assert (world.did("2567").status, world.did("2567").notes) == ("blocked", "")
 
 
-def test_a_stranger_finds_no_such_number(world, stranger):
+def test_a_user_of_another_reseller_finds_no_number(world, stranger):
     browser, did = client_of(stranger), world.did("256999")
 
     for answer in (
@@ -217,7 +217,7 @@ def test_without_the_right_to_see_numbers_there_is_no_page(world):
 
 @pytest.mark.parametrize("path", ["/dids/{}/", "/dids/{}/history/"])
 @pytest.mark.parametrize("pk", [0, 10**18, 10**30])
-def test_a_number_that_never_was_is_not_found(world, browser, path, pk):
+def test_an_unknown_id_is_not_found(world, browser, path, pk):
     assert browser.get(path.format(pk)).status_code == 404
 
 
@@ -262,7 +262,7 @@ def test_the_entries_of_a_history_lead_to_their_changes(world, browser, owner):
     assert "/audit/" not in page(nobody, f"{address(did)}history/")
 
 
-def test_the_branch_that_a_number_has_left_does_not_follow_it(world, owner):
+def test_a_former_reseller_does_not_see_later_history(world, owner):
     did = world.did("111")
     DID.objects.filter(pk=did.pk).update(operator=world.operator_2)
 
@@ -286,11 +286,11 @@ def test_a_long_history_is_read_in_pages(world, browser):
 
 
 @pytest.mark.parametrize("before", ["x", "-1", "²", "9" * 40, ""])
-def test_a_history_page_that_makes_no_sense_is_no_error_page(world, browser, before):
+def test_an_invalid_history_page_is_no_server_error(world, browser, before):
     assert browser.get(f"/dids/{world.did('111').pk}/history/?before={before}").status_code == 200
 
 
-def test_the_page_costs_the_same_however_long_the_history(world, browser):
+def test_the_page_needs_the_same_queries_for_any_history(world, browser):
     dids = DID.objects.filter(number="2563")
     dids.edit(by=SYSTEM, tags=["gold"])
     url = address(dids.get())

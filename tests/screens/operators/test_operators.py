@@ -77,7 +77,7 @@ def test_an_unknown_reseller_shows_an_error_and_no_rows(world, viewer, reseller)
     assert "No operators are shown until the search is corrected." in page.content.decode()
 
 
-def test_a_bound_person_sees_the_operators_of_the_own_reseller_alone(world, owner, stranger):
+def test_a_bound_user_sees_only_operators_of_their_reseller(world, owner, stranger):
     assert rows_of(client_of(owner).get("/operators/")) == ["DID Operator"]
     assert rows_of(client_of(stranger).get("/operators/")) == ["DID Operator 2"]
     page = client_of(stranger).get(f"/operators/?reseller={world.reseller.pk}")
@@ -90,7 +90,7 @@ def test_an_empty_list_says_what_to_do(clerk):
 
 
 @pytest.mark.parametrize("sort", ["name", "-dids"])
-def test_a_page_costs_the_same_few_queries_however_many_operators_there_are(
+def test_a_page_needs_the_same_queries_for_any_number_of_operators(
     world, viewer, sort, django_assert_num_queries
 ):
     Operator.objects.bulk_create(Operator(reseller=world.reseller, name=f"Op {n}") for n in range(120))
@@ -104,7 +104,7 @@ def test_a_page_costs_the_same_few_queries_however_many_operators_there_are(
 # --- new and edit -----------------------------------------------------------------------------------
 
 
-def test_a_clerk_makes_an_operator_and_it_is_recorded(world, clerk):
+def test_a_clerk_creates_an_operator_and_history_records_it(world, clerk):
     answer = client_of(clerk).post(
         "/operators/new/", {"name": " Oliver ", "reseller": world.reseller.pk}, headers=HTMX
     )
@@ -137,7 +137,7 @@ def test_a_dialog_never_leads_elsewhere(world, clerk, back):
     assert client_of(clerk).post("/operators/new/", fields).url == "/operators/"
 
 
-def test_apply_saves_and_stays_with_the_operator_that_it_made(world, clerk):
+def test_apply_saves_and_stays_with_the_new_operator(world, clerk):
     browser = client_of(clerk)
     page = apply(browser, "/operators/new/", name="Oliver", reseller=world.reseller.pk)
     operator = Operator.objects.get(name="Oliver")
@@ -154,7 +154,7 @@ def test_apply_saves_and_stays_with_the_operator_that_it_made(world, clerk):
     assert [(row.event, row.name) for row in events] == [("+", "Oliver"), ("~", "Olivia")]
 
 
-def test_saving_what_is_so_already_leaves_no_trace(world, clerk):
+def test_saving_unchanged_values_writes_no_history(world, clerk):
     before = OperatorHistory.objects.count(), Change.objects.count()
     fields = {"name": "DID Operator", "reseller": world.reseller.pk}
     client_of(clerk).post(f"/operators/{world.operator.pk}/", fields)
@@ -194,7 +194,7 @@ def test_a_name_is_taken_once_per_reseller(world, clerk):
         ("hold_days", "366"),
     ],
 )
-def test_what_makes_no_sense_is_refused_at_its_field(world, clerk, field, value):
+def test_an_invalid_value_is_refused_at_its_field(world, clerk, field, value):
     fields = {"name": "Oliver", "reseller": world.reseller.pk} | {field: value}
     page = apply(client_of(clerk), "/operators/new/", **fields)
     assert page.status_code == 422
@@ -202,7 +202,7 @@ def test_what_makes_no_sense_is_refused_at_its_field(world, clerk, field, value)
     assert not Operator.objects.filter(name="Oliver").exists()
 
 
-def test_a_bound_person_has_but_the_own_reseller_to_choose(world, owner):
+def test_a_bound_user_can_choose_only_their_reseller(world, owner):
     browser = client_of(owner)
     page = browser.get("/operators/new/").content.decode()
     assert f'<option value="{world.reseller.pk}" selected>Reseller 1</option>' in page
@@ -227,7 +227,7 @@ def test_an_operator_stays_with_its_reseller_while_clients_have_its_numbers(worl
     assert Operator.objects.get(pk=world.operator.pk).reseller == world.reseller_2
 
 
-def test_an_operator_that_is_gone_meanwhile_is_said_so(world, clerk):
+def test_editing_a_deleted_operator_says_so(world, clerk):
     spare = Operator.objects.create(reseller=world.reseller, name="Spare")
     form = OperatorForm({"name": "Spore", "reseller": world.reseller.pk}, instance=spare, by=clerk)
     assert form.is_valid()
@@ -281,7 +281,7 @@ def test_choices_are_found_as_typed_twenty_at_a_time(world, viewer):
     assert browser.get("/operators/choices/?q=%00nothing").json()["results"] == []
 
 
-def test_choices_are_those_of_the_own_branch(world, owner):
+def test_choices_are_limited_to_the_users_reseller(world, owner):
     browser = client_of(owner)
     assert [r["text"] for r in browser.get("/operators/choices/").json()["results"]] == ["DID Operator"]
     assert [r["text"] for r in browser.get("/operators/choices/resellers/").json()["results"]] == [
@@ -314,7 +314,7 @@ def at_once(*works):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_who_make_the_same_operator_one_is_told(world, clerk):
+def test_creating_the_same_operator_twice_at_once_refuses_one(world, clerk):
     def make():
         return apply(client_of(clerk), "/operators/new/", name="Oliver", reseller=world.reseller.pk)
 
@@ -327,7 +327,7 @@ def test_of_two_who_make_the_same_operator_one_is_told(world, clerk):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_a_delete_and_new_numbers_at_once_one_wins_and_the_other_is_told(world, supervisor):
+def test_either_a_delete_or_concurrent_new_numbers_win(world, supervisor):
     for turn in range(8):
         spare = Operator.objects.create(reseller=world.reseller, name=f"Spare {turn}")
         number = f"90{turn}"
@@ -345,7 +345,7 @@ def test_of_a_delete_and_new_numbers_at_once_one_wins_and_the_other_is_told(worl
 
 
 @pytest.mark.django_db(transaction=True)
-def test_numbers_made_while_an_operator_is_being_deleted_keep_it(world, supervisor):
+def test_numbers_created_during_a_delete_keep_the_operator(world, supervisor):
     """The delete has seen no numbers; before it is committed there is one."""
     spare = Operator.objects.create(reseller=world.reseller, name="Spare")
     spare.uses = iter([[], ["1 number"]]).__next__

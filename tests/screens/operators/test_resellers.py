@@ -32,7 +32,7 @@ def test_it_sorts_by_every_column_at_the_same_cost(world, administrator, sort, d
     assert len(page.context["listing"].rows) == 50
 
 
-def test_a_reseller_is_made_renamed_and_deleted(world, administrator):
+def test_a_reseller_is_created_renamed_and_deleted(world, administrator):
     browser = client_of(administrator)
     assert said(browser.post("/resellers/new/", {"name": "South"}, follow=True)) == ["Reseller South saved."]
     south = Reseller.objects.get(name="South")
@@ -63,14 +63,14 @@ def test_changed_hold_days_move_the_ends_of_holds(world, administrator):
     assert Change.objects.latest("pk").touched == 2
 
 
-def test_a_reseller_that_owns_something_is_not_deleted(world, administrator):
+def test_a_reseller_in_use_is_not_deleted(world, administrator):
     page = client_of(administrator).post(f"/resellers/{world.reseller.pk}/delete/")
     assert page.status_code == 422
     assert "It has 1 client, 1 package and 1 operator. Delete them first" in page.content.decode()
     assert Reseller.objects.filter(pk=world.reseller.pk).exists()
 
 
-def test_nobody_else_comes_in(world, supervisor, stranger):
+def test_other_users_have_no_access(world, supervisor, stranger):
     for person in (supervisor, stranger):
         browser = client_of(person)
         for path in ("", "new/", f"{world.reseller_2.pk}/", f"{world.reseller_2.pk}/delete/"):

@@ -81,9 +81,7 @@ SORTS = ["client", "package", "reseller", "starts", "ends", "state", "dids"]
 
 @pytest.mark.usefixtures("each_state")
 @pytest.mark.parametrize("sort", SORTS)
-def test_a_page_costs_the_same_few_queries_whatever_it_is_sorted_by(
-    world, viewer, sort, django_assert_num_queries
-):
+def test_a_page_needs_the_same_queries_in_any_order(world, viewer, sort, django_assert_num_queries):
     for _ in range(20):
         ClientPackage.objects.create(client=world.client, package=world.package)
     browser = client_of(viewer)
@@ -95,7 +93,7 @@ def test_a_page_costs_the_same_few_queries_whatever_it_is_sorted_by(
 # --- give -----------------------------------------------------------------------------------------
 
 
-def test_a_package_is_given_from_and_to_a_moment_of_the_persons_own_zone(world, provisioner):
+def test_start_and_end_are_read_in_the_users_time_zone(world, provisioner):
     provisioner.time_zone = "America/New_York"
     provisioner.save()
     page = f"/clients/{world.client.pk}/"
@@ -120,7 +118,7 @@ def test_a_package_is_given_from_and_to_a_moment_of_the_persons_own_zone(world, 
         ("ends_at", "2020-01-01T00:00"),
     ],
 )
-def test_what_makes_no_sense_is_refused_at_its_field(world, browser, field, value):
+def test_an_invalid_value_is_refused_at_its_field(world, browser, field, value):
     fields = {"package": world.package.pk, "starts_at": "2026-01-10T09:00"} | {field: value}
     page = browser.post(f"/clients/{world.client.pk}/give/", fields)
     assert page.status_code == 422 and list(page.context["form"].errors) == [field]
@@ -137,7 +135,7 @@ def test_only_packages_of_the_clients_reseller_that_are_not_archived_can_be_give
         assert browser.post(f"{page}give/", fields).status_code == 422
 
 
-def test_a_closed_client_is_given_nothing(world, browser):
+def test_a_closed_client_cannot_get_a_package(world, browser):
     ClientPackage.close_client(world.client, by=SYSTEM)
     fields = {"package": world.package.pk, "starts_at": "2026-01-10T09:00"}
     page = browser.post(f"/clients/{world.client.pk}/give/", fields)
@@ -148,7 +146,7 @@ def test_a_closed_client_is_given_nothing(world, browser):
 # --- off and on -----------------------------------------------------------------------------------
 
 
-def test_switching_off_is_rehearsed_and_done_in_one_change(world, browser, url):
+def test_switching_off_is_previewed_and_done_in_one_change(world, browser, url):
     html = browser.get(f"{url}deactivate/").content.decode()
     assert "<b>2</b> numbers will go on Hold" in html and "(30 days), then In Stock" in html
     assert "2567" in html and "2568" in html
@@ -161,7 +159,7 @@ def test_switching_off_is_rehearsed_and_done_in_one_change(world, browser, url):
     assert Change.objects.latest("pk") == change
 
 
-def test_many_numbers_go_only_when_their_count_is_typed(world, browser, url, monkeypatch):
+def test_putting_many_numbers_on_hold_needs_their_count(world, browser, url, monkeypatch):
     monkeypatch.setattr("screens.forms.CONFIRM_ABOVE", 1)
     page = browser.post(f"{url}deactivate/", {"step": "apply", "typed_count": "3"})
     assert page.status_code == 422
@@ -170,7 +168,7 @@ def test_many_numbers_go_only_when_their_count_is_typed(world, browser, url, mon
     assert not ClientPackage.objects.get().active
 
 
-def test_the_rehearsal_names_the_first_hundred_at_the_cost_of_two_queries(world, django_assert_num_queries):
+def test_the_preview_names_the_first_hundred_with_two_queries(world, django_assert_num_queries):
     world.package.did_limit = 200
     world.package.save()
     numbers = [str(n) for n in range(70_000, 70_150)]
@@ -182,7 +180,7 @@ def test_the_rehearsal_names_the_first_hundred_at_the_cost_of_two_queries(world,
     assert (preview.count, len(preview.first), preview.first[0].number) == (150, 100, "70000")
 
 
-def test_the_rehearsal_is_what_then_happens(world, url, browser):
+def test_the_preview_matches_the_result(world, url, browser):
     DID.objects.filter(number="2567").edit(by=SYSTEM, hold_days=0, after_hold="reserved")
     now = timezone.now()
     preview = DID.objects.filter(client_package=world.client_package).preview_hold(now)
@@ -193,7 +191,7 @@ def test_the_rehearsal_is_what_then_happens(world, url, browser):
         assert after.status == ("hold" if did.hold_ends else did.after_hold)
 
 
-def test_switching_on_is_rehearsed_and_says_what_finds_no_place(world, browser, url):
+def test_switching_on_is_previewed_and_counts_numbers_above_the_limit(world, browser, url):
     world.client_package.deactivate(by=SYSTEM)
     world.package.did_limit = 2
     world.package.save()
@@ -218,7 +216,7 @@ def test_nothing_is_switched_on_for_a_closed_client(world, browser, url):
 # --- an end ---------------------------------------------------------------------------------------
 
 
-def test_an_end_to_come_is_set_and_taken_away(world, browser, url):
+def test_a_future_end_is_set_and_cleared(world, browser, url):
     (told,) = said(browser.post(f"{url}end/", {"ends_at": "2099-03-01T12:00"}, follow=True))
     assert told == "Package Basic of Rose Orig ends on 1 Mar 2099, 12:00."
     assert ClientPackage.objects.get().ends_at.year == 2099
@@ -229,7 +227,7 @@ def test_an_end_to_come_is_set_and_taken_away(world, browser, url):
     assert Change.objects.latest("pk").label == "End date of package Basic of Rose Orig changed"
 
 
-def test_an_end_that_is_so_already_leaves_no_trace(world, browser, url):
+def test_an_unchanged_end_writes_no_history(world, browser, url):
     ClientPackage.objects.update(ends_at=timezone.now() + DAY)
     before = Change.objects.count()
     ends_at = written(ClientPackage.objects.get().ends_at)
@@ -237,7 +235,7 @@ def test_an_end_that_is_so_already_leaves_no_trace(world, browser, url):
     assert Change.objects.count() == before
 
 
-def test_an_end_that_is_past_ends_it_now_after_a_rehearsal(world, browser, url):
+def test_an_end_in_the_past_ends_the_package_now_after_a_preview(world, browser, url):
     past = written(timezone.now() - DAY)
     html = browser.post(f"{url}end/", {"ends_at": past}).content.decode()
     assert "the package ends now" in html and f'name="ends_at" value="{past}"' in html
@@ -248,19 +246,19 @@ def test_an_end_that_is_past_ends_it_now_after_a_rehearsal(world, browser, url):
 
 
 @pytest.mark.parametrize("ends_at", ["2001-01-01T00:00", "soon", "9999-12-31T23:59", "1001-01-01T00:00"])
-def test_an_end_that_makes_no_sense_is_refused(world, browser, url, ends_at):
+def test_an_invalid_end_is_refused(world, browser, url, ends_at):
     page = browser.post(f"{url}end/", {"ends_at": ends_at})
     assert page.status_code == 422 and list(page.context["form"].errors) == ["ends_at"]
 
 
-def test_a_stranger_finds_nothing_and_a_viewer_may_only_look(world, stranger, viewer, url):
+def test_other_resellers_get_404_and_viewers_can_only_read(world, stranger, viewer, url):
     for tail in ("activate/", "deactivate/", "end/"):
         assert client_of(stranger).post(url + tail).status_code == 404
         assert client_of(viewer).post(url + tail).status_code == 403
         assert client_of(viewer).put(url + tail).status_code == 405
 
 
-def test_an_action_leads_back_to_where_it_was_asked_for(world, browser, url):
+def test_an_action_returns_to_the_page_it_came_from(world, browser, url):
     for back in (f"/clients/{world.client.pk}/", f"/packages/{world.package.pk}/?state=running"):
         answer = browser.post(f"{url}activate/", {"back": back})
         assert answer.url == back

@@ -63,9 +63,7 @@ def test_it_filters_by_name_reseller_and_whether_it_is_archived(world, viewer):
     assert rows_of(browser.get("/packages/?archived=maybe")) == []
 
 
-def test_a_page_costs_the_same_few_queries_however_many_packages_there_are(
-    world, viewer, django_assert_num_queries
-):
+def test_a_page_needs_the_same_queries_for_any_number_of_packages(world, viewer, django_assert_num_queries):
     Package.objects.bulk_create(
         Package(reseller=world.reseller, name=f"P {n}", did_limit=1) for n in range(120)
     )
@@ -98,7 +96,7 @@ def test_a_new_package_is_recorded(world, provisioner):
         ("reseller", "0"),
     ],
 )
-def test_what_makes_no_sense_is_refused_at_its_field(world, provisioner, field, value):
+def test_an_invalid_value_is_refused_at_its_field(world, provisioner, field, value):
     page = client_of(provisioner).post("/packages/new/", fields_of(world, name="Gold") | {field: value})
     assert page.status_code == 422 and list(page.context["form"].errors) == [field]
 
@@ -133,7 +131,7 @@ def test_its_page_says_who_has_it_and_what_it_carries(world, viewer):
     assert "Rose Orig" in html and "2 of 5" in html and "Archive" not in html
 
 
-def test_archiving_is_rehearsed_and_done_in_one_change(world, provisioner):
+def test_archiving_is_previewed_and_done_in_one_change(world, provisioner):
     browser, url = client_of(provisioner), f"/packages/{world.package.pk}/archive/"
     assert "<b>2</b> numbers will go on Hold" in browser.get(url).content.decode()
     answer = browser.post(url, {"step": "apply"}, follow=True)
@@ -151,20 +149,20 @@ def test_archiving_is_rehearsed_and_done_in_one_change(world, provisioner):
     assert said(browser.post(restore, follow=True)) == ["Package Basic is not archived."]
 
 
-def test_numbers_without_days_of_rest_are_told_apart(world, provisioner):
+def test_numbers_with_zero_hold_days_are_listed_apart(world, provisioner):
     DID.objects.filter(number="2567").edit(by=SYSTEM, hold_days=0, after_hold="reserved")
     html = client_of(provisioner).get(f"/packages/{world.package.pk}/archive/").content.decode()
     assert "becomes Reserved immediately, without a hold" in html and "(30 days), then In Stock" in html
 
 
-def test_a_package_that_was_given_is_not_deleted(world, supervisor):
+def test_a_package_with_client_packages_is_not_deleted(world, supervisor):
     page = client_of(supervisor).post(f"/packages/{world.package.pk}/delete/")
     assert page.status_code == 422
     assert "It has 1 client package. " in page.content.decode()
     assert "Archive it instead" in page.content.decode()
 
 
-def test_a_package_that_nobody_had_is_deleted(world, supervisor):
+def test_an_unused_package_is_deleted(world, supervisor):
     spare = Package.objects.create(reseller=world.reseller, name="Spare", did_limit=1)
     browser, url = client_of(supervisor), f"/packages/{spare.pk}/delete/"
     assert said(browser.post(url, follow=True)) == ["Package Spare deleted."]
@@ -172,7 +170,7 @@ def test_a_package_that_nobody_had_is_deleted(world, supervisor):
     assert PackageHistory.objects.filter(object_id=spare.pk, event="-").exists()
 
 
-def test_a_stranger_finds_nothing_and_a_viewer_may_only_look(world, stranger, viewer):
+def test_other_resellers_get_404_and_viewers_can_only_read(world, stranger, viewer):
     page = f"/packages/{world.package.pk}/"
     for tail in ("edit/", "delete/", "archive/", "restore/"):
         assert client_of(stranger).post(page + tail).status_code == 404
