@@ -161,4 +161,4 @@ def _refuse_created_by_others(rows, change):
         number=OuterRef("number"),
         pk__in=DIDHistory.objects.filter(change=change.pk, event="+").values("object_id"),
     )
-    rows.filter(verdict="+").exclude(Exists(ours)).update(verdict="?", reason="made")
+    rows.filter(verdict="+").exclude(Exists(ours)).update(verdict="?", reason="created")

@@ -19,7 +19,7 @@ REASONS = {
         "number",
         "Someone changed this number after the check. Import the row again to check it as it is now.",
     ),
-    "made": (
+    "created": (
         "number",
         "Someone created this number after the check. Import the row again to check it as it is now.",
     ),
@@ -204,7 +204,7 @@ def _explain(row, resellers, user):
     else:
         column, text = REASONS[row.reason]
         sentence = text.format(**_texts(row, resellers, user))
-    if row.verdict == "?" and row.reason not in ("changed", "made"):
+    if row.verdict == "?" and row.reason not in ("changed", "created"):
         sentence = f"Changed since the check: {sentence}"
     return {
         "id": row.pk,

@@ -12,9 +12,9 @@ where it was:
 
 **What a row means.** The number identifies the row's DID. An ID is used only where no column holds the
 number, and then nothing can be created; with both, the ID is ignored because it may be another system's.
-A range in the number's cell, or with an end or size in a column of its own, stands for one row a number.
-A blank cell gives a new number the default of the upload and leaves an existing number as it is, or
-clears its tags, notes and hold days if the user chose so; defaults never change an existing number.
+A range in the number's cell, or with an end or size in a column of its own, counts as one row for each
+number. A blank cell gives a new number the default of the upload and leaves an existing number as it is,
+or clears its tags, notes and hold days if the user chose so; defaults never change an existing number.
 Blank rows are skipped.
 
 Statuses move by ``statuses.MOVES``. A new number may be Active, Blocked or on Hold if client, account

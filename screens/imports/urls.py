@@ -12,7 +12,7 @@ urlpatterns = [
     path("<uuid:pk>/refused.csv", wizard.import_refused, name="import_refused"),
 ]
 
-# The addresses of reference files lie next to those of their lists, not under /dids/.
+# Reference files have their addresses next to those of their lists, not under /dids/.
 reference_urlpatterns = [
     path(f"{table}/{what}/", view, {"table": table}, name=f"{table}_{what}")
     for table in TABLES

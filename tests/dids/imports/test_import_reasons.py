@@ -69,7 +69,7 @@ EXAMPLES = {
         "Someone changed this number after the check. Import the row again to check it as it is now.",
         before_apply=lambda _: DID.objects.filter(number="111").edit(by=SYSTEM, notes="by hand"),
     ),
-    "made": Example(
+    "created": Example(
         "DID,Operator\n900,DID Operator\n",
         "DID", "900",
         "Someone created this number after the check. Import the row again to check it as it is now.",
