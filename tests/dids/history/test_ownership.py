@@ -204,6 +204,7 @@ def test_pruned_history_is_unknown(house, anna, tmp_path):
     assert had("101", START - TICK, anna).kind == UNKNOWN
     later = had("100", START + 30 * DAY, anna)
     assert (later.kind, later.status_label, later.dated.began.cause) == (USED, "Blocked", FIRST_KNOWN)
+    assert later.dated.began.time == "3 Mar 2026, 09:30:00 UTC or earlier"
     assert had("102", START + 30 * DAY, anna).note == (
         "Not in the inventory at that time or at any other recorded time; history before"
         " 12 Mar 2026, 00:00:00 UTC was deleted."

@@ -23,6 +23,7 @@ from dids.job_kinds import submit_create
 from dids.models import DID, ClientPackage, DIDHistory
 from dids.numbering.ranges import Numbers
 from operators.models import Operator
+from screens.history.links import source_label
 from tests.carrier import carrier, numbers_in, person
 from tests.world import client_of, member
 
@@ -86,6 +87,22 @@ def test_a_change_is_listed_with_its_actor_label_counts_and_source(north, anna, 
     assert (one.label, one.touched, one.source_label) == ("Edit", ["100"], "A number’s page")
     html = browser.get("/audit/").content.decode()
     assert "anna" in html and "System" in html and "3 numbers, 1 client package" in html
+
+
+@pytest.mark.parametrize(
+    ("source", "label"),
+    [
+        ("/dids/import/5/check/", "Import DIDs"),
+        ("/dids/mass-edit/", "Mass Edit"),
+        ("/accounts/import/", "Accounts"),
+        ("/admin/staff/user/1/change/", "Staff admin"),
+        ("job 5", "Job"),
+        ("/removed-screen/", "/removed-screen/"),
+        ("", ""),
+    ],
+)
+def test_the_source_of_a_change_is_named_after_its_screen(source, label):
+    assert source_label(source) == label
 
 
 def test_the_newest_changes_come_first_and_pages_are_found_by_key(north, browser):
