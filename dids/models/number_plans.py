@@ -107,7 +107,8 @@ def edit_plan(
         same.append(~_with_tag_sets(new_labels))
     causes = []
     if version is not None:
-        causes.append(Cause("changed", scope.written_since(version), "changed by someone else meanwhile"))
+        why = "changed by someone else meanwhile; reload and try again"
+        causes.append(Cause("changed", scope.written_since(version), why))
     if (values or new_labels) and not by.has_perm("dids.change_did"):
         causes.append(Cause("right", ALL, st.lacks_right("change_did")))
     if status is not UNSET:

@@ -183,7 +183,7 @@ class NumberReads(BranchQuerySet):
         free = past.filter(history_id__gt=OuterRef("_last_held"))
         return found.annotate(left_at=Subquery(free.order_by("history_id").values("at")[:1]))
 
-    def lately_left(self, days, client, now=None):
+    def recently_released(self, days, client, now=None):
         """Return those that a client other than ``client`` released less than ``days`` days ago."""
         since = (now or timezone.now()) - timedelta(days=days)
         own = Account.objects.filter(client=client).values("pk")

@@ -204,7 +204,7 @@ def _reuse_warning(pick, client, now):
     days = settings.DID_REUSE_DAYS
     if pick.count > PICK_LIMIT:
         return f"Recent clients are not checked for more than {PICK_LIMIT:,} numbers."
-    found = pick.queryset.in_status([st.INSTOCK], now).lately_left(days, client, now)
+    found = pick.queryset.in_status([st.INSTOCK], now).recently_released(days, client, now)
     numbers = list(found.order_by("number").values_list("number", flat=True))
     if not numbers:
         return ""

@@ -36,7 +36,7 @@ def add(world):
     return f"/clients/{world.client.pk}/dids/add/"
 
 
-def said(response):
+def message_of(response):
     return str(list(get_messages(response.wsgi_request))[-1])
 
 
@@ -207,7 +207,7 @@ def test_ticked_numbers_are_assigned_in_one_change(world, browser, add, supervis
     response = browser.post(add, to(world, step="apply") | ids(world, "5001", "5002", "111"))
 
     assert response.url == f"/clients/{world.client.pk}/dids/"
-    assert said(response).startswith(
+    assert message_of(response).startswith(
         "2 numbers assigned to rose_orig under package Basic. 1 refused (111): Reserved;"
     )
     change = Change.objects.latest("pk")
@@ -222,7 +222,8 @@ def test_assigning_again_changes_nothing(world, browser, add):
     browser.post(add, data)
     rows = DIDHistory.objects.count()
     assert (
-        said(browser.post(add, data)) == "No number assigned to rose_orig under package Basic, 1 unchanged."
+        message_of(browser.post(add, data))
+        == "No number assigned to rose_orig under package Basic, 1 unchanged."
     )
     assert DIDHistory.objects.count() == rows
 
@@ -235,7 +236,7 @@ def test_all_matching_numbers_are_picked(world, browser, add):
 
     response = browser.post(add, to(world, step="apply") | ids_of(dialog))
 
-    assert said(response).startswith(
+    assert message_of(response).startswith(
         "2 numbers assigned to rose_orig under package Basic. 1 refused (5002): Reserved;"
     )
 
@@ -246,7 +247,7 @@ def test_pasted_numbers_and_ranges_are_found_and_unknown_ones_named(world, brows
     assert "3 will be assigned" in words
     assert "1 not in the inventory; create them with New DIDs or correct them 2569" in words
 
-    sentence = said(browser.post(add, to(world, step="apply") | pasted))
+    sentence = message_of(browser.post(add, to(world, step="apply") | pasted))
     assert sentence.startswith("3 numbers assigned to rose_orig under package Basic, 1 unchanged.")
     assert "1 refused (111): Reserved" in sentence
     assert "1 refused (2569): not in the inventory" in sentence
@@ -276,7 +277,7 @@ def test_any_numbers_picks_the_first_in_stock(world, browser, add):
 def test_consecutive_numbers_picks_the_first_run(world, browser, add):
     dialog = browser.post(add, to(world, way="run", count="3"))
     assert "Picked: 5001 to 5003." in text(dialog)
-    assert said(browser.post(add, to(world, step="apply") | ids_of(dialog))) == (
+    assert message_of(browser.post(add, to(world, step="apply") | ids_of(dialog))) == (
         "3 numbers assigned to rose_orig under package Basic."
     )
     assert {world.did(number).status for number in ("5001", "5002", "5003")} == {"active"}
@@ -365,7 +366,7 @@ def test_when_two_users_pick_the_same_number_the_second_gets_only_the_others():
 
     def pick(user, holder, client, numbers):
         data = holder | ids(world, *numbers) | {"step": "apply"}
-        return lambda: said(client_of(user).post(f"/clients/{client.pk}/dids/add/", data))
+        return lambda: message_of(client_of(user).post(f"/clients/{client.pk}/dids/add/", data))
 
     sentences = at_once(*(pick(*one) for one in picks))
 
@@ -394,7 +395,7 @@ def test_selected_rows_of_the_list_are_assigned_step_by_step(world, browser, add
 
     done = browser.post("/dids/assign/", ticked | client | to(world, step="apply"), headers=HTMX)
     assert done.headers["HX-Redirect"] == LIST
-    assert said(done) == "2 numbers assigned to rose_orig under package Basic."
+    assert message_of(done) == "2 numbers assigned to rose_orig under package Basic."
 
 
 def test_without_javascript_each_step_is_a_page(world, browser, add):
@@ -410,7 +411,7 @@ def test_all_matching_rows_of_the_list_are_assigned(world, browser, add):
     limit(world, 50)
     data = {"scope": "all", "query": "status=instock", "expected": "7", "client": world.client.pk}
     response = browser.post("/dids/assign/", data | to(world, step="apply"))
-    sentence = said(response)
+    sentence = message_of(response)
     assert sentence.startswith(
         "6 numbers assigned to rose_orig under package Basic. 1 refused (3333): of another reseller"
     )
@@ -482,8 +483,8 @@ def test_hundreds_of_numbers_cost_no_more_queries_than_a_few(world, browser, add
     numbers = [str(n) for n in range(6_000, 6_400)]
     DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
 
-    def cost(*asked):
-        data = to(world) | ids(world, *asked)
+    def cost(*picked):
+        data = to(world) | ids(world, *picked)
         with CaptureQueriesContext(connection) as queries:
             assert browser.get(f"{add}?per_page=500").status_code == 200
             assert browser.post(add, data).status_code == 200

@@ -222,10 +222,31 @@ def test_a_package_takes_only_numbers_of_its_reseller_with_an_allowed_tag():
     assert DID.objects.get(status="active").number == "100"
     assert result.refusals["tags"].numbers == ["101", "102"]
     assert result.refusals["reseller"].numbers == ["103"]
+    assert result.refusals["tags"].why == (
+        "without a tag that package Basic allows (gold, vip); tag them first"
+    )
+    assert result.refusals["reseller"].why == (
+        "of another reseller; package Basic takes only numbers of North"
+    )
 
 
-@pytest.mark.parametrize("problem", ["switched off", "ended", "not begun", "closed", "foreign account"])
-def test_nothing_is_assigned_under_a_package_that_is_not_running(problem):
+NOT_ACTIVE = "package Basic of North Bakery is not active; activate it first"
+
+
+@pytest.mark.parametrize(
+    ("problem", "why"),
+    [
+        ("switched off", NOT_ACTIVE),
+        ("ended", NOT_ACTIVE),
+        ("not begun", NOT_ACTIVE),
+        ("closed", "client North Bakery is closed; reopen the client first"),
+        (
+            "foreign account",
+            "account south_bakery does not belong to North Bakery; choose an account of North Bakery",
+        ),
+    ],
+)
+def test_nothing_is_assigned_under_a_package_that_is_not_running(problem, why):
     house = carrier()
     DID.objects.create_numbers(["100"], operator=house.operator, by=SYSTEM)
     now = timezone.now()
@@ -243,7 +264,31 @@ def test_nothing_is_assigned_under_a_package_that_is_not_running(problem):
     result = DID.objects.all().assign(house.client_package, account, by=SYSTEM)
 
     assert (result.done, result.refused) == (0, 1)
+    assert result.sentence("assigned") == f"No number assigned. 1 refused (100): {why}."
     assert DID.objects.get().status == "instock"
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        ("reserved", "Reserved; set to In Stock first, then pick them on the client's DIDs tab"),
+        ("active", "Active, so already in use; put on Hold first"),
+        ("blocked", "Blocked, so already in use; unblock instead"),
+        ("hold", "on Hold after use by a client other than South Bakery; end the hold first"),
+        ("archive", "Archive; set to In Stock first, then pick them on the client's DIDs tab"),
+    ],
+)
+def test_a_number_that_cannot_be_assigned_is_refused_with_the_next_step(status, why):
+    north, south = carrier(), carrier("South")
+    dids = numbers_in(status, ["100"], north)
+    south.client_package.package.reseller = north.reseller
+    south.client_package.package.name = "Other"
+    south.client_package.package.save()
+
+    result = dids.assign(south.client_package, south.account, by=SYSTEM)
+
+    assert [refusal.why for refusal in result.refusals.values()] == [why]
+    assert dids.get().status == status
 
 
 def test_a_blocked_number_is_unblocked_only_while_its_package_runs():
@@ -254,7 +299,7 @@ def test_a_blocked_number_is_unblocked_only_while_its_package_runs():
     result = dids.unblock(by=SYSTEM)
 
     assert (result.done, result.refused) == (0, 1)
-    assert "client package is not active" in result.sentence()
+    assert "1 refused (100): the client package is not active; activate it first." in result.sentence()
 
 
 def test_a_number_on_hold_returns_only_to_its_own_client():
@@ -372,6 +417,7 @@ def test_an_edit_of_an_outdated_version_is_refused():
     result = dids.edit(by=SYSTEM, notes="mine", version=outdated)
 
     assert (result.done, list(result.refusals)) == (0, ["changed"])
+    assert result.refusals["changed"].why == "changed by someone else meanwhile; reload and try again"
     assert dids.get().notes == "theirs"
     assert dids.edit(by=SYSTEM, notes="mine", version=version(dids)).done == 1
 
