@@ -1,4 +1,4 @@
-"""What lists of numbers are filtered by, on screens, in exports, in selections and in the API."""
+"""Filters of the lists of numbers, for screens, exports, selections and jobs."""
 
 from functools import cached_property
 
@@ -21,16 +21,16 @@ from didmgmt.forms import Form
 from didmgmt.listing import Count
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
-from dids.lists.substring import Digits
+from dids.lists.substring import Substring
 from dids.models import DID, ClientPackage, Stock, Tag, TagSet
 from dids.numbering.search import MATCHES, parse_search
 from operators.models import Operator
 
-COUNTED_TO = 10_000  # numbers that match; of more it is said that they are more
+COUNTED_TO = 10_000  # matching numbers; a count of more is a lower bound
 
 
 class MatchField(ChoiceField):
-    """How the number search is meant; blank is what "contains" says in full."""
+    """The match type of the number search; blank for "contains"."""
 
     def to_python(self, value):
         value = super().to_python(value)
@@ -61,7 +61,7 @@ def _tags():
 
 
 class SearchForm(Form):
-    """Reads ``q`` the way that ``match`` says into ``cleaned_data["search"]``, None when it is blank."""
+    """Parse ``q`` with the match type into ``cleaned_data["search"]``, None if it is blank."""
 
     def clean(self):
         cleaned = super().clean()
@@ -74,9 +74,9 @@ class SearchForm(Form):
 
 
 class NumberFilter(FilterSet):
-    """What every list of numbers is searched by."""
+    """Base class with the number search that every list of numbers has."""
 
-    refines = {"match": "q"}  # says how another parameter is meant; nothing by itself
+    refines = {"match": "q"}
 
     q = django_filters.CharFilter(
         label="Number",
@@ -99,7 +99,7 @@ class NumberFilter(FilterSet):
 
 
 def total_of(counts):
-    """The ``Count`` of several; where one was broken off, all of them are more than ``COUNTED_TO``."""
+    """Return the sum of several ``Count``; if one is a lower bound, more than ``COUNTED_TO``."""
     counts = list(counts)
     return Count(COUNTED_TO, more=True) if any(count.more for count in counts) else Count(sum(counts))
 
@@ -130,10 +130,10 @@ class NowFilter(django_filters.Filter):
 
 
 class DIDFilter(NumberFilter):
-    """The numbers that an address asks for, of those that ``user`` may see.
+    """Filter the numbers that ``user`` may see, which are the ``queryset``.
 
-    All of it is as of one moment, ``now``. With an invalid value ``qs`` must not be used: see
-    ``didmgmt.listing``. ``queryset`` is the whole inventory that the person may see.
+    Everything is as of one time, ``now``. With an invalid value ``qs`` must not be used: see
+    ``didmgmt.listing``.
     """
 
     status = django_filters.MultipleChoiceFilter(
@@ -152,52 +152,52 @@ class DIDFilter(NumberFilter):
     apart = ("as_of",)
 
     def __init__(self, *args, now=None, overdue=None, exactly=False, **kwargs):
-        """``exactly``: count all that match, where else counting ends at ``COUNTED_TO``.
+        """Set ``exactly`` to count all matches instead of up to ``COUNTED_TO``.
 
-        ``overdue``: whether holds are over at ``now``, if that is known already.
+        ``overdue``: whether any hold is over at ``now``, if that is known already.
         """
         super().__init__(*args, **kwargs)
         self.now = now or timezone.now()
         self._overdue, self._exactly = overdue, exactly
 
     def filter_queryset(self, queryset):
-        statuses, dids = self.form.cleaned_data["status"], self.of_any_status
+        statuses, dids = self.form.cleaned_data["status"], self.in_any_status
         return dids.in_status(statuses, self.now, overdue=self._overdue) if statuses else dids
 
     @cached_property
-    def of_any_status(self):
-        """What matches all but the status."""
-        asked, dids = self.form.cleaned_data, self.searched_in(self.queryset)
+    def in_any_status(self):
+        """The numbers that match all but the status."""
+        chosen, dids = self.form.cleaned_data, self.searched_in(self.queryset)
         if self.operators is not None:
             dids = dids.filter(operator__in=self.operators)
-        if asked["client"]:
-            # By a list: of a subquery SQLite doesn't know how few accounts it gives.
+        if chosen["client"]:
+            # A list, because SQLite can't estimate how few accounts a subquery returns.
             dids = dids.filter(account__in=self.accounts).exclude(holds.over(self.now))
-        if asked["tag"]:
+        if chosen["tag"]:
             dids = dids.filter(tag_set__in=self.tag_sets)
         return dids
 
     def searched_in(self, dids):
-        """Those of ``dids`` that the number search finds."""
+        """Return those of ``dids`` that the number search finds."""
         search = self.form.cleaned_data["search"]
-        return matching(dids, search, self.digits) if search else dids
+        return matching(dids, search, self.substring) if search else dids
 
     @cached_property
-    def digits(self):
-        """The ``Digits`` that are searched for inside of numbers or at their end, else None."""
-        return _digits(self.form.cleaned_data["search"])
+    def substring(self):
+        """The ``Substring`` that is searched for, None for another search."""
+        return _substring(self.form.cleaned_data["search"])
 
     @property
     def is_few(self):
-        """Whether what is searched for are some numbers, so that they can be sorted at once."""
+        """Whether the search finds so few numbers that they can be sorted at once."""
         search = self.form.cleaned_data["search"]
-        if self.digits:
-            return not self.digits.many
+        if self.substring:
+            return not self.substring.many
         return search is not None and search.kind in ("exact", "list")
 
     @cached_property
     def operators(self):
-        """Keys of the operators whose numbers can match, asked for or all that one may see; None for all."""
+        """Primary keys of the chosen operators, or of all that the user may see; None for all."""
         operators, reseller = (self.form.cleaned_data[name] for name in ("operator", "reseller"))
         if not operators and not reseller and not self.user.reseller_id:
             return None
@@ -210,7 +210,7 @@ class DIDFilter(NumberFilter):
 
     @cached_property
     def accounts(self):
-        """Keys of the accounts whose numbers can match, None for all numbers, also free ones."""
+        """Primary keys of the accounts of the chosen clients; None for all numbers, free ones included."""
         clients = self.form.cleaned_data["client"]
         if not clients:
             return None
@@ -218,7 +218,7 @@ class DIDFilter(NumberFilter):
 
     @cached_property
     def tag_sets(self):
-        """Keys of the tag sets that the numbers can bear, None for any and none."""
+        """Primary keys of the tag sets with a chosen tag; None without a filter by tag."""
         tags = self.form.cleaned_data["tag"]
         if not tags:
             return None
@@ -226,67 +226,67 @@ class DIDFilter(NumberFilter):
 
     @property
     def is_in_stock(self):
-        """Whether the counters that the database keeps know how many match."""
-        asked = self.form.cleaned_data
-        return not (asked["search"] or asked["client"])
+        """Whether the counters have the number of matches."""
+        chosen = self.form.cleaned_data
+        return not (chosen["search"] or chosen["client"])
 
     @cached_property
     def exactly_by_status(self):
-        """{status: count} of what matches all but the status.
+        """{status: count} of the numbers that match all but the status.
 
-        From the counters that the database keeps, else by a grouped count; two queries either way, one less
-        when it is known that no hold is over.
+        From the counters, or by a grouped count; two queries either way, one less if it is known that no
+        hold is over.
         """
         if not self.is_in_stock:
-            return self.of_any_status.by_status(self.now, overdue=self._overdue)
+            return self.in_any_status.by_status(self.now, overdue=self._overdue)
         return Stock.objects.by_status(
             self.operators, self.now, tag_sets=self.tag_sets, overdue=self._overdue
         )
 
     @cached_property
     def by_status(self):
-        """The same as ``Count``, exact where that is cheap or asked for.
+        """The same as ``Count``, exact if that is cheap or requested.
 
-        Else no more than ``COUNTED_TO`` are looked at. When there are more, a status has at least as many
-        as it has among these; the one that is asked for, if it is one, is counted on.
+        Otherwise up to ``COUNTED_TO`` numbers are counted. If there are more, the counts of statuses are
+        lower bounds; a single chosen status is counted separately.
         """
         if self._exactly or self.is_in_stock or self.is_few:
             return {status: Count(number) for status, number in self.exactly_by_status.items()}
-        some = self.of_any_status
-        if self._digits_alone and self.digits.ids:
-            some = some.filter(pk__named=self.digits.ids)
-        counts = some.some_by_status(COUNTED_TO + 1, self.now)
+        dids = self.in_any_status
+        if self._is_substring_only and self.substring.ids:
+            dids = dids.filter(pk__named=self.substring.ids)
+        counts = dids.some_by_status(COUNTED_TO + 1, self.now)
         more = sum(counts.values()) > COUNTED_TO
         found = {status: Count(number, more=more) for status, number in counts.items()}
-        if more and len(asked := self.form.cleaned_data["status"]) == 1:
-            found[asked[0]] = self._counted_on
+        if more and len(statuses := self.form.cleaned_data["status"]) == 1:
+            found[statuses[0]] = self._bounded_total
         return found
 
     @cached_property
-    def _counted_on(self):
-        """How many match, status and all, when the counters of every status don't tell."""
+    def _bounded_total(self):
+        """The number of matches, counted up to ``COUNTED_TO``."""
         return Count.up_to(COUNTED_TO, self.qs.order_by()[: COUNTED_TO + 1].count())
 
     @property
-    def _digits_alone(self):
-        """Whether numbers that contain some digits are all that is asked for, status apart."""
-        asked = self.form.cleaned_data
-        return bool(self.digits) and self.operators is None and not (asked["client"] or asked["tag"])
+    def _is_substring_only(self):
+        """Whether a substring is the only filter besides the status."""
+        chosen = self.form.cleaned_data
+        return bool(self.substring) and self.operators is None and not (chosen["client"] or chosen["tag"])
 
     @cached_property
     def total(self):
-        """How many match, status and all, as ``Count``; one bounded count more when that is not known."""
-        asked = self.form.cleaned_data["status"]
-        total = total_of(self.by_status[status] for status in asked or st.LABELS)
-        return self._counted_on if total.more and asked else total
+        """The number of matches; costs another bounded count if that of the statuses is a lower bound."""
+        statuses = self.form.cleaned_data["status"]
+        total = total_of(self.by_status[status] for status in statuses or st.LABELS)
+        return self._bounded_total if total.more and statuses else total
 
     def exact_total(self):
-        """How many match, counted to the end."""
+        """Return the exact number of matches."""
         return sum(self.exactly_by_status[status] for status in self.form.cleaned_data["status"] or st.LABELS)
 
 
 class ClientDIDFilter(NumberFilter):
-    """The numbers of one ``client``; ``queryset`` holds those, without overdue holds."""
+    """Filter the numbers of a client, which are the ``queryset``, without overdue holds."""
 
     status = django_filters.MultipleChoiceFilter(
         label="Status",
@@ -313,54 +313,56 @@ class ClientDIDFilter(NumberFilter):
         account.queryset = Account.objects.filter(client=client)
         account.widget.asks(reverse("clients:dids_accounts", args=[client.pk]))
         package.queryset = ClientPackage.objects.filter(client=client).select_related("package", "client")
-        package.label_from_instance = lambda given: given.package.name
+        package.label_from_instance = lambda client_package: client_package.package.name
         package.widget.asks(reverse("clients:dids_packages", args=[client.pk]))
 
     def filter_queryset(self, queryset):
         statuses = self.form.cleaned_data["status"]
-        return self.of_any_status.filter(status__in=statuses) if statuses else self.of_any_status
+        return self.in_any_status.filter(status__in=statuses) if statuses else self.in_any_status
 
     @cached_property
-    def of_any_status(self):
-        asked, dids = self.form.cleaned_data, self.queryset
-        if asked["search"]:
-            dids = matching(dids, asked["search"])
-        if asked["account"]:
-            dids = dids.filter(account__in=asked["account"])
-        if asked["package"]:
-            dids = dids.filter(client_package__in=asked["package"])
+    def in_any_status(self):
+        chosen, dids = self.form.cleaned_data, self.queryset
+        if chosen["search"]:
+            dids = matching(dids, chosen["search"])
+        if chosen["account"]:
+            dids = dids.filter(account__in=chosen["account"])
+        if chosen["package"]:
+            dids = dids.filter(client_package__in=chosen["package"])
         return dids
 
 
 class AvailableFilter(NumberFilter):
-    """The numbers that can be picked; ``queryset`` holds those of one client package."""
+    """Filter the numbers available for a client package, which are the ``queryset``."""
 
     operator = _operators()
     tag = _tags()
 
     def filter_queryset(self, queryset):
-        asked = self.form.cleaned_data
-        if asked["search"]:
-            queryset = matching(queryset, asked["search"])
-        if asked["operator"]:
-            queryset = queryset.filter(operator__in=asked["operator"])
-        return queryset.tagged([tag.name for tag in asked["tag"]]) if asked["tag"] else queryset
+        chosen = self.form.cleaned_data
+        if chosen["search"]:
+            queryset = matching(queryset, chosen["search"])
+        if chosen["operator"]:
+            queryset = queryset.filter(operator__in=chosen["operator"])
+        return queryset.tagged([tag.name for tag in chosen["tag"]]) if chosen["tag"] else queryset
 
 
-def _digits(search):
-    """What ``matching`` looks for inside of numbers, None for a search of another kind."""
+def _substring(search):
+    """Return the ``Substring`` of a search, None for a search of another kind."""
     if search is None or search.kind not in ("either", "ends", "contains"):
         return None
-    return Digits(search.value, at_end=search.kind == "ends")
+    return Substring(search.value, at_end=search.kind == "ends")
 
 
-def matching(dids, search, digits=None):
-    """The numbers that a ``numbering.search.Search`` asks for; ``digits``: its ``Digits`` if they are there.
+def matching(dids, search, substring=None):
+    """Return the numbers that match a ``numbering.search.Search``.
 
-    Exact, begins, range and list are served by the unique index: "begins" as a range of text, which
-    both engines read from it. Contains and ends look at the heads of numbers first: see ``substring``.
+    ``substring``: its ``Substring``, if the caller has it. The unique index serves exact, begins (as a range
+    of text, which both engines read from it), range and list. Contains and ends use the prefixes of numbers:
+    see ``substring``.
     """
-    return dids.filter(searched(search, digits or _digits(search)))
+    substring = substring or _substring(search)
+    return dids.filter(search_condition(search, lambda: substring.condition))
 
 
 def deleted_matching(search, viewer):
@@ -375,8 +377,11 @@ def deleted_matching(search, viewer):
     return matching(rows, search)
 
 
-def searched(search, digits):
-    """A Q for what a ``numbering.search.Search`` asks for; of ``digits`` the ``condition`` is taken."""
+def search_condition(search, substring_condition):
+    """Return the Q for a ``numbering.search.Search``.
+
+    ``substring_condition()`` returns the Q for contains and ends.
+    """
     if search.kind == "range":
         same_length = Exact(Length("number"), len(search.low))
         return Q(same_length, number__gte=search.low, number__lte=search.high)
@@ -388,5 +393,5 @@ def searched(search, digits):
     if search.kind == "begins":
         return Q(number__gte=value, number__lt=value[:-1] + chr(ord(value[-1]) + 1))
     if search.kind == "either":
-        return Q(number__in=search.values) | digits.condition
-    return digits.condition
+        return Q(number__in=search.values) | substring_condition()
+    return substring_condition()

@@ -1,23 +1,25 @@
-"""Pages of the inventory by key: a page deep inside ten million numbers costs what the first one costs.
+"""Find pages of the inventory by key: a page deep inside ten million numbers costs what the first one costs.
 
-A list in some order is a row of **sections**: sorted by operator, one for each operator. The rows of a
-section are merged from **streams** of numbers, each of which an index gives in order: an operator's
-numbers in one status, say. A page begins behind a **place** (a section, and where in it), and reads no
-further than it shows.
+A sorted list is a sequence of **partitions**: sorted by operator, one for each operator. Each partition
+merges **index scans**, such as the numbers of an operator in one status, which an index returns in order.
+A page starts after a **cursor** (the key of a partition, and a position in it) and reads no further than
+it shows.
 
-Where no index serves a filter and an order together, the rows that do not fit are read and left out:
-``bench/README.md`` tells what that costs.
+Where no index serves both a filter and an order, rows that don't match are read and skipped;
+``bench/README.md`` has the cost.
 """
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice, product
+from typing import TYPE_CHECKING, Any, Protocol
 
 from django.db import connections
-from django.db.models import Count, Exists, F, OuterRef, Q, Sum, Value
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum, Value
+from django.db.models.expressions import OrderBy
 from django.db.models.functions import Lower
 
 from clients.models import Account, Reseller
@@ -29,339 +31,389 @@ from dids.models.prefixes import NumberHead
 from dids.numbering.normalise import MAX_DIGITS
 from operators.models import Operator
 
-STREAMS_MAX = 1_500  # of a section
-MERGED = 300  # at once; SQLite takes 500
-FAR = 20_000  # rows: more are not skipped while streams are merged, where they can be counted before
-HEADS_MAX = 20_000
-GUESSES = 6
-ORDERS = {"number": ("number",), "id": ("pk",), "notes": ("notes", "number")}
+if TYPE_CHECKING:
+    from didmgmt.listing import Row
+    from dids.lists.filters import DIDFilter
+
+SCANS_MAX = 1_500  # index scans of a partition
+MERGE_MAX = 300  # index scans merged in one query; SQLite's limit is 500
+SKIP_MAX = 20_000  # rows skipped by merging; more are counted by prefix first
+PREFIXES_MAX = 20_000
+GUESSES_MAX = 6
+BATCH = 50  # partitions read together, and accounts found together
+COLUMNS = {"number": ("number",), "id": ("pk",), "notes": ("notes", "number")}  # {order: its columns}
+
+Scan = QuerySet[Any]
+# (partition, its rows before a row of the list, its rows from that row on)
+Location = tuple["Partition", float, float]
 
 
 @dataclass(frozen=True)
-class Section:
-    """``key`` names it in addresses; ``streams(most)``: at most so many querysets, merged by ``order``.
+class Partition:
+    """A part of a sorted list; ``key`` identifies it in cursors.
 
-    Those in the order of notes take what is asked of their beginning as well, as keywords of a filter.
+    ``scans(most)`` returns at most that many querysets, which are merged by ``order``, a key of
+    ``COLUMNS``. For the order of notes it also takes lookups, as keyword arguments, that bound the scan.
     """
 
     key: str
-    streams: Callable[..., list]
+    scans: Callable[..., list[Scan]]
     order: str = "number"
 
 
-class Walk:
-    """The numbers that a valid ``DIDFilter`` finds, sorted by ``sort`` (a key of ``SORTS``).
+class Partitioning(Protocol):
+    """The partitions of a list in its order."""
 
-    ``after`` and ``before`` return [(place, primary key)], at most ``count`` of them in the order of the
-    list; a place is text for an address and is given back to them, None is the end where they begin.
-    They raise LookupError for what is no place here (any more). Cost: one or two queries, one more for
-    each further batch of sections that the page reaches over.
+    def starting_at(self, key: str | None, backwards: bool) -> Iterator[Partition]:
+        """Iterate from the partition ``key`` on (None: from the end); LookupError if there is none."""
+
+    def locate(self, offset: int, total: int) -> list[Location]:
+        """Find the row ``offset`` of ``total``.
+
+        Returns several locations, the most likely first, if partitions are not counted; reading them
+        shows which one has the row.
+        """
+
+
+class DIDKeyset:
+    """The numbers of a valid ``DIDFilter`` sorted by ``sort``, a key of ``SORTS``; see ``Keyset``.
+
+    Costs one or two queries, and one more for each further batch of partitions that the page spans.
     """
 
-    key = "pk"  # of a row, as a column of its stream
+    key = "pk"  # the column of a scan that identifies a row
 
-    def __init__(self, filterset, sort, *, descending, overdue):
+    def __init__(self, filterset: "DIDFilter", sort: str, *, descending: bool, overdue: bool) -> None:
         self._filterset, self._sort, self._descending = filterset, sort, descending
-        self._sections = SORTS[sort](Rows(filterset, overdue=overdue), descending)
+        self._partitions: Partitioning = SORTS[sort](FilteredScans(filterset, overdue=overdue), descending)
 
-    def after(self, place, count):
-        return self._walk(place, count, backwards=False)
+    def after(self, cursor: str | None, count: int) -> "list[Row]":
+        return self._from_cursor(cursor, count, backwards=False)
 
-    def before(self, place, count):
-        return self._walk(place, count, backwards=True)[::-1]
+    def before(self, cursor: str | None, count: int) -> "list[Row]":
+        return self._from_cursor(cursor, count, backwards=True)[::-1]
 
-    def at(self, offset, count, total):
-        """The same from row ``offset`` (0 is the first) of ``total`` on, skipped to from the nearer end."""
-        found = []
-        for section, before, behind in self._sections.around(offset, total):
-            here = min(count, behind)
-            backwards = before > behind - here
-            skipped = behind - here if backwards else before
-            of = before + behind  # rows of the section, as far as that is known
-            position = self._position(section, skipped, backwards, of, total) if skipped else None
-            if skipped and position is None:
-                continue
-            found = self._read([section], here, backwards, position)[:: -1 if backwards else 1]
-            if len(found) == here or (found and not backwards):
+    def at(self, offset: int, count: int, total: int) -> "list[Row]":
+        """Return rows by offset, skipping rows of the partition from its nearer end."""
+        found: list[Row] = []
+        for partition, before, after in self._partitions.locate(offset, total):
+            wanted = int(min(count, after))
+            backwards = before > after - wanted
+            skipped = after - wanted if backwards else before
+            position = None
+            if skipped:
+                position = self._position(partition, int(skipped), backwards, before + after, total)
+                if position is None:
+                    continue
+            found = self._read([partition], wanted, backwards, position)[:: -1 if backwards else 1]
+            if len(found) == wanted or (found and not backwards):
                 break
         if found and len(found) < count:
             found += self.after(found[-1][0], count - len(found))
         return found
 
-    def _position(self, section, skipped, backwards, of, total):
-        """Where the row is behind which a page begins, None if the section is over before it.
+    def _position(
+        self, partition: Partition, skipped: int, backwards: bool, size: float, total: int
+    ) -> Any | None:
+        """Return the position after ``skipped`` rows of a partition, None if it has fewer.
 
-        The section's index alone is read, which holds all of that.
+        ``size``: the rows of the partition, infinite if unknown. Only index columns are read.
         """
-        columns, turned = ORDERS[section.order], self._descending != backwards
-        streams = section.streams(MERGED)
-        if section.order == "number":
-            streams, skipped = _approached(streams, skipped, of, total, turned)
-        rows = _merged(streams, columns, turned, columns, skipped)
-        place = next(iter(rows[skipped - 1 : skipped]), None)
-        return place and place[-1]
+        columns, descending = COLUMNS[partition.order], self._descending != backwards
+        scans = partition.scans(MERGE_MAX)
+        if partition.order == "number":
+            scans, skipped = _skip_by_counting(scans, skipped, size, total, descending)
+        rows = _merged(scans, columns, descending, columns, skipped)
+        position = next(iter(rows[skipped - 1 : skipped]), None)
+        return position and position[-1]
 
-    def _walk(self, place, count, backwards):
-        key, position = (None, None) if place is None else _parsed(place)
-        if near := self._near_end(position, count, backwards):
-            return near
-        sections = self._sections.walk(key, backwards)
-        # Mostly the first section fills the page. If not, the next ones may be small as well.
-        found = self._read(list(islice(sections, 1)), count, backwards, position)
-        for batch in _growing(sections):
+    def _from_cursor(self, cursor: str | None, count: int, backwards: bool) -> "list[Row]":
+        key, position = (None, None) if cursor is None else _parse_cursor(cursor)
+        if found := self._near_end(position, count, backwards):
+            return found
+        partitions = self._partitions.starting_at(key, backwards)
+        # The first partition usually fills the page. If it doesn't, the next ones may be small, too.
+        found = self._read(list(islice(partitions, 1)), count, backwards, position)
+        for batch in _growing_batches(partitions):
             if len(found) >= count:
                 break
             found += self._read(batch, count - len(found), backwards)
         return found
 
-    def _near_end(self, position, count, backwards):
-        """The page where it lies among the first of very many numbers that contain some digits, else [].
+    def _near_end(self, position: str | None, count: int, backwards: bool) -> "list[Row]":
+        """Return the page if it is among the first of very many numbers with a substring, else [].
 
-        The index of numbers would be walked from its end, however far away such numbers are.
+        Otherwise the index on number would be scanned from its end, however far away the first match is.
         """
-        digits = self._filterset.digits
-        if self._sort != "number" or digits is None or not digits.many:
+        substring = self._filterset.substring
+        if self._sort != "number" or substring is None or not substring.many:
             return []
-        front = digits.front(backwards=self._descending != backwards)
+        front = substring.front(backwards=self._descending != backwards)
         if front is None:
             return []
-        first = Section("", lambda most: [self._filterset.qs.filter(front)])
-        found = self._read([first], count, backwards, position)
+        partition = Partition("", lambda most: [self._filterset.qs.filter(front)])
+        found = self._read([partition], count, backwards, position)
         return found if len(found) == count else []
 
-    def _read(self, sections, count, backwards, position=None):
-        """The first rows of ``sections``, one section after the other, in the direction of the walk."""
-        if not sections:
+    def _read(
+        self, partitions: Sequence[Partition], count: int, backwards: bool, position: str | None = None
+    ) -> "list[Row]":
+        """Return the first rows of ``partitions``, one partition after the other, in reading direction."""
+        if not partitions:
             return []
-        turned = self._descending != backwards
-        columns = ORDERS[sections[0].order]  # sections that are read together have the same
+        descending = self._descending != backwards
+        columns = COLUMNS[partitions[0].order]  # the same for partitions that are read together
         names = columns if columns[-1] == self.key else (*columns, self.key)
-        parts = []
-        for rank, section in enumerate(sections):
-            streams = _beyond(section, position, turned)
-            for first in range(0, len(streams), MERGED):
-                some = streams[first : first + MERGED]
-                parts.append(_merged(some, columns, turned, (Value(rank), *names), count))
-        rows = parts[0][:count] if len(parts) == 1 else _in_turn(parts, columns, turned, count)
-        return [(f"{sections[row[0]].key}~{row[len(columns)]}", row[-1]) for row in rows]
+        queries = []
+        for rank, one in enumerate(partitions):
+            scans = _scans_after(one, position, descending)
+            for first in range(0, len(scans), MERGE_MAX):
+                chunk = scans[first : first + MERGE_MAX]
+                queries.append(_merged(chunk, columns, descending, (Value(rank), *names), count))
+        rows = queries[0][:count] if len(queries) == 1 else _concatenated(queries, columns, descending, count)
+        return [(f"{partitions[row[0]].key}~{row[len(columns)]}", row[-1]) for row in rows]
 
 
-def _parsed(place):
-    key, sign, position = place.partition("~")
+def _parse_cursor(cursor: str) -> tuple[str, str]:
+    key, sign, position = cursor.partition("~")
     if not (sign and position.isascii() and position.isdigit() and len(position) <= MAX_DIGITS):
-        raise LookupError(place)
+        raise LookupError(cursor)
     return key, position
 
 
-def _section_at(counted, offset):
-    """[(section, its rows before the row ``offset`` of all, and from that on)]; [] beyond the end."""
-    for section, rows in counted:
-        if offset < rows:
-            return [(section, offset, rows - offset)]
-        offset -= rows
+def _locate_counted(counted: Iterable[tuple[Partition, int]], offset: int) -> list[Location]:
+    """Return the location of row ``offset`` in partitions with their sizes; [] beyond the end."""
+    for one, size in counted:
+        if offset < size:
+            return [(one, offset, size - offset)]
+        offset -= size
     return []
 
 
-def _growing(sections):
-    """The sections in batches: few first, many when these were small."""
+def _growing_batches(partitions: Iterator[Partition]) -> Iterator[list[Partition]]:
+    """Yield partitions in batches: small ones first, large ones if these didn't fill the page."""
     for size in (4, 16):
-        if batch := list(islice(sections, size)):
+        if batch := list(islice(partitions, size)):
             yield batch
-    while batch := list(islice(sections, 50)):
+    while batch := list(islice(partitions, BATCH)):
         yield batch
 
 
-def _beyond(section, position, turned):
-    """The section's streams from ``position`` on, which is left out; None: from their beginning."""
+def _scans_after(part: Partition, position: str | None, descending: bool) -> list[Scan]:
+    """Return the index scans of a partition after ``position``; None: all of it."""
     if position is None:
-        return section.streams(STREAMS_MAX)
-    way = "lt" if turned else "gt"
-    if section.order != "notes":
-        beyond = {f"{ORDERS[section.order][0]}__{way}": position}
-        return [stream.filter(**beyond) for stream in section.streams(STREAMS_MAX)]
+        return part.scans(SCANS_MAX)
+    way = "lt" if descending else "gt"
+    if part.order != "notes":
+        bound = {f"{COLUMNS[part.order][0]}__{way}": position}
+        return [scan.filter(**bound) for scan in part.scans(SCANS_MAX)]
     notes = DID.objects.filter(number=position, notes__gt="").values_list("notes", flat=True).first()
     if notes is None:
         raise LookupError(position)
-    same = section.streams(STREAMS_MAX, notes=notes, **{f"number__{way}": position})
-    return same + section.streams(STREAMS_MAX, **{f"notes__{way}": notes})
+    same = part.scans(SCANS_MAX, notes=notes, **{f"number__{way}": position})
+    return same + part.scans(SCANS_MAX, **{f"notes__{way}": notes})
 
 
-def _merged(streams, columns, turned, names, most):
-    """A query of ``names`` of the streams' rows in the order of the columns, for no more than ``most`` rows.
+def _merged(
+    scans: Sequence[Scan], columns: Sequence[str], descending: bool, names: Sequence[Any], most: int
+) -> QuerySet[Any, tuple[Any, ...]]:
+    """Return a query of ``names`` that merges index scans by ``columns``, for at most ``most`` rows.
 
-    SQLite merges what its indexes have in order by itself. PostgreSQL does so when each part is asked for
-    in that order and cut short; else it may well read and sort all of them.
+    SQLite merges the index order of the scans by itself. PostgreSQL does so only if each scan has an
+    ORDER BY and a LIMIT; otherwise it may read and sort all their rows.
     """
-    order = [f"-{name}" if turned else name for name in columns]
-    if len(streams) == 1:
-        return streams[0].order_by(*order).values_list(*names)
-    if connections[streams[0].db].features.supports_slicing_ordering_in_compound:
-        parts = [stream.order_by(*order).values_list(*names)[:most] for stream in streams]
+    order = [f"-{name}" if descending else name for name in columns]
+    if len(scans) == 1:
+        return scans[0].order_by(*order).values_list(*names)
+    if connections[scans[0].db].features.supports_slicing_ordering_in_compound:
+        parts = [scan.order_by(*order).values_list(*names)[:most] for scan in scans]
     else:
-        parts = [stream.order_by().values_list(*names) for stream in streams]
+        parts = [scan.order_by().values_list(*names) for scan in scans]
     return parts[0].union(*parts[1:], all=True).order_by(*order)
 
 
-def _approached(streams, skipped, of, total, turned):
-    """(the streams from a number on, how many rows of these are still to be skipped), FAR at most if it can.
+def _skip_by_counting(
+    scans: list[Scan], skipped: int, size: float, total: int, descending: bool
+) -> tuple[list[Scan], int]:
+    """Return the scans from a later number on, and how many of their rows are left to skip.
 
-    Rows are counted up to heads of numbers, which each index does by itself several times as fast as all
-    of them are merged. By which heads is guessed from the number of rows, ``of``, or where that is infinite
-    from ``total``, which it is at most; so hardly more rows are counted than are skipped.
+    Skipping rows while scans are merged costs more than counting each scan up to a number. So the
+    rows up to the prefix of some number are counted first, until at most ``SKIP_MAX`` are left.
+
+    For example, row 300,000 of an operator with 500,000 numbers is wanted, in three statuses, so three scans
+    are merged. The numbers have 50 prefixes of some 10,000 numbers each. 3/5 of the rows are to be skipped,
+    so the guess is prefix 30: one query counts 290,000 rows before it. The scans then start at that prefix,
+    and only 10,000 rows are merged.
+
+    Guesses are proportional to ``size``, the rows of the partition, or to ``total`` if ``size`` is infinite.
+    After ``GUESSES_MAX`` of them the interval is halved, since the numbers are spread unevenly.
     """
-    if skipped <= FAR or not streams:
-        return streams, skipped
-    heads = NumberHead.objects.using(streams[0].db).order_by("-head" if turned else "head")
-    heads = list(heads.values_list("head", flat=True)[: HEADS_MAX + 1])
-    if len(heads) > HEADS_MAX:
-        return streams, skipped
-    since, passed = None, 0  # a number, and the rows before it
-    until, behind = None, None if math.isinf(of) else of  # the same on the other side, once it is known
-    first, last, tried = 0, len(heads), 0
-    while first < last and skipped - passed > FAR:
-        left = skipped - passed
-        if behind is None and passed:  # as many rows to a head as so far
-            share = left / (passed / first * (last - first))
+    if skipped <= SKIP_MAX or not scans:
+        return scans, skipped
+    prefixes = NumberHead.objects.using(scans[0].db).order_by("-head" if descending else "head")
+    bounds = list(prefixes.values_list("head", flat=True)[: PREFIXES_MAX + 1])
+    if len(bounds) > PREFIXES_MAX:
+        return scans, skipped
+    # The wanted row is after `lower` and before `upper`; so many rows precede these two.
+    lower, before_lower = None, 0
+    upper, before_upper = None, None if math.isinf(size) else size
+    first, last, guesses = 0, len(bounds), 0
+    while first < last and skipped - before_lower > SKIP_MAX:
+        left = skipped - before_lower
+        if before_upper is None and before_lower:  # as many rows a prefix as so far
+            share = left / (before_lower / first * (last - first))
         else:
-            share = left / ((total if behind is None else behind) - passed)
-        # By halves where the numbers are spread too unevenly to guess.
-        ahead = int((last - first) * (share if tried < GUESSES else 0.5))
-        middle = first + min(ahead, last - first - 1)
-        if behind is None or share < 0.5:
-            before = passed + _counted(streams, turned, since, heads[middle])
+            share = left / ((total if before_upper is None else before_upper) - before_lower)
+        step = int((last - first) * (share if guesses < GUESSES_MAX else 0.5))
+        middle = first + min(step, last - first - 1)
+        if before_upper is None or share < 0.5:
+            before = before_lower + _count_between(scans, descending, lower, bounds[middle])
         else:
-            before = behind - _counted(streams, turned, heads[middle], until)
+            before = int(before_upper) - _count_between(scans, descending, bounds[middle], upper)
         if before < skipped:
-            since, passed, first = heads[middle], before, middle + 1
+            lower, before_lower, first = bounds[middle], before, middle + 1
         else:
-            until, behind, last = heads[middle], before, middle
-        tried += 1
-    return _between(streams, turned, since, None), skipped - passed
+            upper, before_upper, last = bounds[middle], before, middle
+        guesses += 1
+    return _between(scans, descending, lower, None), skipped - before_lower
 
 
-def _counted(streams, turned, since, until):
-    """How many rows the streams have between two numbers, by one query."""
-    parts = [part.order_by().values("number") for part in _between(streams, turned, since, until)]
+def _count_between(scans: Sequence[Scan], descending: bool, start: str | None, end: str | None) -> int:
+    """Count the rows of the scans between two numbers in one query."""
+    parts = [scan.order_by().values("number") for scan in _between(scans, descending, start, end)]
     statements, params = zip(*(part.query.sql_with_params() for part in parts), strict=True)
     counts = " UNION ALL ".join(f"SELECT count(*) FROM ({sql}) AS s" for sql in statements)
-    with connections[streams[0].db].cursor() as cursor:
+    with connections[scans[0].db].cursor() as cursor:
         cursor.execute(counts, sum(params, ()))
         return sum(count for (count,) in cursor.fetchall())
 
 
-def _between(streams, turned, since, until):
-    """From the number ``since`` on and before ``until`` in the direction of the list, None: to its end."""
-    ends = ("number__lte", since), ("number__gt", until)
-    if not turned:
-        ends = ("number__gte", since), ("number__lt", until)
-    between = {name: end for name, end in ends if end is not None}
-    return [stream.filter(**between) for stream in streams]
+def _between(scans: Sequence[Scan], descending: bool, start: str | None, end: str | None) -> list[Scan]:
+    """Return the scans from number ``start`` up to ``end`` (exclusive) in list order; None: no bound."""
+    bounds = ("number__lte", start), ("number__gt", end)
+    if not descending:
+        bounds = ("number__gte", start), ("number__lt", end)
+    lookups = {name: bound for name, bound in bounds if bound is not None}
+    return [scan.filter(**lookups) for scan in scans]
 
 
-def _in_turn(parts, columns, turned, count):
-    """The first rows of several queries of ``_merged``, those of lower rank first.
+def _concatenated(
+    queries: Sequence[QuerySet[Any, Any]], columns: Sequence[str], descending: bool, count: int
+) -> list[tuple[Any, ...]]:
+    """Return the first rows of several queries of ``_merged``, those of lower rank first.
 
-    By hand, because SQLite takes a query that is sorted and cut short only inside another one.
+    In SQL of our own, because SQLite accepts a sorted and limited query only as a subquery.
     """
-    if not parts:
+    if not queries:
         return []
-    connection = connections[parts[0].db]
-    statements, params = zip(*(part[:count].query.sql_with_params() for part in parts), strict=True)
+    connection = connections[queries[0].db]
+    statements, params = zip(*(one[:count].query.sql_with_params() for one in queries), strict=True)
     union = " UNION ALL ".join(f"SELECT * FROM ({sql}) AS s{n}" for n, sql in enumerate(statements))
-    order = ", ".join(f"{n} DESC" if turned else f"{n}" for n in range(2, len(columns) + 2))
+    order = ", ".join(f"{n} DESC" if descending else f"{n}" for n in range(2, len(columns) + 2))
     with connection.cursor() as cursor:
         cursor.execute(f"{union} ORDER BY 1, {order} LIMIT %s", [*sum(params, ()), count])
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
-class Rows:
-    """What a ``DIDFilter`` finds, as streams of an index's order."""
+class FilteredScans:
+    """The numbers of a ``DIDFilter`` as index scans."""
 
-    def __init__(self, filterset, *, overdue):
+    def __init__(self, filterset: "DIDFilter", *, overdue: bool) -> None:
         self.filterset = filterset
-        self.statuses = filterset.form.cleaned_data["status"]
+        self.statuses: list[str] = filterset.form.cleaned_data["status"]
         self.over = holds.over(filterset.now) if overdue else Q(pk__in=[])
         self._overdue = overdue
-        # The operators are among the values, so what a person may see needs no join.
-        self._dids = filterset.searched_in(DID.objects.all())
-        self._values = {
+        # The operators are among the values, so what the user may see needs no join.
+        self._dids: Scan = filterset.searched_in(DID.objects.all())
+        self._values: dict[str, list[Any] | None] = {
             "account": filterset.accounts,
             "operator": filterset.operators,
             "tag_set": filterset.tag_sets,
         }
 
-    def all(self, most):
-        """All of them, as one stream that no index but that of the order itself serves."""
+    def unsplit(self, most: int) -> list[Scan]:
+        """Return everything as one scan; only the index of the order itself serves it."""
         return [self.filterset.qs]
 
     @cached_property
-    def held(self):
-        """Those that an account has."""
-        held = self.filterset.qs.filter(account__isnull=False)
+    def held(self) -> Scan:
+        """Numbers with an account."""
+        held: Scan = self.filterset.qs.filter(account__isnull=False)
         return held.exclude(self.over) if self._overdue else held
 
-    def streams(self, most, *, statuses=None, where=None, **fixed):
-        """Of these ``statuses`` and ``where`` alone; ``fixed``: values of account, operator or tag_set.
+    def scans(
+        self, most: int, *, statuses: list[str] | None = None, where: Q | None = None, **fixed: list[Any]
+    ) -> list[Scan]:
+        """Return the scans of numbers in ``statuses`` that match ``where``.
 
-        An index holds each of these three columns with status and number. One of them leads: there is one
-        stream for each of its values in each status, and rows that differ in the others are read past.
-        With more than ``most`` streams they are one, which has to be sorted.
+        ``fixed``: values of account, operator or tag_set. An index has each of these columns with status
+        and number. The leading one gives a scan for each of its values in each status; rows that differ in
+        the others are skipped. With more than ``most`` scans there is a single one, which has to be sorted.
         """
         values = self._values | fixed
-        lead = self._lead(values)
+        lead = self._leading_column(values)
         wanted = statuses or self.statuses
         dids = self._dids if where is None else self._dids.filter(where)
-        others = {f"{name}__in": values[name] for name in values if name != lead and values[name] is not None}
+        others = {f"{name}__in": keys for name, keys in values.items() if name != lead and keys is not None}
         dids = dids.filter(**others)
         held = values["account"] is not None
         if held:
             dids = dids.exclude(self.over)
         if lead is None and not wanted:
             return [dids]
-        every = wanted or (st.HELD if held else list(st.LABELS))
-        leads = [None] if lead is None else values[lead]
-        pairs = self._that_are_there(product(leads, every), lead, values)
+        every = wanted or list(st.HELD if held else st.LABELS)
+        leads: list[Any] = [None] if lead is None else values[lead] or []
+        pairs = self._existing_pairs(product(leads, every), lead, values)
         led = dids if lead is None else dids.filter(**{f"{lead}__in": leads})
         if lead == "tag_set" and not wanted:  # has an index of its own
-            leads = dict.fromkeys(tag_set for tag_set, _ in pairs)
+            leads = list(dict.fromkeys(tag_set for tag_set, _ in pairs))
             if len(leads) <= most:
                 return [dids.filter(tag_set=tag_set) for tag_set in leads]
         if len(pairs) >= most:
             return [led.in_status(every, self.filterset.now)]
         found = [self._stored(dids if lead is None else dids.filter(**{lead: one}), s) for one, s in pairs]
         if self._overdue and not held:
-            # By their keys: SQLite would go through all numbers in order, to find those few.
+            # By primary key: SQLite would scan all numbers in order to find these few.
             over = DID.objects.hold_over(self.filterset.now).values("pk")
             found.append(led.filter(pk__in=over, after_hold__in=every))
         return found
 
-    def _lead(self, values):
-        """The column that leads: that of accounts, which have few numbers, else the one with fewer."""
-        asked = [name for name in values if values[name] is not None]
-        if len(asked) < 2 or "account" in asked:
-            return asked[0] if asked else None
-        return min(asked, key=lambda name: sum(self._stock[name][one] for one in values[name]))
+    def _leading_column(self, values: Mapping[str, list[Any] | None]) -> str | None:
+        """Return the account column, since accounts have few numbers, or the column with fewer numbers."""
+        given = {name: keys for name, keys in values.items() if keys is not None}
+        if len(given) < 2 or "account" in given:
+            return next(iter(given), None)
+        return min(given, key=lambda name: sum(self._stock[name][one] for one in given[name]))
 
-    def _that_are_there(self, pairs, lead, values):
-        """Of ``pairs`` = (value of ``lead``, its status) those that have numbers with the tag sets.
+    def _existing_pairs(
+        self,
+        pairs: Iterable[tuple[Any, str]],
+        lead: str | None,
+        values: Mapping[str, list[Any] | None],
+    ) -> list[tuple[Any, str]]:
+        """Return those of ``pairs`` = (value of ``lead``, status) that have numbers with the tag sets.
 
-        Without this an operator that has none of them would be read to its end, to find nothing.
+        Otherwise all numbers of an operator without any of them would be scanned for nothing.
         """
-        if values["tag_set"] is None or lead == "account":
+        tag_sets = values["tag_set"]
+        if tag_sets is None or lead is None or lead == "account":
             return list(pairs)
-        operators, at = values["operator"], ("operator", "tag_set").index(lead)
-        there = {
-            ((operator, tag_set)[at], status)
-            for tag_set in values["tag_set"]
+        operators, index = values["operator"], ("operator", "tag_set").index(lead)
+        existing = {
+            ((operator, tag_set)[index], status)
+            for tag_set in tag_sets
             for operator, status in self._stock["pairs"][tag_set]
             if operators is None or operator in operators
         }
-        return [pair for pair in pairs if pair in there]
+        return [pair for pair in pairs if pair in existing]
 
     @cached_property
-    def _stock(self):
-        """The counters of what is asked for: numbers by "operator" and by "tag_set", of all else that they
-        have, and "pairs": {tag set: {(operator, status)}}."""
+    def _stock(self) -> dict[str, Any]:
+        """The counters of the filter's values.
+
+        {"operator": numbers by operator, "tag_set": numbers by tag set,
+        "pairs": {tag set: {(operator, status)}}}.
+        """
         operators, tag_sets = self._values["operator"], self._values["tag_set"]
         some = Q()
         if operators is not None:
@@ -376,25 +428,26 @@ class Rows:
             stock["pairs"][tag_set].add((operator, status))
         return stock
 
-    def _stored(self, dids, status):
+    def _stored(self, dids: Scan, status: str) -> Scan:
+        """Return the numbers stored with a status, without overdue holds."""
         dids = dids.filter(status=status)
         return dids.exclude(self.over) if self._overdue and status == st.HOLD else dids
 
-    def operators(self):
-        """[(operator, its reseller)] that have numbers or are asked for, by name."""
+    def operators(self) -> list[tuple[int, int]]:
+        """Return (operator, its reseller) for the filter's operators, or all with numbers, by name."""
         found = Operator.objects.order_by(Lower("name"), "pk").values_list("pk", "reseller")
         if self.filterset.operators is not None:
             return list(found.filter(pk__in=self.filterset.operators))
         return list(found.filter(Exists(Stock.objects.filter(operator=OuterRef("pk")))))
 
-    def tag_sets(self):
-        """Keys of the tag sets that have numbers, by their label."""
+    def tag_sets(self) -> list[int]:
+        """Return the primary keys of the tag sets with numbers, by label."""
         stock = Stock.objects.of(self.filterset.operators, self.filterset.tag_sets)
         found = TagSet.objects.filter(pk__in=stock.values("tag_set"))
         return list(found.order_by("label").values_list("pk", flat=True))
 
-    def counts(self, column):
-        """{value of ``column``: rows}, exact; from the counters where they know, else all are read."""
+    def counts(self, column: str) -> dict[Any, int]:
+        """Return {value of ``column``: rows}; from the counters if they have it, else by a full scan."""
         if self.filterset.is_in_stock and not self._overdue:
             stock = Stock.objects.of(self.filterset.operators, self.filterset.tag_sets)
             if self.statuses:
@@ -403,75 +456,73 @@ class Rows:
         return dict(self.filterset.qs.order_by().values_list(column).annotate(_rows=Count("*")))
 
 
-class Sections:
-    """Sections known beforehand: {key: Section} in the order of the list."""
+class Partitions:
+    """Partitions that are known beforehand, in the order of the list.
 
-    def __init__(self, sections, counts=None):
-        self._sections = {section.key: section for section in sections}
-        self._counts = counts  # () -> {key: rows}; None for one section, which has them all
-
-    def walk(self, key, backwards):
-        """The sections in the direction of the walk, from that of ``key`` on."""
-        keys = list(self._sections)[:: -1 if backwards else 1]
-        if key is not None:
-            if key not in self._sections:
-                raise LookupError(key)
-            keys = keys[keys.index(key) :]
-        return (self._sections[one] for one in keys)
-
-    def around(self, offset, total):
-        """Where the row ``offset`` of ``total`` is: [(section, its rows before that row, and from it on)].
-
-        Several when sections are not counted, the most probable first: which of them has it, is seen.
-        """
-        counts = self._counts() if self._counts else dict.fromkeys(self._sections, total)
-        return _section_at([(one, counts.get(key, 0)) for key, one in self._sections.items()], offset)
-
-
-class NotesSections(Sections):
-    """Numbers with notes and those without, which no counter knows.
-
-    A row is so far from the beginning of the first or the end of the second. To look for it in both costs
-    less than to count one of them.
+    ``counts()`` returns {key: rows}; None for a single partition, which has all rows.
     """
 
-    def around(self, offset, total):
-        """As ``Sections.around``."""
-        noted, plain = self._sections.values()
-        both = [(noted, offset, math.inf), (plain, math.inf, total - offset)]
-        # Those without notes are counted, which is faster than to skip the others by their order.
+    def __init__(
+        self, partitions: Iterable[Partition], counts: Callable[[], Mapping[str, int]] | None = None
+    ) -> None:
+        self._partitions = {one.key: one for one in partitions}
+        self._counts = counts
+
+    def starting_at(self, key: str | None, backwards: bool) -> Iterator[Partition]:
+        keys = list(self._partitions)[:: -1 if backwards else 1]
+        if key is not None:
+            if key not in self._partitions:
+                raise LookupError(key)
+            keys = keys[keys.index(key) :]
+        return (self._partitions[one] for one in keys)
+
+    def locate(self, offset: int, total: int) -> list[Location]:
+        counts = self._counts() if self._counts else dict.fromkeys(self._partitions, total)
+        return _locate_counted([(one, counts.get(key, 0)) for key, one in self._partitions.items()], offset)
+
+
+class NotesPartitions(Partitions):
+    """Numbers with notes and numbers without, which no counter has.
+
+    A row is at a known distance from the start of the first partition or from the end of the second.
+    Looking for it in both costs less than counting one of them.
+    """
+
+    def locate(self, offset: int, total: int) -> list[Location]:
+        noted, plain = self._partitions.values()
+        both: list[Location] = [(noted, offset, math.inf), (plain, math.inf, total - offset)]
+        # Numbers without notes are counted, which is faster than skipping the others in their order.
         return both if 2 * offset <= total - offset else both[::-1]
 
 
-class AccountSections:
-    """One section for each account that has numbers, by client and account, and one for free numbers.
+class AccountPartitions:
+    """One partition for each account with numbers, by client and account, and one for free numbers.
 
-    Accounts may be many, so they are found as the walk goes on.
+    There may be many accounts, so they are found in batches.
     """
 
-    def __init__(self, rows, descending):
+    def __init__(self, rows: FilteredScans, descending: bool) -> None:
         self._rows, self._descending = rows, descending
 
-    def walk(self, key, backwards):
-        """As ``Sections.walk``."""
+    def starting_at(self, key: str | None, backwards: bool) -> Iterator[Partition]:
         account = None
         if key:
             account = Account.objects.filter(pk=parse_whole(key)).first()
             if account is None:
                 raise LookupError(key)
-            yield self._section(account.pk)
+            yield self._partition(account.pk)
         elif key == "" or backwards:
             yield self._free
             if not backwards:
                 return
-        while some := self._next(account, self._descending != backwards):
-            account = some[-1]
-            yield from (self._section(one.pk) for one in some)
+        while batch := self._next(account, self._descending != backwards):
+            account = batch[-1]
+            yield from (self._partition(one.pk) for one in batch)
         if not backwards:
             yield self._free
 
-    def around(self, offset, total):
-        """As ``Sections.around``; may go through an index of all numbers that an account has."""
+    def locate(self, offset: int, total: int) -> list[Location]:
+        """Find the row; may scan the index of all numbers with an account."""
         by_status = self._rows.filterset.exactly_by_status
         held = total - sum(by_status[status] for status in self._free_statuses)
         if offset >= held:
@@ -479,43 +530,43 @@ class AccountSections:
         counts = dict(self._rows.held.order_by().values_list("account").annotate(_rows=Count("*")))
         accounts = Account.objects.filter(pk__named=list(counts)).order_by(*self._order(self._descending))
         keys = accounts.values_list("pk", flat=True)
-        return _section_at([(self._section(pk), counts[pk]) for pk in keys], offset)
+        return _locate_counted([(self._partition(pk), counts[pk]) for pk in keys], offset)
 
-    def _next(self, account, turned):
-        """The next accounts with numbers behind ``account`` (None: from the end), as many as a batch has."""
+    def _next(self, account: Account | None, descending: bool) -> list[Account]:
+        """Return the next batch of accounts with numbers after ``account`` (None: from the end)."""
         named = Account.objects.annotate(_client=Lower("client__name"), _name=Lower("name"))
         found = named.filter(Exists(self._rows.held.filter(account=OuterRef("pk"))))
         if account is not None:
-            place = named.values_list("_client", "_name", "pk").get(pk=account.pk)
-            found = found.filter(_behind(place, turned))
-        return list(found.order_by(*self._order(turned))[:50])
+            position = named.values_list("_client", "_name", "pk").get(pk=account.pk)
+            found = found.filter(_after_account(position, descending))
+        return list(found.order_by(*self._order(descending))[:BATCH])
 
     @staticmethod
-    def _order(turned):
+    def _order(descending: bool) -> list[OrderBy]:
         names = (Lower("client__name"), Lower("name"), F("pk"))
-        return [name.desc() if turned else name.asc() for name in names]
+        return [name.desc() if descending else name.asc() for name in names]
 
-    def _section(self, account):
-        return Section(str(account), partial(self._rows.streams, account=[account]))
+    def _partition(self, account: int) -> Partition:
+        return Partition(str(account), partial(self._rows.scans, account=[account]))
 
     @property
-    def _free(self):
-        """Statuses tell that no account has them, so that an index on status alone is read."""
+    def _free(self) -> Partition:
+        """Free numbers are found by status, so that the index on status alone serves them."""
         if not self._free_statuses:
-            return Section("", lambda most: [])
-        return Section("", partial(self._rows.streams, statuses=self._free_statuses))
+            return Partition("", lambda most: [])
+        return Partition("", partial(self._rows.scans, statuses=self._free_statuses))
 
     @property
-    def _free_statuses(self):
+    def _free_statuses(self) -> list[str]:
         if self._rows.filterset.accounts is not None:
             return []
         return [status for status in self._rows.statuses or st.LABELS if status in st.FREE]
 
 
-def _behind(place, turned):
-    """What comes after ``place`` = (client, name, pk)."""
-    way = "lt" if turned else "gt"
-    client, name, pk = place
+def _after_account(position: tuple[str, str, int], descending: bool) -> Q:
+    """Return the condition for accounts after ``position`` = (client, name, pk)."""
+    way = "lt" if descending else "gt"
+    client, name, pk = position
     return (
         Q(**{f"_client__{way}": client})
         | Q(_client=client, **{f"_name__{way}": name})
@@ -523,70 +574,69 @@ def _behind(place, turned):
     )
 
 
-def _by_number(rows, descending):
-    return Sections([Section("", rows.streams)])
+def _by_number(rows: FilteredScans, descending: bool) -> Partitioning:
+    return Partitions([Partition("", rows.scans)])
 
 
-def _by_id(rows, descending):
-    return Sections([Section("", rows.all, "id")])
+def _by_id(rows: FilteredScans, descending: bool) -> Partitioning:
+    return Partitions([Partition("", rows.unsplit, "id")])
 
 
-def _by_status(rows, descending):
+def _by_status(rows: FilteredScans, descending: bool) -> Partitioning:
     statuses = sorted(rows.statuses or st.LABELS, reverse=descending)
-    sections = [Section(status, partial(rows.streams, statuses=[status])) for status in statuses]
-    return Sections(sections, lambda: rows.filterset.exactly_by_status)
+    partitions = [Partition(status, partial(rows.scans, statuses=[status])) for status in statuses]
+    return Partitions(partitions, lambda: rows.filterset.exactly_by_status)
 
 
-def _by_operator(rows, descending):
-    operators = _turned(rows.operators(), descending)
-    sections = [Section(str(pk), partial(rows.streams, operator=[pk])) for pk, _ in operators]
-    return Sections(sections, lambda: {str(pk): n for pk, n in rows.counts("operator").items()})
+def _by_operator(rows: FilteredScans, descending: bool) -> Partitioning:
+    operators = _directed(rows.operators(), descending)
+    partitions = [Partition(str(pk), partial(rows.scans, operator=[pk])) for pk, _ in operators]
+    return Partitions(partitions, lambda: {str(pk): n for pk, n in rows.counts("operator").items()})
 
 
-def _by_reseller(rows, descending):
-    groups = {}
+def _by_reseller(rows: FilteredScans, descending: bool) -> Partitioning:
+    operators: dict[int, list[int]] = {}
     for operator, reseller in rows.operators():
-        groups.setdefault(reseller, []).append(operator)
-    resellers = Reseller.objects.filter(pk__in=groups).order_by(Lower("name"), "pk")
-    keys = _turned(resellers.values_list("pk", flat=True), descending)
-    sections = [Section(str(pk), partial(rows.streams, operator=groups[pk])) for pk in keys]
+        operators.setdefault(reseller, []).append(operator)
+    resellers = Reseller.objects.filter(pk__in=operators).order_by(Lower("name"), "pk")
+    keys = _directed(resellers.values_list("pk", flat=True), descending)
+    partitions = [Partition(str(pk), partial(rows.scans, operator=operators[pk])) for pk in keys]
 
-    def counts():
+    def counts() -> dict[str, int]:
         found = rows.counts("operator")
-        return {str(pk): sum(found.get(one, 0) for one in groups[pk]) for pk in groups}
+        return {str(pk): sum(found.get(one, 0) for one in operators[pk]) for pk in operators}
 
-    return Sections(sections, counts)
+    return Partitions(partitions, counts)
 
 
-def _by_tag(rows, descending):
-    sections = [
-        Section(str(pk), partial(rows.streams, tag_set=[pk])) for pk in _turned(rows.tag_sets(), descending)
-    ]
+def _by_tag(rows: FilteredScans, descending: bool) -> Partitioning:
+    keys = _directed(rows.tag_sets(), descending)
+    partitions = [Partition(str(pk), partial(rows.scans, tag_set=[pk])) for pk in keys]
     if rows.filterset.tag_sets is None:
-        sections.append(Section("", partial(rows.streams, where=Q(tag_set__isnull=True))))
-    return Sections(sections, lambda: {str(pk or ""): n for pk, n in rows.counts("tag_set").items()})
+        partitions.append(Partition("", partial(rows.scans, where=Q(tag_set__isnull=True))))
+    return Partitions(partitions, lambda: {str(pk or ""): n for pk, n in rows.counts("tag_set").items()})
 
 
-def _by_notes(rows, descending):
-    def noted(most, **beyond):
-        # In this order: of two conditions that say from where on, SQLite begins at the first.
-        return [rows.filterset.qs.filter(**beyond).filter(notes__gt="")]
+def _by_notes(rows: FilteredScans, descending: bool) -> Partitioning:
+    def noted(most: int, **bounds: Any) -> list[Scan]:
+        # In this order: of two lower bounds SQLite starts its scan at the first.
+        return [rows.filterset.qs.filter(**bounds).filter(notes__gt="")]
 
-    plain = partial(rows.streams, where=Q(notes=""))
-    return NotesSections([Section("notes", noted, "notes"), Section("", plain)])
-
-
-def _turned(things, descending):
-    return list(things)[:: -1 if descending else 1]
+    plain = partial(rows.scans, where=Q(notes=""))
+    return NotesPartitions([Partition("notes", noted, "notes"), Partition("", plain)])
 
 
-SORTS = {
+def _directed(keys: Iterable[Any], descending: bool) -> list[Any]:
+    return list(keys)[:: -1 if descending else 1]
+
+
+SORTS: dict[str, Callable[[FilteredScans, bool], Partitioning]] = {
     "number": _by_number,
     "id": _by_id,
     "status": _by_status,
     "operator": _by_operator,
     "tag": _by_tag,
     "notes": _by_notes,
-    "client": AccountSections,
+    "client": AccountPartitions,
     "reseller": _by_reseller,
 }

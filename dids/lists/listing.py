@@ -1,4 +1,4 @@
-"""The list of numbers that an address asks for: the screen shows it, exports write it, jobs read it again."""
+"""The list of numbers for query parameters: a screen shows it, exports write it, jobs read it again."""
 
 from functools import partial
 
@@ -10,10 +10,10 @@ from didmgmt.listing import Listing
 from dids.lifecycle import statuses as st
 from dids.lists.as_of import PastListing
 from dids.lists.filters import DIDFilter
-from dids.lists.keyset import Walk
+from dids.lists.keyset import DIDKeyset
 from dids.models import DID
 
-FEW = 5_000  # numbers
+SORTED_MAX = 5_000  # numbers that are sorted at once; pages of more are found by key
 
 
 def did_listing(parameters, user, path=""):
@@ -25,10 +25,10 @@ def did_listing(parameters, user, path=""):
     overdue = DID.objects.any_hold_over(now)
 
     def keyset(filterset, sort, descending):
-        # So few are sorted at once: no index has all filters in all orders, and a walk reads past others.
-        if filterset.is_few or (sort != "number" and filterset.total <= FEW):
+        # No index has all filters in all orders, and a keyset skips rows that don't match.
+        if filterset.is_few or (sort != "number" and filterset.total <= SORTED_MAX):
             return None
-        return Walk(filterset, sort, descending=descending, overdue=overdue)
+        return DIDKeyset(filterset, sort, descending=descending, overdue=overdue)
 
     return Listing(
         parameters,
@@ -54,7 +54,7 @@ _SORTS = {
     "client": (Lower("account__client__name"), Lower("account__name"), "account_id", "number"),
     "reseller": (Lower("operator__reseller__name"), "number"),
 }
-# While a hold waits to be ended, it is sorted as what it has become: no index knows that.
+# An overdue hold that is not yet released is sorted by its After Hold status, which no index has.
 _CLIENT, _ACCOUNT, *_ = _SORTS["client"]
 _OVERDUE_SORTS = _SORTS | {
     "status": ("status_now", "number"),

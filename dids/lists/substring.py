@@ -1,13 +1,13 @@
-"""The search for digits inside of numbers: "contains" and "ends", without going through all numbers.
+"""Search for digits inside or at the end of numbers ("contains", "ends") without scanning all numbers.
 
-Numbers come in ranges, so a great many share their heads: all digits but the last four. The table of
-heads is kept by triggers and is some thousand times smaller than the inventory. From the heads alone
-follows where the numbers are that contain some digits: behind a head that contains them, behind one that
-ends with their beginning (as in 4420 71|23 for "7123"), and wholly within the last four digits behind any
-head. Each of these places is one look into the unique index.
+Numbers come in ranges, so a great many share a prefix: all digits but the last four. The table of prefixes is
+kept by triggers and is some thousand times smaller than the inventory. The prefixes alone determine where
+numbers can contain a substring: after a prefix that contains it, after one that ends with the start of it
+(as in 4420 71|23 for "7123"), and wholly within the last four digits after any prefix. Each of these
+possible beginnings of numbers is one scan of the unique index on number.
 
-Triggers only ever add heads. One that is left without numbers costs a look that finds nothing, while
-taking it away would have to wait for everybody who is just adding a number behind it.
+Triggers only ever add prefixes. One that is left without numbers costs one empty index scan, while removing
+it would have to wait for every writer that is adding a number with it.
 """
 
 import json
@@ -20,131 +20,134 @@ from django.db.models.functions import Concat
 
 from dids.models.prefixes import TAIL, NumberHead
 
-FEW = 10_000  # numbers: up to so many are found first, then filtered and sorted
-LOOKS = 20_000  # into the index at most; digits with more places than that match very many numbers
-AFTER = ":"  # sorts behind every digit
+IDS_MAX = 10_000  # numbers: up to so many are found first, then filtered and sorted
+SCANS_MAX = 20_000  # index scans; a substring that needs more is in very many numbers
+AFTER_DIGITS = ":"  # sorts after every digit
 
 
-class Digits:
-    """The numbers that contain ``digits`` (text, 1 to 20 of them), or end with them.
+class Substring:
+    """The numbers that contain ``digits`` (1 to 20 of them), or with ``at_end`` end with them.
 
-    ``condition``  a Q for them. It holds ids when they are few, so it is for use within the request
-    ``many``       whether there are more than FEW, or too many places to look at
-    ``ids``        of those that come first by number, FEW and one at most; None when the places are too many
+    ``condition``: a Q for them. It holds their ids if they are few, so use it within the request.
+    ``many``: whether there are more than ``IDS_MAX``, or too many index scans are needed.
+    ``ids``: those of the first by number, up to ``IDS_MAX`` and one more; None if too many scans are needed.
 
-    Costs up to two queries, which grow with the heads and not with the numbers.
+    Costs up to two queries, which grow with the prefixes and not with the numbers.
     """
 
     def __init__(self, digits, *, at_end=False):
         self.digits, self.at_end = digits, at_end
-        # How many of the digits may be the end of a head, when the others are in the tail, and how many
-        # more digits are in it at most.
+        # How many digits can be the end of a prefix while the others are in the tail, and how many more
+        # digits the tail has at most.
         least = max(len(digits) - TAIL, 0)
         self._splits = range(least, least + 1 if at_end else len(digits))
         self._free = max(TAIL - len(digits), 0)
 
     @property
     def many(self):
-        return self.ids is None or len(self.ids) > FEW
+        return self.ids is None or len(self.ids) > IDS_MAX
 
     @cached_property
     def condition(self):
-        """A few are named; many are compared number by number between the first and the last."""
+        """Names the ids of a few numbers; compares each number in a range if they are many."""
         plain = self._plain
         if self.ids is None and 0 in self._splits:
-            return plain  # there are such numbers behind any head
+            return plain  # such numbers can follow any prefix
         if not self.many:
             return plain & Q(pk__named=self.ids)
-        first, last = self._ends
+        first, last = self._bounds
         return plain & Q(number__gte=first, number__lt=last)
 
     @cached_property
     def ids(self):
-        return None if self._places is None else self._look(self._places)
+        return None if self._beginnings is None else self._scan(self._beginnings)
 
     def front(self, *, backwards=False):
-        """A Q for the FEW that come first by number (``backwards``: last); None when it is not known.
+        """Return a Q for the first ``IDS_MAX`` by number (``backwards``: the last); None if unknown.
 
-        For the first pages in this order of numbers that are many: the condition would have an index
-        walked from its end, however far away the matches are. A page that is full under this Q is the
-        one; other conditions may leave too few. ``backwards`` costs a query.
+        For the first pages of many numbers in this order, where ``condition`` would scan the index from its
+        end, however far away the first match is. If a page is full under this Q, it is the right one; other
+        conditions may leave too few rows. ``backwards`` costs a query.
         """
         if self.ids is None:
             return None
-        ids = self._look(self._places[::-1], "DESC") if backwards else self.ids
-        return self._plain & Q(pk__named=ids[:FEW])
+        ids = self._scan(self._beginnings[::-1], "DESC") if backwards else self.ids
+        return self._plain & Q(pk__named=ids[:IDS_MAX])
 
     @property
     def _plain(self):
         return Q(**{"number__endswith" if self.at_end else "number__contains": self.digits})
 
     @property
-    def _ends(self):
-        """Texts between which the matching numbers are."""
+    def _bounds(self):
+        """Two texts between which all matching numbers are."""
         if self.ids is None:
-            ends = self._heads.aggregate(first=Min("head"), last=Max(Concat("head", Value(AFTER))))
-            return ends["first"], ends["last"]
-        return self._places[0], self._places[-1] + AFTER
+            bounds = self._prefixes.aggregate(
+                first=Min("head"), last=Max(Concat("head", Value(AFTER_DIGITS)))
+            )
+            return bounds["first"], bounds["last"]
+        return self._beginnings[0], self._beginnings[-1] + AFTER_DIGITS
 
     @property
-    def _heads(self):
-        """The heads behind which numbers may match."""
-        heads = Q() if self.at_end else Q(head__contains=self.digits)
+    def _prefixes(self):
+        """The prefixes of numbers that may match."""
+        condition = Q() if self.at_end else Q(head__contains=self.digits)
         for split in self._splits:
-            heads |= Q(head__endswith=self.digits[:split])
-        return NumberHead.objects.filter(heads)
+            condition |= Q(head__endswith=self.digits[:split])
+        return NumberHead.objects.filter(condition)
 
     @cached_property
-    def _places(self):
-        """What the matching numbers begin with (``at_end``: are), ascending; None when too many.
+    def _beginnings(self):
+        """The beginnings of matching numbers (``at_end``: whole numbers), ascending; None if too many.
 
-        None of them begins with another one, so that each number has one place.
+        None is a prefix of another, so each number has exactly one.
         """
-        most = LOOKS // 10**self._free
-        heads = list(self._heads.values_list("head", flat=True)[: most + 1])
-        if len(heads) > most:
+        most = SCANS_MAX // 10**self._free
+        prefixes = list(self._prefixes.values_list("head", flat=True)[: most + 1])
+        if len(prefixes) > most:
             return None
-        places = sorted({place for head in heads for place in self._places_behind(head)})
+        beginnings = sorted({beginning for prefix in prefixes for beginning in self._extensions(prefix)})
         if self.at_end:
-            return places
-        apart = places[:1]
-        for place in places:
-            if not place.startswith(apart[-1]):
-                apart.append(place)
-        return apart
+            return beginnings
+        distinct = beginnings[:1]
+        for beginning in beginnings:
+            if not beginning.startswith(distinct[-1]):
+                distinct.append(beginning)
+        return distinct
 
-    def _places_behind(self, head):
-        if not self.at_end and self.digits in head:
-            return [head]
-        fewest = self._free if self.at_end and head else 0  # the tail of a short number may be short
+    def _extensions(self, prefix):
+        """Return the beginnings of matching numbers with ``prefix``."""
+        if not self.at_end and self.digits in prefix:
+            return [prefix]
+        fewest = self._free if self.at_end and prefix else 0  # a number without a prefix has a shorter tail
         return [
-            head + "".join(before) + self.digits[split:]
+            prefix + "".join(before) + self.digits[split:]
             for split in self._splits
-            if head.endswith(self.digits[:split])
+            if prefix.endswith(self.digits[:split])
             for free in (range(fewest, self._free + 1) if split == 0 else (0,))
             for before in product("0123456789", repeat=free)
         ]
 
-    def _look(self, places, order="ASC"):
-        """The ids of the numbers in these places, in their order, FEW and one at most.
+    def _scan(self, beginnings, order="ASC"):
+        """Return the ids of numbers with these beginnings, in their order, up to ``IDS_MAX`` and one more.
 
-        Place by place, each an index scan that may end early. As a plain join it is for the planner to
-        say, and PostgreSQL may well compare all numbers with all places; an order over all would have
-        to read them all.
+        One index scan for each beginning, which may end early. For a plain join the planner decides, and
+        PostgreSQL may compare all numbers with all beginnings; sorting everything would read everything.
         """
-        there = (
-            "d.number = p.value"
+        matches = (
+            "d.number = b.value"
             if self.at_end
-            else f"d.number >= p.value AND d.number < p.value || '{AFTER}'"
+            else f"d.number >= b.value AND d.number < b.value || '{AFTER_DIGITS}'"
         )
+        limit = IDS_MAX + 1
         connection = connections[NumberHead.objects.db]
-        look = f"SELECT d.id FROM dids_did AS d WHERE {there} ORDER BY d.number {order} LIMIT {FEW + 1}"
+        scan = f"SELECT d.id FROM dids_did AS d WHERE {matches} ORDER BY d.number {order} LIMIT {limit}"
         if connection.vendor == "postgresql":
-            sql = f"SELECT f.id FROM unnest(%s::text[]) AS p(value) CROSS JOIN LATERAL ({look}) AS f"
+            sql = f"SELECT s.id FROM unnest(%s::text[]) AS b(value) CROSS JOIN LATERAL ({scan}) AS s"
         else:
-            places = json.dumps(places)
-            found = f"json_each((SELECT json_group_array(id) FROM ({look})))"
-            sql = f"SELECT f.value FROM json_each(%s) AS p CROSS JOIN {found} AS f"
+            beginnings = json.dumps(beginnings)
+            ids = f"json_each((SELECT json_group_array(id) FROM ({scan})))"
+            sql = f"SELECT s.value FROM json_each(%s) AS b CROSS JOIN {ids} AS s"
         with connection.cursor() as cursor:
-            cursor.execute(f"{sql} LIMIT {FEW + 1}", [places])
+            cursor.execute(f"{sql} LIMIT {limit}", [beginnings])
             return [pk for (pk,) in cursor.fetchall()]

@@ -84,7 +84,7 @@ def _given(client, now):
 
 
 def _counters(listing, now):
-    counts = listing.filterset.of_any_status.by_status(now)
+    counts = listing.filterset.in_any_status.by_status(now)
     return status_counters(listing, {key: Count(counts[key]) for key in st.HELD})
 
 

@@ -20,7 +20,7 @@ from didmgmt.text import shorten
 from dids.exports import rows as export_rows
 from dids.exports.workbook import XLSX, XLSX_AT_ONCE
 from dids.job_kinds import submit_export
-from dids.lists.as_of import SECONDS, PastListing, TooLong, within
+from dids.lists.as_of import SECONDS, PastListing, TooLongError, time_limit
 from dids.lists.filters import DIDFilter
 from dids.lists.listing import did_listing
 from dids.models import DID
@@ -61,13 +61,13 @@ def _export_past_list(request, listing):
     """Export the inventory as of a past time, which the name of the file states."""
     is_page = request.GET.get("scope") == "page"
     try:
-        with within(SECONDS):
+        with time_limit(SECONDS):
             keys, count = listing.keys if is_page else None, listing.total
-    except TooLong as error:
+    except TooLongError as error:
         messages.error(request, str(error))
         return redirect("dids:list")
     part = f"page {listing.page}" if is_page else ""
-    name = file_name("dids_as-of", listing.filterset, listing.moment, part)
+    name = file_name("dids_as-of", listing.filterset, listing.time, part)
     if is_page:
         return _file(request, export_rows.past_rows(listing, keys), len(keys), name)
     if count.more and format_of(request) == "xlsx":

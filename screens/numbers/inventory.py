@@ -11,7 +11,7 @@ from didmgmt.replica import may_lag
 from dids.exports.workbook import XLSX_AT_ONCE
 from dids.history.explain import explain
 from dids.lifecycle import statuses as st
-from dids.lists.as_of import COUNTING, SECONDS, PastListing, TooLong, within
+from dids.lists.as_of import COUNTING, SECONDS, PastListing, TooLongError, time_limit
 from dids.lists.filters import deleted_matching
 from dids.lists.listing import did_listing
 from dids.models import Tag
@@ -57,10 +57,10 @@ def _past_list(request, listing):
     counters = []
     if listing.valid:
         try:
-            with within(COUNTING if request.GET.get("count") == "exact" else SECONDS):
+            with time_limit(COUNTING if request.GET.get("count") == "exact" else SECONDS):
                 counters = status_counters(listing, listing.filterset.by_status)
                 listing.rows  # noqa: B018 (evaluated here, within the time limit)
-        except TooLong as error:
+        except TooLongError as error:
             counters = []
             listing.refuse(str(error))
     return render(

@@ -64,7 +64,7 @@ def test_a_list_comes_from_the_replica(behind, viewer):
 
 @pytest.mark.parametrize("query", ["q=447", "q=*471", "tag=late", "tag=late&status=instock", "sort=operator"])
 def test_what_a_list_reads_past_the_models_comes_from_the_replica_too(behind, viewer, monkeypatch, query):
-    monkeypatch.setattr(lists, "FEW", 0)  # pages are walked to, however few
+    monkeypatch.setattr(lists, "SORTED_MAX", 0)  # pages are walked to, however few
     for row in (
         Tag(pk=1, name="late"),
         TagSet(pk=1, label="late"),

@@ -60,7 +60,7 @@ def test_a_parameter_that_makes_no_sense_is_refused_or_ignored(world, owner, add
     number = world.did("2567").pk
     address = address.format(number=number, client=world.client.pk, package=world.package.pk)
     address += "" if address.endswith("?") else "&"
-    monkeypatch.setattr("dids.lists.listing.FEW", 0)  # pages are found by key, however few
+    monkeypatch.setattr("dids.lists.listing.SORTED_MAX", 0)  # pages are found by key, however few
     for name in names:
         for value in NONSENSE + VALUES.get(name, []):
             response = browser.get(f"{address}{name}={quote(value)}")
@@ -76,7 +76,7 @@ def test_a_path_with_an_impossible_id_is_not_found(world, administrator, path):
 
 @pytest.mark.parametrize("name", ["after", "before"])
 def test_the_list_by_client_ignores_a_cursor_of_thousands_of_digits(world, owner, name, monkeypatch):
-    monkeypatch.setattr("dids.lists.listing.FEW", 0)  # pages are found by key, however few
+    monkeypatch.setattr("dids.lists.listing.SORTED_MAX", 0)  # pages are found by key, however few
     monkeypatch.setattr(settings, "PAGE_SIZES", [5])
     browser = client_of(owner)
     second = browser.get("/dids/?sort=client&page=2").context["listing"]

@@ -64,8 +64,8 @@ def plan(request, monkeypatch):
 
 
 def walked(patch):
-    patch.setattr(as_of, "FEW", 0)
-    patch.setattr(as_of, "EARLY", -1)
+    patch.setattr(as_of, "CANDIDATES_MAX", 0)
+    patch.setattr(as_of, "EARLY_MAX", -1)
     patch.setattr(export_rows, "CHUNK", 2)
 
 
@@ -238,12 +238,12 @@ def test_numbers_made_since_are_passed_by(house, administrator, plan):
     DID.objects.filter(number="44206").delete_unused(by=SYSTEM, now=START + DAY)
     for hours in range(9):
         then = listed(administrator, START + hours * HOUR / 2)
-        last = then.filterset._last_made
+        last = then.filterset._last_created
         late = {pk for pk, made in keys.items() if last is not None and pk > last}
-        assert all(keys[pk] > then.moment for pk in late)
-        assert {row.pk for row in then.rows} == {pk for pk, made in keys.items() if made <= then.moment}
-    assert listed(administrator, START).filterset._last_made == sorted(keys)[3], "others are not asked"
-    assert listed(administrator, START + DAY).filterset._last_made is None, "nothing to be passed by"
+        assert all(keys[pk] > then.time for pk in late)
+        assert {row.pk for row in then.rows} == {pk for pk, made in keys.items() if made <= then.time}
+    assert listed(administrator, START).filterset._last_created == sorted(keys)[3], "others are not asked"
+    assert listed(administrator, START + DAY).filterset._last_created is None, "nothing to be passed by"
 
 
 def test_where_history_is_pruned_no_number_is_passed_by(house, administrator, plan, tmp_path):
@@ -506,7 +506,7 @@ def test_what_was_cannot_be_changed(past, administrator, path):
 
 def test_a_search_that_takes_too_long_says_so(show, monkeypatch):
     def never(self, statuses):
-        raise as_of.TooLong
+        raise as_of.TooLongError
 
     monkeypatch.setattr(as_of.PastFilter, "_look", never)
     response, text = show(START + HOUR)
@@ -515,7 +515,7 @@ def test_a_search_that_takes_too_long_says_so(show, monkeypatch):
 
 def test_the_database_is_broken_off_when_it_takes_too_long():
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
-    with pytest.raises(as_of.TooLong), as_of.within(1), connection.cursor() as cursor:
+    with pytest.raises(as_of.TooLongError), as_of.time_limit(1), connection.cursor() as cursor:
         cursor.execute(endless)
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")

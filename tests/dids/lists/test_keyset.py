@@ -12,8 +12,7 @@ from django.utils import timezone
 from audit import SYSTEM
 from clients.models import Account, Client, Package, Reseller
 from dids.lifecycle import statuses as st
-from dids.lists import filters
-from dids.lists import keyset as walking
+from dids.lists import filters, keyset
 from dids.lists import listing as lists
 from dids.lists.listing import did_listing
 from dids.models import DID, ClientPackage, DIDHistory, Tag
@@ -22,7 +21,7 @@ from tests.world import member
 
 pytestmark = pytest.mark.django_db
 UNCOUNTED = "q=100000-999999"  # a search that all numbers match, and that no counter knows
-SORTS = [f"{sign}{column}" for column in walking.SORTS for sign in ("", "-")]
+SORTS = [f"{sign}{column}" for column in keyset.SORTS for sign in ("", "-")]
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +65,8 @@ def overdue(inventory, db):
 
 @pytest.fixture(autouse=True)
 def walked_however_few(monkeypatch):
-    monkeypatch.setattr(lists, "FEW", 0)
-    monkeypatch.setattr(walking, "FAR", 0)  # any jump counts the numbers of heads before it merges
+    monkeypatch.setattr(lists, "SORTED_MAX", 0)
+    monkeypatch.setattr(keyset, "SKIP_MAX", 0)  # any jump counts the numbers of heads before it merges
 
 
 @pytest.fixture
@@ -118,7 +117,7 @@ def check_pages(user, query, sort):
     there = followed(user, address, "next_url")
     expected = list(there[0].ordered.values_list("pk", flat=True))
     assert [key for page in there for key in page.keys] == expected, address
-    back = followed(user, there[0].last_url or there[0]._turn(1), "previous_url")
+    back = followed(user, there[0].last_url or there[0]._page_url(1), "previous_url")
     assert [key for page in reversed(back) for key in page.keys] == expected, address
     for number in {2, len(there) // 3, len(there) // 2, len(there) - 1, len(there)} - {0, len(there) + 1}:
         jumped = page_at(user, f"{address}&page={number}")
@@ -146,7 +145,7 @@ def test_a_person_of_a_reseller_pages_through_its_own(inventory, overdue, sort):
 def test_more_streams_than_a_statement_takes_are_read_as_one(
     inventory, overdue, administrator, sort, monkeypatch
 ):
-    monkeypatch.setattr(walking, "STREAMS_MAX", 3)
+    monkeypatch.setattr(keyset, "SCANS_MAX", 3)
     for query in ("tag=sip", "status=hold&status=instock", "client=1&client=4"):
         check_pages(administrator, query, sort)
 
@@ -177,7 +176,7 @@ def test_a_client_without_accounts_has_no_numbers_in_any_order(inventory, admini
 
 @pytest.mark.parametrize("sort", SORTS)
 def test_few_numbers_are_sorted_at_once(inventory, overdue, administrator, sort, monkeypatch):
-    monkeypatch.setattr(lists, "FEW", 5_000)
+    monkeypatch.setattr(lists, "SORTED_MAX", 5_000)
     for query in ("tag=sip&tag=Gold", "status=hold"):
         check_pages(administrator, query, sort)
 
@@ -186,7 +185,7 @@ def test_where_counting_ended_the_total_says_so_and_is_counted_on_demand(
     inventory, administrator, few_counted
 ):
     short = page_at(administrator, f"/dids/?{UNCOUNTED}&tag=sip")
-    count = short.found.count()
+    count = short.matches.count()
     assert count > 30 and (short.total, short.total.label) == (30, "30+")
     exact = page_at(administrator, short.exact_url)
     assert (exact.total, exact.total.label) == (count, str(count))
@@ -197,12 +196,12 @@ def test_where_counting_ended_the_total_says_so_and_is_counted_on_demand(
 
 def test_the_total_of_a_status_is_its_own_count(inventory, overdue, administrator, few_counted):
     found = page_at(administrator, f"/dids/?{UNCOUNTED}&tag=sip&tag=Gold&status=active&status=hold")
-    count = found.found.count()
+    count = found.matches.count()
     assert found.filterset.by_status["active"].more
     assert found.total.label == ("30+" if count > 30 else str(count))
     few = page_at(administrator, f"/dids/?{UNCOUNTED}&tag=sip&tag=Gold&status=blocked")
-    assert 0 < few.found.count() <= 30
-    assert few.total.label == str(few.found.count())
+    assert 0 < few.matches.count() <= 30
+    assert few.total.label == str(few.matches.count())
 
 
 def test_the_counter_of_the_status_that_is_asked_for_says_what_the_total_says(
@@ -230,22 +229,22 @@ def test_what_the_counters_know_is_always_exact(inventory, administrator, few_co
     reseller = Reseller.objects.get(name="South")
     for query in ("", "status=instock", f"reseller={reseller.pk}", "tag=sip&status=active"):
         found = page_at(administrator, f"/dids/?{query}")
-        assert (found.total, found.total.more) == (found.found.count(), False)
+        assert (found.total, found.total.more) == (found.matches.count(), False)
 
 
 @pytest.mark.parametrize("sort", ["number", "-client", "-notes", "reseller"])
-@pytest.mark.parametrize("limit", ["GUESSES", "HEADS_MAX"])
+@pytest.mark.parametrize("limit", ["GUESSES_MAX", "PREFIXES_MAX"])
 def test_a_jump_arrives_by_halves_and_without_heads_as_well(
     inventory, overdue, administrator, sort, limit, monkeypatch
 ):
-    monkeypatch.setattr(walking, limit, 0)
+    monkeypatch.setattr(keyset, limit, 0)
     for query in ("", "tag=sip", "status=instock&status=hold"):
         check_pages(administrator, query, sort)
 
 
 def test_a_page_beyond_what_was_counted_is_counted(inventory, administrator, few_counted):
     found = page_at(administrator, f"/dids/?{UNCOUNTED}&tag=sip&page=99")
-    assert found.page == found.pages == -(-found.found.count() // 20)
+    assert found.page == found.pages == -(-found.matches.count() // 20)
     assert found.keys == list(found.ordered.values_list("pk", flat=True))[20 * (found.pages - 1) :]
 
 
@@ -258,7 +257,7 @@ def test_a_place_that_is_gone_is_counted_out(inventory, administrator):
 
 def test_nonsense_for_a_place_shows_the_page_by_its_number(inventory, administrator):
     places = ["x", "~", "~x", "1~", "1~-1", f"~{'9' * 30}", "x~5", "~5'", f"{10**30}~1", "٣~1", "²~1"]
-    for sort in walking.SORTS:
+    for sort in keyset.SORTS:
         second = page_at(administrator, f"/dids/?sort={sort}&page=2")
         for place, way in product(places, ("after", "before")):
             page = page_at(administrator, f"/dids/?{urlencode({'sort': sort, 'page': 2, way: place})}")

@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as some
 
 from audit import SYSTEM
-from dids.lists import substring as digits
-from dids.lists.substring import Digits
+from dids.lists import substring
+from dids.lists.substring import Substring
 from dids.models import DID
 from dids.models.prefixes import NumberHead
 from tests.carrier import carrier, numbers_in
@@ -28,11 +28,11 @@ def numbers(condition):
 
 
 def contains(asked):
-    return Digits(asked).condition
+    return Substring(asked).condition
 
 
 def ends(asked):
-    return Digits(asked, at_end=True).condition
+    return Substring(asked, at_end=True).condition
 
 
 def insert(made, operator):
@@ -72,8 +72,8 @@ def test_it_finds_what_python_finds(house, there, gone, again, asked, few, looks
     insert(new, house.operator)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(digits, "FEW", few)
-        patch.setattr(digits, "LOOKS", looks)
+        patch.setattr(substring, "IDS_MAX", few)
+        patch.setattr(substring, "SCANS_MAX", looks)
         for length in range(1, len(asked) + 1):
             part = asked[:length]
             assert numbers(contains(part)) == sorted(n for n in left | new if part in n)
@@ -99,8 +99,8 @@ def test_many_are_found_as_well_as_few(house, monkeypatch):
     everything = numbers(Q())
 
     for few, looks in ((10_000, 20_000), (5, 20_000), (5, 1), (10_000, 0)):
-        monkeypatch.setattr(digits, "FEW", few)
-        monkeypatch.setattr(digits, "LOOKS", looks)
+        monkeypatch.setattr(substring, "IDS_MAX", few)
+        monkeypatch.setattr(substring, "SCANS_MAX", looks)
         for asked in ("44200000", "0000", "000001", "00100", "9900", "37044200000", "7777"):
             assert numbers(contains(asked)) == [n for n in everything if asked in n]
             assert numbers(ends(asked)) == [n for n in everything if n.endswith(asked)]
@@ -123,18 +123,18 @@ def test_it_goes_with_other_conditions_order_and_slices(house):
 def test_few_that_match_are_named_and_many_lie_between_two_numbers(house, monkeypatch):
     numbers_in("instock", [str(n) for n in range(442_000_000_000, 442_000_000_030)], house)
 
-    few = Digits("44200000002")
+    few = Substring("44200000002")
     assert (len(few.ids), few.many) == (10, False)
     assert few.condition.children[1:] == [("pk__named", few.ids)]
-    monkeypatch.setattr(digits, "FEW", 9)
-    many = Digits("44200000002")
+    monkeypatch.setattr(substring, "IDS_MAX", 9)
+    many = Substring("44200000002")
     assert (len(many.ids), many.many) == (10, True)
     assert set(many.condition.children[1:]) == {
         ("number__gte", "44200000002"),
         ("number__lt", "44200000002:"),
     }
-    monkeypatch.setattr(digits, "LOOKS", 0)
-    endless = Digits("200000002")
+    monkeypatch.setattr(substring, "SCANS_MAX", 0)
+    endless = Substring("200000002")
     assert (endless.ids, endless.front(), endless.many) == (None, None, True)
     assert set(endless.condition.children[1:]) == {("number__gte", "44200000"), ("number__lt", "44200000:")}
 
@@ -145,9 +145,9 @@ def test_few_that_match_are_named_and_many_lie_between_two_numbers(house, monkey
 def test_the_first_and_the_last_that_match_are_at_hand_in_order(house, monkeypatch, asked, at_end):
     numbers_in("instock", [str(n) for n in range(442_000_000_000, 442_000_000_130)], house)
     numbers_in("instock", ["112000", "0002", "20001200012000", "995000002"], house)
-    found = DID.objects.filter(Digits(asked, at_end=at_end).condition)
-    monkeypatch.setattr(digits, "FEW", 4)
-    many = Digits(asked, at_end=at_end)
+    found = DID.objects.filter(Substring(asked, at_end=at_end).condition)
+    monkeypatch.setattr(substring, "IDS_MAX", 4)
+    many = Substring(asked, at_end=at_end)
 
     for backwards, order in ((False, "number"), (True, "-number")):
         first = DID.objects.filter(many.front(backwards=backwards)).order_by(order)
