@@ -175,7 +175,7 @@ def parse_cell(value: str) -> Range:
     plain = " ".join(to_plain(strip_text_marker(value)).split())
     low, dash, high = plain.partition("-")
     try:
-        if dash and _SPACED_DASH.search(plain):
+        if _SPACED_DASH.search(plain):
             return _parse_spaced_range(_SPACED_DASH.sub(_RANGE_DASH, plain))
         if dash and "-" not in high and len(strip_punctuation(low)) == len(strip_punctuation(high)):
             return _parse_dashed(plain, low, high)

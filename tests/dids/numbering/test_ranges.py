@@ -181,6 +181,7 @@ DIGITS_ONLY = "Use digits; spaces, dots, dashes, brackets and slashes are ignore
         ("ab-cd-ef-gh", f"“a” is not a digit. {DIGITS_ONLY}"),
         ("1" * 21, "it has 21 digits. Enter at most 20."),
         ("abc", f"“a” is not a digit. {DIGITS_ONLY}"),
+        ("44²", f"“²” is not a digit. {DIGITS_ONLY}"),
         ("+44 20-+44 21", "it contains a + after the start. Enter one number; it may start with one +."),
         (
             "+44 20 7946 0099 - +44 20 7946 0000",
@@ -400,6 +401,7 @@ def test_the_set_equals_a_set_of_all_its_numbers(spans, last, size):
         ("0800-123456", "0800123456", "0800123456"),
         ("212-555-0100", "2125550100", "2125550100"),
         ("11-22-33", "112233", "112233"),
+        ("12-3-4", "1234", "1234"),
         ("111-", "111", "111"),
         ("12-3", "123", "123"),
     ],
