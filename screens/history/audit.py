@@ -17,8 +17,8 @@ from dids.history.audit_log import log_entries, log_listing
 from dids.history.external_writes import external_writes, parse_microsecond, rows_written_at
 from dids.history.rows import OBJECT_TYPES, count_label, csv_rows, describe, noun, with_previous
 from dids.lists.filters import COUNTED_TO
+from screens.downloads import download
 from screens.history.links import object_urls, source_label
-from screens.numbers.export import download
 from staff.models import User
 
 may_view = permission_required("audit.view_change", raise_exception=True)

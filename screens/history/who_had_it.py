@@ -28,8 +28,8 @@ from dids.history.ownership import (
     periods_of,
     who_had,
 )
+from screens.downloads import download
 from screens.history.forms import WhoHadItForm
-from screens.numbers.export import download
 
 SHORT = 100  # numbers that fit in an address on every server
 SHOWN = 500  # results on the page; the statement and the file have all of them

@@ -15,8 +15,8 @@ from didmgmt.addresses import go_to
 from dids.reference_files.result import ChangedSinceCheckError
 from dids.reference_files.tables import TABLES
 from screens.clients.clients import CLIENTS
+from screens.downloads import download, file_name, format_of
 from screens.imports.reference_forms import ReferenceUploadForm, sign, unsign
-from screens.numbers.export import download, file_name, format_of
 from screens.operators.operators import OPERATORS
 from screens.packages.packages import PACKAGES
 

@@ -11,8 +11,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from didmgmt.text import count_noun
 from dids.imports.wizard import KIND, Import
 from jobs.models import Job
+from screens.downloads import download
 from screens.imports.forms import ColumnsForm, ReadingForm, UploadForm, file_note
-from screens.numbers.export import download
 from sheets import SheetError
 
 SHOWN = 100  # refused rows on a page; the file has all of them

@@ -1,31 +1,24 @@
 """Export of numbers to a file: all that match the list, one page of it, or the selected ones."""
 
 import math
-import tempfile
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.http import FileResponse, StreamingHttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import content_disposition_header
-from django.utils.text import slugify
 from django.views.decorators.http import require_http_methods
 
-import sheets
 from didmgmt.addresses import go_to
 from didmgmt.listing import Selection
-from didmgmt.text import shorten
 from dids.exports import rows as export_rows
-from dids.exports.workbook import XLSX, XLSX_AT_ONCE
+from dids.exports.workbook import XLSX_AT_ONCE
 from dids.job_kinds import submit_export
 from dids.lists.as_of import SECONDS, PastListing, TooLongError, time_limit
 from dids.lists.filters import DIDFilter
 from dids.lists.listing import did_listing
 from dids.models import DID
-
-NAME_MAX = 80  # characters of a file name, without its timestamp
+from screens.downloads import download, file_name, format_of
 
 
 @require_http_methods(["GET", "POST"])
@@ -96,47 +89,3 @@ def _file(request, rows, count, name, source=None):
     if file_format == "xlsx" and count > XLSX_AT_ONCE:
         return redirect(submit_export(request.user, source, count, f"{name}.xlsx"))
     return download(rows, name, file_format)
-
-
-def format_of(request):
-    """Return "csv" (the default) or "xlsx"; None, with a message, for any other format."""
-    wanted = (request.POST or request.GET).get("format") or "csv"
-    if wanted in ("csv", "xlsx"):
-        return wanted
-    messages.error(request, f"There is no export format “{shorten(wanted)}”. Choose csv or xlsx.")
-    return None
-
-
-def download(rows, name, file_format="csv"):
-    """Send ``rows``, header first, as a file: CSV as a stream, a workbook when it is complete.
-
-    Times are in the user's time zone.
-    """
-    if file_format == "csv":
-        return StreamingHttpResponse(
-            _in_zone(timezone.get_current_timezone(), sheets.write(rows)),
-            content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": content_disposition_header(True, f"{name}.csv")},
-        )
-    file = tempfile.TemporaryFile()  # noqa: SIM115 (the response closes it)
-    for _ in sheets.write_workbook(rows, file):
-        pass
-    file.seek(0)
-    return FileResponse(file, as_attachment=True, filename=f"{name}.xlsx", content_type=XLSX)
-
-
-def _in_zone(zone, chunks):
-    """Activate the time zone for each chunk: a stream is read after the request, which deactivates it."""
-    while True:
-        with timezone.override(zone):
-            chunk = next(chunks, None)
-        if chunk is None:
-            return
-        yield chunk
-
-
-def file_name(what, filterset, now, part=""):
-    """Return a name made of ``what``, the filter, the ``part`` of the matches, and the time."""
-    conditions = [f"{label} {shown}" for *_, label, shown in filterset.described()] if filterset else []
-    name = "_".join([what, *filter(None, map(slugify, [*conditions, part]))])[:NAME_MAX].rstrip("_-")
-    return f"{name}_{timezone.localtime(now):%Y-%m-%d_%H%M}"

@@ -17,8 +17,8 @@ from dids.labels import Names
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.models import DID, DIDHistory
-from screens.history.ownership_bar import ownership_bar
 from screens.numbers.forms import EditForm
+from screens.numbers.ownership_bar import ownership_bar
 
 RECENT = 20  # entries of the timeline on the page of the number
 EDIT_RIGHTS = {f"dids.{move.right}" for move in st.MOVES.values() if move.edit and move.target != st.DELETED}

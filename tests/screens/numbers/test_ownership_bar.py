@@ -12,8 +12,8 @@ from audit import SYSTEM
 from clients.models import Account, Package
 from dids.history import ownership
 from dids.models import DID, ClientPackage
-from screens.history import ownership_bar as module
-from screens.history.ownership_bar import WIDTH, ownership_bar
+from screens.numbers import ownership_bar as module
+from screens.numbers.ownership_bar import WIDTH, ownership_bar
 from tests.carrier import carrier, numbers_in, person
 
 pytestmark = pytest.mark.django_db
