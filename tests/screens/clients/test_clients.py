@@ -155,7 +155,7 @@ def test_an_unused_client_is_deleted_and_its_history_stays(world, supervisor):
 
 
 def test_the_page_shows_accounts_and_packages_with_their_places(world, viewer):
-    html = client_of(viewer).get(f"/clients/{world.client.pk}/").content.decode()
+    html = " ".join(client_of(viewer).get(f"/clients/{world.client.pk}/").text.split())
     assert "2 of 5" in html and "rose_orig" in html and "Running" in html
     assert "1 Active, 1 Blocked, 1 on Hold" in html
     assert "Give package" not in html and "Deactivate" not in html
