@@ -144,7 +144,7 @@ def test_numbers_above_the_limit_of_the_package_stay_on_hold(world, browser, tab
     sentence = said(move(browser, tab, "activate", world, "2563"))
 
     assert sentence.startswith(
-        "No number activated. 1 refused (2563): package Basic of Rose Orig has 2 places"
+        "No number activated. 1 refused (2563): package Basic of Rose Orig is full, its DID limit is 2;"
     )
     assert world.did("2563").status == "hold"
 
