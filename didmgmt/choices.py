@@ -1,6 +1,7 @@
-"""Choices too many to print into a page: the control shows the chosen ones and loads others as typed.
+"""Selects with too many options to render: a page has the chosen ones, others load while typing.
 
-The address in ``data-choices-url`` answers ``?q=`` by ``choices``; static/js/combobox.js asks it.
+static/js/combobox.js sends the typed text as ``?q=`` to the URL in ``data-choices-url``, which ``choices``
+answers.
 """
 
 from django import forms
@@ -14,10 +15,10 @@ SHOWN = 20
 
 
 class _Remote:
-    """Prints the empty option and the chosen ones; the field validates against its whole queryset.
+    """Render the empty option and the chosen ones; the field validates against its whole queryset.
 
-    ``url_name`` may be left out where the address depends on what the form is about: ``asks`` sets it.
-    ``printed``: up to so many others as well, for browsers without scripts.
+    ``url_name``: of the view that answers with ``choices``. Leave it out if the URL has arguments, and set
+    the URL with ``load_from``. ``printed``: how many other options to render, for browsers without scripts.
     """
 
     def __init__(self, url_name="", *, placeholder="", printed=0, attrs=None):
@@ -27,14 +28,14 @@ class _Remote:
         self.printed = printed
         super().__init__(attrs=remote | (attrs or {}))
 
-    def asks(self, address):
-        self.attrs["data-choices-url"] = address
+    def load_from(self, url):
+        self.attrs["data-choices-url"] = url
 
     def optgroups(self, name, value, attrs=None):
-        every, field = self.choices, self.choices.field
-        chosen = [one for one in map(str, value) if one and fits(field, one)]
+        all_choices, field = self.choices, self.choices.field
+        chosen = [key for key in map(str, value) if key and fits(field, key)]
         key = field.to_field_name or "pk"
-        rows = _named(field, key, chosen) if chosen else []
+        rows = _chosen_rows(field, key, chosen) if chosen else []
         if self.printed:
             rows += [row for row in field.queryset[: self.printed] if row not in rows]
         self.choices = [(str(getattr(row, key)), field.label_from_instance(row)) for row in rows]
@@ -43,55 +44,55 @@ class _Remote:
         try:
             return super().optgroups(name, value, attrs)
         finally:
-            self.choices = every
+            self.choices = all_choices
 
 
 class RemoteSelect(_Remote, forms.Select):
-    """For a ModelChoiceField. ``url_name``: of the view that answers with ``choices``."""
+    """Widget for a ModelChoiceField."""
 
 
-class _Several:
-    """A blank value among several, as scripts and bookmarks send it, means none."""
+class _WithoutBlanks:
+    """Ignore blank values among several; scripts and bookmarks send them."""
 
     def value_from_datadict(self, data, files, name):
-        return [one for one in super().value_from_datadict(data, files, name) or [] if one]
+        return [value for value in super().value_from_datadict(data, files, name) or [] if value]
 
 
-class TickedBoxes(_Several, forms.CheckboxSelectMultiple):
-    """For a MultipleChoiceField of few choices."""
+class TickedBoxes(_WithoutBlanks, forms.CheckboxSelectMultiple):
+    """Checkboxes for a MultipleChoiceField with few choices."""
 
 
-class RemoteSelectMultiple(_Remote, _Several, forms.SelectMultiple):
-    """For a ModelMultipleChoiceField."""
+class RemoteSelectMultiple(_Remote, _WithoutBlanks, forms.SelectMultiple):
+    """Widget for a ModelMultipleChoiceField."""
 
 
-def _named(field, key, values):
-    """The chosen rows; a field that takes others than its queryset's finds them by ``rows_by_key``."""
+def _chosen_rows(field, key, values):
+    """Return the rows with these keys, through ``rows_by_key`` if the field accepts deleted rows."""
     if hasattr(field, "rows_by_key"):
         return list(field.rows_by_key(values).values())
     return list(field.queryset.filter(**{f"{key}__in": values}))
 
 
 def fits(field, value):
-    """Whether ``value`` can be a key of the field's rows at all; the databases fail for one that can't."""
+    """Return whether ``value`` can be a key of the field's rows; the databases raise an error for others."""
     key = field.queryset.model._meta.get_field(field.to_field_name or field.queryset.model._meta.pk.name)
     if not isinstance(key, models.IntegerField):
         return "\0" not in value
     return str(parse_whole(value)) == value
 
 
-def choices(request, queryset, *, search, text=str, key="pk", note=None, gone=None):
-    """The answer to ``?q=``: up to 20 of an ordered ``queryset`` whose ``search`` column contains it.
+def choices(request, queryset, *, search, text=str, key="pk", note=None, deleted=None):
+    """Answer ``?q=`` with up to 20 rows of an ordered ``queryset`` whose ``search`` column contains it.
 
-    ``text`` and ``note`` say of a row what the option shows. ``gone``: takes the condition of the search as
-    keywords and gives rows of what was deleted, which follow the others where the address has a ``gone``.
-    One query, another one for these.
+    ``text`` and ``note`` return the text and the note of a row's option. ``deleted`` takes the search
+    condition as keyword arguments and returns deleted records, which come last if the URL has the parameter
+    ``gone``. Costs one query, and another one for deleted records.
     """
     typed = request.GET.get("q", "").replace("\0", "").strip()
-    asked = {f"{search}__icontains": typed} if typed else {}
-    rows = list(queryset.filter(**asked)[: SHOWN + 1])
-    if gone and "gone" in request.GET and len(rows) <= SHOWN:
-        rows += gone(**asked)[: SHOWN + 1 - len(rows)]
+    lookups = {f"{search}__icontains": typed} if typed else {}
+    rows = list(queryset.filter(**lookups)[: SHOWN + 1])
+    if deleted and "gone" in request.GET and len(rows) <= SHOWN:
+        rows += deleted(**lookups)[: SHOWN + 1 - len(rows)]
     results = [
         {"id": getattr(row, key), "text": text(row)} | ({"note": note(row)} if note else {})
         for row in rows[:SHOWN]

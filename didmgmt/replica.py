@@ -1,9 +1,8 @@
-"""Lists from a read replica, where ``REPLICA_URL`` names one; everything else stays with the primary.
+"""Read lists from a replica if ``REPLICA_URL`` is set; everything else uses the primary.
 
-A replica is a little behind. So only pages that say ``@may_lag`` read from it, and not for who has just
-written something: the next pages of that person come from the primary for ``REPLICA_LAG`` seconds.
-Signing in, rights, jobs, exports, dialogs, the worker, whatever writes and all that happens in a
-transaction never come to a replica, because none of them says ``may_lag``.
+A replica lags. So only views decorated with ``may_lag`` read from it, and a user who has just written
+something reads from the primary for ``REPLICA_LAG`` seconds. Sign-in, permissions, jobs, exports, dialogs,
+the worker, writes and everything in a transaction never use a replica.
 """
 
 import logging
@@ -16,10 +15,17 @@ from django.core.exceptions import MiddlewareNotUsed
 from django.db import Error, connections
 
 ALIAS = "replica"
-WROTE = "wrote"  # the cookie of who has just written. Nothing to sign: all that it asks for is the primary
+WROTE = "wrote"  # cookie of a user who has just written. Unsigned: all it can do is select the primary
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
-PRIMARY = {"auth", "axes", "contenttypes", "jobs", "sessions", "staff"}  # apps that no page may see late
-AGAIN_AFTER = 10  # seconds that a process leaves a replica alone that has failed
+PRIMARY = {
+    "auth",
+    "axes",
+    "contenttypes",
+    "jobs",
+    "sessions",
+    "staff",
+}  # apps that must never be read from a replica
+RETRY_AFTER = 10  # seconds before a process tries a failed replica again
 
 log = logging.getLogger("didmgmt.replica")
 _lagging = ContextVar("lagging", default=False)
@@ -28,8 +34,8 @@ _failed_at = float("-inf")
 
 class ReplicaRouter:
     def db_for_read(self, model, **hints):
-        late = _lagging.get() and model._meta.app_label not in PRIMARY
-        return ALIAS if late and not connections["default"].in_atomic_block else "default"
+        may_lag = _lagging.get() and model._meta.app_label not in PRIMARY
+        return ALIAS if may_lag and not connections["default"].in_atomic_block else "default"
 
     def db_for_write(self, model, **hints):
         return "default"
@@ -42,16 +48,16 @@ class ReplicaRouter:
 
 
 def may_lag(view):
-    """For a view that only shows: its reads may go to the replica, and to the primary when that fails.
+    """Let a view read from the replica, or from the primary if the replica fails.
 
-    Then the view is called a second time, so it must not do anything but read.
+    After a failure the view is called a second time, so it must only read.
     """
 
     @wraps(view)
     def read(request, *args, **kwargs):
         if not settings.DATABASE_ROUTERS or WROTE in request.COOKIES or request.method not in SAFE:
             return view(request, *args, **kwargs)
-        if time.monotonic() < _failed_at + AGAIN_AFTER:
+        if time.monotonic() < _failed_at + RETRY_AFTER:
             return view(request, *args, **kwargs)
         token = _lagging.set(True)
         try:
@@ -59,7 +65,7 @@ def may_lag(view):
         except Error as error:
             if not connections[ALIAS].errors_occurred:
                 raise
-            _leave_alone(error)
+            _mark_failed(error)
         finally:
             _lagging.reset(token)
         return view(request, *args, **kwargs)
@@ -67,15 +73,15 @@ def may_lag(view):
     return read
 
 
-def _leave_alone(error):
+def _mark_failed(error):
     global _failed_at
     _failed_at = time.monotonic()
     connections[ALIAS].close()
-    log.warning("The replica failed, the primary answers for %s s: %s", AGAIN_AFTER, str(error).strip())
+    log.warning("The replica failed; reading from the primary for %s s: %s", RETRY_AFTER, str(error).strip())
 
 
 class WroteMiddleware:
-    """Whoever sent something that may write reads from the primary for ``REPLICA_LAG`` seconds."""
+    """Pin a user to the primary for ``REPLICA_LAG`` seconds after a request that may write."""
 
     def __init__(self, get_response):
         if not settings.DATABASE_ROUTERS:

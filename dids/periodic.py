@@ -49,7 +49,7 @@ def renew_statistics(now):
     if connection.vendor != "sqlite":
         return 0
     numbers = Stock.objects.aggregate(numbers=Coalesce(Sum("numbers"), 0))["numbers"]
-    return int(sqlite_stats.tell_planner(numbers))
+    return int(sqlite_stats.write_statistics(numbers))
 
 
 @periodic_task("seal history")

@@ -190,7 +190,7 @@ def record_choices(request, model):
         model.objects.visible_to(request.user).select_related("reseller").order_by("name", "pk"),
         search="name",
         note=lambda record: record.reseller.name if record.reseller_id else "",
-        gone=partial(deleted_records, model, request.user),
+        deleted=partial(deleted_records, model, request.user),
     )
 
 

@@ -33,7 +33,7 @@ from dids.imports.check import Check
 from dids.imports.reasons import explain
 from dids.imports.refused import refused_rows
 from dids.imports.upload import Upload
-from dids.lists.sqlite_stats import plan_quickly
+from dids.lists.sqlite_stats import disable_jit
 from dids.models.staging import RESULTS, ImportRow
 from jobs.kinds import JobKind, register
 from jobs.models import SMALL, Job
@@ -208,7 +208,7 @@ class ImportJob(JobKind):
         checks = Import(job).phase == "check"
         work = (Check if checks else Apply)(job).run()
         while True:
-            plan_quickly()
+            disable_jit()
             try:
                 next(work)
             except StopIteration:

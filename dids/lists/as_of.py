@@ -87,7 +87,7 @@ class PastFilter(DIDFilter):
     def _offer_deleted(self, field, tracked):
         """Accept deleted records as well, which may have had numbers then."""
         field.deleted = lambda keys: deleted_records(tracked, self.user, object_id__in=keys)
-        field.widget.asks(f"{field.widget.attrs['data-choices-url']}?gone=1")
+        field.widget.load_from(f"{field.widget.attrs['data-choices-url']}?gone=1")
 
     def filter_queryset(self, queryset):
         """Return the matches among few candidates; with many, ``PastKeyset`` finds the pages."""

@@ -311,10 +311,10 @@ class ClientDIDFilter(NumberFilter):
         super().__init__(*args, **kwargs)
         account, package = self.form.fields["account"], self.form.fields["package"]
         account.queryset = Account.objects.filter(client=client)
-        account.widget.asks(reverse("clients:dids_accounts", args=[client.pk]))
+        account.widget.load_from(reverse("clients:dids_accounts", args=[client.pk]))
         package.queryset = ClientPackage.objects.filter(client=client).select_related("package", "client")
         package.label_from_instance = lambda client_package: client_package.package.name
-        package.widget.asks(reverse("clients:dids_packages", args=[client.pk]))
+        package.widget.load_from(reverse("clients:dids_packages", args=[client.pk]))
 
     def filter_queryset(self, queryset):
         statuses = self.form.cleaned_data["status"]

@@ -78,9 +78,9 @@ class HolderForm(Form):
         package, account = self.fields["package"], self.fields["account"]
         package.queryset = running_packages(client, now)
         package.label_from_instance = package_label
-        package.widget.asks(f"{reverse('clients:dids_packages', args=[client.pk])}?running=1")
+        package.widget.load_from(f"{reverse('clients:dids_packages', args=[client.pk])}?running=1")
         account.queryset = Account.objects.filter(client=client).order_by(Lower("name"), "pk")
-        account.widget.asks(reverse("clients:dids_accounts", args=[client.pk]))
+        account.widget.load_from(reverse("clients:dids_accounts", args=[client.pk]))
         package.required = account.required = required
 
     @classmethod

@@ -46,7 +46,7 @@ from dids.history.undo.verdicts import (
     verdict_groups,
 )
 from dids.lifecycle.result import SAMPLE
-from dids.lists.sqlite_stats import plan_quickly
+from dids.lists.sqlite_stats import disable_jit
 from dids.models import DID, ClientPackage
 from jobs.models import Job
 from operators.models import Operator
@@ -144,7 +144,7 @@ class _Run:
 
     def advance(self):
         """Handle the next chunk; return False at the end."""
-        plan_quickly()
+        disable_jit()
         number, after = self.cursor
         while number < len(PASSES):
             chunk = Chunk(self.undo, *PASSES[number], restored=self.restored)

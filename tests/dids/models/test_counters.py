@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from audit import SYSTEM, triggers
-from dids.lists import sqlite_stats as planning
+from dids.lists import sqlite_stats
 from dids.models import DID, Stock, TagSet, counters
 from tests.carrier import carrier, numbers_in
 
@@ -84,7 +84,7 @@ def test_an_edit_of_notes_writes_no_counter():
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL plans by the size of the table")
 def test_overdue_holds_of_an_operator_are_counted_by_the_partial_index():
     house = carrier()
-    planning.tell_planner(planning.FROM)
+    sqlite_stats.write_statistics(sqlite_stats.FROM)
     with CaptureQueriesContext(connection) as seen:
         counts(house.operator)
     (overdue,) = [query["sql"] for query in seen if "hold_until" in query["sql"]]
