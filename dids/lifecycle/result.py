@@ -36,7 +36,7 @@ class Refusal:
 
 @dataclass
 class Result:
-    """The counts of a write or a rehearsal.
+    """The counts of a write or a preview.
 
     ``change`` is the id of the recorded change; None when nothing was written.
     """

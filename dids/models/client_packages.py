@@ -129,7 +129,7 @@ class ClientPackage(models.Model):
             return f"Package {self.package} is archived. Restore the package first."
         return ""
 
-    def rehearse_activate(self, now=None):
+    def preview_activate(self, now=None):
         """Return (numbers that ``activate`` would take back, numbers that would stay on Hold); two counts."""
         now = now or timezone.now()
         if self.starts_at > now:

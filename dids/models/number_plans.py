@@ -1,6 +1,6 @@
 """Plans of writes to numbers: which are refused and why, which are unchanged, and what is set.
 
-A plan consists of expressions, so that a rehearsal and the write itself evaluate the same conditions.
+A plan consists of expressions, so that a preview and the write itself evaluate the same conditions.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Plan:
     """One write to a set of numbers.
 
     Each number gets the verdict of the first match: ``UNCHANGED``, the code of a cause in ``causes``,
-    or ``WRITE``. ``updates`` returns the values to set; it may create tag sets, so rehearsals don't
+    or ``WRITE``. ``updates`` returns the values to set; it may create tag sets, so previews don't
     call it.
     """
 

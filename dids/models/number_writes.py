@@ -93,7 +93,7 @@ class DIDQuerySet(NumberReads):
             change.touched += result.done
         return result
 
-    def rehearse_create(self, numbers, sample=SAMPLE):
+    def preview_create(self, numbers, sample=SAMPLE):
         """Return the Result that ``create_numbers`` would have now, one query per chunk.
 
         It names up to ``sample`` of the numbers that exist.
@@ -121,10 +121,10 @@ class DIDQuerySet(NumberReads):
             kind, lambda scope, now: edit_plan(scope, by, now, **fields), by=by, label=label, now=now
         )
 
-    def rehearse_edit(self, *, by, now=None, **fields):
+    def preview_edit(self, *, by, now=None, **fields):
         """Return the Result that ``edit`` would have now; two or three queries."""
         now = now or timezone.now()
-        return self._rehearse(edit_plan(self, by, now, **fields), now)
+        return self._preview(edit_plan(self, by, now, **fields), now)
 
     def delete_unused(self, *, by, now=None):
         """Delete Reserved, In Stock and Archive numbers; their history remains."""
@@ -132,9 +132,9 @@ class DIDQuerySet(NumberReads):
             Change.Kind.DELETE, lambda *_: delete_plan(by), by=by, label="Deleted", now=now, delete=True
         )
 
-    def rehearse_delete(self, *, by, now=None):
+    def preview_delete(self, *, by, now=None):
         """Return the Result that ``delete_unused`` would have now."""
-        return self._rehearse(delete_plan(by), now or timezone.now())
+        return self._preview(delete_plan(by), now or timezone.now())
 
     # --- clients
 
@@ -155,11 +155,11 @@ class DIDQuerySet(NumberReads):
                 within=locked,
             )
 
-    def rehearse_assign(self, client_package, account, *, by, now=None):
+    def preview_assign(self, client_package, account, *, by, now=None):
         """Return the Result that ``assign`` would have now; about five queries."""
         now = now or timezone.now()
         plan = assign_plan(client_package, account, by, now)
-        result = self._rehearse(plan, now)
+        result = self._preview(plan, now)
         free = client_package.free_slots()
         if result.done > free:
             writable = self._with_verdict(plan, now).order_by("pk").filter(verdict=Plan.WRITE)
@@ -339,7 +339,7 @@ class DIDQuerySet(NumberReads):
         result.change = change.pk
         return result
 
-    def _rehearse(self, plan, now):
+    def _preview(self, plan, now):
         result = Result()
         result.done = _count_verdicts(self._with_verdict(plan, now), plan, result)
         return result

@@ -185,7 +185,7 @@ def _assign(request, pick, given, account, back_url):
 
 def _preview(request, pick, given, account, now):
     """Return the context of _assign_rehearsal.html: the result, the free slots, numbers reused soon."""
-    result = pick.queryset.rehearse_assign(given, account, by=request.user, now=now)
+    result = pick.queryset.preview_assign(given, account, by=request.user, now=now)
     if missing := getattr(pick, "missing", None):
         result.add(missing)
     free = free_of(given)

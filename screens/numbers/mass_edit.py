@@ -39,7 +39,7 @@ def did_mass_edit(request):
             by=request.user, kind=Change.Kind.MASS_EDIT, label=mass_edit_label(fields), **fields
         )
         return done(request, result.sentence("changed"), result, _back(request))
-    rehearsal = preview(selection.queryset.rehearse_edit(by=request.user, **fields)) if fields else None
+    rehearsal = preview(selection.queryset.preview_edit(by=request.user, **fields)) if fields else None
     context = {"selection": selection, "form": form, "rehearsal": rehearsal}
     if step == "rehearse" and request.htmx:
         return render(request, "numbers/_rehearsal.html", context | {"oob": True})
@@ -52,7 +52,7 @@ def did_delete(request):
     selection, step = selected_dids(request), request.POST.get("step", "form")
     if selection.error:
         return refused(request, selection.error, "Delete", _back(request))
-    result = selection.queryset.rehearse_delete(by=request.user)
+    result = selection.queryset.preview_delete(by=request.user)
     form = ConfirmCountForm.when_needed(
         request.POST if step == "apply" else None, count=result.done, fate="will be deleted"
     )

@@ -61,7 +61,7 @@ def _preview(text):
         return {"errors": number_problems(numbers)}
     if not numbers.count:
         return None
-    result = DID.objects.rehearse_create(numbers, sample=NAMED)
+    result = DID.objects.preview_create(numbers, sample=NAMED)
     ranges = numbers.ranges
     return {
         "count": result.done,

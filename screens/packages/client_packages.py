@@ -81,7 +81,7 @@ def client_package_activate(request, pk):
             return dialogs.close(request, back_url)
         except ValidationError as error:
             refusal = error.message
-    back, stay = given.rehearse_activate()
+    back, stay = given.preview_activate()
     title = f"Activate {given}"
     context = {
         "given": given,

@@ -1,4 +1,4 @@
-"""Assigning numbers to a client: a rehearsal first, then the same result in one change."""
+"""Assigning numbers to a client: a preview first, then the same result in one change."""
 
 import re
 from datetime import timedelta
@@ -120,10 +120,10 @@ def test_without_an_active_package_the_page_says_what_to_do(world, browser, add)
     assert "Rose Orig has no active package" in text(browser.get(add))
 
 
-# --- the rehearsal
+# --- the preview
 
 
-def test_the_rehearsal_shows_the_limit_and_the_refusals_and_writes_nothing(world, browser, add):
+def test_the_preview_shows_the_limit_and_the_refusals_and_writes_nothing(world, browser, add):
     rows = DIDHistory.objects.count()
 
     words = text(browser.post(add, to(world) | ids(world, "5001", "5002", "111", "2568"), headers=HTMX))
@@ -135,7 +135,7 @@ def test_the_rehearsal_shows_the_limit_and_the_refusals_and_writes_nothing(world
     assert DIDHistory.objects.count() == rows
 
 
-def test_the_rehearsal_counts_numbers_above_the_limit(world, browser, add):
+def test_the_preview_counts_numbers_above_the_limit(world, browser, add):
     words = text(browser.post(add, to(world) | ids(world, *STOCK), headers=HTMX))
 
     assert "3 will be assigned. 2 will be refused." in words
@@ -161,22 +161,22 @@ def test_a_warning_names_numbers_that_another_client_released_recently(world, br
     own.end_hold(by=SYSTEM)
     picked = to(world) | ids(world, "5001", "5002", "5003")
 
-    def rehearsed():
+    def previewed():
         return text(browser.post(add, picked, headers=HTMX))
 
-    assert "Another client released 1 of these numbers less than 90 days ago: 5001." in rehearsed().replace(
+    assert "Another client released 1 of these numbers less than 90 days ago: 5001." in previewed().replace(
         "&#x27;", "'"
     )
     settings.DID_REUSE_DAYS = 120
-    assert "Another client released 2 of these numbers" in rehearsed()
+    assert "Another client released 2 of these numbers" in previewed()
     settings.DID_REUSE_DAYS = 0
-    assert "of these numbers" not in rehearsed()
+    assert "of these numbers" not in previewed()
     assert browser.post(add, picked | {"step": "apply"}).status_code == 302
     assert DID.objects.filter(account=world.account, number__in=STOCK).count() == 3
 
 
 @pytest.mark.parametrize("problem", ["none", "tags", "off", "closed", "account", "right", "limit"])
-def test_the_rehearsal_equals_the_result(world, add, problem):
+def test_the_preview_equals_the_result(world, add, problem):
     account, by = world.account, SYSTEM
     if problem == "tags":
         Package.objects.update(allowed_tags="gold")
@@ -193,11 +193,11 @@ def test_the_rehearsal_equals_the_result(world, add, problem):
     limit(world, 4 if problem == "limit" else 50)
     given = ClientPackage.objects.select_related("package", "client").get(pk=world.client_package.pk)
 
-    rehearsed = DID.objects.rehearse_assign(given, account, by=by)
+    previewed = DID.objects.preview_assign(given, account, by=by)
     done = DID.objects.assign(given, account, by=by)
 
-    assert rehearsed.as_json() == done.as_json()
-    assert rehearsed.selected == DID.objects.count()
+    assert previewed.as_json() == done.as_json()
+    assert previewed.selected == DID.objects.count()
 
 
 # --- ways to pick
@@ -389,9 +389,9 @@ def test_selected_rows_of_the_list_are_assigned_step_by_step(world, browser, add
     chosen = browser.post("/dids/assign/", ticked | client | {"step": "client"}, headers=HTMX)
     assert "Basic, 3 of 5 places free" in text(chosen) and "2 will be assigned" in text(chosen)
     assert "<dialog" not in chosen.text and 'hx-swap-oob="true"' in chosen.text
-    rehearsed = browser.post("/dids/assign/", ticked | client | to(world, step="rehearse"), headers=HTMX)
-    assert 'hx-swap-oob="true"' in rehearsed.text and "Assign 2 numbers" in text(rehearsed)
-    assert "<dialog" not in rehearsed.text and "Basic, 3 of 5 places free" not in text(rehearsed)
+    previewed = browser.post("/dids/assign/", ticked | client | to(world, step="rehearse"), headers=HTMX)
+    assert 'hx-swap-oob="true"' in previewed.text and "Assign 2 numbers" in text(previewed)
+    assert "<dialog" not in previewed.text and "Basic, 3 of 5 places free" not in text(previewed)
 
     done = browser.post("/dids/assign/", ticked | client | to(world, step="apply"), headers=HTMX)
     assert done.headers["HX-Redirect"] == LIST

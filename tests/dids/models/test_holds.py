@@ -159,7 +159,7 @@ def test_an_edit_of_an_overdue_hold_releases_it_first_in_a_separate_change():
 def test_a_number_with_an_overdue_hold_can_be_deleted_or_assigned():
     house = carrier()
     dids = overdue(house)
-    assert dids.rehearse_delete(by=SYSTEM).done == 1
+    assert dids.preview_delete(by=SYSTEM).done == 1
     assert dids.assign(house.client_package, house.account, by=SYSTEM).done == 1
 
 

@@ -49,11 +49,11 @@ def test_an_edit_makes_exactly_the_moves_of_the_table(source, target):
     dids = numbers_in(source, ["100"], carrier())
     before = DIDHistory.objects.count()
 
-    rehearsed = dids.rehearse_edit(by=SYSTEM, status=target)
+    previewed = dids.preview_edit(by=SYSTEM, status=target)
     result = dids.edit(by=SYSTEM, status=target)
 
     legal = (source, target) in BY_EDIT
-    assert result == rehearsed
+    assert result == previewed
     assert result.done == int(legal)
     assert result.unchanged == int(source == target)
     assert result.refused == int(not legal and source != target)
@@ -94,10 +94,10 @@ def test_only_free_numbers_are_deleted_and_their_history_remains(source):
     dids = numbers_in(source, ["100"], carrier())
     pk = dids.get().pk
 
-    rehearsed = dids.rehearse_delete(by=SYSTEM)
+    previewed = dids.preview_delete(by=SYSTEM)
     result = dids.delete_unused(by=SYSTEM)
 
-    assert result == rehearsed
+    assert result == previewed
     assert result.done == int(source in FREE)
     assert dids.exists() == (source not in FREE)
     last = DIDHistory.objects.filter(object_id=pk).latest("history_id")
@@ -441,15 +441,15 @@ def test_an_edit_is_not_refused_because_a_hold_ended_meanwhile():
     assert (dids.get().status, dids.get().notes) == ("instock", "mine")
 
 
-def test_rehearsing_a_creation_creates_nothing():
+def test_previewing_a_creation_creates_nothing():
     house = carrier()
     numbers_in("instock", ["101", "103"], house)
 
-    rehearsed = DID.objects.rehearse_create(str(n) for n in range(100, 110))
+    previewed = DID.objects.preview_create(str(n) for n in range(100, 110))
 
-    assert rehearsed.done == 8
-    assert rehearsed.refusals["exists"].numbers == ["101", "103"]
+    assert previewed.done == 8
+    assert previewed.refusals["exists"].numbers == ["101", "103"]
     assert DID.objects.count() == 2
-    assert rehearsed == DID.objects.create_numbers(
+    assert previewed == DID.objects.create_numbers(
         (str(n) for n in range(100, 110)), operator=house.operator, by=SYSTEM
     )
