@@ -87,8 +87,8 @@ def _undo(kind, rows, one, other, scratch, **arguments):
         scratch.run(f"undo_{kind}_ours", one, **arguments),
         scratch.run(f"undo_{kind}_raw", other, **arguments),
     )
-    rehearsal = {"rehearsal": round(ours["rehearsal"]["seconds"], 4)}
-    yield _row(f"undo: {kind}", rows, [ours["undo"]], raw.values()) | rehearsal
+    preview = {"preview": round(ours["preview"]["seconds"], 4)}
+    yield _row(f"undo: {kind}", rows, [ours["undo"]], raw.values()) | preview
     scratch.drop(one)
     scratch.drop(other)
 

@@ -390,14 +390,14 @@ def _edited(edits):
 
 def _undo(change):
     undo = Undo(change, by=_user())
-    with measured() as rehearsal:
-        result = undo.rehearse()
+    with measured() as preview:
+        result = undo.preview()
     _require(result.done == change.touched, result.sentence())
     with measured() as took:
         job = submit_undo(undo)
         work(job)
     _require(job.change.touched == change.touched, job.result)
-    return {"undo": took, "rehearsal": rehearsal}
+    return {"undo": took, "preview": preview}
 
 
 def _inventory():

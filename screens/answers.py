@@ -64,7 +64,7 @@ def queued(request, job):
     return dialogs.close(request, job.get_absolute_url())
 
 
-def preview(result):
+def preview_context(result):
     """Return the context of ``numbers/_rehearsal.html`` for the ``Result`` of a dry run."""
     return {
         "changed": result.done,

@@ -23,7 +23,7 @@ from dids.lifecycle.result import SAMPLE, Refusal
 from dids.lists.filters import AvailableFilter
 from dids.models import DID
 from jobs.models import SMALL
-from screens.answers import done, preview, queued, refused, selected_dids
+from screens.answers import done, preview_context, queued, refused, selected_dids
 from screens.clients.assign_forms import (
     PICK_LIMIT,
     ChooseClientForm,
@@ -189,7 +189,7 @@ def _preview(request, pick, given, account, now):
     if missing := getattr(pick, "missing", None):
         result.add(missing)
     free = free_of(given)
-    return preview(result) | {
+    return preview_context(result) | {
         "package": given.package,
         "free": free,
         "free_after": max(0, free - result.done),

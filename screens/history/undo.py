@@ -35,7 +35,7 @@ def change_undo(request, pk):
         "actor": actor_name(change),
         "title": title,
         "obstacle": obstacle,
-        "rehearsal": None if obstacle or is_deferred else undo.rehearse(),
+        "rehearsal": None if obstacle or is_deferred else undo.preview(),
         "history_rows": undo.rows,
         "in_background": is_large,
     }

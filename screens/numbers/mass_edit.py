@@ -10,7 +10,7 @@ from audit.models import Change
 from didmgmt import dialogs
 from dids.job_kinds import mass_edit_label, submit_delete, submit_edit
 from jobs.models import SMALL
-from screens.answers import done, preview, queued, refused, selected_dids
+from screens.answers import done, preview_context, queued, refused, selected_dids
 from screens.forms import ConfirmCountForm
 from screens.numbers.forms import MassEditForm
 from screens.numbers.number import EDIT_RIGHTS
@@ -39,7 +39,9 @@ def did_mass_edit(request):
             by=request.user, kind=Change.Kind.MASS_EDIT, label=mass_edit_label(fields), **fields
         )
         return done(request, result.sentence("changed"), result, _back(request))
-    rehearsal = preview(selection.queryset.preview_edit(by=request.user, **fields)) if fields else None
+    rehearsal = (
+        preview_context(selection.queryset.preview_edit(by=request.user, **fields)) if fields else None
+    )
     context = {"selection": selection, "form": form, "rehearsal": rehearsal}
     if step == "rehearse" and request.htmx:
         return render(request, "numbers/_rehearsal.html", context | {"oob": True})
@@ -61,7 +63,7 @@ def did_delete(request):
             return queued(request, submit_delete(request.user, selection))
         result = selection.queryset.delete_unused(by=request.user)
         return done(request, result.sentence("deleted"), result, _back(request))
-    context = {"selection": selection, "form": form, "rehearsal": preview(result)}
+    context = {"selection": selection, "form": form, "rehearsal": preview_context(result)}
     return _dialog(request, "numbers/_delete.html", "Delete", context)
 
 

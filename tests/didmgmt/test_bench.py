@@ -80,7 +80,7 @@ def test_jobs_are_measured_on_databases_that_are_dropped_afterwards():
         assert lines[name]["ours"] > 0 and lines[name]["raw"] > 0 and lines[name]["ratio"] > 0
         assert lines[name]["memory"] >= 0
     assert lines["export CSV"]["first_byte"] > 0
-    assert lines["undo: import"]["rehearsal"] > 0 and lines["undo: edit"]["rehearsal"] > 0
+    assert lines["undo: import"]["preview"] > 0 and lines["undo: edit"]["preview"] > 0
     assert {line["rows"] for line in lines.values()} == {120, 40}
     assert all(lines[name]["times"] >= 1 and lines[name]["max"] > 0 for name in meanwhile)
     assert all(lines[name]["ratio"] > 0 and lines[name]["worker_most"] > 10 for name in meanwhile)

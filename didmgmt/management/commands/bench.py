@@ -147,7 +147,7 @@ class Command(BaseCommand):
     def _measure_jobs(self, rows, edits):
         with Scratch() as scratch:
             empty = jobs.prepare(scratch, rows)
-            columns = ("ours", "raw", "ratio", "memory", "first_byte", "first_rows", "rehearsal")
+            columns = ("ours", "raw", "ratio", "memory", "first_byte", "first_rows", "preview")
             self._table(jobs.measure(scratch, empty, rows, edits), columns)
             self._measure_meanwhile(scratch, empty, rows)
 

@@ -26,7 +26,7 @@ IN_USE = {DID: f"status IN {IN_PLACE}", ClientPackage: "active"}
 class Chunk:
     """A range of the change's history rows of one model, handled in one of the undo's ``PASSES``.
 
-    ``restored``: {model: history ids of the rows that a rehearsal restored without writing them}.
+    ``restored``: {model: history ids of the rows that a preview restored without writing them}.
     """
 
     def __init__(self, undo, phase, model, *, restored=None):
@@ -132,7 +132,7 @@ class Chunk:
         return f"({row}.reseller_id = %(reseller)s)"
 
     def rows_of(self, model):
-        """Return SQL for the rows of a model, including those that the rehearsal restored; for FROM."""
+        """Return SQL for the rows of a model, including those that the preview restored; for FROM."""
         table, ids = model._meta.db_table, self.restored.get(model)
         if not ids:
             return table

@@ -24,7 +24,7 @@ _NOUNS = {
 
 @dataclass
 class UndoResult:
-    """The result of an undo or of its rehearsal: {model name: Result}.
+    """The result of an undo or of its preview: {model name: Result}.
 
     ``change``: the id of the change that recorded the undo, None if nothing was written.
     """

@@ -14,7 +14,7 @@ locked, then its numbers by ascending id, in the lock order of every write; over
 query evaluates a CASE expression for every object and returns the ids of each verdict; one statement each
 deletes, updates and creates. Only the ids of a chunk are held in Python.
 
-**Rehearsal** runs the same query over the same chunks and writes nothing. What earlier passes would have
+**Preview** runs the same query over the same chunks and writes nothing. What earlier passes would have
 written is passed on to later ones: the history ids of restored parents, and ``PendingUses``.
 """
 
@@ -92,9 +92,9 @@ class Undo:
             return "Its history was deleted, so its earlier state is unknown."
         return ""
 
-    def rehearse(self):
+    def preview(self):
         """Return the ``UndoResult`` that ``run`` would have now; writes nothing. Two queries a chunk."""
-        run = _Run(self, rehearsal=True)
+        run = _Run(self, is_preview=True)
         while run.advance():
             pass
         return run.result
@@ -135,10 +135,10 @@ class Undo:
 class _Run:
     """A run over the chunks of an undo, from ``cursor`` on; ``result`` adds up its verdicts."""
 
-    def __init__(self, undo, *, rehearsal=False, cursor=START, result=None):
-        self.undo, self.rehearsal, self.cursor = undo, rehearsal, cursor
+    def __init__(self, undo, *, is_preview=False, cursor=START, result=None):
+        self.undo, self.is_preview, self.cursor = undo, is_preview, cursor
         self.result = result or UndoResult()
-        self.restored = {}  # {model: history ids of the rows that a rehearsal restored}
+        self.restored = {}  # {model: history ids of the rows that a preview restored}
         self.pending = PendingUses()
         self.written = self.rows = 0  # objects written and history rows handled by the last chunk
 
@@ -160,7 +160,7 @@ class _Run:
         return False
 
     def _handle(self, chunk):
-        if not self.rehearsal:
+        if not self.is_preview:
             writes.lock(chunk)
             self.pending.clear()  # earlier chunks have been written
         groups = list(verdict_groups(chunk))
@@ -169,7 +169,7 @@ class _Run:
         elif chunk.phase == REMOVE:
             groups = self._refuse_used(chunk, groups)
         writable = [group for group in groups if group.verdict in WRITES[chunk.phase]]
-        if not self.rehearsal:
+        if not self.is_preview:
             groups += self._write(chunk, writable)
         elif chunk.phase == RESTORE:
             prior_ids = [pk for group in writable for pk in group.prior_ids]

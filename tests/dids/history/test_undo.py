@@ -1,4 +1,4 @@
-"""Undo: what is reverted, what is refused and why; a rehearsal always has the result of the undo."""
+"""Undo: what is reverted, what is refused and why; a preview always has the result of the undo."""
 
 from datetime import timedelta
 from types import SimpleNamespace
@@ -42,14 +42,14 @@ def latest():
 def undone(change=None, *, by=SYSTEM, now=None):
     """Undo a change, by default the latest, and return the result.
 
-    The rehearsal before has the same result and writes nothing.
+    The preview before has the same result and writes nothing.
     """
     undo = Undo(change or latest(), by=by, now=now)
     before, rows = state(), DIDHistory.objects.count()
-    rehearsed = undo.rehearse()
+    previewed = undo.preview()
     assert (state(), DIDHistory.objects.count()) == (before, rows)
     result = undo.run()
-    assert result.results == rehearsed.results
+    assert result.results == previewed.results
     assert all(row.is_exact for row in counters.check())
     return result
 
@@ -468,7 +468,7 @@ def test_records_created_by_an_import_are_kept_while_others_use_them(house):
     assert (result.results["operator"].done, refused(result)) == (1, {"touched": ["401"]})
 
 
-def test_a_rehearsal_of_several_chunks_has_the_result_of_the_undo(house, monkeypatch):
+def test_a_preview_of_several_chunks_has_the_result_of_the_undo(house, monkeypatch):
     monkeypatch.setattr("dids.history.undo.chunk.CHUNK", 7)
     small = carrier("South", did_limit=20)
     dids = numbers_in("active", [str(n) for n in range(100, 120)], small)

@@ -150,10 +150,10 @@ class Life:
         expected, refused = self.expected(n)
         before = self.states[-1]
         undo = Undo(self.changes[n], by=SYSTEM, now=self.now)
-        rehearsed = undo.rehearse()
+        previewed = undo.preview()
         assert current_state() == before
         result = undo.run()
-        assert result.results == rehearsed.results
+        assert result.results == previewed.results
         after = current_state()
         assert after == expected
         assert result.refused == refused
