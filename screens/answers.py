@@ -65,7 +65,7 @@ def queued(request, job):
 
 
 def preview_context(result):
-    """Return the context of ``numbers/_rehearsal.html`` for the ``Result`` of a dry run."""
+    """Return the context of ``numbers/_preview.html`` for the ``Result`` of a dry run."""
     return {
         "changed": result.done,
         "changed_label": count_noun(result.done, "number"),

@@ -72,7 +72,7 @@ def client_add_dids(request, pk):
         "package": given,
         "account": account,
         "selection": pick,
-        "rehearsal": _preview(request, pick, given, account, now),
+        "preview": _preview(request, pick, given, account, now),
     }
     return dialogs.show(request, "clients/_assign.html", context, title=TITLE, back_url=back)
 
@@ -155,7 +155,7 @@ def did_assign(request):
         return _assign(request, selection, given, account, back)
     context = {"selection": selection, "clients": clients, "client": client, "holder": holder}
     if given and account:
-        context["rehearsal"] = _preview(request, selection, given, account, now)
+        context["preview"] = _preview(request, selection, given, account, now)
     if request.htmx and step in _PARTS:
         return render(request, _PARTS[step], context | {"oob": True, "back_url": back})
     wrong = clients.errors or (client and holder.errors)
@@ -169,7 +169,7 @@ def did_assign(request):
     )
 
 
-_PARTS = {"client": "clients/_assign_holder.html", "rehearse": "clients/_assign_rehearsal.html"}
+_PARTS = {"client": "clients/_assign_holder.html", "preview": "clients/_assign_preview.html"}
 
 
 def _assign(request, pick, given, account, back_url):
@@ -184,7 +184,7 @@ def _assign(request, pick, given, account, back_url):
 
 
 def _preview(request, pick, given, account, now):
-    """Return the context of _assign_rehearsal.html: the result, the free slots, numbers reused soon."""
+    """Return the context of _assign_preview.html: the result, the free slots, numbers reused soon."""
     result = pick.queryset.preview_assign(given, account, by=request.user, now=now)
     if missing := getattr(pick, "missing", None):
         result.add(missing)

@@ -1,4 +1,4 @@
-"""The dialog that undoes a change: a rehearsal, then the undo, of large changes as a job."""
+"""The dialog that undoes a change: a preview, then the undo, of large changes as a job."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
@@ -27,15 +27,15 @@ def change_undo(request, pk):
     if request.POST.get("step") == "apply" and not obstacle:
         return _apply(request, undo)
     is_large = undo.rows > SMALL
-    # The rehearsal of a large change is slow: the dialog opens at once and requests it with htmx.
-    is_deferred = is_large and request.htmx and "rehearse" not in request.GET
+    # The preview of a large change is slow: the dialog opens at once and requests it with htmx.
+    is_deferred = is_large and request.htmx and "preview" not in request.GET
     title = f"{change.undo_word} this change?"
     context = {
         "change": change,
         "actor": actor_name(change),
         "title": title,
         "obstacle": obstacle,
-        "rehearsal": None if obstacle or is_deferred else undo.preview(),
+        "preview": None if obstacle or is_deferred else undo.preview(),
         "history_rows": undo.rows,
         "in_background": is_large,
     }

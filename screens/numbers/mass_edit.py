@@ -39,12 +39,10 @@ def did_mass_edit(request):
             by=request.user, kind=Change.Kind.MASS_EDIT, label=mass_edit_label(fields), **fields
         )
         return done(request, result.sentence("changed"), result, _back(request))
-    rehearsal = (
-        preview_context(selection.queryset.preview_edit(by=request.user, **fields)) if fields else None
-    )
-    context = {"selection": selection, "form": form, "rehearsal": rehearsal}
-    if step == "rehearse" and request.htmx:
-        return render(request, "numbers/_rehearsal.html", context | {"oob": True})
+    preview = preview_context(selection.queryset.preview_edit(by=request.user, **fields)) if fields else None
+    context = {"selection": selection, "form": form, "preview": preview}
+    if step == "preview" and request.htmx:
+        return render(request, "numbers/_preview.html", context | {"oob": True})
     return _dialog(request, "numbers/_mass_edit.html", "Mass Edit", context)
 
 
@@ -63,7 +61,7 @@ def did_delete(request):
             return queued(request, submit_delete(request.user, selection))
         result = selection.queryset.delete_unused(by=request.user)
         return done(request, result.sentence("deleted"), result, _back(request))
-    context = {"selection": selection, "form": form, "rehearsal": preview_context(result)}
+    context = {"selection": selection, "form": form, "preview": preview_context(result)}
     return _dialog(request, "numbers/_delete.html", "Delete", context)
 
 

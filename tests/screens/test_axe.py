@@ -219,7 +219,7 @@ def test_a_dialog_for_ticked_rows_has_no_barrier(shown, button):
     assert violations(page) == []
 
 
-def test_the_rehearsal_of_a_mass_edit_has_no_barrier(shown):
+def test_the_preview_of_a_mass_edit_has_no_barrier(shown):
     page = shown("/dids/mass-edit/?ids={number}")
     page.locator("[name=change_status]").check()
     page.locator("[name=status]").select_option("blocked")

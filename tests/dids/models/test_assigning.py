@@ -389,7 +389,7 @@ def test_selected_rows_of_the_list_are_assigned_step_by_step(world, browser, add
     chosen = browser.post("/dids/assign/", ticked | client | {"step": "client"}, headers=HTMX)
     assert "Basic, 3 of 5 places free" in text(chosen) and "2 will be assigned" in text(chosen)
     assert "<dialog" not in chosen.text and 'hx-swap-oob="true"' in chosen.text
-    previewed = browser.post("/dids/assign/", ticked | client | to(world, step="rehearse"), headers=HTMX)
+    previewed = browser.post("/dids/assign/", ticked | client | to(world, step="preview"), headers=HTMX)
     assert 'hx-swap-oob="true"' in previewed.text and "Assign 2 numbers" in text(previewed)
     assert "<dialog" not in previewed.text and "Basic, 3 of 5 places free" not in text(previewed)
 
@@ -400,7 +400,7 @@ def test_selected_rows_of_the_list_are_assigned_step_by_step(world, browser, add
 
 def test_without_javascript_each_step_is_a_page(world, browser, add):
     ticked, client = ids(world, "5001"), {"client": world.client.pk}
-    for step in ({}, client | {"step": "client"}, client | to(world, step="rehearse")):
+    for step in ({}, client | {"step": "client"}, client | to(world, step="preview")):
         response = browser.post("/dids/assign/", ticked | step)
         assert response.status_code == 200 and "<!doctype html>" in response.content.decode()
     assert "Rose Orig" in text(browser.post("/dids/assign/", ticked))

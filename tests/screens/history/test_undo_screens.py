@@ -1,4 +1,4 @@
-"""Undo on the screens: offered after an action, rehearsed, run at once or as a job, and redone."""
+"""Undo on the screens: offered after an action, previewed, run at once or as a job, and redone."""
 
 import re
 
@@ -138,13 +138,13 @@ def test_a_large_undo_is_a_job(world, supervisor_client, many):
     assert b"Its job is still" not in supervisor_client.get(f"/audit/{job.change_id}/undo/").content
 
 
-def test_the_dialog_requests_a_large_rehearsal_itself(supervisor_client, many):
+def test_the_dialog_requests_a_large_preview_itself(supervisor_client, many):
     htmx = {"HTTP_HX_REQUEST": "true"}
     first = supervisor_client.get(f"/audit/{many}/undo/", **htmx).content.decode()
-    assert "Checking 2,100 history rows" in first and f'hx-get="/audit/{many}/undo/?rehearse=1"' in first
+    assert "Checking 2,100 history rows" in first and f'hx-get="/audit/{many}/undo/?preview=1"' in first
     assert (
         "Undo for 2,100 numbers"
-        in supervisor_client.get(f"/audit/{many}/undo/?rehearse=1", **htmx).content.decode()
+        in supervisor_client.get(f"/audit/{many}/undo/?preview=1", **htmx).content.decode()
     )
 
 
@@ -248,7 +248,7 @@ def test_a_mass_edit_is_found_in_the_audit_log_undone_and_redone(world, page_of)
 
 @pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
-def test_a_large_undo_is_rehearsed_in_its_dialog(world, page_of):
+def test_a_large_undo_is_previewed_in_its_dialog(world, page_of):
     DID.objects.create_numbers(MANY, operator=world.operator, by=SYSTEM)
     user = member("Supervisor")
     job = submit_undo(Undo(Change.objects.get(pk=edited(*MANY)), by=user))

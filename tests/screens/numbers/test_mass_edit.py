@@ -33,7 +33,7 @@ def change(**fields):
 
 
 def preview(browser, data):
-    return " ".join(browser.post(ADDRESS, data | {"step": "rehearse"}, headers=HTMX).text.split())
+    return " ".join(browser.post(ADDRESS, data | {"step": "preview"}, headers=HTMX).text.split())
 
 
 def update(browser, data):
@@ -220,7 +220,7 @@ def test_the_server_evaluates_all_that_match_again(world, browser):
         ("q=98765", "1", "No DIDs match any more."),
     ],
 )
-@pytest.mark.parametrize("step", ["form", "rehearse", "apply"])
+@pytest.mark.parametrize("step", ["form", "preview", "apply"])
 def test_nothing_is_changed_when_the_selection_has_changed(world, browser, query, expected, message, step):
     rows = DIDHistory.objects.count()
     data = {"scope": "all", "query": query, "expected": expected, "step": step} | change(notes="x")
@@ -273,7 +273,7 @@ def test_a_user_who_may_only_block_can_edit_nothing(world):
     assert (world.did("2567").status, world.did("2567").notes) == ("blocked", "")
 
 
-@pytest.mark.parametrize("step", ["form", "rehearse", "apply"])
+@pytest.mark.parametrize("step", ["form", "preview", "apply"])
 def test_without_any_right_to_edit_there_is_no_dialog(world, viewer, step):
     browser = client_of(viewer)
     data = ticked(world, "111") | change(notes="x") | {"step": step}
