@@ -1,4 +1,4 @@
-"""The list of numbers, its counters and its export as of a moment, against a plain model of what was done."""
+"""The list of numbers, its counters and its export as of a past time, checked against a plain model."""
 
 import csv
 import io
@@ -33,19 +33,19 @@ START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-def address(moment, path="/dids/", **query):
-    return f"{path}?{urlencode({'as_of': moment.isoformat(), **query}, doseq=True)}"
+def address(time, path="/dids/", **query):
+    return f"{path}?{urlencode({'as_of': time.isoformat(), **query}, doseq=True)}"
 
 
-def listed(user, moment, **query):
-    path, _, parameters = address(moment, **query).partition("?")
+def listed(user, time, **query):
+    path, _, parameters = address(time, **query).partition("?")
     listing = did_listing(QueryDict(parameters), user, path)
     assert listing.valid, listing.errors
     return listing
 
 
-def of_old(name="North"):
-    """A carrier that could sell numbers at START."""
+def carrier_since_start(name="North"):
+    """Create a carrier whose client package has started before START."""
     house = carrier(name)
     ClientPackage.objects.update(starts_at=START - DAY)
     return house
@@ -53,102 +53,98 @@ def of_old(name="North"):
 
 @pytest.fixture
 def house():
-    return of_old()
+    return carrier_since_start()
 
 
 @pytest.fixture(params=["few", "many"])
 def plan(request, monkeypatch):
-    """Candidates are few and sorted at once, or many and walked by key, two at a time for files."""
+    """Run a test with few candidates, sorted at once, and with many, paged by key in chunks of two."""
     if request.param == "many":
-        walked(monkeypatch)
-
-
-def walked(patch):
-    patch.setattr(as_of, "CANDIDATES_MAX", 0)
-    patch.setattr(as_of, "EARLY_MAX", -1)
-    patch.setattr(export_rows, "CHUNK", 2)
+        monkeypatch.setattr(as_of, "CANDIDATES_MAX", 0)
+        monkeypatch.setattr(as_of, "EARLY_MAX", -1)
+        monkeypatch.setattr(export_rows, "CHUNK", 2)
 
 
 # --- a plain model ------------------------------------------------------------------------------------
 
 NUMBERS = [f"4420{n}" for n in range(6)]
-ACTS = ("create", "create", "reserve", "assign", "block", "hold", "hold", "end", "delete", "tag", "sql")
+ACTIONS = ("create", "create", "reserve", "assign", "block", "hold", "hold", "end", "delete", "tag", "sql")
 STEPS = some.lists(
     some.tuples(
-        some.sampled_from(ACTS), some.sets(some.sampled_from(NUMBERS), min_size=1), some.integers(0, 30)
+        some.sampled_from(ACTIONS), some.sets(some.sampled_from(NUMBERS), min_size=1), some.integers(0, 30)
     ),
     min_size=4,
     max_size=20,
 )
 
 
-class Plain:
-    """What was done to numbers: {number: [(moment, its state from then on, None when it is gone)]}."""
+class Model:
+    """The states of numbers over time: {number: [(time, state from then on; None once deleted)]}."""
 
     def __init__(self):
-        self.lives = {}
+        self.states = {}
 
-    def write(self, number, moment, state):
-        self.lives.setdefault(number, []).append((moment, state))
+    def write(self, number, time, state):
+        self.states.setdefault(number, []).append((time, state))
 
-    def then(self, number, moment):
-        """Its state at ``moment``, a hold that was over being over; None when it was not there."""
-        states = [state for written, state in self.lives.get(number, ()) if written <= moment]
+    def state_at(self, number, time):
+        """Return the state at ``time``, with an overdue hold released; None if the number did not exist."""
+        states = [state for written, state in self.states.get(number, ()) if written <= time]
         state = states[-1] if states else None
-        if state and state["status"] == st.HOLD and state["until"] <= moment:
+        if state and state["status"] == st.HOLD and state["until"] <= time:
             state = state | {"status": state["after_hold"], "client": ""}
         return state
 
-    def at(self, moment):
-        return {n: state for n in self.lives if (state := self.then(n, moment))}
+    def at(self, time):
+        return {n: state for n in self.states if (state := self.state_at(n, time))}
 
 
-def played(steps, houses):
-    """The steps, played in the database and in a ``Plain``: (that, the moments of changes)."""
-    plain, now, moments = Plain(), START, [START]
-    for act, numbers, hours in steps:
+def run(steps, houses):
+    """Run the steps in the database and in a ``Model``; return the model and the times of changes."""
+    model, now, times = Model(), START, [START]
+    for action, numbers, hours in steps:
         now += hours * HOUR
-        moments.append(now)
+        times.append(now)
         for number in sorted(numbers):
-            one, state, house = DID.objects.filter(number=number), plain.then(number, now), houses[number]
-            if act == "create" and state is None:
+            did, state, house = DID.objects.filter(number=number), model.state_at(number, now), houses[number]
+            if action == "create" and state is None:
                 after = st.ARCHIVE if number > NUMBERS[2] else st.INSTOCK
                 DID.objects.create_numbers(
                     [number], operator=house.operator, by=SYSTEM, after_hold=after, now=now
                 )
-                made = {"operator": house.operator.name, "status": st.INSTOCK, "after_hold": after}
-                plain.write(number, now, made | {"tags": "", "client": ""})
-            elif act == "create" or state is None:
+                created = {"operator": house.operator.name, "status": st.INSTOCK, "after_hold": after}
+                model.write(number, now, created | {"tags": "", "client": ""})
+            elif action == "create" or state is None:
                 continue
-            elif act == "sql":  # written by the database's clock, after every moment that is asked for
-                one.update(notes=f"by hand, {hours}")
-            elif act == "tag":
-                one.edit(by=SYSTEM, add_tags=["Gold"], now=now)
-                plain.write(number, now, state | {"tags": "Gold"})
-            elif act == "reserve" and state["status"] == st.INSTOCK:
-                one.edit(by=SYSTEM, status=st.RESERVED, now=now)
-                plain.write(number, now, state | {"status": st.RESERVED})
-            elif act == "assign" and state["status"] == st.INSTOCK:
-                one.assign(house.client_package, house.account, by=SYSTEM, now=now)
-                plain.write(number, now, state | {"status": st.ACTIVE, "client": house.client.name})
-            elif act == "block" and state["status"] == st.ACTIVE:
-                one.block(by=SYSTEM, now=now)
-                plain.write(number, now, state | {"status": st.BLOCKED})
-            elif act == "hold" and state["status"] in st.IN_USE:
-                one.edit(by=SYSTEM, hold_days=1, now=now)
-                one.hold(by=SYSTEM, now=now)
-                plain.write(number, now, state | {"status": st.HOLD, "until": now + DAY})
-                moments.append(now + DAY)
-            elif act == "end" and state["status"] == st.HOLD:
-                one.end_hold(by=SYSTEM, now=now)
-                plain.write(number, now, state | {"status": state["after_hold"], "client": ""})
-            elif act == "delete" and state["status"] in st.FREE:
-                one.delete_unused(by=SYSTEM, now=now)
-                plain.write(number, now, None)
-    return plain, moments
+            elif action == "sql":  # timestamped by the database, later than any time that is checked
+                did.update(notes=f"by hand, {hours}")
+            elif action == "tag":
+                did.edit(by=SYSTEM, add_tags=["Gold"], now=now)
+                model.write(number, now, state | {"tags": "Gold"})
+            elif action == "reserve" and state["status"] == st.INSTOCK:
+                did.edit(by=SYSTEM, status=st.RESERVED, now=now)
+                model.write(number, now, state | {"status": st.RESERVED})
+            elif action == "assign" and state["status"] == st.INSTOCK:
+                did.assign(house.client_package, house.account, by=SYSTEM, now=now)
+                model.write(number, now, state | {"status": st.ACTIVE, "client": house.client.name})
+            elif action == "block" and state["status"] == st.ACTIVE:
+                did.block(by=SYSTEM, now=now)
+                model.write(number, now, state | {"status": st.BLOCKED})
+            elif action == "hold" and state["status"] in st.IN_USE:
+                did.edit(by=SYSTEM, hold_days=1, now=now)
+                did.hold(by=SYSTEM, now=now)
+                model.write(number, now, state | {"status": st.HOLD, "until": now + DAY})
+                times.append(now + DAY)
+            elif action == "end" and state["status"] == st.HOLD:
+                did.end_hold(by=SYSTEM, now=now)
+                model.write(number, now, state | {"status": state["after_hold"], "client": ""})
+            elif action == "delete" and state["status"] in st.FREE:
+                did.delete_unused(by=SYSTEM, now=now)
+                model.write(number, now, None)
+    return model, times
 
 
-def told(listing):
+def rows_by_number(listing):
     rows = {
         row.number: {
             "operator": row.operator_name,
@@ -159,16 +155,16 @@ def told(listing):
         }
         for row in listing.rows
     }
-    assert len(rows) == len(listing.rows), "a number is there twice"
+    assert len(rows) == len(listing.rows), "a number is listed twice"
     assert list(rows) == sorted(rows)
     return rows
 
 
-def check(user, moment, plain, houses, dice):
-    """Rows, filters, counters, pages and file as of ``moment`` are those of the model."""
+def check(user, time, model, houses, dice):
+    """Compare rows, filters, counters, pages and file as of ``time`` with the model."""
     wanted = {
         number: {key: value for key, value in state.items() if key != "until"}
-        for number, state in plain.at(moment).items()
+        for number, state in model.at(time).items()
         if user.reseller_id in (None, houses[number].reseller.pk)
     }
     house = houses[NUMBERS[0]]
@@ -193,19 +189,19 @@ def check(user, moment, plain, houses, dice):
     ]
     if any(state["tags"] for state in wanted.values()):
         searches.append(({"tag": "Gold"}, lambda _, state: state["tags"] == "Gold"))
-    for query, fits in dice.sample(searches, 7):
+    for query, matches in dice.sample(searches, 7):
         if user.reseller_id and ("client" in query or "operator" in query or "reseller" in query):
             continue
-        expected = {number: state for number, state in wanted.items() if fits(number, state)}
-        listing = listed(user, moment, **query)
-        assert told(listing) == expected, (moment, query)
-        listing = listed(user, moment, count="exact", **query)
+        expected = {number: state for number, state in wanted.items() if matches(number, state)}
+        listing = listed(user, time, **query)
+        assert rows_by_number(listing) == expected, (time, query)
+        listing = listed(user, time, count="exact", **query)
         assert (listing.total, listing.total.more) == (len(expected), False)
         _, *rows = export_rows.past_rows(listing)
-        assert [row[3] for row in rows] == sorted(expected), (moment, query)
-        backwards = listed(user, moment, sort="-number", page="-1", **query)
-        assert [row.number for row in backwards.rows] == sorted(expected, reverse=True), (moment, query)
-    counts = listed(user, moment, count="exact").filterset.by_status
+        assert [row[3] for row in rows] == sorted(expected), (time, query)
+        backwards = listed(user, time, sort="-number", page="-1", **query)
+        assert [row.number for row in backwards.rows] == sorted(expected, reverse=True), (time, query)
+    counts = listed(user, time, count="exact").filterset.by_status
     assert {key: int(count) for key, count in counts.items()} == {
         key: sum(state["status"] == key for state in wanted.values()) for key in st.LABELS
     }
@@ -216,40 +212,40 @@ def check(user, moment, plain, houses, dice):
     max_examples=scaled(12),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_the_inventory_as_of_any_moment_is_what_was_done_until_then(plan, steps, dice):
+def test_the_inventory_as_of_any_time_matches_the_model(plan, steps, dice):
     with transaction.atomic():
-        north, south = of_old("North"), of_old("South")
+        north, south = carrier_since_start("North"), carrier_since_start("South")
         houses = {number: south if n % 3 == 1 else north for n, number in enumerate(NUMBERS)}
-        plain, moments = played(steps, houses)
-        ends = [moment + timedelta(microseconds=n) for moment in moments for n in (-1, 0, 1)]
-        people = [member("Administrator"), member("Viewer", reseller=north.reseller)]
-        for moment in dice.sample(ends, min(2, len(ends))):
-            for user in people:
-                check(user, moment, plain, houses, dice)
+        model, times = run(steps, houses)
+        times = [time + timedelta(microseconds=n) for time in times for n in (-1, 0, 1)]
+        users = [member("Administrator"), member("Viewer", reseller=north.reseller)]
+        for time in dice.sample(times, min(2, len(times))):
+            for user in users:
+                check(user, time, model, houses, dice)
         transaction.set_rollback(True)
 
 
-def test_numbers_made_since_are_passed_by(house, administrator, plan):
+def test_numbers_created_later_are_skipped(house, administrator, plan):
     keys = {}
-    for n, day in enumerate([0, 0, 3, 1, 4, 4, 9]):  # the clock was turned back once, a number is gone
-        moment = START + DAY * day / 48
-        DID.objects.create_numbers([f"4420{9 - n}"], operator=house.operator, by=SYSTEM, now=moment)
-        keys[DID.objects.latest("pk").pk] = moment
+    for n, day in enumerate([0, 0, 3, 1, 4, 4, 9]):  # the clock is set back once
+        time = START + DAY * day / 48
+        DID.objects.create_numbers([f"4420{9 - n}"], operator=house.operator, by=SYSTEM, now=time)
+        keys[DID.objects.latest("pk").pk] = time
     DID.objects.filter(number="44206").delete_unused(by=SYSTEM, now=START + DAY)
     for hours in range(9):
         then = listed(administrator, START + hours * HOUR / 2)
         last = then.filterset._last_created
-        late = {pk for pk, made in keys.items() if last is not None and pk > last}
+        late = {pk for pk, created in keys.items() if last is not None and pk > last}
         assert all(keys[pk] > then.time for pk in late)
-        assert {row.pk for row in then.rows} == {pk for pk, made in keys.items() if made <= then.time}
-    assert listed(administrator, START).filterset._last_created == sorted(keys)[3], "others are not asked"
-    assert listed(administrator, START + DAY).filterset._last_created is None, "nothing to be passed by"
+        assert {row.pk for row in then.rows} == {pk for pk, created in keys.items() if created <= then.time}
+    assert listed(administrator, START).filterset._last_created == sorted(keys)[3], "later ids are skipped"
+    assert listed(administrator, START + DAY).filterset._last_created is None, "there are no later ids"
 
 
-def test_where_history_is_pruned_no_number_is_passed_by(house, administrator, plan, tmp_path):
+def test_no_number_is_skipped_if_history_is_pruned(house, administrator, plan, tmp_path):
     DID.objects.create_numbers(NUMBERS, operator=house.operator, by=SYSTEM, now=START)
     DID.objects.create_numbers(["4421"], operator=house.operator, by=SYSTEM, now=START + 5 * DAY)
-    old = DID.objects.order_by("pk")[3]  # in the middle, where a search by halves begins
+    old = DID.objects.order_by("pk")[3]  # in the middle, where a binary search begins
     DID.objects.filter(pk=old.pk).edit(by=SYSTEM, notes="later", now=START + 9 * DAY)
     call_command("prune_history", before="2026-03-20", export=str(tmp_path / "old"))
     then = listed(administrator, START + DAY)
@@ -262,7 +258,7 @@ def test_where_history_is_pruned_no_number_is_passed_by(house, administrator, pl
 
 @pytest.fixture
 def past(house):
-    """In Stock at START, three given away an hour later, one blocked after two, one deleted after three."""
+    """Create six numbers; assign three after an hour, block one after two, delete one after three."""
     DID.objects.create_numbers(NUMBERS, operator=house.operator, by=SYSTEM, now=START)
     used = DID.objects.filter(number__in=NUMBERS[:3])
     used.assign(house.client_package, house.account, by=SYSTEM, now=START + HOUR)
@@ -273,18 +269,18 @@ def past(house):
 
 @pytest.fixture
 def show(past, supervisor):
-    """The page as of a moment: (its response, its words)."""
+    """Return ``get(time, **query)``, which returns the response of the list and its text."""
     browser = client_of(supervisor)
 
-    def get(moment=START + HOUR, **query):
-        response = browser.get(address(moment, **query))
+    def get(time=START + HOUR, **query):
+        response = browser.get(address(time, **query))
         assert response.status_code == 200
         return response, words(response.text)
 
     return get
 
 
-def test_the_page_says_of_which_moment_it_is_and_changes_nothing(show, past):
+def test_the_page_names_its_time_and_offers_no_changes(show, past):
     response, text = show(START + HOUR)
     assert "The inventory as of 2 Mar 2026, 09:00 . Read-only. Back to now" in text
     assert numbers_of(response) == NUMBERS
@@ -296,7 +292,7 @@ def test_the_page_says_of_which_moment_it_is_and_changes_nothing(show, past):
         assert part not in response.text
 
 
-def test_a_deleted_number_is_there_before_and_leads_to_its_history(show):
+def test_a_number_deleted_later_is_listed_and_links_to_its_history(show):
     response, _ = show(START + 3 * HOUR - timedelta(seconds=1), q=NUMBERS[5])
     assert numbers_of(response) == [NUMBERS[5]]
     (link,) = re.findall(r'class="col-number">\s*<a href="([^"]+)"', response.text)
@@ -305,14 +301,16 @@ def test_a_deleted_number_is_there_before_and_leads_to_its_history(show):
     assert numbers_of(response) == [] and "No numbers matched then" in text
 
 
-def test_every_link_of_the_list_keeps_the_moment(show, plan, settings):
+def test_every_link_of_the_list_keeps_the_time(show, plan, settings):
     settings.PAGE_SIZES = [2, 20]
     response, _ = show(START + HOUR, sort="-number", page="2")
     html = response.text[response.text.index('id="content"') :]
     links = set(re.findall(r'href="(/dids/\?[^"]*|\?[^"]*)"', html))
     kept = [link for link in links if "as_of=" in link]
     assert len(kept) > 10
-    assert [link for link in links if link not in kept] == ["/dids/?sort=-number"], "but the one back to now"
+    assert [link for link in links if link not in kept] == ["/dids/?sort=-number"], (
+        "all but the link back to now"
+    )
 
 
 def test_pages_follow_one_another_by_their_links(show, plan, settings):
@@ -337,14 +335,14 @@ def test_pages_follow_one_another_by_their_links(show, plan, settings):
     assert numbers_of(show(START + HOUR, page="3")[0]) == NUMBERS[4:]
 
 
-def test_other_columns_are_not_offered_to_sort_by(show):
+def test_only_the_number_can_be_sorted_by(show):
     response, _ = show(START + HOUR, sort="-operator")
     assert numbers_of(response) == NUMBERS[::-1]
     assert re.findall(r'class="sort" href="[^"]*sort=(-?\w+)', response.text) == ["number"]
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "error"),
     [
         ("yesterday", "Enter a date and time like 2026-11-03 14:05."),
         ("2999-01-01T00:00", "Choose a year from 2000 to 2199."),
@@ -354,16 +352,16 @@ def test_other_columns_are_not_offered_to_sort_by(show):
         ("2026-02-30T09:00", "Enter a date and time like 2026-11-03 14:05."),
     ],
 )
-def test_a_moment_that_makes_no_sense_shows_an_error_and_no_rows(past, supervisor, value, said):
+def test_an_invalid_time_shows_an_error_and_no_rows(past, supervisor, value, error):
     response = client_of(supervisor).get("/dids/", {"as_of": value})
     assert response.status_code == 200
-    assert f"As of: {said}" in words(response.text)
-    assert re.search(rf'(?s)id="id_as_of_error">.{{0,300}}?{re.escape(said)}', response.text)
+    assert f"As of: {error}" in words(response.text)
+    assert re.search(rf'(?s)id="id_as_of_error">.{{0,300}}?{re.escape(error)}', response.text)
     assert numbers_of(response) == []
     assert client_of(supervisor).get("/dids/export/", {"as_of": value}).status_code == 302
 
 
-def test_a_moment_is_of_the_persons_own_time_zone(past, supervisor):
+def test_the_time_is_read_in_the_users_time_zone(past, supervisor):
     supervisor.time_zone = "Asia/Tokyo"
     supervisor.save()
     browser = client_of(supervisor)
@@ -400,16 +398,16 @@ def test_a_time_that_a_clock_change_skips_is_refused(past, supervisor):
     assert "As of: 03:30 did not exist that day in Europe/Vilnius" in words(response.text)
 
 
-def test_a_moment_can_be_chosen_from_the_list(past, supervisor):
+def test_the_time_can_be_chosen_on_the_current_list(past, supervisor):
     html = client_of(supervisor).get("/dids/?status=active&advanced=1").text
     assert re.search(r'<input id="as-of"[^>]*type="datetime-local" name="as_of"', html)
     assert 'id="id_as_of"' in html
 
 
-# --- who sees what, and what is refused --------------------------------------------------------------
+# --- access, deleted records and refusals --------------------------------------------------------------
 
 
-def test_somebody_bound_to_a_reseller_sees_what_was_in_the_own_branch(past, plan):
+def test_a_user_of_a_reseller_sees_the_numbers_it_had_then(past, plan):
     south = carrier("South")
     DID.objects.create_numbers(["77001"], operator=south.operator, by=SYSTEM, now=START)
     bound = client_of(member("Supervisor", username="south", reseller=south.reseller))
@@ -423,16 +421,16 @@ def test_somebody_bound_to_a_reseller_sees_what_was_in_the_own_branch(past, plan
     assert [row[3] for row in rows] == ["77001"]
 
 
-def test_an_operator_that_changed_its_reseller_takes_no_past_along(past, plan):
+def test_numbers_belong_to_the_reseller_their_operator_had_then(past, plan):
     south = carrier("South")
     moved = timezone.now()
     Operator.objects.filter(pk=past.operator.pk).update(reseller=south.reseller)
     bound = member("Viewer", username="south", reseller=south.reseller)
-    assert told(listed(bound, moved - timedelta(seconds=1))) == {}
-    assert len(told(listed(bound, timezone.now()))) == 5
+    assert rows_by_number(listed(bound, moved - timedelta(seconds=1))) == {}
+    assert len(rows_by_number(listed(bound, timezone.now()))) == 5
 
 
-def test_a_gone_operators_numbers_are_still_told(past, supervisor, plan):
+def test_numbers_of_a_deleted_operator_are_listed(past, supervisor, plan):
     DID.objects.all().hold(by=SYSTEM, now=START + 4 * HOUR)
     DID.objects.all().end_hold(by=SYSTEM, now=START + 5 * HOUR)
     DID.objects.all().delete_unused(by=SYSTEM, now=START + 6 * HOUR)
@@ -440,49 +438,49 @@ def test_a_gone_operators_numbers_are_still_told(past, supervisor, plan):
     past.operator.delete()
     bound = member("Viewer", username="north", reseller=past.reseller)
     for user in (supervisor, bound):
-        assert {row["operator"] for row in told(listed(user, START + 4 * HOUR)).values()} == {name}
+        assert {row["operator"] for row in rows_by_number(listed(user, START + 4 * HOUR)).values()} == {name}
 
 
-def test_a_gone_operator_can_be_chosen_as_of_a_moment(past, supervisor, plan):
-    other = of_old("South")
+def test_a_deleted_operator_can_be_chosen_as_of_a_past_time(past, supervisor, plan):
+    other = carrier_since_start("South")
     DID.objects.create_numbers(["4421"], operator=other.operator, by=SYSTEM, now=START)
-    gone = past.operator.pk
+    deleted = past.operator.pk
     DID.objects.all().hold(by=SYSTEM, now=START + 4 * HOUR)
     DID.objects.all().end_hold(by=SYSTEM, now=START + 5 * HOUR)
     DID.objects.all().delete_unused(by=SYSTEM, now=START + 6 * HOUR)
     past.operator.delete()
     browser = client_of(supervisor)
-    response = browser.get(address(START, operator=[gone, other.operator.pk], advanced="1"))
+    response = browser.get(address(START, operator=[deleted, other.operator.pk], advanced="1"))
     assert numbers_of(response) == [*NUMBERS, "4421"]
-    assert numbers_of(browser.get(address(START, operator=gone))) == NUMBERS
+    assert numbers_of(browser.get(address(START, operator=deleted))) == NUMBERS
     name = f"{past.operator.name} (deleted)"
-    assert f'<option value="{gone}" selected>{name}</option>' in response.text
+    assert f'<option value="{deleted}" selected>{name}</option>' in response.text
     (url,) = re.findall(r'name="operator"[^>]*data-choices-url="([^"]+)"', response.text)
     assert [row["text"] for row in browser.get(url).json()["results"]] == [other.operator.name, name]
     assert [row["text"] for row in browser.get(f"{url}&q=north").json()["results"]] == [name]
     assert [row["text"] for row in browser.get(f"{url}&q=nowhere").json()["results"]] == []
-    assert name not in browser.get(url.partition("?")[0]).text, "where what there is now is asked for"
-    assert f"There is no operator “{gone}”" in browser.get(f"/dids/?operator={gone}").text
+    assert name not in browser.get(url.partition("?")[0]).text, "the current list offers no deleted ones"
+    assert f"There is no operator “{deleted}”" in browser.get(f"/dids/?operator={deleted}").text
     stranger = client_of(member("Administrator", reseller=other.reseller))
     assert name not in stranger.get(url).text
-    assert f"There is no operator “{gone}”" in stranger.get(address(START, operator=gone)).text
+    assert f"There is no operator “{deleted}”" in stranger.get(address(START, operator=deleted)).text
 
 
-def test_a_gone_client_can_be_chosen_as_of_a_moment(past, administrator, plan):
-    gone = past.client.pk
+def test_a_deleted_client_can_be_chosen_as_of_a_past_time(past, administrator, plan):
+    deleted = past.client.pk
     DID.objects.all().hold(by=SYSTEM, now=START + 4 * HOUR)
     DID.objects.all().end_hold(by=SYSTEM, now=START + 5 * HOUR)
-    for thing in (past.client_package, past.account, past.client):
-        thing.delete()
+    for record in (past.client_package, past.account, past.client):
+        record.delete()
     browser = client_of(administrator)
-    assert numbers_of(browser.get(address(START + HOUR, client=gone))) == NUMBERS[:3]
-    assert numbers_of(browser.get(address(START, client=gone))) == []
+    assert numbers_of(browser.get(address(START + HOUR, client=deleted))) == NUMBERS[:3]
+    assert numbers_of(browser.get(address(START, client=deleted))) == []
     (found,) = browser.get("/dids/choices/clients/?gone=1").json()["results"]
-    assert (found["id"], found["text"]) == (gone, f"{past.client.name} (deleted)")
+    assert (found["id"], found["text"]) == (deleted, f"{past.client.name} (deleted)")
 
 
 @pytest.mark.parametrize("path", ["mass-edit", "delete", "assign"])
-def test_what_was_cannot_be_changed(past, administrator, path):
+def test_the_past_cannot_be_changed(past, administrator, path):
     browser = client_of(administrator)
     query = urlencode({"as_of": START.isoformat()})
     every = {
@@ -504,16 +502,16 @@ def test_what_was_cannot_be_changed(past, administrator, path):
     assert DID.objects.count() == before and not DID.objects.filter(notes="x").exists()
 
 
-def test_a_search_that_takes_too_long_says_so(show, monkeypatch):
+def test_a_search_that_exceeds_the_time_limit_shows_an_error(show, monkeypatch):
     def never(self, statuses):
         raise as_of.TooLongError
 
-    monkeypatch.setattr(as_of.PastFilter, "_look", never)
+    monkeypatch.setattr(as_of.PastFilter, "_check", never)
     response, text = show(START + HOUR)
-    assert numbers_of(response) == [] and "It takes too long to find out what there was." in text
+    assert numbers_of(response) == [] and "Reading the inventory as of then takes too long." in text
 
 
-def test_the_database_is_broken_off_when_it_takes_too_long():
+def test_a_statement_beyond_the_time_limit_is_interrupted():
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     with pytest.raises(as_of.TooLongError), as_of.time_limit(1), connection.cursor() as cursor:
         cursor.execute(endless)
@@ -521,12 +519,12 @@ def test_the_database_is_broken_off_when_it_takes_too_long():
         cursor.execute("SELECT 1")
 
 
-def test_it_is_said_when_history_from_before_has_been_deleted(show):
+def test_a_warning_names_the_time_before_which_history_was_deleted(show):
     Change.objects.create(
         kind=Change.Kind.PRUNE, actor_kind="system", data={"horizon": "2026-03-02T00:00:00+00:00"}
     )
-    assert "It is not known completely" not in show(START)[1]
-    assert "history from before 2 Mar 2026, 00:00 has been deleted" in show(START - DAY)[1]
+    assert "Incomplete:" not in show(START)[1]
+    assert "Incomplete: history before 2 Mar 2026, 00:00 has been deleted." in show(START - DAY)[1]
 
 
 # --- files --------------------------------------------------------------------------------------------
@@ -537,7 +535,7 @@ def rows_of(response):
     return list(csv.reader(io.StringIO(content)))
 
 
-def test_the_file_holds_what_was_then_and_names_the_moment(past, supervisor, plan):
+def test_an_export_has_the_past_rows_and_its_time_in_the_name(past, supervisor, plan):
     browser = client_of(supervisor)
     response = browser.get(address(START + HOUR, "/dids/export/", status="active"))
     assert 'filename="dids_as-of_status-active_2026-03-02_0900.csv"' in response["Content-Disposition"]
@@ -547,7 +545,7 @@ def test_the_file_holds_what_was_then_and_names_the_moment(past, supervisor, pla
     ]
 
 
-def test_as_of_now_the_file_is_that_of_now(past, supervisor, plan):
+def test_an_export_as_of_now_equals_the_current_export(past, supervisor, plan):
     DID.objects.filter(number=NUMBERS[4]).edit(
         by=SYSTEM, add_tags=["Gold"], notes="=1+1", now=START + 4 * HOUR
     )
@@ -557,7 +555,7 @@ def test_as_of_now_the_file_is_that_of_now(past, supervisor, plan):
     assert rows_of(browser.get(address(timezone.now(), "/dids/export/", scope="page"))) == now
 
 
-def test_a_large_workbook_of_a_moment_is_left_to_a_worker(past, supervisor, plan, monkeypatch):
+def test_a_large_workbook_as_of_a_past_time_becomes_a_job(past, supervisor, plan, monkeypatch):
     monkeypatch.setattr("screens.numbers.export.XLSX_AT_ONCE", 2)
     response = client_of(supervisor).get(address(START + HOUR, "/dids/export/", format="xlsx"))
     job = Job.objects.get()

@@ -1,4 +1,4 @@
-"""What each parameter of the list of numbers finds, and what it refuses."""
+"""Parameters of the list of numbers: the numbers they find and the values they refuse."""
 
 from datetime import timedelta
 
@@ -20,19 +20,19 @@ ALL = {
 }  # fmt: skip
 
 
-def filterset(query, user):
+def make_filterset(query, user):
     return DIDFilter(QueryDict(query), DID.objects.visible_to(user), user=user)
 
 
 @pytest.fixture
 def found(world, viewer):
-    """The numbers that a query finds for a viewer of the small world."""
+    """Return ``find(query, user=viewer)``, which returns the set of numbers found."""
 
     def find(query, user=viewer):
-        asked = filterset(query, user)
-        assert asked.is_valid(), asked.errors
-        numbers = set(asked.qs.values_list("number", flat=True))
-        assert asked.total == len(numbers), "the total is not the number of rows"
+        filterset = make_filterset(query, user)
+        assert filterset.is_valid(), filterset.errors
+        numbers = set(filterset.qs.values_list("number", flat=True))
+        assert filterset.total == len(numbers), "the total is not the number of rows"
         return numbers
 
     return find
@@ -40,12 +40,12 @@ def found(world, viewer):
 
 @pytest.fixture
 def refused(world, viewer):
-    """The errors of a query by parameter."""
+    """Return ``find(query, user=viewer)``, which returns {parameter: errors}."""
 
     def find(query, user=viewer):
-        asked = filterset(query, user)
-        assert not asked.is_valid()
-        return {name: [str(error) for error in errors] for name, errors in asked.errors.items()}
+        filterset = make_filterset(query, user)
+        assert not filterset.is_valid()
+        return {name: [str(error) for error in errors] for name, errors in filterset.errors.items()}
 
     return find
 
@@ -83,7 +83,7 @@ def test_the_search_box_finds_numbers(found, query, numbers):
     assert found(query.replace("+", "%2B").replace(" ", "+")) == numbers
 
 
-def test_a_range_holds_only_numbers_of_its_length(found, world):
+def test_a_range_finds_only_numbers_of_its_length(found, world):
     DID.objects.create_numbers(["1111", "1125", "11"], operator=world.operator, by=SYSTEM)
     assert found("q=111-113") == {"111", "112", "113"}
 
@@ -93,12 +93,12 @@ def test_begins_finds_numbers_that_end_in_nines(found, world):
     assert found("q=99&match=begins") == {"99", "990", "9999"}
 
 
-def test_digits_of_other_scripts_are_searched_as_ours(found):
+def test_digits_of_other_scripts_match_ascii_digits(found):
     assert found("q=٢٥٦٧&match=exact") == {"2567"}
 
 
 @pytest.mark.parametrize("q", ["abc", "256a", "%00", "1" * 21, "222-111", "1*1"])
-def test_what_is_no_search_is_an_error_that_names_it(refused, q):
+def test_an_invalid_search_is_an_error_that_names_it(refused, q):
     (error,) = refused(f"q={q}")["q"]
     assert q in error or q == "%00"
 
@@ -127,11 +127,11 @@ def test_status_finds_numbers(found, query, numbers):
 
 @pytest.fixture
 def overdue(world):
-    """The hold of 2563 is over and nobody has written it yet."""
+    """Let the hold of 2563 end without the worker having released the number."""
     DID.objects.filter(number="2563").update(hold_until=timezone.now() - timedelta(seconds=1))
 
 
-def test_an_overdue_hold_is_found_as_what_it_has_become(found, overdue):
+def test_an_overdue_hold_is_found_by_its_status_after_hold(found, overdue):
     assert found("status=hold") == set()
     assert found("status=instock") == {"256999", "3333", "2563"}
     assert found("status=hold&status=instock") == {"256999", "3333", "2563"}
@@ -148,21 +148,21 @@ def test_an_overdue_hold_has_no_client(found, overdue, world):
     "query", ["", "q=256", "q=25&match=begins", "reseller={reseller}", "client={client}"]
 )
 @pytest.mark.parametrize("late", [False, True])
-def test_the_counters_are_the_counts(world, viewer, query, late, request):
+def test_counters_equal_the_number_of_rows(world, viewer, query, late, request):
     if late:
         request.getfixturevalue("overdue")
     query = query.format(reseller=world.reseller.pk, client=world.client.pk)
-    counters = filterset(query, viewer)
+    counters = make_filterset(query, viewer)
     assert counters.is_valid()
     for status, count in counters.by_status.items():
-        assert count == filterset(f"{query}&status={status}", viewer).qs.count(), status
+        assert count == make_filterset(f"{query}&status={status}", viewer).qs.count(), status
     assert sum(counters.by_status.values()) == counters.qs.count() > 0
 
 
-def test_counters_tell_what_another_status_would_find(world, viewer):
-    asked = filterset("status=active", viewer)
-    assert asked.is_valid()
-    assert (asked.total, asked.by_status["reserved"]) == (1, 7)
+def test_counters_show_the_matches_of_other_statuses(world, viewer):
+    filterset = make_filterset("status=active", viewer)
+    assert filterset.is_valid()
+    assert (filterset.total, filterset.by_status["reserved"]) == (1, 7)
 
 
 # --- operator, reseller, client, tag ----------------------------------------------------------------
@@ -181,7 +181,7 @@ def test_a_reseller_finds_the_numbers_of_its_operators(found, world):
     assert found(f"reseller={Reseller.objects.create(name='New').pk}") == set()
 
 
-def test_a_client_finds_what_it_holds(found, world):
+def test_a_client_finds_its_numbers(found, world):
     assert found(f"client={world.client.pk}") == {"2567", "2568", "2563"}
     assert found(f"client={world.client.pk}&status=hold") == {"2563"}
     other = Client.objects.create(reseller=world.reseller, name="Lily")
@@ -190,7 +190,7 @@ def test_a_client_finds_what_it_holds(found, world):
     assert found(f"client={other.pk}&client={world.client.pk}") == {"2567", "2568", "2563"}
 
 
-def test_tags_find_the_numbers_that_carry_any_of_them(found, world):
+def test_tags_find_numbers_with_any_of_them(found, world):
     DID.objects.filter(number__in=["111", "112"]).edit(by=SYSTEM, tags=["gold", "vip"])
     DID.objects.filter(number="3333").edit(by=SYSTEM, tags=["old, gold"])
     assert found("tag=gold") == {"111", "112", "3333"}
@@ -222,32 +222,32 @@ def test_an_unknown_value_is_an_error_that_names_it(refused, query, error):
     assert refused(query) == {parameter: [error]}
 
 
-def test_what_another_reseller_owns_is_unknown(refused, world, stranger):
+def test_records_of_another_reseller_are_unknown(refused, world, stranger):
     DID.objects.filter(number="111").edit(by=SYSTEM, tags=["theirs"])
     DID.objects.filter(number="3333").edit(by=SYSTEM, tags=["ours"])
-    for parameter, value, what in (
+    for parameter, value, noun in (
         ("operator", world.operator.pk, "operator"),
         ("reseller", world.reseller.pk, "reseller"),
         ("client", world.client.pk, "client"),
         ("tag", "theirs", "tag"),
     ):
         errors = refused(f"{parameter}={value}", stranger)
-        assert errors == {parameter: [f"There is no {what} “{value}”."]}
+        assert errors == {parameter: [f"There is no {noun} “{value}”."]}
 
 
-def test_a_person_of_a_reseller_finds_its_numbers_alone(found, world, stranger):
+def test_a_user_of_a_reseller_finds_only_its_numbers(found, world, stranger):
     DID.objects.filter(number__in=["111", "3333"]).edit(by=SYSTEM, tags=["shared"])
     for query in ("", "status=instock", "q=3", "tag=shared", f"operator={world.operator_2.pk}"):
         assert found(query, stranger) == {"3333"}
 
 
-def test_the_number_of_operators_makes_no_difference(world, viewer, django_assert_num_queries):
+def test_many_operators_cost_no_more_queries(world, viewer, django_assert_num_queries):
     more = [Operator.objects.create(reseller=world.reseller, name=f"Op {n}") for n in range(30)]
     world.operator = more[-1]
     numbers_in("instock", ["777"], world)
     query = "&".join(f"operator={operator.pk}" for operator in more)
     with django_assert_num_queries(6):
-        asked = filterset(f"{query}&status=instock", viewer)
-        assert asked.is_valid()
-        assert list(asked.qs.values_list("number", flat=True)) == ["777"]
-        assert asked.total == 1
+        filterset = make_filterset(f"{query}&status=instock", viewer)
+        assert filterset.is_valid()
+        assert list(filterset.qs.values_list("number", flat=True)) == ["777"]
+        assert filterset.total == 1

@@ -1,4 +1,4 @@
-"""Pages of the inventory found by key are the pages of the sorted list, however one comes to them."""
+"""Pages found by key equal the pages of the sorted list, by links in both directions and by page number."""
 
 import random
 from datetime import timedelta
@@ -20,17 +20,17 @@ from operators.models import Operator
 from tests.world import member
 
 pytestmark = pytest.mark.django_db
-UNCOUNTED = "q=100000-999999"  # a search that all numbers match, and that no counter knows
+UNCOUNTED = "q=100000-999999"  # a search that all numbers match and no counter covers
 SORTS = [f"{sign}{column}" for column in keyset.SORTS for sign in ("", "-")]
 
 
 @pytest.fixture(scope="module")
 def inventory(module_db):
-    """Some 200 numbers of two resellers in every status, with tags, notes, and names that are alike."""
+    """Create some 200 numbers of two resellers in every status, with tags, notes and similar names."""
     dice = random.Random(7)
     free = iter(dice.sample(range(100_000, 999_999), 600))
 
-    def make(operator, tags, most, **fields):
+    def create(operator, tags, most, **fields):
         numbers = sorted(str(next(free)) for _ in range(dice.randrange(most)))
         notes = dice.choice(["", "", "checked", "Checked by A, 2026", "z"])
         DID.objects.create_numbers(numbers, operator=operator, by=SYSTEM, tags=tags, notes=notes, **fields)
@@ -42,18 +42,18 @@ def inventory(module_db):
         operators = [Operator.objects.create(reseller=reseller, name=f"{n} {name}") for n in ("b", "A")]
         clients = [Client.objects.create(reseller=reseller, name=n) for n in ("rose", "Rose", "zed")]
         for operator, client, tags in product(operators, clients, ((), ("Gold",), ("Gold", "sip"), ("sip",))):
-            given = ClientPackage.objects.get_or_create(client=client, package=package)[0]
+            client_package = ClientPackage.objects.get_or_create(client=client, package=package)[0]
             account = Account.objects.get_or_create(client=client, name=dice.choice(["trunk", "Mobile"]))[0]
-            used = make(operator, tags, 6)
-            used.assign(given, account, by=SYSTEM)
+            used = create(operator, tags, 6)
+            used.assign(client_package, account, by=SYSTEM)
             for move in dice.choice([(), ("block",), ("hold",)]):
                 getattr(used, move)(by=SYSTEM)
-            make(operator, tags, 5, status=dice.choice(st.FREE))
+            create(operator, tags, 5, status=dice.choice(st.FREE))
 
 
 @pytest.fixture
 def overdue(inventory, db):
-    """Half of the holds are over and no worker has written it yet."""
+    """Let half of the holds end without the worker having released them."""
     holds = DID.objects.filter(status=st.HOLD).order_by("pk")
     for n, did in enumerate(holds):
         past = timezone.now() - timedelta(days=40)
@@ -64,34 +64,34 @@ def overdue(inventory, db):
 
 
 @pytest.fixture(autouse=True)
-def walked_however_few(monkeypatch):
+def paged_by_key(monkeypatch):
     monkeypatch.setattr(lists, "SORTED_MAX", 0)
-    monkeypatch.setattr(keyset, "SKIP_MAX", 0)  # any jump counts the numbers of heads before it merges
+    monkeypatch.setattr(keyset, "SKIP_MAX", 0)  # every jump counts by prefix before it merges
 
 
 @pytest.fixture
 def few_counted(monkeypatch):
-    """Counting ends at 30 numbers."""
+    """Stop counting at 30 numbers."""
     monkeypatch.setattr(filters, "COUNTED_TO", 30)
 
 
-def page_at(user, address):
-    path, _, query = address.partition("?")
+def page_at(user, url):
+    path, _, query = url.partition("?")
     return did_listing(QueryDict(query), user, path)
 
 
-def followed(user, address, link):
-    """The pages from ``address`` on, by the link of each."""
+def follow(user, url, link):
+    """Return the pages from ``url`` on, following the attribute ``link`` of each."""
     pages = []
-    while address:
-        assert len(pages) < 50, "no end of pages"
-        pages.append(page_at(user, address))
-        address = getattr(pages[-1], link)
+    while url:
+        assert len(pages) < 50, "endless pages"
+        pages.append(page_at(user, url))
+        url = getattr(pages[-1], link)
     return pages
 
 
 def searches(sort):
-    """Some filters alone and two by two, others for each ``sort``."""
+    """Return some single filters and pairs of filters, different ones for each ``sort``."""
     operator = Operator.objects.get(name="A South")
     client = Client.objects.get(name="zed", reseller=operator.reseller)
     parts = [
@@ -112,17 +112,17 @@ def searches(sort):
 
 
 def check_pages(user, query, sort):
-    """Every page, by links forward, by links backward and by number, against all that match, sorted."""
-    address = f"/dids/?sort={sort}&{query}"
-    there = followed(user, address, "next_url")
-    expected = list(there[0].ordered.values_list("pk", flat=True))
-    assert [key for page in there for key in page.keys] == expected, address
-    back = followed(user, there[0].last_url or there[0]._page_url(1), "previous_url")
-    assert [key for page in reversed(back) for key in page.keys] == expected, address
-    for number in {2, len(there) // 3, len(there) // 2, len(there) - 1, len(there)} - {0, len(there) + 1}:
-        jumped = page_at(user, f"{address}&page={number}")
-        assert jumped.keys == expected[20 * (number - 1) : 20 * number], (address, number)
-    return there
+    """Compare pages by next link, previous link and page number with all matches, sorted."""
+    url = f"/dids/?sort={sort}&{query}"
+    pages = follow(user, url, "next_url")
+    expected = list(pages[0].ordered.values_list("pk", flat=True))
+    assert [key for page in pages for key in page.keys] == expected, url
+    back = follow(user, pages[0].last_url or pages[0]._page_url(1), "previous_url")
+    assert [key for page in reversed(back) for key in page.keys] == expected, url
+    for number in {2, len(pages) // 3, len(pages) // 2, len(pages) - 1, len(pages)} - {0, len(pages) + 1}:
+        jumped = page_at(user, f"{url}&page={number}")
+        assert jumped.keys == expected[20 * (number - 1) : 20 * number], (url, number)
+    return pages
 
 
 @pytest.mark.parametrize("sort", SORTS)
@@ -135,34 +135,32 @@ def test_pages_by_key_are_the_sorted_list(inventory, administrator, sort, late, 
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_a_person_of_a_reseller_pages_through_its_own(inventory, overdue, sort):
-    person = member("Administrator", reseller=Reseller.objects.get(name="South"))
-    check_pages(person, "", sort)
-    check_pages(person, "tag=Gold", sort)
+def test_a_user_of_a_reseller_pages_through_its_numbers(inventory, overdue, sort):
+    user = member("Administrator", reseller=Reseller.objects.get(name="South"))
+    check_pages(user, "", sort)
+    check_pages(user, "tag=Gold", sort)
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_more_streams_than_a_statement_takes_are_read_as_one(
-    inventory, overdue, administrator, sort, monkeypatch
-):
+def test_too_many_index_scans_are_replaced_by_one(inventory, overdue, administrator, sort, monkeypatch):
     monkeypatch.setattr(keyset, "SCANS_MAX", 3)
     for query in ("tag=sip", "status=hold&status=instock", "client=1&client=4"):
         check_pages(administrator, query, sort)
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_a_list_that_is_not_counted_to_its_end_has_all_pages(inventory, administrator, few_counted, sort):
-    address = f"/dids/?sort={sort}&{UNCOUNTED}&tag=sip&tag=Gold"
-    there = followed(administrator, address, "next_url")
-    expected = list(there[0].ordered.values_list("pk", flat=True))
-    assert [key for page in there for key in page.keys] == expected
-    back = followed(administrator, there[0].last_url, "previous_url")
+def test_a_list_with_a_bounded_count_has_all_pages(inventory, administrator, few_counted, sort):
+    url = f"/dids/?sort={sort}&{UNCOUNTED}&tag=sip&tag=Gold"
+    pages = follow(administrator, url, "next_url")
+    expected = list(pages[0].ordered.values_list("pk", flat=True))
+    assert [key for page in pages for key in page.keys] == expected
+    back = follow(administrator, pages[0].last_url, "previous_url")
     assert [key for page in reversed(back) for key in page.keys] == expected
     assert [page.page for page in back[:2]] == [-1, -2]
     assert back[0].span == "20 – 1 from the end"
-    assert page_at(administrator, f"{address}&page=-2").keys == back[1].keys
-    assert page_at(administrator, f"{address}&page=3").keys == expected[40:60]
-    assert there[1].span == "21 – 40"
+    assert page_at(administrator, f"{url}&page=-2").keys == back[1].keys
+    assert page_at(administrator, f"{url}&page=3").keys == expected[40:60]
+    assert pages[1].span == "21 – 40"
 
 
 @pytest.mark.parametrize("sort", SORTS)
@@ -181,9 +179,7 @@ def test_few_numbers_are_sorted_at_once(inventory, overdue, administrator, sort,
         check_pages(administrator, query, sort)
 
 
-def test_where_counting_ended_the_total_says_so_and_is_counted_on_demand(
-    inventory, administrator, few_counted
-):
+def test_a_bounded_total_is_labelled_and_counted_exactly_on_demand(inventory, administrator, few_counted):
     short = page_at(administrator, f"/dids/?{UNCOUNTED}&tag=sip")
     count = short.matches.count()
     assert count > 30 and (short.total, short.total.label) == (30, "30+")
@@ -204,28 +200,24 @@ def test_the_total_of_a_status_is_its_own_count(inventory, overdue, administrato
     assert few.total.label == str(few.matches.count())
 
 
-def test_the_counter_of_the_status_that_is_asked_for_says_what_the_total_says(
-    inventory, administrator, few_counted
-):
+def test_the_counter_of_a_chosen_status_equals_the_total(inventory, administrator, few_counted):
     found = page_at(administrator, f"/dids/?{UNCOUNTED}&tag=sip&tag=Gold&status=active")
     assert found.filterset.by_status["active"].label == found.total.label
     assert found.filterset.by_status["instock"].more
 
 
-def test_a_page_from_the_end_that_is_before_the_beginning_is_the_first_one(
-    inventory, administrator, few_counted
-):
-    address = f"/dids/?{UNCOUNTED}&tag=sip&tag=Gold"
-    expected = list(page_at(administrator, address).ordered.values_list("pk", flat=True))
+def test_a_page_from_the_end_beyond_the_start_is_the_first_one(inventory, administrator, few_counted):
+    url = f"/dids/?{UNCOUNTED}&tag=sip&tag=Gold"
+    expected = list(page_at(administrator, url).ordered.values_list("pk", flat=True))
     assert len(expected) % 20
-    found = page_at(administrator, f"{address}&page=-99")
+    found = page_at(administrator, f"{url}&page=-99")
     assert found.keys == expected[: len(expected) % 20]
     assert found.page == -(len(expected) // 20 + 1)
     assert found.span.startswith(f"{len(expected)} – ")
     assert found.previous_url is None
 
 
-def test_what_the_counters_know_is_always_exact(inventory, administrator, few_counted):
+def test_a_total_from_the_counters_is_exact(inventory, administrator, few_counted):
     reseller = Reseller.objects.get(name="South")
     for query in ("", "status=instock", f"reseller={reseller.pk}", "tag=sip&status=active"):
         found = page_at(administrator, f"/dids/?{query}")
@@ -234,7 +226,7 @@ def test_what_the_counters_know_is_always_exact(inventory, administrator, few_co
 
 @pytest.mark.parametrize("sort", ["number", "-client", "-notes", "reseller"])
 @pytest.mark.parametrize("limit", ["GUESSES_MAX", "PREFIXES_MAX"])
-def test_a_jump_arrives_by_halves_and_without_heads_as_well(
+def test_a_jump_works_by_halving_and_without_prefixes(
     inventory, overdue, administrator, sort, limit, monkeypatch
 ):
     monkeypatch.setattr(keyset, limit, 0)
@@ -242,29 +234,29 @@ def test_a_jump_arrives_by_halves_and_without_heads_as_well(
         check_pages(administrator, query, sort)
 
 
-def test_a_page_beyond_what_was_counted_is_counted(inventory, administrator, few_counted):
+def test_a_page_beyond_a_bounded_count_counts_all_matches(inventory, administrator, few_counted):
     found = page_at(administrator, f"/dids/?{UNCOUNTED}&tag=sip&page=99")
     assert found.page == found.pages == -(-found.matches.count() // 20)
     assert found.keys == list(found.ordered.values_list("pk", flat=True))[20 * (found.pages - 1) :]
 
 
-def test_a_place_that_is_gone_is_counted_out(inventory, administrator):
-    operator = Operator.objects.create(reseller=Reseller.objects.get(name="South"), name="gone")
+def test_a_cursor_in_a_missing_partition_falls_back_to_the_page_number(inventory, administrator):
+    operator = Operator.objects.create(reseller=Reseller.objects.get(name="South"), name="new")
     second = page_at(administrator, "/dids/?sort=operator&page=2")
     lost = page_at(administrator, f"/dids/?sort=operator&page=2&after={operator.pk + 1}~123")
     assert lost.keys == second.keys
 
 
-def test_nonsense_for_a_place_shows_the_page_by_its_number(inventory, administrator):
-    places = ["x", "~", "~x", "1~", "1~-1", f"~{'9' * 30}", "x~5", "~5'", f"{10**30}~1", "٣~1", "²~1"]
+def test_an_invalid_cursor_falls_back_to_the_page_number(inventory, administrator):
+    cursors = ["x", "~", "~x", "1~", "1~-1", f"~{'9' * 30}", "x~5", "~5'", f"{10**30}~1", "٣~1", "²~1"]
     for sort in keyset.SORTS:
         second = page_at(administrator, f"/dids/?sort={sort}&page=2")
-        for place, way in product(places, ("after", "before")):
-            page = page_at(administrator, f"/dids/?{urlencode({'sort': sort, 'page': 2, way: place})}")
-            assert page.keys == second.keys, (sort, place, way)
+        for cursor, direction in product(cursors, ("after", "before")):
+            page = page_at(administrator, f"/dids/?{urlencode({'sort': sort, 'page': 2, direction: cursor})}")
+            assert page.keys == second.keys, (sort, cursor, direction)
 
 
-def test_the_next_page_goes_on_behind_the_last_row_seen(inventory, administrator):
+def test_the_next_page_starts_after_the_last_row_shown(inventory, administrator):
     first = page_at(administrator, "/dids/")
     DID.objects.filter(status=st.INSTOCK).delete_unused(by=SYSTEM)
     later = page_at(administrator, first.next_url)

@@ -1,4 +1,4 @@
-"""The search for digits inside of numbers finds what Python finds, after any kind of write."""
+"""The search for digits inside numbers finds the same as Python does, after any kind of write."""
 
 import pytest
 from django.db import connection, transaction
@@ -15,10 +15,11 @@ from tests.carrier import carrier, numbers_in
 
 pytestmark = pytest.mark.django_db
 
-# Few digits, and numbers that share their heads: by chance nothing would ever match.
+# Few digits and shared prefixes, because random numbers would rarely match.
 texts = some.text("0012", min_size=1, max_size=20)
 inventories = some.lists(
-    texts | some.builds(lambda head, tail: head + tail, some.sampled_from(["", "0", "2100", "0021"]), texts),
+    texts
+    | some.builds(lambda prefix, tail: prefix + tail, some.sampled_from(["", "0", "2100", "0021"]), texts),
     max_size=30,
 ).map(lambda numbers: sorted({number[:20] for number in numbers}))
 
@@ -27,20 +28,20 @@ def numbers(condition):
     return sorted(DID.objects.filter(condition).values_list("number", flat=True))
 
 
-def contains(asked):
-    return Substring(asked).condition
+def contains(digits):
+    return Substring(digits).condition
 
 
-def ends(asked):
-    return Substring(asked, at_end=True).condition
+def ends(digits):
+    return Substring(digits, at_end=True).condition
 
 
-def insert(made, operator):
+def insert(numbers, operator):
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO dids_did (number, operator_id, status, after_hold, notes)"
             " VALUES (%s, %s, 'instock', 'instock', '')",
-            [(number, operator.pk) for number in made],
+            [(number, operator.pk) for number in numbers],
         )
 
 
@@ -51,37 +52,53 @@ def house(db):
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    there=inventories,
-    gone=inventories,
-    again=inventories,
-    asked=texts,
-    few=some.sampled_from([0, 2, 99]),
-    looks=some.sampled_from([0, 100, 20_000]),
+    stored=inventories,
+    deleted=inventories,
+    added=inventories,
+    digits=texts,
+    ids_max=some.sampled_from([0, 2, 99]),
+    scans_max=some.sampled_from([0, 100, 20_000]),
 )
-@example(there=["12", "0012", "10012", "0001200"], gone=[], again=[], asked="0012", few=99, looks=20_000)
-@example(there=["02", "020000", "2", "20000"], gone=[], again=["2"], asked="20000", few=99, looks=20_000)
-@example(there=["0" * 20, "0" * 19 + "2"], gone=[], again=[], asked="0" * 20, few=99, looks=20_000)
-def test_it_finds_what_python_finds(house, there, gone, again, asked, few, looks):
+@example(
+    stored=["12", "0012", "10012", "0001200"],
+    deleted=[],
+    added=[],
+    digits="0012",
+    ids_max=99,
+    scans_max=20_000,
+)
+@example(
+    stored=["02", "020000", "2", "20000"],
+    deleted=[],
+    added=["2"],
+    digits="20000",
+    ids_max=99,
+    scans_max=20_000,
+)
+@example(
+    stored=["0" * 20, "0" * 19 + "2"], deleted=[], added=[], digits="0" * 20, ids_max=99, scans_max=20_000
+)
+def test_it_finds_the_same_as_python(house, stored, deleted, added, digits, ids_max, scans_max):
     before = transaction.savepoint()
-    insert(there, house.operator)
-    DID.objects.filter(number__in=gone).delete_unused(by=SYSTEM)
-    left, new = set(there) - set(gone), set(again) - (set(there) - set(gone))
+    insert(stored, house.operator)
+    DID.objects.filter(number__in=deleted).delete_unused(by=SYSTEM)
+    left, new = set(stored) - set(deleted), set(added) - (set(stored) - set(deleted))
     undone = transaction.savepoint()
     insert(new, house.operator)
     transaction.savepoint_rollback(undone)
     insert(new, house.operator)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(substring, "IDS_MAX", few)
-        patch.setattr(substring, "SCANS_MAX", looks)
-        for length in range(1, len(asked) + 1):
-            part = asked[:length]
+        patch.setattr(substring, "IDS_MAX", ids_max)
+        patch.setattr(substring, "SCANS_MAX", scans_max)
+        for length in range(1, len(digits) + 1):
+            part = digits[:length]
             assert numbers(contains(part)) == sorted(n for n in left | new if part in n)
             assert numbers(ends(part)) == sorted(n for n in left | new if n.endswith(part))
     transaction.savepoint_rollback(before)
 
 
-def test_a_number_that_is_changed_is_found_by_what_it_is_now(house):
+def test_a_changed_number_is_found_by_its_new_digits(house):
     numbers_in("instock", ["442071230001"], house)
 
     with connection.cursor() as cursor:
@@ -93,20 +110,20 @@ def test_a_number_that_is_changed_is_found_by_what_it_is_now(house):
     assert numbers(ends("30001")) == []
 
 
-def test_many_are_found_as_well_as_few(house, monkeypatch):
+def test_many_matches_are_found_like_few(house, monkeypatch):
     numbers_in("instock", [str(n) for n in range(442_000_000_000, 442_000_000_300)], house)
     numbers_in("instock", ["100", "37044200000", "990000000000"], house)
     everything = numbers(Q())
 
-    for few, looks in ((10_000, 20_000), (5, 20_000), (5, 1), (10_000, 0)):
-        monkeypatch.setattr(substring, "IDS_MAX", few)
-        monkeypatch.setattr(substring, "SCANS_MAX", looks)
-        for asked in ("44200000", "0000", "000001", "00100", "9900", "37044200000", "7777"):
-            assert numbers(contains(asked)) == [n for n in everything if asked in n]
-            assert numbers(ends(asked)) == [n for n in everything if n.endswith(asked)]
+    for ids_max, scans_max in ((10_000, 20_000), (5, 20_000), (5, 1), (10_000, 0)):
+        monkeypatch.setattr(substring, "IDS_MAX", ids_max)
+        monkeypatch.setattr(substring, "SCANS_MAX", scans_max)
+        for digits in ("44200000", "0000", "000001", "00100", "9900", "37044200000", "7777"):
+            assert numbers(contains(digits)) == [n for n in everything if digits in n]
+            assert numbers(ends(digits)) == [n for n in everything if n.endswith(digits)]
 
 
-def test_it_goes_with_other_conditions_order_and_slices(house):
+def test_it_combines_with_other_conditions_order_and_slices(house):
     numbers_in("instock", [str(n) for n in range(442_000_000_000, 442_000_000_300)], house)
     numbers_in("reserved", ["112000000001"], house)
 
@@ -120,7 +137,7 @@ def test_it_goes_with_other_conditions_order_and_slices(house):
     assert not DID.objects.filter(contains("555555")).exists()
 
 
-def test_few_that_match_are_named_and_many_lie_between_two_numbers(house, monkeypatch):
+def test_few_matches_are_listed_by_id_and_many_bounded_by_a_range(house, monkeypatch):
     numbers_in("instock", [str(n) for n in range(442_000_000_000, 442_000_000_030)], house)
 
     few = Substring("44200000002")
@@ -140,14 +157,14 @@ def test_few_that_match_are_named_and_many_lie_between_two_numbers(house, monkey
 
 
 @pytest.mark.parametrize(
-    ("asked", "at_end"), [("2000", False), ("0001", False), ("001", False), ("0002", True), ("02", True)]
+    ("digits", "at_end"), [("2000", False), ("0001", False), ("001", False), ("0002", True), ("02", True)]
 )
-def test_the_first_and_the_last_that_match_are_at_hand_in_order(house, monkeypatch, asked, at_end):
+def test_the_first_and_the_last_matches_are_found_in_order(house, monkeypatch, digits, at_end):
     numbers_in("instock", [str(n) for n in range(442_000_000_000, 442_000_000_130)], house)
     numbers_in("instock", ["112000", "0002", "20001200012000", "995000002"], house)
-    found = DID.objects.filter(Substring(asked, at_end=at_end).condition)
+    found = DID.objects.filter(Substring(digits, at_end=at_end).condition)
     monkeypatch.setattr(substring, "IDS_MAX", 4)
-    many = Substring(asked, at_end=at_end)
+    many = Substring(digits, at_end=at_end)
 
     for backwards, order in ((False, "number"), (True, "-number")):
         first = DID.objects.filter(many.front(backwards=backwards)).order_by(order)
@@ -155,7 +172,7 @@ def test_the_first_and_the_last_that_match_are_at_hand_in_order(house, monkeypat
     assert many.ids == list(found.order_by("number").values_list("pk", flat=True)[:5])
 
 
-def test_a_search_costs_two_queries_beside_the_one_that_it_is_for(house, django_assert_num_queries):
+def test_a_search_costs_two_more_queries(house, django_assert_num_queries):
     numbers_in("instock", ["442000000000"], house)
 
     for search in (contains, ends):
@@ -163,7 +180,7 @@ def test_a_search_costs_two_queries_beside_the_one_that_it_is_for(house, django_
             search("2000000")
 
 
-def test_numbers_made_side_by_side_share_one_head(house):
+def test_consecutive_numbers_share_one_prefix(house):
     numbers_in("instock", [str(n) for n in range(442_000_000_000, 442_000_000_030)], house)
     DID.objects.edit(by=SYSTEM, notes="x")
     insert(["442000009999", "17"], house.operator)
@@ -173,7 +190,7 @@ def test_numbers_made_side_by_side_share_one_head(house):
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
 @pytest.mark.django_db(transaction=True)
-def test_a_head_stays_when_another_who_brought_it_as_well_takes_it_back(house):
+def test_a_prefix_stays_when_a_concurrent_writer_of_it_rolls_back(house):
     other = connection.copy()
     try:
         with other.cursor() as cursor:
