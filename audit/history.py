@@ -54,7 +54,7 @@ class Viewer(Protocol):
 TRACKED: dict[type[TrackedModel], type[Model]] = {}  # {tracked model: its history model}
 
 
-def track(tracked: type[TrackedModel], indexes: Iterable[models.Index] = ()) -> type[Model]:
+def track(tracked: type[TrackedModel], indexes: Iterable[models.Index] = ()) -> Any:
     """Create and register the history model of ``tracked``, with ``indexes`` besides the usual ones.
 
     The primary key becomes ``object_id``, because Django reserves ``id`` for primary keys. Foreign keys

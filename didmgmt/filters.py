@@ -20,7 +20,7 @@ class FilterSet(django_filters.FilterSet):
     """
 
     refines = {}
-    apart = ()
+    apart: tuple[str, ...] = ()
 
     def __init__(self, data=None, queryset=None, *, user):
         self.user = user
@@ -84,7 +84,7 @@ class FilterSet(django_filters.FilterSet):
 
 
 def no_such(noun, where=""):
-    """Return the error message of a choice that doesn't exist: “There is no ``noun`` “x” ``where``.”"""
+    """Return the error message of a choice that doesn't exist."""
     return {"invalid_choice": f"There is no {noun} “%(value)s”{where}."}
 
 

@@ -510,7 +510,7 @@ class Selection:
 
 
 def _ordering(
-    model: type[models.Model], columns: Sequence[str | Combinable], descending: bool
+    model: type[models.Model], columns: Sequence[str | Any], descending: bool
 ) -> list[str | models.expressions.OrderBy]:
     """Return expressions for ``order_by``, of which the last is unique."""
     fields = model._meta.local_fields

@@ -54,7 +54,7 @@ def env_database(name, default):
     try:
         with warnings.catch_warnings(action="error"):  # the library's warning would print the password
             database = env.db_url_config(value)
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever the library raises, the value is invalid
         database = {}
     engine = database.get("ENGINE", "").rpartition(".")[2]
     if engine not in ("sqlite3", "postgresql") or not database.get("NAME"):

@@ -237,7 +237,7 @@ class Job(models.Model):
                 connection.close_if_unusable_or_obsolete()
                 again = timezone.now() + RETRY_AFTER
                 self._owned_by(worker).update(state=self.State.QUEUED, worker="", lease_until=again)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the worker goes on with other jobs
             self._fail(worker, "An unexpected error occurred. Ask an administrator to check the log.", error)
         self.refresh_from_db()
 

@@ -56,7 +56,7 @@ def main(path: str, kind: str, sheet: str, columns: int, cell: int, seconds: int
         report_error("password")
     except BrokenPipeError:
         raise
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - a panic of the parser is no Exception
         report_error("memory" if "limit exceeded" in str(error) else "damaged")
     sys.stdout.flush()
 

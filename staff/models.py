@@ -1,6 +1,7 @@
 """Users; roles are groups (see migration ``0002_roles``)."""
 
 import zoneinfo
+from typing import ClassVar
 
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.core.exceptions import ValidationError
@@ -14,7 +15,7 @@ def known_time_zone(value):
         raise ValidationError(f"“{value}” is not a time zone. Enter one like Europe/Berlin or UTC.")
 
 
-class StaffManager(UserManager.from_queryset(BranchQuerySet)):
+class StaffManager(UserManager.from_queryset(BranchQuerySet)):  # type: ignore[misc]  # a base made by a call
     """Manager with ``create_user`` and ``visible_to``."""
 
 
@@ -32,4 +33,4 @@ class User(AbstractUser):
     )
     time_zone = models.CharField(max_length=50, default="UTC", validators=[known_time_zone])
 
-    objects = StaffManager()
+    objects: ClassVar[StaffManager] = StaffManager()

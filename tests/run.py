@@ -83,6 +83,7 @@ def lint(name):
     commands = (
         ["-m", "ruff", "check", "."],
         ["-m", "ruff", "format", "--check", "."],
+        ["-m", "mypy"],
         ["-m", "djlint", "--lint", "--quiet", "templates"],
         ["manage.py", "makemigrations", "--check", "--dry-run"],
     )

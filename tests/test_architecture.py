@@ -103,12 +103,9 @@ def path_of(name):
     for part in [*name.split("."), "__init__"]:
         if package not in RANKS:
             break
-        if part not in re.split(r"[ |]", RANKS[package]):
-            if part != "__init__" and not parts:
-                break
-            part = "__init__"
-        parts.append(part)
-        package = f"{package}.{part}" if package else part
+        ranked = part if part in re.split(r"[ |]", RANKS[package]) else "__init__"
+        parts.append(ranked)
+        package = f"{package}.{ranked}" if package else ranked
     return parts
 
 

@@ -141,13 +141,17 @@ LONG_NOTES = (
     "Customer wants it back",
     "Fax only, no voice route",
     "Do not sell before the recordings are taken down.",
-    "Wrong numbers: about ten calls a day for the clinic whose number differs by one digit. The client knows"
-    " of it and has asked for a discount; do not give the number to a call centre.",
-    "Ported in. The losing carrier kept the route for two weeks after the date, so that calls from its own"
-    " network went nowhere; ticket closed after both sides had reloaded their tables. If somebody complains"
-    " of calls that do not arrive, ask from which network they come before anything else, and look at the"
-    " number portability database of the country, not at our routes. Letter of authority and"
-    " the last invoice are in the archive under the client's name.",
+    (
+        "Wrong numbers: about ten calls a day for the clinic whose number differs by one digit. The client"
+        " knows of it and has asked for a discount; do not give the number to a call centre."
+    ),
+    (
+        "Ported in. The losing carrier kept the route for two weeks after the date, so that calls from its"
+        " own network went nowhere; ticket closed after both sides had reloaded their tables. If somebody"
+        " complains of calls that do not arrive, ask from which network they come before anything else, and"
+        " look at the number portability database of the country, not at our routes. Letter of authority and"
+        " the last invoice are in the archive under the client's name."
+    ),
     "Printed in the 2026 directory.",
     "Reserved for the new office, move planned for spring; the floor plan says 24 desks and two lifts.",
 )

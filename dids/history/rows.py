@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.db import models
 from django.db.models import OuterRef, Subquery
@@ -19,9 +19,8 @@ CSV_CHUNK = 2_000  # rows of a file described by one set of queries
 EVENTS = {"+": "created", "~": "changed", "-": "deleted"}
 CSV_HEADER = ("Time", "Object type", "ID", "Object", "Event", "Field", "Old", "New", "By")
 # {model name: tracked model}, numbers first
-OBJECT_TYPES = {
-    tracked._meta.model_name: tracked for tracked in (DID, *(one for one in TRACKED if one is not DID))
-}
+_TRACKED: list[Any] = [DID, *(tracked for tracked in TRACKED if tracked is not DID)]
+OBJECT_TYPES = {tracked._meta.model_name: tracked for tracked in _TRACKED}
 
 
 class RowFormatter(Protocol):

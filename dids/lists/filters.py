@@ -120,7 +120,7 @@ class NowField(LocalDateTimeField):
 class NowFilter(django_filters.Filter):
     """Filter nothing; ``dids.lists.as_of`` replaces it."""
 
-    field_class = NowField
+    field_class: type[forms.Field] = NowField
 
     def __init__(self, **kwargs):
         super().__init__(label="As of", help_text="Leave empty for now", **kwargs)

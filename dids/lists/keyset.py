@@ -364,7 +364,7 @@ class FilteredScans:
         every = wanted or list(st.HELD if held else st.LABELS)
         leads: list[Any] = [None] if lead is None else values[lead] or []
         pairs = self._existing_pairs(product(leads, every), lead, values)
-        led = dids if lead is None else dids.filter(**{f"{lead}__in": leads})
+        led: Any = dids if lead is None else dids.filter(**{f"{lead}__in": leads})
         if lead == "tag_set" and not wanted:  # has an index of its own
             leads = list(dict.fromkeys(tag_set for tag_set, _ in pairs))
             if len(leads) <= most:
@@ -420,7 +420,7 @@ class FilteredScans:
             some |= Q(operator__in=operators)
         if tag_sets is not None:
             some |= Q(tag_set__in=tag_sets)
-        stock = {"operator": Counter(), "tag_set": Counter(), "pairs": defaultdict(set)}
+        stock: dict[str, Any] = {"operator": Counter(), "tag_set": Counter(), "pairs": defaultdict(set)}
         rows = Stock.objects.filter(some).values_list("operator", "tag_set", "status", "numbers")
         for operator, tag_set, status, numbers in rows:
             stock["operator"][operator] += numbers
@@ -507,7 +507,7 @@ class AccountPartitions:
     def starting_at(self, key: str | None, backwards: bool) -> Iterator[Partition]:
         account = None
         if key:
-            account = Account.objects.filter(pk=parse_whole(key)).first()
+            account = Account.objects.filter(pk=parse_whole(key) or 0).first()
             if account is None:
                 raise LookupError(key)
             yield self._partition(account.pk)

@@ -54,7 +54,7 @@ class ReferenceResource(ModelResource):
 
     parent = "reseller"  # the foreign key within which a name is unique
     related = "reseller"  # fetched with select_related, so that no row costs a query
-    only_exported = ()
+    only_exported: tuple[str, ...] = ()
     known_as = {"reseller": "reseller"}
     words = {}
     about = []  # (column, description) for the page, in addition to the columns of all tables

@@ -195,17 +195,17 @@ class ChooseClientForm(Form):
 
 
 def running_packages(client, now):
-    """The client's packages that run at ``now``, ``with_numbers_in_use``."""
+    """Return the client packages running at ``now``, ``with_numbers_in_use``."""
     given = ClientPackage.objects.filter(client=client).running(now).with_numbers_in_use()
     return given.select_related("package", "client").order_by(Lower("package__name"), "pk")
 
 
 def free_of(given):
-    """Places that are free, of a client package fetched ``with_numbers_in_use``."""
+    """Return the free slots of a client package read ``with_numbers_in_use``."""
     return max(0, given.package.did_limit - given.in_use)
 
 
 def package_label(given):
-    """ "Basic, 3 of 10 places free"."""
-    places = count_noun(given.package.did_limit, "place")
-    return f"{given.package.name}, {free_of(given):,} of {places} free"
+    """Return a label such as “Basic, 3 of 10 numbers free”."""
+    limit = count_noun(given.package.did_limit, "number")
+    return f"{given.package.name}, {free_of(given):,} of {limit} free"

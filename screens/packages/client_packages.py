@@ -39,7 +39,7 @@ def client_package_list(request):
 
 
 def client_package_listing(request, given):
-    """Return the ``Listing`` of the client packages ``given``, with their states and free places."""
+    """Return the ``Listing`` of the client packages ``given``, with their states and free numbers."""
     now = timezone.now()
     return Listing(
         request.GET,

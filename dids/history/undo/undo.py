@@ -179,7 +179,7 @@ class _Run:
         self.written = self._count(chunk, groups)
 
     def _refuse_without_place(self, chunk, groups):
-        """Refuse numbers that find no free place in their client package; lower ids come first."""
+        """Refuse numbers that exceed the DID limit of their client package; lower ids come first."""
         entering, others = {}, []
         for group in groups:
             writes_it = group.verdict in WRITES[chunk.phase]

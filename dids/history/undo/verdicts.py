@@ -37,7 +37,7 @@ REASONS = {
     "client closed": "its client is closed; reopen the client first",
     "package archived": "its package is archived; restore the package first",
     "package off": "its client package is not active; activate it first",
-    "full": "its package has no free place; raise the DID limit or put numbers on Hold",
+    "full": "its package is full; raise the DID limit or put numbers on Hold",
     "other reseller": "its operator and its package belong to different resellers now; assign it by hand",
     "used": "it is in use; remove what uses it first",
     "still on": "numbers or client packages use it; deactivate, close or archive it instead",

@@ -232,7 +232,7 @@ def test_free_places_are_filled_in_the_order_of_ids():
     numbers_in("active", ["103"], house)
     result = undone(change)
     assert refused(result) == {"full": ["102"]}
-    assert "has no free place; raise the DID limit" in result.sentence()
+    assert "its package is full; raise the DID limit" in result.sentence()
     assert house.client_package.numbers_in_use() == 3
 
 

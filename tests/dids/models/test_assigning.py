@@ -68,7 +68,7 @@ def text(response):
 def test_a_single_package_and_account_are_preselected_and_their_numbers_listed(world, browser, add):
     response = browser.get(add)
 
-    assert "Basic, 3 of 5 places free" in text(response)
+    assert "Basic, 3 of 5 numbers free" in text(response)
     assert [did.number for did in response.context["listing"].rows] == ["256999", *STOCK]
 
 
@@ -387,11 +387,11 @@ def test_selected_rows_of_the_list_are_assigned_step_by_step(world, browser, add
 
     client = {"client": world.client.pk}
     chosen = browser.post("/dids/assign/", ticked | client | {"step": "client"}, headers=HTMX)
-    assert "Basic, 3 of 5 places free" in text(chosen) and "2 will be assigned" in text(chosen)
+    assert "Basic, 3 of 5 numbers free" in text(chosen) and "2 will be assigned" in text(chosen)
     assert "<dialog" not in chosen.text and 'hx-swap-oob="true"' in chosen.text
     previewed = browser.post("/dids/assign/", ticked | client | to(world, step="preview"), headers=HTMX)
     assert 'hx-swap-oob="true"' in previewed.text and "Assign 2 numbers" in text(previewed)
-    assert "<dialog" not in previewed.text and "Basic, 3 of 5 places free" not in text(previewed)
+    assert "<dialog" not in previewed.text and "Basic, 3 of 5 numbers free" not in text(previewed)
 
     done = browser.post("/dids/assign/", ticked | client | to(world, step="apply"), headers=HTMX)
     assert done.headers["HX-Redirect"] == LIST

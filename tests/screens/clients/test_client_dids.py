@@ -271,7 +271,7 @@ def test_the_choices_are_the_clients_own(world, browser, tab):
     found = browser.get(f"{tab}choices/accounts/?q=sec").json()["results"]
     assert [one["text"] for one in found] == ["second"]
     (given,) = browser.get(f"{tab}choices/packages/?running=1").json()["results"]
-    assert given["text"] == "Basic, 3 of 5 places free"
+    assert given["text"] == "Basic, 3 of 5 numbers free"
     ClientPackage.objects.update(active=False)
     assert browser.get(f"{tab}choices/packages/?running=1").json()["results"] == []
     (given,) = browser.get(f"{tab}choices/packages/").json()["results"]

@@ -91,7 +91,7 @@ def test_numbers_of_the_list_are_given_to_a_client(looked_at, world):
     dialog.get_by_role("combobox", name="Client").fill("rose")
     dialog.get_by_role("option", name="Rose Orig").click()
     expect(dialog.get_by_text("1 will be assigned. 1 will be refused.")).to_be_visible()
-    expect(dialog.get_by_role("combobox", name="Package")).to_have_value("Basic, 3 of 5 places free")
+    expect(dialog.get_by_role("combobox", name="Package")).to_have_value("Basic, 3 of 5 numbers free")
     dialog.get_by_role("button", name="Assign 1 number").click()
 
     expect(
