@@ -23,7 +23,7 @@ def test_the_address_is_too_long():
 
 @pytest.fixture
 def plain_page(browser, live_server, transactional_db):
-    """A page of a browser that runs no scripts, among the small world."""
+    """Return a page of a browser without scripts, and create the small world."""
     make_world()
     context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
     yield context.new_page()

@@ -24,7 +24,7 @@ LATE = "4471"  # a number that only the replica knows
 
 @pytest.fixture(scope="module", autouse=True)
 def second_database(django_db_setup, django_db_blocker, request):
-    """An alias "replica" with a database of its own, without any router: so it can be written."""
+    """Create a second database under the alias "replica", writable because no router is set."""
     options = copy.deepcopy(connections["default"].settings_dict)
     name = f"{options['NAME']}_replica"
     options |= {"NAME": name, "TEST": options["TEST"] | {"NAME": name}}
@@ -40,7 +40,7 @@ def second_database(django_db_setup, django_db_blocker, request):
 
 @pytest.fixture
 def behind(world, settings, monkeypatch):
-    """The world in the primary; in the replica one operator with the number LATE."""
+    """Create the small world in the primary, and in the replica one operator with the number LATE."""
     reseller = Reseller(pk=world.reseller.pk, name="Reseller of the replica")
     reseller.save(using="replica")
     operator = Operator(pk=world.operator.pk, reseller=reseller, name="Operator of the replica")
