@@ -17,7 +17,7 @@ from tests.world import make_world, member, session_cookie
 
 @pytest.fixture
 def get(live_server):
-    """Return ``get(path, **headers)``: the headers and the body as sent to a supervisor of 100 numbers."""
+    """Return ``get(path, **headers)``, which returns headers and body sent to a supervisor of 100 numbers."""
     world = make_world()
     DID.objects.create_numbers(
         [str(n) for n in range(37060000, 37060087)], operator=world.operator, by=SYSTEM
@@ -38,7 +38,7 @@ def stable(page):
     return re.sub(rb'name="csrfmiddlewaretoken" value="\w+"|Served in [\d.]+ s', b"", page)
 
 
-def test_a_page_of_rows_is_a_tenth_of_its_size_on_the_wire(get):
+def test_a_page_of_rows_is_compressed_to_a_tenth_of_its_size(get):
     headers, plain = get("/dids/?per_page=100")
     assert "Content-Encoding" not in headers
     headers, compressed = get("/dids/?per_page=100", **{"Accept-Encoding": "gzip"})
@@ -68,7 +68,7 @@ def test_a_streamed_export_is_compressed_and_whole(get):
     assert plain.count(b"\n") == 101
 
 
-def test_a_workbook_is_sent_as_it_is(get):
+def test_a_workbook_is_not_compressed(get):
     headers, body = get("/dids/export/?format=xlsx", **{"Accept-Encoding": "gzip"})
     assert "Content-Encoding" not in headers
     assert headers["Content-Type"] == XLSX
@@ -76,13 +76,13 @@ def test_a_workbook_is_sent_as_it_is(get):
     assert body.startswith(b"PK")
 
 
-def test_a_stream_is_compressed_while_it_is_made_and_closed_at_its_end(rf):
-    made, closed = [], []
+def test_a_stream_is_compressed_as_it_is_generated_and_closed_at_the_end(rf):
+    generated, closed = [], []
 
     def rows():
         try:
             for number in range(200):
-                made.append(number)
+                generated.append(number)
                 yield secrets.token_bytes(10_000)
         finally:
             closed.append(True)
@@ -94,9 +94,9 @@ def test_a_stream_is_compressed_while_it_is_made_and_closed_at_its_end(rf):
     chunks = iter(response)
     next(chunks)
     next(chunks)
-    assert 0 < len(made) < 20
+    assert 0 < len(generated) < 20
     rest = list(chunks)
-    assert len(made) == 200
+    assert len(generated) == 200
     assert max(map(len, rest)) < 100_000
     response.close()
     assert closed == [True]

@@ -47,7 +47,7 @@ def test_a_time_without_one_meaning_is_refused(text, sentence):
         ("yesterday", "text", "yesterday"),
     ],
 )
-def test_the_control_is_one_that_can_hold_the_time(value, kind, shown):
+def test_the_type_of_the_control_fits_the_value(value, kind, shown):
     html = LocalDateTimeInput().render("at", value)
     assert f'type="{kind}"' in html
     assert f'value="{shown}"' in html

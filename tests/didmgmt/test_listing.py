@@ -1,4 +1,4 @@
-"""A list as its address describes it, and the selection made on it, shown on a list of clients."""
+"""``Listing`` and ``Selection``, tested with a list of clients."""
 
 from urllib.parse import urlencode
 
@@ -32,7 +32,7 @@ class ClientFilter(FilterSet):
 
 @pytest.fixture
 def clients():
-    """Two resellers with 60 clients each, c000 … c119 in turns."""
+    """Create two resellers with 60 clients each, c000 … c119 alternately."""
     north, south = (Reseller.objects.create(name=name) for name in ("North", "South"))
     Client.objects.bulk_create(
         Client(name=f"c{n:03}", reseller=south if n % 2 else north) for n in range(120)
@@ -54,7 +54,7 @@ def names(query="", **options):
 # --- pages -----------------------------------------------------------------------------------------
 
 
-def test_a_page_has_its_rows_and_says_which_they_are(clients):
+def test_a_page_has_its_rows_and_their_range(clients):
     second = listing("page=2&per_page=50")
     assert [client.name for client in second.rows] == [f"c{n:03}" for n in range(50, 100)]
     assert (second.first, second.last, second.total) == (51, 100, 120)
@@ -62,10 +62,10 @@ def test_a_page_has_its_rows_and_says_which_they_are(clients):
 
 
 @pytest.mark.parametrize("sort", ["name", "-name", "id", "-id", "reseller", "-reseller", "closed", "-closed"])
-def test_the_pages_together_are_all_rows_once_and_in_order(clients, sort):
-    together = [name for page in range(1, 7) for name in names(f"sort={sort}&page={page}")]
-    assert together == names(f"sort={sort}&per_page=500")
-    assert sorted(together) == [f"c{n:03}" for n in range(120)]
+def test_the_pages_have_each_row_once_and_in_order(clients, sort):
+    all_pages = [name for page in range(1, 7) for name in names(f"sort={sort}&page={page}")]
+    assert all_pages == names(f"sort={sort}&per_page=500")
+    assert sorted(all_pages) == [f"c{n:03}" for n in range(120)]
 
 
 def test_the_last_page_may_be_short(clients):
@@ -80,7 +80,7 @@ def test_a_page_beyond_the_end_is_the_last_one(clients):
 
 
 @pytest.mark.parametrize("page", ["abc", "0", "-", "1.5", "٣", "", "9" * 30])
-def test_what_is_no_page_is_the_first_one(clients, page):
+def test_an_invalid_page_number_shows_the_first_page(clients, page):
     found = listing(f"page={page}")
     assert (found.page, found.valid) == (1, True)
     assert found.rows[0].name == "c000"
@@ -97,24 +97,24 @@ def test_an_empty_list_is_one_page_without_rows(db):
 
 
 @pytest.mark.parametrize("page", [1, 2, 3])
-def test_a_page_takes_three_queries_wherever_it_is(clients, page, django_assert_num_queries):
+def test_every_page_takes_three_queries(clients, page, django_assert_num_queries):
     with django_assert_num_queries(3):
         assert listing(f"page={page}&per_page=50").rows
 
 
-def test_a_known_total_spares_the_count(clients, django_assert_num_queries):
+def test_a_known_total_saves_the_count(clients, django_assert_num_queries):
     with django_assert_num_queries(2):
         assert listing(total=lambda filterset: Count(120)).pages == 6
         assert names(total=lambda filterset: Count(120))[0] == "c000"
 
 
-def test_what_a_row_shows_is_fetched_with_it(clients, django_assert_num_queries):
+def test_related_rows_are_fetched_with_the_rows(clients, django_assert_num_queries):
     with django_assert_num_queries(3):
         rows = listing("per_page=50", fetch=lambda found: found.select_related("reseller")).rows
         assert {row.reseller.name for row in rows} == {"North", "South"}
 
 
-def test_a_row_that_vanishes_while_the_page_is_read_is_left_out(clients):
+def test_a_row_deleted_while_the_page_is_read_is_left_out(clients):
     found = listing()
     assert len(found.keys) == 20
     Client.objects.get(name="c003").delete()
@@ -124,7 +124,7 @@ def test_a_row_that_vanishes_while_the_page_is_read_is_left_out(clients):
 @pytest.mark.parametrize(
     ("number", "label"), [(10_000, "10,000+"), (7_213, "7,000+"), (999, "900+"), (1, "1+"), (0, "…")]
 )
-def test_a_count_that_was_broken_off_is_rounded_down(number, label):
+def test_a_lower_bound_is_rounded_down(number, label):
     assert Count(number, more=True).label == label
     assert Count(number).label == f"{number:,}"
 
@@ -132,13 +132,13 @@ def test_a_count_that_was_broken_off_is_rounded_down(number, label):
 # --- order -----------------------------------------------------------------------------------------
 
 
-def test_rows_that_are_equal_keep_their_places(clients):
+def test_equal_rows_keep_their_order(clients):
     by_reseller = names("sort=reseller&per_page=500")
     assert by_reseller == [f"c{n:03}" for n in (*range(0, 120, 2), *range(1, 120, 2))]
     assert names("sort=-reseller&per_page=500") == by_reseller[::-1]
 
 
-def test_empty_values_come_last_both_ways(clients):
+def test_empty_values_come_last_in_both_directions(clients):
     for day, name in ((3, "c007"), (5, "c005")):
         Client.objects.filter(name=name).update(closed_at=f"2026-01-0{day}T00:00Z")
     assert names("sort=closed")[:3] == ["c007", "c005", "c000"]
@@ -164,21 +164,21 @@ def test_the_filter_narrows_rows_and_total(clients):
 
 
 def test_an_invalid_value_shows_no_rows_and_is_named(clients):
-    wrong = listing("reseller=nobody&name=c01")
-    assert not wrong.valid
-    assert (wrong.rows, wrong.total) == ([], 0)
-    assert wrong.matches.count() == 0
-    assert len(wrong.errors) == 1 and wrong.errors[0].startswith("Reseller: ")
+    invalid = listing("reseller=nobody&name=c01")
+    assert not invalid.valid
+    assert (invalid.rows, invalid.total) == ([], 0)
+    assert invalid.matches.count() == 0
+    assert len(invalid.errors) == 1 and invalid.errors[0].startswith("Reseller: ")
 
 
-def test_the_query_tells_the_filter_alone(clients):
+def test_the_query_contains_only_the_filter(clients):
     north, _ = clients
     query = f"page=2&sort=-name&reseller={north.pk}&per_page=50&utm=x&name=%20&name=c0"
     assert listing(query).query == f"name=c0&reseller={north.pk}"
     assert listing("page=2&sort=id").query == ""
 
 
-def test_of_a_value_given_twice_the_last_one_counts_everywhere(clients):
+def test_the_last_of_repeated_values_is_used_everywhere(clients):
     found = listing("name=c01&name=c02")
     assert (found.query, found.total, len(found.chips)) == ("name=c02", 10, 1)
     assert {row.name[:3] for row in found.rows} == {"c02"}
@@ -189,14 +189,14 @@ def test_reset_keeps_order_and_page_size(clients):
     assert listing("name=c0&page=3").reset_url == "/clients/"
 
 
-def test_a_chip_tells_one_value_and_takes_it_away(clients):
+def test_a_chip_shows_one_value_and_removes_it(clients):
     north, _ = clients
     chips = listing(f"name=c0&reseller={north.pk}&sort=id&page=2").chips
     assert [(chip["label"], chip["value"]) for chip in chips] == [("Name", "c0"), ("Reseller", "North")]
     assert chips[0]["remove_url"] == f"/clients/?reseller={north.pk}&sort=id"
 
 
-def test_a_value_that_is_wrong_has_a_chip_too(clients):
+def test_an_invalid_value_has_a_chip(clients):
     (chip,) = listing(f"reseller={'x' * 100}").chips
     assert chip["value"] == "x" * 59 + "…"
     assert chip["remove_url"] == "/clients/"
@@ -226,18 +226,18 @@ def test_ticked_rows_are_selected(clients):
     assert selection.ids == ",".join(map(str, ids))
 
 
-def test_boxes_that_are_sent_one_by_one_are_selected(clients):
+def test_ids_sent_as_separate_values_are_selected(clients):
     ids = ids_of("c001", "c005")
     assert selected(ids=["", *ids, ids[0]]).count == 2
 
 
-def test_an_address_may_name_a_row(clients):
+def test_a_url_can_select_a_row(clients):
     (pk,) = ids_of("c007")
     selection = Selection.read(QueryDict(f"ids={pk}"), Client.objects.all(), ClientFilter, user=None)
     assert [client.name for client in selection.queryset] == ["c007"]
 
 
-def test_rows_that_are_out_of_reach_count_as_gone(clients):
+def test_rows_the_user_may_not_see_count_as_deleted(clients):
     north, _ = clients
     ids = ids_of("c000", "c001")
     found = Client.objects.filter(reseller=north)
@@ -246,7 +246,7 @@ def test_rows_that_are_out_of_reach_count_as_gone(clients):
     assert selection.note == f"1 of the 2 selected clients no longer exists (ID {ids[1]})."
 
 
-def test_vanished_rows_are_counted_and_named(clients):
+def test_deleted_rows_are_counted_and_named(clients):
     ids = ids_of(*(f"c{n:03}" for n in range(10)))
     Client.objects.filter(pk__in=ids[:7]).delete()
     selection = selected(ids=ids)
@@ -255,23 +255,23 @@ def test_vanished_rows_are_counted_and_named(clients):
     assert selection.note == f"7 of the 10 selected clients no longer exist (ID {named}, …)."
 
 
-def test_nothing_is_selected_when_all_ticked_rows_are_gone(clients):
+def test_nothing_is_selected_when_all_ticked_rows_are_deleted(clients):
     ids = ids_of("c001")
     Client.objects.filter(pk__in=ids).delete()
     assert_refused(selected(ids=ids), "None of the selected clients exist any more.")
 
 
-def test_no_ticked_row_is_refused(clients):
+def test_a_selection_without_rows_is_refused(clients):
     assert_refused(selected(ids=""), "No clients are selected.")
 
 
 @pytest.mark.parametrize("bad", ["x", "-1", "1.5", "1 2", "9" * 19, "٣"])
-def test_what_is_no_id_is_refused_with_all_the_rest(clients, bad):
+def test_an_invalid_id_refuses_the_whole_selection(clients, bad):
     (pk,) = ids_of("c001")
     assert_refused(selected(ids=[pk, bad]), f"“{bad}” is not a row ID.")
 
 
-def test_all_that_match_are_found_again_by_the_filter(clients):
+def test_all_matching_rows_are_found_by_the_filter(clients):
     selection = selected(scope="all", query="name=c01", expected="10", ids="1,2,3")
     assert (selection.error, selection.count, selection.ids) == ("", 10, "")
     assert {client.name[:3] for client in selection.queryset} == {"c01"}
@@ -284,7 +284,7 @@ def test_a_changed_number_of_matches_is_refused(clients):
 
 
 @pytest.mark.parametrize("expected", ["", "0", "many", "-10"])
-def test_all_that_match_without_a_count_that_was_seen_is_refused(clients, expected):
+def test_all_matching_rows_without_an_expected_count_are_refused(clients, expected):
     assert_refused(
         selected(scope="all", query="name=c01", expected=expected),
         "The number of clients you saw is missing.",
@@ -296,11 +296,11 @@ def test_an_invalid_filter_selects_nothing(clients):
     assert_refused(selection, "Nothing is selected because the search is invalid. Reseller: ")
 
 
-def test_a_filter_that_matches_nothing_any_more_is_refused(clients):
+def test_a_filter_without_matches_is_refused(clients):
     assert_refused(selected(scope="all", query="name=x", expected="3"), "No clients match any more.")
 
 
-def test_more_rows_than_one_request_does_are_refused(clients, settings):
+def test_more_rows_than_the_request_limit_are_refused(clients, settings):
     settings.REQUEST_LIMIT = 100
     selection = selected(scope="all", query="", expected="120")
     assert_refused(
@@ -310,7 +310,7 @@ def test_more_rows_than_one_request_does_are_refused(clients, settings):
     assert_refused(selected(ids=ids_of("c001", "c002"), limit=1), "2 clients are selected; at most 1")
 
 
-def test_more_ticked_rows_than_a_query_takes_are_refused(clients):
+def test_too_many_ticked_rows_are_refused(clients):
     ids = ",".join(map(str, range(1, 20_002)))
     assert_refused(selected(ids=ids), "20,001 rows are ticked; at most 20,000 can be.")
 

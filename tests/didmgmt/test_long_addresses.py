@@ -1,4 +1,4 @@
-"""A list found by a pasted list of a thousand and more numbers has an address too long for a redirect."""
+"""A list searched by more than a thousand pasted numbers has a URL too long for a redirect."""
 
 import re
 
@@ -14,7 +14,7 @@ PASTED = ["111", "112", "113", *(str(n) for n in range(370_052_000_000, 370_052_
 LIST = f"/dids/?q={'%2C'.join(PASTED)}&sort=-number"
 
 
-def test_the_address_is_too_long():
+def test_the_url_is_too_long():
     assert len(LIST) > MAX_URL_REDIRECT_LENGTH
 
 
@@ -37,7 +37,7 @@ def is_list_of_three(page):
 
 
 @pytest.mark.browser
-def test_without_scripts_a_mass_edit_leads_back_to_the_list_and_says_what_happened(plain_page, live_server):
+def test_without_scripts_a_mass_edit_returns_to_the_list_with_its_result(plain_page, live_server):
     page = plain_page
     page.context.add_cookies([session_cookie(member("Supervisor"), live_server.url)])
     page.goto(LIST)
@@ -53,7 +53,7 @@ def test_without_scripts_a_mass_edit_leads_back_to_the_list_and_says_what_happen
 
 
 @pytest.mark.browser
-def test_who_is_signed_out_signs_in_and_comes_back_to_the_list(plain_page):
+def test_signing_in_returns_to_the_list(plain_page):
     page = plain_page
     viewer = member("Viewer")
     page.goto(LIST)
@@ -73,7 +73,7 @@ def test_who_is_signed_out_signs_in_and_comes_back_to_the_list(plain_page):
 
 @pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
-def test_the_dialog_of_a_mass_edit_leads_back_to_the_list_and_says_what_happened(page_of):
+def test_the_mass_edit_dialog_returns_to_the_list_with_its_result(page_of):
     make_world()
     page = page_of(member("Supervisor"))
     page.goto(LIST)
@@ -88,41 +88,41 @@ def test_the_dialog_of_a_mass_edit_leads_back_to_the_list_and_says_what_happened
     expect(page.locator("[data-selection-bar]")).not_to_be_visible()
 
 
-# --- what sends to the list -----------------------------------------------------------------------------
+# --- responses that forward to the list -----------------------------------------------------------------
 
 
-def leads_to(response):
-    """Where the page goes on by itself."""
+def forwards_to(response):
+    """Return the URL that the page forwards to."""
     assert response.status_code == 200
     found = re.search(r'<meta http-equiv="refresh" content="0;url=([^"]+)">', response.content.decode())
     return found[1].replace("&amp;", "&")
 
 
 @pytest.mark.parametrize("export", ["/dids/export/", "/operators/export/"])
-def test_an_export_of_a_wrong_search_leads_to_where_its_errors_are(world, administrator, export):
+def test_an_export_of_an_invalid_search_forwards_to_its_errors(world, administrator, export):
     browser, listed = client_of(administrator), export.replace("export/", "")
     query = f"{LIST.partition('?')[2]}&sort=nothing"
 
-    to = leads_to(browser.get(f"{export}?{query}"))
+    url = forwards_to(browser.get(f"{export}?{query}"))
 
-    assert to.startswith(f"{listed}?q=111%2C112")
-    assert "Sort: there is no column “" in browser.get(to).content.decode()
+    assert url.startswith(f"{listed}?q=111%2C112")
+    assert "Sort: there is no column “" in browser.get(url).content.decode()
 
 
-def test_an_export_of_a_selection_that_has_changed_leads_to_the_list(world, administrator):
+def test_an_export_of_a_changed_selection_forwards_to_the_list(world, administrator):
     browser, query = client_of(administrator), LIST.partition("?")[2]
 
-    to = leads_to(browser.post("/dids/export/", {"scope": "all", "query": query, "expected": "2"}))
+    url = forwards_to(browser.post("/dids/export/", {"scope": "all", "query": query, "expected": "2"}))
 
-    assert to == LIST
-    assert "2 DIDs matched when you selected them; 3 match now" in browser.get(to).content.decode()
+    assert url == LIST
+    assert "2 DIDs matched when you selected them; 3 match now" in browser.get(url).content.decode()
 
 
-def test_who_is_signed_in_already_is_led_on_from_the_sign_in_page(world, viewer):
-    assert leads_to(client_of(viewer).get("/login/", {"next": LIST})) == LIST
+def test_the_sign_in_page_forwards_a_signed_in_user(world, viewer):
+    assert forwards_to(client_of(viewer).get("/login/", {"next": LIST})) == LIST
 
 
 @pytest.mark.parametrize("elsewhere", ["https://elsewhere.example", "//elsewhere.example", "javascript:"])
-def test_a_long_address_leads_nowhere_else(world, viewer, elsewhere):
+def test_a_long_url_of_another_site_is_not_followed(world, viewer, elsewhere):
     fields = {"username": viewer.username, "password": PASSWORD, "next": elsewhere + LIST}
     assert Client().post("/login/", fields).url == "/"

@@ -13,12 +13,12 @@ from didmgmt.listing import Count
 from didmgmt.timing import ServerTimeMiddleware
 
 
-def drawn(source, **context):
+def render(source, **context):
     request = RequestFactory().get("/dids/", {"status": "hold", "page": "3", "sort": "number"})
     return Template("{% load look %}" + source).render(RequestContext(request, context))
 
 
-def test_the_page_tells_how_long_the_server_took(rf):
+def test_the_page_shows_the_server_time(rf):
     def page(request):
         return HttpResponse("Served in <!--server-time--> s", headers={"Content-Length": "30"})
 
@@ -28,7 +28,7 @@ def test_the_page_tells_how_long_the_server_took(rf):
     assert response.headers["Server-Timing"].startswith("app;dur=")
 
 
-def test_a_streamed_answer_is_timed_without_being_read(rf):
+def test_a_streamed_response_is_timed_without_being_read(rf):
     def rows():
         raise AssertionError("the middleware read the stream")
         yield
@@ -38,58 +38,58 @@ def test_a_streamed_answer_is_timed_without_being_read(rf):
 
 
 def test_a_status_shows_its_label_and_the_days_left_on_hold():
-    badge = drawn("{% status 'hold' 'Hold' 12 %}")
+    badge = render("{% status 'hold' 'Hold' 12 %}")
     assert "did-status-hold" in badge
     assert "Hold<span" in badge
     assert "· 12 d" in badge
-    assert " d</span>" not in drawn("{% status 'active' 'Active' %}")
+    assert " d</span>" not in render("{% status 'active' 'Active' %}")
 
 
 def test_the_last_day_on_hold_is_shown_too():
-    assert "· 0 d" in drawn("{% status 'hold' 'Hold' 0 %}")
+    assert "· 0 d" in render("{% status 'hold' 'Hold' 0 %}")
 
 
 def test_counts_have_separators():
-    assert drawn("{{ count|thousands }}", count=6402) == "6,402"
+    assert render("{{ count|thousands }}", count=6402) == "6,402"
 
 
 def test_a_time_is_shown_in_the_users_zone_and_names_it():
     with timezone.override("Europe/Vilnius"):
-        shown = drawn("{% moment at %}", at=datetime(2026, 11, 3, 12, 5, 9, tzinfo=UTC))
+        shown = render("{% moment at %}", at=datetime(2026, 11, 3, 12, 5, 9, tzinfo=UTC))
     assert ">3 Nov 2026, 14:05<" in shown
     assert "Europe/Vilnius" in shown
     assert 'datetime="2026-11-03T12:05:09+00:00"' in shown
 
 
 def test_an_empty_time_renders_nothing():
-    assert drawn("{% moment at %}", at=None) == ""
+    assert render("{% moment at %}", at=None) == ""
 
 
 @pytest.mark.parametrize(
-    ("sort", "announced", "leads_to"),
+    ("sort", "announced", "reversed_sort"),
     [("number", "ascending", "-number"), ("-number", "descending", "number"), ("status", None, "number")],
 )
-def test_a_column_header_announces_its_order_and_reverses_it(sort, announced, leads_to):
-    head = drawn("{% sort_header 'number' 'DID' %}", listing=SimpleNamespace(sort=sort))
+def test_a_column_header_announces_its_order_and_reverses_it(sort, announced, reversed_sort):
+    head = render("{% sort_header 'number' 'DID' %}", listing=SimpleNamespace(sort=sort))
     assert (f'aria-sort="{announced}"' in head) == bool(announced)
-    assert f"sort={leads_to}" in head
+    assert f"sort={reversed_sort}" in head
     assert "status=hold" in head
     assert "page=" not in head
 
 
-def test_an_error_is_tied_to_its_control():
+def test_an_error_is_linked_to_its_control():
     class Form(forms.Form):
         name = forms.CharField(label="Name", help_text="As on the invoice.")
 
     form = Form({"name": ""})
-    shown = drawn('{% include "_field.html" with field=form.name %}', form=form)
+    shown = render('{% include "_field.html" with field=form.name %}', form=form)
     assert 'aria-describedby="id_name_helptext id_name_error"' in shown
     assert 'id="id_name_error"' in shown
     assert 'aria-invalid="true"' in shown
     assert 'class="form-control"' in shown
 
 
-def test_paging_says_which_rows_and_keeps_the_filter():
+def test_paging_shows_the_range_of_rows_and_keeps_the_filter():
     listing = SimpleNamespace(
         total=Count(6402),
         span="41 – 60",
@@ -99,13 +99,13 @@ def test_paging_says_which_rows_and_keeps_the_filter():
         parameters=[("status", "hold")],
         next_url="/dids/?status=hold&page=4",
     )
-    shown = drawn('{% include "_paging.html" %}', listing=listing)
+    shown = render('{% include "_paging.html" %}', listing=listing)
     assert "<b>41 – 60</b> of <b>6,402</b>" in shown
     assert "page=4" in shown
     assert 'name="status" value="hold"' in shown
     assert 'name="page" value="3"' not in shown.replace('class="form-control" name="page"', "")
 
 
-def test_a_lock_says_how_long_it_lasts():
-    assert drawn("{{ wait|in_words }}", wait=timedelta(minutes=14, seconds=1)) == "15 minutes"
-    assert drawn("{{ wait|in_words }}", wait=timedelta(seconds=30)) == "1 minute"
+def test_the_time_left_of_a_lock_is_rounded_up_to_minutes():
+    assert render("{{ wait|in_words }}", wait=timedelta(minutes=14, seconds=1)) == "15 minutes"
+    assert render("{{ wait|in_words }}", wait=timedelta(seconds=30)) == "1 minute"

@@ -1,4 +1,4 @@
-"""Migrations keep writers going, and always do the same."""
+"""Migrations don't block writers and don't depend on current code."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from audit import triggers
 from didmgmt.operations import AddIndex, CreateTriggers
 
-OURS = {"audit", "clients", "dids", "jobs", "operators", "staff"}
+APPS = {"audit", "clients", "dids", "jobs", "operators", "staff"}
 LARGE = {"did", "didhistory"}  # tables of tens of millions of rows
 FROZEN = sorted((Path(settings.BASE_DIR) / "audit" / "migrations").glob("*.sql"))
 
@@ -34,12 +34,12 @@ def test_later_indexes_on_large_tables_do_not_block_writers():
     later = [
         migration
         for (app, _), migration in loader.disk_migrations.items()
-        if app in OURS and not migration.initial
+        if app in APPS and not migration.initial
     ]
     assert [migration for migration in later if blocking(migration.operations)] == []
 
 
-def test_a_blocking_index_would_be_found():
+def test_a_blocking_index_is_detected():
     index = models.Index(fields=["notes"], name="did_more_notes")
     assert len(blocking([migrations.AddIndex("DID", index)])) == 1
     assert blocking([AddIndex("DID", index), migrations.AddIndex("Job", index)]) == []
@@ -67,7 +67,7 @@ def test_an_index_is_added_and_removed_without_blocking_writers():
     assert "did_more_notes" not in indexes()
 
 
-def test_the_newest_frozen_triggers_are_those_of_the_models():
+def test_the_newest_frozen_triggers_match_the_models():
     frozen = FROZEN[-1].read_text()
     assert frozen == triggers.postgresql_script(), (
         "Triggers have changed. Add a migration to audit with CreateTriggers and write its SQL with"
@@ -75,8 +75,8 @@ def test_the_newest_frozen_triggers_are_those_of_the_models():
     )
 
 
-def test_a_migration_does_not_use_the_trigger_code_of_today():
-    for app in OURS:
+def test_migrations_do_not_import_the_current_trigger_code():
+    for app in APPS:
         for path in (Path(settings.BASE_DIR) / app / "migrations").glob("*.py"):
             assert not re.search(r"from audit import triggers|audit\.triggers", path.read_text()), path
 

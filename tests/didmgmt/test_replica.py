@@ -1,4 +1,4 @@
-"""Lists from a read replica: a second real database, in which other rows stand than in the primary."""
+"""Lists read from a replica: a second real database with other rows than the primary."""
 
 import copy
 import logging
@@ -19,7 +19,7 @@ from tests.world import NUMBERS, client_of
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "replica"])
 
-LATE = "4471"  # a number that only the replica knows
+LATE = "4471"  # a number that exists only in the replica
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -39,7 +39,7 @@ def second_database(django_db_setup, django_db_blocker, request):
 
 
 @pytest.fixture
-def behind(world, settings, monkeypatch):
+def replicated(world, settings, monkeypatch):
     """Create the small world in the primary, and in the replica one operator with the number LATE."""
     reseller = Reseller(pk=world.reseller.pk, name="Reseller of the replica")
     reseller.save(using="replica")
@@ -51,20 +51,20 @@ def behind(world, settings, monkeypatch):
     return world
 
 
-def numbers_at(browser, address="/dids/"):
-    response = browser.get(address)
+def numbers_at(browser, url="/dids/"):
+    response = browser.get(url)
     assert response.status_code == 200
     text = "".join(part.decode() for part in response) if response.streaming else response.text
     return [number for number in [*NUMBERS, LATE, "5000"] if f">{number}<" in text or f"{number}," in text]
 
 
-def test_a_list_comes_from_the_replica(behind, viewer):
+def test_a_list_comes_from_the_replica(replicated, viewer):
     assert numbers_at(client_of(viewer)) == [LATE]
 
 
 @pytest.mark.parametrize("query", ["q=447", "q=*471", "tag=late", "tag=late&status=instock", "sort=operator"])
-def test_what_a_list_reads_past_the_models_comes_from_the_replica_too(behind, viewer, monkeypatch, query):
-    monkeypatch.setattr(lists, "SORTED_MAX", 0)  # pages are walked to, however few
+def test_raw_sql_of_a_list_reads_from_the_replica(replicated, viewer, monkeypatch, query):
+    monkeypatch.setattr(lists, "SORTED_MAX", 0)  # page by key even with few rows
     for row in (
         Tag(pk=1, name="late"),
         TagSet(pk=1, label="late"),
@@ -73,14 +73,14 @@ def test_what_a_list_reads_past_the_models_comes_from_the_replica_too(behind, vi
         row.save(using="replica")
     DID.objects.using("replica").update(tag_set=1)
     for pk, number in ((77, "5000"), (78, "5555")):
-        operator = Operator(pk=pk, reseller_id=behind.reseller.pk, name=f"Other {pk}")
+        operator = Operator(pk=pk, reseller_id=replicated.reseller.pk, name=f"Other {pk}")
         operator.save(using="replica")
         DID(number=number, operator=operator).save(using="replica")
     found = numbers_at(client_of(viewer), f"/dids/?{query}")
     assert found == ([LATE, "5000"] if query.startswith("sort") else [LATE])
 
 
-def test_who_is_there_and_what_they_may_is_asked_of_the_primary(behind, viewer):
+def test_users_and_permissions_come_from_the_primary(replicated, viewer):
     assert not User.objects.using("replica").exists()
     browser = client_of(viewer)
     assert numbers_at(browser) == [LATE]
@@ -88,39 +88,41 @@ def test_who_is_there_and_what_they_may_is_asked_of_the_primary(behind, viewer):
     assert browser.get("/dids/").status_code == 403
 
 
-def test_who_has_written_reads_the_primary_and_others_the_replica(behind, supervisor, viewer):
+def test_a_user_reads_from_the_primary_after_a_write_and_others_from_the_replica(
+    replicated, supervisor, viewer
+):
     browser, other = client_of(supervisor), client_of(viewer)
-    pk = behind.did("256999").pk
-    answer = browser.post(reverse("dids:detail", args=[pk]), {"notes": "mine"})
-    cookie = answer.cookies[replica.WROTE]
+    pk = replicated.did("256999").pk
+    response = browser.post(reverse("dids:detail", args=[pk]), {"notes": "mine"})
+    cookie = response.cookies[replica.WROTE]
     assert cookie["max-age"] == settings.REPLICA_LAG
     assert cookie["httponly"]
     assert numbers_at(browser) == list(NUMBERS)
     assert numbers_at(other) == [LATE]
-    del browser.cookies[replica.WROTE]  # as a browser does when its time is over
+    del browser.cookies[replica.WROTE]  # as a browser does when it expires
     assert numbers_at(browser) == [LATE]
 
 
 @pytest.mark.parametrize(
-    "address",
+    "url",
     ["/dids/export/?format=csv", "/dids/export/?format=csv&scope=page"],
 )
-def test_an_export_comes_from_the_primary(behind, supervisor, address):
-    assert sorted(numbers_at(client_of(supervisor), address)) == sorted(NUMBERS)
+def test_an_export_comes_from_the_primary(replicated, supervisor, url):
+    assert sorted(numbers_at(client_of(supervisor), url)) == sorted(NUMBERS)
 
 
-def test_a_number_is_looked_at_and_edited_in_the_primary(behind, clerk):
-    did, browser = behind.did("256999"), client_of(clerk)
+def test_the_page_of_a_number_comes_from_the_primary(replicated, clerk):
+    did, browser = replicated.did("256999"), client_of(clerk)
     assert browser.get(reverse("dids:detail", args=[did.pk])).status_code == 200
     assert browser.get(reverse("jobs:list")).status_code == 200
 
 
-def test_the_worker_reads_and_writes_the_primary(behind, supervisor):
+def test_the_worker_reads_and_writes_the_primary(replicated, supervisor):
     browser = client_of(supervisor)
     browser.post(
         reverse("dids:new"),
         {
-            "operator": behind.operator.pk,
+            "operator": replicated.operator.pk,
             "numbers": "5000-7999",
             "status": "instock",
             "after_hold": "instock",
@@ -131,16 +133,16 @@ def test_the_worker_reads_and_writes_the_primary(behind, supervisor):
     assert not DID.objects.using("replica").filter(number="5000").exists()
 
 
-def test_what_happens_in_a_transaction_stays_in_the_primary(behind, rf):
+def test_a_transaction_reads_from_the_primary(replicated, rf):
     @replica.may_lag
-    def seen(request):
+    def view(request):
         with transaction.atomic():
             return sorted(DID.objects.values_list("number", flat=True))
 
-    assert seen(rf.get("/dids/")) == sorted(NUMBERS)
+    assert view(rf.get("/dids/")) == sorted(NUMBERS)
 
 
-def test_a_view_that_may_lag_writes_to_the_primary(behind, rf):
+def test_a_view_that_may_lag_writes_to_the_primary(replicated, rf):
     @replica.may_lag
     def view(request):
         (did,) = DID.objects.all()
@@ -151,24 +153,24 @@ def test_a_view_that_may_lag_writes_to_the_primary(behind, rf):
     assert Reseller.objects.using("default").filter(name="New").exists()
 
 
-def test_a_replica_that_is_down_is_replaced_by_the_primary_with_a_line_in_the_log(
-    behind, viewer, monkeypatch, caplog
+def test_the_primary_replaces_a_failed_replica_and_a_warning_is_logged(
+    replicated, viewer, monkeypatch, caplog
 ):
     browser = client_of(viewer)
     connections["replica"].close()
-    gone = {"NAME": "/nowhere/at/all", "HOST": "127.0.0.1", "PORT": 1}
-    for name, value in gone.items():
+    unreachable = {"NAME": "/nowhere/at/all", "HOST": "127.0.0.1", "PORT": 1}
+    for name, value in unreachable.items():
         monkeypatch.setitem(connections["replica"].settings_dict, name, value)
     with caplog.at_level(logging.WARNING, "didmgmt.replica"):
         assert numbers_at(browser) == list(NUMBERS)
         assert numbers_at(browser) == list(NUMBERS)
-    assert len(caplog.records) == 1  # the second page did not ask it again
+    assert len(caplog.records) == 1  # the second page did not try the replica again
     assert "The replica failed" in caplog.text
     monkeypatch.undo()
     assert numbers_at(browser) == [LATE]
 
 
-def test_without_a_replica_nothing_is_asked_of_one_and_no_cookie_is_set(world, viewer):
+def test_without_a_replica_the_primary_is_read_and_no_cookie_is_set(world, viewer):
     browser = client_of(viewer)
     assert numbers_at(browser) == list(NUMBERS)
     assert replica.WROTE not in browser.post(reverse("staff:logout")).cookies

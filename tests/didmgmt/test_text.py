@@ -1,4 +1,4 @@
-"""Text that people wrote: shortened for a sentence, parsed as a whole number."""
+"""Text that users enter: shortened for a sentence, parsed as a whole number."""
 
 import pytest
 from hypothesis import given
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from didmgmt.text import BIGGEST, parse_whole, shorten
 
 
-def test_short_text_is_repeated_as_it_is():
+def test_short_text_is_unchanged():
     assert shorten("x" * 60) == "x" * 60
 
 

@@ -46,14 +46,14 @@ def test_every_package_has_its_version_and_licence_recorded():
 def test_the_sprite_has_every_recorded_icon():
     packages = json.loads((VENDOR / "VERSIONS.json").read_text())["packages"]
     (sprite,) = [file for package in packages for file in package["files"] if "icons" in file]
-    drawn = (VENDOR / sprite["to"]).read_text()
+    symbols = (VENDOR / sprite["to"]).read_text()
     for name in sprite["icons"]:
-        assert f'<symbol id="{name}"' in drawn
+        assert f'<symbol id="{name}"' in symbols
 
 
 def test_every_icon_of_the_templates_is_in_the_sprite():
-    drawn = set(re.findall(r'<symbol id="([^"]+)"', (VENDOR / "tabler-icons.svg").read_text()))
+    symbols = set(re.findall(r'<symbol id="([^"]+)"', (VENDOR / "tabler-icons.svg").read_text()))
     templates = (Path(settings.BASE_DIR) / "templates").rglob("*.html")
-    asked = {name for path in templates for name in re.findall(r'{% icon "([^"]+)"', path.read_text())}
-    assert asked
-    assert asked - drawn == set()
+    used = {name for path in templates for name in re.findall(r'{% icon "([^"]+)"', path.read_text())}
+    assert used
+    assert used - symbols == set()
