@@ -39,12 +39,12 @@ from dids.models import DID, DIDHistory
 from operators.models import Operator, OperatorHistory
 
 CANDIDATES_MAX = 5_000
-EARLY_MAX = 40_000  # the same for a time by which no more versions were written,
-CHANGES_MAX = 5_000  # in no more changes than these
+EARLY_MAX = 40_000  # the same for an early time: at most this many versions were written by then,
+CHANGES_MAX = 5_000  # in at most this many changes
 CLOCK_SKEW = timedelta(minutes=1)  # between the application and the database
-CLOCK_SET_BACK = timedelta(hours=1)  # the most that a clock was ever set back
-SECONDS = 8  # for a page
-COUNTING = 30  # for a page with all matching rows counted
+CLOCK_SET_BACK = timedelta(hours=1)  # the largest backward step of a clock that is allowed for
+SECONDS = 8  # time limit for a page
+COUNTING = 30  # time limit for a page with an exact count
 INDEXED = ("exact", "begins", "range", "list")  # searches that the index on number serves
 
 

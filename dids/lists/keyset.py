@@ -203,15 +203,15 @@ def _scans_after(part: Partition, position: str | None, descending: bool) -> lis
     """Return the index scans of a partition after ``position``; None: all of it."""
     if position is None:
         return part.scans(SCANS_MAX)
-    way = "lt" if descending else "gt"
+    lookup = "lt" if descending else "gt"
     if part.order != "notes":
-        bound = {f"{COLUMNS[part.order][0]}__{way}": position}
+        bound = {f"{COLUMNS[part.order][0]}__{lookup}": position}
         return [scan.filter(**bound) for scan in part.scans(SCANS_MAX)]
     notes = DID.objects.filter(number=position, notes__gt="").values_list("notes", flat=True).first()
     if notes is None:
         raise LookupError(position)
-    same = part.scans(SCANS_MAX, notes=notes, **{f"number__{way}": position})
-    return same + part.scans(SCANS_MAX, **{f"notes__{way}": notes})
+    same = part.scans(SCANS_MAX, notes=notes, **{f"number__{lookup}": position})
+    return same + part.scans(SCANS_MAX, **{f"notes__{lookup}": notes})
 
 
 def _merged(
@@ -254,13 +254,13 @@ def _skip_by_counting(
     bounds = list(prefixes.values_list("head", flat=True)[: PREFIXES_MAX + 1])
     if len(bounds) > PREFIXES_MAX:
         return scans, skipped
-    # The wanted row is after `lower` and before `upper`; so many rows precede these two.
+    # The wanted row is between `lower` and `upper`, which `before_lower` and `before_upper` rows precede.
     lower, before_lower = None, 0
     upper, before_upper = None, None if math.isinf(size) else size
     first, last, guesses = 0, len(bounds), 0
     while first < last and skipped - before_lower > SKIP_MAX:
         left = skipped - before_lower
-        if before_upper is None and before_lower:  # as many rows a prefix as so far
+        if before_upper is None and before_lower:  # assume as many rows per prefix as so far
             share = left / (before_lower / first * (last - first))
         else:
             share = left / ((total if before_upper is None else before_upper) - before_lower)
@@ -302,7 +302,7 @@ def _concatenated(
 ) -> list[tuple[Any, ...]]:
     """Return the first rows of several queries of ``_merged``, those of lower rank first.
 
-    In SQL of our own, because SQLite accepts a sorted and limited query only as a subquery.
+    Uses raw SQL, because SQLite accepts a sorted and limited query only as a subquery.
     """
     if not queries:
         return []
@@ -365,7 +365,7 @@ class FilteredScans:
         leads: list[Any] = [None] if lead is None else values[lead] or []
         pairs = self._existing_pairs(product(leads, every), lead, values)
         led: Any = dids if lead is None else dids.filter(**{f"{lead}__in": leads})
-        if lead == "tag_set" and not wanted:  # has an index of its own
+        if lead == "tag_set" and not wanted:  # an index covers tag sets without a status
             leads = list(dict.fromkeys(tag_set for tag_set, _ in pairs))
             if len(leads) <= most:
                 return [dids.filter(tag_set=tag_set) for tag_set in leads]
@@ -551,7 +551,7 @@ class AccountPartitions:
 
     @property
     def _free(self) -> Partition:
-        """Free numbers are found by status, so that the index on status alone serves them."""
+        """Free numbers, found by status so that the index on status serves them."""
         if not self._free_statuses:
             return Partition("", lambda most: [])
         return Partition("", partial(self._rows.scans, statuses=self._free_statuses))
@@ -565,12 +565,12 @@ class AccountPartitions:
 
 def _after_account(position: tuple[str, str, int], descending: bool) -> Q:
     """Return the condition for accounts after ``position`` = (client, name, pk)."""
-    way = "lt" if descending else "gt"
+    lookup = "lt" if descending else "gt"
     client, name, pk = position
     return (
-        Q(**{f"_client__{way}": client})
-        | Q(_client=client, **{f"_name__{way}": name})
-        | Q(_client=client, _name=name, **{f"pk__{way}": pk})
+        Q(**{f"_client__{lookup}": client})
+        | Q(_client=client, **{f"_name__{lookup}": name})
+        | Q(_client=client, _name=name, **{f"pk__{lookup}": pk})
     )
 
 
@@ -619,7 +619,7 @@ def _by_tag(rows: FilteredScans, descending: bool) -> Partitioning:
 
 def _by_notes(rows: FilteredScans, descending: bool) -> Partitioning:
     def noted(most: int, **bounds: Any) -> list[Scan]:
-        # In this order: of two lower bounds SQLite starts its scan at the first.
+        # In this order, because SQLite starts its scan at the first of two lower bounds.
         return [rows.filterset.qs.filter(**bounds).filter(notes__gt="")]
 
     plain = partial(rows.scans, where=Q(notes=""))

@@ -20,8 +20,8 @@ from django.db.models.functions import Concat
 
 from dids.models.prefixes import TAIL, NumberHead
 
-IDS_MAX = 10_000  # numbers: up to so many are found first, then filtered and sorted
-SCANS_MAX = 20_000  # index scans; a substring that needs more is in very many numbers
+IDS_MAX = 10_000  # numbers: up to this many are found by id first, then filtered and sorted
+SCANS_MAX = 20_000  # index scans; a substring that needs more occurs in very many numbers
 AFTER_DIGITS = ":"  # sorts after every digit
 
 
@@ -37,8 +37,8 @@ class Substring:
 
     def __init__(self, digits, *, at_end=False):
         self.digits, self.at_end = digits, at_end
-        # How many digits can be the end of a prefix while the others are in the tail, and how many more
-        # digits the tail has at most.
+        # _splits: how many of the digits can be at the end of a prefix while the others are in the tail.
+        # _free: how many other digits the tail has at most.
         least = max(len(digits) - TAIL, 0)
         self._splits = range(least, least + 1 if at_end else len(digits))
         self._free = max(TAIL - len(digits), 0)
@@ -49,7 +49,7 @@ class Substring:
 
     @cached_property
     def condition(self):
-        """Names the ids of a few numbers; compares each number in a range if they are many."""
+        """The Q: by id for a few matches; compares each number in a range if there are many."""
         plain = self._plain
         if self.ids is None and 0 in self._splits:
             return plain  # such numbers can follow any prefix
@@ -80,7 +80,7 @@ class Substring:
 
     @property
     def _bounds(self):
-        """Two texts between which all matching numbers are."""
+        """Lower and upper bound of all matching numbers."""
         if self.ids is None:
             bounds = self._prefixes.aggregate(
                 first=Min("head"), last=Max(Concat("head", Value(AFTER_DIGITS)))
@@ -100,7 +100,7 @@ class Substring:
     def _beginnings(self):
         """The beginnings of matching numbers (``at_end``: whole numbers), ascending; None if too many.
 
-        None is a prefix of another, so each number has exactly one.
+        No beginning is a prefix of another, so each number has exactly one.
         """
         most = SCANS_MAX // 10**self._free
         prefixes = list(self._prefixes.values_list("head", flat=True)[: most + 1])
