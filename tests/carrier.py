@@ -1,4 +1,4 @@
-"""The fewest records with which a number can be assigned, for tests of the domain."""
+"""The minimal records needed to assign a number, for tests of the domain."""
 
 from datetime import timedelta
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ from staff.models import User
 
 
 def carrier(name="North", *, did_limit=100, **package):
-    """Create a reseller with an operator, and a client with a running package and one account."""
+    """Create a reseller with an operator, and a client with an active package and one account."""
     reseller = Reseller.objects.create(name=name)
     client = Client.objects.create(reseller=reseller, name=f"{name} Bakery")
     package = Package.objects.create(reseller=reseller, name="Basic", did_limit=did_limit, **package)
@@ -31,7 +31,7 @@ def carrier(name="North", *, did_limit=100, **package):
 
 
 def numbers_in(status, numbers, house, *, now=None, **new):
-    """Create ``numbers``, bring them into ``status`` by legal moves and return them as a queryset."""
+    """Create ``numbers``, move them to ``status`` by legal transitions and return them as a queryset."""
     start = status if status in ("reserved", "instock", "archive") else "instock"
     DID.objects.create_numbers(numbers, operator=house.operator, by=SYSTEM, status=start, now=now, **new)
     dids = DID.objects.filter(number__in=numbers)
@@ -45,10 +45,10 @@ def numbers_in(status, numbers, house, *, now=None, **new):
     return dids
 
 
-def person(username, *rights, reseller=None):
+def person(username, *permissions, reseller=None):
     """Create a user with exactly these permissions ("dids.change_did", …)."""
     user = User.objects.create_user(username, password="secret-enough-9", reseller=reseller)
-    for right in rights:
-        app, codename = right.split(".")
+    for permission in permissions:
+        app, codename = permission.split(".")
         user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
     return User.objects.get(pk=user.pk)

@@ -69,7 +69,7 @@ def make_world():
             client=client, package=package, starts_at=timezone.now() - timedelta(days=30)
         ),
     )
-    for (operator, status), numbers in groupby(NUMBERS, key=_created_as):
+    for (operator, status), numbers in groupby(NUMBERS, key=_operator_and_first_status):
         DID.objects.create_numbers([*numbers], operator=getattr(world, operator), by=SYSTEM, status=status)
     in_use = DID.objects.filter(
         number__in=[n for n, (_, s) in NUMBERS.items() if s in ("active", "blocked", "hold")]
@@ -80,14 +80,14 @@ def make_world():
     return world
 
 
-def _created_as(number):
-    """Return (operator, first status); adjacent numbers with the same are created together."""
+def _operator_and_first_status(number):
+    """Return (operator, first status); adjacent numbers with equal values are created together."""
     operator, status = NUMBERS[number]
     return operator, "instock" if status in ("active", "blocked", "hold") else status
 
 
 def member(role, *, username=None, reseller=None, **fields):
-    """Create a user with a role ("Viewer" … "Administrator"), bound to ``reseller`` when given."""
+    """Create a user with a role ("Viewer" … "Administrator"), limited to ``reseller`` when given."""
     user = User.objects.create_user(username or role.lower(), password=PASSWORD, reseller=reseller, **fields)
     user.groups.add(Group.objects.get(name=role))
     return user

@@ -1,8 +1,8 @@
-"""Who gets what at every address: one row for each, and an address without a row fails.
+"""Status codes of every address for every kind of user; an address that is not listed fails.
 
-People, in the order of the columns: nobody signed in; a viewer; a stranger, who has every right but
-in another reseller; the owner, a supervisor of the reseller whose things are asked for; an
-administrator, who is bound to no reseller and comes into the staff admin.
+Users, in the order of the columns: anonymous; a viewer; a stranger, who has every permission but in
+another reseller; the owner, a supervisor of the reseller that the records belong to; an administrator,
+who has no reseller and may use the staff admin.
 """
 
 import re
@@ -16,7 +16,7 @@ from django.urls import URLPattern, get_resolver, resolve
 from audit import SYSTEM
 from audit.history import TRACKED
 from clients.models import Account, Client, Package, Reseller
-from dids.history import external_writes as outside
+from dids.history import external_writes
 from dids.job_kinds import submit_create
 from dids.models import DID
 from dids.numbering.ranges import Numbers
@@ -25,34 +25,33 @@ from tests.imports import imported
 from tests.world import PASSWORD, client_of, make_world, member
 
 pytestmark = pytest.mark.django_db
-PEOPLE = ["anonymous", "viewer", "stranger", "owner", "administrator"]
+USERS = ["anonymous", "viewer", "stranger", "owner", "administrator"]
 
 
-class Door:
-    """An address and what GET and POST answer to each of PEOPLE; "login": led to the sign-in page.
+class Address:
+    """An address and the status codes of GET and POST for each of USERS; "login": redirected to sign in.
 
-    ``{number}`` and the like, in the address and in the body that the POST sends, are ids of
-    Reseller 1's things.
+    ``{number}`` and the like, in the address and in the body of the POST, are ids of records of Reseller 1.
     """
 
     def __init__(self, name, path, get, post, /, **sent):
         self.name, self.path, self.sent = name, path, sent
-        self.get, self.post = (dict(zip(PEOPLE, answers.split(), strict=True)) for answers in (get, post))
+        self.get, self.post = (dict(zip(USERS, answers.split(), strict=True)) for answers in (get, post))
 
 
 STAFF_ONLY = "login 403 403 403 200"
 SIGNED_IN = "login 200 200 200 200"
 NO_POST = "login 405 405 405 405"
-ASKED = ("login 403 404 200 200", "login 403 404 302 302")  # a dialog over something of Reseller 1
+ON_RECORD = ("login 403 404 200 200", "login 403 404 302 302")  # an action on a record of Reseller 1
 
-DOORS = [
+ADDRESSES = [
     # name, address                              anonymous viewer stranger owner administrator: GET, POST
-    Door("home", "/", "login 302 302 302 302", "login 302 302 302 302"),
-    Door("healthz", "/healthz", "200 200 200 200 200", "405 405 405 405 405"),
-    Door("readyz", "/readyz", "200 200 200 200 200", "405 405 405 405 405"),
-    Door("staff:login", "/login/", "200 302 302 302 302", "200 302 302 302 302"),
-    Door("staff:logout", "/logout/", "login 405 405 405 405", "login 302 302 302 302"),
-    Door(
+    Address("home", "/", "login 302 302 302 302", "login 302 302 302 302"),
+    Address("healthz", "/healthz", "200 200 200 200 200", "405 405 405 405 405"),
+    Address("readyz", "/readyz", "200 200 200 200 200", "405 405 405 405 405"),
+    Address("staff:login", "/login/", "200 302 302 302 302", "200 302 302 302 302"),
+    Address("staff:logout", "/logout/", "login 405 405 405 405", "login 302 302 302 302"),
+    Address(
         "staff:password_change",
         "/password/",
         SIGNED_IN,
@@ -61,12 +60,12 @@ DOORS = [
         new_password1="battery-staple-7",
         new_password2="battery-staple-7",
     ),
-    Door("staff:password_change_done", "/password/done/", SIGNED_IN, NO_POST),
-    Door("staff:me", "/me/", SIGNED_IN, "login 302 302 302 302", time_zone="UTC"),
-    Door("dids:list", "/dids/", SIGNED_IN, NO_POST),
-    Door("dids:detail", "/dids/{number}/", "login 200 404 200 200", "login 403 404 302 302", notes="seen"),
-    Door("dids:history", "/dids/{number}/history/", "login 200 404 200 200", NO_POST),
-    Door(
+    Address("staff:password_change_done", "/password/done/", SIGNED_IN, NO_POST),
+    Address("staff:me", "/me/", SIGNED_IN, "login 302 302 302 302", time_zone="UTC"),
+    Address("dids:list", "/dids/", SIGNED_IN, NO_POST),
+    Address("dids:detail", "/dids/{number}/", "login 200 404 200 200", "login 403 404 302 302", notes="seen"),
+    Address("dids:history", "/dids/{number}/history/", "login 200 404 200 200", NO_POST),
+    Address(
         "dids:new",
         "/dids/new/",
         "login 403 200 200 200",
@@ -76,7 +75,7 @@ DOORS = [
         status="instock",
         after_hold="instock",
     ),
-    Door(
+    Address(
         "dids:mass_edit",
         "/dids/mass-edit/?ids={number}",
         "login 403 404 200 200",
@@ -86,7 +85,7 @@ DOORS = [
         change_notes="on",
         notes="seen",
     ),
-    Door(
+    Address(
         "dids:delete",
         "/dids/delete/?ids={number}",
         "login 403 404 200 200",
@@ -94,7 +93,7 @@ DOORS = [
         ids="{number}",
         step="apply",
     ),
-    Door(
+    Address(
         "dids:assign",
         "/dids/assign/?ids={number}",
         "login 403 404 200 200",
@@ -105,8 +104,8 @@ DOORS = [
         package="{client_package}",
         account="{account}",
     ),
-    Door("clients:dids", "/clients/{client}/dids/", "login 200 404 200 200", NO_POST),
-    Door(
+    Address("clients:dids", "/clients/{client}/dids/", "login 200 404 200 200", NO_POST),
+    Address(
         "clients:add_dids",
         "/clients/{client}/dids/add/",
         "login 403 404 200 200",
@@ -117,25 +116,25 @@ DOORS = [
         account="{account}",
     ),
     *(
-        Door(f"clients:dids_{what}", f"/clients/{{client}}/dids/choices/{what}/", *answers)
+        Address(f"clients:dids_{what}", f"/clients/{{client}}/dids/choices/{what}/", *answers)
         for what in ("accounts", "packages")
         for answers in [("login 200 404 200 200", NO_POST)]
     ),
     *(
-        Door(
+        Address(
             f"clients:{move}_dids",
             f"/clients/{{client}}/dids/{move}/",
             NO_POST,
             "login 403 404 302 302",
-            ids="{held}",
+            ids="{in_use}",
         )
         for move in ("activate", "block", "hold", "release")
     ),
-    Door("dids:export", "/dids/export/", SIGNED_IN, "login 200 302 200 200", ids="{number}"),
-    Door("dids:import", "/dids/import/", "login 403 200 200 200", "login 403 422 422 422"),
+    Address("dids:export", "/dids/export/", SIGNED_IN, "login 200 302 200 200", ids="{number}"),
+    Address("dids:import", "/dids/import/", "login 403 200 200 200", "login 403 422 422 422"),
     *(
-        # An import is its owner's alone, whatever rights others have.
-        Door(f"dids:import_{step}", f"/dids/import/{{import}}/{path}", *answers)
+        # Only the owner of an import has access, whatever permissions others have.
+        Address(f"dids:import_{step}", f"/dids/import/{{import}}/{path}", *answers)
         for step, path, answers in (
             ("columns", "columns/", ("login 403 404 302 404", "login 403 404 302 404")),
             ("reading", "reading/", ("login 405 405 405 405", "login 403 404 302 404")),
@@ -144,25 +143,27 @@ DOORS = [
             ("refused", "refused.csv", ("login 403 404 200 404", "login 405 405 405 405")),
         )
     ),
-    Door("dids:client_choices", "/dids/choices/clients/", SIGNED_IN, NO_POST),
-    Door("dids:tag_choices", "/dids/choices/tags/", SIGNED_IN, NO_POST),
-    Door("audit:who_had_it", "/audit/who-had-it/", SIGNED_IN, "login 302 302 302 302", numbers="2567,2563"),
-    Door(
+    Address("dids:client_choices", "/dids/choices/clients/", SIGNED_IN, NO_POST),
+    Address("dids:tag_choices", "/dids/choices/tags/", SIGNED_IN, NO_POST),
+    Address(
+        "audit:who_had_it", "/audit/who-had-it/", SIGNED_IN, "login 302 302 302 302", numbers="2567,2563"
+    ),
+    Address(
         "audit:who_had_it_statement",
         "/audit/who-had-it/statement/?numbers=2567,2563",
         SIGNED_IN,
         SIGNED_IN,
         numbers="2567",
     ),
-    Door(
+    Address(
         "audit:who_had_it_csv",
         "/audit/who-had-it/csv/?numbers=2567",
         SIGNED_IN,
         SIGNED_IN,
         numbers="2567",
     ),
-    Door("operators:list", "/operators/", SIGNED_IN, NO_POST),
-    Door(
+    Address("operators:list", "/operators/", SIGNED_IN, NO_POST),
+    Address(
         "operators:new",
         "/operators/new/",
         "login 403 200 200 200",
@@ -170,7 +171,7 @@ DOORS = [
         name="Oliver",
         reseller="{reseller}",
     ),
-    Door(
+    Address(
         "operators:edit",
         "/operators/{spare}/",
         "login 403 404 200 200",
@@ -178,22 +179,24 @@ DOORS = [
         name="Spore",
         reseller="{reseller}",
     ),
-    Door("operators:delete", "/operators/{spare}/delete/", "login 403 404 200 200", "login 403 404 302 302"),
+    Address(
+        "operators:delete", "/operators/{spare}/delete/", "login 403 404 200 200", "login 403 404 302 302"
+    ),
     *(
-        door
+        address
         for table in ("operators", "clients", "accounts", "packages")
-        for door in (
-            Door(
+        for address in (
+            Address(
                 f"reference:{table}_import",
                 f"/{table}/import/",
                 "login 403 200 200 200",
                 "login 403 422 422 422",
             ),
-            Door(f"reference:{table}_export", f"/{table}/export/", SIGNED_IN, NO_POST),
+            Address(f"reference:{table}_export", f"/{table}/export/", SIGNED_IN, NO_POST),
         )
     ),
-    Door("clients:list", "/clients/", SIGNED_IN, NO_POST),
-    Door(
+    Address("clients:list", "/clients/", SIGNED_IN, NO_POST),
+    Address(
         "clients:new",
         "/clients/new/",
         "login 403 200 200 200",
@@ -201,30 +204,32 @@ DOORS = [
         name="Lily",
         reseller="{reseller}",
     ),
-    Door("clients:detail", "/clients/{client}/", "login 200 404 200 200", NO_POST),
-    Door(
+    Address("clients:detail", "/clients/{client}/", "login 200 404 200 200", NO_POST),
+    Address(
         "clients:edit",
         "/clients/{client}/edit/",
-        *ASKED,
+        *ON_RECORD,
         name="Rosa",
         reseller="{reseller}",
     ),
-    Door("clients:delete", "/clients/{spare_client}/delete/", *ASKED),
-    Door("clients:close", "/clients/{client}/close/", *ASKED, step="apply"),
-    Door("clients:reopen", "/clients/{client}/reopen/", NO_POST, "login 403 404 302 302"),
-    Door("clients:account_new", "/clients/{client}/accounts/new/", *ASKED, name="rose_2"),
-    Door("clients:account_edit", "/clients/{client}/accounts/{account}/", *ASKED, name="rosa_orig"),
-    Door("clients:account_delete", "/clients/{client}/accounts/{spare_account}/delete/", *ASKED),
-    Door(
+    Address("clients:delete", "/clients/{spare_client}/delete/", *ON_RECORD),
+    Address("clients:close", "/clients/{client}/close/", *ON_RECORD, step="apply"),
+    Address("clients:reopen", "/clients/{client}/reopen/", NO_POST, "login 403 404 302 302"),
+    Address("clients:account_new", "/clients/{client}/accounts/new/", *ON_RECORD, name="rose_2"),
+    Address("clients:account_edit", "/clients/{client}/accounts/{account}/", *ON_RECORD, name="rosa_orig"),
+    Address("clients:account_delete", "/clients/{client}/accounts/{spare_account}/delete/", *ON_RECORD),
+    Address(
         "clients:give",
         "/clients/{client}/give/",
-        *ASKED,
+        *ON_RECORD,
         package="{package}",
         starts_at="2026-01-10T09:00",
     ),
-    Door("clients:package_choices", "/clients/{client}/choices/packages/", "login 403 404 200 200", NO_POST),
-    Door("packages:list", "/packages/", SIGNED_IN, NO_POST),
-    Door(
+    Address(
+        "clients:package_choices", "/clients/{client}/choices/packages/", "login 403 404 200 200", NO_POST
+    ),
+    Address("packages:list", "/packages/", SIGNED_IN, NO_POST),
+    Address(
         "packages:new",
         "/packages/new/",
         "login 403 200 200 200",
@@ -233,71 +238,91 @@ DOORS = [
         reseller="{reseller}",
         did_limit="9",
     ),
-    Door("packages:detail", "/packages/{package}/", "login 200 404 200 200", NO_POST),
-    Door(
+    Address("packages:detail", "/packages/{package}/", "login 200 404 200 200", NO_POST),
+    Address(
         "packages:edit",
         "/packages/{package}/edit/",
-        *ASKED,
+        *ON_RECORD,
         name="Plain",
         reseller="{reseller}",
         did_limit="9",
     ),
-    Door("packages:delete", "/packages/{spare_package}/delete/", *ASKED),
-    Door("packages:archive", "/packages/{package}/archive/", *ASKED, step="apply"),
-    Door("packages:restore", "/packages/{package}/restore/", NO_POST, "login 403 404 302 302"),
-    Door("packages:choices", "/packages/choices/", SIGNED_IN, NO_POST),
-    Door("client_packages:list", "/client-packages/", SIGNED_IN, NO_POST),
-    Door("client_packages:activate", "/client-packages/{given}/activate/", *ASKED),
-    Door("client_packages:deactivate", "/client-packages/{given}/deactivate/", *ASKED, step="apply"),
-    Door("client_packages:end", "/client-packages/{given}/end/", *ASKED, ends_at="2099-01-10T09:00"),
-    # Resellers are for administrators who are bound to none.
-    Door("resellers:list", "/resellers/", STAFF_ONLY, NO_POST),
-    Door("resellers:new", "/resellers/new/", STAFF_ONLY, "login 403 403 403 302", name="Reseller 3"),
-    Door("resellers:edit", "/resellers/{reseller}/", STAFF_ONLY, "login 403 403 403 302", name="Reseller 9"),
-    Door("resellers:delete", "/resellers/{reseller_3}/delete/", STAFF_ONLY, "login 403 403 403 302"),
-    Door("operators:choices", "/operators/choices/", SIGNED_IN, NO_POST),
-    Door("operators:reseller_choices", "/operators/choices/resellers/", SIGNED_IN, NO_POST),
-    Door("audit:list", "/audit/", SIGNED_IN, NO_POST),
-    Door("audit:detail", "/audit/{change}/", "login 200 404 200 200", NO_POST),
-    Door("audit:rows_csv", "/audit/{change}/rows.csv", "login 200 404 200 200", NO_POST),
-    Door("audit:external_writes", "/audit/outside/", SIGNED_IN, NO_POST),
-    Door("audit:external_write_rows", "/audit/outside/operator/{moment}/", "login 200 404 200 200", NO_POST),
-    Door("audit:people", "/audit/choices/people/", SIGNED_IN, NO_POST),
-    Door("audit:undo", "/audit/{change}/undo/", *ASKED, step="apply"),
-    Door("jobs:list", "/jobs/", SIGNED_IN, NO_POST),
-    Door("jobs:running", "/jobs/running/", SIGNED_IN, NO_POST),
+    Address("packages:delete", "/packages/{spare_package}/delete/", *ON_RECORD),
+    Address("packages:archive", "/packages/{package}/archive/", *ON_RECORD, step="apply"),
+    Address("packages:restore", "/packages/{package}/restore/", NO_POST, "login 403 404 302 302"),
+    Address("packages:choices", "/packages/choices/", SIGNED_IN, NO_POST),
+    Address("client_packages:list", "/client-packages/", SIGNED_IN, NO_POST),
+    Address("client_packages:activate", "/client-packages/{client_package}/activate/", *ON_RECORD),
+    Address(
+        "client_packages:deactivate",
+        "/client-packages/{client_package}/deactivate/",
+        *ON_RECORD,
+        step="apply",
+    ),
+    Address(
+        "client_packages:end",
+        "/client-packages/{client_package}/end/",
+        *ON_RECORD,
+        ends_at="2099-01-10T09:00",
+    ),
+    # Only administrators without a reseller manage resellers.
+    Address("resellers:list", "/resellers/", STAFF_ONLY, NO_POST),
+    Address("resellers:new", "/resellers/new/", STAFF_ONLY, "login 403 403 403 302", name="Reseller 3"),
+    Address(
+        "resellers:edit", "/resellers/{reseller}/", STAFF_ONLY, "login 403 403 403 302", name="Reseller 9"
+    ),
+    Address("resellers:delete", "/resellers/{reseller_3}/delete/", STAFF_ONLY, "login 403 403 403 302"),
+    Address("operators:choices", "/operators/choices/", SIGNED_IN, NO_POST),
+    Address("operators:reseller_choices", "/operators/choices/resellers/", SIGNED_IN, NO_POST),
+    Address("audit:list", "/audit/", SIGNED_IN, NO_POST),
+    Address("audit:detail", "/audit/{change}/", "login 200 404 200 200", NO_POST),
+    Address("audit:rows_csv", "/audit/{change}/rows.csv", "login 200 404 200 200", NO_POST),
+    Address("audit:external_writes", "/audit/outside/", SIGNED_IN, NO_POST),
+    Address(
+        "audit:external_write_rows", "/audit/outside/operator/{timestamp}/", "login 200 404 200 200", NO_POST
+    ),
+    Address("audit:people", "/audit/choices/people/", SIGNED_IN, NO_POST),
+    Address("audit:undo", "/audit/{change}/undo/", *ON_RECORD, step="apply"),
+    Address("jobs:list", "/jobs/", SIGNED_IN, NO_POST),
+    Address("jobs:running", "/jobs/running/", SIGNED_IN, NO_POST),
     *(
-        Door(f"jobs:{name}", f"/jobs/{{job}}/{path}", "login 404 404 200 200", NO_POST)
+        Address(f"jobs:{name}", f"/jobs/{{job}}/{path}", "login 404 404 200 200", NO_POST)
         for name, path in (("detail", ""), ("progress", "progress/"), ("state", "state/"))
     ),
-    Door("jobs:file", "/jobs/{job}/file/", "login 404 404 404 404", NO_POST),  # this one has made no file
-    Door("jobs:cancel", "/jobs/{job}/cancel/", NO_POST, "login 404 404 302 302"),
-    Door("jobs:retry", "/jobs/{job}/retry/", NO_POST, "login 404 404 302 302"),
-    # Django's own pages for staff: they are entered by unbound staff alone.
-    Door("admin:index", "/admin/", STAFF_ONLY, STAFF_ONLY),
-    Door("admin:login", "/admin/login/", "login login login login login", "login login login login login"),
-    Door("admin:logout", "/admin/logout/", "login 403 403 403 405", "login 403 403 403 302"),
-    Door(
+    Address("jobs:file", "/jobs/{job}/file/", "login 404 404 404 404", NO_POST),  # this job has no file
+    Address("jobs:cancel", "/jobs/{job}/cancel/", NO_POST, "login 404 404 302 302"),
+    Address("jobs:retry", "/jobs/{job}/retry/", NO_POST, "login 404 404 302 302"),
+    # Django's admin, only for staff without a reseller.
+    Address("admin:index", "/admin/", STAFF_ONLY, STAFF_ONLY),
+    Address("admin:login", "/admin/login/", "login login login login login", "login login login login login"),
+    Address("admin:logout", "/admin/logout/", "login 403 403 403 405", "login 403 403 403 302"),
+    Address(
         "admin:password_change", "/admin/password_change/", "login 403 403 403 302", "login 403 403 403 302"
     ),
-    Door("admin:password_change_done", "/admin/password_change/done/", STAFF_ONLY, "login 403 403 403 405"),
-    Door("admin:autocomplete", "/admin/autocomplete/", "login 403 403 403 403", "login 403 403 403 405"),
-    Door("admin:jsi18n", "/admin/jsi18n/", STAFF_ONLY, "login 403 403 403 405"),
-    Door("admin:view_on_site", "/admin/r/1/1/", "login 403 403 403 404", "login 403 403 403 404"),
-    Door("admin:app_list", "/admin/staff/", STAFF_ONLY, STAFF_ONLY),
-    Door("admin:auth_group_changelist", "/admin/auth/group/", STAFF_ONLY, STAFF_ONLY),
-    Door("admin:auth_group_add", "/admin/auth/group/add/", "login 403 403 403 403", "login 403 403 403 403"),
-    Door("admin:auth_group_change", "/admin/auth/group/{role}/change/", STAFF_ONLY, "login 403 403 403 403"),
-    Door(
+    Address(
+        "admin:password_change_done", "/admin/password_change/done/", STAFF_ONLY, "login 403 403 403 405"
+    ),
+    Address("admin:autocomplete", "/admin/autocomplete/", "login 403 403 403 403", "login 403 403 403 405"),
+    Address("admin:jsi18n", "/admin/jsi18n/", STAFF_ONLY, "login 403 403 403 405"),
+    Address("admin:view_on_site", "/admin/r/1/1/", "login 403 403 403 404", "login 403 403 403 404"),
+    Address("admin:app_list", "/admin/staff/", STAFF_ONLY, STAFF_ONLY),
+    Address("admin:auth_group_changelist", "/admin/auth/group/", STAFF_ONLY, STAFF_ONLY),
+    Address(
+        "admin:auth_group_add", "/admin/auth/group/add/", "login 403 403 403 403", "login 403 403 403 403"
+    ),
+    Address(
+        "admin:auth_group_change", "/admin/auth/group/{role}/change/", STAFF_ONLY, "login 403 403 403 403"
+    ),
+    Address(
         "admin:auth_group_delete",
         "/admin/auth/group/{role}/delete/",
         "login 403 403 403 403",
         "login 403 403 403 403",
         post="yes",
     ),
-    Door("admin:auth_group_history", "/admin/auth/group/{role}/history/", STAFF_ONLY, STAFF_ONLY),
-    Door("admin:staff_user_changelist", "/admin/staff/user/", STAFF_ONLY, STAFF_ONLY),
-    Door(
+    Address("admin:auth_group_history", "/admin/auth/group/{role}/history/", STAFF_ONLY, STAFF_ONLY),
+    Address("admin:staff_user_changelist", "/admin/staff/user/", STAFF_ONLY, STAFF_ONLY),
+    Address(
         "admin:staff_user_add",
         "/admin/staff/user/add/",
         STAFF_ONLY,
@@ -305,7 +330,7 @@ DOORS = [
         username="nina",
         usable_password="false",
     ),
-    Door(
+    Address(
         "admin:staff_user_change",
         "/admin/staff/user/{person}/change/",
         STAFF_ONLY,
@@ -313,7 +338,7 @@ DOORS = [
         username="nina",
         time_zone="UTC",
     ),
-    Door(
+    Address(
         "admin:auth_user_password_change",
         "/admin/staff/user/{person}/password/",
         STAFF_ONLY,
@@ -322,37 +347,37 @@ DOORS = [
         password2="battery-staple-7",
         usable_password="true",
     ),
-    Door(
+    Address(
         "admin:staff_user_delete",
         "/admin/staff/user/{person}/delete/",
         STAFF_ONLY,
         "login 403 403 403 302",
         post="yes",
     ),
-    Door("admin:staff_user_history", "/admin/staff/user/{person}/history/", STAFF_ONLY, STAFF_ONLY),
-    Door(
+    Address("admin:staff_user_history", "/admin/staff/user/{person}/history/", STAFF_ONLY, STAFF_ONLY),
+    Address(
         "admin:<path:object_id>/",
         "/admin/staff/user/{person}/",
         "login 403 403 403 302",
         "login 403 403 403 302",
     ),
-    Door("admin:(?P<url>.*)$", "/admin/nothing/", "login 403 403 403 404", "login 403 403 403 404"),
+    Address("admin:(?P<url>.*)$", "/admin/nothing/", "login 403 403 403 404", "login 403 403 403 404"),
 ]
 
 
-def addresses(resolver=None, namespace=""):
+def url_names(resolver=None, namespace=""):
     """Return the names of all URLs; a URL without a name is listed by its pattern."""
     for pattern in (resolver or get_resolver()).url_patterns:
         if isinstance(pattern, URLPattern):
             yield f"{namespace}{pattern.name or pattern.pattern}"
         else:
-            yield from addresses(
+            yield from url_names(
                 pattern, f"{namespace}{pattern.namespace}:" if pattern.namespace else namespace
             )
 
 
-def test_every_address_has_its_row_and_every_row_its_address():
-    assert {door.name for door in DOORS} == set(addresses())
+def test_every_address_is_listed():
+    assert {address.name for address in ADDRESSES} == set(url_names())
 
 
 @pytest.fixture(scope="module")
@@ -367,11 +392,11 @@ def owner(world):
 
 @pytest.fixture(scope="module")
 def ids(world, owner):
-    """Return what replaces the names in braces: records of Reseller 1, a role and a user without changes."""
+    """Return the ids for the names in braces: records of Reseller 1, a role and a user without changes."""
     spare = Operator.objects.create(reseller=world.reseller, name="Spare Line")
     return {
         "number": world.did("256999").pk,
-        "held": world.did("2567").pk,
+        "in_use": world.did("2567").pk,
         "client": world.client.pk,
         "account": world.account.pk,
         "client_package": world.client_package.pk,
@@ -383,19 +408,18 @@ def ids(world, owner):
         "spare_account": Account.objects.create(client=world.client, name="spare_trunk").pk,
         "package": world.package.pk,
         "spare_package": Package.objects.create(reseller=world.reseller, name="Spare Pack", did_limit=1).pk,
-        "given": world.client_package.pk,
         "import": imported(SEED, owner, operator=world.operator).job.pk,
         "job": job_of(owner, world).pk,
-        "moment": outside.Group(history_of(spare).at, Operator, 1, []).moment,
+        "timestamp": external_writes.Group(history_of(spare).at, Operator, 1, []).moment,
         "change": DID.objects.filter(pk=world.did("256999").pk).edit(by=SYSTEM, notes="undone").change,
         "role": Group.objects.get(name="Viewer").pk,
         "person": member("Clerk", username="someone").pk,
     }
 
 
-def history_of(thing):
-    """Return the first history row."""
-    return TRACKED[type(thing)].objects.filter(object_id=thing.pk).earliest("history_id")
+def history_of(record):
+    """Return the first history row of a record."""
+    return TRACKED[type(record)].objects.filter(object_id=record.pk).earliest("history_id")
 
 
 def job_of(owner, world):
@@ -408,7 +432,7 @@ def job_of(owner, world):
 
 SEED = "DID\n778899\nnonsense\n"
 
-# What a stranger's pages and messages must not hold.
+# Texts that must not appear in pages and messages for a stranger.
 SECRETS = [
     "Reseller 1",
     "Rose Orig",
@@ -423,22 +447,22 @@ SECRETS = [
 ]
 
 
-@pytest.mark.parametrize("who", PEOPLE)
-@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
-def test_each_address_answers_each_person_as_the_table_says(door, who, ids, request):
-    browser = Browser() if who == "anonymous" else client_of(request.getfixturevalue(who))
-    path = door.path.format(**ids)
+@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize("address", ADDRESSES, ids=lambda address: address.name)
+def test_each_address_answers_each_user_with_the_listed_status(address, user, ids, request):
+    browser = Browser() if user == "anonymous" else client_of(request.getfixturevalue(user))
+    path = address.path.format(**ids)
     found = resolve(path.split("?")[0])
-    assert found.view_name == door.name or found.route.endswith(door.name.partition(":")[2])
-    sent = {name: value.format(**ids) for name, value in door.sent.items()}
+    assert found.view_name == address.name or found.route.endswith(address.name.partition(":")[2])
+    sent = {name: value.format(**ids) for name, value in address.sent.items()}
 
-    shown, done = browser.get(path), browser.post(path, sent)
-    assert (outcome(shown), outcome(done)) == (door.get[who], door.post[who])
-    if who == "stranger":
-        body = b"".join([*shown, *done]).decode()
+    got, posted = browser.get(path), browser.post(path, sent)
+    assert (status_of(got), status_of(posted)) == (address.get[user], address.post[user])
+    if user == "stranger":
+        body = b"".join([*got, *posted]).decode()
         assert [secret for secret in SECRETS if secret in body] == []
 
 
-def outcome(answer):
-    led_to_sign_in = answer.status_code == 302 and re.match(r"(/admin)?/login/\?next=", answer.url)
-    return "login" if led_to_sign_in else str(answer.status_code)
+def status_of(answer):
+    redirects_to_sign_in = answer.status_code == 302 and re.match(r"(/admin)?/login/\?next=", answer.url)
+    return "login" if redirects_to_sign_in else str(answer.status_code)

@@ -1,4 +1,4 @@
-"""axe-core finds nothing to complain of, on any page, light and dark, on a desk and on a phone."""
+"""axe-core finds no violation on any page, in both themes, on desktop and phone."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -13,12 +13,12 @@ from tests.world import member
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-WIDTHS = {"desk": (1440, 900), "phone": (390, 844)}
-NUMBER = "2563"  # on Hold: everything that a number can have
+WIDTHS = {"desktop": (1440, 900), "phone": (390, 844)}
+NUMBER = "2563"  # on Hold, so that every field has a value
 
 
 def violations(page):
-    """Return the findings of axe in both themes and at both widths, one line each."""
+    """Return the violations in both themes and at both widths, one line each."""
     found = []
     for width, (x, y) in WIDTHS.items():
         page.set_viewport_size({"width": x, "height": y})
@@ -31,32 +31,32 @@ def violations(page):
 
 
 @pytest.fixture
-def shown(page_of, world, request):
-    """``shown(address, role="Supervisor")``: the page there, as somebody of that role sees it."""
+def open_page(page_of, world, request):
+    """Return a function that opens an address as a user with the role and returns the page."""
 
-    def open_as(path, role="Supervisor", status=200):
+    def open_path(path, role="Supervisor", status=200):
         user = member(role)
         page = page_of(user)
-        things = {
+        values = {
             "number": world.did(NUMBER).pk,
             "free": world.did("256999").pk,
             "operator": world.operator.pk,
             "client": world.client.pk,
             "account": world.account.pk,
             "package": world.package.pk,
-            "given": world.client_package.pk,
-            "moment": f"{timezone.now():%Y-%m-%dT%H:%M:%S.%fZ}",
+            "client_package": world.client_package.pk,
+            "now": f"{timezone.now():%Y-%m-%dT%H:%M:%S.%fZ}",
             "reseller": world.reseller.pk,
             "change": Change.objects.latest("pk").pk,
         }
         if "/jobs/" in path:
-            things["job"] = new_numbers(user, world).pk
+            values["job"] = new_numbers(user, world).pk
             call_command("worker", "--once")
-            things["waiting"] = new_numbers(user, world).pk
-        visit(page, path.format(**things), status)
+            values["waiting"] = new_numbers(user, world).pk
+        visit(page, path.format(**values), status)
         return page
 
-    return open_as
+    return open_path
 
 
 def new_numbers(user, world, count=12_000):
@@ -70,8 +70,8 @@ def visit(page, path, status=200):
     assert page.goto(path).status == status
 
 
-def test_a_barrier_would_be_found(shown):
-    page = shown("/operators/")
+def test_a_violation_is_found(open_page):
+    page = open_page("/operators/")
     page.evaluate("document.querySelector('main').append(document.createElement('img'))")
     assert {line.split(": ")[0] for line in violations(page) if "image-alt" in line} == {
         f"{width}, {scheme}" for width in WIDTHS for scheme in ("light", "dark")
@@ -83,7 +83,7 @@ PAGES = [
     "/dids/?q=999999",
     "/dids/?status=nonsense",
     "/dids/?status=hold&sort=-number",
-    "/dids/?as_of={moment}",
+    "/dids/?as_of={now}",
     "/dids/?as_of=yesterday",
     "/dids/?as_of=2001-01-01T00:00",
     "/dids/{number}/",
@@ -128,9 +128,9 @@ PAGES = [
     "/packages/{package}/archive/",
     "/client-packages/",
     "/client-packages/?state=off",
-    "/client-packages/{given}/activate/",
-    "/client-packages/{given}/deactivate/",
-    "/client-packages/{given}/end/",
+    "/client-packages/{client_package}/activate/",
+    "/client-packages/{client_package}/deactivate/",
+    "/client-packages/{client_package}/end/",
     "/audit/",
     "/audit/?type=did",
     "/audit/?object=nobody",
@@ -152,12 +152,12 @@ PAGES = [
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_has_no_barrier(shown, path):
-    assert violations(shown(path, status=422 if "never" in path else 200)) == []
+def test_a_page_has_no_violation(open_page, path):
+    assert violations(open_page(path, status=422 if "never" in path else 200)) == []
 
 
-def test_what_a_viewer_sees_has_no_barrier(shown):
-    page = shown("/dids/", "Viewer")
+def test_the_pages_of_a_viewer_have_no_violation(open_page):
+    page = open_page("/dids/", "Viewer")
     assert violations(page) == []
     visit(page, "/dids/new/", 403)
     assert violations(page) == []
@@ -165,7 +165,7 @@ def test_what_a_viewer_sees_has_no_barrier(shown):
     assert violations(page) == []
 
 
-def test_an_empty_system_has_no_barrier(page_of, db):
+def test_an_empty_system_has_no_violation(page_of, db):
     page = page_of(member("Supervisor"))
     for path in ("/dids/", "/operators/", "/clients/", "/packages/", "/client-packages/"):
         visit(page, path)
@@ -173,7 +173,7 @@ def test_an_empty_system_has_no_barrier(page_of, db):
         assert violations(page) == []
 
 
-def test_signing_in_has_no_barrier(page, db):
+def test_signing_in_has_no_violation(page, db):
     visit(page, "/login/")
     assert violations(page) == []
     page.get_by_label("Username").fill("nobody")
@@ -183,17 +183,17 @@ def test_signing_in_has_no_barrier(page, db):
     assert violations(page) == []
 
 
-# --- what opens in place ----------------------------------------------------------------------------
+# --- dialogs and menus ------------------------------------------------------------------------------
 
 
-def test_the_open_search_has_no_barrier(shown):
-    page = shown("/dids/?status=reserved")
+def test_the_open_search_has_no_violation(open_page):
+    page = open_page("/dids/?status=reserved")
     page.get_by_role("button", name="Advanced Search").click()
     assert violations(page) == []
 
 
-def test_the_open_menu_and_the_list_of_keys_have_no_barrier(shown):
-    page = shown("/dids/")
+def test_the_open_menu_and_the_list_of_keys_have_no_violation(open_page):
+    page = open_page("/dids/")
     page.locator("summary.person").click()
     assert violations(page) == []
     page.keyboard.press("Escape")
@@ -203,32 +203,32 @@ def test_the_open_menu_and_the_list_of_keys_have_no_barrier(shown):
     assert violations(page) == []
 
 
-def test_a_list_with_ticked_rows_has_no_barrier(shown):
-    page = shown("/dids/")
+def test_a_list_with_ticked_rows_has_no_violation(open_page):
+    page = open_page("/dids/")
     for box in page.get_by_role("checkbox", name="Select").all()[:3]:
         box.check()
     assert violations(page) == []
 
 
 @pytest.mark.parametrize("button", ["Mass Edit", "Delete"])
-def test_a_dialog_for_ticked_rows_has_no_barrier(shown, button):
-    page = shown("/dids/")
+def test_a_dialog_for_ticked_rows_has_no_violation(open_page, button):
+    page = open_page("/dids/")
     page.locator("tbody input[type=checkbox]").first.check()
     page.locator(".selection-bar").get_by_role("button", name=button).click()
     page.locator("#dialog-slot dialog[open]").wait_for()
     assert violations(page) == []
 
 
-def test_the_preview_of_a_mass_edit_has_no_barrier(shown):
-    page = shown("/dids/mass-edit/?ids={number}")
+def test_the_preview_of_a_mass_edit_has_no_violation(open_page):
+    page = open_page("/dids/mass-edit/?ids={number}")
     page.locator("[name=change_status]").check()
     page.locator("[name=status]").select_option("blocked")
     page.get_by_text("refused").first.wait_for()
     assert violations(page) == []
 
 
-def test_the_steps_of_assigning_have_no_barrier(shown):
-    page = shown("/clients/{client}/dids/add/")
+def test_the_steps_of_assigning_have_no_violation(open_page):
+    page = open_page("/clients/{client}/dids/add/")
     page.locator("tbody input[type=checkbox]").first.check()
     page.get_by_role("button", name="Assign to rose_orig").click()
     page.get_by_text("will be assigned").wait_for()
@@ -243,8 +243,8 @@ def test_the_steps_of_assigning_have_no_barrier(shown):
     assert violations(page) == []
 
 
-def test_the_operators_dialogs_have_no_barrier(shown):
-    page = shown("/operators/")
+def test_the_operators_dialogs_have_no_violation(open_page):
+    page = open_page("/operators/")
     page.get_by_role("link", name="New Operator").click()
     dialog = page.locator("#dialog-slot dialog[open]")
     dialog.wait_for()
@@ -258,16 +258,16 @@ def test_the_operators_dialogs_have_no_barrier(shown):
     assert violations(page) == []
 
 
-def test_the_resellers_have_no_barrier(shown):
-    page = shown("/resellers/", "Administrator")
+def test_the_resellers_have_no_violation(open_page):
+    page = open_page("/resellers/", "Administrator")
     assert violations(page) == []
     page.get_by_role("link", name="Reseller 1", exact=True).click()
     page.locator("#dialog-slot dialog[open]").wait_for()
     assert violations(page) == []
 
 
-def test_a_package_is_given_switched_off_and_on_in_the_browser(shown, world):
-    page = shown("/clients/{client}/")
+def test_a_package_is_given_switched_off_and_on_in_the_browser(open_page, world):
+    page = open_page("/clients/{client}/")
     page.get_by_role("link", name="Give package").click()
     dialog = page.locator("#dialog-slot dialog[open]")
     dialog.get_by_role("button", name="Give package").click()
@@ -290,10 +290,10 @@ def test_a_package_is_given_switched_off_and_on_in_the_browser(shown, world):
     assert violations(page) == []
 
 
-def test_the_steps_of_an_import_have_no_barrier(shown, tmp_path):
+def test_the_steps_of_an_import_have_no_violation(open_page, tmp_path):
     file = tmp_path / "numbers.csv"
     file.write_text("DID;Operator;Notes\n100;DID Operator;fresh\n12x;DID Operator;\n200;Nobody;\n")
-    page = shown("/dids/import/")
+    page = open_page("/dids/import/")
     assert violations(page) == []
     page.get_by_role("button", name="Upload and choose columns").click()
     page.get_by_text("Choose a file to import.").wait_for()
@@ -313,8 +313,8 @@ def test_the_steps_of_an_import_have_no_barrier(shown, tmp_path):
     assert page.get_by_role("link", name="100", exact=True).is_visible()
 
 
-def test_a_running_job_is_followed_to_its_end(shown, world):
-    page = shown("/jobs/{waiting}/")
+def test_a_running_job_is_followed_to_its_end(open_page, world):
+    page = open_page("/jobs/{waiting}/")
     page.get_by_text("Waiting for a worker").wait_for()
     job = Job.objects.claim("w")
     chunks = []
@@ -327,9 +327,9 @@ def test_a_running_job_is_followed_to_its_end(shown, world):
     assert violations(page) == []
 
 
-def test_the_check_of_operators_to_import_has_no_barrier(shown, tmp_path):
+def test_the_check_of_operators_to_import_has_no_violation(open_page, tmp_path):
     file = tmp_path / "operators.csv"
-    page = shown("/operators/import/")
+    page = open_page("/operators/import/")
     page.get_by_role("button", name="Check the file").click()
     page.get_by_text("Choose a file to import.").wait_for()
     assert violations(page) == []

@@ -1,4 +1,4 @@
-"""The count that confirms a large action: the number alone, with or without separators."""
+"""The count typed to confirm a large action: only digits, with or without separators."""
 
 import pytest
 

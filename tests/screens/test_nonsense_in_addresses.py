@@ -1,4 +1,4 @@
-"""Parameters of addresses that are no numbers, ids or dates never end in an error page."""
+"""Invalid numbers, ids and dates in addresses never cause a server error."""
 
 from urllib.parse import quote
 
@@ -54,13 +54,13 @@ PATHS += ["/audit/{}/", "/audit/{}/rows.csv", "/audit/outside/did/{}/"]
 
 
 @pytest.mark.parametrize(("address", "names"), PARAMETERS, ids=lambda value: value if "/" in value else "")
-def test_a_parameter_that_makes_no_sense_is_refused_or_ignored(world, owner, address, names, monkeypatch):
+def test_an_invalid_parameter_is_refused_or_ignored(world, owner, address, names, monkeypatch):
     browser = client_of(owner)
     Tag.objects.create(name="Gold")
     number = world.did("2567").pk
     address = address.format(number=number, client=world.client.pk, package=world.package.pk)
     address += "" if address.endswith("?") else "&"
-    monkeypatch.setattr("dids.lists.listing.SORTED_MAX", 0)  # pages are found by key, however few
+    monkeypatch.setattr("dids.lists.listing.SORTED_MAX", 0)  # always page by key
     for name in names:
         for value in NONSENSE + VALUES.get(name, []):
             response = browser.get(f"{address}{name}={quote(value)}")
@@ -76,7 +76,7 @@ def test_a_path_with_an_impossible_id_is_not_found(world, administrator, path):
 
 @pytest.mark.parametrize("name", ["after", "before"])
 def test_the_list_by_client_ignores_a_cursor_of_thousands_of_digits(world, owner, name, monkeypatch):
-    monkeypatch.setattr("dids.lists.listing.SORTED_MAX", 0)  # pages are found by key, however few
+    monkeypatch.setattr("dids.lists.listing.SORTED_MAX", 0)  # always page by key
     monkeypatch.setattr(settings, "PAGE_SIZES", [5])
     browser = client_of(owner)
     second = browser.get("/dids/?sort=client&page=2").context["listing"]

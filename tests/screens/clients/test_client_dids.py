@@ -30,7 +30,7 @@ def tab(world):
     return f"/clients/{world.client.pk}/dids/"
 
 
-def said(response):
+def last_message(response):
     return str(list(get_messages(response.wsgi_request))[-1])
 
 
@@ -112,26 +112,26 @@ def test_each_icon_makes_its_move_and_says_so(
     response = move(browser, tab, name, world, number, back=f"http://testserver{tab}?q=2")
 
     assert (response.status_code, response.url) == (302, f"{tab}?q=2")
-    assert said(response) == sentence
+    assert last_message(response) == sentence
     assert world.did(number).status == status
-    made = Change.objects.latest("pk")
-    assert (made.kind, made.actor, made.touched) == (kind, supervisor, 1)
-    assert DIDHistory.objects.filter(change=made).get().status == status
+    recorded = Change.objects.latest("pk")
+    assert (recorded.kind, recorded.actor, recorded.touched) == (kind, supervisor, 1)
+    assert DIDHistory.objects.filter(change=recorded).get().status == status
 
 
 def test_ticked_rows_are_moved_together_and_the_rest_is_explained(world, browser, tab):
     response = move(browser, tab, "block", world, "2563", "2567", "2568")
 
-    assert said(response) == (
+    assert last_message(response) == (
         "1 number blocked, 1 unchanged. 1 refused (2563): on Hold, so already unreachable; only"
         " Active numbers can be blocked."
     )
 
 
-def test_blocked_and_resting_numbers_are_activated_together(world, browser, tab):
+def test_blocked_and_held_numbers_are_activated_together(world, browser, tab):
     response = move(browser, tab, "activate", world, "2563", "2567", "2568")
 
-    assert said(response) == "2 numbers activated, 1 unchanged."
+    assert last_message(response) == "2 numbers activated, 1 unchanged."
     assert {world.did(number).status for number in ("2563", "2567", "2568")} == {"active"}
     assert DID.objects.get(number="2563").account == world.account
     assert Change.objects.latest("pk").touched == 2
@@ -141,7 +141,7 @@ def test_numbers_above_the_limit_of_the_package_stay_on_hold(world, browser, tab
     world.package.did_limit = 2
     world.package.save()
 
-    sentence = said(move(browser, tab, "activate", world, "2563"))
+    sentence = last_message(move(browser, tab, "activate", world, "2563"))
 
     assert sentence.startswith(
         "No number activated. 1 refused (2563): package Basic of Rose Orig is full, its DID limit is 2;"
@@ -152,7 +152,7 @@ def test_numbers_above_the_limit_of_the_package_stay_on_hold(world, browser, tab
 @pytest.mark.parametrize("number", ["2563", "2568"])
 def test_nothing_is_activated_while_its_package_is_off(world, browser, tab, number):
     ClientPackage.objects.update(active=False)
-    assert "is not active; activate it first" in said(move(browser, tab, "activate", world, number))
+    assert "is not active; activate it first" in last_message(move(browser, tab, "activate", world, number))
     assert world.did(number).status != "active"
 
 
@@ -160,7 +160,7 @@ def test_a_repeated_move_writes_nothing(world, browser, tab):
     move(browser, tab, "hold", world, "2567")
     rows = DIDHistory.objects.count()
 
-    assert said(move(browser, tab, "hold", world, "2567")) == "No number put on Hold, 1 unchanged."
+    assert last_message(move(browser, tab, "hold", world, "2567")) == "No number put on Hold, 1 unchanged."
     move(browser, tab, "release", world, "2567")
     again = move(browser, tab, "release", world, "2567")
     assert again.status_code == 422 and "None of the selected DIDs" in again.content.decode()
@@ -170,7 +170,7 @@ def test_a_repeated_move_writes_nothing(world, browser, tab):
 def test_all_that_match_are_moved_without_being_on_the_page(world, browser, tab):
     data = {"scope": "all", "query": "status=active", "expected": "1"}
 
-    assert said(browser.post(f"{tab}block/", data)) == "1 number blocked."
+    assert last_message(browser.post(f"{tab}block/", data)) == "1 number blocked."
     assert browser.post(f"{tab}block/", data).status_code == 422
     assert browser.post(f"{tab}block/", {"ids": "x"}).status_code == 422
 
@@ -219,7 +219,7 @@ def test_a_job_names_the_numbers_that_left_the_client_and_those_that_were_delete
     assert "2 refused (50001, 50004): deleted, or no longer visible to you" in job.sentence
 
 
-# --- who may ----------------------------------------------------------------------------------------
+# --- permissions ------------------------------------------------------------------------------------
 
 
 def test_a_user_of_another_reseller_finds_no_client(world, stranger, tab):
@@ -229,7 +229,7 @@ def test_a_user_of_another_reseller_finds_no_client(world, stranger, tab):
     assert world.did("2567").status == "active"
 
 
-def test_numbers_of_another_client_are_out_of_reach(world, browser, tab):
+def test_numbers_of_another_client_cannot_be_moved(world, browser, tab):
     assert move(browser, tab, "hold", world, "256999").status_code == 422
     assert world.did("256999").status == "instock"
 
@@ -250,14 +250,14 @@ def test_a_viewer_sees_the_list_without_any_button(world, viewer, tab):
         ("end_hold_did", "End the hold of 2563", "Block 2567"),
     ],
 )
-def test_a_user_with_one_right_gets_one_button(world, tab, right, shown, hidden):
+def test_each_button_requires_its_permission(world, tab, right, shown, hidden):
     html = client_of(person("guard", "dids.view_did", f"dids.{right}")).get(tab).content.decode()
     assert f'aria-label="{shown}"' in html and f'aria-label="{hidden}"' not in html
 
 
 def test_a_user_who_may_only_unblock_takes_nothing_back_from_hold(world, tab):
     browser = client_of(person("guard", "dids.view_did", "dids.block_did"))
-    sentence = said(move(browser, tab, "activate", world, "2563", "2568"))
+    sentence = last_message(move(browser, tab, "activate", world, "2563", "2568"))
     assert sentence.startswith("1 number activated. 1 refused (2563): you don't have the right to assign")
 
 
@@ -266,7 +266,7 @@ def test_wrong_methods_are_refused(browser, tab):
     assert browser.get(f"{tab}block/").status_code == 405
 
 
-def test_the_choices_are_the_clients_own(world, browser, tab):
+def test_only_accounts_and_packages_of_the_client_can_be_chosen(world, browser, tab):
     Account.objects.create(client=world.client, name="second")
     found = browser.get(f"{tab}choices/accounts/?q=sec").json()["results"]
     assert [one["text"] for one in found] == ["second"]
@@ -323,5 +323,5 @@ def test_the_page_of_a_number_says_where_calls_go_and_what_can_be_done(
 def test_a_move_on_the_page_of_a_number_leads_back_to_it(world, browser, viewer, tab):
     response = move(browser, tab, "block", world, "2567", page="number")
     assert response.url == f"/dids/{world.did('2567').pk}/"
-    assert said(response) == "1 number blocked."
+    assert last_message(response) == "1 number blocked."
     assert "formaction" not in number_page(client_of(viewer), world, "2567")

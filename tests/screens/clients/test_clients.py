@@ -15,11 +15,11 @@ def rows_of(page):
     return [client.name for client in page.context["listing"].rows]
 
 
-def said(answer):
+def messages_of(answer):
     return [str(message) for message in answer.context["messages"]]
 
 
-# --- the list -------------------------------------------------------------------------------------
+# --- the list ---------------------------------------------------------------------------------------
 
 
 def test_the_list_counts_accounts_running_packages_and_numbers_in_use(world, viewer):
@@ -39,7 +39,7 @@ def test_it_sorts_by_every_column_both_ways(world, viewer, sort):
     browser = client_of(viewer)
     up, down = (rows_of(browser.get(f"/clients/?sort={sign}{sort}")) for sign in ("", "-"))
     assert sorted(up) == sorted(down) == ["Lily", "Rose Orig"]
-    if sort != "state":  # neither is closed, and what is empty comes last both ways
+    if sort != "state":  # neither is closed, and empty values sort last in both directions
         assert up == down[::-1]
 
 
@@ -63,7 +63,7 @@ def test_an_unknown_value_shows_an_error_and_no_rows(world, viewer, query):
 def test_a_page_needs_the_same_queries_for_any_number_of_clients(world, viewer, django_assert_num_queries):
     Client.objects.bulk_create(Client(reseller=world.reseller, name=f"Client {n}") for n in range(120))
     browser = client_of(viewer)
-    # Session, person, own and roles' rights, running jobs, count, ids, rows.
+    # Session, user, own and group permissions, running jobs, count, ids, rows.
     with django_assert_num_queries(8):
         page = browser.get("/clients/?per_page=100&sort=-dids")
     assert len(rows_of(page)) == 100 and rows_of(page)[0] == "Rose Orig"
@@ -145,7 +145,7 @@ def test_an_unused_client_is_deleted_and_its_history_stays(world, supervisor):
     lily = Client.objects.create(reseller=world.reseller, name="Lily")
     browser, url = client_of(supervisor), f"/clients/{lily.pk}/delete/"
     assert "Delete Lily?" in browser.get(url).content.decode()
-    assert said(browser.post(url, follow=True)) == ["Client Lily deleted."]
+    assert messages_of(browser.post(url, follow=True)) == ["Client Lily deleted."]
     last = ClientHistory.objects.filter(object_id=lily.pk).latest("history_id")
     assert (last.event, last.change.label) == ("-", "Client Lily deleted")
     assert browser.post(url).status_code == 404
@@ -154,7 +154,7 @@ def test_an_unused_client_is_deleted_and_its_history_stays(world, supervisor):
 # --- a client's page --------------------------------------------------------------------------------
 
 
-def test_the_page_shows_accounts_and_packages_with_their_places(world, viewer):
+def test_the_page_shows_accounts_and_packages_with_their_usage(world, viewer):
     html = " ".join(client_of(viewer).get(f"/clients/{world.client.pk}/").text.split())
     assert "2 of 5" in html and "rose_orig" in html and "Running" in html
     assert "1 Active, 1 Blocked, 1 on Hold" in html
@@ -166,7 +166,7 @@ def test_the_page_needs_the_same_queries_for_any_client(world, viewer, django_as
     for _ in range(5):
         ClientPackage.objects.create(client=world.client, package=world.package)
     browser = client_of(viewer)
-    # Session, person, own and roles' rights, client, packages and their count, numbers by status and
+    # Session, user, own and group permissions, client, packages and their count, numbers by status and
     # overdue ones, count, ids and rows of accounts, running jobs.
     with django_assert_num_queries(13):
         browser.get(f"/clients/{world.client.pk}/?per_page=50")
@@ -226,27 +226,27 @@ def test_closing_is_previewed_and_done_in_one_change(world, provisioner):
     html = browser.get(url).content.decode()
     assert "<b>2</b> numbers will go on Hold" in html and "2567" in html and "2568" in html
     assert DID.objects.filter(status="hold").count() == 1
-    assert browser.post(url).status_code == 200  # without the step that does it, it shows it again
+    assert browser.post(url).status_code == 200  # without step=apply the preview is shown again
 
     answer = browser.post(url, {"step": "apply"}, follow=True)
-    assert said(answer) == ["Client Rose Orig closed. 2 numbers put on Hold."]
+    assert messages_of(answer) == ["Client Rose Orig closed. 2 numbers put on Hold."]
     assert Client.objects.get(pk=world.client.pk).closed_at
     assert DID.objects.filter(status="hold").count() == 3
     change = Change.objects.latest("pk")
     assert (change.label, change.actor, change.touched) == ("Client Rose Orig closed", provisioner, 4)
 
     answer = browser.post(url, {"step": "apply"}, follow=True)
-    assert said(answer) == ["Client Rose Orig closed. Nothing had to be changed."]
+    assert messages_of(answer) == ["Client Rose Orig closed. Nothing had to be changed."]
     assert Change.objects.latest("pk") == change
 
 
-def test_a_reopened_client_has_its_packages_off(world, provisioner):
+def test_packages_of_a_reopened_client_stay_off(world, provisioner):
     ClientPackage.close_client(world.client, by=SYSTEM)
     browser, url = client_of(provisioner), f"/clients/{world.client.pk}/reopen/"
     assert browser.get(url).status_code == 405
     answer = browser.post(url, follow=True)
-    assert said(answer) == ["Client Rose Orig reopened. Still switched off: 1 package."]
-    assert said(browser.post(url, follow=True)) == ["Client Rose Orig is not closed."]
+    assert messages_of(answer) == ["Client Rose Orig reopened. Still switched off: 1 package."]
+    assert messages_of(browser.post(url, follow=True)) == ["Client Rose Orig is not closed."]
 
 
 def test_a_viewer_can_only_read(world, viewer):

@@ -1,4 +1,4 @@
-"""One number's life, played on the screens: from stock to a client, through its package's ends, and back."""
+"""The lifecycle of a number in a browser: assigned, blocked, on Hold, and In Stock again."""
 
 from datetime import timedelta
 
@@ -17,17 +17,17 @@ STEPS = ["instock", "active", "blocked", "active", "hold", "active", "hold", "in
 
 
 @pytest.fixture
-def looked_at(page_of, world):
-    """``looked_at(status, sentence, calls)``: the number is so on every screen that shows it."""
+def check_screens(page_of, world):
+    """Return a function that checks status, reason and routing on every screen that shows the number."""
     page = page_of(member("Supervisor"))
     tab = f"/clients/{world.client.pk}/dids/"
 
-    def look(status, sentence, calls, *, held=True):
+    def check(status, sentence, calls, *, in_use=True):
         page.goto(f"/dids/?q=={NUMBER}")
         expect(page.locator("tbody .col-status")).to_contain_text(status)
-        expect(page.locator("tbody .col-client")).to_contain_text("rose_orig" if held else "–")
+        expect(page.locator("tbody .col-client")).to_contain_text("rose_orig" if in_use else "–")
         page.goto(f"{tab}?q=={NUMBER}")
-        if held:
+        if in_use:
             expect(page.locator("tbody .col-status")).to_contain_text(status)
         else:
             expect(page.get_by_text("No numbers match")).to_be_visible()
@@ -36,53 +36,53 @@ def looked_at(page_of, world):
         expect(page.get_by_text(calls)).to_be_visible()
         page.goto(f"{tab}?q=={NUMBER}")
 
-    look.page, look.tab = page, tab
-    return look
+    check.page, check.tab = page, tab
+    return check
 
 
-def test_a_number_goes_from_stock_to_a_client_and_back(looked_at, world):
-    page, given = looked_at.page, world.client_package
-    looked_at("In Stock", "can be assigned to a client", "Unreachable: it is In Stock", held=False)
+def test_a_number_goes_from_stock_to_a_client_and_back(check_screens, world):
+    page, client_package = check_screens.page, world.client_package
+    check_screens("In Stock", "can be assigned to a client", "Unreachable: it is In Stock", in_use=False)
 
-    page.goto(looked_at.tab)
+    page.goto(check_screens.tab)
     page.get_by_role("link", name="Add DIDs").click()
     page.get_by_label(f"Select {NUMBER}").check()
     page.get_by_role("button", name="Assign to rose_orig").click()
     expect(page.get_by_text("Basic: 3 of 5 numbers free now, 2 afterwards.")).to_be_visible()
     page.get_by_role("button", name="Assign 1 number").click()
     expect(page.get_by_text("1 number assigned to rose_orig under package Basic.")).to_be_visible()
-    looked_at("Active", "because supervisor assigned it to Rose Orig", "Calls go to account rose_orig")
+    check_screens("Active", "because supervisor assigned it to Rose Orig", "Calls go to account rose_orig")
 
     page.get_by_role("button", name=f"Block {NUMBER}").click()
     expect(page.get_by_text("1 number blocked.")).to_be_visible()
-    looked_at("Blocked", "because supervisor blocked it", "Unreachable: it is Blocked")
+    check_screens("Blocked", "because supervisor blocked it", "Unreachable: it is Blocked")
     page.get_by_role("button", name=f"Activate {NUMBER}").click()
     expect(page.get_by_text("1 number activated.")).to_be_visible()
-    looked_at("Active", "because supervisor unblocked it", "Calls go to account rose_orig")
+    check_screens("Active", "because supervisor unblocked it", "Calls go to account rose_orig")
 
-    given.deactivate(by=SYSTEM)
-    looked_at("Hold", "because package Basic of Rose Orig was switched off", "Unreachable: it is on Hold")
-    given.activate(by=SYSTEM)
-    looked_at("Active", "because the system gave it back to Rose Orig", "Calls go to account rose_orig")
+    client_package.deactivate(by=SYSTEM)
+    check_screens("Hold", "because package Basic of Rose Orig was switched off", "Unreachable: it is on Hold")
+    client_package.activate(by=SYSTEM)
+    check_screens("Active", "because the system gave it back to Rose Orig", "Calls go to account rose_orig")
 
-    type(given).objects.update(ends_at=timezone.now() - timedelta(minutes=1))
+    type(client_package).objects.update(ends_at=timezone.now() - timedelta(minutes=1))
     page.goto(f"/dids/{world.did(NUMBER).pk}/")
     expect(page.get_by_text("Unreachable: package Basic of Rose Orig is no longer active")).to_be_visible()
     call_command("worker", "--once")
-    looked_at("Hold", "because package Basic of Rose Orig ended", "Unreachable: it is on Hold")
+    check_screens("Hold", "because package Basic of Rose Orig ended", "Unreachable: it is on Hold")
 
     DID.objects.filter(number=NUMBER).update(hold_until=timezone.now())
     over = "because its Hold after use by Rose Orig ended"
-    looked_at("In Stock", over, "Unreachable: it is In Stock", held=False)
+    check_screens("In Stock", over, "Unreachable: it is In Stock", in_use=False)
     call_command("worker", "--once")
-    looked_at("In Stock", over, "Unreachable: it is In Stock", held=False)
+    check_screens("In Stock", over, "Unreachable: it is In Stock", in_use=False)
 
     lived = DIDHistory.objects.filter(number=NUMBER).order_by("history_id").values_list("status", flat=True)
     assert [status for n, status in enumerate(lived) if n == 0 or lived[n - 1] != status] == STEPS
 
 
-def test_numbers_of_the_list_are_given_to_a_client(looked_at, world):
-    page = looked_at.page
+def test_numbers_are_assigned_from_the_list(check_screens, world):
+    page = check_screens.page
     page.goto("/dids/")
     for number in (NUMBER, "111"):
         page.get_by_label(f"Select {number}", exact=True).check()
@@ -100,9 +100,9 @@ def test_numbers_of_the_list_are_given_to_a_client(looked_at, world):
     assert world.did(NUMBER).account == world.account
 
 
-def test_ticked_numbers_of_a_client_are_moved_together(looked_at, world):
-    page = looked_at.page
-    page.goto(looked_at.tab)
+def test_ticked_numbers_of_a_client_are_moved_together(check_screens, world):
+    page = check_screens.page
+    page.goto(check_screens.tab)
     for number in ("2563", "2567", "2568"):
         page.get_by_label(f"Select {number}", exact=True).check()
     page.locator("[data-selection-bar]").get_by_role("button", name="Activate").click()
@@ -112,14 +112,14 @@ def test_ticked_numbers_of_a_client_are_moved_together(looked_at, world):
     assert set(DID.objects.filter(account=world.account).values_list("status", flat=True)) == {"active"}
 
 
-def choose(place, name, text):
+def choose(container, name, text):
     """Choose an option of a remote select by typing and clicking."""
-    place.get_by_role("combobox", name=name).fill(text)
-    place.get_by_role("option", name=text).first.click()
+    container.get_by_role("combobox", name=name).fill(text)
+    container.get_by_role("option", name=text).first.click()
 
 
-def test_the_manuals_five_steps_and_the_end_of_the_package_on_the_screens(looked_at, world):
-    page, client = looked_at.page, world.client
+def test_the_five_steps_of_the_manual_and_a_package_switched_off_and_on(check_screens, world):
+    page, client = check_screens.page, world.client
     dialog = page.locator("#dialog-slot dialog[open]")
 
     # 1. an operator
@@ -146,13 +146,13 @@ def test_the_manuals_five_steps_and_the_end_of_the_package_on_the_screens(looked
     dialog.get_by_role("button", name="OK").click()
     expect(page.get_by_text("Package Starter saved.")).to_be_visible()
 
-    # 4. given to the client
+    # 4. the package given to the client
     page.goto(f"/clients/{client.pk}/")
     page.get_by_role("link", name="Give package").click()
     choose(dialog, "Package", "Starter")
     dialog.get_by_role("button", name="Give").click()
     expect(page.get_by_text("Package Starter")).to_be_visible()
-    given = client.client_packages.get(package__name="Starter")
+    client_package = client.client_packages.get(package__name="Starter")
 
     # 5. numbers picked on the client's DIDs tab
     page.get_by_role("link", name="DIDs", exact=True).last.click()
@@ -165,18 +165,18 @@ def test_the_manuals_five_steps_and_the_end_of_the_package_on_the_screens(looked
     page.get_by_role("button", name="Assign 2 numbers").click()
     expect(page.get_by_text("2 numbers assigned to rose_orig by Starter.")).to_be_visible()
 
-    # The package is switched off, says beforehand what rests, and on again.
+    # Switching the package off previews the holds; switching it on takes the numbers back.
     page.goto(f"/client-packages/?client={client.pk}")
     row = page.locator("tbody tr", has_text="Starter")
     row.get_by_role("link", name="Deactivate").click()
     dialog.get_by_role("button", name="Deactivate, 2 numbers on Hold").click()
     expect(page.get_by_text("Package Starter of Rose Orig switched off.")).to_be_visible()
-    assert given_statuses(given) == {"700100": "hold", "700101": "hold"}
+    assert statuses_of(client_package) == {"700100": "hold", "700101": "hold"}
     page.locator("tbody tr", has_text="Starter").get_by_role("link", name="Activate").click()
     dialog.get_by_role("button", name="Activate").click()
     expect(page.get_by_text("2 numbers taken back from Hold.")).to_be_visible()
-    assert given_statuses(given) == {"700100": "active", "700101": "active"}
+    assert statuses_of(client_package) == {"700100": "active", "700101": "active"}
 
 
-def given_statuses(given):
-    return dict(DID.objects.filter(client_package=given).values_list("number", "status"))
+def statuses_of(client_package):
+    return dict(DID.objects.filter(client_package=client_package).values_list("number", "status"))

@@ -68,7 +68,7 @@ def at(day, hour=12):
     return datetime(2026, 3, day, hour, tzinfo=UTC)
 
 
-# --- the list -----------------------------------------------------------------------------------------
+# --- the list ---------------------------------------------------------------------------------------
 
 
 def test_a_change_is_listed_with_its_actor_label_counts_and_source(north, anna, browser):
@@ -147,13 +147,13 @@ def test_the_log_is_filtered_by_object_type_action_and_actor(north, anna, browse
 
 def test_a_date_range_includes_its_last_day_in_the_users_time_zone(north, anna, browser):
     numbers_in("instock", ["100"], north, now=at(1))
-    for label, made in (
+    for label, created in (
         ("Before", at(9, 14)),
         ("Begin", at(9, 15)),
         ("End", at(10, 14)),
         ("After", at(10, 15)),
     ):
-        DID.objects.all().edit(by=SYSTEM, label=label, notes=label, now=made)
+        DID.objects.all().edit(by=SYSTEM, label=label, notes=label, now=created)
     anna.time_zone = "Asia/Tokyo"  # the 10th lasts from 15:00 to 15:00 UTC
     anna.save()
 
@@ -245,7 +245,7 @@ def test_the_label_of_a_mass_edit_says_what_was_set(north, anna, browser):
     assert listed(browser)[0] == "Mass edit: Status Reserved, Notes cleared"
 
 
-# --- one change ---------------------------------------------------------------------------------------
+# --- one change -------------------------------------------------------------------------------------
 
 
 def test_a_change_shows_old_and_new_of_its_numbers(north, anna, browser):
@@ -258,8 +258,8 @@ def test_a_change_shows_old_and_new_of_its_numbers(north, anna, browser):
         ("100", "~", {"Notes": ("", "second")}),
         ("101", "~", {"Notes": ("first", "second")}),
     ]
-    made = browser.get(f"/audit/{Change.objects.earliest('pk').pk}/")
-    assert described(made)[0][1:] == (
+    created = browser.get(f"/audit/{Change.objects.earliest('pk').pk}/")
+    assert described(created)[0][1:] == (
         "+",
         {
             "DID": ("", "100"),
@@ -272,8 +272,8 @@ def test_a_change_shows_old_and_new_of_its_numbers(north, anna, browser):
 
 
 def test_objects_of_every_type_are_shown_by_name_even_if_deleted(north, anna, browser):
-    given = north.client_package
-    given.end_on(timezone.now() + timedelta(days=9), by=anna)
+    client_package = north.client_package
+    client_package.end_on(timezone.now() + timedelta(days=9), by=anna)
     change = Change.objects.latest("pk")
     other = Reseller.objects.create(name="South")
     with audit.change("edit", by=anna, label="All sorts") as sorts:
@@ -359,7 +359,7 @@ def test_pruned_rows_are_reported_as_missing(north, anna, browser):
     assert listed(browser)[0] == "Old history deleted"
 
 
-# --- what a reseller sees -----------------------------------------------------------------------------
+# --- visibility to resellers ------------------------------------------------------------------------
 
 
 def test_a_reseller_sees_only_its_own_rows_and_counts_of_a_shared_change(north, anna):
@@ -388,7 +388,7 @@ def test_a_reseller_sees_only_its_own_rows_and_counts_of_a_shared_change(north, 
     assert errors(sven, person=anna.pk) != []
 
 
-# --- writes outside the application -------------------------------------------------------------------
+# --- writes outside the application -----------------------------------------------------------------
 
 
 def test_writes_outside_the_application_are_grouped_by_table_and_timestamp(north, anna, browser):
@@ -427,7 +427,7 @@ def test_writes_outside_the_application_are_paged_without_gaps(north, browser, m
     assert found == sorted(found, key=lambda group: -group[1])
 
 
-# --- index use ----------------------------------------------------------------------------------------
+# --- index use --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -163,8 +163,8 @@ def test_a_job_fails_when_its_owner_loses_the_permission(world, many, monkeypatc
     assert DID.objects.filter(notes="all").count() == len(MANY) - 1_000
     assert job.change.touched == 1_000
     # Another undo of the same change reverts the rest.
-    rest = Undo(Change.objects.get(pk=many), by=SYSTEM).run()
-    assert (rest.done, rest.unchanged) == (len(MANY) - 1_000, 1_000)
+    remaining = Undo(Change.objects.get(pk=many), by=SYSTEM).run()
+    assert (remaining.done, remaining.unchanged) == (len(MANY) - 1_000, 1_000)
 
 
 def test_a_cancelled_undo_keeps_what_it_did_and_can_continue(world, many, monkeypatch, supervisor):

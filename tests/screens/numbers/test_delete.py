@@ -1,4 +1,4 @@
-"""Delete: a preview, numbers in use are refused, many need their count typed."""
+"""Delete: the preview, refused numbers in use, and the count typed to confirm many."""
 
 import pytest
 from django.contrib.messages import get_messages
@@ -28,12 +28,11 @@ def delete(browser, data):
     return browser.post(ADDRESS, data | {"step": "apply"}, headers=HTMX)
 
 
-def said(response):
-    """Return the newest message."""
+def last_message(response):
     return str(list(get_messages(response.wsgi_request))[-1])
 
 
-def test_the_row_icon_asks_before_it_deletes(world, browser):
+def test_the_row_icon_opens_a_confirmation(world, browser):
     response = browser.get(f"{ADDRESS}?ids={world.did('111').pk}", headers=HTMX)
     html = response.content.decode()
 
@@ -47,7 +46,7 @@ def test_deleting_leads_back_to_the_list_and_keeps_the_history(world, browser, s
     response = delete(browser, ticked(world, "111"))
 
     assert response.headers["HX-Redirect"] == LIST
-    assert said(response) == "1 number deleted."
+    assert last_message(response) == "1 number deleted."
     assert not DID.objects.filter(number="111").exists()
     change = Change.objects.latest("pk")
     assert (change.kind, change.actor, change.touched) == (Change.Kind.DELETE, supervisor, 1)
@@ -70,12 +69,12 @@ def test_numbers_in_use_are_refused_in_the_preview_and_on_delete(world, browser)
     assert "Delete 3 numbers?" in html and "3</b> will be refused" in html
     assert "put on Hold first" in html and "end the hold first, then delete" in html
 
-    sentence = said(delete(browser, data))
+    sentence = last_message(delete(browser, data))
     assert sentence.startswith("3 numbers deleted. ") and "2567" in sentence
     assert set(DID.objects.values_list("number", flat=True)) >= {"2567", "2568", "2563"}
 
 
-def test_when_nothing_can_be_deleted_there_is_no_button(world, browser):
+def test_the_delete_button_is_missing_when_nothing_can_be_deleted(world, browser):
     html = browser.post(ADDRESS, ticked(world, "2567"), headers=HTMX).content.decode()
 
     assert "Nothing can be deleted" in html and 'value="apply"' not in html
@@ -121,7 +120,7 @@ def test_above_a_thousand_the_count_must_be_typed(world, browser, typed):
 
     assert response.status_code == 422
     assert DID.objects.filter(number__startswith="5").count() == len(numbers)
-    assert said(delete(browser, data | {"typed_count": "1,001"})) == "1,001 numbers deleted."
+    assert last_message(delete(browser, data | {"typed_count": "1,001"})) == "1,001 numbers deleted."
     assert not DID.objects.filter(number__startswith="5").exists()
 
 
@@ -135,7 +134,7 @@ def test_nothing_is_deleted_when_the_selection_has_changed(world, browser, query
     assert DID.objects.count() == 13
 
 
-def test_without_the_right_nothing_is_deleted(world, clerk):
+def test_deleting_requires_permission(world, clerk):
     browser = client_of(clerk)
 
     assert browser.get(f"{ADDRESS}?ids={world.did('111').pk}").status_code == 403

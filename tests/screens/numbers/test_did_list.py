@@ -48,16 +48,16 @@ def overdue(world):
     DID.objects.filter(number="2563").update(hold_until=timezone.now() - timedelta(seconds=1))
 
 
-# --- what is shown -----------------------------------------------------------------------------------
+# --- rows and counters ------------------------------------------------------------------------------
 
 
-def test_the_list_shows_every_number_by_number(show):
+def test_the_list_shows_all_numbers_ordered_by_number(show):
     numbers, text = show()
     assert numbers == sorted(NUMBERS)
     assert "Rows 1 – 13 of 13" in words(text)
 
 
-def test_a_row_tells_what_the_manual_shows(show, world):
+def test_a_row_shows_the_columns_of_the_manual(show, world):
     DID.objects.filter(number="2567").edit(by=SYSTEM, tags=["vip", "gold"], notes="night shift")
     _, text = show()
     pk = world.did("2567").pk
@@ -69,7 +69,7 @@ def test_a_row_tells_what_the_manual_shows(show, world):
     assert "Rose Orig" not in row_of(text, "256999")
 
 
-def test_what_people_wrote_stands_in_a_row_as_they_wrote_it(show, world):
+def test_text_entered_by_users_is_escaped(show, world):
     DID.objects.filter(number="2567").edit(by=SYSTEM, notes='<b>{pk}</b> & "night"')
     Client.objects.update(name="Rose <i>Orig</i>")
     _, text = show("q=2567")
@@ -78,7 +78,7 @@ def test_what_people_wrote_stands_in_a_row_as_they_wrote_it(show, world):
     assert "<i>" not in text
 
 
-def test_a_row_leads_to_its_number_and_only_those_who_may_delete_are_offered_it(show, world, administrator):
+def test_a_row_links_to_its_number_and_offers_delete_to_permitted_users(show, world, administrator):
     pk = world.did("2567").pk
     _, text = show("q=2567")
     assert f'href="/dids/{pk}/"' in text and f'href="/dids/{pk}/history/"' in text
@@ -87,12 +87,12 @@ def test_a_row_leads_to_its_number_and_only_those_who_may_delete_are_offered_it(
     assert f'hx-get="/dids/delete/?ids={pk}"' in text
 
 
-def test_a_status_explains_itself(show):
+def test_a_status_has_a_tooltip(show):
     _, text = show("q=2567")
     assert re.search(r'class="did-status did-status-active" data-tip="Active since [^"]+\."', text)
 
 
-def test_an_overdue_hold_is_shown_as_what_it_has_become(show, overdue):
+def test_an_overdue_hold_is_shown_with_its_next_status(show, overdue):
     _, text = show("q=2563")
     assert "In Stock" in row_of(text, "2563")
     assert "Rose Orig" not in row_of(text, "2563")
@@ -102,7 +102,7 @@ def test_an_overdue_hold_is_shown_as_what_it_has_become(show, overdue):
     assert "2563" in numbers
 
 
-def test_an_overdue_hold_is_sorted_as_what_it_has_become(show, overdue):
+def test_an_overdue_hold_is_sorted_by_its_next_status(show, overdue):
     by_status, _ = show("sort=status")
     assert by_status == [
         "2567", "12567", "2568", "2563", "256999", "3333", "111", "112", "113", "114", "115", "116", "12568",
@@ -111,7 +111,7 @@ def test_an_overdue_hold_is_sorted_as_what_it_has_become(show, overdue):
     assert by_client[:3] == ["2567", "2568", "111"]
 
 
-def test_counters_are_filters_of_one_click(show):
+def test_each_counter_links_to_its_filter(show):
     _, text = show("q=256&sort=-number&page=2")
     (counters,) = re.findall(r'<nav class="counters".*?</nav>', text, re.DOTALL)
     assert words(counters) == "All 6 Reserved 1 In Stock 1 Active 1 Blocked 1 Hold 1 Archive 1"
@@ -130,7 +130,7 @@ def test_counters_follow_overdue_holds(show, overdue):
     assert "Hold 0" in words(counters)
 
 
-def test_what_is_filtered_by_is_shown_and_can_be_removed(show, world):
+def test_active_filters_are_shown_and_can_be_removed(show, world):
     _, text = show(f"q=25&match=begins&client={world.client.pk}&status=active&sort=id")
     chips = re.search(r'<ul class="chips".*?</ul>', text, re.DOTALL)[0]
     assert words(chips) == "Number: 25 Match: Begins Status: Active Client: Rose Orig Reset"
@@ -138,7 +138,7 @@ def test_what_is_filtered_by_is_shown_and_can_be_removed(show, world):
     assert without_number in chips
 
 
-def test_choices_of_the_search_are_not_dumped_into_the_page(show, world):
+def test_choices_of_the_search_are_loaded_separately(show, world):
     Client.objects.bulk_create(Client(reseller=world.reseller, name=f"Customer {n}") for n in range(50))
     _, text = show(f"client={world.client.pk}&advanced=1")
     assert f'<option value="{world.client.pk}" selected>Rose Orig</option>' in text
@@ -146,7 +146,7 @@ def test_choices_of_the_search_are_not_dumped_into_the_page(show, world):
     assert 'data-choices-url="/dids/choices/clients/"' in text
 
 
-# --- sorting and paging -------------------------------------------------------------------------------
+# --- sorting and paging -----------------------------------------------------------------------------
 
 BY_COLUMN = {
     "number": lambda did: did.number,
@@ -175,13 +175,13 @@ def test_every_column_sorts_both_ways(show, column, backwards, late, request):
     for did in dids:
         did.status = did.status_now
     ordered = sorted(dids, key=BY_COLUMN[column], reverse=backwards)
-    if column in EMPTY:  # they come last both ways
+    if column in EMPTY:  # empty values sort last in both directions
         ordered.sort(key=lambda did: not getattr(did, EMPTY[column]))
     assert numbers == [did.number for did in ordered]
     assert f'class="col-{column}" aria-sort="{"descending" if backwards else "ascending"}"' in text
 
 
-def test_pages_hold_the_rows_in_order(show, world):
+def test_pages_have_the_rows_in_order(show, world):
     DID.objects.create_numbers(map(str, range(5000, 5100)), operator=world.operator, by=SYSTEM)
     first, text = show("q=50&match=begins&page=1")
     last, _ = show("q=50&match=begins&page=5")
@@ -210,7 +210,7 @@ def test_the_page_costs_the_same_queries_for_any_number_of_rows(
             assert len(numbers_of(browser.get(f"/dids/?{query}&per_page={rows}"))) == rows
 
 
-# --- what is wrong ------------------------------------------------------------------------------------
+# --- errors and empty lists -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_an_invalid_search_shows_its_error_and_no_numbers(show, query, error):
     assert 'class="counters"' not in text
 
 
-def test_the_fields_of_the_search_come_when_they_are_asked_for(show, viewer, django_assert_max_num_queries):
+def test_the_search_fields_are_loaded_on_request(show, viewer, django_assert_max_num_queries):
     field = '<select name="match"'
     assert field not in show("q=256")[1]
     numbers, text = show("q=256&advanced=1")
@@ -244,24 +244,24 @@ def test_the_fields_of_the_search_come_when_they_are_asked_for(show, viewer, dja
     assert part.lstrip().startswith("<form") and field in part and "<table" not in part
 
 
-def test_a_search_without_matches_offers_a_way_back(show):
+def test_a_search_without_matches_links_to_the_whole_list(show):
     numbers, text = show("q=4711")
     assert numbers == []
     assert "No numbers match" in text
     assert 'href="/dids/"' in text
 
 
-def test_an_empty_inventory_says_how_to_begin(db, clerk):
+def test_an_empty_inventory_explains_how_to_start(db, clerk):
     response = client_of(clerk).get("/dids/")
     assert "No numbers yet" in response.text
     assert "Create an operator" in response.text
     assert 'href="/dids/new/"' in response.text
 
 
-# --- who sees what ------------------------------------------------------------------------------------
+# --- visibility -------------------------------------------------------------------------------------
 
 
-def test_a_stranger_sees_the_numbers_of_its_reseller_alone(show, stranger):
+def test_a_stranger_sees_only_numbers_of_its_reseller(show, stranger):
     numbers, text = show("", stranger)
     assert numbers == ["3333"]
     assert "Rose Orig" not in text and "Reseller 1" not in text
@@ -281,18 +281,18 @@ def test_a_stranger_learns_nothing_from_addresses(show, stranger, world):
         assert "Rose Orig" not in text and ">DID Operator<" not in text
 
 
-def test_without_a_role_nothing_is_seen(world):
+def test_the_list_and_its_choices_require_permission(world):
     nobody = member("Viewer", username="nobody")
     nobody.groups.clear()
     for name in ("list", "client_choices", "tag_choices"):
         assert client_of(nobody).get(reverse(f"dids:{name}")).status_code == 403
 
 
-def test_the_list_is_only_read(world, viewer):
+def test_the_list_refuses_post(world, viewer):
     assert client_of(viewer).post("/dids/").status_code == 405
 
 
-def test_a_viewer_is_offered_nothing_to_change(show, clerk):
+def test_a_viewer_is_offered_no_action_that_writes(show, clerk):
     _, text = show()
     assert "/dids/export/" in text
     assert "/dids/new/" not in text and "/dids/mass-edit/" not in text and "/dids/delete/" not in text
@@ -300,10 +300,10 @@ def test_a_viewer_is_offered_nothing_to_change(show, clerk):
     assert "/dids/new/" in text and "/dids/mass-edit/" in text
 
 
-# --- choices ------------------------------------------------------------------------------------------
+# --- choices ----------------------------------------------------------------------------------------
 
 
-def chosen(user, address):
+def choices(user, address):
     answer = client_of(user).get(address).json()
     return [(result["id"], result["text"], result.get("note")) for result in answer["results"]], answer[
         "more"
@@ -312,20 +312,20 @@ def chosen(user, address):
 
 def test_clients_are_found_as_typed(world, viewer):
     lily = Client.objects.create(reseller=world.reseller_2, name="Lily")
-    assert chosen(viewer, "/dids/choices/clients/") == (
+    assert choices(viewer, "/dids/choices/clients/") == (
         [(lily.pk, "Lily", "Reseller 2"), (world.client.pk, "Rose Orig", "Reseller 1")],
         False,
     )
-    assert chosen(viewer, "/dids/choices/clients/?q=rose") == (
+    assert choices(viewer, "/dids/choices/clients/?q=rose") == (
         [(world.client.pk, "Rose Orig", "Reseller 1")],
         False,
     )
-    assert chosen(viewer, "/dids/choices/clients/?q=%00") == chosen(viewer, "/dids/choices/clients/")
+    assert choices(viewer, "/dids/choices/clients/?q=%00") == choices(viewer, "/dids/choices/clients/")
 
 
-def test_no_more_choices_are_sent_than_fit(world, viewer):
+def test_at_most_twenty_choices_are_returned(world, viewer):
     Client.objects.bulk_create(Client(reseller=world.reseller, name=f"C {n:02}") for n in range(30))
-    results, more = chosen(viewer, "/dids/choices/clients/?q=c+")
+    results, more = choices(viewer, "/dids/choices/clients/?q=c+")
     assert [text for _, text, _ in results] == [f"C {n:02}" for n in range(20)]
     assert more
 
@@ -333,14 +333,14 @@ def test_no_more_choices_are_sent_than_fit(world, viewer):
 def test_tags_are_found_as_typed(world, viewer):
     DID.objects.filter(number="111").edit(by=SYSTEM, tags=["gold", "Golf"])
     DID.objects.filter(number="3333").edit(by=SYSTEM, tags=["old"])
-    assert chosen(viewer, "/dids/choices/tags/?q=ol") == (
+    assert choices(viewer, "/dids/choices/tags/?q=ol") == (
         [("Golf", "Golf", None), ("gold", "gold", None), ("old", "old", None)],
         False,
     )
 
 
-def test_a_stranger_is_offered_its_own_alone(world, stranger):
+def test_a_stranger_is_offered_only_choices_of_its_reseller(world, stranger):
     DID.objects.filter(number="111").edit(by=SYSTEM, tags=["theirs", "shared"])
     DID.objects.filter(number="3333").edit(by=SYSTEM, tags=["ours", "shared"])
-    assert chosen(stranger, "/dids/choices/clients/") == ([], False)
-    assert [text for _, text, _ in chosen(stranger, "/dids/choices/tags/")[0]] == ["ours", "shared"]
+    assert choices(stranger, "/dids/choices/clients/") == ([], False)
+    assert [text for _, text, _ in choices(stranger, "/dids/choices/tags/")[0]] == ["ours", "shared"]

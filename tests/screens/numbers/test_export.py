@@ -52,7 +52,7 @@ def name_of(response):
     return re.fullmatch(r'attachment; filename="(.*)"', response.headers["Content-Disposition"])[1]
 
 
-def test_the_file_holds_every_number_as_the_list_shows_it(browser, world):
+def test_the_file_has_every_number_as_the_list_shows_it(browser, world):
     rows = rows_of(browser.get("/dids/export/"))
     assert list(rows) == sorted(NUMBERS)
     assert {number: row["Status"] for number, row in rows.items()} == {
@@ -74,7 +74,7 @@ def test_the_file_holds_every_number_as_the_list_shows_it(browser, world):
     assert rows["3333"]["Client"] == rows["3333"]["Package"] == ""
 
 
-def test_text_comes_back_from_the_file_as_it_was(browser):
+def test_text_is_unchanged_after_a_round_trip(browser):
     notes = "She said \"yes\", then\r\nleft; ünï ✓ 'quoted'"
     DID.objects.filter(number="111").edit(by=SYSTEM, notes=notes, tags=["b tag", "A"])
     row = rows_of(browser.get("/dids/export/?q==111"))["111"]
@@ -89,7 +89,7 @@ def test_a_formula_is_escaped_and_can_be_imported_again(browser, notes):
     assert sheets.unescape(cell) == notes
 
 
-def test_the_filter_of_the_list_holds_for_the_file(browser, world):
+def test_the_file_uses_the_filter_of_the_list(browser, world):
     assert set(rows_of(browser.get("/dids/export/?status=hold&status=blocked"))) == {"2563", "2568"}
     assert set(rows_of(browser.get(f"/dids/export/?q=256&client={world.client.pk}"))) == {
         "2563",
@@ -99,7 +99,7 @@ def test_the_filter_of_the_list_holds_for_the_file(browser, world):
     assert list(rows_of(browser.get("/dids/export/?q=4711"))) == []
 
 
-def test_the_order_of_the_list_holds_for_the_file(browser):
+def test_the_file_uses_the_order_of_the_list(browser):
     assert list(rows_of(browser.get("/dids/export/?sort=-number"))) == sorted(NUMBERS, reverse=True)
     by_status = [row["Status"] for row in rows_of(browser.get("/dids/export/?sort=status")).values()]
     assert by_status == sorted(status for _, status in NUMBERS.values())
@@ -114,7 +114,7 @@ def test_one_page_can_be_exported(browser, world):
     assert len(rows_of(browser.get("/dids/export/?q=50&match=begins&page=2&per_page=20"))) == 50
 
 
-def test_an_overdue_hold_is_exported_as_what_it_has_become(browser):
+def test_an_overdue_hold_is_exported_with_its_next_status(browser):
     DID.objects.filter(number="2563").update(hold_until=timezone.now() - timedelta(seconds=1))
     row = rows_of(browser.get("/dids/export/"))["2563"]
     assert (row["Status"], row["Client"], row["Account"], row["Package"]) == ("instock", "", "", "")
@@ -131,7 +131,7 @@ def test_an_overdue_hold_is_exported_as_what_it_has_become(browser):
         ("sort=password", "there is no column “password”."),
     ],
 )
-def test_an_invalid_search_gives_no_file_but_its_error(browser, query, error):
+def test_an_invalid_search_shows_its_error_instead_of_a_file(browser, query, error):
     response = browser.get(f"/dids/export/?{query}", follow=True)
     assert response.redirect_chain == [(f"/dids/?{query}", 302)]
     assert error in response.text
@@ -161,13 +161,13 @@ def test_all_that_match_are_exported_however_many(browser, settings):
         ({"scope": "ids", "ids": "1,x"}, "is not a row ID"),
     ],
 )
-def test_an_invalid_selection_gives_no_file(browser, posted, sentence):
+def test_an_invalid_selection_is_refused(browser, posted, sentence):
     response = browser.post("/dids/export/", posted, follow=True)
     assert response.redirect_chain[0][0] == f"/dids/?{posted.get('query', '')}"
     assert sentence in response.text
 
 
-# --- its name ---------------------------------------------------------------------------------------
+# --- file name --------------------------------------------------------------------------------------
 
 
 def test_the_file_name_has_the_filter_and_the_time(browser, world, monkeypatch):
@@ -184,7 +184,7 @@ def test_the_file_name_has_the_filter_and_the_time(browser, world, monkeypatch):
     assert name_of(browser.post("/dids/export/", matching)) == "dids_status-hold_2026-11-03_1405.csv"
 
 
-# --- who --------------------------------------------------------------------------------------------
+# --- permissions ------------------------------------------------------------------------------------
 
 
 def test_a_user_of_another_reseller_exports_only_its_numbers(world, stranger):
@@ -196,10 +196,10 @@ def test_a_user_of_another_reseller_exports_only_its_numbers(world, stranger):
     assert "None of the selected DIDs exist any more." in refused.text
 
 
-def test_exporting_needs_its_right(world):
-    looker = client_of(person("looker", "dids.view_did"))
-    assert looker.get("/dids/export/").status_code == 403
-    assert looker.post("/dids/export/", {"ids": world.did("111").pk}).status_code == 403
+def test_exporting_requires_permission(world):
+    viewer = client_of(person("viewer", "dids.view_did"))
+    assert viewer.get("/dids/export/").status_code == 403
+    assert viewer.post("/dids/export/", {"ids": world.did("111").pk}).status_code == 403
     assert client_of(member("Viewer")).get("/dids/export/").status_code == 200
 
 
@@ -207,12 +207,12 @@ def test_other_methods_are_refused(browser):
     assert browser.put("/dids/export/").status_code == 405
 
 
-# --- how --------------------------------------------------------------------------------------------
+# --- streaming --------------------------------------------------------------------------------------
 
 
 def test_any_number_of_rows_needs_one_query(world, django_assert_max_num_queries):
     DID.objects.create_numbers(map(str, range(20_000, 25_000)), operator=world.operator, by=SYSTEM)
-    # PostgreSQL opens a transaction for it, so that the rows come as they are found.
+    # PostgreSQL needs a transaction for the server-side cursor.
     with django_assert_max_num_queries(3) as spent:
         rows = list(export_rows.rows(DID.objects.order_by("number"), timezone.now()))
     assert len(rows) == 1 + 5_000 + len(NUMBERS)
@@ -220,7 +220,7 @@ def test_any_number_of_rows_needs_one_query(world, django_assert_max_num_queries
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_file_that_nobody_reads_to_its_end_leaves_nothing_open(world, viewer):
+def test_an_abandoned_download_leaves_nothing_open(world, viewer):
     response = client_of(viewer).get("/dids/export/")
     assert next(iter(response.streaming_content)).startswith(b"ID,Status")
     response.close()
@@ -237,7 +237,7 @@ def sheet_of(response):
         return [row.cells for row in sheets.read(loaded.file, loaded.format)]
 
 
-def test_a_workbook_holds_the_same_rows_as_the_csv_file(browser, world):
+def test_a_workbook_has_the_same_rows_as_the_csv_file(browser, world):
     DID.objects.create_numbers(["00440"], operator=world.operator, by=SYSTEM, notes="=1+1", tags=["b", "a"])
     header, *rows = sheet_of(browser.get("/dids/export/?format=xlsx&sort=-number"))
     assert header == HEADER
@@ -247,7 +247,7 @@ def test_a_workbook_holds_the_same_rows_as_the_csv_file(browser, world):
     assert dict(zip(HEADER, next(row for row in rows if row[3] == "00440"), strict=True)) == unmarked
 
 
-def test_the_page_and_ticked_rows_go_into_a_workbook_too(browser, world):
+def test_one_page_and_ticked_rows_are_exported_as_a_workbook(browser, world):
     assert len(sheet_of(browser.get("/dids/export/?format=xlsx&scope=page&per_page=20"))) == 14
     ids = f"{world.did('3333').pk},{world.did('111').pk}"
     ticked = browser.post("/dids/export/", {"scope": "ids", "ids": ids, "format": "xlsx"})
@@ -255,12 +255,12 @@ def test_the_page_and_ticked_rows_go_into_a_workbook_too(browser, world):
     assert [row[3] for row in sheet_of(ticked)] == ["DID", "111", "3333"]
 
 
-def test_a_large_workbook_is_made_by_a_worker_and_is_its_owners_alone(browser, world, viewer):
+def test_a_worker_creates_a_large_workbook_that_only_its_owner_can_download(browser, world, viewer):
     numbers = [str(10**9 + n) for n in range(10_001)]
     DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
-    asked = browser.get("/dids/export/?format=xlsx&status=instock&sort=-number")
+    response = browser.get("/dids/export/?format=xlsx&status=instock&sort=-number")
     job = Job.objects.get()
-    assert asked.url == f"/jobs/{job.pk}/"
+    assert response.url == f"/jobs/{job.pk}/"
     assert browser.get(f"/jobs/{job.pk}/file/").status_code == 404
     DID.objects.filter(number=numbers[0]).edit(by=SYSTEM, status="reserved")
 

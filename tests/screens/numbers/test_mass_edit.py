@@ -1,4 +1,4 @@
-"""Mass Edit: a preview, only ticked fields change, refusals give the reason."""
+"""Mass Edit: a preview; only ticked fields change; refusals give the reason."""
 
 import pytest
 from django.contrib.messages import get_messages
@@ -28,7 +28,7 @@ def ticked(world, *numbers):
 
 
 def change(**fields):
-    """Form data with the box of each field ticked."""
+    """Return form data with the box of each field ticked."""
     return {f"change_{name}": "on" for name in fields if name != "tag_action"} | fields
 
 
@@ -40,12 +40,11 @@ def update(browser, data):
     return browser.post(ADDRESS, data | {"step": "apply"}, headers=HTMX)
 
 
-def said(response):
-    """Return the newest message."""
+def last_message(response):
     return str(list(get_messages(response.wsgi_request))[-1])
 
 
-def test_the_dialog_opens_with_every_field_left_alone(world, browser):
+def test_the_dialog_opens_with_no_field_ticked(world, browser):
     response = browser.post(ADDRESS, ticked(world, "111", "112"), headers=HTMX)
     html = response.content.decode()
 
@@ -88,13 +87,13 @@ def test_update_changes_what_it_can_and_says_what_it_refused(world, browser, sup
     response = update(browser, data)
 
     assert response.headers["HX-Redirect"] == LIST
-    sentence = said(response)
+    sentence = last_message(response)
     assert sentence.startswith("2 numbers changed. 1 refused (2567): Active, in use by a client;")
     assert {world.did(n).status for n in ("111", "112")} == {"instock"}
     assert (world.did("2567").status, world.did("2567").notes) == ("active", "")
-    made = Change.objects.latest("pk")
-    assert (made.kind, made.actor, made.touched) == (Change.Kind.MASS_EDIT, supervisor, 2)
-    assert DIDHistory.objects.filter(change=made, event="~").count() == 2
+    recorded = Change.objects.latest("pk")
+    assert (recorded.kind, recorded.actor, recorded.touched) == (Change.Kind.MASS_EDIT, supervisor, 2)
+    assert DIDHistory.objects.filter(change=recorded, event="~").count() == 2
 
 
 def test_an_update_of_many_leads_to_a_job_and_clears_the_selection(world, browser):
@@ -130,7 +129,7 @@ def test_update_redirects_only_to_the_list(world, browser, back):
     assert browser.post(ADDRESS, data).url == "/dids/"
 
 
-def test_a_field_whose_box_is_not_ticked_is_left_alone(world, browser):
+def test_a_field_that_is_not_ticked_is_left_unchanged(world, browser):
     DID.objects.filter(number="111").edit(by=SYSTEM, notes="keep", tags=["keep"], hold_days=9)
 
     update(
@@ -206,7 +205,7 @@ def test_the_server_evaluates_all_that_match_again(world, browser):
 
     response = update(browser, data)
 
-    assert said(response) == "7 numbers changed."
+    assert last_message(response) == "7 numbers changed."
     assert set(DID.objects.filter(notes="all of them").values_list("status", flat=True)) == {"reserved"}
 
 
@@ -249,18 +248,18 @@ def test_updating_again_writes_nothing(world, browser):
 
     response = update(browser, data)
 
-    assert said(response) == "No number changed, 2 unchanged."
+    assert last_message(response) == "No number changed, 2 unchanged."
     assert (DIDHistory.objects.count(), Change.objects.count()) == (rows, changes)
 
 
-def test_each_move_needs_its_own_right(world, clerk):
+def test_each_move_requires_its_own_permission(world, clerk):
     browser = client_of(clerk)
     data = ticked(world, "2567", "12567", "111")
 
-    sentence = said(update(browser, data | change(status="reserved")))
+    sentence = last_message(update(browser, data | change(status="reserved")))
     assert "1 unchanged" in sentence and "in use by a client" in sentence
     assert "1 refused (12567): you don't have the right to restore numbers from the archive" in sentence
-    assert "to block and unblock numbers" in said(update(browser, data | change(status="blocked")))
+    assert "to block and unblock numbers" in last_message(update(browser, data | change(status="blocked")))
     assert (world.did("12567").status, world.did("2567").status) == ("archive", "active")
 
 
@@ -274,7 +273,7 @@ def test_a_user_who_may_only_block_can_edit_nothing(world):
 
 
 @pytest.mark.parametrize("step", ["form", "preview", "apply"])
-def test_without_any_right_to_edit_there_is_no_dialog(world, viewer, step):
+def test_the_dialog_requires_a_permission_to_edit(world, viewer, step):
     browser = client_of(viewer)
     data = ticked(world, "111") | change(notes="x") | {"step": step}
 
@@ -283,7 +282,7 @@ def test_without_any_right_to_edit_there_is_no_dialog(world, viewer, step):
     assert world.did("111").notes == ""
 
 
-def test_a_stranger_reaches_no_number_of_another_reseller(world, stranger):
+def test_a_stranger_cannot_edit_numbers_of_another_reseller(world, stranger):
     browser = client_of(stranger)
     ids = ticked(world, "111", "112")
 
@@ -298,7 +297,7 @@ def test_a_stranger_reaches_no_number_of_another_reseller(world, stranger):
 def test_only_rows_of_the_users_reseller_change(world, stranger):
     response = update(client_of(stranger), ticked(world, "111", "3333") | change(notes="x"))
 
-    assert said(response) == "1 number changed."
+    assert last_message(response) == "1 number changed."
     assert world.did("111").notes == ""
 
 
@@ -318,8 +317,8 @@ def test_hundreds_of_numbers_need_no_more_queries_than_a_few(world, browser):
     numbers = [str(n) for n in range(5000, 5400)]
     DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
 
-    def cost(*asked):
-        data = ticked(world, *asked) | change(notes=str(len(asked)), status="reserved")
+    def cost(*selected):
+        data = ticked(world, *selected) | change(notes=str(len(selected)), status="reserved")
         with CaptureQueriesContext(connection) as queries:
             preview(browser, data)
             assert update(browser, data).status_code == 200

@@ -1,4 +1,4 @@
-"""New DIDs: what will be made is said before, what exists is left alone."""
+"""New DIDs: the preview, what is created, and existing numbers left unchanged."""
 
 from urllib.parse import urlencode
 
@@ -47,11 +47,11 @@ def test_a_range_is_created_with_the_values_of_the_form(world, browser, clerk):
     )
     response = browser.post(NEW, data, follow=True)
 
-    made = DID.objects.filter(number__startswith="442")
-    assert [did.number for did in made.order_by("number")] == [str(n) for n in range(4420, 4430)]
+    created = DID.objects.filter(number__startswith="442")
+    assert [did.number for did in created.order_by("number")] == [str(n) for n in range(4420, 4430)]
     assert {
         (did.operator, did.status, did.after_hold, did.hold_days, did.tag_set.label, did.notes)
-        for did in made
+        for did in created
     } == {(world.operator, "reserved", "archive", 7, "a, b", "ordered")}
     change = Change.objects.latest("pk")
     assert (change.kind, change.actor, change.touched) == ("create", clerk, 10)
@@ -60,14 +60,14 @@ def test_a_range_is_created_with_the_values_of_the_form(world, browser, clerk):
     assert "10 DIDs created for DID Operator." in response.content.decode()
 
 
-def test_numbers_are_read_in_any_writing_with_leading_zeros(world, browser):
+def test_numbers_are_parsed_in_any_notation_and_keep_leading_zeros(world, browser):
     browser.post(NEW, form(world, "+44 20 7946 0001; 007\n008,009"))
 
     numbers = set(DID.objects.values_list("number", flat=True))
     assert {"442079460001", "007", "008", "009"} <= numbers
 
 
-def test_numbers_that_exist_are_named_and_left_alone(world, browser):
+def test_existing_numbers_are_named_and_left_unchanged(world, browser):
     before = world.did("111")
     response = browser.post(NEW, form(world, "110-117", notes="new"), follow=True)
 
@@ -80,7 +80,7 @@ def test_numbers_that_exist_are_named_and_left_alone(world, browser):
     assert DID.objects.filter(notes="new").count() == 2
 
 
-def test_repeating_the_form_is_harmless(world, browser):
+def test_submitting_the_form_twice_creates_numbers_once(world, browser):
     browser.post(NEW, form(world, "4420-4429"))
     numbers, rows, changes = DID.objects.count(), DIDHistory.objects.count(), Change.objects.count()
 
@@ -95,7 +95,7 @@ def test_repeating_the_form_is_harmless(world, browser):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("4420-4429", "<b>10 DIDs</b> will be created, from 4420 to 4429."),
         ("4420", "<b>1 DID</b> will be created: 4420."),
@@ -110,16 +110,16 @@ def test_repeating_the_form_is_harmless(world, browser):
         ("1-1000001", "These are 1,000,001 numbers; at most"),
     ],
 )
-def test_the_preview_counts_the_new_numbers_and_writes_nothing(world, browser, text, said):
+def test_the_preview_counts_the_new_numbers_and_writes_nothing(world, browser, text, message):
     before = DID.objects.count()
 
     html = preview(browser, text.replace("1-1000001", "1000000-2000000"))
 
-    assert said in html
+    assert message in html
     assert DID.objects.count() == before
 
 
-def test_without_scripts_the_preview_comes_on_the_page_with_all_that_was_entered(world, browser):
+def test_without_scripts_the_preview_page_keeps_the_entered_values(world, browser):
     data = form(world, "4420-4429", notes="typed", step="preview")
     html = browser.post(NEW, data).content.decode()
 
@@ -148,14 +148,14 @@ def test_a_hundred_thousand_numbers_can_be_pasted_line_by_line(world, browser):
     assert "<b>100,000 DIDs</b> will be created" in response.content.decode()
 
 
-def test_more_than_the_limit_of_the_form_is_refused_without_counting_it_out(world, browser):
+def test_more_than_the_limit_of_the_form_is_refused_without_expanding_the_range(world, browser):
     response = browser.post(NEW, form(world, f"{'1' * 20}-{'9' * 20}"))
 
     assert response.status_code == 422
     assert f"at most {product.NEW_DIDS_LIMIT:,} are allowed at once" in response.content.decode()
 
 
-def test_one_unreadable_entry_stops_all_and_is_named(world, browser):
+def test_one_unreadable_entry_is_named_and_nothing_is_created(world, browser):
     response = browser.post(NEW, form(world, "4420\n44x1\n4422", notes="kept"))
     html = response.content.decode()
 
@@ -172,7 +172,7 @@ def test_many_unreadable_entries_are_counted(world, browser):
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "said"),
+    ("field", "value", "message"),
     [
         ("operator", "", "Choose the operator"),
         ("operator", "999999", "This operator doesn’t exist, or you don’t have access to it."),
@@ -185,15 +185,15 @@ def test_many_unreadable_entries_are_counted(world, browser):
         ("numbers", "", "Enter the numbers to create."),
     ],
 )
-def test_a_wrong_value_is_shown_at_its_field(world, browser, field, value, said):
+def test_a_wrong_value_is_shown_at_its_field(world, browser, field, value, message):
     response = browser.post(NEW, form(world, "4420") | {field: value})
 
     assert response.status_code == 422
-    assert said in str(response.context["form"].errors[field])
+    assert message in str(response.context["form"].errors[field])
     assert not DID.objects.filter(number="4420").exists()
 
 
-def test_a_list_of_scattered_numbers_leads_to_a_list_that_shows_them(world, browser):
+def test_scattered_numbers_redirect_to_a_list_that_shows_them(world, browser):
     assert browser.post(NEW, form(world, "4420, 5530")).url == "/dids/?q=4420%2C5530"
     assert browser.post(NEW, form(world, "4421")).url == "/dids/?q=%3D4421"
     assert browser.post(NEW, form(world, "6000-6100, 7000-7100")).url == "/dids/?sort=-id"
@@ -207,7 +207,7 @@ def test_a_bound_user_creates_numbers_only_for_their_operators(world, stranger):
     assert not DID.objects.filter(number="4420").exists()
 
 
-def test_without_the_right_there_is_no_form_and_nothing_is_created(world, viewer):
+def test_the_form_requires_permission(world, viewer):
     for user in (viewer, person("nobody")):
         browser = client_of(user)
         assert browser.get(NEW).status_code == 403

@@ -34,7 +34,7 @@ def browser(supervisor):
     return client_of(supervisor)
 
 
-def test_the_page_tells_what_the_number_is_and_why(world, browser):
+def test_the_page_shows_the_number_and_explains_its_status(world, browser):
     html = page(browser, address(world.did("2567")))
 
     for text in ("2567", "DID Operator", "Reseller 1", "Rose Orig | rose_orig", "Basic", "30 days"):
@@ -42,14 +42,14 @@ def test_the_page_tells_what_the_number_is_and_why(world, browser):
     assert "because the system assigned it to Rose Orig; goes on Hold when package Basic" in html
 
 
-def test_a_number_on_hold_says_until_when_and_what_it_becomes(world, browser):
+def test_the_page_of_a_number_on_hold_shows_its_end_and_next_status(world, browser):
     html = page(browser, address(world.did("2563")))
 
     assert "On Hold since" in html and "becomes In Stock on" in html
     assert "Hold until" in html
 
 
-def test_editing_writes_what_was_touched_and_nothing_else(world, browser, supervisor):
+def test_editing_writes_only_changed_fields(world, browser, supervisor):
     did = world.did("256999")
     DID.objects.filter(pk=did.pk).edit(by=SYSTEM, tags=["gold"], hold_days=12)
 
@@ -111,7 +111,7 @@ def test_line_breaks_changed_by_the_browser_are_no_change(world, browser):
     assert DIDHistory.objects.count() == rows
 
 
-def test_a_parameter_that_was_not_sent_is_a_field_left_alone(world, browser):
+def test_a_parameter_that_was_not_sent_leaves_its_field_unchanged(world, browser):
     did = world.did("256999")
     DID.objects.filter(pk=did.pk).edit(by=SYSTEM, notes="keep me", tags=["gold"])
 
@@ -121,7 +121,7 @@ def test_a_parameter_that_was_not_sent_is_a_field_left_alone(world, browser):
     assert (did.status, did.notes, did.tag_set.label) == ("reserved", "keep me", "gold")
 
 
-def test_a_refused_move_is_explained_at_the_status_and_nothing_typed_is_lost(world, browser):
+def test_a_refused_move_is_explained_at_the_status_and_input_is_kept(world, browser):
     did = world.did("2567")
     seen = fields_of(browser.get(address(did)))
     response = browser.post(address(did), seen | {"status": "reserved", "notes": "typed at length"})
@@ -145,7 +145,7 @@ def test_an_invalid_value_is_explained_at_its_field(world, browser):
     assert world.did("256999").hold_days is None
 
 
-def test_only_moves_that_may_be_made_are_offered(world, browser, clerk):
+def test_only_permitted_moves_are_offered(world, browser, clerk):
     def offered(browser, number):
         form = browser.get(address(world.did(number))).context["form"]
         return [key for key, _ in form.fields["status"].widget.choices]
@@ -178,7 +178,7 @@ def test_a_number_changed_in_the_meantime_is_not_overwritten(world, browser):
     assert (did.hold_days, did.notes, did.tag_set.label) == (9, "hers", "gold")
 
 
-def test_a_user_without_the_right_sees_no_form_and_cannot_post(world, viewer):
+def test_editing_requires_permission(world, viewer):
     browser, did = client_of(viewer), world.did("256999")
 
     assert "Save changes" not in page(browser, address(did))
@@ -208,7 +208,7 @@ def test_a_user_of_another_reseller_finds_no_number(world, stranger):
     assert world.did("256999").notes == ""
 
 
-def test_without_the_right_to_see_numbers_there_is_no_page(world):
+def test_the_page_requires_permission_to_view_numbers(world):
     browser = client_of(person("nobody"))
 
     assert browser.get(address(world.did("256999"))).status_code == 403
@@ -240,7 +240,7 @@ def test_the_history_of_a_deleted_number_stays_readable_for_its_branch(world, br
     assert client_of(stranger).get(address(did)).status_code == 404
 
 
-def test_a_deleted_number_opens_as_it_was_last_from_its_address_and_from_a_search(world, browser, owner):
+def test_the_last_state_of_a_deleted_number_opens_from_its_address_and_a_search(world, browser, owner):
     did = world.did("111")
     DID.objects.filter(pk=did.pk).edit(by=owner, notes="kept for later")
     DID.objects.filter(pk=did.pk).delete_unused(by=owner)

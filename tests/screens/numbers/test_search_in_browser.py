@@ -1,4 +1,4 @@
-"""Advanced Search of the list of numbers, which comes when it is opened, in a real browser."""
+"""Advanced Search on the list of numbers, in a real browser."""
 
 import pytest
 from playwright.sync_api import expect
@@ -8,7 +8,7 @@ from tests.world import make_world, member, session_cookie
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
 
 
-def test_it_comes_when_it_is_opened_and_is_filled_in_from_the_first_field(page_of, world):
+def test_the_search_is_loaded_when_opened_and_filled_in_from_the_first_field(page_of, world):
     page = page_of(member("Viewer"))
     page.goto("/dids/?sort=-number&per_page=50&q=1")
     page.get_by_role("button", name="Advanced Search").click()
@@ -25,7 +25,7 @@ def test_it_comes_when_it_is_opened_and_is_filled_in_from_the_first_field(page_o
     expect(page.locator("h1 .total")).to_have_text("7")
 
 
-def test_it_closes_and_opens_again_as_it_was(page_of, world):
+def test_a_reopened_search_keeps_its_values(page_of, world):
     page = page_of(member("Viewer"))
     page.goto("/dids/")
     button = page.get_by_role("button", name="Advanced Search")
@@ -40,7 +40,7 @@ def test_it_closes_and_opens_again_as_it_was(page_of, world):
     expect(number).to_have_value("256")
 
 
-def test_without_scripts_a_link_opens_it(browser, live_server, transactional_db):
+def test_without_scripts_a_link_opens_the_search(browser, live_server, transactional_db):
     make_world()
     context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
     context.add_cookies([session_cookie(member("Viewer"), live_server.url)])

@@ -78,7 +78,7 @@ def test_all_that_match_are_edited_without_being_on_the_page(signed_in):
     assert DID.objects.filter(notes="all of them").count() == 45
 
 
-def test_what_came_in_after_the_selection_is_not_edited_unseen(signed_in, world):
+def test_numbers_created_after_the_selection_stop_the_edit(signed_in, world):
     page = signed_in
     page.goto("/dids/?status=instock&operator=" + str(world.operator.pk))
     page.get_by_label("Select every row of this page").check()
@@ -92,7 +92,7 @@ def test_what_came_in_after_the_selection_is_not_edited_unseen(signed_in, world)
     )
 
 
-def test_the_dialog_is_worked_by_keyboard_alone(signed_in):
+def test_the_dialog_works_with_the_keyboard_only(signed_in):
     page = signed_in
     page.goto("/dids/?q=5000-5044")
     page.keyboard.press("j")
@@ -104,7 +104,7 @@ def test_the_dialog_is_worked_by_keyboard_alone(signed_in):
     expect(dialog).to_be_visible()
     assert dialog.evaluate("dialog => dialog.contains(document.activeElement)")
 
-    for _ in range(30):  # the focus goes round inside and never into the page behind
+    for _ in range(30):  # the focus stays inside the dialog
         page.keyboard.press("Tab")
         assert page.evaluate(
             "document.activeElement === document.body || Boolean(document.activeElement.closest('dialog'))"
@@ -143,7 +143,7 @@ def test_a_row_is_deleted_from_its_icon(signed_in):
     assert not DID.objects.filter(number="5003").exists()
 
 
-def test_new_dids_says_while_one_types_what_it_will_make(signed_in):
+def test_new_dids_shows_a_preview_while_typing(signed_in):
     page = signed_in
     page.goto("/dids/")
     page.get_by_role("link", name="New DIDs").click()

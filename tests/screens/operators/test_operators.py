@@ -24,7 +24,7 @@ def apply(browser, url, **fields):
     return browser.post(url, fields | {"apply": "1"}, headers=HTMX)
 
 
-# --- the list -------------------------------------------------------------------------------------
+# --- the list ---------------------------------------------------------------------------------------
 
 
 def test_the_list_shows_each_operator_with_its_count_and_a_way_to_its_numbers(world, viewer):
@@ -95,7 +95,7 @@ def test_a_page_needs_the_same_queries_for_any_number_of_operators(
 ):
     Operator.objects.bulk_create(Operator(reseller=world.reseller, name=f"Op {n}") for n in range(120))
     browser = client_of(viewer)
-    # Session, person, own and roles' rights, count, ids, rows.
+    # Session, user, own and group permissions, count, ids, rows.
     with django_assert_num_queries(8):
         page = browser.get(f"/operators/?per_page=100&sort={sort}")
     assert len(rows_of(page)) == 100
@@ -289,23 +289,23 @@ def test_choices_are_limited_to_the_users_reseller(world, owner):
     ]
 
 
-# --- at the same moment -----------------------------------------------------------------------------
+# --- concurrent requests ----------------------------------------------------------------------------
 
 
-def at_once(*works):
-    """Run them in threads with connections of their own, started together; returns what each returned."""
-    gate, results = threading.Barrier(len(works)), [None] * len(works)
+def run_concurrently(*calls):
+    """Call each in its own thread and connection, all at once; return the results or exceptions."""
+    gate, results = threading.Barrier(len(calls)), [None] * len(calls)
 
-    def run(place, work):
+    def run(index, call):
         try:
             gate.wait()
-            results[place] = work()
-        except Exception as error:  # noqa: BLE001 - the test looks at it
-            results[place] = error
+            results[index] = call()
+        except Exception as error:  # noqa: BLE001 - the test checks it
+            results[index] = error
         finally:
             connections.close_all()
 
-    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(works)]
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(calls)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -319,7 +319,7 @@ def test_creating_the_same_operator_twice_at_once_refuses_one(world, clerk):
         return apply(client_of(clerk), "/operators/new/", name="Oliver", reseller=world.reseller.pk)
 
     for _ in range(5):
-        answers = at_once(make, make)
+        answers = run_concurrently(make, make)
         assert sorted(answer.status_code for answer in answers) == [200, 422]
         refused = max(answers, key=lambda answer: answer.status_code)
         assert "already has an operator “Oliver”" in refused.content.decode()
@@ -331,7 +331,7 @@ def test_either_a_delete_or_concurrent_new_numbers_win(world, supervisor):
     for turn in range(8):
         spare = Operator.objects.create(reseller=world.reseller, name=f"Spare {turn}")
         number = f"90{turn}"
-        deleted, made = at_once(
+        deleted, created = run_concurrently(
             lambda spare=spare: client_of(supervisor).post(f"/operators/{spare.pk}/delete/"),
             lambda spare=spare, number=number: client_of(supervisor).post(
                 "/dids/new/",
@@ -341,12 +341,12 @@ def test_either_a_delete_or_concurrent_new_numbers_win(world, supervisor):
         exists = Operator.objects.filter(pk=spare.pk).exists()
         assert DID.objects.filter(number=number).exists() is exists
         assert deleted.status_code == (422 if exists else 302)
-        assert made.status_code == (302 if exists else 422)
+        assert created.status_code == (302 if exists else 422)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_numbers_created_during_a_delete_keep_the_operator(world, supervisor):
-    """The delete has seen no numbers; before it is committed there is one."""
+    """The first check finds no numbers; one exists before the delete commits."""
     spare = Operator.objects.create(reseller=world.reseller, name="Spare")
     spare.uses = iter([[], ["1 number"]]).__next__
     DID.objects.create_numbers(["901"], operator=spare, by=SYSTEM)

@@ -1,4 +1,4 @@
-"""Resellers: for administrators who are bound to none."""
+"""Resellers, managed by administrators without a reseller of their own."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from dids.models import DID
 from tests.world import client_of
 
 
-def said(answer):
+def messages_of(answer):
     return [str(message) for message in answer.context["messages"]]
 
 
@@ -34,11 +34,13 @@ def test_it_sorts_by_every_column_at_the_same_cost(world, administrator, sort, d
 
 def test_a_reseller_is_created_renamed_and_deleted(world, administrator):
     browser = client_of(administrator)
-    assert said(browser.post("/resellers/new/", {"name": "South"}, follow=True)) == ["Reseller South saved."]
+    assert messages_of(browser.post("/resellers/new/", {"name": "South"}, follow=True)) == [
+        "Reseller South saved."
+    ]
     south = Reseller.objects.get(name="South")
     browser.post(f"/resellers/{south.pk}/", {"name": "Far South", "hold_days": "9"}, follow=True)
     answer = browser.post(f"/resellers/{south.pk}/delete/", follow=True)
-    assert said(answer) == ["Reseller Far South deleted."]
+    assert messages_of(answer) == ["Reseller Far South deleted."]
     rows = ResellerHistory.objects.filter(object_id=south.pk).order_by("history_id")
     assert [(row.event, row.name, row.change.kind) for row in rows] == [
         ("+", "South", "reseller"),
@@ -58,7 +60,9 @@ def test_changed_hold_days_move_the_ends_of_holds(world, administrator):
     answer = client_of(administrator).post(
         f"/resellers/{world.reseller.pk}/", {"name": "Reseller 1", "hold_days": "31"}, follow=True
     )
-    assert said(answer) == ["Reseller Reseller 1 saved. 1 number on Hold now ends at a different time."]
+    assert messages_of(answer) == [
+        "Reseller Reseller 1 saved. 1 number on Hold now ends at a different time."
+    ]
     assert DID.objects.get(number="2563").hold_until == before + timedelta(days=1)
     assert Change.objects.latest("pk").touched == 2
 

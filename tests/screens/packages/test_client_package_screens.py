@@ -14,13 +14,13 @@ from tests.world import client_of
 DAY = timedelta(days=1)
 
 
-def said(answer):
+def messages_of(answer):
     return [str(message) for message in answer.context["messages"]]
 
 
-def written(moment):
-    """As the browser's control sends it, in UTC."""
-    return moment.strftime("%Y-%m-%dT%H:%M")
+def as_input(timestamp):
+    """Format a timestamp as the form field sends it, in UTC."""
+    return timestamp.strftime("%Y-%m-%dT%H:%M")
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def browser(provisioner):
     return client_of(provisioner)
 
 
-# --- the list -------------------------------------------------------------------------------------
+# --- the list ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def states_of(page):
 
 
 @pytest.mark.usefixtures("each_state")
-def test_the_list_shows_each_with_its_state_and_places(viewer):
+def test_the_list_shows_each_package_with_its_state_and_usage(viewer):
     page = client_of(viewer).get("/client-packages/?sort=starts")
     assert set(states_of(page)) == {"running", "waiting", "ended", "off"}
     html = page.content.decode()
@@ -90,7 +90,7 @@ def test_a_page_needs_the_same_queries_in_any_order(world, viewer, sort, django_
     assert len(page.context["listing"].rows) == 24
 
 
-# --- give -----------------------------------------------------------------------------------------
+# --- give -------------------------------------------------------------------------------------------
 
 
 def test_start_and_end_are_read_in_the_users_time_zone(world, provisioner):
@@ -99,7 +99,7 @@ def test_start_and_end_are_read_in_the_users_time_zone(world, provisioner):
     page = f"/clients/{world.client.pk}/"
     fields = {"package": world.package.pk, "starts_at": "2026-01-10T09:00", "ends_at": "2099-07-10T09:00"}
     answer = client_of(provisioner).post(f"{page}give/", fields, follow=True)
-    assert said(answer) == ["Rose Orig now has package Basic, with room for 5 numbers."]
+    assert messages_of(answer) == ["Rose Orig now has package Basic, with room for 5 numbers."]
     given = ClientPackage.objects.latest("pk")
     assert (given.starts_at.hour, given.ends_at.hour, given.active) == (14, 13, True)
     change = Change.objects.latest("pk")
@@ -143,7 +143,7 @@ def test_a_closed_client_cannot_get_a_package(world, browser):
     assert "Client Rose Orig is closed. Reopen the client first." in page.content.decode()
 
 
-# --- off and on -----------------------------------------------------------------------------------
+# --- off and on -------------------------------------------------------------------------------------
 
 
 def test_switching_off_is_previewed_and_done_in_one_change(world, browser, url):
@@ -151,11 +151,11 @@ def test_switching_off_is_previewed_and_done_in_one_change(world, browser, url):
     assert "<b>2</b> numbers will go on Hold" in html and "(30 days), then In Stock" in html
     assert "2567" in html and "2568" in html
     answer = browser.post(f"{url}deactivate/", {"step": "apply"}, follow=True)
-    assert said(answer) == ["Package Basic of Rose Orig switched off. 2 numbers put on Hold."]
+    assert messages_of(answer) == ["Package Basic of Rose Orig switched off. 2 numbers put on Hold."]
     change = Change.objects.latest("pk")
     assert (change.label, change.touched) == ("Package Basic of Rose Orig switched off", 3)
     answer = browser.post(f"{url}deactivate/", {"step": "apply"}, follow=True)
-    assert said(answer) == ["Package Basic of Rose Orig switched off. Nothing had to be changed."]
+    assert messages_of(answer) == ["Package Basic of Rose Orig switched off. Nothing had to be changed."]
     assert Change.objects.latest("pk") == change
 
 
@@ -198,12 +198,14 @@ def test_switching_on_is_previewed_and_counts_numbers_above_the_limit(world, bro
     html = browser.get(f"{url}activate/").content.decode()
     assert "<b>2</b> numbers will come back from Hold" in html
     assert '<b class="refused">1</b> will stay on Hold' in html
-    (message,) = said(browser.post(f"{url}activate/", follow=True))
+    (message,) = messages_of(browser.post(f"{url}activate/", follow=True))
     assert message.startswith(
         "Package Basic of Rose Orig switched on. 2 numbers taken back from Hold. 1 refused ("
     )
     assert DID.objects.filter(status="active").count() == 2
-    assert said(browser.post(f"{url}activate/", follow=True)) == ["Package Basic of Rose Orig is already on."]
+    assert messages_of(browser.post(f"{url}activate/", follow=True)) == [
+        "Package Basic of Rose Orig is already on."
+    ]
 
 
 def test_nothing_is_switched_on_for_a_closed_client(world, browser, url):
@@ -213,16 +215,16 @@ def test_nothing_is_switched_on_for_a_closed_client(world, browser, url):
         assert "Client Rose Orig is closed. Reopen the client first." in answer.content.decode()
 
 
-# --- an end ---------------------------------------------------------------------------------------
+# --- an end -----------------------------------------------------------------------------------------
 
 
 def test_a_future_end_is_set_and_cleared(world, browser, url):
-    (told,) = said(browser.post(f"{url}end/", {"ends_at": "2099-03-01T12:00"}, follow=True))
-    assert told == "Package Basic of Rose Orig ends on 1 Mar 2099, 12:00."
+    (message,) = messages_of(browser.post(f"{url}end/", {"ends_at": "2099-03-01T12:00"}, follow=True))
+    assert message == "Package Basic of Rose Orig ends on 1 Mar 2099, 12:00."
     assert ClientPackage.objects.get().ends_at.year == 2099
     assert 'value="2099-03-01T12:00"' in browser.get(f"{url}end/").content.decode()
-    (told,) = said(browser.post(f"{url}end/", {"ends_at": ""}, follow=True))
-    assert told == "Package Basic of Rose Orig no longer has an end."
+    (message,) = messages_of(browser.post(f"{url}end/", {"ends_at": ""}, follow=True))
+    assert message == "Package Basic of Rose Orig no longer has an end."
     assert ClientPackage.objects.get().ends_at is None
     assert Change.objects.latest("pk").label == "End date of package Basic of Rose Orig changed"
 
@@ -230,18 +232,18 @@ def test_a_future_end_is_set_and_cleared(world, browser, url):
 def test_an_unchanged_end_writes_no_history(world, browser, url):
     ClientPackage.objects.update(ends_at=timezone.now() + DAY)
     before = Change.objects.count()
-    ends_at = written(ClientPackage.objects.get().ends_at)
+    ends_at = as_input(ClientPackage.objects.get().ends_at)
     assert browser.post(f"{url}end/", {"ends_at": ends_at}).status_code == 302
     assert Change.objects.count() == before
 
 
 def test_an_end_in_the_past_ends_the_package_now_after_a_preview(world, browser, url):
-    past = written(timezone.now() - DAY)
+    past = as_input(timezone.now() - DAY)
     html = browser.post(f"{url}end/", {"ends_at": past}).content.decode()
     assert "the package ends now" in html and f'name="ends_at" value="{past}"' in html
     assert ClientPackage.objects.get().active
     answer = browser.post(f"{url}end/", {"ends_at": past, "step": "apply"}, follow=True)
-    assert said(answer) == ["Package Basic of Rose Orig ended. 2 numbers put on Hold."]
+    assert messages_of(answer) == ["Package Basic of Rose Orig ended. 2 numbers put on Hold."]
     assert not ClientPackage.objects.get().active
 
 

@@ -18,7 +18,7 @@ def rows_of(page):
     return [package.name for package in page.context["listing"].rows]
 
 
-def said(answer):
+def messages_of(answer):
     return [str(message) for message in answer.context["messages"]]
 
 
@@ -105,7 +105,7 @@ def test_changed_hold_days_move_the_ends_of_its_holds_in_the_same_change(world, 
     before = DID.objects.get(number="2563").hold_until
     url = f"/packages/{world.package.pk}/edit/"
     answer = client_of(provisioner).post(url, fields_of(world, hold_days="40"), follow=True)
-    assert said(answer) == ["Package Basic saved. 1 number on Hold now ends at a different time."]
+    assert messages_of(answer) == ["Package Basic saved. 1 number on Hold now ends at a different time."]
     assert DID.objects.get(number="2563").hold_until == before + timedelta(days=10)
     change = Change.objects.latest("pk")
     assert (change.label, change.actor, change.touched) == ("Package Basic edited", provisioner, 2)
@@ -114,7 +114,7 @@ def test_changed_hold_days_move_the_ends_of_its_holds_in_the_same_change(world, 
 def test_other_edits_leave_the_holds_alone(world, provisioner):
     url = f"/packages/{world.package.pk}/edit/"
     answer = client_of(provisioner).post(url, fields_of(world, did_limit="6"), follow=True)
-    assert said(answer) == ["Package Basic saved."]
+    assert messages_of(answer) == ["Package Basic saved."]
     assert Change.objects.latest("pk").touched == 1
 
 
@@ -125,7 +125,7 @@ def test_a_package_that_clients_have_stays_with_its_reseller(world, provisioner)
     assert page.status_code == 422 and list(page.context["form"].errors) == ["reseller"]
 
 
-def test_its_page_says_who_has_it_and_what_it_carries(world, viewer):
+def test_the_page_shows_clients_and_numbers_of_the_package(world, viewer):
     html = " ".join(client_of(viewer).get(f"/packages/{world.package.pk}/").text.split())
     assert "1 client has it now; it carries 2 numbers." in html
     assert "Rose Orig" in html and "2 of 5" in html and "Archive" not in html
@@ -135,21 +135,21 @@ def test_archiving_is_previewed_and_done_in_one_change(world, provisioner):
     browser, url = client_of(provisioner), f"/packages/{world.package.pk}/archive/"
     assert "<b>2</b> numbers will go on Hold" in browser.get(url).content.decode()
     answer = browser.post(url, {"step": "apply"}, follow=True)
-    assert said(answer) == ["Package Basic archived. 2 numbers put on Hold."]
+    assert messages_of(answer) == ["Package Basic archived. 2 numbers put on Hold."]
     change = Change.objects.latest("pk")
     assert (change.label, change.touched) == ("Package Basic archived", 4)
     answer = browser.post(url, {"step": "apply"}, follow=True)
-    assert said(answer) == ["Package Basic archived. Nothing had to be changed."]
+    assert messages_of(answer) == ["Package Basic archived. Nothing had to be changed."]
 
     restore = f"/packages/{world.package.pk}/restore/"
     assert browser.get(restore).status_code == 405
-    assert said(browser.post(restore, follow=True)) == [
+    assert messages_of(browser.post(restore, follow=True)) == [
         "Package Basic restored. Still switched off for 1 client."
     ]
-    assert said(browser.post(restore, follow=True)) == ["Package Basic is not archived."]
+    assert messages_of(browser.post(restore, follow=True)) == ["Package Basic is not archived."]
 
 
-def test_numbers_with_zero_hold_days_are_listed_apart(world, provisioner):
+def test_numbers_with_zero_hold_days_are_listed_separately(world, provisioner):
     DID.objects.filter(number="2567").edit(by=SYSTEM, hold_days=0, after_hold="reserved")
     html = client_of(provisioner).get(f"/packages/{world.package.pk}/archive/").content.decode()
     assert "becomes Reserved immediately, without a hold" in html and "(30 days), then In Stock" in html
@@ -165,7 +165,7 @@ def test_a_package_with_client_packages_is_not_deleted(world, supervisor):
 def test_an_unused_package_is_deleted(world, supervisor):
     spare = Package.objects.create(reseller=world.reseller, name="Spare", did_limit=1)
     browser, url = client_of(supervisor), f"/packages/{spare.pk}/delete/"
-    assert said(browser.post(url, follow=True)) == ["Package Spare deleted."]
+    assert messages_of(browser.post(url, follow=True)) == ["Package Spare deleted."]
     assert browser.post(url).status_code == 404
     assert PackageHistory.objects.filter(object_id=spare.pk, event="-").exists()
 
