@@ -16,7 +16,7 @@ from django.urls import URLPattern, get_resolver, resolve
 from audit import SYSTEM
 from audit.history import TRACKED
 from clients.models import Account, Client, Package, Reseller
-from dids.history import external_writes
+from dids.history.external_writes import ExternalWrite
 from dids.job_kinds import submit_create
 from dids.models import DID
 from dids.numbering.ranges import Numbers
@@ -279,7 +279,10 @@ ADDRESSES = [
     Address("audit:rows_csv", "/audit/{change}/rows.csv", "login 200 404 200 200", NO_POST),
     Address("audit:external_writes", "/audit/outside/", SIGNED_IN, NO_POST),
     Address(
-        "audit:external_write_rows", "/audit/outside/operator/{timestamp}/", "login 200 404 200 200", NO_POST
+        "audit:external_write_rows",
+        "/audit/outside/operator/{microsecond}/",
+        "login 200 404 200 200",
+        NO_POST,
     ),
     Address("audit:people", "/audit/choices/people/", SIGNED_IN, NO_POST),
     Address("audit:undo", "/audit/{change}/undo/", *ON_RECORD, step="apply"),
@@ -410,7 +413,7 @@ def ids(world, owner):
         "spare_package": Package.objects.create(reseller=world.reseller, name="Spare Pack", did_limit=1).pk,
         "import": imported(SEED, owner, operator=world.operator).job.pk,
         "job": job_of(owner, world).pk,
-        "timestamp": external_writes.Group(history_of(spare).at, Operator, 1, []).moment,
+        "microsecond": ExternalWrite(history_of(spare).at, Operator, 1, []).microsecond,
         "change": DID.objects.filter(pk=world.did("256999").pk).edit(by=SYSTEM, notes="undone").change,
         "role": Group.objects.get(name="Viewer").pk,
         "person": member("Clerk", username="someone").pk,

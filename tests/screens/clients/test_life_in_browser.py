@@ -163,7 +163,7 @@ def test_the_five_steps_of_the_manual_and_a_package_switched_off_and_on(check_sc
     page.get_by_label("Select 700101").check()
     page.get_by_role("button", name="Assign to rose_orig").click()
     page.get_by_role("button", name="Assign 2 numbers").click()
-    expect(page.get_by_text("2 numbers assigned to rose_orig by Starter.")).to_be_visible()
+    expect(page.get_by_text("2 numbers assigned to rose_orig under package Starter.")).to_be_visible()
 
     # Switching the package off previews the holds; switching it on takes the numbers back.
     page.goto(f"/client-packages/?client={client.pk}")

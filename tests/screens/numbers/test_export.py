@@ -197,9 +197,9 @@ def test_a_user_of_another_reseller_exports_only_its_numbers(world, stranger):
 
 
 def test_exporting_requires_permission(world):
-    viewer = client_of(person("viewer", "dids.view_did"))
-    assert viewer.get("/dids/export/").status_code == 403
-    assert viewer.post("/dids/export/", {"ids": world.did("111").pk}).status_code == 403
+    reader = client_of(person("reader", "dids.view_did"))
+    assert reader.get("/dids/export/").status_code == 403
+    assert reader.post("/dids/export/", {"ids": world.did("111").pk}).status_code == 403
     assert client_of(member("Viewer")).get("/dids/export/").status_code == 200
 
 
