@@ -96,18 +96,18 @@ def client_dids_move(request, pk, move):
         raise PermissionDenied
     client, now = CLIENTS.get(request, pk), timezone.now()
     found = numbers_of(request, client, now)
-    asked = Selection.read(
+    selection = Selection.read(
         request.POST, found, partial(ClientDIDFilter, client=client), user=request.user, limit=PICK_LIMIT
     )
     back = dialogs.back_to(request, reverse("clients:dids", args=[pk]))
-    if asked.error:
-        return refused(request, asked.error, about.label, back)
-    if asked.count > SMALL:
-        return queued(request, submit_move(request.user, _by_ids(asked), move, client))
-    if request.POST.get("page") == "number" and asked.ids.isdigit():
-        back = reverse("dids:detail", args=[asked.ids])
-    result = about.write(asked.queryset, by=request.user)
-    return done(request, f"{result.sentence(about.verb)} {asked.note}".strip(), result, back)
+    if selection.error:
+        return refused(request, selection.error, about.label, back)
+    if selection.count > SMALL:
+        return queued(request, submit_move(request.user, _by_ids(selection), move, client))
+    if request.POST.get("page") == "number" and selection.ids.isdigit():
+        back = reverse("dids:detail", args=[selection.ids])
+    result = about.write(selection.queryset, by=request.user)
+    return done(request, f"{result.sentence(about.verb)} {selection.note}".strip(), result, back)
 
 
 def _by_ids(selection):

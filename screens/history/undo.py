@@ -1,4 +1,4 @@
-"""The dialog that undoes a change: a preview, then the undo, of large changes as a job."""
+"""The dialog that undoes a change: a preview, then the undo, which is a job for large changes."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required

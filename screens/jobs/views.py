@@ -80,7 +80,7 @@ def job_state(request, pk):
 @require_safe
 @may_view
 def job_file(request, pk):
-    """Send the file that a job has written; only to its owner, whose rights decided what is in it."""
+    """Send the file that a job has written; only to its owner, whose permissions decided what is in it."""
     job = _job(request, pk)
     made = job.result.get("file")
     if not made or job.owner_id != request.user.pk or not job.file.storage.exists(job.file.name):

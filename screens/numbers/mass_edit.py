@@ -1,4 +1,4 @@
-"""Mass edit and delete: what will happen to the selected numbers, then doing it, of many in a job."""
+"""Mass edit and delete: a preview, then the action, which is a job for many numbers."""
 
 from django.contrib.auth.decorators import permission_required, user_passes_test
 from django.core.exceptions import PermissionDenied

@@ -66,7 +66,7 @@ def _preview(text):
     return {
         "count": result.done,
         "count_label": _dids(result.done),
-        "asked": numbers.count,
+        "entered": numbers.count,
         "first": ranges[0][0],
         "last": ranges[-1][1],
         "repeated": numbers.repeated,

@@ -1,4 +1,4 @@
-"""Resellers: for users who are bound to no reseller and have the right to change them."""
+"""Resellers, managed by users without a reseller who have permission to change them."""
 
 from functools import wraps
 
@@ -41,7 +41,7 @@ RESELLERS = Records(
 
 
 def may(action):
-    """Admit users who are bound to no reseller and have the right to ``action`` resellers."""
+    """Admit users without a reseller who have permission to ``action`` resellers."""
 
     def guard(view):
         @wraps(view)
