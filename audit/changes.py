@@ -69,7 +69,7 @@ def change(
     begun in an earlier transaction, for the chunks of a job.
 
     Inside another change it joins that one, so that the end of a package and the holds it causes are
-    one change; ``apart`` always starts a separate change, for a hold that was overdue before somebody
+    one change; ``apart`` always starts a separate change, for a hold that was overdue before a user
     edited the number. A change that wrote nothing is deleted.
     """
     outer = getattr(connection, "audit_change", None)

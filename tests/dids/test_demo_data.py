@@ -1,4 +1,4 @@
-"""The demonstration world: whole, consistent, the same each time, and never over somebody's numbers."""
+"""Demonstration data is complete, consistent, reproducible, and never mixed with existing numbers."""
 
 from io import StringIO
 

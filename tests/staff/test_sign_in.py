@@ -1,4 +1,4 @@
-"""Signing in and out, the throttle, passwords, and the time zone of whoever is signed in."""
+"""Signing in and out, the throttle, passwords, and the time zone of the signed-in user."""
 
 import urllib.error
 import urllib.parse
