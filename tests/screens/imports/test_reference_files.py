@@ -459,7 +459,7 @@ def test_an_invalid_filter_exports_nothing_and_redirects_to_the_list(world, view
 def test_an_unknown_format_is_refused(world, viewer, provisioner):
     landed = client_of(viewer).get("/operators/export/?format=ods", follow=True)
     assert landed.redirect_chain == [("/operators/", 302)]
-    assert messages(landed) == ["“ods” is no format to export; there are csv and xlsx."]
+    assert messages(landed) == ["There is no export format “ods”. Choose csv or xlsx."]
     assert client_of(provisioner).get("/clients/export/?format=ods").url == "/clients/"
     assert client_of(provisioner).get("/accounts/export/?format=ods").url == "/accounts/import/"
     assert client_of(viewer).get("/accounts/export/?format=ods").url == "/"
