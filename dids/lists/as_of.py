@@ -24,7 +24,7 @@ from urllib.parse import urlencode
 from django.db import OperationalError, connection, transaction
 from django.db.models import BooleanField, Case, F, Func, Max, OuterRef, Q, Subquery, When
 
-from audit.history import deleted_records, last_known
+from audit.history import deleted_records, last_known, of_reseller
 from audit.models import Change
 from audit.pruning import known_since
 from clients.models import Account, AccountHistory, Client, Reseller
@@ -35,7 +35,7 @@ from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lists.filters import DIDFilter, NowFilter, search_condition
 from dids.lists.keyset import DIDKeyset, Partition, Partitions
-from dids.models import DID, DIDHistory
+from dids.models import DID, DIDHistory, Tag
 from operators.models import Operator, OperatorHistory
 
 CANDIDATES_MAX = 5_000
@@ -81,6 +81,7 @@ class PastFilter(DIDFilter):
         super().__init__(*args, **kwargs)
         for name, tracked in (("operator", Operator), ("client", Client)):
             self._offer_deleted(self.form.fields[name], tracked)
+        self.form.fields["tag"].deleted = self._past_tags
         if self.form.is_valid():
             self.now = self.form.cleaned_data["as_of"]
 
@@ -88,6 +89,22 @@ class PastFilter(DIDFilter):
         """Accept deleted records as well, which may have had numbers then."""
         field.deleted = lambda keys: deleted_records(tracked, self.user, object_id__in=keys)
         field.widget.load_from(f"{field.widget.attrs['data-choices-url']}?gone=1")
+
+    def _past_tags(self, names):
+        """Return the tags with these names that no number of the user's reseller has now, but one had then.
+
+        A user who is not bound to a reseller sees every tag anyway. A tag costs one index lookup if a number
+        of the reseller had it, else a scan of the versions with that tag.
+        """
+        if self.user.reseller_id is None:
+            return []
+        existing, deleted = of_reseller(Operator, self.user.reseller_id)
+        own = {*existing, *deleted}
+        return [
+            tag
+            for tag in Tag.objects.filter(name__in=names)
+            if DIDHistory.objects.filter(tag_set_id__in=tag.sets.values("pk"), operator_id__in=own).exists()
+        ]
 
     def filter_queryset(self, queryset):
         """Return the matches among few candidates; with many, ``PastKeyset`` finds the pages."""

@@ -225,6 +225,19 @@ def test_the_inventory_as_of_any_time_matches_the_model(plan, steps, dice):
         transaction.set_rollback(True)
 
 
+def test_a_tag_that_no_number_has_any_more_can_be_chosen_by_its_former_reseller(house, plan):
+    south = carrier_since_start("South")
+    DID.objects.create_numbers(["44200"], operator=house.operator, by=SYSTEM, tags=["Gold"], now=START)
+    DID.objects.all().edit(by=SYSTEM, tags=[], now=START + DAY)
+    ours = member("Viewer", reseller=house.reseller)
+    theirs = member("Viewer", username="south", reseller=south.reseller)
+
+    assert [row.number for row in listed(ours, START + HOUR, tag="Gold").rows] == ["44200"]
+    path, _, parameters = address(START + HOUR, tag="Gold").partition("?")
+    refused = did_listing(QueryDict(parameters), theirs, path)
+    assert refused.errors == ["Tags: There is no tag “Gold”."]
+
+
 def test_numbers_created_later_are_skipped(house, administrator, plan):
     keys = {}
     for n, day in enumerate([0, 0, 3, 1, 4, 4, 9]):  # the clock is set back once
