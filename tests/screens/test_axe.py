@@ -254,7 +254,7 @@ def test_the_operators_dialogs_have_no_violation(open_page):
     assert violations(page) == []
     page.keyboard.press("Escape")
     page.get_by_role("link", name="Delete DID Operator", exact=True).click()
-    page.get_by_text("It owns 12 numbers").wait_for()
+    page.get_by_text("It has 12 numbers").wait_for()
     assert violations(page) == []
 
 
