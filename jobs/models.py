@@ -14,12 +14,14 @@ from django.utils import timezone
 
 from audit.models import Change
 from jobs.kinds import KINDS, JobError
+from jobs.statistics import analyze_outgrown_tables
 
 ATTEMPTS = 5  # consecutive claims without a finished chunk, after which a job fails
 SMALL = 2_000  # rows up to which work runs in the request, through the same code
 HEARTBEAT_TIMEOUT = timedelta(seconds=60)  # after which a worker counts as dead
 RETRY_AFTER = timedelta(seconds=2)  # for errors that may be temporary, such as a deadlock
 REQUEST_SECONDS = 5  # that a request works on a job before leaving it to a worker
+STATISTICS_EVERY = 1  # second between looks at the statistics of tables
 SQLITE_PAUSE = 0.1  # pause that frees SQLite's one write lock, as a share of the chunk's time
 
 log = logging.getLogger("jobs")
@@ -211,13 +213,16 @@ class Job(models.Model):
                 f"The worker stopped in each of {ATTEMPTS} attempts. Ask an administrator to check the log.",
             )
             return
-        work = None
+        work, next_look = None, 0
         try:
             while True:
                 if stop():
                     self._owned_by(worker).update(state=self.State.QUEUED, worker="", lease_until=None)
                     break
                 began = time.monotonic()
+                if began >= next_look:
+                    analyze_outgrown_tables()
+                    next_look = began + STATISTICS_EVERY
                 work = self._chunk(worker, work, kind)
                 if work is None:
                     break

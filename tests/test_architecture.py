@@ -40,7 +40,7 @@ RANKS = {
     "dids.numbering": "__init__ normalise ranges search",
     "dids.reference_files": "__init__ result fields parsed_file resource packages clients operators accounts"
     " tables",
-    "jobs": "__init__ periodic kinds models filters apps",
+    "jobs": "__init__ periodic kinds statistics models filters apps",
     "operators": "__init__ models filters apps",
     "screens": "__init__ forms answers records templatetags packages operators jobs staff downloads numbers"
     " history clients imports",
