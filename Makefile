@@ -27,7 +27,7 @@ bench: setup  ## measure lists and writes on the database of DATABASE_URL
 	$(MANAGE) bench
 
 kills: setup  ## kill workers about 200 times on the engine of DATABASE_URL and check every count
-	KILLS=$${KILLS:-40} .venv/bin/python -m pytest -q tests/test_kills.py
+	KILLS=$${KILLS:-40} .venv/bin/python -m pytest -q tests/jobs/test_kills.py
 
 mutants: .venv/.installed-mutants  ## list the mutations of ROOM (all: none given) that no test notices
 	.venv/bin/python -m tests.mutants $(ROOM)
