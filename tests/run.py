@@ -4,7 +4,8 @@
 
 Lint runs first. Then PostgreSQL's tests run next to SQLite's, which are followed by the browser's: tests
 wait for workers, servers and pages, so two lanes keep two cores busier than one. The output of each part is
-printed when the part is done. With CI=true, a part that cannot run counts as a failure.
+printed when the part is done; until then it is in ``.pytest_cache``. With CI=true, a part that cannot run
+counts as a failure.
 """
 
 import os
@@ -114,21 +115,23 @@ def in_browser(name):
 
 def run_tests(name, database_url, marked):
     """Run the tests with that mark on that database ("" is SQLite in a temporary folder)."""
-    print(f"{name}: started", flush=True)
+    output = ROOT / ".pytest_cache" / f"{name}.log"
+    output.parent.mkdir(exist_ok=True)
+    print(f"{name}: started; its output is in {output.relative_to(ROOT)}", flush=True)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix=f"did-{name}-") as folder:
         report = Path(folder) / "report.xml"
         command = [sys.executable, "-m", "pytest", "-q", "-n", PROCESSES, "-m", marked]
-        done = subprocess.run(
-            [*command, f"--junitxml={report}", "-o", f"cache_dir={folder}/cache"],
-            cwd=ROOT,
-            env=environment(folder, database_url),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        with output.open("w") as file:
+            done = subprocess.run(
+                [*command, f"--junitxml={report}", "-o", f"cache_dir={folder}/cache"],
+                cwd=ROOT,
+                env=environment(folder, database_url),
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
         with printing:
-            print(f"\n=== {name}, {time.monotonic() - started:.0f} s ===\n{done.stdout}", flush=True)
+            print(f"\n=== {name}, {time.monotonic() - started:.0f} s ===\n{output.read_text()}", flush=True)
         if done.returncode == 5:
             raise CannotRunError("there are no such tests")
         suite = ElementTree.parse(report).getroot().find("testsuite").attrib if report.exists() else {}
