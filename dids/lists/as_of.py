@@ -23,8 +23,9 @@ from urllib.parse import urlencode
 
 from django.db import OperationalError, connection, transaction
 from django.db.models import BooleanField, Case, F, Func, Max, OuterRef, Q, Subquery, When
+from django.db.models.functions import Coalesce
 
-from audit.history import deleted_records, last_known, of_reseller
+from audit.history import deleted_records, last_known
 from audit.models import Change
 from audit.pruning import known_since
 from clients.models import Account, AccountHistory, Client, Reseller
@@ -91,19 +92,24 @@ class PastFilter(DIDFilter):
         field.widget.load_from(f"{field.widget.attrs['data-choices-url']}?gone=1")
 
     def _past_tags(self, names):
-        """Return the tags with these names that no number of the user's reseller has now, but one had then.
+        """Return the tags with these names that a number had while its operator was the user's reseller's.
 
         A user who is not bound to a reseller sees every tag anyway. A tag costs one index lookup if a number
         of the reseller had it, else a scan of the versions with that tag.
         """
-        if self.user.reseller_id is None:
+        bound = self.user.reseller_id
+        if bound is None:
             return []
-        existing, deleted = of_reseller(Operator, self.user.reseller_id)
-        own = {*existing, *deleted}
+        operators = OperatorHistory.objects.filter(reseller_id=bound).values("object_id")
+        known = OperatorHistory.objects.filter(object_id=OuterRef("operator_id")).values("reseller_id")
+        then = known.filter(at__lte=OuterRef("at")).order_by("-history_id")[:1]
+        first = known.order_by("history_id")[:1]  # as in ``resellers``
+        versions = DIDHistory.objects.filter(operator_id__in=operators)
+        versions = versions.annotate(reseller_id=Coalesce(Subquery(then), Subquery(first)))
         return [
             tag
             for tag in Tag.objects.filter(name__in=names)
-            if DIDHistory.objects.filter(tag_set_id__in=tag.sets.values("pk"), operator_id__in=own).exists()
+            if versions.filter(tag_set_id__in=tag.sets.values("pk"), reseller_id=bound).exists()
         ]
 
     def filter_queryset(self, queryset):

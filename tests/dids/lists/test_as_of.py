@@ -14,7 +14,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from audit import SYSTEM
+from audit import SYSTEM, change
 from audit.models import Change
 from dids.exports import rows as export_rows
 from dids.lifecycle import statuses as st
@@ -236,6 +236,22 @@ def test_a_tag_that_no_number_has_any_more_can_be_chosen_by_its_former_reseller(
     path, _, parameters = address(START + HOUR, tag="Gold").partition("?")
     refused = did_listing(QueryDict(parameters), theirs, path)
     assert refused.errors == ["Tags: There is no tag “Gold”."]
+
+
+@pytest.mark.parametrize(("while_ours", "errors"), [(True, []), (False, ["Tags: There is no tag “Gold”."])])
+def test_a_tag_of_an_operator_that_was_moved_can_be_chosen_by_its_reseller_then(
+    house, plan, while_ours, errors
+):
+    """An operator that changes its reseller does not bring along the names of its former tags."""
+    south = carrier_since_start("South").reseller
+    DID.objects.create_numbers(["44200"], operator=house.operator, by=SYSTEM, tags=["Gold"], now=START)
+    DID.objects.all().edit(by=SYSTEM, tags=[], now=START + HOUR)
+    with change("edit", by=SYSTEM, at=START + DAY):
+        Operator.objects.filter(pk=house.operator.pk).update(reseller=south)
+    reader = member("Viewer", reseller=house.reseller if while_ours else south)
+
+    path, _, parameters = address(START + DAY * 2, tag="Gold").partition("?")
+    assert did_listing(QueryDict(parameters), reader, path).errors == errors
 
 
 def test_numbers_created_later_are_skipped(house, administrator, plan):
