@@ -68,7 +68,9 @@ def delete_old_files(now):
     old = Job.objects.filter(state__in=(Job.State.DRAFT, *Job.FINISHED), created_at__lt=before).exclude(
         file=""
     )
-    jobs = list(old.filter(Q(finished_at=None) | Q(finished_at__lt=before))[:JOBS_PER_ROUND])
+    old = old.filter(Q(finished_at=None) | Q(finished_at__lt=before))
+    # In random order, so that files that can't be deleted do not take every round from the others.
+    jobs = list(old.order_by("?")[:JOBS_PER_ROUND])
     errors = []
     for job in jobs:
         try:

@@ -1,15 +1,18 @@
 """Periodic tasks: one that fails stops neither the others, nor the worker, nor a running job."""
 
-import os
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.management import call_command
 from django.utils import timezone
 
 from dids.models import DID
+from dids.periodic import delete_old_files
 from jobs import periodic
 from jobs.management.commands import worker
 from jobs.models import Job, WorkerBeat
@@ -87,22 +90,48 @@ def test_failures_of_a_silent_worker_are_not_shown(db):
     assert WorkerBeat.failing_tasks() == []
 
 
-def test_a_file_that_cannot_be_deleted_does_not_keep_the_others(world, clerk, settings, tmp_path):
-    settings.MEDIA_ROOT = tmp_path
+def old_export(owner, name):
+    """Return the file of a workbook that is due to be deleted; jobs are numbered in the order of creation."""
     long_ago = timezone.now() - timedelta(days=settings.JOB_FILES_DAYS + 1)
-    jobs = []
-    for name in ("stuck", "free"):
-        job = Job(kind="export", owner=clerk, state=Job.State.DONE, created_at=long_ago)
-        job.finished_at = long_ago
-        job.file.save(f"{name}.xlsx", ContentFile(b"x"))
-        jobs.append(job)
-    stuck, free = (Path(job.file.path) for job in jobs)
-    stuck.unlink()
-    stuck.mkdir()  # deleting a directory as a file fails, for root too
-    (stuck / "kept").touch()
+    job = Job(kind="export", owner=owner, state=Job.State.DONE, created_at=long_ago, finished_at=long_ago)
+    job.pk = UUID(int=Job.objects.count())
+    job.file.save(f"{name}.xlsx", ContentFile(b"x"))
+    return Path(job.file.path)
+
+
+def make_undeletable(file):
+    """Replace the file by a folder, which can't be deleted as a file, by root either."""
+    file.unlink()
+    file.mkdir()
+    (file / "kept").touch()
+
+
+@pytest.fixture
+def uploads(settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path
+
+
+def test_a_file_that_cannot_be_deleted_does_not_keep_the_others(world, clerk, uploads):
+    stuck, free = old_export(clerk, "stuck"), old_export(clerk, "free")
+    make_undeletable(stuck)
 
     call_command("worker", "--once")
 
     assert stuck.exists() and not free.exists()
     assert WorkerBeat.failing_tasks() == ["delete old job files"]
-    os.unlink(stuck / "kept")
+
+
+def test_more_undeletable_files_than_one_round_takes_do_not_keep_the_others(
+    world, clerk, uploads, monkeypatch
+):
+    monkeypatch.setattr("dids.periodic.JOBS_PER_ROUND", 2)
+    stuck = [old_export(clerk, f"stuck-{n}") for n in range(2)]
+    free = old_export(clerk, "free")
+    for file in stuck:
+        make_undeletable(file)
+
+    for _ in range(60):  # each takes the free one with a chance of two in three
+        with suppress(ExceptionGroup):
+            delete_old_files(timezone.now())
+
+    assert not free.exists()
