@@ -34,7 +34,8 @@ RANKS = {
     "dids.imports": "__init__ limits mapping options parse reasons refused sql capacity resolve"
     " create_missing upload validate apply check wizard",
     "dids.lifecycle": "__init__ statuses holds result",
-    "dids.lists": "__init__ client_packages keyset row_counts sqlite_stats substring filters as_of listing",
+    "dids.lists": "__init__ client_packages keyset row_counts sqlite_stats substring filters picks as_of"
+    " listing",
     "dids.models": "client_packages hold_days lookups prefixes staging tags number_merge number_plans"
     " number_reads number_writes numbers counters __init__",
     "dids.numbering": "__init__ normalise ranges search",

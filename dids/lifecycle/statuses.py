@@ -78,6 +78,11 @@ RIGHT_WORDS = {
     "delete_did": "delete numbers",
 }
 
+# Whoever has one of these permissions can edit some numbers.
+EDIT_RIGHTS = frozenset(
+    f"dids.{move.right}" for move in MOVES.values() if move.edit and move.target != DELETED
+)
+
 _ALIASES = {"onhold": HOLD, "archived": ARCHIVE, "reserve": RESERVED, "stock": INSTOCK}
 
 

@@ -7,7 +7,7 @@ them through the reverse relation ``dids``.
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Case, Count, F, OuterRef, Q, Subquery, Value, When
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Lower
 from django.utils import timezone
 
 import audit
@@ -42,6 +42,11 @@ class ClientPackageQuerySet(BranchQuerySet):
         in_use = self._all_numbers().filter(client_package=OuterRef("pk"), status__in=st.IN_USE).order_by()
         counts = in_use.values("client_package").annotate(numbers=Count("pk")).values("numbers")
         return self.annotate(in_use=Coalesce(Subquery(counts), 0))
+
+    def offered(self, client, now):
+        """Return the client's packages that numbers can be assigned with, ``with_numbers_in_use``."""
+        given = self.filter(client=client).running(now).with_numbers_in_use()
+        return given.select_related("package", "client").order_by(Lower("package__name"), "pk")
 
     def stop(self, *, by, label, cause="switched_off", now=None):
         """Switch these off and put their numbers on Hold, in one change. Return the Result of the holds.
@@ -112,6 +117,11 @@ class ClientPackage(models.Model):
     def state_label(self):
         """The words for ``state``; needs ``with_state``."""
         return PACKAGE_STATES[self.state]
+
+    @property
+    def free(self):
+        """How many more numbers the DID limit allows; needs ``with_numbers_in_use``."""
+        return max(0, self.package.did_limit - self.in_use)
 
     def numbers_in_use(self):
         """Count its Active and Blocked numbers, which count towards the DID limit; one indexed count."""

@@ -5,7 +5,6 @@ are carried as ids: one that is taken in the meantime is refused with its curren
 kept.
 """
 
-from django.conf import settings
 from django.contrib.auth.decorators import permission_required
 from django.db.models import F, Max, Min, Value
 from django.db.models.functions import Lower, NullIf
@@ -16,22 +15,13 @@ from django.views.decorators.http import require_http_methods
 
 from didmgmt import dialogs
 from didmgmt.listing import Listing, Selection
-from didmgmt.text import count_noun
 from dids.job_kinds import assigned_verb, submit_assign
-from dids.lifecycle import statuses as st
-from dids.lifecycle.result import SAMPLE, Refusal
 from dids.lists.filters import AvailableFilter
+from dids.lists.picks import PICK_LIMIT, Pick, reuse_warning
 from dids.models import DID
 from jobs.models import SMALL
 from screens.answers import done, preview_context, queued, refused, selected_dids
-from screens.clients.assign_forms import (
-    PICK_LIMIT,
-    ChooseClientForm,
-    HolderForm,
-    NumbersForm,
-    Pick,
-    free_of,
-)
+from screens.clients.assign_forms import ChooseClientForm, HolderForm, NumbersForm
 from screens.clients.clients import CLIENTS
 
 may_assign = permission_required("dids.assign_did", raise_exception=True)
@@ -124,7 +114,7 @@ def _add_page(request, client, holder, now, *, form=None, status=200):
         "client": client,
         "holder": holder,
         "package": given,
-        "free": free_of(given) if given else 0,
+        "free": given.free if given else 0,
         "account": account,
         "has_packages": holder.fields["package"].queryset.exists(),
         "form": form,
@@ -188,28 +178,11 @@ def _preview(request, pick, given, account, now):
     result = pick.queryset.preview_assign(given, account, by=request.user, now=now)
     if missing := getattr(pick, "missing", None):
         result.add(missing)
-    free = free_of(given)
     return preview_context(result) | {
         "package": given.package,
-        "free": free,
-        "free_after": max(0, free - result.done),
+        "free": given.free,
+        "free_after": max(0, given.free - result.done),
         "limit": given.package.did_limit,
         "picked": pick.queryset.aggregate(first=Min("number"), last=Max("number")),
-        "reused": _reuse_warning(pick, given.client, now),
+        "reused": reuse_warning(pick, given.client, now),
     }
-
-
-def _reuse_warning(pick, client, now):
-    """Return a sentence about numbers that another client released recently, or ""."""
-    days = settings.DID_REUSE_DAYS
-    if pick.count > PICK_LIMIT:
-        return f"Recent clients are not checked for more than {PICK_LIMIT:,} numbers."
-    found = pick.queryset.in_status([st.INSTOCK], now).recently_released(days, client, now)
-    numbers = list(found.order_by("number").values_list("number", flat=True))
-    if not numbers:
-        return ""
-    recent = Refusal("", "", len(numbers), numbers[:SAMPLE])
-    return (
-        f"Another client released {len(numbers):,} of these numbers less than {count_noun(days, 'day')} ago:"
-        f" {recent.named}."
-    )

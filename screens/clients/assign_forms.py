@@ -1,7 +1,5 @@
 """Forms for assigning numbers: which client, which package and account, which numbers."""
 
-from dataclasses import dataclass
-
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models.functions import Lower
@@ -10,38 +8,11 @@ from django.urls import reverse
 from clients.models import Account, Client
 from didmgmt.choices import SHOWN, RemoteSelect
 from didmgmt.forms import Form
-from didmgmt.listing import TICKED_LIMIT
 from didmgmt.text import count_noun
-from dids.lifecycle.result import Result
-from dids.lists.filters import matching
-from dids.models import DID, ClientPackage
-from dids.models.number_writes import CHUNK
+from dids.lists.picks import PICK_LIMIT, PickError, pick_any, pick_consecutive, pick_pasted
+from dids.models import ClientPackage
 from dids.numbering.ranges import parse_ranges
-from dids.numbering.search import Search
 from screens.numbers.forms import number_problems
-
-PICK_LIMIT = TICKED_LIMIT  # the page carries the id of each picked number
-MISSING = "not in the inventory; create them with New DIDs or correct them"
-
-
-@dataclass
-class Pick:
-    """Picked numbers, like a ``Selection``; ``missing`` counts pasted ones that are not in the inventory."""
-
-    queryset: object
-    count: int
-    ids: str
-    missing: Result
-    pasted: str = ""
-    scope = "ids"
-    query = expected = note = error = ""
-
-    @classmethod
-    def of(cls, ids, missing=None, pasted=""):
-        """Pick at most ``PICK_LIMIT`` ids. ``pasted``: the text that they were found by."""
-        ids = list(ids)
-        chosen = DID.objects.filter(pk__among=ids)
-        return cls(chosen, len(ids), ",".join(map(str, ids)), missing or Result(), pasted)
 
 
 class HolderForm(Form):
@@ -76,7 +47,7 @@ class HolderForm(Form):
         if client is None:
             return
         package, account = self.fields["package"], self.fields["account"]
-        package.queryset = running_packages(client, now)
+        package.queryset = ClientPackage.objects.offered(client, now)
         package.label_from_instance = package_label
         package.widget.load_from(f"{reverse('clients:dids_packages', args=[client.pk])}?running=1")
         account.queryset = Account.objects.filter(client=client).order_by(Lower("name"), "pk")
@@ -142,36 +113,14 @@ class NumbersForm(Form):
 
         None, with an error of the field, when there are none.
         """
-        if self.way == self.PASTE:
-            return self._pasted(self.cleaned_data["numbers"], visible)
-        count = self.cleaned_data["count"]
-        if self.way == self.RUN:
-            found = available.first_consecutive(count)
-            if found is None:
-                self.add_error(
-                    "count", f"No {count:,} consecutive numbers can be picked. Enter a smaller count."
-                )
-                return None
-            available = matching(available, Search("range", low=found[0], high=found[1]))
-        pick = Pick.of(available.order_by("number").values_list("pk", flat=True)[:count])
-        if pick.count < count:
-            most = f"Only {pick.count:,} can" if pick.count else "No number can"
-            self.add_error("count", f"{most} be picked for this package. Enter a smaller count.")
+        try:
+            if self.way == self.PASTE:
+                return pick_pasted(self.data["numbers"], self.cleaned_data["numbers"], visible)
+            pick = pick_consecutive if self.way == self.RUN else pick_any
+            return pick(available, self.cleaned_data["count"])
+        except PickError as error:
+            self.add_error("numbers" if self.way == self.PASTE else "count", str(error))
             return None
-        return pick
-
-    def _pasted(self, numbers, visible):
-        found = {}
-        for chunk in numbers.chunks(CHUNK):
-            found.update(visible.filter(number__in=chunk).values_list("number", "pk"))
-        missing = Result()
-        if gone := [number for number in numbers if number not in found]:
-            missing.refuse("missing", MISSING, len(gone), gone)
-        if not found:
-            named = missing.refusals["missing"].named
-            self.add_error("numbers", f"None of these numbers is in the inventory: {named}.")
-            return None
-        return Pick.of(found.values(), missing, self.data["numbers"])
 
 
 class ChooseClientForm(Form):
@@ -194,18 +143,7 @@ class ChooseClientForm(Form):
         self.fields["client"].queryset = clients.order_by("name", "pk")
 
 
-def running_packages(client, now):
-    """Return the client packages running at ``now``, ``with_numbers_in_use``."""
-    given = ClientPackage.objects.filter(client=client).running(now).with_numbers_in_use()
-    return given.select_related("package", "client").order_by(Lower("package__name"), "pk")
-
-
-def free_of(given):
-    """Return the free slots of a client package read ``with_numbers_in_use``."""
-    return max(0, given.package.did_limit - given.in_use)
-
-
 def package_label(given):
-    """Return a label such as “Basic, 3 of 10 numbers free”."""
+    """Return a label such as “Basic, 3 of 10 numbers free”; needs ``with_numbers_in_use``."""
     limit = count_noun(given.package.did_limit, "number")
-    return f"{given.package.name}, {free_of(given):,} of {limit} free"
+    return f"{given.package.name}, {given.free:,} of {limit} free"

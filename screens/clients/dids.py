@@ -19,10 +19,11 @@ from dids.history.explain import explain
 from dids.job_kinds import CLIENT_MOVES, submit_move
 from dids.lifecycle import statuses as st
 from dids.lists.filters import ClientDIDFilter
+from dids.lists.picks import PICK_LIMIT
 from dids.models import DID, ClientPackage
 from jobs.models import SMALL
 from screens.answers import done, queued, refused
-from screens.clients.assign_forms import PICK_LIMIT, free_of, package_label, running_packages
+from screens.clients.assign_forms import package_label
 from screens.clients.clients import CLIENTS
 from screens.numbers.inventory import may_view, status_counters
 
@@ -74,12 +75,11 @@ def client_dids(request, pk):
 
 
 def _given(client, now):
-    """Return the client’s packages with ``runs`` and ``free``, running ones first, one more than shown."""
+    """Return the client’s packages with ``runs``, running ones first, one more than shown."""
     given = ClientPackage.objects.filter(client=client).with_numbers_in_use().select_related("package")
     packages = list(given.order_by("-active", Lower("package__name"), "pk")[: PACKAGES_SHOWN + 1])
     for package in packages:
         package.runs = package.is_running(now)
-        package.free = free_of(package)
     return packages
 
 
@@ -130,7 +130,8 @@ def package_choices(request, pk):
     """Answer the search among the client’s packages; with ``running=1`` only those that can get numbers."""
     client, now = CLIENTS.get(request, pk), timezone.now()
     if request.GET.get("running"):
-        return choices(request, running_packages(client, now), search="package__name", text=package_label)
+        offered = ClientPackage.objects.offered(client, now)
+        return choices(request, offered, search="package__name", text=package_label)
     given = ClientPackage.objects.filter(client=client).select_related("package").order_by("-active", "pk")
     return choices(
         request,

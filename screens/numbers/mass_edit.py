@@ -9,15 +9,15 @@ from django.views.decorators.http import require_http_methods
 from audit.models import Change
 from didmgmt import dialogs
 from dids.job_kinds import mass_edit_label, submit_delete, submit_edit
+from dids.lifecycle import statuses as st
 from jobs.models import SMALL
 from screens.answers import done, preview_context, queued, refused, selected_dids
 from screens.forms import ConfirmCountForm
 from screens.numbers.forms import MassEditForm
-from screens.numbers.number import EDIT_RIGHTS
 
 
 def _may_edit(user):
-    if user.is_authenticated and not any(map(user.has_perm, EDIT_RIGHTS)):
+    if user.is_authenticated and not any(map(user.has_perm, st.EDIT_RIGHTS)):
         raise PermissionDenied
     return user.is_authenticated
 

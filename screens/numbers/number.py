@@ -21,7 +21,6 @@ from screens.numbers.forms import EditForm
 from screens.numbers.ownership_bar import ownership_bar
 
 RECENT = 20  # entries of the timeline on the page of the number
-EDIT_RIGHTS = {f"dids.{move.right}" for move in st.MOVES.values() if move.edit and move.target != st.DELETED}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -34,7 +33,7 @@ def did_detail(request, pk):
             return redirect("dids:history", pk)
         raise
     form = None
-    if any(map(request.user.has_perm, EDIT_RIGHTS)):
+    if any(map(request.user.has_perm, st.EDIT_RIGHTS)):
         form = EditForm(shown=_shown(did), by=request.user)
     if request.method == "POST":
         if form is None:

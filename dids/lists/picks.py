@@ -1,0 +1,89 @@
+"""Pick numbers to assign: pasted ones, any available ones, or available ones in a row."""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from didmgmt.listing import TICKED_LIMIT
+from didmgmt.text import count_noun
+from dids.lifecycle import statuses as st
+from dids.lifecycle.result import SAMPLE, Refusal, Result
+from dids.lists.filters import matching
+from dids.models import DID
+from dids.models.number_writes import CHUNK
+from dids.numbering.search import Search
+
+PICK_LIMIT = TICKED_LIMIT  # the page carries the id of each picked number
+MISSING = "not in the inventory; create them with New DIDs or correct them"
+
+
+class PickError(ValueError):
+    """There are no such numbers to pick; the message is a sentence for people."""
+
+
+@dataclass
+class Pick:
+    """Picked numbers, like a ``Selection``; ``missing`` counts pasted ones that are not in the inventory."""
+
+    queryset: object
+    count: int
+    ids: str
+    missing: Result
+    pasted: str = ""
+    scope = "ids"
+    query = expected = note = error = ""
+
+    @classmethod
+    def of(cls, ids, missing=None, pasted=""):
+        """Pick at most ``PICK_LIMIT`` ids. ``pasted``: the text that they were found by."""
+        ids = list(ids)
+        chosen = DID.objects.filter(pk__among=ids)
+        return cls(chosen, len(ids), ",".join(map(str, ids)), missing or Result(), pasted)
+
+
+def pick_pasted(text, numbers, visible):
+    """Pick the ``visible`` ones of ``numbers``, which were read from ``text``. Raises PickError."""
+    found = {}
+    for chunk in numbers.chunks(CHUNK):
+        found.update(visible.filter(number__in=chunk).values_list("number", "pk"))
+    missing = Result()
+    if gone := [number for number in numbers if number not in found]:
+        missing.refuse("missing", MISSING, len(gone), gone)
+    if not found:
+        named = missing.refusals["missing"].named
+        raise PickError(f"None of these numbers is in the inventory: {named}.")
+    return Pick.of(found.values(), missing, text)
+
+
+def pick_any(available, count):
+    """Pick the first ``count`` of the ``available`` numbers. Raises PickError."""
+    pick = Pick.of(available.order_by("number").values_list("pk", flat=True)[:count])
+    if pick.count < count:
+        most = f"Only {pick.count:,} can" if pick.count else "No number can"
+        raise PickError(f"{most} be picked for this package. Enter a smaller count.")
+    return pick
+
+
+def pick_consecutive(available, count):
+    """Pick the first ``count`` of the ``available`` numbers that follow one another. Raises PickError."""
+    found = available.first_consecutive(count)
+    if found is None:
+        raise PickError(f"No {count:,} consecutive numbers can be picked. Enter a smaller count.")
+    low, high = found
+    return pick_any(matching(available, Search("range", low=low, high=high)), count)
+
+
+def reuse_warning(pick, client, now):
+    """Return a sentence about numbers that another client released recently, or ""."""
+    days = settings.DID_REUSE_DAYS
+    if pick.count > PICK_LIMIT:
+        return f"Recent clients are not checked for more than {PICK_LIMIT:,} numbers."
+    found = pick.queryset.in_status([st.INSTOCK], now).recently_released(days, client, now)
+    numbers = list(found.order_by("number").values_list("number", flat=True))
+    if not numbers:
+        return ""
+    recent = Refusal("", "", len(numbers), numbers[:SAMPLE])
+    return (
+        f"Another client released {len(numbers):,} of these numbers less than {count_noun(days, 'day')} ago:"
+        f" {recent.named}."
+    )
