@@ -1,9 +1,13 @@
 """Run long work as durable jobs, whose cursor is committed together with their data."""
 
+from __future__ import annotations
+
 import logging
 import time
 import uuid
-from datetime import timedelta
+from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, models, transaction
@@ -13,8 +17,15 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit.models import Change
-from jobs.kinds import KINDS, JobError
+from jobs.kinds import KINDS, JobError, JobKind
 from jobs.statistics import analyze_outgrown_tables
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser
+
+    from staff.models import User
+
+Work = Iterator[None]  # the generator of ``JobKind.run``
 
 ATTEMPTS = 5  # consecutive claims without a finished chunk, after which a job fails
 SMALL = 2_000  # rows up to which work runs in the request, through the same code
@@ -27,8 +38,8 @@ SQLITE_PAUSE = 0.1  # pause that frees SQLite's one write lock, as a share of th
 log = logging.getLogger("jobs")
 
 
-class JobQuerySet(models.QuerySet):
-    def visible_to(self, user):
+class JobQuerySet(models.QuerySet["Job"]):
+    def visible_to(self, user: User | AnonymousUser) -> JobQuerySet:
         """Return the user's own jobs, and for users who manage staff, all jobs of their reseller."""
         if not user.is_authenticated:
             return self.none()
@@ -38,17 +49,17 @@ class JobQuerySet(models.QuerySet):
             return self
         return self.filter(Q(owner=user) | Q(owner__reseller=user.reseller_id))
 
-    def unfinished(self):
+    def unfinished(self) -> JobQuerySet:
         """Return waiting and running jobs."""
         return self.filter(state__in=(Job.State.QUEUED, Job.State.RUNNING))
 
-    def claimable(self, now):
+    def claimable(self, now: datetime) -> JobQuerySet:
         """Return waiting jobs, and running jobs whose worker let its lease expire."""
         waiting = Q(state=Job.State.QUEUED) & (Q(lease_until__isnull=True) | Q(lease_until__lte=now))
         abandoned = Q(state=Job.State.RUNNING, lease_until__lte=now)
         return self.filter(waiting | abandoned, kind__in=list(KINDS))
 
-    def claim(self, worker):
+    def claim(self, worker: str) -> Job | None:
         """Claim the oldest claimable job for ``worker`` and return it, None if there is none.
 
         Only one of two workers gets it: on PostgreSQL the other skips the locked row, on SQLite it waits for
@@ -125,19 +136,19 @@ class Job(models.Model):
     FINISHED = (State.DONE, State.FAILED, State.CANCELLED)
     STARTABLE = (State.DRAFT, State.FAILED, State.CANCELLED)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.label or self.job_kind.label
 
-    def get_absolute_url(self):
+    def get_absolute_url(self) -> str:
         return reverse("jobs:detail", args=[self.pk])
 
     @staticmethod
-    def lease():
+    def lease() -> timedelta:
         return timedelta(seconds=settings.JOB_LEASE)
 
     # --- actions of users
 
-    def queue(self):
+    def queue(self) -> bool:
         """Queue the job for the workers; return False if it is already waiting, running or done."""
         return self._move(
             self.STARTABLE,
@@ -149,7 +160,7 @@ class Job(models.Model):
             finished_at=None,
         )
 
-    def request_cancel(self):
+    def request_cancel(self) -> bool:
         """Cancel the job after its current chunk, keeping what is written; return False if it is finished."""
         now = timezone.now()
         if self._move((self.State.QUEUED,), self.State.CANCELLED, finished_at=now):
@@ -160,11 +171,11 @@ class Job(models.Model):
             )
         )
 
-    def retry(self):
+    def retry(self) -> bool:
         """Continue a failed or cancelled job after its last chunk; return False for any other."""
         return self.can_continue and self.queue()
 
-    def erase(self):
+    def erase(self) -> None:
         """Delete the job's files, and cancel a draft, which can't continue without them."""
         if self.file:
             self.file.delete(save=False)
@@ -176,7 +187,7 @@ class Job(models.Model):
             self.result["error"] = f"Not finished within {days} days, so its files were deleted. Start again."
         self.save(update_fields=["params", "file", "result", "state"])
 
-    def run_now(self):
+    def run_now(self) -> bool:
         """Run the job in this request; return False if it is already waiting, running or done.
 
         A worker continues it after ``REQUEST_SECONDS``.
@@ -191,7 +202,7 @@ class Job(models.Model):
         self.run(worker, lambda: time.monotonic() > deadline)
         return True
 
-    def _move(self, sources, target, **fields):
+    def _move(self, sources: Collection[Job.State], target: Job.State, **fields: Any) -> bool:
         """Change the state with a conditional UPDATE; return whether it was in one of ``sources``."""
         moved = Job.objects.filter(pk=self.pk, state__in=sources).update(state=target, **fields)
         self.refresh_from_db()
@@ -199,7 +210,7 @@ class Job(models.Model):
 
     # --- the engine
 
-    def run(self, worker, stop=lambda: False):
+    def run(self, worker: str, stop: Callable[[], bool] = lambda: False) -> None:
         """Run the claimed job chunk by chunk until it is finished, taken over, or ``stop()`` returns True.
 
         A stopped job waits for the next worker. Database errors that may be temporary are retried a little
@@ -213,7 +224,7 @@ class Job(models.Model):
                 f"The worker stopped in each of {ATTEMPTS} attempts. Ask an administrator to check the log.",
             )
             return
-        work, next_look = None, 0
+        work, next_look = None, 0.0
         try:
             while True:
                 if stop():
@@ -246,7 +257,7 @@ class Job(models.Model):
             self._fail(worker, "An unexpected error occurred. Ask an administrator to check the log.", error)
         self.refresh_from_db()
 
-    def _chunk(self, worker, work, kind):
+    def _chunk(self, worker: str, work: Work | None, kind: JobKind) -> Work | None:
         """Run one chunk; return the generator to continue with, None at the end."""
         with transaction.atomic():
             if not self._reload_locked(worker):
@@ -255,10 +266,10 @@ class Job(models.Model):
                 return self._advance(worker, work or kind.run(self))
         return self._advance(worker, work or kind.run(self))
 
-    def _reload_locked(self, worker):
+    def _reload_locked(self, worker: str) -> bool:
         """Lock and reload the job's row; return False if cancellation was requested, which ends the job."""
-        job = Job.objects.select_for_update(of=("self",)).select_related("owner", "change")
-        job = job.filter(pk=self.pk, worker=worker, state=self.State.RUNNING).first()
+        jobs = Job.objects.select_for_update(of=("self",)).select_related("owner", "change")
+        job = jobs.filter(pk=self.pk, worker=worker, state=self.State.RUNNING).first()
         if job is None:
             raise LeaseLostError
         # Reloading the owner makes revoked permissions take effect at the next chunk.
@@ -269,7 +280,7 @@ class Job(models.Model):
             return False
         return True
 
-    def _advance(self, worker, work):
+    def _advance(self, worker: str, work: Work) -> Work | None:
         try:
             next(work)
         except StopIteration as end:
@@ -280,11 +291,11 @@ class Job(models.Model):
         self._write(worker, lease_until=timezone.now() + self.lease(), attempts=0, **fields)
         return work
 
-    def _finish(self, worker, state):
+    def _finish(self, worker: str, state: Job.State) -> None:
         fields = {name: getattr(self, name) for name in self.CHUNK_FIELDS}
         self._write(worker, state=state, finished_at=timezone.now(), lease_until=None, worker="", **fields)
 
-    def _fail(self, worker, sentence, error=None):
+    def _fail(self, worker: str, sentence: str, error: Exception | None = None) -> None:
         if error is not None:
             log.error("%s failed", self, exc_info=error)
         # The result of the last committed chunk, with the sentence.
@@ -297,65 +308,65 @@ class Job(models.Model):
             result=result,
         )
 
-    def _write(self, worker, /, **fields):
+    def _write(self, worker: str, /, **fields: Any) -> None:
         if not self._owned_by(worker).update(**fields):
             raise LeaseLostError
         for name, value in fields.items():
             setattr(self, name, value)
 
-    def _owned_by(self, worker):
+    def _owned_by(self, worker: str) -> JobQuerySet:
         return Job.objects.filter(pk=self.pk, worker=worker, state=self.State.RUNNING)
 
     # --- for screens
 
     @property
-    def job_kind(self):
+    def job_kind(self) -> JobKind:
         return KINDS[self.kind]
 
     @property
-    def is_finished(self):
+    def is_finished(self) -> bool:
         return self.state in self.FINISHED
 
     @property
-    def is_erased(self):
+    def is_erased(self) -> bool:
         return "erased" in self.params
 
     @property
-    def can_continue(self):
+    def can_continue(self) -> bool:
         return self.state in (self.State.FAILED, self.State.CANCELLED) and not self.is_erased
 
     @property
-    def is_unfinished(self):
+    def is_unfinished(self) -> bool:
         return self.state in (self.State.QUEUED, self.State.RUNNING)
 
     @property
-    def summary(self):
+    def summary(self) -> str:
         """The result so far, in counts."""
         return self.job_kind.sentence(self)
 
     @property
-    def sentence(self):
+    def sentence(self) -> str:
         """The error that ended the job, and the result so far."""
         return " ".join(filter(None, [self.result.get("error"), self.summary]))
 
     @property
-    def url(self):
+    def url(self) -> str:
         return self.job_kind.url(self)
 
     @property
-    def lacks_worker(self):
+    def lacks_worker(self) -> bool:
         """Whether the job waits and no worker is alive."""
         return self.state == self.State.QUEUED and not WorkerBeat.is_recent()
 
     @property
-    def percent(self):
+    def percent(self) -> int | None:
         """0 to 100, None if the total is unknown."""
         if self.state == self.State.DONE:
             return 100
         return min(99, self.done * 100 // self.total) if self.total else None
 
     @property
-    def rate(self):
+    def rate(self) -> int | None:
         """Rows per second since the start, None before the first ones."""
         if not (self.started_at and self.done):
             return None
@@ -363,12 +374,12 @@ class Job(models.Model):
         return round(self.done / seconds) if seconds >= 1 else None
 
     @property
-    def duration(self):
+    def duration(self) -> timedelta | None:
         """The time from start to end as a timedelta, None before the end."""
         return self.finished_at - self.started_at if self.started_at and self.finished_at else None
 
     @property
-    def time_left(self):
+    def time_left(self) -> timedelta | None:
         """The estimated time left as a timedelta, None if it is unknown."""
         if self.state != self.State.RUNNING or not self.total or not self.rate:
             return None
@@ -385,22 +396,22 @@ class WorkerBeat(models.Model):
     seen_at = models.DateTimeField()
     failing = models.JSONField(default=list, blank=True)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.worker
 
     @classmethod
-    def is_recent(cls):
+    def is_recent(cls) -> bool:
         """Return whether any worker is alive."""
         return cls.objects.filter(seen_at__gt=timezone.now() - HEARTBEAT_TIMEOUT).exists()
 
     @classmethod
-    def failing_tasks(cls):
+    def failing_tasks(cls) -> list[str]:
         """Return the names of the periodic tasks that fail on any recently seen worker, sorted."""
         recent = cls.objects.filter(seen_at__gt=timezone.now() - HEARTBEAT_TIMEOUT)
         return sorted({name for names in recent.values_list("failing", flat=True) for name in names})
 
     @classmethod
-    def beat(cls, worker, failing=()):
+    def beat(cls, worker: str, failing: Iterable[str] = ()) -> None:
         """Record the heartbeat of ``worker`` and its failing tasks; delete those silent for a day."""
         now = timezone.now()
         beat = {"seen_at": now, "failing": list(failing)}

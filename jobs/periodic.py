@@ -1,23 +1,27 @@
 """Periodic tasks of the workers: short, idempotent, safe to run on several hosts at once."""
 
 import logging
+from collections.abc import Callable
+from datetime import datetime
 
 log = logging.getLogger("jobs")
 
-_tasks = {}
+Task = Callable[[datetime], int]
+
+_tasks: dict[str, Task] = {}
 
 
-def periodic_task(name):
+def periodic_task(name: str) -> Callable[[Task], Task]:
     """Register ``function(now)``, which returns how many rows it handled, to run in every round."""
 
-    def register(function):
+    def register(function: Task) -> Task:
         _tasks[name] = function
         return function
 
     return register
 
 
-def run_periodic_tasks(now):
+def run_periodic_tasks(now: datetime) -> tuple[dict[str, int], list[str]]:
     """Run each task once; return {name: rows handled}, without zeros, and the names of those that failed.
 
     A failing task stops neither the others nor the worker. It runs again in the next round.

@@ -11,7 +11,7 @@ OUTGROWN = """
 """
 
 
-def analyze_outgrown_tables():
+def analyze_outgrown_tables() -> list[str]:
     """ANALYZE the tables in which more rows changed since the last time than there were then.
 
     Return their names; none on SQLite, whose statistics are fixed. Autovacuum comes by once a minute. Until

@@ -4,8 +4,9 @@ import signal
 import socket
 import threading
 import time
+from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 from django.utils import timezone
 
@@ -21,7 +22,7 @@ log = logging.getLogger("worker")
 class Command(BaseCommand):
     help = "Run queued jobs and periodic tasks. Any number of workers may run at once."
 
-    def add_arguments(self, parser):
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--once",
             action="store_true",
@@ -31,9 +32,9 @@ class Command(BaseCommand):
             "--every", type=float, default=1.0, metavar="SECONDS", help="pause when nothing is queued"
         )
 
-    def handle(self, *args, once, every, **options):
+    def handle(self, *args: Any, once: bool, every: float, **options: Any) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
-        self.stopped, self.next_round = threading.Event(), 0
+        self.stopped, self.next_round = threading.Event(), 0.0
         if once:
             self._round()
             while self._job():
@@ -55,7 +56,7 @@ class Command(BaseCommand):
                 self.stopped.wait(every)
         WorkerBeat.objects.filter(worker=self.name).delete()
 
-    def _round(self):
+    def _round(self) -> None:
         with origin("worker"):
             counts, failing = run_periodic_tasks(timezone.now())
         for task, count in counts.items():
@@ -63,7 +64,7 @@ class Command(BaseCommand):
         WorkerBeat.beat(self.name, failing)
         self.next_round = time.monotonic() + ROUND_EVERY
 
-    def _job(self):
+    def _job(self) -> bool:
         """Run the oldest queued job; return False when there was none."""
         job = Job.objects.claim(self.name)
         if job is None:
@@ -73,7 +74,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{job}: {job.get_state_display().lower()}. {job.sentence}")
         return True
 
-    def _between_chunks(self):
+    def _between_chunks(self) -> bool:
         """Run periodic tasks and record a heartbeat during a long job; return whether the job must stop."""
         if time.monotonic() >= self.next_round:
             self._round()
