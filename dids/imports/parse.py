@@ -11,7 +11,7 @@ from clients.tags import tag_label
 from didmgmt.text import parse_whole, shorten
 from dids.lifecycle import statuses as st
 from dids.numbering.normalise import MAX_DIGITS, NumberError
-from dids.numbering.ranges import parse_cell
+from dids.numbering.reading import REFUSE_ALL, read_cell
 
 GROUPS_KEPT = 20_000  # groups kept in memory; one that was dropped and recurs is staged again
 NAMES = ("reseller", "operator", "client", "account", "package")
@@ -23,7 +23,7 @@ class RangeError(NumberError):
     """An error in the ``column`` that holds the end or the size of a range."""
 
     def __init__(self, column, error):
-        super().__init__(error.value, error.reason, error.remedy)
+        super().__init__(error.value, error.reason, error.remedy, error.kind, error.readings)
         self.column = column
 
 
@@ -31,11 +31,12 @@ class RowParser:
     """Parse rows of a file into staged rows of a batch.
 
     ``at`` is {key of a column: its index}; ``rows`` and ``groups`` are how many the batch has already.
-    The caller loads ``new_groups`` before the rows, and clears it.
+    ``choices`` says how ambiguous numbers are read. The caller loads ``new_groups`` before the rows, and
+    clears it.
     """
 
-    def __init__(self, batch, at, *, rows=0, groups=0):
-        self.first, self.at = batch.first, at
+    def __init__(self, batch, at, *, rows=0, groups=0, choices=REFUSE_ALL):
+        self.first, self.at, self.choices = batch.first, at, choices
         self.rows, self.group_count = rows, groups
         self.grouped = [(key, at[key]) for key in GROUPED if key in at]
         self.indexes = [index for _, index in self.grouped]
@@ -82,26 +83,32 @@ class RowParser:
 
     def _by_number(self, line, group, cells, notes):
         try:
-            low, high = parse_cell(cells[self.number])
-            high = self._end(cells, low, high)
+            ranges = read_cell(cells[self.number], self.choices)
+            if self.ranged:
+                ranges = [self._ended(cells, ranges)]
         except NumberError as error:
             if any(map(str.strip, cells)):
                 column = error.column if isinstance(error, RangeError) else "number"
                 sentence = f"{error.reason[0].upper()}{error.reason[1:]}. {error.remedy}"
                 yield self._flawed(line, group, column, error.value, sentence)
             return
-        for number in range(int(low), int(high) + 1):
-            self.rows += 1
-            digits = str(number).zfill(len(low))
-            yield self.first + self.rows, line, group, digits, None, notes, "+", None, None
+        for low, high in ranges:
+            for number in range(int(low), int(high) + 1):
+                self.rows += 1
+                digits = str(number).zfill(len(low))
+                yield self.first + self.rows, line, group, digits, None, notes, "+", None, None
 
-    def _end(self, cells, low, high):
-        """Return the last number of the range that the row names by its end or its size."""
+    def _ended(self, cells, ranges):
+        """Return the range that begins in the number's cell and has its end or its size in another."""
+        low, high = ranges[0]
         for column, read in (("range_end", _range_end), ("range_size", _range_size)):
             text = cells[self.at[column]].strip() if column in self.at else ""
             if not text:
                 continue
             try:
+                if len(ranges) > 1:
+                    reason = "the row has several numbers and the end of a range"
+                    raise NumberError(text, reason, "Write each range in a row of its own.")
                 last = read(text, low)
                 if high not in (low, last):
                     reason = "the row gives two different ends of its range"
@@ -109,7 +116,7 @@ class RowParser:
             except NumberError as error:
                 raise RangeError(column, error) from error
             high = last
-        return high
+        return low, high
 
     def _flawed(self, line, group, column, value, sentence):
         self.rows += 1
@@ -136,8 +143,8 @@ class RowParser:
 
 
 def _range_end(text, low):
-    last, _ = parse_cell(text)
-    if len(last) != len(low) or last < low:
+    [(last, _), *more] = read_cell(text)
+    if more or len(last) != len(low) or last < low:
         reason = f"the end of a range has as many digits as {low} and is not below it"
         raise NumberError(text, reason, "Write the number in full.")
     return last

@@ -4,7 +4,7 @@ import sheets
 from dids.imports import mapping
 from dids.imports.reasons import explain
 from dids.numbering.normalise import NumberError
-from dids.numbering.ranges import parse_cell
+from dids.numbering.reading import Choices, read_cell
 
 BLOCK = 10_000  # refused rows read in one query
 
@@ -21,12 +21,13 @@ def refused_rows(upload, refused, user):
     kept = [index for index in range(width) if not mapping.is_reason(_cell(names, index))]
     yield [*(_cell(names, index) for index in kept), mapping.REASON]
     at = {key: index for index, key in enumerate(keys) if key}
+    choices = Choices(**upload.job.params.get("readings", {}))
     rows, line, cells = upload.rows(), None, []
     for refusal in _explain_all(refused, user):
         if refusal["line"] != line:
             line = refusal["line"]
             cells = next(row.cells for row in rows if row.line == line)
-        shown = _with_number(cells, at, refusal["number"])
+        shown = _with_number(cells, at, refusal["number"], choices)
         kept_cells = [sheets.unescape(_cell(shown, index)) for index in kept]
         yield [*kept_cells, *shown[width:], refusal["reason"]]
 
@@ -42,16 +43,16 @@ def _cell(cells, index):
     return cells[index] if index < len(cells) else ""
 
 
-def _with_number(cells, at, number):
-    """Reduce the ``cells`` of a row that names a range to one ``number``; return other rows unchanged."""
+def _with_number(cells, at, number, choices):
+    """Reduce the ``cells`` of a row that names several numbers to one; return other rows unchanged."""
     if number is None or "number" not in at:
         return cells
     ends = [at[key] for key in ("range_end", "range_size") if key in at and _cell(cells, at[key]).strip()]
     try:
-        low, high = parse_cell(_cell(cells, at["number"]))
+        ranges = read_cell(_cell(cells, at["number"]), choices)
     except NumberError:
         return cells
-    if low == high and not ends:
+    if not ends and len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
         return cells
     shown = list(cells)
     shown[at["number"]] = number

@@ -20,10 +20,17 @@ class NumberError(ValueError):
     """Reject text that is not a number, or can be read in more than one way.
 
     ``str()`` is a sentence for users with the ``value``, the ``reason`` and the ``remedy``.
+    ``kind``      what is wrong, for code: "short range", "several", "zero", "date", "negative", "decimal",
+                  "exponent", "uri", "long", "lost", or "" for the rest
+    ``readings``  what the text may mean, as it would be stored, such as "441632961280289" and
+                  "441632961280–441632961289"
     """
 
-    def __init__(self, value: object, reason: str, remedy: str):
+    def __init__(
+        self, value: object, reason: str, remedy: str, kind: str = "", readings: tuple[str, ...] = ()
+    ):
         self.value, self.reason, self.remedy = str(value), reason, remedy
+        self.kind, self.readings = kind, readings
         super().__init__(f"“{shorten(self.value)}”: {reason}. {remedy}")
 
 

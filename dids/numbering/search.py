@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from didmgmt.text import shorten
 from dids.numbering.normalise import MAX_DIGITS, NumberError, normalise, strip_punctuation, to_plain
-from dids.numbering.ranges import Numbers, Range, read_ranges, too_many
+from dids.numbering.ranges import Numbers, read_ranges, too_many
+from dids.numbering.reading import Range
 
 MAX_LISTED = 10_000
 REPETITIONS = 100  # entries of a list to look up, as a multiple of its limit

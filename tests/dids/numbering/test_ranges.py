@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dids.numbering.normalise import FORMAT_AS_TEXT, LOST, NumberError
-from dids.numbering.ranges import Numbers, Problem, parse_cell, parse_ranges
+from dids.numbering.ranges import Numbers, Problem, parse_ranges
+from dids.numbering.reading import Choices, read_cell
 
 LIMIT = 1_000_000
 digits = st.text("0123456789", min_size=1, max_size=20)
@@ -407,7 +408,7 @@ def test_the_set_equals_a_set_of_all_its_numbers(spans, last, size):
     ],
 )
 def test_a_cell_holds_a_number_or_a_range(cell, low, high):
-    assert parse_cell(cell) == (low, high)
+    assert read_cell(cell) == [(low, high)]
 
 
 @pytest.mark.parametrize(
@@ -428,6 +429,17 @@ def test_a_cell_holds_a_number_or_a_range(cell, low, high):
 )
 def test_a_cell_without_a_number_or_range_is_rejected(cell, reason, remedy):
     with pytest.raises(NumberError) as refusal:
-        parse_cell(cell)
+        read_cell(cell)
     error = refusal.value
     assert (error.value, error.reason, error.remedy) == (cell, reason, remedy)
+
+
+def test_a_zero_in_brackets_after_the_country_code_is_refused_or_dropped():
+    written = "+44 (0)20 7946 0001"
+
+    with pytest.raises(NumberError) as refusal:
+        read_cell(written)
+
+    assert (refusal.value.kind, refusal.value.readings) == ("zero", ("4402079460001", "442079460001"))
+    assert read_cell(written, Choices(zero="drop")) == [("442079460001", "442079460001")]
+    assert read_cell("(0)20 7946 0001") == [("02079460001", "02079460001")]
