@@ -233,9 +233,10 @@ def refuse_duplicates(first, last, by_id, rows):
             f"""
             UPDATE dids_importrow AS r SET verdict = '!', reason = 'duplicate', first_line = f.line
             FROM (SELECT {key}, min(id) AS id, min(line) AS line FROM dids_importrow
-                  WHERE id BETWEEN %(first)s AND %(last)s AND {key} IS NOT NULL {this}
+                  WHERE id BETWEEN %(first)s AND %(last)s AND verdict = '+' AND {key} IS NOT NULL {this}
                   GROUP BY {key} HAVING count(*) > 1) f
-            WHERE r.id BETWEEN %(first)s AND %(last)s AND r.{key} = f.{key} AND r.id > f.id
+            WHERE r.id BETWEEN %(first)s AND %(last)s AND r.verdict = '+'
+                AND r.{key} = f.{key} AND r.id > f.id
             """,
             {"first": first, "last": last},
         )

@@ -112,14 +112,17 @@ class Import:
 
     @property
     def counts(self):
-        """{"created": n, "updated": …, "unchanged": …, "refused": …} of the check, then of the apply."""
+        """{result of ``staging.RESULTS``: number of rows} of the check, then of the apply."""
         result = self.job.result
         return dict.fromkeys(RESULTS.values(), 0) | result.get("applied", result.get("counts", {}))
 
     @property
     def sentence(self):
-        """The counts as text, "480 created, 0 updated, 12 unchanged, 3 refused"."""
-        return ", ".join(f"{count:,} {result}" for result, count in self.counts.items())
+        """The counts as text, "480 created, 0 updated, 12 unchanged, 3 refused"; flagged rows only if any."""
+        counts = self.counts
+        left_out = counts.pop("flagged")
+        texts = [f"{count:,} {result}" for result, count in counts.items()]
+        return ", ".join([*texts, f"{left_out:,} left out"] if left_out else texts)
 
     @property
     def refused(self):

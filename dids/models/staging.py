@@ -17,7 +17,14 @@ from dids.lifecycle import statuses as st
 from jobs.models import Job
 
 IDS_PER_BATCH = 2**32  # more than any file has rows
-RESULTS = {"+": "created", "~": "updated", "=": "unchanged", "!": "refused", "?": "refused"}
+RESULTS = {
+    "+": "created",
+    "~": "updated",
+    "=": "unchanged",
+    "!": "refused",
+    "?": "refused",
+    "f": "flagged",
+}
 
 
 class ImportBatch(models.Model):
@@ -144,7 +151,9 @@ class ImportRow(StagedValues):
     """A row of a file with its verdict.
 
     ``verdict``: + created (the initial value), ~ updated, = unchanged, ! refused by the check,
-    ? refused by the apply because something changed after the check.
+    ? refused by the apply because something changed after the check, f flagged: doubtful, so it is left out
+    unless its owner ticks it. A flagged row has the ``number`` it would write, if any, and as ``flaw`` why
+    it is doubtful.
 
     ``did`` is the existing number and ``seen`` its newest history row at the time of the check.
     ``assigned`` marks an existing number that is assigned to a client; for a new number the status of

@@ -423,7 +423,7 @@ def test_an_import_that_created_everything_is_undone_completely(house):
     owner.is_superuser = True
     owner.save()
     one = imported(text, owner, create=True)
-    assert one.counts == {"created": 300, "updated": 1, "unchanged": 1, "refused": 0}
+    assert one.counts == {"created": 300, "updated": 1, "unchanged": 1, "refused": 0, "flagged": 0}
     made = state()
 
     result = undone(one.job.change)
@@ -442,7 +442,7 @@ def test_an_import_of_a_hundred_thousand_rows_is_undone_by_a_job(house):
     owner.save()
     lines = (f"{n},{house.operator.name},Gold,row {n}" for n in range(4_420_000_000, 4_420_100_000))
     one = imported("DID,Operator,Tag,Notes\n" + "\n".join(lines), owner)
-    assert one.counts == {"created": 60_000, "updated": 40_000, "unchanged": 0, "refused": 0}
+    assert one.counts == {"created": 60_000, "updated": 40_000, "unchanged": 0, "refused": 0, "flagged": 0}
     job = submit_undo(Undo(one.job.change, by=owner))
     call_command("worker", "--once")
     job.refresh_from_db()

@@ -5,8 +5,9 @@ import pytest
 from audit import SYSTEM
 from clients.models import Account, Client, Package
 from dids.imports import validate
+from dids.imports.check import Check
 from dids.models import DID, ClientPackage
-from tests.imports import imported, staged
+from tests.imports import finished, imported, staged
 from tests.world import make_world
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +25,7 @@ def test_duplicates_of_a_number_are_found_anywhere_in_the_file(administrator, mo
 
     number_import = staged(file_of(numbers), administrator, operator=make_world().operator)
 
-    assert number_import.counts == {"created": 5, "updated": 0, "unchanged": 0, "refused": 3}
+    assert number_import.counts == {"created": 5, "updated": 0, "unchanged": 0, "refused": 3, "flagged": 0}
     refusals = [(row["line"], row["reason"]) for row in number_import.refusals(10)]
     assert [line for line, _ in refusals] == [5, 8, 9]
     assert "line 2" in refusals[0][1] and "line 3" in refusals[1][1] and "line 2" in refusals[2][1]
@@ -44,7 +45,7 @@ def test_duplicates_of_an_id_are_found(administrator):
     text = "ID,Notes\n" + "".join(f"{key},new\n" for key in keys)
     number_import = staged(text, administrator, operator=world.operator)
 
-    assert number_import.counts == {"created": 0, "updated": 3, "unchanged": 0, "refused": 1}
+    assert number_import.counts == {"created": 0, "updated": 3, "unchanged": 0, "refused": 1, "flagged": 0}
 
 
 @pytest.mark.parametrize(("limit", "created"), [(4, 4), (5, 5), (6, 5)])
@@ -59,7 +60,13 @@ def test_the_did_limit_of_a_package_is_used_up_in_file_order(administrator, limi
 
     number_import = imported(file_of(numbers, ",Active,Bakery,Main,Few"), administrator, operator=operator)
 
-    assert number_import.counts == {"created": created, "updated": 0, "unchanged": 0, "refused": 5 - created}
+    assert number_import.counts == {
+        "created": created,
+        "updated": 0,
+        "unchanged": 0,
+        "refused": 5 - created,
+        "flagged": 0,
+    }
     assert list(given.dids.order_by("number").values_list("number", flat=True)) == numbers[:created]
 
 
@@ -84,3 +91,38 @@ def test_among_finds_exactly_the_given_ids(pick):
     wanted = [keys[n] for n in pick]
 
     assert set(DID.objects.filter(pk__among=wanted).values_list("pk", flat=True)) == set(wanted)
+
+
+def flag(number_import, *lines):
+    """Check the import again, with the rows of these lines flagged when they are staged."""
+    job = number_import.job
+    job.cursor = {"phase": "check"}
+    check = Check(job).run()
+    next(check)
+    job.batches.get().rows.filter(line__in=lines).update(verdict="f")
+    for _ in check:
+        pass
+    job.save()
+    return number_import
+
+
+def test_flagged_rows_are_left_out_and_are_neither_refused_nor_duplicates(administrator):
+    text = file_of(["4", "3001", "4", "3002", "3001"])
+    number_import = flag(staged(text, administrator, operator=make_world().operator), 2, 4)
+
+    assert number_import.counts["flagged"] == 2
+    assert number_import.apply(number_import.checked)
+    finished(number_import)
+
+    assert number_import.sentence == "2 created, 0 updated, 0 unchanged, 1 refused, 2 left out"
+    assert [row.line for row in number_import.refused] == [6]
+    assert not DID.objects.filter(number="4").exists()
+
+
+def test_all_or_nothing_goes_through_with_flagged_rows(administrator):
+    text = file_of(["4", "3001", "3002"])
+    number_import = flag(staged(text, administrator, operator=make_world().operator, all_or_nothing=True), 2)
+
+    assert number_import.apply(number_import.checked)
+
+    assert finished(number_import).counts["created"] == 2

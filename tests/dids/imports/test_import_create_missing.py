@@ -74,7 +74,7 @@ def test_missing_records_are_created_with_their_owners_and_the_tags():
 
     number_import = imported(text, importer(world), create=True)
 
-    assert number_import.counts == {"created": 4, "updated": 0, "unchanged": 0, "refused": 0}
+    assert number_import.counts == {"created": 4, "updated": 0, "unchanged": 0, "refused": 0, "flagged": 0}
     operator = Operator.objects.get(name="New")
     assert operator.reseller.name == "Reseller 3"
     assert set(Client.objects.filter(reseller=operator.reseller).values_list("name", flat=True)) == {

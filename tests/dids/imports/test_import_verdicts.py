@@ -123,7 +123,13 @@ def test_a_blank_cell_clears_tags_notes_and_hold_days_only_if_chosen(existing, k
     did = world.did("111")
     found = (did.tag_set and did.tag_set.label, did.notes, did.hold_days)
     assert found == (("vip", "note", 7) if kept else (None, "", None))
-    assert number_import.counts == {"created": 0, "updated": not kept, "unchanged": kept, "refused": 0}
+    assert number_import.counts == {
+        "created": 0,
+        "updated": not kept,
+        "unchanged": kept,
+        "refused": 0,
+        "flagged": 0,
+    }
 
 
 @pytest.mark.parametrize("column", ["Tag", "Notes", "Hold days"])

@@ -102,7 +102,7 @@ def test_an_export_imports_back_unchanged_and_restores_an_empty_system(browser):
 
     again = wizard_to_check(browser, exported)
 
-    assert again.context["counts"] == {"created": 0, "updated": 0, "unchanged": 6, "refused": 0}
+    assert again.context["counts"] == {"created": 0, "updated": 0, "unchanged": 6, "refused": 0, "flagged": 0}
     assert again.context["apply_label"] == ""
     assert DIDHistory.objects.count() == before
 
@@ -140,7 +140,7 @@ def test_refused_rows_show_line_value_and_reason_and_can_be_downloaded(browser):
 
     check = wizard_to_check(browser, text)
 
-    assert check.context["counts"] == {"created": 1, "updated": 0, "unchanged": 0, "refused": 3}
+    assert check.context["counts"] == {"created": 1, "updated": 0, "unchanged": 0, "refused": 3, "flagged": 0}
     assert [(r["line"], r["value"]) for r in check.context["refusals"]] == [
         (3, "12x"),
         (4, "100"),
