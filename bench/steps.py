@@ -167,9 +167,9 @@ def _start(file):
 
 def _request_check(one):
     head = one.upload.head()
-    keys, header = columns.guess([row.cells for row in head], one.upload.format.width)
-    skip = [row.line for row in head[: header + 1]]
-    _require(one.check(mapping=keys, skip=skip, existing=KEEP, create=False), "the check was refused")
+    guess = columns.guess([row.cells for row in head], one.upload.format.width)
+    skip = [row.line for row in head[: guess.header + 1]]
+    _require(one.check(mapping=guess.keys, skip=skip, existing=KEEP, create=False), "the check was refused")
 
 
 @step

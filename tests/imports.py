@@ -26,9 +26,9 @@ def staged(text, user, *, operator=None, mapping=None, name="numbers.csv", **opt
     with sheets.load(upload, upload.name) as loaded:
         number_import = Import.start(user, upload, loaded, operator=operator, **DEFAULTS | options)
     head = number_import.upload.head()
-    keys, header = columns.guess([row.cells for row in head], number_import.upload.format.width)
-    skip = [row.line for row in head[: header + 1]] if header is not None else []
-    assert number_import.check(mapping=mapping or keys, skip=skip, **chosen)
+    guess = columns.guess([row.cells for row in head], number_import.upload.format.width)
+    skip = [row.line for row in head[: guess.header + 1]] if guess.header is not None else []
+    assert number_import.check(mapping=mapping or guess.keys, skip=skip, **chosen)
     return finished(number_import)
 
 

@@ -1,6 +1,7 @@
 """Map the columns of an imported file to fields of a number. Uses no ORM."""
 
 import re
+from dataclasses import dataclass, field
 
 from dids.numbering.normalise import NumberError, normalise_cell
 
@@ -31,8 +32,10 @@ COLUMNS = [
         "range_size", "Range size",
         "block size; quantity; qty; numbers in range; range length",
     ),
+    ("part", "Digits in front", "country code; area code"),
 ]  # fmt: skip
 LABELS = {key: label for key, label, _ in COLUMNS}
+REPEATED = {"part"}  # keys that several columns may have
 REASON = "Refused because"  # the column added to a file of refused rows
 
 
@@ -70,26 +73,60 @@ def find_header(rows):
     return found
 
 
+@dataclass(frozen=True)
+class Question:
+    """Ask which of these ``columns``, by index, holds the field ``key``; no column is mapped to it."""
+
+    key: str
+    columns: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What the columns of a file probably hold.
+
+    ``keys``: the key of each column, "" if it is left out. ``header``: the index of the row that names the
+    columns, or None. ``certainty``: CERTAIN, LIKELY or CHECK for each column, "" if it is left out.
+    ``reason``: a short sentence for each column. ``questions``: what the user has to decide. ``layout``: the
+    name of the system that wrote the file, "" if it is not recognised.
+    """
+
+    keys: list[str]
+    header: int | None
+    certainty: list[str]
+    reason: list[str]
+    questions: list[Question] = field(default_factory=list)
+    layout: str = ""
+
+
+CERTAIN, LIKELY, CHECK = "certain", "likely", "check"
+
+
 def guess(rows, width):
-    """Return (keys, header): the key of each of ``width`` columns or "", the header's index or None.
+    """Return the ``Guess`` for ``rows`` (the head of a file) with ``width`` columns.
 
     Keys come from the header. If none is the number, it is the first remaining column that holds a
     number in every row.
     """
     header = find_header(rows)
     names = rows[header] if header is not None else []
-    keys, taken = [], set()
+    keys, certainty, taken = [], [], set()
     for index in range(width):
         key = key_of(names[index]) if index < len(names) else None
-        keys.append("" if key is None or key in taken else key)
+        keys.append("" if key is None or (key in taken and key not in REPEATED) else key)
+        certainty.append(CERTAIN if keys[index] else "")
         taken.add(key)
     if "number" not in taken:
         body = rows[header + 1 :] if header is not None else rows
         for index in range(width):
             if not keys[index] and _holds_numbers(body, index):
-                keys[index] = "number"
+                keys[index], certainty[index] = "number", LIKELY
                 break
-    return keys, header
+    reason = [_REASONS[sure] for sure in certainty]
+    return Guess(keys, header, certainty, reason)
+
+
+_REASONS = {CERTAIN: "The header names this field.", LIKELY: "Every cell is a number.", "": ""}
 
 
 def _holds_numbers(rows, index):

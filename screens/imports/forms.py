@@ -161,7 +161,8 @@ class ColumnsForm(Form):
         self.width, self.lines = number_import.upload.format.width, [row.line for row in head]
         params = number_import.job.params
         kept = params if "mapping" in params else {}
-        keys, header = mapping.guess([row.cells for row in head], self.width)
+        guess = mapping.guess([row.cells for row in head], self.width)
+        keys, header = guess.keys, guess.header
         if kept:
             keys = kept["mapping"]
         elif known := number_import.mapped_before(head):
