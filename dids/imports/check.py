@@ -12,6 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from dids.imports.capacity import fits, refuse_over_limit, refuse_tags
+from dids.imports.cells import CellRules
 from dids.imports.create_missing import describe
 from dids.imports.options import Options
 from dids.imports.parse import RowParser
@@ -70,8 +71,8 @@ class Check:
     def _stage(self, batch):
         """Write the rows of the file into the staging tables, a chunk a transaction, in flat memory."""
         job, cursor, limit = self.job, self.cursor, settings.IMPORT_ROWS
-        at = {key: index for index, key in enumerate(job.params["mapping"]) if key}
-        parser = RowParser(batch, at, rows=cursor["rows"], groups=cursor["groups"])
+        rules = CellRules.of(job.params)
+        parser = RowParser(batch, rules, rows=cursor["rows"], groups=cursor["groups"])
         skip, first_line = set(job.params["skip"]), cursor["line"]
         rows = (row for row in Upload(job).rows() if row.line >= first_line and row.line not in skip)
         staged = parser.parse(rows)

@@ -2,9 +2,9 @@
 
 import sheets
 from dids.imports import mapping
+from dids.imports.cells import CellRules
 from dids.imports.reasons import explain
 from dids.numbering.normalise import NumberError
-from dids.numbering.reading import Choices, read_cell
 
 BLOCK = 10_000  # refused rows read in one query
 
@@ -20,14 +20,13 @@ def refused_rows(upload, refused, user):
     # A reason from an earlier round makes room for the new one.
     kept = [index for index in range(width) if not mapping.is_reason(_cell(names, index))]
     yield [*(_cell(names, index) for index in kept), mapping.REASON]
-    at = {key: index for index, key in enumerate(keys) if key}
-    choices = Choices(**upload.job.params.get("readings", {}))
+    rules = CellRules.of(upload.job.params)
     rows, line, cells = upload.rows(), None, []
     for refusal in _explain_all(refused, user):
         if refusal["line"] != line:
             line = refusal["line"]
             cells = next(row.cells for row in rows if row.line == line)
-        shown = _with_number(cells, at, refusal["number"], choices)
+        shown = _with_number(line, cells, refusal["number"], rules)
         kept_cells = [sheets.unescape(_cell(shown, index)) for index in kept]
         yield [*kept_cells, *shown[width:], refusal["reason"]]
 
@@ -43,19 +42,20 @@ def _cell(cells, index):
     return cells[index] if index < len(cells) else ""
 
 
-def _with_number(cells, at, number, choices):
+def _with_number(line, cells, number, rules):
     """Reduce the ``cells`` of a row that names several numbers to one; return other rows unchanged."""
-    if number is None or "number" not in at:
+    if number is None or "number" not in rules.at:
         return cells
-    ends = [at[key] for key in ("range_end", "range_size") if key in at and _cell(cells, at[key]).strip()]
+    shown = [*cells, *[""] * (rules.width - len(cells))]
+    other = [rules.at[key] for key in ("range_end", "range_size") if key in rules.at]
     try:
-        ranges = read_cell(_cell(cells, at["number"]), choices)
+        ranges = rules.ranges(line, shown)
     except NumberError:
         return cells
-    if not ends and len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
+    ended = not all(rules.is_empty(shown[index]) for index in other)
+    if not ended and len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
         return cells
-    shown = list(cells)
-    shown[at["number"]] = number
-    for index in ends:
+    shown[rules.at["number"]] = number
+    for index in (*other, *rules.parts):
         shown[index] = ""
     return shown

@@ -5,6 +5,8 @@ leaves in the job what the next one needs, so that a reload, another browser or 
 where it was:
 
 * ``Import.start`` stores the file and how it is read
+* ``Import.survey`` reads it with a choice of columns and finds what to decide; ``Import.choose`` keeps the
+  answers
 * ``Import.check`` stages and validates the whole file (``dids.imports.check``); it may be repeated
 * ``Import.apply`` merges the staged rows (``dids.imports.apply``)
 
@@ -32,11 +34,15 @@ from dids.imports.apply import Apply
 from dids.imports.check import Check
 from dids.imports.reasons import explain
 from dids.imports.refused import refused_rows
+from dids.imports.survey import Survey
 from dids.imports.upload import Upload
 from dids.lists.sqlite_stats import disable_jit
 from dids.models.staging import RESULTS, ImportRow
 from jobs.kinds import JobKind, register
 from jobs.models import SMALL, Job
+
+# What later files with the same header line take over.
+REMEMBERED = ("mapping", "readings", "lost", "front", "values", "empty")
 
 
 class Import:
@@ -68,7 +74,7 @@ class Import:
                 self._lock()
                 if not self.is_open:
                     return False
-                for key in ("mapping", "skip"):
+                for key in ("mapping", "skip", "written", "typical"):
                     self.job.params.pop(key, None)
                 self.job.cursor, self.job.result = {}, {}
                 self.upload.read_as(loaded, file)
@@ -141,10 +147,10 @@ class Import:
 
     # --- columns
 
-    def mapped_before(self, head):
-        """Return (keys, index of the header in ``head``) that this user chose for the same header line.
+    def remembered(self, head):
+        """Return (choices, index of the header in ``head``) that this user made for the same header line.
 
-        None if no row of the head was a header before.
+        ``choices``: the mapping, and how cells are read. None if no row of the head was a header before.
         """
         digests = {_digest(row.cells): index for index, row in reversed(list(enumerate(head)))}
         before = Job.objects.filter(kind=KIND.name, owner=self.job.owner, params__header__in=list(digests))
@@ -152,26 +158,44 @@ class Import:
         params = latest.first()
         if params is None or len(params["mapping"]) != self.upload.format.width:
             return None
-        return params["mapping"], digests[params["header"]]
+        return {key: params[key] for key in REMEMBERED if key in params}, digests[params["header"]]
 
-    # --- check and apply
+    def survey(self, guess, **choices):
+        """Return the ``Survey`` of the file with these choices, which are those of ``choose``."""
+        return Survey(self.upload, self.job.owner, self.job.params | choices, guess)
 
-    def check(self, *, mapping, skip, existing, create, all_or_nothing=False):
-        """Start the check. Returns False if the import is running or done already.
+    def choose(self, **choices):
+        """Keep the choices of step 2; a check made with other choices is forgotten.
 
-        ``mapping``: for each column a key of ``mapping.LABELS`` or "". ``skip``: lines to leave out.
-        ``existing`` and ``create``: see ``Options``.
+        Returns False if the import has continued in the meantime. ``mapping``: for each column a key of
+        ``mapping.LABELS`` or "". ``skip``: lines to leave out. ``existing`` and ``create``: see ``Options``.
+        ``readings``, ``lost``, ``front``, ``values``, ``empty``, ``written`` and ``typical``: see
+        ``CellRules``. ``operator`` (its id) and ``defaults``: see ``start``. ``without_operator``: refuse new
+        numbers for which no operator is named. ``remember``: whether ``remembered`` returns these choices.
         """
         with transaction.atomic():
             self._lock()
             if not self.is_open:
                 return False
             job = self.job
-            job.params |= {"mapping": mapping, "skip": skip, "existing": existing, "create": create}
-            header = self.upload.header()
-            job.params |= {"all_or_nothing": all_or_nothing, "header": header and _digest(header)}
+            if any(job.params.get(key) != value for key, value in choices.items()):
+                job.params |= choices
+                job.cursor, job.result = {}, {}
+                job.save(update_fields=["params", "cursor", "result"])
+        return True
+
+    # --- check and apply
+
+    def check(self, *, all_or_nothing=False, **choices):
+        """Start the check with the choices of ``choose``. Returns False if it is running or done already."""
+        with transaction.atomic():
+            if not self.choose(all_or_nothing=all_or_nothing, **choices):
+                return False
+            job = self.job
+            header = self.upload.header() if job.params.get("remember", True) else None
+            job.params |= {"header": header and _digest(header)}
             job.cursor, job.result, job.done = {"phase": "check"}, {}, 0
-            job.total = max(0, job.params["rows"] - len(skip))
+            job.total = max(0, job.params["rows"] - len(job.params["skip"]))
             job.save(update_fields=["params", "cursor", "result", "done", "total"])
         return self._run()
 

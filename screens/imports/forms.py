@@ -165,8 +165,8 @@ class ColumnsForm(Form):
         keys, header = guess.keys, guess.header
         if kept:
             keys = kept["mapping"]
-        elif known := number_import.mapped_before(head):
-            keys, header = known
+        elif known := number_import.remembered(head):
+            keys, header = known[0]["mapping"], known[1]
         skipped = kept.get("skip", self.lines[: header + 1] if header is not None else [])
         self.initial = {name: kept[name] for name in ("existing", "create") if name in kept}
         if kept.get("all_or_nothing"):

@@ -6,21 +6,22 @@ from types import SimpleNamespace
 import pytest
 
 from dids.imports import parse
+from dids.imports.cells import CellRules
 from dids.models.staging import ImportGroup, ImportRow
 
 
-def parsed(columns, *rows, problem=None):
+def parsed(columns, *rows, problem=None, **params):
     """Parse rows of cells (separated by "|") with these columns; return (rows, groups) as dicts."""
-    at = {key: index for index, key in enumerate(columns.split("|"))}
-    parser = parse.RowParser(SimpleNamespace(first=1_000), at)
+    rules = CellRules.of({"mapping": columns.split("|"), **params})
+    parser = parse.RowParser(SimpleNamespace(first=1_000), rules)
     lines = [(line, text.split("|"), problem) for line, text in enumerate(rows, 2)]
     staged = [dict(zip(ImportRow.STAGED, row, strict=True)) for row in parser.parse(lines)]
     return staged, [dict(zip(ImportGroup.STAGED, group, strict=True)) for group in parser.new_groups]
 
 
-def flaw(columns, row):
+def flaw(columns, row, **params):
     """Parse one row and return its flaw, or that of its group, as [column, value, sentence]."""
-    (staged,), groups = parsed(columns, row)
+    (staged,), groups = parsed(columns, row, **params)
     return json.loads(staged["flaw"] or groups[0]["flaw"])
 
 
@@ -172,3 +173,101 @@ def test_the_longest_texts_fit():
     ((row,), (group,)) = parsed("number|notes|client", f"100|{'n' * 500}|{'c' * 100}")
 
     assert (len(row["notes"]), len(group["client_name"]), group["flaw"]) == (500, 100, None)
+
+
+TYPICAL = {"typical": [12, 12, 1_201]}
+LOST = "It has 10 digits, while the other 1,201 numbers have 12, so digits may be missing in front."
+
+
+def test_a_number_that_may_lack_digits_is_refused_kept_or_completed():
+    def number(row, **answer):
+        return parsed("number|notes", row, **TYPICAL, **answer)[0][0]["number"]
+
+    assert flaw("number|notes", "1632960411|x", **TYPICAL)[2].startswith(LOST)
+    assert number("1632960411|x", lost="keep") == "1632960411"
+    assert number("1632960411|x", lost="put", front="44") == "441632960411"
+    assert number("+1632960411|x") == "1632960411"
+    assert number("441632960411|x", lost="put", front="44") == "441632960411"
+
+
+def test_a_number_far_shorter_than_the_others_is_flagged_unless_ticked():
+    (row, ticked), _ = parsed("number|notes", "1212|x", "1213|y", **TYPICAL, written=[3])
+
+    assert (row["verdict"], row["number"], row["notes"]) == ("f", "1212", "x")
+    assert json.loads(row["flaw"]) == [
+        "number", "1212",
+        "Read as 1212: 4 digits, the other numbers have 12. Left out unless ticked.",
+    ]  # fmt: skip
+    assert (ticked["verdict"], ticked["number"], ticked["flaw"]) == ("+", "1213", None)
+
+
+@pytest.mark.parametrize(
+    ("columns", "row", "answers", "numbers"),
+    [
+        ("part|part|number", "44|1632|960601", {}, ["441632960601"]),
+        ("part|part|number", "+44|(1632)|9606 01", {}, ["441632960601"]),
+        ("part|number", "|441632960601", {}, ["441632960601"]),
+        ("part|number|range_end", "301|2110008|2110009", {}, ["3012110008", "3012110009"]),
+        ("part|number|range_end", "900|0000001|0000002", {}, ["9000000001", "9000000002"]),
+        ("part|number|range_size", "301|2110008|2", {}, ["3012110008", "3012110009"]),
+        ("part|part|number", "44|01632|960601", {"readings": {"zero": "drop"}}, ["441632960601"]),
+    ],
+)
+def test_digits_of_other_columns_stand_in_front_of_the_number(columns, row, answers, numbers):
+    rows, _ = parsed(columns, row, **answers)
+
+    assert [row["number"] for row in rows] == numbers
+
+
+@pytest.mark.parametrize(
+    ("columns", "row", "column", "reason"),
+    [
+        ("part|number", "UK|1632960601", "part", "“U” is not a digit."),
+        (
+            "part|number",
+            "44|+441632960601",
+            "number",
+            "It is complete with its +, and 44 would stand in front",
+        ),
+        ("part|number", "44|441632960601", "number", "It may be complete, 441632960601, or lack"),
+        (
+            "part|part|number",
+            "44|01632|960601",
+            "number",
+            "The zero after 44 may be part of the number, 440163",
+        ),
+        ("part|number", "44|01632960601", "number", "The zero after 44 may be part of the number, 440163"),
+    ],
+)
+def test_digits_in_front_that_are_doubtful_are_refused(columns, row, column, reason):
+    found = flaw(columns, row)
+
+    assert found[0] == column
+    assert found[2].startswith(reason)
+
+
+@pytest.mark.parametrize("mark", ["NULL", "null", "\\N", "(null)", "n/a", "N/A", "-", " - ", "—"])
+def test_marks_of_an_empty_cell_are_no_values(mark):
+    ((row,), (group,)) = parsed("number|notes|operator|tags", f"100|{mark}|{mark}|{mark}")
+
+    assert (row["notes"], group["operator_name"], group["tags"]) == ("", None, None)
+    assert parsed("number|range_end", f"100|{mark}")[0][0]["number"] == "100"
+    assert parsed("number|notes", f"{mark}|{mark}")[0] == []
+
+
+def test_the_marks_of_an_empty_cell_can_be_chosen():
+    ((row,), (group,)) = parsed("number|notes|operator", "100|none|n/a", empty=["none"])
+
+    assert (row["notes"], group["operator_name"]) == ("", "n/a")
+
+
+def test_values_that_are_no_status_are_read_as_chosen():
+    values = {
+        "status": {"in-use": "reserved", "parked": "leave", "gone": "refuse"},
+        "after_hold": {"x": "active"},
+    }
+    _, groups = parsed("number|status", "1|in-use", "2|parked", "3|gone", "4|Archive", values=values)
+
+    assert [group["status"] for group in groups] == ["reserved", None, None, "archive"]
+    assert json.loads(groups[2]["flaw"])[:2] == ["status", "gone"]
+    assert flaw("number|after_hold", "1|x", values=values)[2].startswith("“active” can't be After Hold.")

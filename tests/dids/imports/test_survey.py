@@ -1,0 +1,164 @@
+"""What the owner of a file has to decide before it is checked."""
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+import sheets
+from dids.imports import mapping, survey
+from dids.imports.options import KEEP
+from dids.imports.wizard import Import
+from operators.models import Operator
+from tests.imports import DEFAULTS, importer
+from tests.world import make_world, member
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world():
+    return make_world()
+
+
+@pytest.fixture
+def admin(world):
+    return member("Administrator")
+
+
+def uploaded(text, user, *, name="numbers.csv", operator=None):
+    """Return the import of ``text`` before its columns are chosen."""
+    upload = SimpleUploadedFile(name, text.encode())
+    with sheets.load(upload, upload.name) as loaded:
+        return Import.start(user, upload, loaded, operator=operator, **DEFAULTS)
+
+
+def surveyed(number_import, columns, **answers):
+    """Survey with these columns, separated by "|", below one header line."""
+    head = [row.cells for row in number_import.upload.head()]
+    keys = columns.split("|")
+    guess = mapping.guess(head, len(keys))
+    choices = {"mapping": keys, "skip": [1], "existing": KEEP, "create": False}
+    return number_import.survey(guess, **choices | answers)
+
+
+def question(found, kind):
+    (one,) = [one for one in found.questions if one.kind == kind]
+    return one
+
+
+def numbers(count, first=441632960100):
+    return "".join(f"{number},DID Operator\n" for number in range(first, first + count))
+
+
+def of(text, user, columns="number|operator", **answers):
+    return surveyed(uploaded(text, user), columns, **answers)
+
+
+def test_a_plain_file_has_nothing_to_decide(admin):
+    found = of("DID,Operator\n" + numbers(20), admin)
+
+    assert (found.questions, found.rows, found.is_cut) == ([], 20, False)
+
+
+def test_numbers_a_little_shorter_than_nearly_all_others_may_have_lost_digits(admin):
+    found = of("DID,Operator\n" + numbers(40) + "1632960411,x\n+1632960412,x\n", admin)
+
+    assert found.typical == (12, 12, 40)
+    lost = question(found, "lost")
+    assert (lost.count, lost.examples[0].text) == (1, "1632960411")
+
+
+def test_lengths_that_many_numbers_have_are_no_doubt(admin):
+    text = "DID,Operator\n" + numbers(20) + numbers(10, 1632960411)
+
+    assert of(text, admin).typical is None
+
+
+def test_short_numbers_of_a_file_of_short_numbers_are_no_doubt(admin):
+    text = "DID,Operator\n" + numbers(20, 100) + "7,DID Operator\n"
+
+    assert of(text, admin).questions == []
+
+
+def test_rows_that_are_hardly_numbers_are_flagged(admin):
+    found = of("DID,Operator\n" + numbers(5) + "000005,\nTotal,\n2,DID Operator\n", admin)
+
+    flagged = question(found, "flagged")
+    assert (flagged.count, flagged.others) == (2, 1)
+    assert [(one.line, one.text) for one in flagged.examples] == [(8, "Total"), (9, "2"), (7, "000005")]
+
+
+def test_an_operator_is_asked_for_where_new_numbers_lack_one(admin):
+    number_import = uploaded("DID,Notes\n441632960100,x\n441632960101,x\n", admin)
+
+    asked = question(surveyed(number_import, "number|notes"), "operator")
+
+    assert (asked.count, asked.is_open) == (2, True)
+    operator = Operator.objects.first()
+    assert not question(surveyed(number_import, "number|notes", operator=operator.pk), "operator").is_open
+    assert surveyed(number_import, "number|notes", without_operator=True).open == []
+
+
+def test_no_operator_is_asked_for_where_all_numbers_exist(admin):
+    assert of("DID,Notes\n256999,x\n2567,y\n", admin, "number|notes").questions == []
+
+
+def test_the_operator_whose_name_is_like_the_name_of_the_file_is_proposed(world, admin):
+    Operator.objects.create(reseller=world.reseller, name="Oldmoor Exchange")
+    Operator.objects.create(reseller=world.reseller, name="Moorland Exchange")
+
+    def proposed(name):
+        return survey.operator_like(name, admin)
+
+    assert str(proposed("oldmoor-exchange-2026-11.csv")) == "Oldmoor Exchange"
+    assert proposed("exchange.csv") is None
+    assert proposed("numbers.csv") is None
+
+
+def test_an_operator_of_another_branch_is_not_proposed(world):
+    Operator.objects.create(reseller=world.reseller_2, name="Oldmoor Exchange")
+
+    assert survey.operator_like("oldmoor-exchange.csv", importer(world, bound=True)) is None
+
+
+def test_values_that_are_no_status_are_asked_for_once(admin):
+    text = "DID,Status,Operator\n" + "".join(
+        f"44163296010{index},{value},DID Operator\n"
+        for index, value in enumerate(["in-use", "free", "free", "Active", "parked", "NULL", ""])
+    )
+    number_import = uploaded(text, admin)
+
+    asked = question(surveyed(number_import, "number|status|operator"), "status")
+
+    assert asked.is_open
+    assert asked.values == [
+        ("free", 2, "", "instock"),
+        ("in-use", 1, "", "active"),
+        ("parked", 1, "", ""),
+    ]
+    answers = {"status": {"in-use": "active", "free": "instock", "parked": "leave"}}
+    answered = surveyed(number_import, "number|status|operator", values=answers)
+    assert answered.open == []
+    assert question(answered, "status").count == 4
+
+
+def test_a_column_that_would_refuse_every_row_is_named(admin):
+    text = "DID,When,Operator\nabc,soon,DID Operator\ndef,later,DID Operator\n"
+
+    assert set(of(text, admin, "number|hold_days|operator").hopeless) == {0, 1}
+    assert of("ID,Notes\nx,a\n", admin, "id|notes").hopeless.keys() == {0}
+    assert of("ID,Notes\n1,a\n", admin, "id|notes").hopeless == {}
+
+
+def test_the_survey_is_bounded(admin, monkeypatch):
+    monkeypatch.setattr(survey, "ROWS", 10)
+
+    found = of("DID,Operator\n" + numbers(20) + "441632961280-289,x\n", admin)
+
+    assert (found.rows, found.is_cut, found.questions) == (10, True, [])
+
+
+def test_the_number_of_a_row_is_shown_as_it_will_be_stored(admin):
+    found = of("CC,Area,Number\n44,1632,960601\n44,1632,960602\n", admin, "part|part|number")
+
+    assert found.stored(2, ["44", "1632", "960601"]) == "441632960601"
+    assert found.stored(9, ["44", "1632", "x"]) == ""
