@@ -5,9 +5,10 @@
 """
 
 from sheets.damage import Damage
+from sheets.encoding import ENCODINGS, LONGEST_LINE, encoding_name
 from sheets.loading import Loaded, load, read
 from sheets.table import LIMITS, Format, Limits, Problem, Row, SheetError
-from sheets.text import DELIMITERS, ENCODINGS, LONGEST_LINE, sniff
+from sheets.text import DELIMITERS, sniff
 from sheets.writing import escape, unescape, write, write_workbook
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Problem",
     "Row",
     "SheetError",
+    "encoding_name",
     "escape",
     "load",
     "read",

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from sheets.content import BLOCK, GZIP, UNPACK, kind_of, mismatch
 from sheets.damage import Damage, DamageDetector
+from sheets.encoding import mixture_note
 from sheets.table import LIMITS, TEXT, Format, Limits, Row, SheetError
 from sheets.text import read_text, sniff
 from sheets.workbooks import read_stored, unpack_workbook
@@ -70,6 +71,7 @@ def load(
             notes.append(mismatch(kind, name.lower().removesuffix(".gz")))
         if kind == TEXT:
             file_format = sniff(file, encoding=encoding, delimiter=delimiter, limits=limits)
+            notes.append(mixture_note(file, file_format.encoding))
             for row in read_text(file, file_format, limits):
                 detector.add(row.line, row.cells)
         else:

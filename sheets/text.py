@@ -4,15 +4,14 @@ Files are streamed, so memory does not grow with the file. Quoting follows RFC 4
 quote in any other position is text and does not affect what follows.
 """
 
-import codecs
 import csv
 import io
 import re
-from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from sheets.content import EMPTY, KINDS, SAVE_AS_CSV, blocks, kind_of, refuse_markup
+from sheets.encoding import LONGEST_LINE, MARK, decoder_of, detect_encoding, encoding_name, is_known
 from sheets.table import (
     LIMITS,
     TEXT,
@@ -27,7 +26,6 @@ from sheets.table import (
 )
 
 HEAD = 1 << 16  # bytes that decide the delimiter
-LONGEST_LINE = 1 << 20  # characters
 
 DELIMITERS = {
     "comma": ",",
@@ -40,162 +38,18 @@ DELIMITERS = {
     "blank": " ",
     "none": "",
 }
-ENCODINGS = {
-    "utf-8": "Unicode (UTF-8)",
-    "utf-16-le": "Unicode (UTF-16, little endian)",
-    "utf-16-be": "Unicode (UTF-16, big endian)",
-    "cp1252": "Western European (Windows-1252)",
-    "cp1250": "Central European (Windows-1250)",
-    "cp1251": "Cyrillic (Windows-1251)",
-    "cp1253": "Greek (Windows-1253)",
-    "cp1254": "Turkish (Windows-1254)",
-    "cp1255": "Hebrew (Windows-1255)",
-    "cp1256": "Arabic (Windows-1256)",
-    "cp1257": "Baltic (Windows-1257)",
-    "cp850": "Western European (DOS 850)",
-    "cp852": "Central European (DOS 852)",
-    "cp866": "Cyrillic (DOS 866)",
-    "koi8-r": "Cyrillic (KOI8-R)",
-    "iso8859-1": "Western European (ISO 8859-1)",
-    "iso8859-2": "Central European (ISO 8859-2)",
-    "iso8859-15": "Western European (ISO 8859-15)",
-    "shift_jis": "Japanese (Shift JIS)",
-    "gb18030": "Chinese (GB 18030)",
-    "big5": "Chinese (Big5)",
-    "euc_kr": "Korean (EUC-KR)",
-}
-
-
-# --- encoding -------------------------------------------------------------------------------------
-
-_CONTROLS = bytes(set(range(32)) - set(b"\0\t\n\r\v\f\x1a"))
-
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-
-
-def _find_encoding(file: BinaryIO, head: bytes) -> str:
-    for bom, encoding in _BOMS:
-        if head.startswith(bom):
-            return encoding
-    # Digits, delimiters and line ends of UTF-16 have a zero byte, always on the same side.
-    pairs = len(head) // 2 or 1
-    zeros_first, zeros_last = head[::2].count(0), head[1::2].count(0)
-    if max(zeros_first, zeros_last) > pairs / 5 and min(zeros_first, zeros_last) < pairs / 20:
-        return "utf-16-be" if zeros_first > zeros_last else "utf-16-le"
-    controls = len(head) - len(head.translate(None, _CONTROLS))
-    if controls > 5 + len(head) / 50 or head.count(0) > len(head) / 3:
-        raise SheetError(f"The file is not text. {SAVE_AS_CSV}")
-    return _find_8_bit_encoding(file)
-
-
-def _find_8_bit_encoding(file: BinaryIO) -> str:
-    """Return UTF-8 if the whole file is valid UTF-8, else decide by the first lines beyond ASCII.
-
-    The whole file is decoded, since a head without accents says nothing about row 50,000.
-    """
-    file.seek(0)
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        for block in blocks(file):
-            decoder.decode(block)
-        decoder.decode(b"", final=True)
-        return "utf-8"
-    except UnicodeDecodeError:
-        pass
-    file.seek(0)
-    sample, tail = bytearray(), b""
-    for block in blocks(file):
-        *lines, tail = (tail + block).replace(b"\r", b"\n").split(b"\n")
-        for line in lines:
-            if not line.isascii():
-                sample += line[:1000] + b"\n"
-        if len(sample) > HEAD or len(tail) > LONGEST_LINE:
-            break
-    sample += tail[:LONGEST_LINE]
-    read = sample.decode("utf-8", _DAMAGED)
-    bad = read.count(_MARK)
-    good = sum(not char.isascii() for char in read) - bad
-    return "utf-8" if good > 4 * bad else _guess_code_page(bytes(sample))
-
-
-# Lower-case letters beyond ASCII of the languages that use a code page.
-_ALPHABETS = {
-    "cp1252": (
-        "àâæçèéêëîïôœùûüÿ", "äöüß", "áéíñóúüºª", "àáâãçéêíóôõúüºª", "àèéìíîòóùú", "åäöæøéü", "äöõüšž",
-        "ëéïóöüèê", "áðéíóúýþæö",
-    ),
-    "cp1250": (
-        "ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "čćđšž", "ăâîşţ", "çë",
-    ),
-    "cp1251": (
-        "абвгдежзийклмнопрстуфхцчшщъыьэюяё", "абвгґдеєжзиіїйклмнопрстуфхцчшщьюя",
-        "абвгдђежзијклљмнњопрстћуфхцчџш",
-    ),
-}  # fmt: skip
-_WORD = re.compile(r"[^\W\d_]+")
-
-
-def _guess_code_page(sample: bytes) -> str:
-    """Return the Windows code page whose languages fit most words of ``sample``.
-
-    A word fits if all of its letters beyond ASCII are in the alphabet of one language. A tie goes to the more
-    common page, in the order above.
-    """
-
-    def explained(encoding: str) -> int:
-        text = sample.decode(encoding, "replace").lower()
-        words = Counter(word for word in _WORD.findall(text) if not word.isascii())
-        return max(
-            sum(count if _is_spelt(word, alphabet) else -count for word, count in words.items())
-            for alphabet in _ALPHABETS[encoding]
-        )
-
-    return max(_ALPHABETS, key=explained)
-
-
-def _is_spelt(word: str, alphabet: str) -> bool:
-    """Return whether ``word`` fits the alphabet.
-
-    All letters of a Cyrillic word are beyond ASCII, and few of a Latin one.
-    """
-    beyond = [char for char in word if not char.isascii()]
-    if not all(char in alphabet for char in beyond):
-        return False
-    if "а" in alphabet:  # the Cyrillic one
-        return len(beyond) == len(word) > 1
-    return len(beyond) < max(len(word), 3)
 
 
 # --- lines ----------------------------------------------------------------------------------------
-
-_DAMAGED = "didmgmt.damaged"
-_MARK = "\udcff"  # replaces undecodable bytes until the row is flagged; no file can contain it
-
-
-def _mark_damage(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return _MARK, error.end
-
-
-codecs.register_error(_DAMAGED, _mark_damage)
 
 
 def _lines(file: BinaryIO, encoding: str) -> Iterator[str]:
     """Yield the lines of ``file`` with their line ends, which may be CR, LF and CRLF in one file.
 
-    Drops zero bytes, a byte order mark and DOS's end-of-file character. Undecodable bytes become _MARK.
+    Drops zero bytes, a byte order mark and DOS's end-of-file character. Undecodable bytes become MARK.
     """
     file.seek(0)
-    decoder = io.IncrementalNewlineDecoder(
-        codecs.getincrementaldecoder(encoding)(errors=_DAMAGED), translate=False
-    )
+    decoder = io.IncrementalNewlineDecoder(decoder_of(encoding), translate=False)
     number, tail, begun = 0, "", False
     for block in blocks(file):
         text = tail + decoder.decode(block).replace("\0", "")
@@ -359,21 +213,20 @@ def read_text(file: BinaryIO, file_format: Format, limits: Limits = LIMITS) -> I
     for count, (line, cells, _, text) in enumerate(rows, start=1):
         if count > limits.rows:
             raise too_many_rows(limits)
-        if least <= len(cells) <= width and len(text) <= longest and (text.isascii() or _MARK not in text):
+        if least <= len(cells) <= width and len(text) <= longest and (text.isascii() or MARK not in text):
             yield Row(line, cells, None)
         else:
             problem = _problem(cells, file_format, limits)
-            yield Row(line, [cell.replace(_MARK, "\ufffd") for cell in cells], problem)
+            yield Row(line, [cell.replace(MARK, "\ufffd") for cell in cells], problem)
 
 
 def _problem(cells: list[str], file_format: Format, limits: Limits) -> Problem | None:
     count = len(cells)
-    if any(_MARK in cell for cell in cells):
-        encoding = ENCODINGS.get(file_format.encoding, file_format.encoding)
+    if any(MARK in cell for cell in cells):
         return Problem(
             "damaged",
-            f"Some bytes are not valid in the encoding {encoding} and are shown as “\ufffd”. "
-            "Choose the encoding of the file, or correct the row.",
+            f"Some bytes are not valid in the encoding {encoding_name(file_format.encoding)} "
+            "and are shown as “\ufffd”. Choose the encoding of the file, or correct the row.",
         )
     if count > limits.columns:
         return Problem("columns", f"The row has {count:,} columns; at most {limits.columns:,} are allowed.")
@@ -424,7 +277,7 @@ def sniff(
     given. Raises SheetError for a file that is not text or has too many columns. Reads the whole file once to
     be sure of its encoding, and decides the rest by its first 64 KiB.
     """
-    if encoding and encoding not in ENCODINGS:
+    if encoding and not is_known(encoding):
         raise SheetError(f"There is no encoding “{encoding[:40]}”. Choose one from the list.")
     file.seek(0)
     head = file.read(HEAD)
@@ -432,7 +285,7 @@ def sniff(
         raise SheetError(EMPTY)
     if (kind := kind_of(file)) != TEXT:
         raise SheetError(f"The file is {KINDS[kind]}, not a text file. {SAVE_AS_CSV}")
-    encoding = encoding or _find_encoding(file, head)
+    encoding = encoding or detect_encoding(file, head)
     lines = list(_lines(io.BytesIO(head), encoding))
     if len(head) == HEAD and len(lines) > 1:
         lines.pop()  # incomplete

@@ -114,7 +114,8 @@ class ReadingForm(Form):
         self.fields["delimiter"].choices = [(name, name) for name in names.values()]
         self.fields["sheet"].choices = [(name, name) for name in file_format.sheets]
         if file_format.encoding and file_format.encoding not in sheets.ENCODINGS:
-            self.fields["encoding"].choices += [(file_format.encoding, file_format.encoding)]
+            encoding = file_format.encoding
+            self.fields["encoding"].choices += [(encoding, sheets.encoding_name(encoding))]
         for name in ("delimiter", "encoding") if file_format.sheets else ("sheet",):
             del self.fields[name]
         if len(file_format.sheets) == 1:
@@ -216,4 +217,4 @@ def file_note(file_format, rows):
     named = {char: name for name, char in sheets.DELIMITERS.items()}
     delimiter = named.get(file_format.delimiter, file_format.delimiter)
     split = "one column" if delimiter == "none" else f"separated by {delimiter}"
-    return f"{lines}, {split}, {sheets.ENCODINGS.get(file_format.encoding, file_format.encoding)}"
+    return f"{lines}, {split}, {sheets.encoding_name(file_format.encoding)}"
