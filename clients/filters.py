@@ -3,13 +3,18 @@
 import django_filters
 
 from clients.models import Account, Client, Package, Reseller
+from clients.names import NameFormField
 from didmgmt.choices import RemoteSelect
 from didmgmt.filters import FilterSet, RowFilter, no_such
 
 
+class NameFilter(django_filters.CharFilter):
+    field_class = NameFormField
+
+
 def name_filter():
     """Return a filter by a part of the name."""
-    return django_filters.CharFilter(label="Name", lookup_expr="icontains")
+    return NameFilter(label="Name", lookup_expr="icontains")
 
 
 def reseller_filter(field=None):

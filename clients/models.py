@@ -8,6 +8,7 @@ from django.db.models import Q
 import audit
 from audit import history
 from audit.models import Change
+from clients.names import NameField, keys
 from clients.tags import MAX_LABEL, tag_label
 from didmgmt.text import count_noun
 
@@ -70,6 +71,18 @@ class Recorded(models.Model):
 
     def name_taken(self):
         return f"{self.reseller} already has a {self._meta.verbose_name} “{self.name}”."
+
+    def siblings(self):
+        """Return the records among which the name must be unique."""
+        return type(self).objects.filter(reseller=self.reseller_id)
+
+    def lookalikes(self):
+        """Return the names of other records that a person would take for this one's, see ``clients.names``.
+
+        Reads the names of all siblings.
+        """
+        mine, names = keys(self.name), self.siblings().exclude(pk=self.pk).values_list("name", flat=True)
+        return sorted(name for name in names.iterator() if name != self.name and keys(name) & mine)
 
     def record(self, *, by, fields):
         """Insert the record, or update these ``fields``, in one change; return False if it no longer exists.
@@ -142,7 +155,7 @@ class Reseller(Recorded):
     """A company or branch on the platform; owns operators, packages and clients."""
 
     id = models.BigAutoField(primary_key=True)
-    name = models.CharField(max_length=100, unique=True)
+    name = NameField(unique=True)
     hold_days = HoldDaysField()
 
     objects = ResellerQuerySet.as_manager()
@@ -151,13 +164,16 @@ class Reseller(Recorded):
     class Meta:
         constraints = [hold_days_in_range("reseller_hold_days")]
 
+    def siblings(self):
+        return Reseller.objects.all()
+
 
 class Client(Recorded):
     """A customer of a reseller."""
 
     id = models.BigAutoField(primary_key=True)
     reseller = models.ForeignKey(Reseller, on_delete=models.PROTECT, related_name="clients", db_index=False)
-    name = models.CharField(max_length=100)
+    name = NameField()
     closed_at = models.DateTimeField(null=True, blank=True)
 
     objects = BranchQuerySet.as_manager()
@@ -176,12 +192,15 @@ class Account(Recorded):
 
     id = models.BigAutoField(primary_key=True)
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="accounts", db_index=False)
-    name = models.CharField(max_length=100)
+    name = NameField()
 
     objects = AccountQuerySet.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["client", "name"], name="account_name_per_client")]
+
+    def siblings(self):
+        return Account.objects.filter(client=self.client_id)
 
     def name_taken(self):
         return f"{self.client} already has an account “{self.name}”."
@@ -196,7 +215,7 @@ class Package(Recorded):
 
     id = models.BigAutoField(primary_key=True)
     reseller = models.ForeignKey(Reseller, on_delete=models.PROTECT, related_name="packages", db_index=False)
-    name = models.CharField(max_length=100)
+    name = NameField()
     did_limit = models.PositiveIntegerField("DID limit", help_text="How many numbers may be picked")
     allowed_tags = models.CharField(max_length=MAX_LABEL, blank=True)
     hold_days = HoldDaysField()

@@ -8,6 +8,7 @@ from django.db.models.functions import Coalesce
 from audit import history
 from audit.models import Change
 from clients.models import BranchQuerySet, HoldDaysField, Recorded, Reseller, hold_days_in_range
+from clients.names import NameField
 from didmgmt.text import count_noun
 
 
@@ -24,7 +25,7 @@ class Operator(Recorded):
 
     id = models.BigAutoField(primary_key=True)
     reseller = models.ForeignKey(Reseller, on_delete=models.PROTECT, related_name="operators", db_index=False)
-    name = models.CharField(max_length=100)
+    name = NameField()
     hold_days = HoldDaysField()
 
     objects = OperatorQuerySet.as_manager()

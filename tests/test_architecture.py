@@ -21,7 +21,7 @@ RANKS = {
     "": "didmgmt sheets|audit clients staff operators jobs dids screens",
     "audit": "history changes __init__ models middleware triggers seals pruning checks apps",
     "audit.seals": "__init__ hashing spans verifying writing",
-    "clients": "__init__ tags models filters apps",
+    "clients": "__init__ names tags models filters apps",
     "didmgmt": "__init__ forms templatetags addresses compression dialogs fields operations proxy replica"
     " text choices filters listing keyset timing",
     "didmgmt.templatetags": "__init__ look",

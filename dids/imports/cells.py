@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 
 import sheets
 from clients.models import HOLD_DAYS_MAX
+from clients.names import NAME_MAX, clean_name
 from clients.tags import tag_label
 from didmgmt.text import parse_whole, shorten
 from dids.lifecycle import statuses as st
@@ -16,7 +17,6 @@ from dids.numbering.normalise import MAX_DIGITS, NumberError, normalise, to_plai
 from dids.numbering.reading import Choices, read_cell
 
 NAMES = ("reseller", "operator", "client", "account", "package")
-NAME_MAX = 100
 REFUSE, LEAVE, KEEP, PUT = "refuse", "leave", "keep", "put"
 MEANT = {"status": st.CHOICES, "after_hold": st.FREE_CHOICES}  # columns whose values may be translated
 EMPTY = ("NULL", "\\N", "(null)", "n/a", "-", "—")  # marks of an empty cell, unless the owner lists others
@@ -293,9 +293,10 @@ def too_long(what, text, limit):
 
 
 def _name(text):
+    text = clean_name(text)
     if len(text) > NAME_MAX:
         raise ValueError(too_long("name", text, NAME_MAX))
-    return text
+    return text or None
 
 
 def _status(text):

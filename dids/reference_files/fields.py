@@ -5,9 +5,10 @@ from import_export.fields import Field
 from import_export.widgets import Widget
 
 from clients.models import HOLD_DAYS_MAX
+from clients.names import NAME_MAX
 from clients.tags import split_tags, tag_label
 from didmgmt.text import parse_whole
-from dids.imports.cells import NAME_MAX, too_long
+from dids.imports.cells import too_long
 
 
 class NameWidget(Widget):

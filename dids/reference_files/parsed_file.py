@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 import sheets
+from clients.names import clean_name
 
 HEAD = 20  # rows of a file among which the header is searched
 LIMIT = 5_000  # rows of one file
+NAMES = ("name", "client", "reseller")  # columns that hold names
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class ParsedFile:
         indexes = {key: index for index, key in enumerate(keys) if key}
         parsed, flaws = [], []
         for row in (*head[at + 1 :], *rows):
-            texts = [cell_text(row.cells[i]) if i < len(row.cells) else "" for i in indexes.values()]
+            texts = [_text(key, row.cells[i]) if i < len(row.cells) else "" for key, i in indexes.items()]
             if not any(texts):
                 continue
             if row.problem:
@@ -51,6 +53,11 @@ class ParsedFile:
         headers = [(key, cell_text(cell)) for key, cell in zip(keys, head[at].cells, strict=True)]
         ignored = [header for key, header in headers if header and not key]
         return cls(name, list(indexes), parsed, flaws, ignored)
+
+
+def _text(key, cell):
+    text = cell_text(cell)
+    return clean_name(text) if key in NAMES else text
 
 
 def cell_text(cell):
