@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from django import forms
 from django.contrib import messages
 from django.db import IntegrityError
 from django.shortcuts import get_object_or_404
@@ -15,6 +16,7 @@ from django.utils import timezone
 
 from audit.history import deleted_records
 from clients.models import Reseller
+from clients.names import lookalike_exists
 from didmgmt import dialogs
 from didmgmt.choices import choices
 from didmgmt.forms import ModelForm
@@ -44,6 +46,25 @@ class RecordForm(ModelForm):
         only = list(field.queryset[:2])
         if self.instance.pk is None and len(only) == 1:
             self.initial["reseller"] = only[0].pk
+
+    def _post_clean(self):
+        super()._post_clean()
+        if "name" not in self.errors and {"name", "reseller"} & {*self.changed_data}:
+            self._ask_about_lookalike()
+
+    def _ask_about_lookalike(self):
+        """Refuse a name that a person would take for an existing one, unless its box is ticked."""
+        name, noun = self.instance.name, self.instance._meta.verbose_name
+        if not (others := self.instance.lookalikes()):
+            return
+        verb = "Create" if self.instance.pk is None else "Save"
+        box = forms.CheckboxInput(attrs={"value": name})
+        label = f"{verb} it although “{others[0]}” exists"
+        self.fields["although"] = forms.BooleanField(required=False, label=label, widget=box)
+        self.order_fields(["name", "although"])
+        if self.data.get("although") != name:
+            exists = lookalike_exists(noun, others[0], name)
+            self.add_error("name", f"{exists} Use it, or tick the box to have both.")
 
     def save_record(self):
         """Write the record; return False, with the reason among the form's errors, when that failed."""

@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 
+from django.db.models import Q
+
 from clients.models import Account, Client
 from dids.reference_files.fields import read_only
 from dids.reference_files.resource import ReferenceResource, refusal
@@ -26,6 +28,11 @@ class AccountResource(ReferenceResource):
         named = Client.objects.visible_to(self.by).filter(name__in=self._texts(dataset, "client"))
         for client in named.select_related("reseller").order_by("reseller__name"):
             self._clients[client.name].append(client)
+
+    def _siblings(self, dataset):
+        named = Q(client__name__in=self._texts(dataset, "client"))
+        owners = {account.client_id for account in self._by_id.values()}
+        return super()._siblings(dataset).filter(named | Q(client__in=owners))
 
     def _parent_of(self, row):
         if not (name := row.get("Client", "")):

@@ -16,6 +16,7 @@ on the screens that show them. For the same reason, hold days changed here apply
 later.
 """
 
+from collections import defaultdict
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
@@ -30,6 +31,7 @@ import audit
 import sheets
 from audit.models import Change
 from clients.models import Reseller
+from clients.names import keys, lookalike_exists
 from didmgmt.text import parse_whole, shorten
 from dids.imports import mapping
 from dids.reference_files.fields import NameWidget, read_only
@@ -222,6 +224,20 @@ class ReferenceResource(ModelResource):
         self._by_id = {row.pk: row for row in rows}
         self._resellers = {one.name: one for one in Reseller.objects.visible_to(self.by)}
         self._first_lines = {}
+        self._lookalikes = self._find_lookalikes(dataset)
+
+    def _find_lookalikes(self, dataset):
+        """Return {(parent's id, key of a name): names that have this key}, for the names in the file."""
+        wanted = {key for name in self._texts(dataset, "name") for key in keys(name)}
+        found = defaultdict(set)
+        for parent, name in self._siblings(dataset).values_list(f"{self.parent}_id", "name").iterator():
+            for key in keys(name) & wanted:
+                found[parent, key].add(name)
+        return found
+
+    def _siblings(self, _dataset):
+        """Return the rows that may be alike those in the file."""
+        return self._meta.model.objects.visible_to(self.by)
 
     def _texts(self, dataset, key):
         """Return the distinct texts of a column; the empty set if the file doesn't have the column."""
@@ -236,7 +252,10 @@ class ReferenceResource(ModelResource):
         if not row["Name"]:
             return self._new(parent), True
         self._refuse_repeated((parent.pk, row["Name"]), row)
-        match = self._by_name.get((parent.pk, row["Name"])) or self._renamed(parent, row)
+        match = self._by_name.get((parent.pk, row["Name"]))
+        if not match:
+            match = self._renamed(parent, row)
+            self._refuse_lookalike(parent, row["Name"], match)
         if not match:
             return self._new(parent), True
         self._refuse_repeated(match.pk, row)
@@ -244,6 +263,16 @@ class ReferenceResource(ModelResource):
 
     def _new(self, parent):
         return self._meta.model(**{self.parent: parent})
+
+    def _refuse_lookalike(self, parent, name, renamed):
+        """Refuse a new name that a person would take for another one; ``renamed``: the row that gets it."""
+        for key in sorted(keys(name)):
+            others = self._lookalikes[parent.pk, key] - {name, renamed and renamed.name}
+            if others:
+                exists = lookalike_exists(self.nouns()[0], min(others), name)
+                raise refusal("name", f"{exists} Write it so, or add “{name}” by hand first.")
+        for key in keys(name):
+            self._lookalikes[parent.pk, key].add(name)
 
     def _refuse_repeated(self, key, row):
         first = self._first_lines.setdefault(key, row[LINE])
