@@ -7,6 +7,9 @@ is refused.
 numbers by ascending id, as every other writer locks them; then new numbers are inserted in ascending
 order. No transaction holds locks of two chunks, so writers wait for one another but never deadlock.
 
+**Places.** Where a package may run full, a first pass over the chunks writes only the rows that free places
+(``capacity``). A second one writes the others, so that no package is ever over its limit.
+
 **All or nothing** runs in a single transaction, so that a row refused now rolls back the others. On
 SQLite every other writer waits for it, hence the limit of ``settings.REQUEST_LIMIT`` rows.
 """
@@ -19,7 +22,7 @@ import audit
 from audit import history
 from audit.models import Change
 from clients.models import Account, Client, Package, Reseller
-from dids.imports.capacity import refuse_over_limit, refuse_tags
+from dids.imports.capacity import refuse_over_limit, refuse_tags, set_others_aside, take_up_others
 from dids.imports.create_missing import create_missing
 from dids.imports.options import Options
 from dids.imports.resolve import resolve
@@ -52,16 +55,26 @@ class Apply:
             job.result |= {"applied": {}}
             if not all_or_nothing:
                 yield
+        while cursor["frees"] and (chunk := batch.chunk_after(cursor.get("freed", batch.first), CHUNK)):
+            self._keep(self._free_places(chunk, Options.of(job), timezone.now()))
+            if freed := chunk.verdicts.get("d"):
+                self._add({"updated": freed})
+            cursor["freed"] = chunk.last
+            if not all_or_nothing:
+                yield
         while chunk := batch.chunk_after(cursor["after"], CHUNK):
             self._keep(self._merge(chunk, Options.of(job), timezone.now()))
-            applied = add_counts(job.result["applied"], chunk.counts)
-            job.result |= {"applied": applied}
-            job.done = sum(applied.values())
+            self._add(chunk.counts)
             cursor["after"] = chunk.last
             if not all_or_nothing:
                 yield
         if all_or_nothing:
             self._require_no_refusals(batch, job.result["applied"])
+
+    def _add(self, counts):
+        applied = add_counts(self.job.result["applied"], counts)
+        self.job.result |= {"applied": applied}
+        self.job.done = sum(applied.values())
 
     def _require_no_refusals(self, batch, counts):
         refused = counts.get("refused", 0)
@@ -84,6 +97,16 @@ class Apply:
         """Create missing records and tag sets; without missing records the change leaves no trace."""
         with audit.change(Change.Kind.IMPORT, by=options.user, label=self.job.label) as change:
             change.touched += create_missing(batch, options, now)
+        return change
+
+    def _free_places(self, chunk, options, now):
+        """Write the rows of a chunk that free places; return the change."""
+        set_others_aside(chunk.first, chunk.last)
+        chunk.count()
+        change = self._merge(chunk, options, now)
+        take_up_others(chunk.first, chunk.last)
+        chunk.count()
+        self.cursor |= {"names": [], "resolved_at": 0}  # the rows set aside were not refused
         return change
 
     def _merge(self, chunk, options, now):

@@ -1,6 +1,7 @@
 """Refuse rows whose package has no capacity for another number, or doesn't allow its tags.
 
-A package that is yet to be created has room for every row and allows every tag.
+A package that is yet to be created has room for every row and allows every tag. A row that ends the use of
+its number frees a place for any other row of the file, wherever it stands; see ``frees_places``.
 """
 
 from clients.models import Package
@@ -22,6 +23,43 @@ _ASSIGNING = f"""
     WHERE r.id BETWEEN %(first)s AND %(last)s
         AND ((r.verdict = '+' AND g.status IN {in_list(st.HELD)}) OR (r.verdict = '~' AND r.assigned))
 """
+
+# Rows that end the use of their number; it is still in use, under the package that gets the place back.
+_FREEING = f"""
+    dids_importrow r JOIN dids_did freed ON freed.id = r.did_id
+    WHERE r.id BETWEEN %(first)s AND %(last)s AND r.verdict = '~'
+        AND freed.status IN {in_list(st.IN_USE)} AND r.status NOT IN {in_list(st.IN_USE)}
+"""
+
+
+def frees_places(first, last):
+    """Return whether rows free places in packages."""
+    return bool(select(f"SELECT 1 FROM {_FREEING} LIMIT 1", {"first": first, "last": last}))
+
+
+def set_others_aside(first, last):
+    """Give the rows to write that free no place a verdict that the merge passes over.
+
+    ``take_up_others`` ends it, and gives the rows that were merged meanwhile the verdict "d" (done).
+    """
+    execute(
+        f"""
+        UPDATE dids_importrow SET verdict = CASE verdict WHEN '+' THEN 'C' ELSE 'U' END
+        WHERE id BETWEEN %(first)s AND %(last)s AND verdict IN ('+', '~')
+            AND id NOT IN (SELECT r.id FROM {_FREEING})
+        """,
+        {"first": first, "last": last},
+    )
+
+
+def take_up_others(first, last):
+    execute(
+        """
+        UPDATE dids_importrow SET verdict = CASE verdict WHEN 'C' THEN '+' WHEN 'U' THEN '~' ELSE 'd' END
+        WHERE id BETWEEN %(first)s AND %(last)s AND verdict IN ('C', 'U', '~')
+        """,
+        {"first": first, "last": last},
+    )
 
 
 def fits(first, last):
@@ -49,7 +87,10 @@ def fits(first, last):
 
 
 def refuse_over_limit(first, last, *, verdict="!"):
-    """Refuse the rows beyond the DID limit of their package, in file order; return how many."""
+    """Refuse the rows beyond the DID limit of their package, in file order; return how many.
+
+    Places that other rows from ``first`` to ``last`` free count as free.
+    """
     return execute(
         f"""
         WITH assigning AS MATERIALIZED ({_ASSIGNING}
@@ -58,6 +99,9 @@ def refuse_over_limit(first, last, *, verdict="!"):
                 SELECT count(*) FROM dids_did d WHERE d.client_package_id = package.client_package_id
                     AND d.status IN {in_list(st.IN_USE)}) AS numbers
             FROM (SELECT DISTINCT client_package_id FROM assigning WHERE counts) AS package
+        ), freed AS MATERIALIZED (
+            SELECT freed.client_package_id, count(*) AS numbers FROM {_FREEING}
+            GROUP BY freed.client_package_id
         ), ranked AS (
             SELECT id, client_package_id, did_limit, row_number() OVER
                 (PARTITION BY client_package_id, package_id, client_name ORDER BY id) AS rank
@@ -65,7 +109,9 @@ def refuse_over_limit(first, last, *, verdict="!"):
         )
         UPDATE dids_importrow AS r SET verdict = %(verdict)s, reason = 'package full', assigned = NULL
         FROM ranked LEFT JOIN used ON used.client_package_id = ranked.client_package_id
-        WHERE ranked.id = r.id AND ranked.rank > ranked.did_limit - coalesce(used.numbers, 0)
+            LEFT JOIN freed ON freed.client_package_id = ranked.client_package_id
+        WHERE ranked.id = r.id
+            AND ranked.rank > ranked.did_limit - coalesce(used.numbers, 0) + coalesce(freed.numbers, 0)
         """,
         {"first": first, "last": last, "verdict": verdict},
     )

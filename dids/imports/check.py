@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from dids.imports.capacity import fits, refuse_over_limit, refuse_tags
+from dids.imports.capacity import fits, frees_places, refuse_over_limit, refuse_tags
 from dids.imports.cells import CellRules
 from dids.imports.create_missing import describe
 from dids.imports.options import Options
@@ -66,7 +66,7 @@ class Check:
             yield
             yield from self._count(batch)
         job.result = {"counts": cursor["counts"], "missing": describe(batch)}
-        job.cursor = {"phase": "checked", "batch": batch.pk}
+        job.cursor = {"phase": "checked", "batch": batch.pk, "frees": cursor.get("frees", False)}
 
     def _stage(self, batch):
         """Write the rows of the file into the staging tables, a chunk a transaction, in flat memory."""
@@ -134,4 +134,7 @@ class Check:
         first, last = batch.first, batch.last
         all_fit = not self.cursor["assigned"] and fits(first, last)
         refused = refuse_tags(first, last, options)
-        return refused if all_fit else refused + refuse_over_limit(first, last)
+        if all_fit:
+            return refused
+        self.cursor["frees"] = frees_places(first, last)
+        return refused + refuse_over_limit(first, last)

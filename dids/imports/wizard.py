@@ -205,7 +205,8 @@ class Import:
             self._lock()
             if self.job.state not in Job.STARTABLE or self.checked != batch or self.is_applied:
                 return False
-            self.job.cursor, self.job.done = {"phase": "apply", "batch": batch}, 0
+            self.job.cursor = {"phase": "apply", "batch": batch, "frees": self.job.cursor.get("frees")}
+            self.job.done = 0
             self.job.total = sum(self.counts.values())
             self.job.save(update_fields=["cursor", "done", "total"])
         return self._run()

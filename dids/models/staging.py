@@ -151,9 +151,9 @@ class ImportRow(StagedValues):
     """A row of a file with its verdict.
 
     ``verdict``: + created (the initial value), ~ updated, = unchanged, ! refused by the check,
-    ? refused by the apply because something changed after the check, f flagged: doubtful, so it is left out
-    unless its owner ticks it. A flagged row has the ``number`` it would write, if any, and as ``flaw`` why
-    it is doubtful.
+    ? refused by the apply because something changed after the check, f flagged: doubtful, so it is left
+    out unless its owner ticks it, d done: updated before the other rows to free a place for them. A flagged
+    row has the ``number`` that it would write, if any, and as ``flaw`` why it is doubtful.
 
     ``did`` is the existing number and ``seen`` its newest history row at the time of the check.
     ``assigned`` marks an existing number that is assigned to a client; for a new number the status of
@@ -207,10 +207,11 @@ class RowChunk:
 
     @property
     def counts(self):
-        """The rows by result: {"created": n, …}."""
+        """The rows by result: {"created": n, …}; "d" was counted when it was written."""
         counts = {}
         for verdict, count in self.verdicts.items():
-            counts[RESULTS[verdict]] = counts.get(RESULTS[verdict], 0) + count
+            if verdict != "d":
+                counts[RESULTS[verdict]] = counts.get(RESULTS[verdict], 0) + count
         return counts
 
     def add_to_groups(self):

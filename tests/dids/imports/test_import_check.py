@@ -4,7 +4,7 @@ import pytest
 
 from audit import SYSTEM
 from clients.models import Account, Client, Package
-from dids.imports import validate
+from dids.imports import apply, validate
 from dids.imports.check import Check
 from dids.models import DID, ClientPackage
 from tests.imports import finished, imported, staged
@@ -126,3 +126,76 @@ def test_all_or_nothing_goes_through_with_flagged_rows(administrator):
     assert number_import.apply(number_import.checked)
 
     assert finished(number_import).counts["created"] == 2
+
+
+@pytest.fixture
+def full_package():
+    """Give Bakery the package Few, whose 2 places 7001 and 7002 take; return their operator."""
+    reseller = make_world().reseller
+    operator = reseller.operators.first()
+    package = Package.objects.create(reseller=reseller, name="Few", did_limit=2)
+    client = Client.objects.create(reseller=reseller, name="Bakery")
+    account = Account.objects.create(client=client, name="Main")
+    given = ClientPackage.objects.create(client=client, package=package)
+    DID.objects.create_numbers(["7001", "7002"], operator=operator, by=SYSTEM)
+    DID.objects.filter(number__startswith="700").assign(account=account, client_package=given, by=SYSTEM)
+    return operator
+
+
+SWAP = (
+    "DID,Status,Client,Account,Package\n"
+    "8001,active,Bakery,Main,Few\n"
+    "8002,active,Bakery,Main,Few\n"
+    "8003,active,Bakery,Main,Few\n"
+    "7002,hold,,,\n"
+    "7001,hold,,,\n"
+)
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 5_000])
+def test_places_that_a_file_frees_are_taken_by_its_other_rows(
+    administrator, monkeypatch, full_package, chunk
+):
+    monkeypatch.setattr(apply, "CHUNK", chunk)
+
+    number_import = imported(SWAP, administrator, operator=full_package)
+
+    assert number_import.sentence == "2 created, 2 updated, 0 unchanged, 1 refused"
+    assert [(row.line, row.reason) for row in number_import.refused] == [(4, "package full")]
+    in_use = DID.objects.filter(client_package__package__name="Few", status="active")
+    assert sorted(in_use.values_list("number", flat=True)) == ["8001", "8002"]
+    assert number_import.job.change.touched == 4
+
+
+def test_all_or_nothing_goes_through_when_places_are_swapped(administrator, monkeypatch, full_package):
+    monkeypatch.setattr(apply, "CHUNK", 2)
+    swap = SWAP.replace("8003,active,Bakery,Main,Few\n", "")
+
+    number_import = imported(swap, administrator, operator=full_package, all_or_nothing=True)
+
+    assert number_import.sentence == "2 created, 2 updated, 0 unchanged, 0 refused"
+
+
+def test_a_package_is_never_over_its_limit_while_places_are_swapped(administrator, monkeypatch, full_package):
+    monkeypatch.setattr(apply, "CHUNK", 1)
+    number_import = staged(SWAP, administrator, operator=full_package)
+    job = number_import.job
+    job.cursor |= {"phase": "apply"}
+
+    for _ in apply.Apply(job).run():
+        assert DID.objects.filter(client_package__package__name="Few", status="active").count() <= 2
+
+
+def test_a_freed_place_is_not_given_when_its_number_changed_after_the_check(
+    administrator, monkeypatch, full_package
+):
+    monkeypatch.setattr(apply, "CHUNK", 2)
+    number_import = staged(SWAP, administrator, operator=full_package)
+    DID.objects.filter(number="7001").edit(by=SYSTEM, notes="meanwhile")
+
+    number_import.apply(number_import.checked)
+    finished(number_import)
+
+    reasons = [(row.line, row.reason) for row in number_import.refused]
+    assert reasons == [(3, "package full"), (4, "package full"), (6, "changed")]
+    assert number_import.sentence == "1 created, 1 updated, 0 unchanged, 3 refused"
