@@ -137,6 +137,7 @@ def test_a_file_is_checked_and_applied_once_however_often_the_worker_dies(house,
         "updated": COUNT // 2,
         "unchanged": 0,
         "refused": COUNT // 10 + COUNT // 1000,
+        "flagged": 0,
     }
 
     one.check(mapping=["number", "operator", "notes"], skip=[1], existing=KEEP, create=False)
