@@ -15,7 +15,7 @@ from dids.imports.capacity import fits, frees_places, refuse_over_limit, refuse_
 from dids.imports.cells import CellRules
 from dids.imports.create_missing import describe
 from dids.imports.options import Options
-from dids.imports.parse import RowParser
+from dids.imports.parse import RowParser, too_many_numbers
 from dids.imports.resolve import resolve
 from dids.imports.upload import Upload
 from dids.imports.validate import refuse_duplicates, validate
@@ -85,10 +85,7 @@ class Check:
             parser.new_groups.clear()
             bulk_load(ImportRow, chunk)
             if parser.rows > limit:
-                raise JobError(
-                    f"The file has more than {limit:,} numbers, which is the limit for one import."
-                    " Split it and import the parts."
-                )
+                raise too_many_numbers(limit, chunk[-1][1])
             self._track_order(chunk)
             line = chunk[-1][1]
             part = sum(1 for row in reversed(chunk) if row[1] == line)

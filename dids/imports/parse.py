@@ -2,10 +2,13 @@
 
 import json
 
+from django.conf import settings
+
 import sheets
 from didmgmt.text import parse_whole, shorten
 from dids.imports.cells import NAMES, ColumnError, FlaggedError, too_long
 from dids.numbering.normalise import NumberError
+from jobs.kinds import JobError
 
 GROUPS_KEPT = 20_000  # groups kept in memory; one that was dropped and recurs is staged again
 GROUPED = (*NAMES, "status", "after_hold", "hold_days", "tags")  # columns that rows of a group share
@@ -25,6 +28,7 @@ class RowParser:
         self.grouped = [(key, at[key]) for key in GROUPED if key in at]
         self.indexes = [index for _, index in self.grouped]
         self.number, self.ref, self.notes = at.get("number"), at.get("id"), at.get("notes")
+        self.number_cells = [*rules.parts, self.number]
         self.groups, self.new_groups = {}, []
 
     def parse(self, rows):
@@ -47,35 +51,45 @@ class RowParser:
                 yield from self._by_id(line, group, cells, notes)
                 continue
             number = cells[self.number]
+            ref = parse_whole(cells[self.ref].strip()) if self.ref is not None else None
             if number.isdigit() and number.isascii() and len(number) in usual:  # inlined for speed
                 self.rows += 1
-                yield self.first + self.rows, line, group, number, None, notes, "+", None, None
+                yield self.first + self.rows, line, group, number, ref, notes, "+", None, None, None
             else:
-                yield from self._by_number(line, group, cells, notes)
+                yield from self._by_number(line, group, cells, ref, notes)
 
     def _by_id(self, line, group, cells, notes):
         ref = cells[self.ref].strip()
         pk = parse_whole(ref)
         if pk is not None:
             self.rows += 1
-            yield self.first + self.rows, line, group, None, pk, notes, "+", None, None
+            yield self.first + self.rows, line, group, None, pk, notes, "+", None, None, None
         elif not self.rules.is_blank(cells):
             yield self._flawed(
                 line, group, "id", ref, "An ID is a whole number. Correct it or remove the row."
             )
 
-    def _by_number(self, line, group, cells, notes):
+    def _by_number(self, line, group, cells, ref, notes):
         try:
             ranges = self.rules.ranges(line, cells)
         except NumberError as error:
             if not self.rules.is_blank(cells):
                 yield self._unread(line, group, notes, error)
             return
+        size, most = sum(int(high) - int(low) + 1 for low, high in ranges), settings.IMPORT_ROWS
+        if size > most:
+            sentence = f"These are {size:,} numbers; one import takes at most {most:,}. Split the range."
+            yield self._flawed(line, group, "number", cells[self.number], sentence)
+            return
+        if self.rows + size > most:
+            raise too_many_numbers(most, line)
+        cell = shorten(" ".join(filter(None, (cells[index].strip() for index in self.number_cells))))
         for low, high in ranges:
             for number in range(int(low), int(high) + 1):
                 self.rows += 1
                 digits = str(number).zfill(len(low))
-                yield self.first + self.rows, line, group, digits, None, notes, "+", None, None
+                yield self.first + self.rows, line, group, digits, ref, notes, "+", None, None, cell
+                cell = ""
 
     def _unread(self, line, group, notes, error):
         """Return the row of a number that is refused, or flagged as hardly a number."""
@@ -89,7 +103,7 @@ class RowParser:
     def _flawed(self, line, group, column, value, sentence):
         self.rows += 1
         flaw = json.dumps([column, shorten(value), sentence])
-        return self.first + self.rows, line, group, None, None, "", "!", "flaw", flaw
+        return self.first + self.rows, line, group, None, None, "", "!", "flaw", flaw, None
 
     def _group(self, cells):
         values = tuple([cells[index] for index in self.indexes])
@@ -110,3 +124,11 @@ class RowParser:
             (group, *(parsed.get(key) for key in GROUPED), json.dumps(flaw) if flaw else None)
         )
         return group
+
+
+def too_many_numbers(most, line):
+    """Return the error of an import whose numbers exceed the limit at ``line``."""
+    return JobError(
+        f"The file has more than {most:,} numbers, which is the limit for one import: line {line:,} exceeds"
+        " it. Split the file and import the parts."
+    )

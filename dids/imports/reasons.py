@@ -8,6 +8,7 @@ import json
 
 from dids.imports.mapping import LABELS
 from dids.lifecycle import statuses as st
+from dids.models import DID
 from operators.models import Operator
 
 # code: (the column at fault, the sentence); ``_texts`` fills in the sentence.
@@ -15,6 +16,10 @@ REASONS = {
     "duplicate": ("number", "Duplicate of line {first_line}, which is used."),
     "outside": ("number", "This number already exists under another reseller. Leave the row out."),
     "no id": ("id", "No number has this ID. To create numbers, choose the column that holds the DID."),
+    "other id": (
+        "id",
+        "ID {ref} is {id_number}, this row says {number}. Correct one of them, or leave the ID column out.",
+    ),
     "changed": (
         "number",
         "Someone changed this number after the check. Import the row again to check it as it is now.",
@@ -187,11 +192,11 @@ REASONS = {
 def explain(rows, user):
     """Return {id, line, number, column, value, reason} for each of the refused ``rows``, a queryset."""
     rows = list(rows.select_related("group__package", "did__client_package__package"))
-    resellers = _resellers_of(rows, user)
-    return [_explain(row, resellers, user) for row in rows]
+    resellers, named = _resellers_of(rows, user), _numbers_of_ids(rows, user)
+    return [_explain(row, resellers, named, user) for row in rows]
 
 
-def _explain(row, resellers, user):
+def _explain(row, resellers, named, user):
     group = row.group
     value = ""
     if row.reason == "flaw":
@@ -203,7 +208,7 @@ def _explain(row, resellers, user):
         column, sentence = "status", _sentence(st.lacks_right(right))
     else:
         column, text = REASONS[row.reason]
-        sentence = text.format(**_texts(row, resellers, user))
+        sentence = text.format(**_texts(row, resellers, named, user))
     if row.verdict == "?" and row.reason not in ("changed", "created"):
         sentence = f"Changed since the check: {sentence}"
     return {
@@ -241,7 +246,7 @@ def _value(row, column):
     return getattr(group, f"{column}_name", None) or ""
 
 
-def _texts(row, resellers, user):
+def _texts(row, resellers, named, user):
     group = row.group
     status = (group and group.status) or (row.did and row.did.status_now) or st.ACTIVE
     package = group.package if group else None
@@ -249,6 +254,9 @@ def _texts(row, resellers, user):
         package = row.did.client_package.package
     return {
         "first_line": f"{row.first_line or 0:,}",
+        "ref": row.ref,
+        "number": row.number,
+        "id_number": named.get(row.did_id, "another number"),
         "own_reseller": user.reseller or "",
         "reseller": (group and group.reseller_name) or "The reseller",
         "client": (group and group.client_name) or "The client",
@@ -256,6 +264,12 @@ def _texts(row, resellers, user):
         "allowed_tags": package.allowed_tags if package else "",
         "resellers": resellers.get(group.operator_name if group else None, ""),
     }
+
+
+def _numbers_of_ids(rows, user):
+    """Return {ID: number} for the rows whose ID is another number; it may be hidden from them by now."""
+    ids = {row.did_id for row in rows if row.reason == "other id"}
+    return dict(DID.objects.visible_to(user).filter(pk__in=ids).values_list("pk", "number")) if ids else {}
 
 
 def _resellers_of(rows, user):

@@ -22,6 +22,8 @@ def validate(first, last, options, now):
     Rows are staged with the verdict of a new number, which most of them keep in most files; only the
     exceptions are written.
     """
+    if "id" in options.mapped and not options.by_id:
+        _refuse_ids_of_others(first, last, options)
     newest = "SELECT max(h.history_id) FROM dids_didhistory h WHERE h.object_id = v.did_id"
     _compare(
         first,
@@ -49,6 +51,25 @@ def revalidate_updates(first, last, options, now):
         verdict="~",
         assignments=f"""verdict = CASE WHEN v.code = '~' THEN '~' ELSE '?' END,
             reason = CASE WHEN {_REFUSED} THEN v.code WHEN v.code <> '~' THEN 'changed' END""",
+    )
+
+
+def _refuse_ids_of_others(first, last, options):
+    """Refuse the rows whose ID is another number than the row's; an ID that nobody has is allowed.
+
+    For bound users the ID of another branch is one that nobody has.
+    """
+    theirs = "TRUE"
+    if options.bound_to:
+        theirs = f"""EXISTS (SELECT 1 FROM operators_operator o
+            WHERE o.id = d.operator_id AND o.reseller_id = {options.bound_to})"""
+    execute(
+        f"""
+        UPDATE dids_importrow AS r SET verdict = '!', reason = 'other id', did_id = d.id FROM dids_did d
+        WHERE r.id BETWEEN %(first)s AND %(last)s AND r.verdict = '+' AND d.id = r.ref
+            AND d.number <> r.number AND {theirs}
+        """,
+        {"first": first, "last": last},
     )
 
 

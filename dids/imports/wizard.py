@@ -12,8 +12,9 @@ where it was:
 
 ``job.cursor["phase"]`` is "check", then "checked", then "apply".
 
-**What a row means.** The number identifies the row's DID. An ID is used only where no column holds the
-number, and then nothing can be created; with both, the ID is ignored because it may be another system's.
+**What a row means.** The number identifies the row's DID. An ID finds the number only where no
+column holds it, and then nothing can be created. With both, a row whose ID is that of another number is
+refused; an ID that nobody has is ignored, because it may be of a deleted number that the file restores.
 A range in the number's cell, or with an end or size in a column of its own, counts as one row for each
 number. A blank cell gives a new number the default of the upload and leaves an existing number as it is,
 or clears its tags, notes and hold days if the user chose so; defaults never change an existing number.

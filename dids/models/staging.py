@@ -171,7 +171,10 @@ class ImportRow(StagedValues):
     )
     line = models.BigIntegerField(help_text="Where the row begins in the file")
     number = models.CharField(max_length=20, null=True)
-    ref = models.BigIntegerField(null=True, help_text="The ID in the file, where it names no number")
+    cell = models.TextField(
+        null=True, help_text="The number in the file if written differently; empty if it is of the row before"
+    )
+    ref = models.BigIntegerField(null=True, help_text="The ID in the file")
     notes = models.CharField(max_length=500)
     verdict = models.CharField(max_length=1)
     reason = models.CharField(max_length=30, null=True)
@@ -184,7 +187,7 @@ class ImportRow(StagedValues):
     class Meta:
         default_permissions = ()
 
-    STAGED = ("id", "line", "group_id", "number", "ref", "notes", "verdict", "reason", "flaw")
+    STAGED = ("id", "line", "group_id", "number", "ref", "notes", "verdict", "reason", "flaw", "cell")
 
 
 class RowChunk:

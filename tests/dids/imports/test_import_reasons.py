@@ -63,6 +63,12 @@ EXAMPLES = {
         "ID", "987654",
         "No number has this ID. To create numbers, choose the column that holds the DID.",
     ),
+    "other id": Example(
+        "ID,DID,Notes\n9000017,111,x\n",
+        "ID", "9000017",
+        "ID 9000017 is 777, this row says 111. Correct one of them, or leave the ID column out.",
+        setup=lambda world: DID.objects.create(pk=9_000_017, number="777", operator=world.operator),
+    ),
     "changed": Example(
         "DID,Notes\n111,from the file\n",
         "DID", "111",

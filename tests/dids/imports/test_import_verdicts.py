@@ -85,6 +85,35 @@ def test_a_number_of_another_reseller_is_not_found_by_its_id():
     assert number_import.refused.get().reason == "no id"
 
 
+def test_an_id_that_agrees_or_that_nobody_has_refuses_nothing():
+    world = make_world()
+    ids = (world.did("111").pk, "999999999", "A-7")
+    rows = (f"{pk},{number},DID Operator\n" for pk, number in zip(ids, (111, 900, 901), strict=True))
+    text = "ID,DID,Operator\n" + "".join(rows)
+
+    number_import = staged(text, importer(world))
+
+    assert number_import.sentence == "2 created, 0 updated, 1 unchanged, 0 refused"
+
+
+def test_every_number_of_a_range_must_agree_with_its_id():
+    world = make_world()
+
+    number_import = staged(f"ID,DID,Operator\n{world.did('111').pk},111-113,DID Operator\n", importer(world))
+
+    assert number_import.sentence == "0 created, 0 updated, 1 unchanged, 2 refused"
+    assert {row.reason for row in number_import.refused} == {"other id"}
+
+
+def test_an_id_of_another_branch_is_one_that_nobody_has():
+    world = make_world()
+    key = world.did("3333").pk
+
+    number_import = staged(f"ID,DID,Operator\n{key},900,DID Operator\n", importer(world, bound=True))
+
+    assert number_import.sentence == "1 created, 0 updated, 0 unchanged, 0 refused"
+
+
 def test_a_bound_user_updates_numbers_of_the_own_reseller():
     world = make_world()
 

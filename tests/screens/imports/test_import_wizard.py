@@ -12,6 +12,7 @@ from audit import SYSTEM
 from audit.models import Change
 from clients.models import Reseller
 from dids.models import DID, DIDHistory
+from dids.models.staging import ImportRow
 from jobs.models import Job
 from operators.models import Operator
 from tests.world import client_of, make_world, member
@@ -401,12 +402,24 @@ def test_the_refused_numbers_of_a_range_are_downloaded_one_by_one(browser, opera
     ]
 
 
-def test_ranges_with_more_numbers_than_allowed_are_refused(browser, operator, settings):
+def checked(browser, text, **fields):
+    step = browser.get(upload(browser, text, **fields).url)
+    return browser.post(step.request["PATH_INFO"], columns_of(step), follow=True)
+
+
+def test_a_range_with_more_numbers_than_allowed_is_refused_when_its_row_is_read(browser, operator, settings):
     settings.IMPORT_ROWS = 50
-    step = browser.get(upload(browser, "DID\n1000-1050\n", operator=operator.pk).url)
-    page = browser.post(step.request["PATH_INFO"], columns_of(step), follow=True)
-    assert "has more than 50 numbers" in page.text
-    assert not DID.objects.exists()
+    page = checked(browser, "DID\n900\n1000-1050\n", operator=operator.pk)
+    assert "These are 51 numbers; one import takes at most 50. Split the range." in page.text
+    assert page.context["counts"]["created"] == 1
+    assert ImportRow.objects.count() == 2
+
+
+def test_ranges_that_exceed_the_limit_together_stage_no_numbers(browser, operator, settings):
+    settings.IMPORT_ROWS = 50
+    page = checked(browser, "DID\n1000-1039\n2000-2039\n", operator=operator.pk)
+    assert "more than 50 numbers, which is the limit for one import: line 3 exceeds it." in page.text
+    assert not ImportRow.objects.exists()
 
 
 # --- all or nothing ---------------------------------------------------------------------------------
