@@ -72,14 +72,13 @@ class Check:
         """Write the rows of the file into the staging tables, a chunk a transaction, in flat memory."""
         job, cursor, limit = self.job, self.cursor, settings.IMPORT_ROWS
         rules = CellRules.of(job.params)
-        parser = RowParser(batch, rules, rows=cursor["rows"], groups=cursor["groups"])
+        parser = RowParser(batch, rules, rows=cursor["rows"] - cursor["part"], groups=cursor["groups"])
         skip, first_line = set(job.params["skip"]), cursor["line"]
         rows = (row for row in Upload(job).rows() if row.line >= first_line and row.line not in skip)
         staged = parser.parse(rows)
         # An earlier worker may have stopped within a range: skip the part of it that is staged.
         for _ in islice(staged, cursor["part"]):
             pass
-        parser.rows = cursor["rows"]
         while chunk := list(islice(staged, CHUNK)):
             bulk_load(ImportGroup, parser.new_groups)
             parser.new_groups.clear()
