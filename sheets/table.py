@@ -59,12 +59,15 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Format:
-    """Describe how to read a file.
+    r"""Describe how to read a file.
 
     ``delimiter``  a value of DELIMITERS, or the one named in a ``sep=`` line; ``""`` for a single column
     ``least``      the columns that a row must have, ``width`` those it may have; they differ if the file
                    omits empty cells at the end of rows, or ends rows with a delimiter
     ``start``      the first line of the table, after titles of a report
+    ``quote``      the sign around quoted cells, ``"`` or ``'``
+    ``backslash``  whether ``\"`` is a quote inside a quoted cell
+    ``padded``     whether every delimiter is followed by a blank, which is not part of the cell
     ``kind``       "text", or the kind of workbook: "xlsx", "xls", "ods". A workbook has encoding and
                    delimiter "", ``sheet`` is the sheet that is read, and ``sheets`` are the names of all
     """
@@ -77,6 +80,9 @@ class Format:
     kind: str = TEXT
     sheet: str = ""
     sheets: tuple[str, ...] = ()
+    quote: str = '"'
+    backslash: bool = False
+    padded: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sheets", tuple(self.sheets))  # a list when it was loaded from JSON

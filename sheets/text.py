@@ -1,17 +1,19 @@
 """Read tables from text files.
 
-Files are streamed, so memory does not grow with the file. Quoting follows RFC 4180 as far as the file does; a
-quote in any other position is text and does not affect what follows.
+Files are streamed, so memory does not grow with the file. Quoting follows RFC 4180 as far as the file does,
+also with single quotes or backslashes if the file uses them consistently. A quote in any other position is text
+and does not affect what follows.
 """
 
 import csv
 import io
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from itertools import islice
+from typing import BinaryIO, NamedTuple
 
 from sheets.content import EMPTY, KINDS, SAVE_AS_CSV, blocks, kind_of, refuse_markup
-from sheets.encoding import LONGEST_LINE, MARK, decoder_of, detect_encoding, encoding_name, is_known
+from sheets.encoding import LONGEST_LINE, MARK, MIXED, decoder_of, detect_encoding, encoding_name, is_known
 from sheets.table import (
     LIMITS,
     TEXT,
@@ -35,6 +37,7 @@ DELIMITERS = {
     "colon": ":",
     "caret": "^",
     "tilde": "~",
+    "hash": "#",
     "blank": " ",
     "none": "",
 }
@@ -78,8 +81,18 @@ def _too_long(number: int) -> SheetError:
 # --- rows -----------------------------------------------------------------------------------------
 
 _SEP_LINE = re.compile(r'"?sep=([^"\w\r\n])"?[\r\n]*', re.IGNORECASE)  # Excel's line that names the delimiter
+_ESCAPED = re.compile(r"""\\(["'\\])""")
 _SPACE_SEPARATED = re.compile(r'"((?:[^"]|"")*)"(?= |$)|([^ ]+)')
 _NEVER = "\0"  # a delimiter that no line contains
+
+
+class _Dialect(NamedTuple):
+    """Hold what splits rows into cells, as in ``Format``."""
+
+    delimiter: str
+    quote: str = '"'
+    backslash: bool = False
+    padded: bool = False
 
 
 class _Rows:
@@ -87,17 +100,22 @@ class _Rows:
 
     Iteration yields (line number, cells, number of lines, text of the row). ``str.split`` handles lines
     without quotes, the csv module in strict mode those with quotes, and ``_split_quoted`` only what csv
-    rejects: cells over several lines and stray quotes.
+    rejects: cells over several lines, stray quotes, backslashes, and blanks after delimiters.
     """
 
-    def __init__(self, lines: Iterator[str], delimiter: str, longest_cell: int):
+    def __init__(self, lines: Iterator[str], dialect: _Dialect, longest_cell: int):
         self.lines = lines
-        self.delimiter = delimiter
+        self.delimiter, self.quote, self.backslash, self.padded = dialect
         self.longest_cell = longest_cell
         self.returned: list[str] = []  # lines read ahead and put back, the next one last
         self.given: list[str] = []
         one_line = self._one_line()
-        self.strict = csv.reader(one_line, delimiter=delimiter or _NEVER, strict=True)  # type: ignore[arg-type]
+        self.strict = csv.reader(
+            one_line,  # type: ignore[arg-type]
+            delimiter=self.delimiter or _NEVER,
+            quotechar=self.quote,
+            strict=True,
+        )
 
     def _one_line(self) -> Iterator[str | None]:
         # None makes the reader raise csv.Error when it needs a second line for a row.
@@ -106,7 +124,8 @@ class _Rows:
 
     def __iter__(self) -> Iterator[tuple[int, list[str], int, str]]:
         delimiter, spaces = self.delimiter or _NEVER, self.delimiter == " "
-        spaced = delimiter + ' "'
+        quote, backslash, padded = self.quote, self.backslash, self.padded
+        spaced = f"{delimiter} {quote}"
         lines, returned = self.lines, self.returned
         number = 1
         while line := returned.pop() if returned else next(lines, ""):
@@ -119,9 +138,11 @@ class _Rows:
                     quoted.replace('""', '"') or plain
                     for quoted, plain in _SPACE_SEPARATED.findall(line.strip(" \r\n"))
                 ]
-            elif '"' not in line:
+            elif quote not in line:
                 cells = line.rstrip("\r\n").split(delimiter)
-            elif spaced in line:
+                if padded:
+                    cells[1:] = [cell.removeprefix(" ") for cell in cells[1:]]
+            elif padded or spaced in line or (backslash and "\\" in line):
                 cells, line, taken = self._split_quoted(line)
             else:
                 self.given.append(line)
@@ -129,7 +150,7 @@ class _Rows:
                     cells = next(self.strict)
                 except csv.Error:
                     cells, line, taken = self._split_quoted(line)
-            if len(cells) > 1 or (cells and cells[0].strip()) or '"' in line:
+            if len(cells) > 1 or (cells and cells[0].strip()) or quote in line:
                 yield number, cells, taken, line
             number += taken
 
@@ -141,14 +162,15 @@ class _Rows:
         """
         cells: list[str] = []
         at, taken = 0, 1
+        quote_sign = self.quote
         end = len(text.rstrip("\r\n"))
         while True:
             opening = at
             while text.startswith(" ", opening):
                 opening += 1
-            if text.startswith('"', opening) and (closed := self._close(text, opening)):
+            if text.startswith(quote_sign, opening) and (closed := self._close(text, opening)):
                 text, quote, after, fetched = closed
-                cells.append(text[opening + 1 : quote].replace('""', '"'))
+                cells.append(self._unquoted(text[opening + 1 : quote]))
                 at = after
                 if fetched:
                     taken += fetched
@@ -156,11 +178,15 @@ class _Rows:
             else:
                 stop = text.find(self.delimiter, at, end) if self.delimiter else -1
                 stop = stop if stop >= 0 else end
-                cells.append(text[at:stop])
+                cells.append(text[at:stop].removeprefix(" " if self.padded and cells else ""))
                 at = stop
             if at >= end:
                 return cells, text, taken
             at += 1  # the delimiter
+
+    def _unquoted(self, text: str) -> str:
+        text = text.replace(2 * self.quote, self.quote)
+        return _ESCAPED.sub(r"\1", text) if self.backslash else text
 
     def _close(self, text: str, opening: int) -> tuple[str, int, int, int] | None:
         """Find the end of the quoted cell that starts at ``opening``.
@@ -171,10 +197,10 @@ class _Rows:
         that one typing error does not swallow what follows.
         """
         line_end, at = len(text), opening + 1
-        stray = False
+        quote_sign, stray = self.quote, False
         fetched: list[str] = []
         while True:
-            quote = text.find('"', at)
+            quote = text.find(quote_sign, at)
             if stray and (quote < 0 or quote >= line_end or text[quote - 1] == self.delimiter):
                 break
             if quote < 0:
@@ -186,7 +212,10 @@ class _Rows:
                 fetched.append(line)
                 at, text = len(text), text + line
                 continue
-            if text.startswith('"', quote + 1):
+            if self.backslash and (quote - len(text[at:quote].rstrip("\\")) - at) % 2:
+                at = quote + 1
+                continue
+            if text.startswith(quote_sign, quote + 1):
                 at = quote + 2
                 continue
             after = quote + 1
@@ -209,7 +238,8 @@ def read_text(file: BinaryIO, file_format: Format, limits: Limits = LIMITS) -> I
     of 11 columns a second.
     """
     least, width, longest = file_format.least, file_format.width, limits.cell
-    rows = _Rows(_lines(file, file_format.encoding), file_format.delimiter, longest)
+    dialect = _Dialect(file_format.delimiter, file_format.quote, file_format.backslash, file_format.padded)
+    rows = _Rows(_lines(file, file_format.encoding), dialect, longest)
     for count, (line, cells, _, text) in enumerate(rows, start=1):
         if count > limits.rows:
             raise too_many_rows(limits)
@@ -255,6 +285,7 @@ def _columns(count: int) -> str:
 # --- detection of the format ----------------------------------------------------------------------
 
 SAMPLE = 300  # lines that decide the delimiter
+MOST_ESCAPED = 1_000  # lines that decide whether backslashes escape quotes
 
 # Cells of a known kind: number or date, date with a time, time, decimal, address, words.
 _KNOWN = re.compile(
@@ -265,7 +296,8 @@ _KNOWN = re.compile(
     r"|(sips?|tel|https?|mailto):\S+"
     r"|[^\W\d_][\w .'’&@()/+#-]*"
 )
-_NUMBERS = {" ": re.compile(r"\+?\d{3,}"), ":": re.compile(r"[+(]?\d[\d ().\-/]{2,}")}
+_NUMBER = re.compile(r"[+(]?\d[\d ().\-/]{2,}")
+_NUMBERS = {" ": re.compile(r"\+?\d{3,}"), ":": _NUMBER, "#": _NUMBER}
 
 
 def sniff(
@@ -290,15 +322,14 @@ def sniff(
     if len(head) == HEAD and len(lines) > 1:
         lines.pop()  # incomplete
     refuse_markup("".join(lines[:10]))
-    if delimiter is None:
-        sep = _SEP_LINE.fullmatch(lines[0]) if lines else None
-        delimiter = sep[1] if sep else _find_delimiter(lines[:SAMPLE], limits.cell)
-    elif delimiter not in DELIMITERS.values():
+    if delimiter not in (None, *DELIMITERS.values()):
         raise SheetError("There is no such delimiter. Choose one from the list.")
-    rows = [(number, cells) for number, cells, _, _ in _Rows(iter(lines), delimiter, limits.cell)]
+    dialect = _find_dialect(file, encoding, lines, delimiter, limits.cell)
+    rows = [(number, cells) for number, cells, _, _ in _Rows(iter(lines), dialect, limits.cell)]
     if not rows:
         raise SheetError(EMPTY)
-    found = Format(encoding, delimiter, *shape(rows))
+    delimiter, quote, backslash, padded = dialect
+    found = Format(encoding, delimiter, *shape(rows), quote=quote, backslash=backslash, padded=padded)
     if found.width > limits.columns:
         raise SheetError(
             f"The file has {found.width:,} columns; at most {limits.columns:,} are allowed. "
@@ -307,15 +338,38 @@ def sniff(
     return found
 
 
-def _find_delimiter(lines: list[str], longest_cell: int) -> str:
-    """Return the delimiter that splits the rows most evenly into cells of known kinds, ``""`` if none does.
+def _find_dialect(
+    file: BinaryIO, encoding: str, lines: list[str], delimiter: str | None, longest_cell: int
+) -> _Dialect:
+    """Return the dialect of ``file``, which starts with ``lines``, with the given ``delimiter`` if any."""
+    if lines and (sep := _SEP_LINE.fullmatch(lines[0])):
+        delimiter, lines = sep[1] if delimiter is None else delimiter, lines[1:]
+    lines = lines[:SAMPLE]
+    dialects = [
+        one
+        for sign in (DELIMITERS.values() if delimiter is None else [delimiter])
+        for one in _possible_dialects(sign, lines)
+    ]
+    best = _best_dialect(dialects, lines, longest_cell) if delimiter is None else dialects[0]
+    best = best._replace(backslash=_has_backslashes(_lines_with_backslashes(file, encoding), best))
+    return best._replace(padded=_is_padded(lines, best))
 
-    Frequency is no help, since notes are full of commas. Spaces and colons also occur inside numbers and
-    times, so they require a column of numbers and lines that do not look like one value.
+
+def _possible_dialects(delimiter: str, lines: list[str]) -> list[_Dialect]:
+    plain = _Dialect(delimiter, "'" if _has_single_quotes(lines, delimiter) else '"')
+    escaped = any('\\"' in line for line in lines)
+    return [plain, plain._replace(backslash=True)] if escaped else [plain]
+
+
+def _best_dialect(dialects: list[_Dialect], lines: list[str], longest_cell: int) -> _Dialect:
+    """Return the dialect that splits the rows most evenly into cells of known kinds, or not at all.
+
+    Frequency is no help, since notes are full of commas. Spaces, colons and hashes also occur inside numbers,
+    times and notes, so they require a column of numbers and lines that do not look like one value.
     """
     scores = {}
-    for delimiter in filter(None, DELIMITERS.values()):
-        rows = [cells for _, cells, _, _ in _Rows(iter(lines), delimiter, longest_cell)]
+    for dialect in dialects:
+        rows = [cells for _, cells, _, _ in _Rows(iter(lines), dialect, longest_cell)]
         usual = usual_width(rows) if rows else 1
         if usual == 1:
             continue
@@ -323,13 +377,82 @@ def _find_delimiter(lines: list[str], longest_cell: int) -> str:
         filled = [cell for cells in even for cell in cells if cell.strip()]
         share = len(even) / len(rows)
         known = sum(_KNOWN.fullmatch(cell.strip()) is not None for cell in filled) / (len(filled) or 1)
-        scores[delimiter] = share**2 * known * (1 - 1 / usual)
-        if (numbers := _NUMBERS.get(delimiter)) and not (
+        scores[dialect] = share**2 * known * (1 - 1 / usual)
+        if (numbers := _NUMBERS.get(dialect.delimiter)) and not (
             _has_column(even, numbers) and not _are_single_values(lines)
         ):
-            scores[delimiter] = 0
-    best = max(scores, key=scores.__getitem__, default="")
-    return best if best and scores[best] > 0.08 else ""
+            scores[dialect] = 0
+        if dialect.delimiter == "#" and share < 1:
+            scores[dialect] = 0
+    best = max(scores, key=scores.__getitem__, default=None)
+    if best and scores[best] > 0.08:
+        return best
+    return next(one for one in dialects if not one.delimiter)
+
+
+def _has_single_quotes(lines: list[str], delimiter: str) -> bool:
+    """Return whether ``'`` quotes cells: all cells of a column, and no line has it in any other position."""
+    if not any(line.startswith("'") or f"{delimiter}'" in line for line in lines):
+        return False
+    rows = [_strict_cells(line, _Dialect(delimiter, "'")) for line in lines if line.strip()]
+    if None in rows or any(cell.startswith('"') for cells in rows if cells for cell in cells):
+        return False
+    width = usual_width(cells for cells in rows if cells)
+    columns = zip(*(cells for cells in rows if cells and len(cells) == width), strict=True)
+    return any(all(cell.startswith("'") for cell in column) for column in columns)
+
+
+def _lines_with_backslashes(file: BinaryIO, encoding: str) -> list[str]:
+    """Return lines with ``\\"`` from anywhere in the file."""
+    trace = '\\"'.encode("ascii" if encoding.startswith(MIXED) else encoding)
+    file.seek(0)
+    tail = b""
+    for block in blocks(file):
+        if trace in tail + block:
+            return list(islice((line for line in _lines(file, encoding) if '\\"' in line), MOST_ESCAPED))
+        tail = block[-len(trace) :]
+    return []
+
+
+def _has_backslashes(escaped: list[str], dialect: _Dialect) -> bool:
+    """Return whether backslashes escape quotes in all ``escaped`` lines and some can't be read otherwise."""
+    plain, with_backslashes = (
+        [_strict_cells(line, dialect._replace(backslash=one)) for line in escaped] for one in (False, True)
+    )
+    if not escaped or None in with_backslashes:
+        return False
+    widths = {len(cells) for cells in with_backslashes if cells}
+    return len(widths) == 1 and any(cells is None or len(cells) not in widths for cells in plain)
+
+
+def _is_padded(lines: list[str], dialect: _Dialect) -> bool:
+    """Return whether every delimiter that is followed by a cell is followed by a blank."""
+    delimiter = re.escape(dialect.delimiter)
+    if dialect.delimiter.isspace() or not delimiter:
+        return False
+    text = re.sub(rf"{dialect.quote}[^{dialect.quote}\r\n]*{dialect.quote}", dialect.quote, "".join(lines))
+    return f"{dialect.delimiter} " in text and not re.search(rf"{delimiter}(?![ \r\n]|{delimiter}|\Z)", text)
+
+
+def _strict_cells(line: str, dialect: _Dialect) -> list[str] | None:
+    """Return the cells with their quotes, or None if a quote is not where the dialect has it."""
+    quote, delimiter = dialect.quote, re.escape(dialect.delimiter or _NEVER)
+    escape = r"|\\." if dialect.backslash else ""
+    inside = rf"[^{quote}\\]{escape}" if dialect.backslash else f"[^{quote}]"
+    cell = re.compile(
+        rf" ?({quote}(?:{inside}|{quote}{quote})*+{quote}|[^{quote}{delimiter}]*+)(?:{delimiter}|$)"
+    )
+    cells, at = [], 0
+    line = line.rstrip("\r\n")
+    while at <= len(line):
+        found = cell.match(line, at)
+        if not found:
+            return None
+        cells.append(found[1])
+        if found.end() == len(line) and not line.endswith(dialect.delimiter or _NEVER):
+            return cells
+        at = found.end() if found.end() < len(line) else len(line) + 1
+    return [*cells, ""]
 
 
 def _has_column(rows: list[list[str]], pattern: re.Pattern[str]) -> bool:

@@ -169,6 +169,85 @@ def test_only_quotes_and_delimiters_are_dropped_from_rows(text):
     ]  # fmt: skip
 
 
+# --- dialects -------------------------------------------------------------------------------------
+
+
+def test_single_quotes_quote_cells_if_a_whole_column_has_them():
+    content = "'DID','Notes'\n'4420','it''s, fine'\n'4421','b'\n"
+    assert cells_of(content) == [["DID", "Notes"], ["4420", "it's, fine"], ["4421", "b"]]
+    content = "4420;'a; b'\n4421;'say \"hi\"'\n4422;''\n"
+    assert cells_of(content) == [["4420", "a; b"], ["4421", 'say "hi"'], ["4422", ""]]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "4420,'tis,a\n4421,'twas,b\n",
+        "4420,'a',b\n4421,O'Neil,c\n",
+        "4420,'=1+1,a\n4421,'+44,b\n",
+        "'4420','a',b\n'4421,'c',d\n",
+        '"4420","\'a\'","b"\n"4421","c, d","e"\n',
+    ],
+)
+def test_single_quotes_are_text_where_they_are_inconsistent(content):
+    assert cells_of(content) == list(csv.reader(io.StringIO(content)))
+
+
+def test_a_later_line_with_an_apostrophe_affects_no_other():
+    content = "'4420','a'\n" * 500 + "'4421','tis\n'4422','b, c'\n"
+    assert cells_of(content)[-2:] == [["4421", "'tis"], ["4422", "b, c"]]
+
+
+def test_a_backslash_escapes_a_quote_if_the_file_cannot_be_read_otherwise():
+    content = r"""DID,Operator,Notes
+4420,In-house,"say \"hi\", then \"go\""
+4421,In-house,"C:\\temp\, \"x\""
+4422,In-house,\N
+4423,In-house,"say ""hi\", then go"
+"""
+    assert [cells[2] for cells in cells_of(content)] == [
+        "Notes",
+        'say "hi", then "go"',
+        r'C:\temp\, "x"',
+        r"\N",
+        'say "hi", then go',
+    ]
+
+
+def test_a_backslash_far_down_escapes_a_quote():
+    content = "DID,Notes\n" + '4420,"a, b"\n' * 50_000 + r'4421,"say \"hi\", then go"' + "\n"
+    assert cells_of(content)[-1] == ["4421", 'say "hi", then go']
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '4420,"C:\\dir\\","b"\n4421,"C:\\","c"\n',
+        '4420,"C:\\dir\\",b\n4421,"say \\"hi\\", then",c\n',
+    ],
+)
+def test_backslashes_are_text_where_they_are_inconsistent(content):
+    found = cells_of(content)
+    assert found[0] == ["4420", "C:\\dir\\", "b"]
+
+
+def test_a_blank_after_each_delimiter_is_no_part_of_the_cell():
+    content = '4420, Op 1, "a, b"\n4421, Op 2, \n4422,, 1\n'
+    assert cells_of(content) == [["4420", "Op 1", "a, b"], ["4421", "Op 2", ""], ["4422", "", "1"]]
+    content = "4420; Op 1\n4421;Op 2\n"
+    assert cells_of(content) == [["4420", " Op 1"], ["4421", "Op 2"]]
+
+
+def test_a_hash_is_a_delimiter_if_it_splits_all_lines_evenly():
+    assert cells_of("442071234567#Op 1#a\n442071234568#Op 2#b\n")[1] == ["442071234568", "Op 2", "b"]
+    assert cells_of("442071234567#1\n442071234568\n") == [["442071234567#1"], ["442071234568"]]
+
+
+def test_a_dialect_is_kept_when_the_file_is_read_with_a_given_delimiter():
+    assert cells_of("'4420','a, b'\n'4421','c'\n", delimiter=",")[0] == ["4420", "a, b"]
+    assert cells_of("'4420'\n'4421'\n") == [["4420"], ["4421"]]
+
+
 COLUMNS = {
     "number": st.integers(10**9, 10**12).map(str),
     "did": st.from_regex(r"\+44 20 79\d\d \d{4}|\(212\) 5\d\d-\d{4}|0044\.79\d\d\.\d{4}", fullmatch=True),
