@@ -63,10 +63,18 @@ def keys(text):
 def lookalike_exists(noun, existing, name):
     """Return the sentence that the record ``existing`` is alike ``name``, which is to be created."""
     article = "an" if noun[0] in "aeiou" else "a"
-    how = "looks the same but is written with other characters"
-    if existing.casefold() == name.casefold():
-        how = "differs only in upper and lower case"
-    return f"There is {article} {noun} “{existing}”, which {how}."
+    return f"There is {article} {noun} “{existing}”, which {_difference(existing, name)}."
+
+
+def lookalike_in_file(noun, first, name):
+    """Return the sentence that the new name ``first`` of a file is alike ``name``."""
+    return f"The file names the new {noun} “{first}” before, which {_difference(first, name)}."
+
+
+def _difference(one, other):
+    if one.casefold() == other.casefold():
+        return "differs only in upper and lower case"
+    return "looks the same but is written with other characters"
 
 
 class NameFormField(forms.CharField):

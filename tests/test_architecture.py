@@ -32,7 +32,7 @@ RANKS = {
     "dids.history": "__init__ explain ownership timeline rows audit_log external_writes undo",
     "dids.history.undo": "__init__ result chunk verdicts uses writes undo job",
     "dids.imports": "__init__ limits mapping options cells synonyms parse reasons refused sql capacity"
-    " resolve create_missing upload survey validate apply check wizard",
+    " resolve lookalikes create_missing upload survey validate apply check wizard",
     "dids.lifecycle": "__init__ statuses holds result",
     "dids.lists": "__init__ client_packages keyset row_counts sqlite_stats substring filters picks as_of"
     " listing",

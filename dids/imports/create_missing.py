@@ -5,6 +5,7 @@ from django.db.models import F, Q, Sum
 
 from clients.models import Client
 from didmgmt.text import count_noun, shorten
+from dids.imports.lookalikes import refuse_lookalikes
 from dids.imports.resolve import resolve
 from dids.imports.sql import execute
 from dids.models import TagSet
@@ -55,7 +56,7 @@ _OWNERS = {
 def _missing(kind):
     if kind == ASSIGNMENT:
         return Q(given__gt=0, client_package=None)
-    return Q(**{"used__gt": 0, f"{kind}_name__isnull": False, kind: None})
+    return Q(**{"used__gt": 0, "flaw": None, f"{kind}_name__isnull": False, kind: None})
 
 
 def _did_limits(batch):
@@ -82,6 +83,8 @@ def create_missing(batch, options, now):
     """
     created = 0
     for kinds in (("reseller",), ("operator", "client"), ("account", "package"), (ASSIGNMENT,)):
+        # Someone may have created a record alike since the check.
+        refuse_lookalikes(batch, options, kinds=[kind for kind in kinds if kind != ASSIGNMENT])
         missing = [kind for kind in kinds if batch.groups.filter(_missing(kind)).exists()]
         if missing == [ASSIGNMENT] and connection.features.has_select_for_update:
             # Another import may be giving the same package: wait for it, then find the package given.
@@ -104,7 +107,9 @@ def _resolve_missing(batch, options, now):
     resolve(batch.first, batch.last, options, now, only=f"g.used > 0 AND ({missing})")
 
 
-_USED_GROUPS = "dids_importgroup g WHERE g.id BETWEEN %(first)s AND %(last)s AND g.used > 0"
+_USED_GROUPS = (
+    "dids_importgroup g WHERE g.id BETWEEN %(first)s AND %(last)s AND g.used > 0 AND g.flaw IS NULL"
+)
 
 # ON CONFLICT: someone else may have created the record in the meantime.
 _STATEMENTS = {
