@@ -31,8 +31,8 @@ RANKS = {
     "dids.exports": "__init__ columns rows workbook",
     "dids.history": "__init__ explain ownership timeline rows audit_log external_writes undo",
     "dids.history.undo": "__init__ result chunk verdicts uses writes undo job",
-    "dids.imports": "__init__ limits mapping options cells synonyms parse reasons refused sql capacity"
-    " resolve lookalikes create_missing upload survey validate apply check wizard",
+    "dids.imports": "__init__ limits synonyms names content layouts mapping options cells parse reasons"
+    " refused sql capacity resolve lookalikes create_missing upload survey validate apply check wizard",
     "dids.lifecycle": "__init__ statuses holds result",
     "dids.lists": "__init__ client_packages keyset row_counts sqlite_stats substring filters picks as_of"
     " listing",
@@ -54,7 +54,8 @@ RANKS = {
     "screens.packages": "__init__ forms stopping client_packages packages",
     "screens.staff": "__init__ forms views",
     "screens.templatetags": "__init__ did_rows",
-    "sheets": "damage table content code_pages encoding text workbook_process workbooks loading writing __init__",
+    "sheets": "damage table content code_pages encoding text workbook_process workbooks loading writing"
+    " __init__",
     "staff": "__init__ models middleware admin admin_site apps",
 }
 APPS = ["audit", "clients", "staff", "operators", "jobs", "dids", "screens"]

@@ -1,8 +1,8 @@
-"""The columns of a file of numbers, in the order of ``dids.imports.mapping``, which names them."""
+"""The columns of a file of numbers, in the order of ``dids.imports.names``, which names them."""
 
 from django.db.models import Case, F, Value, When
 
-from dids.imports.mapping import LABELS
+from dids.imports.names import LABELS
 from dids.lifecycle import statuses as st
 
 

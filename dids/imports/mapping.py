@@ -1,76 +1,32 @@
-"""Map the columns of an imported file to fields of a number. Uses no ORM."""
+"""Guess what the columns of a file hold, from its header row and its content. Uses no ORM.
 
-import re
+A guess never decides what is doubtful: it leaves the columns open and asks.
+"""
+
 from dataclasses import dataclass, field
+from itertools import pairwise
 
-from dids.numbering.normalise import NumberError, normalise_cell
+from dids.imports import content, layouts
+from dids.imports.content import Column
+from dids.imports.names import (
+    LABELS,
+    LOOSE,
+    OWN,
+    RANGE_START,
+    USUAL,
+    WEAK,
+    is_no_number,
+    is_status_word,
+    key_of,
+    meanings,
+)
+from dids.lifecycle import statuses as st
 
-# (key, label on screens and in exports, headers of other systems), in the order of the export.
-COLUMNS = [
-    ("id", "ID", "did id"),
-    ("status", "Status", "state; did status; number status; current status"),
-    ("operator", "Operator", "provider; carrier; vendor; supplier; did provider; operator name; network"),
-    (
-        "number", "DID",
-        ("number; dids; did number; ddi; phone; phone number; telephone; telephone number; e164; e.164;"
-        " msisdn; tn; tel; did(s); numbers; phone no; caller id; cli; ani; range; number range; from;"
-        " from number; first number; start number; range start; range from; did from; block start; start"),
-    ),
-    ("tags", "Tag", "tags; label; labels; group; category"),
-    ("notes", "Notes", "note; comment; comments; description; remark; remarks; info"),
-    ("client", "Client", "customer; subscriber; client name; customer name; company"),
-    ("account", "Account", "account name; login; trunk; sip account; username"),
-    ("package", "Package", "plan; package name; tariff; product; offer"),
-    ("after_hold", "After Hold", "afterhold; status after hold; after hold status"),
-    ("hold_days", "Hold days", "hold; days of hold; hold period; quarantine days"),
-    ("reseller", "Reseller", "branch; tenant; reseller name; partner"),
-    (
-        "range_end", "Range end",
-        "range to; to number; last number; end number; number to; did to; to; block end",
-    ),
-    (
-        "range_size", "Range size",
-        "block size; quantity; qty; numbers in range; range length",
-    ),
-    ("part", "Digits in front", "country code; area code"),
-]  # fmt: skip
-LABELS = {key: label for key, label, _ in COLUMNS}
+CERTAIN, LIKELY, CHECK = "certain", "likely", "check"
 REPEATED = {"part"}  # keys that several columns may have
-REASON = "Refused because"  # the column added to a file of refused rows
-
-
-def normalise(header):
-    """Return a header without differences of case, punctuation and blanks."""
-    return re.sub(r"[^\w]+", " ", header.replace("_", " ").casefold()).strip()
-
-
-_KNOWN = {}
-for key, label, others in COLUMNS:
-    for header in (label, key, *others.split(";")):
-        _KNOWN.setdefault(normalise(header), key)
-
-
-def key_of(header):
-    """Return the key of a column with this header, None if the header is unknown."""
-    return _KNOWN.get(normalise(header))
-
-
-def is_reason(header):
-    return normalise(header) == normalise(REASON)
-
-
-def find_header(rows):
-    """Return the index of the row among ``rows`` (the head of a file) that names the columns, or None.
-
-    It is the row with most known headers: at least two, or all of its cells that aren't blank.
-    """
-    best, found = 0, None
-    for index, cells in enumerate(rows):
-        keys = {key for key in map(key_of, cells) if key}
-        filled = sum(1 for cell in cells if cell.strip() and not is_reason(cell))
-        if len(keys) > best and len(keys) >= min(2, filled):
-            best, found = len(keys), index
-    return found
+RANGE_LIMIT = 10_000_000  # numbers in a row; two numbers that are further apart are no ends of a range
+NUMBER_KEYS = {"number", RANGE_START, "range_end", "range_size", "part"}  # found together
+NEEDS_CLIENT = {"account", "package"}
 
 
 @dataclass(frozen=True)
@@ -81,7 +37,7 @@ class Question:
     columns: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Guess:
     """What the columns of a file probably hold.
 
@@ -98,43 +54,376 @@ class Guess:
     questions: list[Question] = field(default_factory=list)
     layout: str = ""
 
+    def map(self, index, key, certainty, reason):
+        self.keys[index], self.certainty[index], self.reason[index] = key, certainty, reason
 
-CERTAIN, LIKELY, CHECK = "certain", "likely", "check"
+    def ask(self, key, columns):
+        self.questions.append(Question(key, tuple(columns)))
+        for index in columns:
+            self.map(index, "", CHECK, f"This column may hold the {LABELS[key]}.")
 
 
 def guess(rows, width):
-    """Return the ``Guess`` for ``rows`` (the head of a file) with ``width`` columns.
-
-    Keys come from the header. If none is the number, it is the first remaining column that holds a
-    number in every row.
-    """
+    """Return the ``Guess`` for ``rows`` (the head of a file) with ``width`` columns."""
     header = find_header(rows)
-    names = rows[header] if header is not None else []
-    keys, certainty, taken = [], [], set()
-    for index in range(width):
-        key = key_of(names[index]) if index < len(names) else None
-        keys.append("" if key is None or (key in taken and key not in REPEATED) else key)
-        certainty.append(CERTAIN if keys[index] else "")
-        taken.add(key)
-    if "number" not in taken:
-        body = rows[header + 1 :] if header is not None else rows
-        for index in range(width):
-            if not keys[index] and _holds_numbers(body, index):
-                keys[index], certainty[index] = "number", LIKELY
-                break
-    reason = [_REASONS[sure] for sure in certainty]
-    return Guess(keys, header, certainty, reason)
+    names = _padded(rows[header], width) if header is not None else [""] * width
+    body = [row for row in rows[0 if header is None else header + 1 :] if any(map(str.strip, row))]
+    columns = [Column(cells) for cells in zip(*(_padded(row, width) for row in body), strict=True)]
+    columns = columns or [Column([]) for _ in range(width)]
+    found = Guess([""] * width, header, [""] * width, [""] * width)
+    layout = layouts.recognise(names)
+    if layout:
+        _map_layout(found, layout, names, columns)
+    else:
+        _map_numbers(found, names, columns)
+        _map_fields(found, names, columns)
+    return found
 
 
-_REASONS = {CERTAIN: "The header names this field.", LIKELY: "Every cell is a number.", "": ""}
+def _padded(row, width):
+    return [*row[:width], *[""] * (width - len(row))]
 
 
-def _holds_numbers(rows, index):
-    cells = [row[index] if index < len(row) else "" for row in rows]
-    longest = 0
-    for cell in cells:
-        try:
-            longest = max(longest, len(normalise_cell(cell)))
-        except NumberError:
+# --- the header ------------------------------------------------------------------------------------
+
+
+def find_header(rows):
+    """Return the index of the row among ``rows`` (the head of a file) that names the columns, or None.
+
+    Its cells are words, unlike the rows below it, or names that we know; no record stands above it.
+    """
+    kinds = [[content.kind_of(cell) for cell in row] for row in rows]
+    best, found = (0, 0), None
+    for index, cells in enumerate(rows):
+        if not _is_wordy(kinds[index]) or _is_below_records(kinds, index):
+            continue
+        known = len({key for key in map(key_of, cells) if key})
+        perhaps = sum(bool(meanings(cell)) for cell in cells)
+        score = (known + perhaps + _count_unlike(kinds, index), _filled(kinds[index]))
+        # Of a title and a header without any name that we know, the one next to the records counts.
+        if score[0] and (score > best or (score == best and not known)):
+            best, found = score, index
+    return found
+
+
+def _filled(kinds):
+    return sum(kind != content.BLANK for kind in kinds)
+
+
+def _is_wordy(kinds):
+    others = sum(kind not in (content.WORD, content.BLANK) for kind in kinds)
+    digits = {content.PHONE, content.E164, content.LONG, content.DATE, content.DECIMAL}
+    return not digits & set(kinds) and 5 * others <= _filled(kinds)
+
+
+def _count_unlike(kinds, index):
+    """Count the columns in which this row has a word and the rows below have digits or dates."""
+    below = [row for row in kinds[index + 1 :] if _filled(row)]
+    count = 0
+    for column, kind in enumerate(kinds[index]):
+        others = [row[column] for row in below if column < len(row) and row[column] != content.BLANK]
+        unlike = sum(other != content.WORD for other in others)
+        count += kind == content.WORD and bool(others) and 2 * unlike > len(others)
+    return count
+
+
+def _is_below_records(kinds, index):
+    """Whether a row above has a phone number in a column that mostly has them below."""
+    phones = (content.PHONE, content.E164)
+    above = [
+        row
+        for row in kinds[:index]
+        if 2 * _filled(row) >= _filled(kinds[index]) and any(kind in phones for kind in row)
+    ]
+    if not above:
+        return False
+    for column in {at for row in above for at, kind in enumerate(row) if kind in phones}:
+        below = [row[column] for row in kinds[index + 1 :] if column < len(row)]
+        if 2 * sum(kind in phones for kind in below) > len(below):
+            return True
+    return not any(map(_filled, kinds[index + 1 :]))
+
+
+# --- a known system --------------------------------------------------------------------------------
+
+
+def _map_layout(found, layout, names, columns):
+    found.layout = layout.system
+    parts = []
+    for index, name in enumerate(names):
+        key = layout.key_of(name) or ("operator" if _fit(name, "operator") >= USUAL else "")
+        if key == "part":
+            parts.append(index)
+        elif key and key not in found.keys:
+            found.map(index, key, CERTAIN, f"Lists of {layout.system} have this column.")
+        else:
+            found.reason[index] = f"Not needed from a list of {layout.system}."
+    if "number" in found.keys:
+        _map_parts(found, found.keys.index("number"), parts, columns)
+
+
+# --- the number ------------------------------------------------------------------------------------
+
+_WORTH = {OWN: 6, USUAL: 5, WEAK: 2, LOOSE: 1, 0: 0}  # points of a name; content adds up to 5
+_PLUS = 1  # one more for numbers with +, which count more than any other content
+
+
+def _fit(name, key):
+    return meanings(name).get(key, 0)
+
+
+def _map_numbers(found, names, columns):
+    """Map the number, the end and the size of its range, and the digits in front."""
+    start, end = _find_range(names, columns)
+    number = start if start is not None else _choose_number(found, names, columns)
+    if number is None:
+        return
+    _map_number(found, number, names[number], columns[number])
+    if end is not None:
+        found.map(end, "range_end", CERTAIN, "The header names this field.")
+    _map_size(found, number, end, names, columns)
+    _ask_for_end(found, number, end, names, columns)
+    _map_parts(found, number, _named(names, "part"), columns)
+    _ask_for_parts(found, number, names, columns)
+
+
+def _named(names, key):
+    return [index for index, name in enumerate(names) if _fit(name, key)]
+
+
+def _find_range(names, columns):
+    """Return the indexes of the columns with the first and the last number of ranges, or (None, None).
+
+    “Range end” is one by its name; “To” is one only after a “From”, if the content agrees.
+    """
+    for end in _named(names, "range_end"):
+        is_certain = _fit(names[end], "range_end") >= USUAL
+        for start, name in enumerate(names):
+            if start == end or (columns[start].level == content.NO_NUMBERS and not is_certain):
+                continue
+            if is_certain and (_fit(name, "number") or _fit(name, RANGE_START)):
+                return start, end
+            if _fit(name, RANGE_START) and _are_ranges(columns[start], columns[end]):
+                return start, end
+    return None, None
+
+
+def _are_ranges(first, last):
+    """Whether the rows of these columns are the ends of ranges that do not overlap."""
+    if first.level == last.level == content.UNKNOWN:
+        return True
+    pairs = [(low, high) for low, high in zip(first.rows, last.rows, strict=True) if low and high]
+    if not pairs or any(len(low) != len(high) or low > high for low, high in pairs):
+        return False
+    spans = sorted((int(low), int(high)) for low, high in pairs)
+    apart = all(high < low for (_, high), (low, _) in pairwise(spans))
+    return apart and all(high - low < RANGE_LIMIT for low, high in spans)
+
+
+def _choose_number(found, names, columns):
+    """Return the index of the column that holds the number; ask and return None if several may."""
+    points = {
+        index: points
+        for index, (name, column) in enumerate(zip(names, columns, strict=True))
+        if (points := _points(name, column)) is not None
+    }
+    if not points:
+        return None
+    best = max(points.values())
+    rivals = [index for index in points if points[index] == best]
+    if best < max(_WORTH[WEAK], content.INTERNATIONAL):  # only digits, without a name
+        rivals = [index for index in points if points[index] >= min(best, content.DOUBTFUL)]
+    if len(rivals) > 1:
+        rivals = [_longest(rivals, columns)] if _are_same(rivals, columns) else rivals
+    if len(rivals) > 1:
+        found.ask("number", rivals)
+        return None
+    return rivals[0]
+
+
+def _points(name, column):
+    """Return how well a column suits the number, None if it does not."""
+    fit = max(_fit(name, "number"), min(WEAK, max(_fit(name, RANGE_START), _fit(name, "range_end"))))
+    if fit <= WEAK and column.level == content.NO_NUMBERS:
+        return None
+    if not fit and (column.level <= content.UNKNOWN or _says_otherwise(name, column)):
+        return None
+    if _fit(name, "part") and column.are_codes:
+        return None
+    plus = _PLUS if column.level == content.INTERNATIONAL else 0
+    return _WORTH[fit] + max(column.level, 0) + plus
+
+
+def _says_otherwise(name, column):
+    """Whether the name says that the column holds no DIDs."""
+    keys = [key for key in meanings(name) if key not in NUMBER_KEYS or column.are_codes]
+    return is_no_number(name) or any(_suits(key, _fit(name, key), column) for key in keys)
+
+
+def _are_same(indexes, columns):
+    """Whether the columns hold the same numbers, with and without their first digits."""
+    for cells in zip(*(columns[index].rows for index in indexes), strict=True):
+        longest = max(cells, key=len)
+        if not all(cell and longest.endswith(cell.lstrip("0")) for cell in cells):
             return False
-    return longest >= 3
+    return True
+
+
+def _longest(indexes, columns):
+    return max(indexes, key=lambda index: columns[index].length)
+
+
+def _map_number(found, number, name, column):
+    named = max(_fit(name, "number"), _fit(name, RANGE_START))
+    if column.level == content.UNKNOWN:
+        found.map(number, "number", CERTAIN, "The header names this field.")
+        return
+    if column.level >= content.PHONES:
+        certainty = CERTAIN if named >= WEAK else LIKELY
+    else:
+        certainty = LIKELY if named >= USUAL and column.level != content.NO_NUMBERS else CHECK
+    found.map(number, "number", certainty, f"Phone numbers in {column.numbers:,} of {column.filled:,} cells.")
+
+
+def _map_size(found, number, end, names, columns):
+    """Map the size of ranges; ask whether a mere quantity is one, unless the list is one of ranges."""
+    is_list_of_ranges = end is not None or bool(_fit(names[number], RANGE_START))
+    for index in sorted(_named(names, "range_size"), key=lambda index: -_fit(names[index], "range_size")):
+        column = columns[index]
+        if _fit(names[index], "range_size") >= USUAL:
+            found.map(index, "range_size", CERTAIN, "The header names this field.")
+        elif not column.has_mostly(content.SHORT) or set(column.digits) <= {"0", "1"}:
+            found.reason[index] = "The cells are no sizes of ranges."
+            continue
+        elif end is not None and not _are_sizes(columns[number], columns[end], column):
+            found.reason[index] = "The sizes do not match the ends of the ranges."
+            continue
+        elif is_list_of_ranges:
+            found.map(index, "range_size", LIKELY, "The list holds ranges.")
+        else:
+            found.ask("range_size", [index])
+        return
+
+
+def _are_sizes(first, last, size):
+    rows = [row for row in zip(first.rows, last.rows, size.rows, strict=True) if all(row)]
+    return all(int(high) - int(low) + 1 == int(count) for low, high, count in rows)
+
+
+def _ask_for_end(found, number, end, names, columns):
+    """Ask whether a column such as “To” next to the number is the end of a range."""
+    if end is not None:
+        return
+    for index in _named(names, "range_end"):
+        if not found.certainty[index] and _are_ranges(columns[number], columns[index]):
+            found.ask("range_end", [index])
+            return
+
+
+# --- digits in front of the number -----------------------------------------------------------------
+
+
+def _map_parts(found, number, parts, columns):
+    """Map the country and area codes that the numbers lack."""
+    column = columns[number]
+    parts = [index for index in parts if index != number and columns[index].are_codes]
+    if column.level in (content.INTERNATIONAL, content.NO_NUMBERS):
+        parts = []
+    for first in range(len(parts)):
+        if _begin_with(column, [columns[index] for index in parts[first:]]):
+            parts = parts[:first]
+            break
+    length = column.length + sum(columns[index].length for index in parts)
+    if not parts or length not in content.PHONE_LENGTH:
+        return
+    inner = [*parts[1:], number]
+    has_zero = any(digits.startswith("0") for index in inner for digits in columns[index].digits)
+    certainty = CHECK if has_zero else LIKELY
+    reason = f"Joined, the numbers have {length} digits."
+    if has_zero:
+        reason = "A zero after the country code may not belong to the number."
+    found.map(number, "number", certainty, reason)
+    for index in parts:
+        found.map(index, "part", certainty, reason)
+
+
+def _begin_with(column, parts):
+    """Whether most numbers begin with the digits of ``parts`` already."""
+    rows = list(zip(column.rows, *(part.rows for part in parts), strict=True))
+    filled = [(digits, "".join(codes)) for digits, *codes in rows if digits]
+    return 2 * sum(digits.startswith(codes) for digits, codes in filled) > len(filled)
+
+
+def _ask_for_parts(found, number, names, columns):
+    """Ask which columns make the number if those before it may hold the digits that it lacks."""
+    if columns[number].level != content.SHORT_NUMBERS or _fit(names[number], "number") >= USUAL:
+        return
+    first = number
+    while first and not names[first - 1] and columns[first - 1].are_codes:
+        first -= 1
+    length = sum(columns[index].length for index in range(first, number + 1))
+    if first < number and length in content.PHONE_LENGTH:
+        found.ask("number", range(first, number + 1))
+
+
+# --- the other fields ------------------------------------------------------------------------------
+
+
+def _map_fields(found, names, columns):
+    for key in LABELS:
+        if key in NUMBER_KEYS:
+            continue
+        if key in NEEDS_CLIENT and "client" not in found.keys:
+            _leave_out(found, names, key, f"{LABELS[key]} needs a Client column.")
+        elif key == "id" and not _is_our_id(found, names):
+            _leave_out(
+                found, names, key, "The numbers are found by the DID; this ID may be another system's."
+            )
+        else:
+            _map_field(found, key, names, columns)
+
+
+def _map_field(found, key, names, columns):
+    open_columns = [index for index in _named(names, key) if not found.keys[index]]
+    for index in sorted(open_columns, key=lambda index: -_fit(names[index], key)):
+        fit = _fit(names[index], key)
+        if key in found.keys:
+            found.reason[index] = f"Column {found.keys.index(key) + 1} is {LABELS[key]} already."
+        elif _suits(key, fit, columns[index]):
+            certainty = CERTAIN if fit >= USUAL else LIKELY
+            found.map(index, key, certainty, "The header names this field.")
+        else:
+            found.reason[index] = f"The cells do not look like {LABELS[key]}."
+
+
+def _leave_out(found, names, key, reason):
+    for index in _named(names, key):
+        if not found.keys[index] and not found.certainty[index]:
+            found.reason[index] = reason
+
+
+def _is_our_id(found, names):
+    """Whether an ID is the one of our export: there is no number, or its header is that of the export."""
+    return "number" not in found.keys or _fit(names[found.keys.index("number")], "number") == OWN
+
+
+def _suits(key, fit, column):
+    """Whether the cells of a column can be what its name says."""
+    if not column.filled:
+        return True
+    if key in ("status", "after_hold"):
+        return _are_statuses(column, fit)
+    if key in ("id", "hold_days"):
+        return column.has_mostly(content.SHORT, content.PHONE)
+    if key in ("operator", "reseller", "package"):
+        return column.has_mostly(content.WORD, content.SHORT)
+    return not column.has_mostly(content.DATE, content.DECIMAL)
+
+
+def _are_statuses(column, fit):
+    """Whether the cells are a few words, some of them statuses where the name alone does not say so."""
+    known = sum(bool(st.parse(text)) or is_status_word(text) for text in column.distinct)
+    if 2 * known >= len(column.distinct):
+        return True
+    few = len(column.distinct) <= max(3, column.filled // 3)
+    return fit >= USUAL and few and column.has_mostly(content.WORD, content.SHORT)

@@ -6,7 +6,7 @@ its sentence from ``dids.lifecycle.statuses``; "flaw" brings its own.
 
 import json
 
-from dids.imports.mapping import LABELS
+from dids.imports.names import LABELS
 from dids.lifecycle import statuses as st
 from dids.models import DID
 from operators.models import Operator

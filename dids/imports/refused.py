@@ -1,7 +1,7 @@
 """Write refused rows as a file that can be corrected and imported again."""
 
 import sheets
-from dids.imports import mapping
+from dids.imports import names as column_names
 from dids.imports.cells import CellRules
 from dids.imports.reasons import explain
 from dids.numbering.normalise import NumberError
@@ -16,10 +16,10 @@ def refused_rows(upload, refused, user):
     ``ImportRow`` by primary key.
     """
     keys, width = upload.job.params["mapping"], upload.format.width
-    names = upload.header() or [mapping.LABELS.get(key, "") for key in keys]
+    names = upload.header() or [column_names.LABELS.get(key, "") for key in keys]
     # A reason from an earlier round makes room for the new one.
-    kept = [index for index in range(width) if not mapping.is_reason(_cell(names, index))]
-    yield [*(_cell(names, index) for index in kept), mapping.REASON]
+    kept = [index for index in range(width) if not column_names.is_reason(_cell(names, index))]
+    yield [*(_cell(names, index) for index in kept), column_names.REASON]
     rules = CellRules.of(upload.job.params)
     rows, line, cells = upload.rows(), None, []
     for refusal in _explain_all(refused, user):

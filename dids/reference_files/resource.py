@@ -33,7 +33,7 @@ from audit.models import Change
 from clients.models import Reseller
 from clients.names import keys, lookalike_exists
 from didmgmt.text import parse_whole, shorten
-from dids.imports import mapping
+from dids.imports import names as column_names
 from dids.reference_files.fields import NameWidget, read_only
 from dids.reference_files.parsed_file import cell_text
 from dids.reference_files.result import ChangedSinceCheckError, FileResult, RowChange
@@ -110,11 +110,13 @@ class ReferenceResource(ModelResource):
     @classmethod
     def _keys_of(cls, cells):
         """Return the keys of columns with these headers. Our own headers win over those of other systems."""
-        own = {mapping.normalise(field.column_name): key for key, field in cls.fields.items()}
-        words = {mapping.normalise(word): key for key, text in cls.words.items() for word in text.split(";")}
-        headers = [mapping.normalise(cell_text(cell)) for cell in cells]
+        own = {column_names.compact(field.column_name): key for key, field in cls.fields.items()}
+        words = {
+            column_names.compact(word): key for key, text in cls.words.items() for word in text.split(";")
+        }
+        headers = [column_names.compact(cell_text(cell)) for cell in cells]
         keys, taken = [""] * len(headers), set(cls.only_exported)
-        for known in (own.get, words.get, lambda header: cls.known_as.get(mapping.key_of(header))):
+        for known in (own.get, words.get, lambda header: cls.known_as.get(column_names.key_of(header))):
             for index, header in enumerate(headers):
                 key = known(header)
                 if key and not keys[index] and key not in taken:

@@ -190,7 +190,7 @@ EXAMPLES = {
         setup=lambda world: ClientPackage.close_client(world.client, by=SYSTEM),
     ),
     "account without client": Example(
-        "DID,Account\n256999,rose_orig\n",
+        "DID,Client,Account\n256999,,rose_orig\n",
         "Account", "rose_orig", "An account belongs to a client. Fill in the client.",
     ),
     "account unknown": Example(
@@ -206,7 +206,7 @@ EXAMPLES = {
         lacks="add_account", create=True,
     ),
     "package without client": Example(
-        "DID,Package\n256999,Basic\n",
+        "DID,Client,Package\n256999,,Basic\n",
         "Package", "Basic", "A package needs a client. Fill in the client and the account.",
     ),
     "package unknown": Example(

@@ -325,7 +325,7 @@ def test_the_rows_before_and_after_a_malformed_row_are_imported(browser, operato
 
 
 def test_headers_of_other_systems_are_recognised(browser):
-    header = "MSISDN;Carrier;State;Customer;Trunk;Plan;Label;Comment;Quarantine days;Quantity"
+    header = "MSISDN;Carrier;State;Customer;Trunk;Plan;Label;Comment;Quarantine days;Block size"
     page = browser.get(upload(browser, f"{header}\n100;A;active;B;c;D;e;f;3;1\n").url)
     guessed = [column["field"].value() for column in page.context["columns"]]
     assert guessed == [
@@ -345,7 +345,7 @@ def test_the_columns_chosen_for_a_header_line_are_remembered_for_that_user(brows
     assert [row["skip"].value() for row in again.context["rows"]] == [True, False]
     other = client_of(member("Supervisor"))
     theirs = other.get(upload(other, file).url)
-    assert [column["field"].value() for column in theirs.context["columns"]] == ["", "", ""]
+    assert [column["field"].value() for column in theirs.context["columns"]] == ["", "", "number"]
 
 
 # --- ranges -----------------------------------------------------------------------------------------
@@ -357,9 +357,9 @@ def test_the_columns_chosen_for_a_header_line_are_remembered_for_that_user(brows
         ("DID\n100-103\n0800-123456\n", ["0800123456", "100", "101", "102", "103"]),
         ("DID\n0098 - 0101\n", ["0098", "0099", "0100", "0101"]),
         ("First number,Last number\n100,102\n200,\n", ["100", "101", "102", "200"]),
-        ("DID,Quantity\n0099,3\n300,1\n400,\n", ["0099", "0100", "0101", "300", "400"]),
-        ("DID,To,Quantity\n100-101,101,2\n", ["100", "101"]),
-        (f"DID,Quantity\n100,{'0' * 5_000}2\n", ["100", "101"]),
+        ("DID,Range size\n0099,3\n300,1\n400,\n", ["0099", "0100", "0101", "300", "400"]),
+        ("DID,Range end,Quantity\n100-101,101,2\n", ["100", "101"]),
+        (f"DID,Range size\n100,{'0' * 5_000}2\n", ["100", "101"]),
     ],
 )
 def test_a_range_creates_all_its_numbers(browser, operator, file, numbers):
@@ -372,17 +372,25 @@ def test_a_range_creates_all_its_numbers(browser, operator, file, numbers):
     ("file", "column", "reason"),
     [
         ("DID\n555-100\n", "DID", "as a range it ends before it starts"),
-        ("DID,To\n100,99\n", "Range end", "The end of a range has as many digits as 100 and is not below it"),
-        ("DID,To\n100,1000\n", "Range end", "The end of a range has as many digits as 100"),
-        ("DID,Quantity\n998,3\n", "Range size", "There are fewer numbers than that from 998 on"),
-        ("DID,Quantity\n998,many\n", "Range size", "A size is a whole number from 1 to 2,000,000"),
-        ("DID,Quantity\n998,0\n", "Range size", "A size is a whole number from 1 to 2,000,000"),
         (
-            "DID,Quantity\n1000000000,0000000000001000000999\n",
+            "DID,Range end\n100,99\n",
+            "Range end",
+            "The end of a range has as many digits as 100 and is not below it",
+        ),
+        ("DID,Range end\n100,1000\n", "Range end", "The end of a range has as many digits as 100"),
+        ("DID,Range size\n998,3\n", "Range size", "There are fewer numbers than that from 998 on"),
+        ("DID,Range size\n998,many\n", "Range size", "A size is a whole number from 1 to 2,000,000"),
+        ("DID,Range size\n998,0\n", "Range size", "A size is a whole number from 1 to 2,000,000"),
+        (
+            "DID,Range size\n1000000000,0000000000001000000999\n",
             "Range size",
             "A size is a whole number from 1 to 2,000,000",
         ),
-        ("DID,To,Quantity\n100,105,3\n", "Range size", "The row gives two different ends of its range"),
+        (
+            "DID,Range end,Range size\n100,105,3\n",
+            "Range size",
+            "The row gives two different ends of its range",
+        ),
     ],
 )
 def test_a_meaningless_range_is_refused_with_its_reason(browser, operator, file, column, reason):
