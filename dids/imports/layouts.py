@@ -10,8 +10,9 @@ class Layout:
     """The columns of one system's list.
 
     ``needs``: headers that together occur in no other list, separated by semicolons. ``lacks``: headers that
-    would make it another list. ``fields``: {header: key}; all other columns are left out, because they mean
-    something else here than their names say (a carrier's “Active” is no assignment to a client).
+    would make it another list. ``fields``: {header: key}. All other columns are left out, because they mean
+    something else here than their names say (a carrier's “Active” is no assignment to a client); only an
+    operator, which people add to such lists, is found by its name, unless its key here is "".
     """
 
     system: str
@@ -23,8 +24,8 @@ class Layout:
         return _names(self.needs) <= headers and not _names(self.lacks) & headers
 
     def key_of(self, header):
-        """Return the key of the column with this header, "" if it is left out."""
-        return {compact(name): key for name, key in self.fields.items()}.get(compact(header), "")
+        """Return the key of the column with this header, "" if it is left out, None if it is not listed."""
+        return {compact(name): key for name, key in self.fields.items()}.get(compact(header))
 
 
 def _names(text):
@@ -40,7 +41,12 @@ def recognise(headers):
 
 _NUMBER_ONLY = {"phone number": "number"}
 _PORTABILLING = {"number": "number", "did number": "number", "description": "notes"}
-_BANDWIDTH = {"full number": "number", "telephone number": "number", "phone number": "number"}
+_BANDWIDTH = {
+    "full number": "number",
+    "telephone number": "number",
+    "phone number": "number",
+    "vendor name": "",  # an internal name of the carrier
+}
 _YEASTAR = {"did/ddi": "number", "did/ddi name": "notes", "did number": "number"}
 
 LAYOUTS = [

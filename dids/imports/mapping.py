@@ -151,7 +151,9 @@ def _map_layout(found, layout, names, columns):
     found.layout = layout.system
     parts = []
     for index, name in enumerate(names):
-        key = layout.key_of(name) or ("operator" if _fit(name, "operator") >= USUAL else "")
+        key = layout.key_of(name)
+        if key is None:
+            key = "operator" if _fit(name, "operator") >= USUAL else ""
         if key == "part":
             parts.append(index)
         elif key and key not in found.keys:

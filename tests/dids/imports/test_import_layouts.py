@@ -1,0 +1,87 @@
+"""The lists of numbers of other systems: recognised, mapped and imported without a choice of columns."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from dids.imports.layouts import LAYOUTS
+from dids.imports.mapping import guess
+from dids.models import DID
+from tests.imports import imported, importer
+from tests.world import make_world
+
+# (file, system, the numbers that it creates, the notes of the first); numbers and names are fictional.
+CASES = [
+    ("jerasoft", "JeraSoft", "442079460101 442079460102", "front desk"),
+    ("astpp", "ASTPP", "12025550101 12025550102", ""),
+    ("portabilling-1", "PortaBilling", "442079460103", "reception"),
+    ("portabilling-2", "PortaBilling", "442079460104", "spare"),
+    ("magnusbilling-1", "MagnusBilling", "5511970280101 5511970280102", "recepção"),
+    ("magnusbilling-2", "MagnusBilling", "5511970280103", ""),
+    ("fusionpbx-1", "FusionPBX", "12025550103 12025550104", "Sales"),
+    ("fusionpbx-2", "FusionPBX", "12025550105", "Sales"),
+    ("kazoo", "Kazoo", "12025550106 12025550107", ""),
+    ("wazo-1", "Wazo", "14185550101 14185550102", "Reception"),
+    ("wazo-2", "Wazo", "14185550103 14185550104", ""),
+    ("netbox-phonebox", "NetBox phonebox", "442079460105 442079460106", "hotline"),
+    ("twilio", "Twilio", "12025550108 12025550109", "Support line"),
+    ("telnyx", "Telnyx", "12025550110 12025550111", "PO 7"),
+    ("bandwidth", "Bandwidth", "9195550101 9195550102", ""),
+    ("didww-1", "DIDWW", "442079460107", "front desk"),
+    ("didww-2", "DIDWW", "442079460108", "fax"),
+    ("voip-ms", "VoIP.ms", "5145550101 5145550102", "Montréal"),
+    ("netsapiens-1", "NetSapiens", "18585550101 18585550102", "lobby"),
+    ("netsapiens-2", "NetSapiens", "18585550103", "lobby"),
+    ("metaswitch-1", "Metaswitch", "2025550112 2025550113 2025550114 2025550116", ""),
+    ("metaswitch-2", "Metaswitch", "2025550117", ""),
+    ("microsoft-teams-1", "Microsoft Teams", "442079460109 442079460110", ""),
+    ("microsoft-teams-2", "Microsoft Teams", "442079460111", ""),
+    ("yeastar-1", "Yeastar", "442079460112 442079460113", "hotline"),
+    ("yeastar-2", "Yeastar", "442079460114 442079460115", ""),
+    ("yeastar-3", "Yeastar", "442079460116", "sales"),
+]
+FILES = Path(__file__).parents[2] / "data" / "layouts"
+
+
+def test_every_sample_has_a_case():
+    assert {path.stem for path in FILES.iterdir()} == {case[0] for case in CASES}
+
+
+def test_every_known_system_has_a_sample():
+    assert {layout.system for layout in LAYOUTS} == {case[1] for case in CASES}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("name", "system", "numbers", "notes"), CASES, ids=[case[0] for case in CASES])
+def test_the_list_of_a_known_system_is_imported_without_choosing_columns(name, system, numbers, notes):
+    text = (FILES / f"{name}.csv").read_text()
+    world = make_world()
+    operator = None if "DID Operator" in text else world.operator
+    before = set(DID.objects.values_list("number", flat=True))
+
+    number_import = imported(text, importer(world), operator=operator)
+
+    created = DID.objects.exclude(number__in=before).order_by("number")
+    assert number_import.refusals(10) == []
+    assert [did.number for did in created] == numbers.split()
+    assert created[0].notes == notes
+    rows = list(csv.reader(text.splitlines()))
+    assert guess(rows, len(rows[0])).layout == system
+
+
+def test_the_header_of_our_own_export_is_no_other_system():
+    header = "ID,Status,Operator,DID,Tag,Notes,Client,Account,Package,After Hold,Reseller".split(",")
+    found = guess([header, ["17", "In Stock", "x", "441632960100", "", "", "", "", "", "In Stock", "y"]], 11)
+    assert found.layout == ""
+    assert found.keys == [
+        "id", "status", "operator", "number", "tags", "notes", "client", "account", "package", "after_hold",
+        "reseller",
+    ]  # fmt: skip
+
+
+def test_a_column_that_a_known_list_does_not_have_may_name_the_operator():
+    found = guess(
+        [["SID", "Phone Number", "Friendly Name", "Carrier"], ["P", "+12025550108", "x", "Colt"]], 4
+    )
+    assert found.keys == ["", "number", "notes", "operator"]
