@@ -47,7 +47,7 @@ RANKS = {
     " history clients imports",
     "screens.clients": "__init__ forms clients accounts assign_forms assign client dids",
     "screens.history": "__init__ forms links audit undo who_had_it",
-    "screens.imports": "__init__ forms reference_forms reference wizard",
+    "screens.imports": "__init__ forms columns panel reference_forms reference wizard",
     "screens.jobs": "__init__ context views",
     "screens.numbers": "__init__ forms export inventory new ownership_bar number mass_edit",
     "screens.operators": "__init__ forms operators resellers",

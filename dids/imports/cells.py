@@ -20,6 +20,7 @@ NAMES = ("reseller", "operator", "client", "account", "package")
 REFUSE, LEAVE, KEEP, PUT = "refuse", "leave", "keep", "put"
 MEANT = {"status": st.CHOICES, "after_hold": st.FREE_CHOICES}  # columns whose values may be translated
 EMPTY = ("NULL", "\\N", "(null)", "n/a", "-", "—")  # marks of an empty cell, unless the owner lists others
+SHORT_DIGITS = 7  # an international number has more, with its country code
 LOST_DIGITS = 3  # a number that lacks more digits than this is no phone number at all
 
 
@@ -274,7 +275,8 @@ class CellRules:
 
 def is_complete(cell):
     """Whether a number is written with its country code, so that no digits can be missing in front."""
-    return to_plain(cell).lstrip(" '=\"(").startswith(("+", "00"))
+    text = to_plain(cell).lstrip(" '=\"(")
+    return text.startswith(("+", "00")) and sum(map(str.isdigit, text)) > SHORT_DIGITS
 
 
 def _range_size(text, low, _cells):

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from didmgmt.text import parse_whole
 from dids.imports.cells import MEANT, CellRules, ColumnError, Typical, is_complete
 from dids.imports.synonyms import PROPOSED
+from dids.imports.upload import HEAD
 from dids.lifecycle import statuses as st
 from dids.models import DID
 from dids.numbering.normalise import NumberError
@@ -41,6 +42,10 @@ class Example(NamedTuple):
     text: str
     readings: tuple[str, ...] = ()
 
+    @property
+    def at(self):
+        return f"line {self.line:,}"
+
 
 class Value(NamedTuple):
     """A text that is no status: ``cells`` have it, its ``answer`` or "", and a ``proposed`` status."""
@@ -62,6 +67,7 @@ class Question:
     ``numbers``   how many numbers the cells name if they are read
     ``others``    cells of "flagged" that hold no number at all and are refused
     ``is_open``   whether the file can't be checked without an answer
+    ``front``     the digits that all other numbers begin with, as many as are missing, "" if they differ
     """
 
     kind: str
@@ -74,22 +80,26 @@ class Question:
     values: list[Value] = field(default_factory=list)
     columns: tuple[int, ...] = ()
     proposed: Operator | None = None
+    front: str = ""
 
 
 class Survey:
     """What a file holds if it is read with the ``params`` of its import.
 
     ``rows``       rows read, without the skipped ones; ``is_cut`` if the file has more
+    ``read``       rows whose number, or ID, could be read
     ``typical``    the usual lengths of its numbers, for ``CellRules``
     ``questions``  what to decide, in the order of the screen
     ``hopeless``   {index of a column: why it would refuse every row}
-    ``samples``    {line: cells} of doubtful rows, ``marks`` {line: {column: kind}}
+    ``samples``    {line: cells} of doubtful rows, and of rows skipped below the head
+    ``marks``      {line: {column: kind}} of doubtful cells
+    ``last_row``   how many rows were read, with the skipped ones
     """
 
     def __init__(self, upload, user, params, guess):
         self.user, self.params, self.guess = user, params, guess
         self.rules = CellRules.of(params | {"typical": None})
-        self.rows, self.is_cut = 0, False
+        self.rows, self.last_row, self.is_cut = 0, 0, False
         self.samples, self.marks, self.hopeless = {}, {}, {}
         self.first_row = {}  # of each sampled line: the index of its row
         self.kinds = {}  # {kind: (Question, indexes of its rows)}
@@ -138,6 +148,9 @@ class Survey:
             if self.rows >= ROWS or (index % 1_000 == 0 and monotonic() > deadline):
                 self.is_cut = True
                 return
+            self.last_row = index + 1
+            if row.line in skip and index >= HEAD and len(self.samples) < EXAMPLES * HEAD:
+                self.samples[row.line], self.first_row[row.line] = row.cells, index
             if row.problem or row.line in skip:
                 continue
             self.rows += 1
@@ -245,12 +258,24 @@ class Survey:
             most = TICKED if kind == "flagged" else EXAMPLES
             sampled = {}
             for index, (line, cells, cell, low) in zip(rows, samples, strict=False):
-                readings = (f"0{low}",) if kind == "lost" else (low,)
+                readings = (low,)
+                if kind == "lost":
+                    front = self._common_front(length)
+                    readings = (f"0{low}", front + low) if front else (f"0{low}",)
                 self._add(kind, index, line, cells, Example(line, cell, readings), 1, most)
                 sampled[index] = line
             question, counted = self.kinds[kind]
             question.count += len(rows) - len(sampled)
             counted.extend(rows[len(sampled) :])
+            if kind == "lost" and not question.front:
+                question.front = self._common_front(length)
+
+    def _common_front(self, length):
+        """Return the first digits of the usual numbers that one of this length may lack."""
+        missing = self.typical.least - length
+        _, samples = self.by_length.get(self.typical.least, (None, []))
+        fronts = {low[:missing] for _, _, _, low in samples}
+        return fronts.pop() if len(fronts) == 1 else ""
 
     # --- questions
 

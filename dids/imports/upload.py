@@ -10,7 +10,7 @@ import sheets
 from dids.imports import mapping
 from dids.imports.limits import import_limits
 
-HEAD = 20  # rows by which the columns are chosen
+HEAD = 50  # rows among which the header is looked for, and by which the columns are guessed
 
 
 class Upload:

@@ -31,8 +31,10 @@ import hashlib
 from django.db import transaction
 from django.urls import reverse
 
+from dids.imports import cells
 from dids.imports.apply import Apply
 from dids.imports.check import Check
+from dids.imports.options import KEEP
 from dids.imports.reasons import explain
 from dids.imports.refused import refused_rows
 from dids.imports.survey import Survey
@@ -44,6 +46,20 @@ from jobs.models import SMALL, Job
 
 # What later files with the same header line take over.
 REMEMBERED = ("mapping", "readings", "lost", "front", "values", "empty")
+# The choices of step 2 before its owner has chosen anything; see ``Import.choose``.
+UNCHOSEN = {
+    "existing": KEEP,
+    "create": False,
+    "all_or_nothing": False,
+    "readings": {},
+    "lost": cells.REFUSE,
+    "front": "",
+    "values": {},
+    "empty": list(cells.EMPTY),
+    "written": [],
+    "without_operator": False,
+    "remember": True,
+}
 
 
 class Import:
@@ -160,6 +176,16 @@ class Import:
         if params is None or len(params["mapping"]) != self.upload.format.width:
             return None
         return {key: params[key] for key in REMEMBERED if key in params}, digests[params["header"]]
+
+    def choices(self, head, guess):
+        """Return the choices to begin with: those kept, else those remembered, else those of ``guess``."""
+        params = self.job.params
+        chosen = UNCHOSEN | {"operator": params["operator"], "defaults": params["defaults"]}
+        if "mapping" in params:
+            return chosen | {key: params[key] for key in (*chosen, "mapping", "skip") if key in params}
+        before, header = self.remembered(head) or ({"mapping": guess.keys}, guess.header)
+        skip = [row.line for row in head[: header + 1]] if header is not None else []
+        return chosen | before | {"skip": skip}
 
     def survey(self, guess, **choices):
         """Return the ``Survey`` of the file with these choices, which are those of ``choose``."""

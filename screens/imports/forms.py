@@ -9,9 +9,7 @@ from clients.tags import MAX_LABEL, tag_label
 from didmgmt.choices import RemoteSelect
 from didmgmt.forms import Form
 from didmgmt.text import count_noun
-from dids.imports import mapping
 from dids.imports.limits import import_limits
-from dids.imports.options import CLEAR, KEEP, LEAVE
 from dids.lifecycle import statuses as st
 from operators.models import Operator
 from screens.numbers.forms import NotesField, TagsField
@@ -19,16 +17,6 @@ from screens.numbers.forms import NotesField, TagsField
 DETECT = "detect"
 SUFFIXES = (".csv", ".txt", ".tsv", ".gz", ".xlsx", ".xls", ".ods")
 WORKBOOKS = {"xlsx": "Excel workbook", "xls": "old Excel workbook", "ods": "OpenDocument workbook"}
-VALID, ALL = "valid", "all"
-ERRORS = [
-    (VALID, "Import the valid rows and return the refused rows as a file"),
-    (ALL, "All or nothing: import no row if any row is refused"),
-]
-EXISTING = [
-    (KEEP, "Update them; a blank cell keeps the current value"),
-    (CLEAR, "Update them; a blank cell clears tags, notes and hold days"),
-    (LEAVE, "Leave them unchanged"),
-]
 
 
 class UploadForm(Form):
@@ -132,81 +120,6 @@ class ReadingForm(Form):
 def delimiter_of(name):
     """Return the delimiter with this name, None to detect it."""
     return None if name in ("", DETECT) else sheets.DELIMITERS.get(name, name)
-
-
-class ColumnsForm(Form):
-    """One select for each column, a checkbox to skip each line of the head, and the options of the import.
-
-    Columns are preset with the earlier choice for this import, else with this user's choice for the last
-    file with the same header line, else by header and content.
-    """
-
-    existing = forms.ChoiceField(
-        label="Existing numbers", choices=EXISTING, initial=KEEP, widget=forms.RadioSelect
-    )
-    errors_policy = forms.ChoiceField(
-        label="When rows are refused",
-        choices=ERRORS,
-        initial=VALID,
-        required=False,
-        widget=forms.RadioSelect,
-    )
-    create = forms.BooleanField(
-        label="Create missing operators, clients, accounts and packages",
-        help_text="Otherwise rows naming them are refused. Needs permission to create them.",
-        required=False,
-    )
-
-    def __init__(self, data=None, *, number_import, head):
-        super().__init__(data)
-        self.width, self.lines = number_import.upload.format.width, [row.line for row in head]
-        params = number_import.job.params
-        kept = params if "mapping" in params else {}
-        guess = mapping.guess([row.cells for row in head], self.width)
-        keys, header = guess.keys, guess.header
-        if kept:
-            keys = kept["mapping"]
-        elif known := number_import.remembered(head):
-            keys, header = known[0]["mapping"], known[1]
-        skipped = kept.get("skip", self.lines[: header + 1] if header is not None else [])
-        self.initial = {name: kept[name] for name in ("existing", "create") if name in kept}
-        if kept.get("all_or_nothing"):
-            self.initial["errors_policy"] = ALL
-        choices = [("", "-"), *mapping.LABELS.items()]
-        for index in range(self.width):
-            self.fields[f"column{index}"] = forms.ChoiceField(
-                choices=choices, required=False, initial=keys[index], label=f"Column {index + 1}"
-            )
-        for line in self.lines:
-            self.fields[f"skip{line}"] = forms.BooleanField(
-                required=False, initial=line in skipped, label=f"Skip line {line}"
-            )
-
-    def options(self):
-        """Return the arguments of ``Import.check``."""
-        data = self.cleaned_data
-        return {
-            "mapping": [data[f"column{index}"] for index in range(self.width)],
-            "skip": [line for line in self.lines if data[f"skip{line}"]],
-            "existing": data["existing"],
-            "create": data["create"],
-            "all_or_nothing": data["errors_policy"] == ALL,
-        }
-
-    def clean(self):
-        cleaned = super().clean()
-        chosen = {}
-        for index in range(self.width):
-            key = cleaned.get(f"column{index}")
-            if key and key in chosen:
-                self.add_error(
-                    f"column{index}", f"Column {chosen[key] + 1} is already {mapping.LABELS[key]}."
-                )
-            elif key:
-                chosen[key] = index
-        if not {"number", "id"} & set(chosen):
-            raise ValidationError("No column holds the DID. Choose the column with the numbers.")
-        return cleaned
 
 
 def file_note(file_format, rows):

@@ -9,10 +9,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from didmgmt.text import count_noun
+from dids.imports import mapping
 from dids.imports.wizard import KIND, Import
 from jobs.models import Job
 from screens.downloads import download
-from screens.imports.forms import ColumnsForm, ReadingForm, UploadForm, file_note
+from screens.imports.columns import ColumnsForm
+from screens.imports.forms import ReadingForm, UploadForm, file_note
+from screens.imports.panel import Panel
 from sheets import SheetError
 
 SHOWN = 100  # refused rows on a page; the file has all of them
@@ -39,17 +42,28 @@ def import_upload(request):
 @may_import
 @never_cache
 def import_columns(request, pk):
+    """Choose columns and answer questions; a POST starts the check unless a question is open.
+
+    A script posts the form after each change, and a button of a question posts ``use_…``: these keep the
+    answers and show the page again.
+    """
     number_import = _import(request, pk)
     if not number_import.is_open:
         return _current_step(number_import)
-    head = number_import.upload.head()
     posted = request.POST if request.method == "POST" else None
-    form = ColumnsForm(posted, number_import=number_import, head=head)
-    if request.method == "POST" and form.is_valid():
-        if not number_import.check(**form.options()):
-            messages.warning(request, ALREADY_RUNNING)
-        return _current_step(number_import)
-    return _columns_page(request, number_import, head, form)
+    page = _Columns(number_import, request, posted)
+    if posted is None:
+        return page.render()
+    only_answers = "HX-Request" in request.headers or any(name.startswith("use_") for name in posted)
+    valid = page.form.is_valid()
+    if only_answers or not valid or page.survey.open:
+        if valid and not number_import.choose(**page.form.choices()):
+            return _current_step(number_import)
+        return page.render(status=200 if only_answers else 422)
+    typical = page.survey.typical and list(page.survey.typical)
+    if not number_import.check(**page.form.choices() | {"typical": typical}):
+        messages.warning(request, ALREADY_RUNNING)
+    return _current_step(number_import)
 
 
 @require_POST
@@ -66,31 +80,73 @@ def import_reading(request, pk):
             return redirect("dids:import_columns", pk)
         except SheetError as error:
             reading.add_error(None, str(error))
-    head = number_import.upload.head()
-    form = ColumnsForm(number_import=number_import, head=head)
-    return _columns_page(request, number_import, head, form, reading=reading, status=422)
+    return _Columns(number_import, request).render(reading=reading, status=422)
 
 
-def _columns_page(request, number_import, head, form, *, reading=None, status=200):
-    upload, params = number_import.upload, number_import.job.params
-    width = upload.format.width
-    context = {
-        "file_name": upload.name,
-        "file_note": file_note(upload.format, params["rows"]),
-        "reading": reading or ReadingForm(file_format=upload.format),
-        "reading_url": reverse("dids:import_reading", args=[number_import.job.pk]),
-        "notes": params["notes"],
-        "damage": params["damage"],
-        "columns": [{"field": form[f"column{i}"], "number": i + 1} for i in range(width)],
-        "rows": [
-            {"line": row.line, "skip": form[f"skip{row.line}"], "cells": row.cells[:width]} for row in head
-        ],
-        "more_rows": max(0, params["rows"] - len(head)),
-        "form": form,
-        "options": [form["existing"], form["errors_policy"], form["create"]],
-        "back_url": reverse("dids:import"),
-    }
-    return render(request, "imports/columns.html", context, status=422 if form.errors else status)
+def _said(questions):
+    """Say how many of the questions are open."""
+    still = sum(item.is_open for item in questions)
+    if not questions:
+        return "Nothing to decide"
+    return f"{still} of {len(questions)} open" if still else f"all {len(questions)} decided"
+
+
+class _Columns:
+    """The page of step 2: the form with the survey of the choices that it holds."""
+
+    def __init__(self, number_import, request, posted=None):
+        self.number_import, self.request = number_import, request
+        self.head = number_import.upload.head()
+        self.width = number_import.upload.format.width
+        self.guess = mapping.guess([row.cells for row in self.head], self.width)
+        self.form = ColumnsForm(
+            posted,
+            number_import=number_import,
+            head=self.head,
+            guess=self.guess,
+            by=request.user,
+            changed=request.headers.get("HX-Trigger-Name", ""),
+        )
+        self.survey = number_import.survey(self.guess, **self.form.choices())
+
+    def render(self, *, reading=None, status=200):
+        partial = "HX-Request" in self.request.headers
+        template = "imports/_columns.html" if partial else "imports/columns.html"
+        return render(self.request, template, self._context(reading, refused=status == 422), status=status)
+
+    def _context(self, reading, *, refused):
+        upload, params = self.number_import.upload, self.number_import.job.params
+        form, survey = self.form, self.survey
+        panel = Panel(survey, form, self.head, self.width)
+        questions = panel.items()
+        rows, rest = panel.rows()
+        asked = {item.kind for item in questions}
+        shown = {row["line"] for row in rows}
+        return {
+            "columns_url": reverse("dids:import_columns", args=[self.number_import.job.pk]),
+            "file_name": upload.name,
+            "file_note": file_note(upload.format, params["rows"]),
+            "reading": reading or ReadingForm(file_format=upload.format),
+            "reading_url": reverse("dids:import_reading", args=[self.number_import.job.pk]),
+            "layout": self.guess.layout,
+            "notes": params["notes"],
+            "damage": params["damage"],
+            "questions": questions,
+            "open": sum(item.is_open for item in questions),
+            "first_open": next((item.slug for item in questions if item.is_open), ""),
+            "said": _said(questions),
+            "refused": refused,
+            "surveyed": survey.rows if survey.is_cut else 0,
+            "columns": panel.columns(),
+            "rows": rows,
+            "rest": rest,
+            "hidden_skips": [form[f"skip{line}"] for line in panel.choices["skip"] if line not in shown],
+            "lines": params["rows"],
+            "form": form,
+            "settings": [form[name] for name in form.SETTINGS],
+            "defaults": [form[name] for name in form.DEFAULTS if not (name == "operator" and name in asked)],
+            "back_url": reverse("dids:import"),
+        }
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

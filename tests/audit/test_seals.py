@@ -220,12 +220,6 @@ def test_a_write_without_triggers_is_found(house):
     assert f"dids_did: rows deleted without a history row: 1 (id {pk + 1})." in output
 
 
-def test_a_deletion_without_triggers_is_found_by_itself(house):
-    pk = DID.objects.get(number="108").pk
-    forge("DELETE FROM dids_did WHERE number = '108'")
-    assert f"dids_did: rows deleted without a history row: 1 (id {pk})." in verify()
-
-
 @pytest.mark.parametrize(
     ("statement", "pattern"),
     [

@@ -17,6 +17,7 @@ import screens
 from clients.models import Account, Client, Package, Reseller
 from didmgmt.filters import FilterSet
 from didmgmt.forms import Form, ModelForm, OwnSentences
+from dids.imports.mapping import guess
 from dids.imports.wizard import Import
 from dids.lists.as_of import PastFilter
 from dids.lists.filters import ClientDIDFilter, SearchForm
@@ -29,6 +30,7 @@ from screens.forms import ConfirmCountForm
 from screens.history import forms as history_forms
 from screens.imports import forms as import_forms
 from screens.imports import reference_forms
+from screens.imports.columns import ColumnsForm
 from screens.numbers import forms as number_forms
 from screens.operators import forms as operator_forms
 from screens.packages import forms as package_forms
@@ -73,7 +75,13 @@ def bound_forms(world, user):
         client_forms.ClientForm(NO_DATA, instance=Client(), by=user),
         ConfirmCountForm(NO_DATA, count=1_234, fate="will be deleted"),
         history_forms.WhoHadItForm(NO_DATA),
-        import_forms.ColumnsForm(NO_DATA, number_import=number_import, head=upload.head()),
+        ColumnsForm(
+            NO_DATA,
+            number_import=number_import,
+            head=upload.head(),
+            guess=guess([["DID"], ["100"]], 1),
+            by=user,
+        ),
         import_forms.ReadingForm(NO_DATA, file_format=upload.format),
         import_forms.UploadForm(NO_DATA, by=user),
         number_forms.EditForm(NO_DATA, shown=shown, by=user),

@@ -290,6 +290,28 @@ def test_a_package_is_given_switched_off_and_on_in_the_browser(open_page, world)
     assert violations(page) == []
 
 
+def test_the_questions_of_an_import_have_no_violation(open_page, tmp_path):
+    file = tmp_path / "numbers.csv"
+    numbers = "".join(f"{number};free;\n" for number in range(441632960100, 441632960140))
+    file.write_text(f"DID;Status;Notes\n{numbers}+44 (0)1632 960116;parked;\n1632960411;;\n7;;\nTotal;;\n")
+    page = open_page("/dids/import/")
+    page.locator("[name=file]").set_input_files(file)
+    page.get_by_role("button", name="Upload and choose columns").click()
+    page.get_by_role("heading", name="To decide").wait_for()
+    assert violations(page) == []
+
+    page.locator(".decide footer button").click()
+    page.get_by_text("2 questions are open").first.wait_for()
+    assert page.evaluate("document.activeElement.id") == "id_operator"
+    page.get_by_role("button", name="Use the proposals").click()
+    page.get_by_label("parked means").select_option("leave")
+    page.get_by_text("1 of 5 open").wait_for()
+    page.get_by_label("Refuse new numbers without an operator").check()
+    page.get_by_text("all 5 decided").first.wait_for()
+    assert page.evaluate("document.activeElement.id") == "id_without_operator"
+    assert violations(page) == []
+
+
 def test_the_steps_of_an_import_have_no_violation(open_page, tmp_path):
     file = tmp_path / "numbers.csv"
     file.write_text("DID;Operator;Notes\n100;DID Operator;fresh\n12x;DID Operator;\n200;Nobody;\n")
@@ -301,9 +323,9 @@ def test_the_steps_of_an_import_have_no_violation(open_page, tmp_path):
 
     page.locator("[name=file]").set_input_files(file)
     page.get_by_role("button", name="Upload and choose columns").click()
-    page.get_by_role("button", name="Check all rows").wait_for()
+    page.get_by_role("button", name="Check all").wait_for()
     assert violations(page) == []
-    page.get_by_role("button", name="Check all rows").click()
+    page.get_by_role("button", name="Check all").click()
     page.get_by_role("button", name="Import 1 number").wait_for()
     assert violations(page) == []
     page.get_by_role("button", name="Import 1 number").click()

@@ -1,0 +1,224 @@
+"""The form of step 2: what each column holds, the answers to the survey's questions, and the options."""
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
+
+from clients.tags import MAX_LABEL, tag_label
+from didmgmt.choices import RemoteSelect
+from didmgmt.forms import Form
+from didmgmt.text import parse_whole
+from dids.imports import mapping
+from dids.imports.cells import KEEP as KEEP_LOST
+from dids.imports.cells import MEANT, PUT, REFUSE
+from dids.imports.options import CLEAR, KEEP, LEAVE
+from dids.lifecycle import statuses as st
+from dids.numbering.normalise import MAX_DIGITS
+from operators.models import Operator
+from screens.numbers.forms import NotesField, TagsField
+
+VALID, ALL = "valid", "all"
+ERRORS = [
+    (VALID, "Import the others, return these as a file"),
+    (ALL, "All or nothing: import no row if one is refused"),
+]
+EXISTING = [
+    (KEEP, "Update; a blank cell keeps the value"),
+    (CLEAR, "Update; a blank cell clears tags, notes and hold days"),
+    (LEAVE, "Leave unchanged"),
+]
+CREATE = [("", "Refuse the rows naming them"), ("True", "Create them, if you have permission")]
+ANSWERS = {
+    "short_ranges": (REFUSE, "expand"),
+    "several": (REFUSE, "split"),
+    "zero": (REFUSE, "drop"),
+    "lost": (REFUSE, KEEP_LOST, PUT),
+}
+PROPOSAL = "?"  # in front of the status that is proposed for a value, until it is accepted
+
+
+class ColumnsForm(Form):
+    """One select for each column, a checkbox to skip each line of the head, the answers and the options.
+
+    A form without data shows the choices of ``Import.choices``. The meanings of values are sent as
+    ``status=TEXT`` and ``after_hold=TEXT``, the ticked rows as ``written``. ``changed`` is the name of the
+    control that a script sent the form for: if a column gets a field that another has, the other loses it.
+    """
+
+    existing = forms.ChoiceField(label="Numbers that exist already", choices=EXISTING)
+    errors_policy = forms.ChoiceField(label="Refused rows", choices=ERRORS, required=False)
+    create = forms.BooleanField(
+        label="Missing operators, clients, accounts, packages",
+        required=False,
+        widget=forms.Select(choices=CREATE),
+    )
+    empty = forms.CharField(label="Cells that count as empty", required=False, max_length=500)
+    operator = forms.ModelChoiceField(
+        label="Operator",
+        queryset=Operator.objects.none(),
+        required=False,
+        empty_label="Choose an operator",
+        widget=RemoteSelect("operators:choices"),
+    )
+    without_operator = forms.BooleanField(label="Refuse new numbers without an operator", required=False)
+    status = forms.ChoiceField(label="Status", choices=st.FREE_CHOICES, required=False)
+    after_hold = forms.ChoiceField(label="After Hold", choices=st.FREE_CHOICES, required=False)
+    tags = TagsField(max_length=MAX_LABEL)
+    notes = NotesField()
+    remember = forms.BooleanField(label="Remember for files with these columns", required=False)
+    front = forms.CharField(label="Digits to put in front", required=False, max_length=MAX_DIGITS)
+
+    SETTINGS = ("existing", "errors_policy", "create", "empty")
+    DEFAULTS = ("operator", "status", "after_hold", "tags", "notes")
+
+    def __init__(self, data=None, *, number_import, head, guess, by, changed=""):
+        self.width = number_import.upload.format.width
+        self.start = start = number_import.choices(head, guess)
+        if isinstance(data, QueryDict):
+            data = self._settled(data.copy(), changed)
+        super().__init__(data)
+        self.asks_number = any(question.key == "number" for question in guess.questions)
+        self.fields["operator"].queryset = Operator.objects.visible_to(by)
+        for name, answers in ANSWERS.items():
+            choices = [(answer, answer) for answer in answers]
+            self.fields[name] = forms.ChoiceField(choices=choices, required=False, widget=forms.RadioSelect)
+        choices = [("", "– leave out"), *mapping.LABELS.items()]
+        for index in range(self.width):
+            self.fields[f"column{index}"] = forms.ChoiceField(
+                choices=choices, required=False, label=f"Column {index + 1}"
+            )
+        sent = [parse_whole(name.removeprefix("skip")) for name in self.data if name.startswith("skip")]
+        lines = {row.line for row in head} | {*start["skip"]} | {line for line in sent if line}
+        self.lines = []
+        self.add_lines(sorted(lines))
+        self.initial = self._initial()
+
+    def add_lines(self, lines):
+        """Add a checkbox to skip each of these lines that has none."""
+        for line in lines:
+            if line not in self.lines:
+                self.lines.append(line)
+                self.fields[f"skip{line}"] = forms.BooleanField(
+                    required=False, initial=False, label=f"Skip line {line}"
+                )
+
+    def _initial(self):
+        start = self.start
+        initial = {name: start[name] for name in ("existing", "create", "operator", "remember", "front")}
+        initial |= start["defaults"] | {"without_operator": start["without_operator"]}
+        initial |= {name: start["readings"].get(name, REFUSE) for name in ANSWERS} | {"lost": start["lost"]}
+        initial |= {f"column{index}": key for index, key in enumerate(start["mapping"])}
+        initial |= {f"skip{line}": True for line in start["skip"]}
+        initial["errors_policy"] = ALL if start["all_or_nothing"] else VALID
+        initial["empty"] = ", ".join(start["empty"])
+        return initial
+
+    def _settled(self, data, changed):
+        """Apply to the other controls what one of them, or a button, implies."""
+        if operator := data.get("use_operator"):
+            data["operator"] = operator
+        if (key := data.get("use_values")) in MEANT:
+            for name in [name for name in data if name.startswith(f"{key}=")]:
+                data[name] = data[name].removeprefix(PROPOSAL)
+        if changed == "front":
+            data["lost"] = PUT
+        if changed == "operator" and data.get("operator"):
+            data["without_operator"] = ""
+        columns = [f"column{index}" for index in range(self.width)]
+        mapped = [name for name in columns if data.get(name) == "number"]
+        before = [f"column{index}" for index, key in enumerate(self.start["mapping"]) if key == "number"]
+        radio = f"column{data.get('number_column', '')}"
+        if radio in columns and (changed == "number_column" or (not changed and mapped == before)):
+            data[radio], changed = "number", radio
+        key = data.get(changed) if changed in columns else ""
+        for name in columns:
+            if key and key not in mapping.REPEATED and name != changed and data.get(name) == key:
+                data[name] = ""
+        return data
+
+    def clean_operator(self):
+        operator = self.cleaned_data["operator"]
+        return operator.pk if operator else None
+
+    def clean_empty(self):
+        return [mark for part in self.cleaned_data["empty"].split(",") if (mark := part.strip())]
+
+    def clean_front(self):
+        front = self.cleaned_data["front"].strip()
+        if front and not (front.isascii() and front.isdigit()):
+            raise ValidationError("Enter digits only, for example 44.")
+        return front
+
+    def clean(self):
+        cleaned = super().clean()
+        chosen = {}
+        for index in range(self.width):
+            key = cleaned.get(f"column{index}")
+            if key and key in chosen and key not in mapping.REPEATED:
+                self.add_error(
+                    f"column{index}", f"Column {chosen[key] + 1} is already {mapping.LABELS[key]}."
+                )
+            elif key:
+                chosen[key] = index
+        if cleaned.get("lost") == PUT and not cleaned.get("front") and "front" not in self.errors:
+            self.add_error("front", "Enter the digits to put in front, for example 44.")
+        if not {"number", "id"} & set(chosen) and not self.asks_number:
+            raise ValidationError("No column holds the DID. Choose the column with the numbers.")
+        return cleaned
+
+    def choices(self):
+        """Return the arguments of ``Import.choose``; fields with errors keep their earlier choice."""
+        if not self.is_bound:
+            return dict(self.start)
+        self.is_valid()
+        data, start = self.cleaned_data, self.start
+
+        def chosen(name):
+            return data[name] if name in data and name not in self.errors else start[name]
+
+        readings = {name: data.get(name) or REFUSE for name in ("short_ranges", "several", "zero")}
+        lost = data.get("lost") or start["lost"]
+        return {
+            "mapping": [data.get(f"column{index}", "") for index in range(self.width)],
+            "skip": [line for line in self.lines if data.get(f"skip{line}")],
+            "existing": chosen("existing"),
+            "create": chosen("create"),
+            "all_or_nothing": data.get("errors_policy") == ALL,
+            "readings": {name: answer for name, answer in readings.items() if answer != REFUSE},
+            "lost": REFUSE if lost == PUT and not data.get("front") else lost,
+            "front": chosen("front"),
+            "values": self._values(),
+            "empty": chosen("empty") if "empty" in self.data else start["empty"],
+            "written": sorted({line for text in self._list("written") if (line := parse_whole(text))}),
+            "operator": chosen("operator"),
+            "without_operator": chosen("without_operator"),
+            "defaults": self._defaults(),
+            "remember": chosen("remember"),
+        }
+
+    def _values(self):
+        """Return the meanings of values: the earlier ones, changed by those sent."""
+        values = {key: dict(self.start["values"].get(key, {})) for key in MEANT}
+        for key, meanings in values.items():
+            allowed = {status for status, _ in MEANT[key]} | {"leave", REFUSE}
+            for name in self.data:
+                if name.startswith(f"{key}="):
+                    text, meaning = name.removeprefix(f"{key}="), self.data[name]
+                    meanings.pop(text, None)
+                    if meaning in allowed:
+                        meanings[text] = meaning
+        return {key: meanings for key, meanings in values.items() if meanings}
+
+    def _defaults(self):
+        defaults, data = dict(self.start["defaults"]), self.cleaned_data
+        for name in ("status", "after_hold"):
+            if data.get(name):
+                defaults[name] = data[name]
+        if "notes" in data:
+            defaults["notes"] = data["notes"]
+        if "tags" in data:
+            defaults["tags"] = tag_label(data["tags"])
+        return defaults
+
+    def _list(self, name):
+        return self.data.getlist(name) if isinstance(self.data, QueryDict) else []

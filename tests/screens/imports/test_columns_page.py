@@ -1,0 +1,275 @@
+"""Step 2 of the import wizard: the questions about a file, their answers, and the columns."""
+
+import pytest
+
+from clients.models import Reseller
+from dids.models import DID
+from jobs.models import Job
+from operators.models import Operator
+from tests.screens.imports.test_import_wizard import columns_of, upload
+from tests.world import client_of, member
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def browser():
+    return client_of(member("Administrator"))
+
+
+@pytest.fixture(autouse=True)
+def operator():
+    return Operator.objects.create(reseller=Reseller.objects.create(name="North"), name="Oldmoor Exchange")
+
+
+def numbers(count, first=441632960100, rest=",Oldmoor Exchange"):
+    return "".join(f"{number}{rest}\n" for number in range(first, first + count))
+
+
+def opened(browser, text, name="numbers.csv", **fields):
+    return browser.get(upload(browser, text, name, **fields).url)
+
+
+def post(browser, page, *, htmx=None, **answers):
+    """Submit the page with these answers; ``htmx`` is the name of the control that a script sends it for."""
+    headers = {"HX-Request": "true", "HX-Trigger-Name": htmx} if htmx else {}
+    return browser.post(page.request["PATH_INFO"], columns_of(page) | answers, headers=headers)
+
+
+def stored():
+    return set(DID.objects.values_list("number", flat=True))
+
+
+def finish(browser, answer):
+    """Apply a check that was started by ``answer``; return the result page."""
+    assert answer.status_code == 302, answer.context["said"]
+    return browser.post(answer.url, follow=True)
+
+
+def kinds(page):
+    return [item.kind for item in page.context["questions"]]
+
+
+def test_a_file_without_doubts_has_nothing_to_decide(browser):
+    page = opened(browser, "DID,Operator\n" + numbers(20))
+
+    assert page.context["questions"] == []
+    assert "Nothing to decide" in page.text
+    assert "Check all 21 lines" in page.text
+    assert page.context["rest"] == "15 lines without doubts"
+
+
+def test_a_missing_operator_is_asked_for_and_the_check_waits_for_it(browser, operator):
+    page = opened(browser, "DID,Notes\n" + numbers(3, rest=",x"), name="oldmoor-exchange.csv")
+    assert kinds(page) == ["operator"]
+    assert "Oldmoor Exchange" in page.text
+
+    refused = post(browser, page)
+
+    assert refused.status_code == 422
+    assert "1 question is open." in refused.text
+    finish(browser, post(browser, page, operator=operator.pk))
+    assert len(stored()) == 3
+
+
+def test_a_proposed_operator_is_taken_by_a_button_without_a_script(browser, operator):
+    page = opened(browser, "DID,Notes\n" + numbers(3, rest=",x"), name="oldmoor-exchange.csv")
+
+    answered = post(browser, page, use_operator=operator.pk)
+
+    assert (answered.status_code, answered.context["open"]) == (200, 0)
+    assert browser.get(page.request["PATH_INFO"]).context["form"]["operator"].value() == operator.pk
+
+
+def test_new_numbers_without_an_operator_may_be_refused_on_purpose(browser):
+    page = opened(browser, "DID,Notes\n" + numbers(3, rest=",x"))
+
+    result = post(browser, page, without_operator="on")
+
+    assert browser.get(result.url).context["counts"]["refused"] == 3
+
+
+def test_unknown_statuses_are_answered_once_and_remembered(browser):
+    text = "DID,Status,Operator\n" + "".join(
+        f"44163296010{index},{value},Oldmoor Exchange\n"
+        for index, value in enumerate(["in-stock!", "free", "free", "parked"])
+    )
+    page = opened(browser, text)
+    assert kinds(page) == ["status"]
+    answers = {"status=in-stock!": "archive", "status=free": "?instock", "status=parked": "refuse"}
+    assert post(browser, page, **answers).status_code == 422, "a proposal is no answer"
+
+    result = finish(browser, post(browser, page, **answers | {"status=free": "instock"}))
+
+    assert "3 created, 0 updated, 0 unchanged, 1 refused" in result.text
+    assert DID.objects.get(number="441632960100").status == "archive"
+    again = opened(browser, text)
+    assert (kinds(again), again.context["open"]) == (["status"], 0)
+
+
+def test_answers_are_not_remembered_if_the_user_does_not_want_it(browser):
+    text = "DID,Status,Operator\n441632960100,free,Oldmoor Exchange\n"
+    page = opened(browser, text)
+    data = columns_of(page) | {"status=free": "instock"}
+    del data["remember"]
+
+    browser.post(page.request["PATH_INFO"], data)
+
+    assert opened(browser, text).context["open"] == 1
+
+
+def test_accepted_proposals_are_answers(browser):
+    page = opened(browser, "DID,Status,Operator\n441632960100,free,Oldmoor Exchange\n")
+
+    answered = post(browser, page, use_values="status", **{"status=free": "?instock"})
+
+    assert answered.context["open"] == 0
+    assert Job.objects.get().params["values"] == {"status": {"free": "instock"}}
+
+
+def test_numbers_that_may_lack_digits_are_completed_as_chosen(browser):
+    page = opened(browser, "DID,Operator\n" + numbers(20) + numbers(2, 1632960411))
+    (item,) = page.context["questions"]
+    assert (item.kind, item.is_open, item.front) == ("lost", False, "44")
+    assert "10 digits, while the other 20 numbers have 12." in page.text
+
+    empty = post(browser, page, lost="put", front="")
+    assert empty.status_code == 422
+    assert "Enter the digits to put in front" in empty.text
+    finish(browser, post(browser, page, lost="put", front="44"))
+
+    assert {"441632960411", "441632960412"} < stored()
+    assert len(stored()) == 22
+
+
+def test_missing_digits_are_refused_unless_decided_otherwise(browser):
+    page = opened(browser, "DID,Operator\n" + numbers(20) + numbers(2, 1632960411))
+
+    result = finish(browser, post(browser, page))
+
+    assert "20 created, 0 updated, 0 unchanged, 2 refused" in result.text
+
+
+def test_a_trailer_is_written_only_if_it_is_ticked(browser):
+    text = "DID,Operator\n" + numbers(5) + "000005,Oldmoor Exchange\n"
+
+    finish(browser, post(browser, opened(browser, text)))
+    assert "000005" not in stored()
+
+    finish(browser, post(browser, opened(browser, text), written="7"))
+    assert "000005" in stored()
+
+
+def test_a_script_gets_the_part_of_the_page_and_the_answer_survives_a_reload(browser):
+    page = opened(browser, "DID,Operator,More\n" + numbers(5, rest=",Oldmoor Exchange,x"))
+
+    part = post(browser, page, htmx="column2", column2="notes")
+
+    assert part.status_code == 200
+    assert "<html" not in part.text
+    assert browser.get(page.request["PATH_INFO"]).context["form"]["column2"].value() == "notes"
+
+
+def test_a_field_moves_to_the_column_that_is_given_it(browser):
+    page = opened(browser, "DID,Other,Operator\n441632960100,441632960900,Oldmoor Exchange\n")
+
+    moved = post(browser, page, htmx="column1", column1="number")
+
+    assert [moved.context["form"][f"column{index}"].value() for index in range(3)] == [
+        "",
+        "number",
+        "operator",
+    ]
+
+
+def test_choosing_again_forgets_an_earlier_check(browser):
+    page = opened(browser, "DID,Operator\n" + numbers(3))
+    check = post(browser, page).url
+    again = browser.get(page.request["PATH_INFO"])
+
+    post(browser, again, htmx="existing", existing="leave")
+
+    assert browser.post(check).url == page.request["PATH_INFO"]
+    assert stored() == set()
+
+
+def test_doubtful_lines_are_shown_with_the_number_of_their_question(browser):
+    page = opened(
+        browser, "DID,Operator\n" + numbers(60) + "1632960411,Oldmoor Exchange\n" + numbers(9, 10**11)
+    )
+
+    lines = [row["line"] for row in page.context["rows"]]
+    assert lines == [1, 2, 3, 4, 5, 6, 62]
+    assert page.context["rows"][-1]["gap"] == "55 lines without doubts"
+    assert page.context["rows"][-1]["shown"][0]["doubt"] == 1
+    assert page.context["rest"] == "9 lines without doubts"
+
+
+def test_a_doubtful_line_can_be_skipped_and_taken_back(browser):
+    page = opened(browser, "DID,Operator\n" + numbers(60) + "7,Oldmoor Exchange\n")
+
+    skipped = post(browser, page, htmx="skip62", skip62="on")
+    assert kinds(skipped) == []
+    assert [row["line"] for row in skipped.context["rows"]][-1] == 62
+
+    data = columns_of(skipped)
+    del data["skip62"]
+    assert kinds(browser.post(page.request["PATH_INFO"], data, headers={"HX-Request": "true"})) == ["flagged"]
+
+
+def test_joined_columns_show_the_number_as_it_will_be_stored(browser):
+    page = opened(browser, "Country code,Area,Number,Operator\n44,1632,960601,Oldmoor Exchange\n")
+    mapped = {"column0": "part", "column1": "part", "column2": "number"}
+
+    part = post(browser, page, htmx="column0", **mapped)
+
+    assert "→ 441632960601" in part.text
+    finish(browser, post(browser, page, **mapped))
+    assert stored() == {"441632960601"}
+
+
+def test_marks_of_empty_cells_can_be_changed(browser):
+    text = "DID,Operator,Notes\n441632960100,Oldmoor Exchange,none\n441632960101,Oldmoor Exchange,NULL\n"
+
+    finish(browser, post(browser, opened(browser, text), empty="none, NULL"))
+
+    assert set(DID.objects.values_list("notes", flat=True)) == {""}
+
+
+def test_a_column_that_would_refuse_every_row_says_so(browser):
+    opened_page = opened(browser, "DID,When,Operator\n" + numbers(3, rest=",soon,Oldmoor Exchange"))
+
+    page = post(browser, opened_page, htmx="column1", column1="hold_days")
+
+    (column,) = [column for column in page.context["columns"] if column["bars"] == 1]
+    assert column["word"] == "Please check"
+    assert "every row" in column["reason"]
+
+
+def test_another_user_cannot_answer(browser):
+    path = upload(browser, "DID\n100\n").url
+
+    assert client_of(member("Supervisor")).post(path, {"column0": "number"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"number_column": "9" * 30, "written": ["x", "9" * 40], "skip-1": "on", "skip" + "9" * 30: "on"},
+        {"column0": "nonsense", "lost": "put", "front": "44x", "status=": "active", "status=\0": "?"},
+        {
+            "use_operator": "0",
+            "use_values": "nothing",
+            "operator": "x",
+            "short_ranges": "x",
+            "empty": "," * 600,
+        },
+    ],
+)
+def test_nonsense_is_answered_by_the_page(browser, data):
+    path = upload(browser, "DID,Operator\n" + numbers(3)).url
+
+    assert browser.post(path, data).status_code in (200, 422, 302)
+    assert browser.post(path, data, headers={"HX-Request": "true"}).status_code in (200, 302)
+    assert browser.get(path).status_code in (200, 302)
