@@ -32,6 +32,7 @@ _ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _EXPONENT = re.compile(r"\d+(?:[.,]\d+)?e\+?\d+", re.IGNORECASE)
 _NUMBER = re.compile(r"\+?[\d().\-/ ]+(?: ?(?:ext\.?|x) ?\d+)?", re.IGNORECASE)
 _CODE = re.compile(r"[+(]*\d{1,5}\)?")
+_HEAD = re.compile(r"[+(]*\d[\d() ]{0,11}")
 _SPAN = re.compile(r"[-/,;&]|\.{2,}")  # between the ends of a range, or between two numbers
 
 
@@ -111,6 +112,11 @@ class Column:
     def are_codes(self):
         """Whether every filled cell is a code of 1 to 5 digits, such as +44 or (020)."""
         return self.filled > 0 and all(map(_CODE.fullmatch, map(to_plain, self.cells)))
+
+    @cached_property
+    def are_heads(self):
+        """Whether every filled cell is a code, or the beginning that the numbers of a block share."""
+        return self.filled > 0 and all(map(_HEAD.fullmatch, map(to_plain, self.cells)))
 
     @cached_property
     def length(self):

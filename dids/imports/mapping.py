@@ -25,6 +25,7 @@ from dids.lifecycle import statuses as st
 CERTAIN, LIKELY, CHECK = "certain", "likely", "check"
 REPEATED = {"part"}  # keys that several columns may have
 RANGE_LIMIT = 10_000_000  # numbers in a row; two numbers that are further apart are no ends of a range
+TAIL = 4  # digits; shorter numbers are the last digits of others, and begin with a zero rightly
 NUMBER_KEYS = {"number", RANGE_START, "range_end", "range_size", "part"}  # found together
 NEEDS_CLIENT = {"account", "package"}
 
@@ -198,28 +199,37 @@ def _find_range(names, columns):
 
     “Range end” is one by its name; “To” is one only after a “From”, if the content agrees.
     """
+    heads = [columns[index] for index in _named(names, "part") if columns[index].are_heads]
     for end in _named(names, "range_end"):
         is_certain = _fit(names[end], "range_end") >= USUAL
         for start, name in enumerate(names):
-            if start == end or (columns[start].level == content.NO_NUMBERS and not is_certain):
+            if start == end or not (_fit(name, RANGE_START) or (is_certain and _fit(name, "number"))):
                 continue
-            if is_certain and (_fit(name, "number") or _fit(name, RANGE_START)):
-                return start, end
-            if _fit(name, RANGE_START) and _are_ranges(columns[start], columns[end]):
+            long_enough = _is_long_enough(columns[start], heads)
+            if is_certain or (long_enough and _are_ranges(columns[start], columns[end], heads)):
                 return start, end
     return None, None
 
 
-def _are_ranges(first, last):
+def _is_long_enough(column, heads):
+    """Whether a column holds numbers, or their last digits next to ``heads``, columns with the first ones."""
+    return column.level != content.NO_NUMBERS or any(
+        head.length + column.length in content.PHONE_LENGTH for head in heads
+    )
+
+
+def _are_ranges(first, last, heads=()):
     """Whether the rows of these columns are the ends of ranges that do not overlap."""
     if first.level == last.level == content.UNKNOWN:
         return True
-    pairs = [(low, high) for low, high in zip(first.rows, last.rows, strict=True) if low and high]
-    if not pairs or any(len(low) != len(high) or low > high for low, high in pairs):
+    rows = zip(first.rows, last.rows, *(head.rows for head in heads), strict=True)
+    rows = [(low, high, "".join(head)) for low, high, *head in rows if low and high]
+    if not rows or any(len(low) != len(high) or low > high for low, high, _ in rows):
         return False
-    spans = sorted((int(low), int(high)) for low, high in pairs)
-    apart = all(high < low for (_, high), (low, _) in pairwise(spans))
-    return apart and all(high - low < RANGE_LIMIT for low, high in spans)
+    if any(int(high) - int(low) >= RANGE_LIMIT for low, high, _ in rows):
+        return False
+    spans = sorted((head, int(low), int(high)) for low, high, head in rows)
+    return all(one[0] != other[0] or one[2] < other[1] for one, other in pairwise(spans))
 
 
 def _choose_number(found, names, columns):
@@ -258,8 +268,10 @@ def _points(name, column):
 
 def _says_otherwise(name, column):
     """Whether the name says that the column holds no DIDs."""
-    keys = [key for key in meanings(name) if key not in NUMBER_KEYS or column.are_codes]
-    return is_no_number(name) or any(_suits(key, _fit(name, key), column) for key in keys)
+    keys = meanings(name).keys() - NUMBER_KEYS
+    if is_no_number(name) or _fit(name, "part") or _fit(name, "range_size"):
+        return True
+    return any(_suits(key, _fit(name, key), column) for key in keys)
 
 
 def _are_same(indexes, columns):
@@ -328,8 +340,8 @@ def _ask_for_end(found, number, end, names, columns):
 def _map_parts(found, number, parts, columns):
     """Map the country and area codes that the numbers lack."""
     column = columns[number]
-    parts = [index for index in parts if index != number and columns[index].are_codes]
-    if column.level in (content.INTERNATIONAL, content.NO_NUMBERS):
+    parts = [index for index in parts if index != number and columns[index].are_heads]
+    if column.level == content.INTERNATIONAL or not column.digits:
         parts = []
     for first in range(len(parts)):
         if _begin_with(column, [columns[index] for index in parts[first:]]):
@@ -338,7 +350,7 @@ def _map_parts(found, number, parts, columns):
     length = column.length + sum(columns[index].length for index in parts)
     if not parts or length not in content.PHONE_LENGTH:
         return
-    inner = [*parts[1:], number]
+    inner = [*parts[1:], number] if column.length > TAIL else parts[1:]
     has_zero = any(digits.startswith("0") for index in inner for digits in columns[index].digits)
     certainty = CHECK if has_zero else LIKELY
     reason = f"Joined, the numbers have {length} digits."

@@ -68,10 +68,10 @@ _USUAL = {
     "part": (
         "country code; country prefix; country dial code; dial code; dialing code; dialling code;"
         " calling code; area code; city code; npa; nxx; ndc; std code; landesvorwahl; ländervorwahl;"
-        " laendervorwahl; vorwahl; ortsvorwahl; ortsnetzkennzahl; indicatif; indicatif pays; code pays;"
-        " codigo de pais; codigo pais; codigo de area; codigo area; prefijo; indicativo; codigo do pais;"
-        " ddd; ddi; код страны; код города; код зоны; код def; авс def; abc def; авс; def; префикс;"
-        " код країни; код міста; код зони; префікс"
+        " laendervorwahl; vorwahl; ortsvorwahl; ortsnetzkennzahl; kopfnummer; stammnummer; indicatif;"
+        " indicatif pays; code pays; codigo de pais; codigo pais; codigo de area; codigo area; prefijo;"
+        " indicativo; codigo do pais; ddd; ddi; код страны; код города; код зоны; код def; авс def; abc def;"
+        " авс; def; префикс; код країни; код міста; код зони; префікс"
     ),
     "tags": (
         "tags; label; labels; group; category; schlagwort; schlagworte; schlagwörter; kennzeichen; gruppe;"
@@ -168,6 +168,7 @@ def _known():
 _KNOWN = _known()
 _NO_NUMBER = _split(_NOT_NUMBERS)
 _WORD = re.compile(r"[^\W\d_]+")
+_PARTICLES = {"de", "du", "a", "of", "the"}  # ends of ranges only where they stand alone
 _CAMEL = re.compile(r"(?<=[a-z\d])(?=[A-Z])")
 
 
@@ -175,12 +176,30 @@ _CAMEL = re.compile(r"(?<=[a-z\d])(?=[A-Z])")
 def meanings(header):
     """Return the fields that a header may name: {key or RANGE_START: fit}, the best first.
 
-    A header of several names ("Rufnummer / Phone number", "Number (E.164)") fits LOOSE.
+    Words that together name the end of a range ("DID Start", "lastPhoneNumber") are found one by one. A
+    header of several names ("Rufnummer / Phone number", "Number (E.164)") fits LOOSE.
     """
     if found := _KNOWN.get(compact(header)):
         return found
+    header = header[:LONGEST]
+    if end := _end_of_range(_words(header)):
+        return {end: USUAL}
     parts = [_KNOWN.get(compact(part), {}) for part in re.split(r"[()\[\]/|\n,;:*]", header)]
     return {key: LOOSE for part in parts for key in part}
+
+
+def _words(header):
+    return [compact(word) for word in _WORD.findall(_CAMEL.sub(" ", header))]
+
+
+def _end_of_range(words):
+    """Return RANGE_START or "range_end" if each of the words names a number or that end of a range."""
+    known = [_KNOWN.get(word, {}) for word in words if word not in _PARTICLES]
+    ends = {key for names in known for key in (RANGE_START, "range_end") if key in names}
+    numbers = [names for names in known if "number" in names]
+    if len(ends) == 1 and numbers and all(names.keys() & {*ends, "number"} for names in known):
+        return ends.pop()
+    return None
 
 
 def key_of(header):
@@ -191,9 +210,10 @@ def key_of(header):
 
 def is_no_number(header):
     """Whether a header says that its column holds other digits than DIDs, such as order numbers."""
-    words = [compact(word) for word in _WORD.findall(_CAMEL.sub(" ", header))]
     return any(
-        word == other or (len(other) > 3 and word.startswith(other)) for word in words for other in _NO_NUMBER
+        word == other or (len(other) > 3 and word.startswith(other))
+        for word in _words(header[:LONGEST])
+        for other in _NO_NUMBER
     )
 
 

@@ -85,3 +85,28 @@ def test_a_column_that_a_known_list_does_not_have_may_name_the_operator():
         [["SID", "Phone Number", "Friendly Name", "Carrier"], ["P", "+12025550108", "x", "Colt"]], 4
     )
     assert found.keys == ["", "number", "notes", "operator"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("Order No,DN,Notes\n100230,+12025551700,x\n100231,+12025551701,y\n", "12025551700 12025551701"),
+        ("Activation date,DN\n2026-05-01,+12025551710\n", "12025551710"),
+        ("Kunden-Nr.;Rufnummer;Bemerkung\n100017;+49 40 6696801;Büro\n", "49406696801"),
+        ("didNumber,country,state,trunkName\n12025551801,US,DC,trunk-a\n", "12025551801"),
+        ("TN,Rate Center,State\n7345550126,ANNARBOR,MI\n", "7345550126"),
+        ("StartingNumber,EndingNumber\n+12025551900,+12025551902\n", "12025551900 12025551901 12025551902"),
+        ("АВС/ DEF;От;До;Емкость\n301;2110000;2110001;2\n", "3012110000 3012110001"),
+        ("Country code,Area,Number\n44,1632,960601\n44,1632,960602\n", "441632960601 441632960602"),
+        ("Kopfnummer,Von,Bis\n4930231251,00,01\n", "493023125100 493023125101"),
+        ("H|20260503|ACME\nDID|Notes\n441632960501|a\n441632960502|b\n", "441632960501 441632960502"),
+        ("+441632960501,100230\n+441632960502,100231\n", "441632960501 441632960502"),
+    ],
+)
+def test_columns_found_by_name_and_content_create_these_numbers(text, numbers):
+    world = make_world()
+    before = set(DID.objects.values_list("number", flat=True))
+    imported(text, importer(world), operator=world.operator)
+    created = DID.objects.exclude(number__in=before).values_list("number", flat=True)
+    assert sorted(created) == numbers.split()

@@ -3,6 +3,8 @@
 import csv
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as hypothesis
 
 from dids.imports.mapping import CERTAIN, CHECK, LIKELY, Question, find_header, guess
 
@@ -181,6 +183,10 @@ def test_the_guess_says_how_certain_it_is(text, certainty):
     [
         ("StartingNumber,EndingNumber,City\n+12025551900,+12025551909,X", "number,range_end,-"),
         ("From,To,Qty\n441632960000,441632960009,10", "number,range_end,range_size"),
+        ("DID Start,DID Finish\n441632960000,x", "number,-"),
+        ("firstPhoneNumber,lastPhoneNumber\n441632960000,441632960009", "number,range_end"),
+        ("SDA début,SDA fin\n0199001200,0199001299", "number,range_end"),
+        ("DID,From,To\n441632960000,08,17", "number,-,-"),
         ("FirstDirectoryNumber,Block\n441632960000,x", "number,-"),
         ("Von,Bis,Anzahl\n441632960000,441632960009,10", "number,range_end,range_size"),
         ("Start number,Quantity\n441632960000,10\n441632960100,1", "number,range_size"),
@@ -215,6 +221,9 @@ def test_a_column_that_may_make_ranges_is_asked_for(text, question):
         ("Country code,Area,Number\n44,1632,960601\n44,1632,960602", "part,part,number"),
         ("Ländervorwahl,Vorwahl,Rufnummer\n49,30,23125100\n49,30,23125101", "part,part,number"),
         ("NPA,NXX,Line\n202,555,0100\n202,555,0101", "part,part,number"),
+        ("Kopfnummer,Von,Bis\n493023125,00,99\n493023126,00,99", "part,number,range_end"),
+        ("Код,От,До\n301,2110000,2110009\n495,2110000,2110009", "part,number,range_end"),
+        ("Operator,Prefix,Qty\nColt,442079460,100\nColt,442079461,100", "operator,-,-"),
         ("DDI,DDD,Telefone\n55,11,40028922\n55,11,40028923", "part,part,number"),
         ("АВС/ DEF,От,До\n301,2110000,2110009", "part,number,range_end"),
         ("Country code,Number\n+44,1632960601\n+44,1632960602", "part,number"),
@@ -294,3 +303,47 @@ def test_rows_of_different_length_and_odd_cells_are_guessed():
     assert guess(rows, 4).keys[0] == "number"
     assert guess([], 2).keys == ["", ""]
     assert guess([[]], 0).keys == []
+
+
+# --- any list --------------------------------------------------------------------------------------
+
+OTHER_COLUMNS = {
+    "dates": lambda n: f"2026-{n % 12 + 1:02}-{n % 28 + 1:02}",
+    "American dates": lambda n: f"{n % 12 + 1}/{n % 28 + 1}/2026",
+    "compact dates": lambda n: f"2026{n % 12 + 1:02}{n % 28 + 1:02}",
+    "date and time": lambda n: f"2026-05-{n % 28 + 1:02} 08:{n % 60:02}:00",
+    "times": lambda n: f"{n % 24}:{n % 60:02}",
+    "prices": lambda n: f"{n % 7}.{n % 100:02}",
+    "prices with a sign": lambda n: f"${n % 900}.00",
+    "order numbers": lambda n: str(100_230 + n),
+    "counter": lambda n: str(n + 1),
+    "flags": lambda n: str(n % 2),
+    "post codes": lambda n: f"{90210 + n % 3}",
+    "addresses": lambda n: f"10.20.30.{n % 250}",
+    "ids": lambda n: f"PN{n * 7919:08x}",
+    "words": lambda n: ("Hamburg", "Bremen", "Kiel")[n % 3],
+    "blanks": lambda n: "",
+}
+NOTATIONS = [
+    lambda n: f"+44 20 7946 {n:04}",
+    lambda n: f"4420794{n:05}",
+    lambda n: f"(202) 555-{n:04}",
+    lambda n: f"0207946{n:04}",
+    lambda n: f"tel:+120255{n:05}",
+    lambda n: f"0049/30/23125{n:03}",
+]
+
+
+@given(data=hypothesis.data())
+def test_no_other_column_is_ever_taken_for_the_number(data):
+    first, count = data.draw(hypothesis.integers(0, 900)), data.draw(hypothesis.integers(2, 40))
+    notation = data.draw(hypothesis.sampled_from(NOTATIONS))
+    names = data.draw(hypothesis.lists(hypothesis.sampled_from(list(OTHER_COLUMNS)), max_size=5))
+    at = data.draw(hypothesis.integers(0, len(names)))
+    makers = [OTHER_COLUMNS[name] for name in names]
+    makers.insert(at, notation)
+    rows = [[make(n) for make in makers] for n in range(first, first + count)]
+    if data.draw(hypothesis.booleans()):
+        rows.insert(0, [f"Spalte {letter}" for letter in "abcdef"[: len(makers)]])
+    found = guess(rows, len(makers))
+    assert [index for index, key in enumerate(found.keys) if key == "number"] == [at]
