@@ -38,7 +38,7 @@ RANKS = {
     " listing",
     "dids.models": "client_packages hold_days lookups prefixes staging tags number_merge number_plans"
     " number_reads number_writes numbers counters __init__",
-    "dids.numbering": "__init__ normalise reading ranges search",
+    "dids.numbering": "__init__ normalise not_numbers reading ranges search",
     "dids.reference_files": "__init__ result fields parsed_file resource packages clients operators accounts"
     " tables",
     "jobs": "__init__ periodic kinds statistics models filters apps",

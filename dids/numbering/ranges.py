@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from didmgmt.text import shorten
 from dids.numbering.normalise import MAX_DIGITS, NumberError, to_plain
-from dids.numbering.reading import Range, parse_item
+from dids.numbering.reading import Range, drop_parameters, parse_item, tidy
 
 MAX_ERRORS = 1_000
 
@@ -143,8 +143,8 @@ def read_ranges(
         if entry.isascii() and entry.isdigit() and len(entry) <= MAX_DIGITS:  # inlined for speed
             yield entry, entry
             continue
-        for part in _SEPARATOR.split(to_plain(entry)):
-            item = " ".join(part.split()).removeprefix("- ")  # "- " is the bullet of a list
+        for part in _SEPARATOR.split(drop_parameters(tidy(to_plain(entry)))):
+            item = part.strip().removeprefix("- ")  # "- " is the bullet of a list
             if item:
                 try:
                     yield from parse_item(item)

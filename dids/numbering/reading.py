@@ -1,25 +1,44 @@
-"""Read the numbers and ranges in an entry of a list or in a cell, and refuse what has two readings."""
+"""Read an entry of a list or a cell: a number or a range. Refuse what can be read in two ways.
+
+A number may be written in groups of digits. Blanks, dots and brackets between groups are punctuation. So is
+a dash or a slash where the text can only be a number: ``0800-123456``, ``212-555-0100``, ``020/7946001``.
+The lengths of the groups decide. A text with several groups is doubtful, and refused with its readings, if
+
+- it has more than 15 digits, which no number has;
+- a group of seven digits or more, which may be a whole number, is followed by another group;
+- the group after the last dash or slash is shorter than the one before it, as in ``441632961280-289``
+  (except 5-4 digits after an area code, as in ``(11) 98765-4321``);
+- that group is as long as the one before it, greater, and the two begin alike, are the ends of a block, or
+  have the only dash between them, as in ``555-0100-0199``, ``0800-000-999`` and ``0800 123-456``;
+- the groups before the last dash already make a whole number: ten digits, or eleven after a +;
+- a slash follows more digits than an area code has, or there are two slashes;
+- one dash or slash separates two groups with fewer than eight digits in all, as in ``1-100``;
+- blanks separate groups that look like a list: equally long and similar, or too few digits for one number.
+
+One dash between equally many digits is a range: ``111-222``. A dash with blanks around it, "to" and similar
+words always make a range. What is read is never a guess: ``Choices`` say which doubts a person has settled.
+"""
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from dids.numbering.normalise import (
     MAX_DIGITS,
     NumberError,
     normalise,
-    normalise_cell,
     strip_punctuation,
     strip_text_marker,
     to_plain,
 )
+from dids.numbering.not_numbers import refuse_other
 
 E164_DIGITS = 15  # the longest number that can be dialled internationally
+WHOLE = 7  # digits from which a group may be a whole number
+AREA = 6  # most digits of an area code in front of a slash
+LONGEST = 200  # characters of a text that is analysed as one number
 
 Range = tuple[str, str]  # (low, high), both included, of the same length
-
-_SPACED_DASH = re.compile(" +-+ *| *-+ +")
-_ZERO = re.compile(r"\d.*\(0\)")
-_RANGE_DASH = "\0"  # marks a dash that certainly makes a range; to_plain() leaves no NUL in the input
 
 
 @dataclass(frozen=True)
@@ -28,7 +47,7 @@ class Choices:
 
     ``short_ranges`` ``441632961280-289``: "refuse" or "expand".
     ``several``      two numbers in one cell: "refuse" or "split".
-    ``zero``         ``+44 (0)20 7946 0000``: "refuse" or "drop" the zero.
+    ``zero``         ``+44 (0)20 7946 0000``: "refuse" or "drop" the zero in brackets.
     """
 
     short_ranges: str = "refuse"
@@ -38,53 +57,410 @@ class Choices:
 
 REFUSE_ALL = Choices()
 
+_IN_FULL = "Write a number as digits only, or a range with both ends in full."
+_ONE_SIDED = "a range needs one dash with a number on each side"
+_AS_RANGE = "Write it as 111-222."
+_EACH_ON_A_LINE = "Write one number as digits only, or each number on a line of its own."
+
+_RANGE_DASH = "\0"  # marks a dash that certainly makes a range; to_plain() leaves no NUL in the input
+_SPACED_DASH = re.compile(
+    r"(?i) - ?| ?- |(?<=[\d)]) ?(?:to|thru|through|until|till|bis|jusqu'à|à|até|hasta|до|по) ?(?=[\d+(])"
+)
+_SEPARATORS = re.compile(r"(?i) ?[,;|&\n][,;|&\n ]*| (?:and|or|und|oder|ou|et|y|и|или|та|або) ")
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
+_TEL = re.compile(r"(?i)(?:tel|callto) ?: ?((?:%2B)?)([^;?]*)(?:;(?:ext|isub)=[\d-]*)?")
+_TEL_PARAMETERS = re.compile(r"(?i)(tel:[^;,\s]*);(?:ext|isub)=[\d-]*")
+_ZERO_IN_BRACKETS = re.compile(r"(?<=\d)([^\d]*)\(0\)")
+# A zero in front of the area code, after the country code. Some countries have it in their numbers.
+_CODE = r"(?!39\b|378|379|225|229|241|242)[1-9]\d{0,2}"
+_ZERO_AFTER_CODE = re.compile(rf"((?<!\d)\(?(?:\+ ?{_CODE}[ .\-/()]+|00{_CODE}[ .()]+))0(?=\d)")
+_PATTERN = re.compile(r"((?:\(\d+(?:-|\.\.)\d+\)|[xX?])+)$")
+_PATTERN_PART = re.compile(r"\((\d+)(?:-|\.\.)(\d+)\)|[xX?]")
+_LAST_IN_BRACKETS = re.compile(r"(.*\d.*)\((\d+)\)", re.DOTALL)
+
 
 def read_cell(text: str, choices: Choices = REFUSE_ALL) -> list[Range]:
     """Return the ranges in a cell, in the order written; for a single number both ends are the same.
 
     Raises NumberError for a cell without a number and for one with two readings.
     """
-    plain = to_plain(text)
-    if choices.zero == "drop" and _ZERO.search(plain):
-        text = plain.replace("(0)", "")
-    _refuse_zero(text, to_plain(text))
-    return [parse_cell(text)]
-
-
-def parse_cell(value: str) -> Range:
-    """Return the range in a cell; for a single number both ends are the same.
-
-    A dash makes a range if both sides have the same length or if it is surrounded by spaces. Otherwise it is
-    punctuation, as in ``0800-123456`` and ``212-555-0100``. Raises NumberError as ``normalise_cell`` does.
-    """
-    plain = " ".join(to_plain(strip_text_marker(value)).split())
-    low, dash, high = plain.partition("-")
+    if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS:  # inlined for speed
+        return [(text, text)]
+    plain = drop_parameters(tidy(to_plain(strip_text_marker(text)).strip("\n ")))
     try:
-        if _SPACED_DASH.search(plain):
-            return _parse_spaced_range(_SPACED_DASH.sub(_RANGE_DASH, plain))
-        if dash and "-" not in high and len(strip_punctuation(low)) == len(strip_punctuation(high)):
-            return _parse_dashed(plain, low, high)
+        refuse_other(text, plain)
+        parts = [part for part in _SEPARATORS.split(plain) if part]
+        if _THOUSANDS.fullmatch(plain):
+            return _several(plain, parts, REFUSE_ALL)
+        if len(parts) > 1:
+            return _several(plain, parts, choices, separated=True)
+        return read_entry(parts[0] if parts else plain, choices)
     except NumberError as error:
-        raise NumberError(value, error.reason, error.remedy) from None
-    number = normalise_cell(value)
-    return number, number
+        raise NumberError(text, error.reason, error.remedy, error.kind, error.readings) from None
+
+
+def tidy(plain: str) -> str:
+    """Return text from ``to_plain`` with single blanks and dashes, so that patterns take linear time."""
+    plain = plain.replace("…", "..")
+    return re.sub("-{2,}", "-", re.sub(" {2,}", " ", plain))
+
+
+def drop_parameters(plain: str) -> str:
+    """Drop the extension of a tel: address, whose semicolon is no separator."""
+    return _TEL_PARAMETERS.sub(r"\1", plain) if ";" in plain else plain
+
+
+def mark_ranges(plain: str) -> str:
+    """Replace each dash with blanks around it, and each "to", with a mark that never is punctuation."""
+    return _SPACED_DASH.sub(_RANGE_DASH, plain)
 
 
 # --- one entry ------------------------------------------------------------------------------------
 
-_NO_SPACES = "Write one number without spaces, or put commas between numbers."
-_IN_FULL = "Write a number without the dash, or a range with both ends in full."
-_ONE_SIDED = "a range needs one dash with a number on each side"
-_AS_RANGE = "Write it as 111-222."
+
+def read_entry(text: str, choices: Choices = REFUSE_ALL) -> list[Range]:
+    """Read the plain, tidy text of one number or range; blanks in it separate groups of digits.
+
+    Raises NumberError; time does not depend on the length of the text.
+    """
+    if len(text) > LONGEST:
+        _number(text[: 10 * LONGEST])
+        raise NumberError(text, f"it has {len(text):,} characters", "Enter one number.")
+    if match := _TEL.fullmatch(text):
+        text = ("+" if match[1] else "") + match[2]
+    refuse_other(text, text)
+    text = _without_zero(mark_ranges(text), choices)
+    if _RANGE_DASH in text:
+        return _read_spaced_range(text, choices)
+    if text.startswith("-") or text.endswith("-"):
+        raise NumberError(text, _ONE_SIDED, _AS_RANGE)
+    if text.count("-") == 1 and (dashed := _read_dashed(text)):
+        return [dashed]
+    if pattern := _PATTERN.search(text):
+        return _read_pattern(text, text[: pattern.start()], pattern[1], choices)
+    parts = [part for part in re.split(r"[ /]+(?=\(?\+)", text) if part]
+    if len(parts) > 1:
+        return _several(text, parts, choices, separated=True)
+    return _read_groups(text, choices)
+
+
+def _number(text: str) -> str:
+    return normalise(text.replace(_RANGE_DASH, "-"))
+
+
+def ambiguous(text: str, other_reading: str, remedy: str, kind: str = "", *readings: str) -> NumberError:
+    """Return the error for one number or ``other_reading``, whose ``readings`` are given."""
+    number = _number(text)
+    reason = f"it may be one number, {number}, or {other_reading}"
+    return NumberError(text, reason, remedy, kind, (number, *readings))
+
+
+def _without_zero(text: str, choices: Choices) -> str:
+    """Drop or refuse a zero after the country code, which is dialled only within the country."""
+    without = _ZERO_IN_BRACKETS.sub(r"\1", text) if "(0)" in text else _ZERO_AFTER_CODE.sub(r"\1", text)
+    if without == text or (choices.zero == "drop" and "(0" in text):
+        return without
+    if _RANGE_DASH in text:
+        reason = "the 0 after the country code may be part of the numbers, or dialled only within the country"
+        raise NumberError(text, reason, "Write only the digits of the numbers.", "zero")
+    readings = full, dropped = _number(text), _number(without)
+    zero = "(0)" if "(0)" in text else "0 after the country code"
+    reason = f"the {zero} may be part of the number, {full}, or dialled only within the country, {dropped}"
+    raise NumberError(text, reason, "Write only the digits of the number.", "zero", readings)
+
+
+def _read_spaced_range(text: str, choices: Choices) -> list[Range]:
+    """Read a range with blanks around its dash; its ends may be written in groups."""
+    ends = [end.strip() for end in text.split(_RANGE_DASH)]
+    if len(ends) != 2 or not all(ends):
+        raise NumberError(text, _ONE_SIDED, _AS_RANGE)
+    (low, _), (high, _) = (_read_groups(end, REFUSE_ALL, alone=False)[0] for end in ends)
+    if len(high) < len(low) and ends[1].isdigit():
+        return [_read_short(text, low, high, choices, re.findall(r"\d+", ends[0])[-1])]
+    return [_checked(low, high)]
+
+
+def _checked(low: str, high: str) -> Range:
+    if len(low) != len(high):
+        reason = f"the ends of the range, {low} and {high}, have different lengths"
+        raise NumberError(f"{low}-{high}", reason, "Write both in full.")
+    if low > high:
+        raise NumberError(f"{low}-{high}", "the range ends before it starts", f"Write {high}-{low}.")
+    return low, high
+
+
+def _read_dashed(text: str) -> Range | None:
+    """Return the range with a dash between equally many digits, None for another text with one dash."""
+    left, right = text.split("-")
+    low, high = strip_punctuation(left), strip_punctuation(right)
+    if len(low) != len(high) or ("(" in text and not ("(" in left and "(" in right)):
+        return None
+    shapes = {re.sub(r"[^ ./()]", "", side) for side in (left, right)}
+    if len(shapes) > 1 and 2 * len(low) <= E164_DIGITS:  # 03/54839-7390826 is one number
+        return None
+    low, high = _number(left), _number(right)
+    if "+" not in right and len(low) < WHOLE <= 2 * len(low) and " " in text:
+        raise ambiguous(text, f"a range, {low}-{high}", _IN_FULL, "", _as_text(low, high))
+    if low > high:
+        reason = f"as a range it ends before it starts; as one number it is {low}{high}"
+        raise NumberError(text, reason, f"Write {high}-{low}, or the number without the dash.")
+    return low, high
+
+
+def _read_short(text: str, low: str, tail: str, choices: Choices, before: str) -> Range:
+    """Read a range that begins at ``low`` and whose end is shortened to ``tail``.
+
+    It is expanded by choice if it begins with a whole number, which has seven digits, or ten if it is in
+    groups and ``before``, the last of them, is longer. Otherwise the text may well be one number:
+    ``06221-540``, ``0800 123-456``, ``212-555-0100-0199``.
+    """
+    high, number = low[: -len(tail)] + tail, low + tail
+    both = "/" in text and len(tail) > 2 and int(high) - int(low) > 1  # 018/025 may also be two numbers
+    if before == low:
+        whole = len(low) >= WHOLE or len(number) < WHOLE
+    else:
+        whole = len(low) >= _whole(text) and len(tail) < len(before)
+    if choices.short_ranges == "expand" and low < high and whole and not both:
+        return low, high
+    shown = f"{low}–{high}"
+    reading = f"the range {shown}" if low <= high else f"a range that ends before it starts, {shown}"
+    ranges = [shown] if low <= high else []
+    if len(number) > E164_DIGITS:
+        raise NumberError(text, f"it may be {reading}", _IN_FULL, "short range", tuple(ranges))
+    reason = f"it may be one number, {number}, or {reading}"
+    raise NumberError(text, reason, _IN_FULL, "short range", (number, *ranges))
+
+
+def _read_pattern(text: str, head: str, pattern: str, choices: Choices) -> list[Range]:
+    """Read ``44163296000[0-9]`` or ``44163296000x`` as the range of the numbers that match."""
+    start = _number(head)
+    lows, highs = [], []
+    for part in _PATTERN_PART.finditer(pattern):
+        lows.append(part[1] or "0")
+        highs.append(part[2] or "9")
+    low, high = start + "".join(lows), start + "".join(highs)
+    full = all(set(a) == {"0"} and set(b) == {"9"} for a, b in list(zip(lows, highs, strict=True))[1:])
+    equal = all(len(a) == len(b) and a <= b for a, b in zip(lows, highs, strict=True))
+    if not (full and equal and len(low) <= MAX_DIGITS):
+        raise NumberError(text, "it is a pattern and not a number", _IN_FULL, "short range")
+    if choices.short_ranges == "expand":
+        return [(low, high)]
+    shown = _as_text(low, high)
+    digits = strip_punctuation(text)
+    if digits.isdigit() and len(digits) <= E164_DIGITS:
+        raise ambiguous(text, f"the range {shown}", _IN_FULL, "short range", shown)
+    raise NumberError(text, f"it may be the range {shown}", _IN_FULL, "short range", (shown,))
+
+
+def _several(text: str, parts: list[str], choices: Choices, *, separated: bool = False) -> list[Range]:
+    """Read several numbers in one text, if a person chose to split them; refuse them otherwise.
+
+    ``separated``: the text has commas, pluses or words between the numbers, and is not one number. Otherwise
+    it is split only if it is too long for one number, or if its parts are equally long and either whole
+    numbers or alike.
+    """
+    ranges = [found for part in parts for found in read_entry(part, choices)]
+    shown = ", ".join(_as_text(*found) for found in ranges)
+    number = re.sub(r"\D", "", text)
+    equal = len({len(low) for low, _ in ranges}) == 1
+    whole = all(len(low) >= WHOLE for low, _ in ranges)
+    alike = whole or all(_alike(low, other) for (low, _), (other, _) in pairwise(ranges))
+    certain = separated or len(number) > E164_DIGITS or (equal and alike and "+" not in text)
+    if choices.several == "split" and certain and (equal or whole):
+        return ranges
+    reason = f"{len(ranges)} numbers, {shown}"
+    if separated or len(number) > E164_DIGITS:
+        raise NumberError(text, f"it may be {reason}", _EACH_ON_A_LINE, "several", (shown,))
+    reason = f"it may be one number, {number}, or {reason}"
+    raise NumberError(text, reason, _EACH_ON_A_LINE, "several", (number, shown))
+
+
+def _as_text(low: str, high: str) -> str:
+    return low if low == high else f"{low}–{high}"
+
+
+# --- groups of digits -----------------------------------------------------------------------------
+
+
+def _read_groups(text: str, choices: Choices, *, alone: bool = True) -> list[Range]:
+    """Read one number in groups of digits, or what is doubtful; ``alone`` False for the end of a range."""
+    digits = strip_punctuation(text)
+    groups = re.findall(r"\d+", text)
+    if len(groups) < 2 or not digits.isdigit():
+        number = _number(text)
+        return [(number, number)]
+    if bracketed := _LAST_IN_BRACKETS.fullmatch(text):
+        other = f"{strip_punctuation(bracketed[1])} followed by ({bracketed[2]})"
+        raise _doubt(text, other, "short range")
+    if parts := _whole_numbers(text, groups):
+        return _several(text, parts, choices)
+    gaps = re.split(r"\d+", text)[1:-1]
+    marks = [index for index, gap in enumerate(gaps) if "-" in gap or "/" in gap or ".." in gap]
+    if marks:
+        if halves := _read_halves(text, groups, gaps):
+            return [halves]
+        if doubtful := _read_marked(text, groups, gaps, marks, choices):
+            return doubtful
+    if len(digits) > E164_DIGITS:
+        raise _too_many_digits(text, len(digits))
+    if any(len(group) >= WHOLE for group in groups[:-1]) or (
+        not marks and alone and _like_a_list(text, groups)
+    ):
+        return _several(text, groups, choices)
+    return [(digits, digits)]
+
+
+def _whole_numbers(text: str, groups: list[str]) -> list[str]:
+    """Return the whole numbers that blanks separate in a text, nothing if it may be one number."""
+    for parts in (text.split(" "), re.split(r" (?=\()", text), text.split("/")):
+        if len(parts) > 1 and all(len(strip_punctuation(part)) >= WHOLE for part in parts):
+            return [part.strip() for part in parts]
+    low, high = groups[: len(groups) // 2], groups[len(groups) // 2 :]
+    alike = len(low) > 1 and list(map(len, low)) == list(map(len, high))
+    if alike and len("".join(groups)) > E164_DIGITS and "-" not in text and "/" not in text:
+        return ["".join(low), "".join(high)]
+    return []
+
+
+def _too_many_digits(text: str, count: int) -> NumberError:
+    reason = f"it has {count} digits, too many for one number, and its parts are too short for several"
+    return NumberError(
+        text, reason, "Put commas between numbers, and write both ends of a range in full.", "several"
+    )
+
+
+def _doubt(text: str, other: str, kind: str, *readings: str) -> NumberError:
+    """Return the error for one number or ``other``, leaving out a number that would be too long."""
+    if len(strip_punctuation(text)) <= E164_DIGITS:
+        return ambiguous(text, other, _IN_FULL, kind, *readings)
+    return NumberError(text, f"it may be {other}", _IN_FULL, kind, readings)
+
+
+def _whole(text: str) -> int:
+    """Return how many digits make a whole number: ten, and the country code and its prefix if written."""
+    text = text.lstrip("( ")
+    return 11 if text.startswith("+") else 13 if text.startswith("00") else 10
+
+
+def _like_a_list(text: str, groups: list[str]) -> bool:
+    """Return whether groups separated by blanks, dots or brackets look like several numbers."""
+    lengths = [len(group) for group in groups]
+    if sum(lengths[:-1]) >= _whole(text) and lengths[-1] <= lengths[-2] - 2:
+        return True
+    if "+" in text or "(" in text or "." in text:
+        return False
+    if sum(lengths) < WHOLE or (lengths[0] > 2 and all(_alike(a, b) for a, b in pairwise(groups))):
+        return True
+    if len(groups) == 2:
+        first, second = lengths
+        return first == second >= AREA or (first >= 5 and second <= first - 2)
+    return sum(length >= 5 for length in lengths) > 1
+
+
+def _alike(first: str, second: str) -> bool:
+    """Return whether two groups look like consecutive ends: ascending, equally long and beginning alike."""
+    half = (len(first) + 1) // 2
+    return len(first) == len(second) and first < second and first[:half] == second[:half]
+
+
+def _read_halves(text: str, groups: list[str], gaps: list[str]) -> Range | None:
+    """Return the range whose ends are grouped with dashes, None if the text has no two such halves."""
+    half = len(groups) // 2
+    if len(groups) < 4 or set(gaps) != {"-"}:
+        return None
+    low, high = "".join(groups[:half]), "".join(groups[half:])
+    if list(map(len, groups[:half])) != list(map(len, groups[half:])) or low > high:
+        return None
+    if len(low) + len(high) > MAX_DIGITS:
+        return _checked(_number(low), _number(high))
+    raise ambiguous(
+        text, f"a range, {low}-{high}", "Write it in one of these two ways.", "", _as_text(low, high)
+    )
+
+
+def _read_marked(
+    text: str, groups: list[str], gaps: list[str], marks: list[int], choices: Choices
+) -> list[Range]:
+    """Read or refuse groups with dashes or slashes between them that may be more than one number.
+
+    Return nothing if they can only be one number.
+    """
+    first, last = marks[0], marks[-1]
+    left, right = "".join(groups[: last + 1]), "".join(groups[last + 1 :])
+    before, gap, total = groups[last], gaps[last], len(left) + len(right)
+    slashes = sum("/" in each for each in gaps)
+    if slashes > 1 and slashes == len(marks) == len(gaps) - first:
+        base, tails = "".join(groups[: first + 1]), groups[first + 1 :]
+        if all(len(tail) <= len(base) for tail in tails):
+            return _read_list(text, base, tails, choices)
+    if ".." in gap and len(left) == len(right):
+        dashed = "-".join((left, right))
+        remedy = "Write a number without dots, or a range with a dash."
+        raise ambiguous(text, f"a range, {dashed}", remedy, "", _as_text(left, right))
+    if last == len(groups) - 2 and _is_short_end(text, left, before, right, first_of_all=last == 0):
+        return [_read_short(text, left, right, choices, before)]
+    if ".." in gap:
+        raise _doubt(text, "a range whose ends have different lengths", "short range")
+    if slashes > 1:
+        raise _doubt(text, "several numbers", "several")
+    if "/" in gap and (len(left) > AREA + _whole(text) - 10 + ("+" in text) or len(right) < len(left)):
+        return _several(text, [left, right], choices)
+    if "-" in gap and (len(left) >= _whole(text) or any(len(group) >= WHOLE for group in groups[:-1])):
+        raise _doubt(text, f"a range, {left}-{right}", "short range")
+    if len(groups) == 2 and total < 8 and len(left) != len(right):
+        raise ambiguous(text, "a range whose ends have different lengths", _IN_FULL)
+    if len(groups) == 2 and "/" in gap and len(left) == len(right) and not text.startswith(("0", "+")):
+        return _several(text, [left, right], choices)
+    return []
+
+
+def _is_short_end(text: str, left: str, before: str, right: str, *, first_of_all: bool) -> bool:
+    """Return whether ``right`` may be the shortened end of a range that begins at ``left``.
+
+    ``before`` is the last group of ``left``, which is the only one if ``first_of_all``.
+    """
+    if len(right) > len(left) or len(right) >= WHOLE or len(left) > E164_DIGITS:
+        return False
+    replaced = left[-len(right) :]
+    if len(left) >= _whole(text) or (set(replaced) == {"0"} and set(right) == {"9"}):
+        return True
+    if len(right) < len(before):
+        mobile = (len(before), len(right)) == (5, 4) and not first_of_all
+        return not mobile or _block(replaced, right)
+    if len(right) > len(before) or first_of_all or right < before:
+        return False
+    return text.count("-") == 1 or (len(right) > 2 and (_alike(before, right) or _block(before, right)))
+
+
+def _block(first: str, last: str) -> bool:
+    """Return whether these may be the last digits of a block of numbers: 120 and 129."""
+    return first < last and first.endswith("0") and last.endswith("9")
+
+
+def _read_list(text: str, base: str, tails: list[str], choices: Choices) -> list[Range]:
+    """Read ``441632961340/41/42``: numbers whose first digits are written once."""
+    if all(len(tail) == len(base) for tail in tails):
+        return _several(text, [base, *tails], choices)
+    numbers = [base, *(base[: -len(tail)] + tail for tail in tails)]
+    ascending = all(a < b for a, b in pairwise(numbers))
+    if choices.short_ranges == "expand" and ascending and len(base) >= WHOLE:
+        return [(number, number) for number in numbers]
+    listed = ", ".join(numbers)
+    raise _doubt(text, f"the numbers {listed}", "short range", listed)
+
+
+# --- one item of a list ---------------------------------------------------------------------------
 
 
 def parse_item(item: str) -> list[Range]:
     """Parse the text between two separators: a number, a range, or several with spaces between them."""
-    ranged = _SPACED_DASH.sub(_RANGE_DASH, item)
+    ranged = mark_ranges(item)
+    if " /" in item or "/ " in item:
+        return read_entry(item)
     if "+" not in item and "(" not in item:
         return _parse_spaced(ranged)
     if _RANGE_DASH in ranged:
-        return [_parse_spaced_range(ranged)]
+        return read_entry(item)
     # Each + starts a number; so does each bracket if the first number starts with one.
     start = r" +(?=\(?\+)" if not re.match(r"\([^+]", item) else r" +(?=\()"
     return [one for part in re.split(start, item) for one in _parse_international(part)]
@@ -95,8 +471,13 @@ def _parse_spaced(item: str) -> list[Range]:
     entries = item.split(" ")
     if len(entries) > 1 and _like_one_number(re.findall(r"\d+", item)):
         readings = ", ".join(entries).replace(_RANGE_DASH, "-")
-        raise _ambiguous(item, f"{len(entries)} entries, {readings}", _NO_SPACES)
-    return [_parse_entry(entry) for entry in entries]
+        raise ambiguous(item, f"{len(entries)} entries, {readings}", _EACH_ON_A_LINE, "several")
+    try:
+        return [one for entry in entries for one in read_entry(entry)]
+    except NumberError as error:
+        if error.kind == "short range" and len(entries) > 1:
+            read_entry(item)  # raises with the digits in front, as in 01632 960018/19
+        raise
 
 
 def _like_one_number(groups: list[str]) -> bool:
@@ -124,99 +505,15 @@ def _parse_international(text: str) -> list[Range]:
         return _parse_spaced(text)
     groups = text.split(" ")
     if len(groups) == 1:
-        return [_parse_entry(text)]
+        return read_entry(text)
     digits = [strip_punctuation(group) for group in groups]
     total = sum(map(len, digits))
     complete = sum(len(group) >= 7 for group in digits)
     if total > E164_DIGITS and complete == len(groups):
-        return [_parse_entry(group) for group in groups]
+        return [one for group in groups for one in read_entry(group)]
     if total > E164_DIGITS:
-        reason = f"it has {total} digits, too many for one number, and its parts are too short for several"
-        raise NumberError(text, reason, "Put commas between numbers, and write both ends of a range in full.")
+        raise _too_many_digits(text, total)
     if complete > 1:
-        raise _ambiguous(text, f"{len(groups)} numbers, {', '.join(digits)}", _NO_SPACES)
-    return [_parse_single(text)]
-
-
-def _parse_single(text: str) -> Range:
-    """Parse one number; reject ``(0)`` inside it and a shortened end such as ``+442079460000-99``."""
-    _refuse_zero(text, text)
-    tail = re.fullmatch(r"[^-]*?(\d+)-(\d+)", text)
-    if tail and len(tail[1]) >= len(tail[2]):
-        raise _ambiguous(text, f"a range with its end shortened to {tail[2]}", _IN_FULL)
-    number = _number(text)
-    return number, number
-
-
-def _refuse_zero(value: str, plain: str) -> None:
-    """Refuse a (0) inside a number, which is dialled only within the country or part of the number."""
-    if not _ZERO.search(plain):
-        return
-    readings = full, without = _number(plain), _number(plain.replace("(0)", ""))
-    reason = f"the (0) may be part of the number, {full}, or dialled only within the country, {without}"
-    raise NumberError(value, reason, "Write only the digits of the number.", "zero", readings)
-
-
-def _number(text: str) -> str:
-    return normalise(text.replace(_RANGE_DASH, "-"))
-
-
-def _ambiguous(text: str, other_reading: str, remedy: str) -> NumberError:
-    return NumberError(text, f"it may be one number, {_number(text)}, or {other_reading}", remedy)
-
-
-def _parse_entry(text: str) -> Range:
-    """Parse a number or a range without spaces."""
-    if _RANGE_DASH in text:
-        return _parse_spaced_range(text)
-    if ".." in text:
-        dashed = re.sub("[.]+", "-", text)
-        raise _ambiguous(text, f"a range, {dashed}", "Write a number without dots, or a range with a dash.")
-    parts = re.sub("-+", "-", text).split("-")
-    if len(parts) == 1:
-        return _parse_single(text)
-    if not parts[0] or not parts[-1]:
-        raise NumberError(text, _ONE_SIDED, _AS_RANGE)
-    if len(parts) == 2:
-        return _parse_dashed(text, *parts)
-    half = len(parts) // 2
-    low, high = (strip_punctuation("".join(side)) for side in (parts[:half], parts[half:]))
-    halves_match = [len(part) for part in parts[:half]] == [len(part) for part in parts[half:]]
-    if halves_match and low <= high:
-        if len(low) + len(high) > MAX_DIGITS:
-            return _checked(_number(low), _number(high))
-        raise _ambiguous(text, f"a range, {low}-{high}", "Write it in one of these two ways.")
-    return _parse_single(text)
-
-
-def _parse_dashed(text: str, left: str, right: str) -> Range:
-    """Parse text with one dash: a range if both sides have the same length, else possibly a number."""
-    low, high = strip_punctuation(left), strip_punctuation(right)
-    bracketed = "(" in text and not ("(" in left and "(" in right)
-    if bracketed or (len(low) != len(high) and ("+" in text or "(" in text)):
-        return _parse_single(text)
-    if len(low) != len(high):
-        raise _ambiguous(text, "a range whose ends have different lengths", _IN_FULL)
-    low, high = _number(left), _number(right)
-    if low > high:
-        reason = f"as a range it ends before it starts; as one number it is {low}{high}"
-        raise NumberError(text, reason, f"Write {high}-{low}, or the number without the dash.")
-    return low, high
-
-
-def _parse_spaced_range(text: str) -> Range:
-    """Parse a range with spaces around its dash; its ends may be written in groups."""
-    ends = text.split(_RANGE_DASH)
-    if len(ends) != 2 or not all(ends):
-        raise NumberError(text, _ONE_SIDED, _AS_RANGE)
-    (low, _), (high, _) = map(_parse_single, ends)
-    return _checked(low, high)
-
-
-def _checked(low: str, high: str) -> Range:
-    if len(low) != len(high):
-        reason = f"the ends of the range, {low} and {high}, have different lengths"
-        raise NumberError(f"{low}-{high}", reason, "Write both in full.")
-    if low > high:
-        raise NumberError(f"{low}-{high}", "the range ends before it starts", f"Write {high}-{low}.")
-    return low, high
+        listed = ", ".join(digits)
+        raise ambiguous(text, f"{len(groups)} numbers, {listed}", _EACH_ON_A_LINE, "several", listed)
+    return read_entry(text)
