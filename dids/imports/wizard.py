@@ -59,6 +59,7 @@ UNCHOSEN = {
     "written": [],
     "without_operator": False,
     "remember": True,
+    "remembered": [],
 }
 
 
@@ -91,7 +92,7 @@ class Import:
                 self._lock()
                 if not self.is_open:
                     return False
-                for key in ("mapping", "skip", "written", "typical"):
+                for key in ("mapping", "skip", "written", "typical", "remembered"):
                     self.job.params.pop(key, None)
                 self.job.cursor, self.job.result = {}, {}
                 self.upload.read_as(loaded, file)
@@ -183,9 +184,13 @@ class Import:
         chosen = UNCHOSEN | {"operator": params["operator"], "defaults": params["defaults"]}
         if "mapping" in params:
             return chosen | {key: params[key] for key in (*chosen, "mapping", "skip") if key in params}
-        before, header = self.remembered(head) or ({"mapping": guess.keys}, guess.header)
+        if before := self.remembered(head):
+            chosen |= before[0] | {"remembered": before[0]["mapping"]}
+            header = before[1]
+        else:
+            chosen["mapping"], header = guess.keys, guess.header
         skip = [row.line for row in head[: header + 1]] if header is not None else []
-        return chosen | before | {"skip": skip}
+        return chosen | {"skip": skip}
 
     def survey(self, guess, **choices):
         """Return the ``Survey`` of the file with these choices, which are those of ``choose``."""
@@ -198,7 +203,8 @@ class Import:
         ``mapping.LABELS`` or "". ``skip``: lines to leave out. ``existing`` and ``create``: see ``Options``.
         ``readings``, ``lost``, ``front``, ``values``, ``empty``, ``written`` and ``typical``: see
         ``CellRules``. ``operator`` (its id) and ``defaults``: see ``start``. ``without_operator``: refuse new
-        numbers for which no operator is named. ``remember``: whether ``remembered`` returns these choices.
+        numbers for which no operator is named. ``remember``: whether ``remembered`` returns these choices
+        for later files; the choice ``remembered`` is the mapping that it returned for this one.
         """
         with transaction.atomic():
             self._lock()

@@ -194,6 +194,7 @@ class ColumnsForm(Form):
             "without_operator": chosen("without_operator"),
             "defaults": self._defaults(),
             "remember": chosen("remember"),
+            "remembered": start["remembered"],
         }
 
     def _values(self):

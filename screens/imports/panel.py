@@ -149,7 +149,7 @@ class Panel:
             item.note = "No column names one."
 
     def _fill_values(self, item):
-        statuses = [*MEANT[item.kind], (LEAVE, "Leave the cell out"), (REFUSE, "Refuse the row")]
+        statuses = [*MEANT[item.kind], (LEAVE, "– leave out"), (REFUSE, "– refuse rows")]
         item.choices = [(value, _meanings(value, statuses)) for value in item.question.values]
         if item.question.others:
             item.note = f"The rows with {count_noun(item.question.others, 'other value')} are refused."
@@ -218,7 +218,10 @@ class Panel:
         survey, guess = self.survey, self.survey.guess
         if index in survey.hopeless:
             return 1, "Please check", survey.hopeless[index]
-        if survey.rules.mapping[index] != guess.keys[index] or not guess.certainty[index]:
+        key, remembered = survey.rules.mapping[index], self.choices["remembered"]
+        if key and remembered and remembered[index] == key:
+            return 3, "As before", "You chose this for the last file with these columns."
+        if key != guess.keys[index] or not guess.certainty[index]:
             return 0, "", ""
         return *BARS[guess.certainty[index]], guess.reason[index]
 

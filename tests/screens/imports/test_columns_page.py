@@ -105,6 +105,7 @@ def test_unknown_statuses_are_answered_once_and_remembered(browser):
     assert DID.objects.get(number="441632960100").status == "archive"
     again = opened(browser, text)
     assert (kinds(again), again.context["open"]) == (["status"], 0)
+    assert {column["word"] for column in again.context["columns"]} == {"As before"}
 
 
 def test_answers_are_not_remembered_if_the_user_does_not_want_it(browser):
