@@ -17,7 +17,7 @@ LONGEST = 100  # characters; longer cells are text
 # Levels of ``Column.level``: how much its cells look like DIDs.
 NO_NUMBERS, UNKNOWN, SHORT_NUMBERS, DOUBTFUL, PHONES, INTERNATIONAL = range(-1, 5)
 
-_EMPTY = {"", "null", "\\n", "(null)", "none", "nil", "n/a", "#n/a", "-", "--"}
+_EMPTY = {"", "null", "\\n", "(null)", "none", "nil", "n/a", "#n/a"}
 _MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
 _DATE = re.compile(
     rf"(?:\d{{4}}([-./])\d{{1,2}}\1\d{{1,2}}|\d{{1,2}}([-./])\d{{1,2}}\2(?:\d{{4}}|\d{{2}})"
@@ -41,7 +41,7 @@ def kind_of(cell):
     if len(cell) > LONGEST:
         return WORD
     text = to_plain(strip_text_marker(cell)).strip()
-    if text.casefold() in _EMPTY:
+    if text.casefold() in _EMPTY or not any(map(str.isalnum, text)):
         return BLANK
     if not any(map(str.isdigit, text)):
         return WORD

@@ -94,11 +94,14 @@ def find_header(rows):
     Its cells are words, unlike the rows below it, or names that we know; no record stands above it.
     """
     kinds = [[content.kind_of(cell) for cell in row] for row in rows]
+    texts = [[cell[: content.LONGEST].strip().casefold() for cell in row] for row in rows]
     best, found = (0, 0), None
     for index, cells in enumerate(rows):
-        if not _is_wordy(kinds[index]) or _is_below_records(kinds, index):
-            continue
         known = len({key for key in map(key_of, cells) if key})
+        if not _may_name(kinds[index], known) or _is_below_records(kinds, index):
+            continue
+        if 2 * known < _filled(kinds[index]) and _recurs(texts, index):
+            continue
         perhaps = sum(bool(meanings(cell)) for cell in cells)
         score = (known + perhaps + _count_unlike(kinds, index), _filled(kinds[index]))
         # Of a title and a header without any name that we know, the one next to the records counts.
@@ -111,10 +114,22 @@ def _filled(kinds):
     return sum(kind != content.BLANK for kind in kinds)
 
 
-def _is_wordy(kinds):
+def _may_name(kinds, known):
+    """Whether the cells of a row are words; a few may be digits, such as years above prices."""
+    if {content.PHONE, content.E164, content.LONG, content.DATE, content.DECIMAL} & set(kinds):
+        return False
     others = sum(kind not in (content.WORD, content.BLANK) for kind in kinds)
-    digits = {content.PHONE, content.E164, content.LONG, content.DATE, content.DECIMAL}
-    return not digits & set(kinds) and 5 * others <= _filled(kinds)
+    return bool(known) or 5 * others <= _filled(kinds)
+
+
+def _recurs(texts, index):
+    """Whether a cell of a row stands below it again, but not the whole row as a repeated header does."""
+    filled = sum(map(bool, texts[index]))
+    for row in texts[index + 1 :]:
+        same = sum(cell != "" and cell == other for cell, other in zip(texts[index], row, strict=False))
+        if 0 < same < filled:
+            return True
+    return False
 
 
 def _count_unlike(kinds, index):
@@ -427,6 +442,8 @@ def _suits(key, fit, column):
         return True
     if key in ("status", "after_hold"):
         return _are_statuses(column, fit)
+    if key == "hold_days" and fit < OWN and set(column.digits) <= {"0", "1"}:
+        return False
     if key in ("id", "hold_days"):
         return column.has_mostly(content.SHORT, content.PHONE)
     if key in ("operator", "reseller", "package"):

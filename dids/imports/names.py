@@ -121,12 +121,14 @@ _WEAK = {
         " numero de telefono; numero telefono; numero telefonico; numero de telefone; numero telefone;"
         " номер телефона; телефонный номер; номер абонента; номер телефону; телефонний номер;"
         " абонентський номер; number; numbers; phone; phone no; telephone; telephone no; tel; tel no;"
-        " caller id; cli; ani; dnis;"
-        " line; line number; subscriber number; range; number range; number block; block; nummer; telefon;"
-        " rufnummernblock; rufnummernbereich; numero; numeros; plage; telefono; rango; telefone; faixa;"
-        " номер; номера; телефон; диапазон; діапазон"
+        " caller id; cli; ani; dnis; line; line number; subscriber number; nummer; telefon; numero; numeros;"
+        " telefono; telefone; номер; номера; телефон"
     ),
-    "range_end": ("to; end; last; bis; ende; a; au; fin; hasta; final; ate; до; по; конец; кінець"),
+    RANGE_START: (
+        "range; number range; number block; block; rufnummernblock; rufnummernbereich; nummernblock; plage;"
+        " tranche; rango; faixa; диапазон; діапазон"
+    ),
+    "range_end": "to; end; last; bis; ende; a; au; fin; hasta; final; ate; до; по; конец; кінець",
     "range_size": (
         "quantity; qty; count; size; anzahl; menge; quantite; nombre; cantidad; quantidade; количество;"
         " кол-во; кількість"
