@@ -4,6 +4,7 @@
 ``write_workbook`` create files. Nothing here knows the meaning of columns, or the database.
 """
 
+from sheets.content import SUFFIXES
 from sheets.damage import Damage
 from sheets.encoding import ENCODINGS, LONGEST_LINE, encoding_name
 from sheets.loading import Loaded, load, read
@@ -16,6 +17,7 @@ __all__ = [
     "ENCODINGS",
     "LIMITS",
     "LONGEST_LINE",
+    "SUFFIXES",
     "Damage",
     "Format",
     "Limits",

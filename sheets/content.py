@@ -1,5 +1,6 @@
 """Detect what a file is from its contents."""
 
+import codecs
 import re
 import struct
 import zipfile
@@ -15,34 +16,43 @@ KINDS = {
     TEXT: "text",
     GZIP: "a gzip archive",
     "xlsx": "an Excel workbook (.xlsx)",
+    "xlsb": "a binary Excel workbook (.xlsb)",
     "xls": "an Excel workbook (.xls)",
     "ods": "an OpenDocument spreadsheet (.ods)",
+    "fods": "an OpenDocument spreadsheet (.fods)",
+    "xml": "an XML workbook of Excel 2003",
+    "html": "a web page (HTML)",
 }
 SUFFIXES = {
     TEXT: (".csv", ".txt", ".tsv"),
     GZIP: (".gz", ".gzip"),
     "xlsx": (".xlsx", ".xlsm", ".xltx", ".xltm"),
+    "xlsb": (".xlsb",),
     "xls": (".xls", ".xlt"),
-    "ods": (".ods", ".ots", ".fods"),
+    "ods": (".ods", ".ots"),
+    "fods": (".fods",),
+    "xml": (".xml",),
+    "html": (".html", ".htm"),
 }
 SAVE_AS_CSV = "Open it in a spreadsheet program, save it as CSV and load that file."
 UNPACK = "Unpack it and load the file inside."
 EMPTY = "The file is empty. Choose a file with at least one row."
-_OTHER = "Choose the file with the table, or save it as CSV and load that file."
+OTHER = "Choose the file with the table, or save it as CSV and load that file."
 
 _SIGNATURES = (
-    (b"%PDF", "a PDF document", _OTHER),
+    (b"%PDF", "a PDF document", OTHER),
     (b"BZh", "a bzip2 archive", UNPACK),
     (b"\xfd7zXZ\x00", "an xz archive", UNPACK),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", UNPACK),
     (b"Rar!\x1a\x07", "a RAR archive", UNPACK),
     (b"\x28\xb5\x2f\xfd", "a Zstandard archive", UNPACK),
-    (b"SQLite format 3\x00", "an SQLite database", _OTHER),
-    (b"\x89PNG\r\n", "a PNG picture", _OTHER),
-    (b"\xff\xd8\xff", "a JPEG picture", _OTHER),
-    (b"GIF8", "a GIF picture", _OTHER),
-    (b"{\\rtf", "an RTF document", _OTHER),
-    (b"\x7fELF", "a program", _OTHER),
+    (b"SQLite format 3\x00", "an SQLite database", OTHER),
+    (b"\x89PNG\r\n", "a PNG picture", OTHER),
+    (b"\xff\xd8\xff", "a JPEG picture", OTHER),
+    (b"GIF8", "a GIF picture", OTHER),
+    (b"{\\rtf", "an RTF document", OTHER),
+    (b"\x7fELF", "a program", OTHER),
+    (b"MIME-Version:", "a web archive (.mht)", SAVE_AS_CSV),
     (b"\x09\x00\x04\x00", "a worksheet of Excel 2", SAVE_AS_CSV),
     (b"\x09\x02\x06\x00", "a worksheet of Excel 3", SAVE_AS_CSV),
     (b"\x09\x04\x06\x00", "a worksheet of Excel 4", SAVE_AS_CSV),
@@ -50,7 +60,22 @@ _SIGNATURES = (
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _MARKUP = re.compile(
-    r"\s*<(?:!doctype\s+html|html|head|body|table|meta|style|div|(?P<xml>\?xml))\b", re.IGNORECASE
+    r"\s*<(?:!doctype\s+html|html|head|body|table|t[hrd]|thead|tbody|meta|title|style|script|div|center|font|!--|"
+    r"(?P<xml>\?xml))\b",
+    re.IGNORECASE,
+)
+_HEAD = 1 << 14  # bytes that tell one kind of XML from another
+_XML_KINDS = (
+    ("xml", re.compile(r"urn:schemas-microsoft-com:office:spreadsheet")),
+    ("fods", re.compile(r"office:mimetype=.application/vnd\.oasis\.opendocument\.spreadsheet")),
+    ("html", re.compile(r"<html\b", re.IGNORECASE)),
+)
+_BOOK_KINDS = (
+    ("xlsb", b"application/vnd.ms-excel.sheet.binary"),
+    ("xlsx", b"spreadsheetml.sheet.main+xml"),
+    ("xlsx", b"spreadsheetml.template.main+xml"),
+    ("xlsx", b"application/vnd.ms-excel.sheet.macroEnabled.main+xml"),
+    ("xlsx", b"application/vnd.ms-excel.template.macroEnabled.main+xml"),
 )
 BROKEN_ZIP = (
     zipfile.BadZipFile,
@@ -75,7 +100,7 @@ def kind_of(file: BinaryIO) -> str:
     Raises SheetError for kinds of files that hold no table.
     """
     file.seek(0)
-    head = file.read(64)
+    head = file.read(_HEAD)
     if head.startswith(b"\x1f\x8b"):
         return GZIP
     if head.startswith(_ZIP):
@@ -85,15 +110,31 @@ def kind_of(file: BinaryIO) -> str:
     for signature, kind, remedy in _SIGNATURES:
         if head.startswith(signature):
             raise SheetError(f"The file is {kind}, not a table. {remedy}")
+    return _kind_of_text(head)
+
+
+def _kind_of_text(head: bytes) -> str:
+    """Return the kind of markup that ``head`` starts, or "text"."""
+    encoding = "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
+    text = head.decode(encoding, "replace").lstrip("\ufeff")
+    markup = _MARKUP.match(text)
+    if markup and not markup["xml"]:
+        return "html" if re.search(r"<(?:table|html|tr)\b", text, re.IGNORECASE) else TEXT
+    if markup:
+        return next((kind for kind, sign in _XML_KINDS if sign.search(text)), TEXT)
     return TEXT
 
 
 def _kind_of_zip(file: BinaryIO) -> str:
     try:
         with zipfile.ZipFile(file) as archive:
-            names = set(archive.namelist())
-            mimetype = _beginning(archive, "mimetype")
-            manifest = _beginning(archive, "META-INF/manifest.xml")
+            names = {name.replace("\\", "/").lower(): name for name in archive.namelist()}
+            mimetype, manifest, types = (
+                _beginning(
+                    archive, next((names[one] for one in (name, f"/{name}", f"./{name}") if one in names), "")
+                )
+                for name in ("mimetype", "meta-inf/manifest.xml", "[content_types].xml")
+            )
     except BROKEN_ZIP:
         raise SheetError(
             "The file is a damaged ZIP archive or workbook: part of it is missing. "
@@ -101,18 +142,21 @@ def _kind_of_zip(file: BinaryIO) -> str:
         ) from None
     if b"encryption-data" in manifest:
         raise protected()
+    for kind, content_type in _BOOK_KINDS:
+        if content_type in types:
+            return kind
+    if "xl/workbook.bin" in names:
+        return "xlsb"
     if "xl/workbook.xml" in names or any(name.startswith("xl/worksheets/") for name in names):
         return "xlsx"
     if b"opendocument.spreadsheet" in mimetype or ("content.xml" in names and not mimetype):
         return "ods"
-    if "xl/workbook.bin" in names:
-        raise SheetError(
-            "The file is a binary Excel workbook (.xlsb). Save it as .xlsx or CSV and load that file."
-        )
     if "word/document.xml" in names or b"opendocument" in mimetype:
-        raise SheetError(f"The file is an office document, not a spreadsheet. {_OTHER}")
-    if any(name.endswith(".iwa") for name in names):
-        raise SheetError("The file is an Apple Numbers document. Export it as CSV or .xlsx and load that.")
+        raise SheetError(f"The file is an office document, not a spreadsheet. {OTHER}")
+    if any(name.endswith((".iwa", "index.apxl")) or ".numbers/" in name for name in names):
+        raise SheetError(
+            "The file is an Apple Numbers document. Export it as CSV or Excel and load that file."
+        )
     raise SheetError(f"The file is a ZIP archive, not a table. {UNPACK}")
 
 
@@ -136,10 +180,10 @@ def _kind_of_ole(file: BinaryIO) -> str:
         tail = block[-80:]
     if "EncryptedPackage" in found:
         raise protected()
-    if found & {"Workbook", "Book"}:
+    if found & {"Workbook", "Book", "WORKBOOK", "BOOK"}:
         return "xls"
     if "WordDocument" in found:
-        raise SheetError(f"The file is a Word document (.doc), not a spreadsheet. {_OTHER}")
+        raise SheetError(f"The file is a Word document (.doc), not a spreadsheet. {OTHER}")
     raise SheetError(
         "The file is a damaged Excel workbook (.xls), or belongs to another program. "
         "Open it in that program, save it as CSV and load that file."
@@ -148,7 +192,7 @@ def _kind_of_ole(file: BinaryIO) -> str:
 
 _OLE_ENTRIES = {
     name: name.encode("utf-16-le").ljust(64, b"\0") + struct.pack("<HB", 2 * len(name) + 2, 2)
-    for name in ("Workbook", "Book", "EncryptedPackage", "WordDocument")
+    for name in ("Workbook", "Book", "WORKBOOK", "BOOK", "EncryptedPackage", "WordDocument")
 }
 
 

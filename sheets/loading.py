@@ -13,7 +13,7 @@ from sheets.damage import Damage, DamageDetector
 from sheets.encoding import mixture_note
 from sheets.table import LIMITS, TEXT, Format, Limits, Row, SheetError
 from sheets.text import read_text, sniff
-from sheets.workbooks import read_stored, unpack_workbook
+from sheets.workbooks import MAX_RATIO, SMALL, read_stored, unpack_workbook
 
 
 @dataclass
@@ -49,15 +49,16 @@ def load(
     sheet: str = "",
     encoding: str = "",
     delimiter: str | None = None,
+    hidden: bool = True,
     limits: Limits = LIMITS,
 ) -> Loaded:
     """Prepare ``file``, binary and seekable, for ``read``.
 
-    Accepts text, a workbook (.xlsx, .xls, .ods), or either compressed with gzip. The contents decide;
-    ``name`` only adds a note if its suffix differs. ``sheet`` defaults to the first visible sheet with rows.
-    See ``sniff`` for ``encoding`` and ``delimiter``. Reads the whole file, about 300,000 rows of text or
-    40,000 of a workbook a second. Raises SheetError for files that hold no table, are damaged or exceed a
-    limit.
+    Accepts text, a workbook (see KINDS), or either compressed with gzip. The contents decide; ``name`` only
+    adds a note if its suffix differs. ``sheet`` defaults to the first visible sheet with phone numbers.
+    ``hidden`` is whether the hidden rows of a workbook are read. See ``sniff`` for ``encoding`` and
+    ``delimiter``. Reads the whole file, about 300,000 rows of text or 40,000 of a workbook a second. Raises
+    SheetError for files that hold no table, are damaged or exceed a limit.
     """
     detector = DamageDetector()
     with ExitStack() as temporary:
@@ -75,7 +76,7 @@ def load(
             for row in read_text(file, file_format, limits):
                 detector.add(row.line, row.cells)
         else:
-            file, file_format, more = unpack_workbook(file, kind, sheet, limits, detector)
+            file, file_format, more = unpack_workbook(file, kind, sheet, hidden, limits, detector)
             temporary.enter_context(file)
             notes += more
         file.seek(0)
@@ -101,9 +102,9 @@ def _unpack(file: BinaryIO, limits: Limits) -> BinaryIO:
         with gzip.GzipFile(fileobj=file) as archive:
             while block := archive.read(BLOCK):
                 size += unpacked.write(block)
-                if size > limits.unpacked:
+                if size > limits.unpacked or (size > SMALL and size > MAX_RATIO * file.tell()):
                     raise SheetError(
-                        f"The gzip archive holds more than {limits.unpacked >> 20:,} MB. "
+                        f"The gzip archive holds more than {min(size, limits.unpacked) >> 20:,} MB. "
                         "Unpack it, split the file and load the parts."
                     )
     except (OSError, EOFError, zlib.error):

@@ -68,8 +68,10 @@ class Format:
     ``quote``      the sign around quoted cells, ``"`` or ``'``
     ``backslash``  whether ``\"`` is a quote inside a quoted cell
     ``padded``     whether every delimiter is followed by a blank, which is not part of the cell
-    ``kind``       "text", or the kind of workbook: "xlsx", "xls", "ods". A workbook has encoding and
-                   delimiter "", ``sheet`` is the sheet that is read, and ``sheets`` are the names of all
+    ``kind``       "text", or the kind of workbook, see KINDS. A workbook has encoding and delimiter "",
+                   ``sheet`` is the sheet that is read, and ``sheets`` are the names of all
+    ``hidden``     the number of hidden or filtered rows of a workbook, and ``hidden_read`` whether they are
+                   read
     """
 
     encoding: str
@@ -83,6 +85,8 @@ class Format:
     quote: str = '"'
     backslash: bool = False
     padded: bool = False
+    hidden: int = 0
+    hidden_read: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sheets", tuple(self.sheets))  # a list when it was loaded from JSON

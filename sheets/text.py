@@ -1,8 +1,8 @@
 """Read tables from text files.
 
 Files are streamed, so memory does not grow with the file. Quoting follows RFC 4180 as far as the file does,
-also with single quotes or backslashes if the file uses them consistently. A quote in any other position is text
-and does not affect what follows.
+also with single quotes or backslashes if the file uses them consistently. A quote in any other position is
+text and does not affect what follows.
 """
 
 import csv

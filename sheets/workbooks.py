@@ -6,6 +6,7 @@ reading them again, as an import does several times, costs neither.
 
 import json
 import os
+import posixpath
 import signal
 import subprocess
 import sys
@@ -16,14 +17,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
-from sheets.content import BROKEN_ZIP, blocks, protected
+from sheets.content import BROKEN_ZIP, OTHER, blocks, protected
 from sheets.damage import DamageDetector
 from sheets.table import Format, Limits, Problem, Row, SheetError, shape, too_many_rows
 
-PROCESS = Path(__file__).with_name("workbook_process.py")
+# The process is isolated from its environment, so it has to be told where the project is.
+PROCESS = (
+    "import json, sys; sys.path.append(sys.argv[1]); from sheets.process.main import main; "
+    "main(**json.loads(sys.argv[2]))"
+)
+PROJECT = str(Path(__file__).parents[1])
+ZIPPED = ("xlsx", "xlsb", "ods")
 SAMPLE = 300  # rows that decide where the table starts
 MAX_RATIO = 200  # compression ratio of a genuine workbook, at most; checked above SMALL
 SMALL = 100 << 20  # bytes
+# Time to read a workbook: genuine ones are read in less, small ones that take long are damaged or malicious.
+LEAST_SECONDS = 5
+SECONDS_PER_MB = 2
 DAMAGED = (
     "The workbook is damaged and can’t be read to the end. "
     "Open it in a spreadsheet program, save it again or as CSV, and load that file."
@@ -31,30 +41,65 @@ DAMAGED = (
 
 
 def unpack_workbook(
-    file: BinaryIO, kind: str, sheet: str, limits: Limits, detector: DamageDetector
+    file: BinaryIO, kind: str, sheet: str, hidden: bool, limits: Limits, detector: DamageDetector
 ) -> tuple[BinaryIO, Format, list[str]]:
-    """Store the rows of ``sheet``, or of the first sheet with rows, in a temporary file of JSON lines.
+    """Store the rows of ``sheet``, or of the best one for "", in a temporary file of JSON lines.
 
-    Line n is row n of the sheet, a list of texts, ``[]`` for a blank row. Returns (that file, its format,
-    notes) and adds each row that is not blank to ``detector``. Raises SheetError for a workbook that can't be
-    read, exceeds a limit, or has no such sheet.
+    Line n is row n of the sheet, a list of texts, ``[]`` for a blank row, or for a hidden one unless
+    ``hidden``. Returns (that file, its format, notes) and adds each row that is not blank to ``detector``.
+    Raises SheetError for a workbook that can't be read, exceeds a limit, or has no such sheet.
     """
-    if kind != "xls":
+    if kind in ZIPPED:
         _refuse_bombs(file, limits)
-    with tempfile.NamedTemporaryFile(suffix=f".{kind}") as copy:
-        file.seek(0)
-        for block in blocks(file):
-            copy.write(block)
-        copy.flush()
+    with _copy(file, kind) as copy:
+        size = os.path.getsize(copy.name)
+        seconds = min(limits.seconds, LEAST_SECONDS + SECONDS_PER_MB * size // (1 << 20))
         stored = tempfile.TemporaryFile()  # noqa: SIM115 closed by the caller
         try:
-            with _Reader(copy.name, kind, sheet, limits) as reader:
-                width, start = _store(reader, stored, limits, detector)
+            with _Reader(copy.name, kind, sheet, limits._replace(seconds=seconds)) as reader:
+                width, start, count = _store(reader, stored, hidden, limits, detector)
         except BaseException:
             stored.close()
             raise
-    file_format = Format("", "", width, 0, start, kind, reader.facts["sheet"], reader.facts["sheets"])
-    return stored, file_format, _notes(sheet, reader.facts)
+    facts = reader.facts
+    file_format = Format(
+        "", "", width, 0, start, kind, facts["sheet"], facts["sheets"], hidden=count, hidden_read=hidden
+    )
+    return stored, file_format, _notes(sheet, facts, file_format)
+
+
+def _copy(file: BinaryIO, kind: str) -> IO[bytes]:
+    """Return a temporary file with a name that the parser can read."""
+    copy = tempfile.NamedTemporaryFile(suffix=".ods" if kind == "fods" else f".{kind}")  # noqa: SIM115
+    file.seek(0)
+    if kind == "fods":
+        with zipfile.ZipFile(copy, "w") as archive:
+            archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+            archive.writestr("META-INF/manifest.xml", "<manifest/>")
+            with archive.open("content.xml", "w", force_zip64=True) as content:
+                for block in blocks(file):
+                    content.write(block)
+    elif kind in ZIPPED and (names := _odd_names(file)):
+        with zipfile.ZipFile(file) as old, zipfile.ZipFile(copy, "w") as archive:
+            for member in old.infolist():
+                archive.writestr(names[member.filename], old.read(member))
+    else:
+        for block in blocks(file):
+            copy.write(block)
+    copy.flush()
+    return copy
+
+
+def _odd_names(file: BinaryIO) -> dict[str, str]:
+    """Return {name: name that the parser finds} of a small archive with a name like ``/xl/workbook.xml``."""
+    with zipfile.ZipFile(file) as archive:
+        names = {
+            member.filename: posixpath.normpath(member.filename).lstrip("/") for member in archive.infolist()
+        }
+        unpacked = sum(member.file_size for member in archive.infolist())
+    file.seek(0)
+    is_odd = any(name.startswith(("/", "./")) for name in names)
+    return names if is_odd and unpacked < SMALL else {}
 
 
 def _refuse_bombs(file: BinaryIO, limits: Limits) -> None:
@@ -78,24 +123,24 @@ def _refuse_bombs(file: BinaryIO, limits: Limits) -> None:
 class _Reader:
     """Run the process that parses the file at ``path``, for the duration of the context.
 
-    ``rows()`` yields (letters of the cells, JSON of the texts) of each row. ``facts`` are the names of the
-    sheets and the sheet that is read. Raises SheetError if the process fails.
+    ``rows()`` yields (whether it is hidden, letters of the cells, JSON of the texts) of each row. ``facts``
+    are the names of the sheets and the sheet that is read. Raises SheetError if the process fails.
     """
 
     def __init__(self, path: str, kind: str, sheet: str, limits: Limits):
-        self.limits, self.sheet = limits, sheet
+        self.kind, self.limits, self.sheet = kind, limits, sheet
         self.facts: dict[str, Any] = {}
         self.late = False
         arguments = {
             "path": path,
-            "kind": kind,
+            "kind": "ods" if kind == "fods" else kind,
             "sheet": sheet,
             "columns": limits.columns,
             "cell": limits.cell,
             "seconds": limits.seconds,
             "memory": limits.memory,
         }
-        self.command = [sys.executable, "-I", str(PROCESS), json.dumps(arguments)]
+        self.command = [sys.executable, "-I", "-c", PROCESS, PROJECT, json.dumps(arguments)]
 
     def __enter__(self) -> "_Reader":
         self.errors: IO[bytes] = tempfile.TemporaryFile()
@@ -125,7 +170,7 @@ class _Reader:
         self.stdout.close()
         self.errors.close()
 
-    def rows(self) -> Iterator[tuple[str, bytes]]:
+    def rows(self) -> Iterator[tuple[bool, str, bytes]]:
         for line in self.stdout:
             if not line.endswith(b"\n"):
                 break
@@ -133,7 +178,7 @@ class _Reader:
                 self.facts |= json.loads(line)
             else:
                 kinds, _, texts = line.partition(b"\t")
-                yield kinds.decode(), texts
+                yield kinds.startswith(b"-"), kinds.lstrip(b"-").decode(), texts
         code = self.process.wait()
         if error := self.facts.get("error"):
             raise self._refusal(error)
@@ -162,6 +207,8 @@ class _Reader:
             return SheetError(f"There is no sheet “{self.sheet[:100]}”. Choose one of {names}.")
         if error == "empty" and self.sheet:
             return SheetError(f"The sheet “{self.sheet}” is empty. Choose one of {names}.")
+        if error == "empty" and self.kind == "html":
+            return SheetError(f"The file is a web page (HTML) without a table. {OTHER}")
         if error == "empty":
             return SheetError("The workbook has no rows. Choose a file with at least one row.")
         if error == "time":
@@ -178,11 +225,18 @@ class _Reader:
         return SheetError(DAMAGED)
 
 
-def _store(reader: _Reader, stored: BinaryIO, limits: Limits, detector: DamageDetector) -> tuple[int, int]:
-    """Write the rows to ``stored`` and return (width, start) as in ``Format``."""
-    width, size = 0, 0
+def _store(
+    reader: _Reader, stored: BinaryIO, hidden: bool, limits: Limits, detector: DamageDetector
+) -> tuple[int, int, int]:
+    """Write the rows to ``stored`` and return (width, start, number of hidden rows) as in ``Format``."""
+    width = size = hidden_rows = 0
     head: list[tuple[int, list[str]]] = []
-    for line, (kinds, texts) in enumerate(reader.rows(), start=1):
+    for line, (is_hidden, kinds, texts) in enumerate(reader.rows(), start=1):
+        if is_hidden:
+            hidden_rows += texts != b"[]\n"
+            if not hidden:
+                stored.write(b"[]\n")
+                continue
         size += stored.write(texts)
         if size > limits.unpacked:
             raise SheetError(
@@ -199,24 +253,42 @@ def _store(reader: _Reader, stored: BinaryIO, limits: Limits, detector: DamageDe
             head.append((line, cells))
         if width < len(cells) <= limits.columns:
             width = len(cells)
+    if not head:
+        raise SheetError("All rows of the sheet are hidden. Read hidden rows too, or choose another sheet.")
     _, usual, start = shape(head)
     if usual > limits.columns:
         raise SheetError(
             f"The sheet has more than {limits.columns:,} columns, the most allowed. "
             "Keep only the columns that are needed."
         )
-    return width, start
+    return width, start, hidden_rows
 
 
-def _notes(wanted: str, facts: dict[str, Any]) -> list[str]:
-    """Return what a user must know who did not choose the sheet."""
-    names, hidden, read = facts["sheets"], facts["hidden"], facts["sheet"]
-    if wanted or len(names) == 1:
-        return []
-    first, why = names[0], ""
-    if read != first:
-        why = f" because “{first}” is {'hidden' if first in hidden else 'empty'}"
-    return [f"The workbook has {len(names)} sheets ({_join(names)}); “{read}” is read{why}."]
+_WHY = {"": "", "hidden": "is hidden", "empty": "is empty", "numbers": "has hardly any phone numbers"}
+
+
+def _notes(wanted: str, facts: dict[str, Any], file_format: Format) -> list[str]:
+    """Return what the reader decided: which sheet, merged cells and hidden rows."""
+    notes = []
+    names, why = facts["sheets"], _WHY[facts["why"]]
+    if not wanted and len(names) > 1:
+        because = f" because “{names[0]}” {why}" if why else ""
+        notes.append(
+            f"The workbook has {len(names)} sheets ({_join(names)}); “{facts['sheet']}” is read{because}."
+        )
+    if merged := facts.get("merged"):
+        one = merged == 1
+        notes.append(
+            f"{merged:,} {'cell is' if one else 'cells are'} part of a merged cell and "
+            f"{'has' if one else 'have'} its value."
+        )
+    if count := file_format.hidden:
+        one = count == 1
+        notes.append(
+            f"{count:,} {'row is' if one else 'rows are'} hidden or filtered out in the workbook and "
+            f"{'' if file_format.hidden_read else 'not '}read."
+        )
+    return notes
 
 
 def _join(names: list[str]) -> str:

@@ -54,8 +54,8 @@ RANKS = {
     "screens.packages": "__init__ forms stopping client_packages packages",
     "screens.staff": "__init__ forms views",
     "screens.templatetags": "__init__ did_rows",
-    "sheets": "damage table content code_pages encoding text workbook_process workbooks loading writing"
-    " __init__",
+    "sheets": "damage table content code_pages encoding text process workbooks loading writing __init__",
+    "sheets.process": "__init__ cells binary marks markup main",
     "staff": "__init__ models middleware admin admin_site apps",
 }
 APPS = ["audit", "clients", "staff", "operators", "jobs", "dids", "screens"]

@@ -15,8 +15,16 @@ from operators.models import Operator
 from screens.numbers.forms import NotesField, TagsField
 
 DETECT = "detect"
-SUFFIXES = (".csv", ".txt", ".tsv", ".gz", ".xlsx", ".xls", ".ods")
-WORKBOOKS = {"xlsx": "Excel workbook", "xls": "old Excel workbook", "ods": "OpenDocument workbook"}
+SUFFIXES = [suffix for suffixes in sheets.SUFFIXES.values() for suffix in suffixes]
+WORKBOOKS = {
+    "xlsx": "Excel workbook",
+    "xlsb": "binary Excel workbook",
+    "xls": "old Excel workbook",
+    "ods": "OpenDocument workbook",
+    "fods": "OpenDocument workbook",
+    "xml": "XML workbook",
+    "html": "web page",
+}
 
 
 class UploadForm(Form):
@@ -27,7 +35,7 @@ class UploadForm(Form):
 
     file = forms.FileField(
         label="File",
-        help_text="CSV text (.csv, .txt, .tsv, also .gz) or a workbook (.xlsx, .xls, .ods)",
+        help_text="CSV text (.csv, .txt, .tsv, also .gz) or a workbook (.xlsx, .xlsb, .xls, .ods)",
         error_messages={"required": "Choose a file to import.", "empty": "The file is empty."},
         widget=forms.FileInput(attrs={"accept": ",".join(SUFFIXES)}),
     )

@@ -15,11 +15,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
+from openpyxl.worksheet.cell_range import CellRange
 
 from dids.imports.limits import import_limits
 from dids.numbering.normalise import NumberError, normalise_cell
 from sheets import Format, Limits, SheetError, load, read, unescape, write, write_workbook
-from sheets.workbooks import PROCESS
 from tests.examples import scaled
 from tests.sheets.test_sheets import SAMPLES
 
@@ -180,6 +180,189 @@ def test_a_workbook_with_damaged_bytes_is_either_read_or_refused(path, data):
         return
 
 
+# --- what a person sees -----------------------------------------------------------------------------
+
+
+def edited(rows, edit):
+    """Return an .xlsx file with ``rows`` after ``edit`` was called with its sheet."""
+    book, content = Workbook(), io.BytesIO()
+    for row in rows:
+        book.active.append(row)
+    edit(book.active)
+    book.save(content)
+    return content
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ("00000000000", "02071234567"),
+        ("0000 000 0000", "0207 123 4567"),
+        ("+##000000000", "+2071234567"),
+        ('"0"0000000000', "02071234567"),
+        ("\\(000\\) 00000000;[Red]-0", "(020) 71234567"),
+        ("[$-409]00000000000_);@", "02071234567"),
+        ("000-000-0000", "207-123-4567"),
+        ("0", "2071234567"),
+        ("#,##0.00", "2071234567"),
+        ("General", "2071234567"),
+        ('0" pcs 1"', "2071234567"),
+        ("[<=9999999]0000000;00000000000", "2071234567"),
+        ("0.00E+00", "2071234567"),
+    ],
+)
+def test_a_number_is_read_with_the_zeros_that_its_format_shows(code, shown):
+    def edit(sheet):
+        sheet["A2"].number_format = code
+
+    assert cells_of(edited([["number"], [2071234567]], edit)) == [["number"], [shown]]
+
+
+def test_only_cells_with_the_format_get_its_zeros():
+    def edit(sheet):
+        sheet["A1"].number_format = sheet["A3"].number_format = sheet["A4"].number_format = "00000000000"
+
+    file = edited([[2071234567], [2071234568], [-71234569], ["2071234560"], [1.5]], edit)
+    with load(file) as loaded:
+        assert [row.cells for row in read(loaded.file, loaded.format)] == [
+            ["02071234567"],
+            ["2071234568"],
+            ["-71234569"],
+            ["2071234560"],
+            ["1.5"],
+        ]
+        assert (loaded.damage[0].code, loaded.damage[0].lines) == ("number", [2, 3])
+
+
+def test_a_merged_cell_counts_for_all_its_rows():
+    def edit(sheet):
+        sheet.merge_cells("B2:B4")
+        sheet.merge_cells("A5:B5")
+
+    rows = [["number", "operator"], [4420, "Op 1"], [4421], [4422], ["a note"], [4423, "Op 2"]]
+    with load(edited(rows, edit)) as loaded:
+        assert [row.cells for row in read(loaded.file, loaded.format)][1:] == [
+            ["4420", "Op 1"],
+            ["4421", "Op 1"],
+            ["4422", "Op 1"],
+            ["a note", ""],
+            ["4423", "Op 2"],
+        ]
+        assert loaded.notes == ["2 cells are part of a merged cell and have its value."]
+
+
+def test_a_merged_cell_adds_no_rows():
+    def edit(sheet):
+        sheet.merged_cells.ranges.add(CellRange("B2:B1048576"))
+
+    assert cells_of(edited([["number", "operator"], [4420, "Op 1"], [], [4421]], edit))[1:] == [
+        ["4420", "Op 1"],
+        ["4421", "Op 1"],
+    ]
+
+
+def hide_rows(*numbers):
+    def edit(sheet):
+        for number in numbers:
+            sheet.row_dimensions[number].hidden = True
+
+    return edit
+
+
+def test_hidden_rows_are_read_and_counted():
+    with load(edited([["number"], [4420], [4421], [], [4422]], hide_rows(3, 4))) as loaded:
+        assert [row.cells for row in read(loaded.file, loaded.format)] == [
+            ["number"],
+            ["4420"],
+            ["4421"],
+            ["4422"],
+        ]
+        assert (loaded.format.hidden, loaded.format.hidden_read) == (1, True)
+        assert loaded.notes == ["1 row is hidden or filtered out in the workbook and read."]
+
+
+def test_hidden_rows_are_left_out_on_request_and_lines_keep_their_numbers():
+    with load(edited([["number"], [4420], [4421], [4422]], hide_rows(2, 3)), hidden=False) as loaded:
+        assert [(row.line, row.cells) for row in read(loaded.file, loaded.format)] == [
+            (1, ["number"]),
+            (4, ["4422"]),
+        ]
+        assert (loaded.rows, loaded.format.hidden, loaded.format.hidden_read) == (2, 2, False)
+        assert loaded.notes == ["2 rows are hidden or filtered out in the workbook and not read."]
+
+
+def test_a_sheet_with_hidden_rows_only_is_refused_with_a_remedy():
+    with pytest.raises(SheetError, match="All rows of the sheet are hidden. Read hidden rows too"):
+        load(edited([["number"], [4420]], hide_rows(1, 2)), hidden=False)
+
+
+def test_a_cover_sheet_is_passed_over_for_the_sheet_with_most_numbers():
+    numbers = [["number"], *([f"+44 20 7123 {number}"] for number in range(1000, 1009))]
+    cover = [["Acme Telecom"], ["Support", "+44 20 7946 0000"], ["as of", "2026-05-03"], ["total", 1234567.5]]
+    with load(workbook(cover, Prices=[["44", 0.01]], List=numbers, Few=numbers[:4])) as loaded:
+        assert loaded.format.sheet == "List"
+        [note] = loaded.notes
+        assert note.endswith("; “List” is read because “Numbers” has hardly any phone numbers.")
+
+
+def test_the_first_sheet_with_numbers_is_read_even_if_another_one_has_more():
+    rows = [[f"44207123000{index}"] for index in range(9)]
+    assert cells_of(workbook(rows[:3], Other=rows)) == rows[:3]
+    assert cells_of(workbook([["number"]], Other=[["client"]])) == [["number"]]
+
+
+ODS = """<office:document-content xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0"
+ xmlns:number="urn:oasis:names:tc:opendocument:xmlns:datastyle:1.0"
+ xmlns:table="urn:oasis:names:tc:opendocument:xmlns:table:1.0"
+ xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0"><office:automatic-styles><number:number-style
+ ><number:number number:min-integer-digits="11"/></number:number-style></office:automatic-styles
+ ><office:body><office:spreadsheet><table:table table:name="Numbers">{}</table:table
+ ></office:spreadsheet></office:body></office:document-content>"""
+
+
+def ods(*rows):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("META-INF/manifest.xml", "<manifest/>")
+        archive.writestr("content.xml", ODS.format("".join(rows)))
+    return content
+
+
+def ods_row(*cells, **attributes):
+    named = "".join(f' table:{name.replace("_", "-")}="{value}"' for name, value in attributes.items())
+    return f"<table:table-row{named}>{''.join(cells)}</table:table-row>"
+
+
+def ods_number(value, shown):
+    cell = f'<table:table-cell office:value-type="float" office:value="{value}">'
+    return f"{cell}<text:p>{shown}</text:p></table:table-cell>"
+
+
+def ods_text(text, spanned=1):
+    cell = f'<table:table-cell office:value-type="string" table:number-rows-spanned="{spanned}">'
+    return f"{cell}<text:p>{text}</text:p></table:table-cell>"
+
+
+def test_an_ods_file_is_read_as_shown():
+    file = ods(
+        ods_row(ods_text("number"), ods_text("operator")),
+        ods_row(ods_number(2071234567, "02071234567"), ods_text("Op 1", spanned=3)),
+        ods_row(ods_number(2071234568, "2.07E+09"), "<table:covered-table-cell/>", visibility="filter"),
+        ods_row(ods_number(2071234569, "+2071234569"), "<table:covered-table-cell/>", visibility="collapse"),
+        ods_row(ods_number(5, "05")),
+    )
+    with load(file) as loaded:
+        assert [row.cells for row in read(loaded.file, loaded.format)][1:] == [
+            ["02071234567", "Op 1"],
+            ["2071234568", "Op 1"],
+            ["+2071234569", "Op 1"],
+            ["05", ""],
+        ]
+        assert loaded.format.hidden == 2
+    assert cells_of(file, hidden=False)[1:] == [["02071234567", "Op 1"], ["05", ""]]
+
+
 # --- damage -----------------------------------------------------------------------------------------
 
 
@@ -334,8 +517,9 @@ def test_a_process_that_fails_to_start_is_not_reported_as_a_damaged_file(monkeyp
         load(workbook())
 
 
-def test_the_parsing_process_imports_no_other_module_of_the_project():
-    code = f"import runpy, sys; runpy.run_path({str(PROCESS)!r}, run_name='imported'); print(*sys.modules)"
+def test_the_parsing_process_imports_no_module_outside_its_room(settings):
+    path = f"import sys; sys.path.append({str(settings.BASE_DIR)!r})"
+    code = f"{path}; import sheets.process.main; print(*sys.modules)"
     seen = subprocess.run(
         [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
     ).stdout
