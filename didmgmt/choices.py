@@ -36,6 +36,7 @@ class _Remote:
         chosen = [key for key in map(str, value) if key and fits(field, key)]
         key = field.to_field_name or "pk"
         rows = _chosen_rows(field, key, chosen) if chosen else []
+        value = [str(getattr(row, key)) for row in rows] or value
         if self.printed:
             rows += [row for row in field.queryset[: self.printed] if row not in rows]
         self.choices = [(str(getattr(row, key)), field.label_from_instance(row)) for row in rows]
@@ -69,7 +70,7 @@ class RemoteSelectMultiple(_Remote, _WithoutBlanks, forms.SelectMultiple):
 def _chosen_rows(field, key, values):
     """Return the rows with these keys, through ``rows_by_key`` if the field accepts deleted rows."""
     if hasattr(field, "rows_by_key"):
-        return list(field.rows_by_key(values).values())
+        return list(dict.fromkeys(field.rows_by_key(values).values()))
     return list(field.queryset.filter(**{f"{key}__in": values}))
 
 
@@ -81,14 +82,15 @@ def fits(field, value):
     return str(parse_whole(value)) == value
 
 
-def choices(request, queryset, *, search, text=str, key="pk", note=None, deleted=None):
+def choices(request, queryset, *, search, read=str.strip, text=str, key="pk", note=None, deleted=None):
     """Answer ``?q=`` with up to 20 rows of an ordered ``queryset`` whose ``search`` column contains it.
 
-    ``text`` and ``note`` return the text and the note of a row's option. ``deleted`` takes the search
-    condition as keyword arguments and returns deleted records, which come last if the URL has the parameter
-    ``gone``. Costs one query, and another one for deleted records.
+    ``read`` returns what is typed as the column stores it. ``text`` and ``note`` return the text and the
+    note of a row's option. ``deleted`` takes the search condition as keyword arguments and returns deleted
+    records, which come last if the URL has the parameter ``gone``. Costs one query, and another one for
+    deleted records.
     """
-    typed = request.GET.get("q", "").replace("\0", "").strip()
+    typed = read(request.GET.get("q", "").replace("\0", ""))
     lookups = {f"{search}__icontains": typed} if typed else {}
     rows = list(queryset.filter(**lookups)[: SHOWN + 1])
     if deleted and "gone" in request.GET and len(rows) <= SHOWN:

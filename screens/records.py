@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from audit.history import deleted_records
 from clients.models import Reseller
-from clients.names import lookalike_exists
+from clients.names import clean_name, lookalike_exists
 from didmgmt import dialogs
 from didmgmt.choices import choices
 from didmgmt.forms import ModelForm
@@ -210,6 +210,7 @@ def record_choices(request, model):
         request,
         model.objects.visible_to(request.user).select_related("reseller").order_by("name", "pk"),
         search="name",
+        read=clean_name,
         note=lambda record: record.reseller.name if record.reseller_id else "",
         deleted=partial(deleted_records, model, request.user),
     )

@@ -5,7 +5,7 @@ its number frees a place for any other row of the file, wherever it stands; see 
 """
 
 from clients.models import Package
-from clients.tags import split_tags
+from clients.tags import tag_keys
 from dids.imports.sql import execute, in_list, select
 from dids.lifecycle import statuses as st
 
@@ -137,7 +137,7 @@ def refuse_tags(first, last, options, *, verdict="!"):
     """
     params = {"first": first, "last": last, "tags": options.defaults.get("tags") or "", "verdict": verdict}
     pairs = select(f"SELECT DISTINCT tags, allowed_tags FROM ({assigning}) AS pairs", params)
-    unfit = [(tags, allowed) for tags, allowed in pairs if not {*split_tags(tags)} & {*split_tags(allowed)}]
+    unfit = [(tags, allowed) for tags, allowed in pairs if not tag_keys(tags) & tag_keys(allowed)]
     refused = 0
     for start in range(0, len(unfit), PAIRS):
         texts = [text for pair in unfit[start : start + PAIRS] for text in pair]

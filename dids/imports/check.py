@@ -14,7 +14,7 @@ from django.utils import timezone
 from dids.imports.capacity import fits, frees_places, refuse_over_limit, refuse_tags
 from dids.imports.cells import CellRules
 from dids.imports.create_missing import describe
-from dids.imports.lookalikes import refuse_lookalikes
+from dids.imports.lookalikes import refuse_lookalikes, spell_tags
 from dids.imports.options import Options
 from dids.imports.parse import RowParser, too_many_numbers
 from dids.imports.resolve import resolve
@@ -43,6 +43,7 @@ class Check:
         if cursor["validated"] is None:
             yield from self._stage(batch)
             options = Options.of(job)
+            spell_tags(batch)
             resolve(batch.first, batch.last, options, now)
             refuse_lookalikes(batch, options)
             yield

@@ -95,8 +95,9 @@ def create_missing(batch, options, now):
         if missing:
             _resolve_missing(batch, options, now)
     labels = batch.groups.filter(used__gt=0, tags__isnull=False, tag_set=None).values_list("tags", flat=True)
-    for label in labels.distinct():
-        TagSet.of([label])
+    for label in list(labels.distinct()):
+        if (stored := TagSet.of([label]).label) != label:  # someone wrote it in another case since the check
+            batch.groups.filter(tags=label).update(tags=stored)
     TagSet.of([options.defaults.get("tags") or ""])
     return created
 

@@ -11,8 +11,10 @@ from itertools import islice
 from django.db import connection
 
 from clients.models import Account, Client, Package, Reseller
-from clients.names import keys, lookalike_exists, lookalike_in_file
+from clients.names import fold, keys, lookalike_exists, lookalike_in_file
+from clients.tags import split_tags, tag_label
 from didmgmt.text import shorten
+from dids.models import Tag, TagSet
 from operators.models import Operator
 
 MODELS = {
@@ -34,6 +36,25 @@ def refuse_lookalikes(batch, options, *, kinds=tuple(MODELS)):
     looks like one that the file has first is refused if the import is to create both.
     """
     return sum(_Names(kind, batch, options).refuse() for kind in kinds)
+
+
+def spell_tags(batch):
+    """Spell the tags of the batch as they are stored, new ones as the file has them first."""
+    groups, first, after = batch.groups.filter(tags__isnull=False).order_by("pk"), {}, 0
+    while page := list(groups.filter(pk__gt=after).values_list("pk", "tags")[:PAGE]):
+        labels = dict.fromkeys(label for _, label in page)
+        stored = set(TagSet.objects.filter(label__in=labels).values_list("label", flat=True))
+        tags = {fold(tag): tag for label in labels if label not in stored for tag in split_tags(label)}
+        known = dict(Tag.objects.filter(key__in=tags).values_list("key", "name"))
+        for label in labels:  # in the order of the file
+            if label in stored:
+                continue
+            spelled = [first.setdefault(fold(tag), tag) for tag in split_tags(label)]
+            labels[label] = tag_label(known.get(fold(tag), tag) for tag in spelled)
+        changed = [(labels[label], pk) for pk, label in page if labels[label] not in (None, label)]
+        with connection.cursor() as cursor:
+            cursor.executemany("UPDATE dids_importgroup SET tags = %s WHERE id = %s", changed)
+        after = page[-1][0]
 
 
 class _Names:

@@ -29,6 +29,7 @@ from audit.history import deleted_records, last_known
 from audit.models import Change
 from audit.pruning import known_since
 from clients.models import Account, AccountHistory, Client, Reseller
+from clients.names import fold
 from didmgmt.fields import PastDateTimeField
 from didmgmt.listing import Count, Listing
 from dids.labels import Names
@@ -108,7 +109,7 @@ class PastFilter(DIDFilter):
         versions = versions.annotate(reseller_id=Coalesce(Subquery(then), Subquery(first)))
         return [
             tag
-            for tag in Tag.objects.filter(name__in=names)
+            for tag in Tag.objects.filter(key__in=map(fold, names))
             if versions.filter(tag_set_id__in=tag.sets.values("pk"), reseller_id=bound).exists()
         ]
 

@@ -14,9 +14,10 @@ from django_filters.fields import ChoiceField
 from audit.history import visible_to
 from clients.filters import reseller_filter
 from clients.models import Account, Client
+from clients.names import fold
 from didmgmt.choices import RemoteSelectMultiple, TickedBoxes
 from didmgmt.fields import LocalDateTimeField
-from didmgmt.filters import FilterSet, RowsFilter, no_such
+from didmgmt.filters import FilterSet, RowsField, RowsFilter, no_such
 from didmgmt.forms import Form
 from didmgmt.listing import Count
 from dids.lifecycle import holds
@@ -50,8 +51,23 @@ def _operators():
     )
 
 
+class TagsField(RowsField):
+    """Choose tags by their names, however they are spelled."""
+
+    def rows_by_key(self, values):
+        keys = {value: fold(value) for value in values}
+        tags = {tag.key: tag for tag in self.queryset.filter(key__in=keys.values())}
+        if self.deleted and (others := {value for value, key in keys.items() if key not in tags}):
+            tags |= {tag.key: tag for tag in self.deleted(others)}
+        return {value: tags[key] for value, key in keys.items() if key in tags}
+
+
+class TagsFilter(RowsFilter):
+    field_class = TagsField
+
+
 def _tags():
-    return RowsFilter(
+    return TagsFilter(
         label="Tags",
         error_messages=no_such("tag"),
         to_field_name="name",

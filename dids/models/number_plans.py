@@ -14,11 +14,12 @@ from django.db.models import Case, F, Q, Value, When
 from django.db.models.lookups import Exact
 
 from clients.models import Account
-from clients.tags import split_tags, tag_label
+from clients.names import fold
+from clients.tags import split_tags, tag_keys, tag_label
 from dids.lifecycle import statuses as st
 from dids.models.client_packages import ClientPackage
 from dids.models.hold_days import UNSET, distinct_hold_days, hold_days, hold_end
-from dids.models.tags import TagSet
+from dids.models.tags import Tag, TagSet
 from operators.models import Operator
 
 if TYPE_CHECKING:
@@ -159,12 +160,11 @@ def _status_updates(scope, now, status, after_hold, own_days):
 def _new_labels(scope, tags, add_tags, remove_tags):
     """Return {tag set id or None: new label} of the tag sets in ``scope`` that change."""
     labels = scope.order_by().values_list("tag_set_id", "tag_set__label").distinct()
-    new = {}
+    new, removed = {}, set(map(fold, remove_tags))
+    added = Tag.spelled(add_tags if tags is UNSET else tags)
     for pk, label in labels:
-        if tags is UNSET:
-            after = tag_label((set(split_tags(label)) | set(add_tags)) - set(remove_tags))
-        else:
-            after = tag_label(tags)
+        kept = split_tags(label) if tags is UNSET else []
+        after = tag_label(tag for tag in [*kept, *added] if fold(tag) not in removed)
         if after != (label or ""):
             new[pk] = after
     return new
@@ -213,9 +213,9 @@ def assign_plan(client_package, account, by, now):
             f"on Hold after use by a client other than {client}; end the hold first",
         ),
     ]
-    allowed = split_tags(package.allowed_tags)
+    allowed = tag_keys(package.allowed_tags)
     if allowed:
-        untagged = Q(tag_set__isnull=True) | ~Q(tag_set__in=TagSet.objects.filter(tags__name__in=allowed))
+        untagged = Q(tag_set__isnull=True) | ~Q(tag_set__in=TagSet.objects.filter(tags__key__in=allowed))
         why = f"without a tag that package {package} allows ({package.allowed_tags}); tag them first"
         causes.append(Cause("tags", untagged, why))
     updates = NO_HOLD | {"status": st.ACTIVE, "account": account, "client_package": client_package}

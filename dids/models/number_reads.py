@@ -13,7 +13,7 @@ from django.utils import timezone
 from audit.history import TRACKED
 from audit.models import Change
 from clients.models import Account, BranchQuerySet
-from clients.tags import split_tags
+from clients.tags import tag_keys
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.models.hold_days import hold_days
@@ -67,9 +67,9 @@ class NumberReads(BranchQuerySet):
         over = holds.over(now or timezone.now())
         return self.filter(~over, account__in=Account.objects.filter(client__in=clients))
 
-    def tagged(self, tags):
-        """Return the numbers with at least one of these tags (names)."""
-        return self.filter(tag_set__in=TagSet.objects.filter(tags__name__in=tags))
+    def tagged(self, keys):
+        """Return the numbers with at least one of the tags with these keys, see ``tag_keys``."""
+        return self.filter(tag_set__in=TagSet.objects.filter(tags__key__in=keys))
 
     def by_status(self, now=None, *, overdue=None):
         """Return {status: count} at ``now``; one grouped count, and another one of overdue holds.
@@ -137,7 +137,7 @@ class NumberReads(BranchQuerySet):
         """Return the In Stock numbers of the package's reseller with a tag that the package allows."""
         package = client_package.package
         found = self.in_status([st.INSTOCK], now).filter(operator__reseller=package.reseller_id)
-        allowed = split_tags(package.allowed_tags)
+        allowed = tag_keys(package.allowed_tags)
         return found.tagged(allowed) if allowed else found
 
     def first_consecutive(self, count):

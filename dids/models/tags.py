@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Sum
 
+from clients.names import fold
 from clients.tags import MAX_LABEL, MAX_TAG, split_tags, tag_label
 from operators.models import Operator
 
@@ -22,16 +23,35 @@ class TagQuerySet(models.QuerySet):
         return self.filter(sets__in=used.values("pk")).distinct()
 
 
+class KeyField(models.CharField):
+    """The key of the row's ``name``, by which names that differ only in case are found."""
+
+    def deconstruct(self):
+        name, _, args, kwargs = super().deconstruct()
+        return name, "django.db.models.CharField", args, kwargs
+
+    def pre_save(self, instance, add):
+        setattr(instance, self.attname, fold(instance.name))
+        return super().pre_save(instance, add)
+
+
 class Tag(models.Model):
-    """A short label. A number can have any number of them."""
+    """A short label, spelled as it was first written. A number can have any number of them."""
 
     id = models.BigAutoField(primary_key=True)
     name = models.CharField(max_length=MAX_TAG, unique=True)
+    key = KeyField(max_length=MAX_LABEL, unique=True, editable=False)  # a letter folds to up to 18
 
     objects = TagQuerySet.as_manager()
 
     def __str__(self):
         return self.name
+
+    @classmethod
+    def spelled(cls, names):
+        """Return the tags as they are spelled already, new ones as given; one query."""
+        keys = {fold(name): name for name in reversed([*names])}
+        return list((keys | dict(cls.objects.filter(key__in=keys).values_list("key", "name"))).values())
 
 
 class TagSet(models.Model):
@@ -50,9 +70,11 @@ class TagSet(models.Model):
         label = tag_label(tags)
         if not label:
             return None
-        tag_set, created = cls.objects.get_or_create(label=label)
+        if tag_set := cls.objects.filter(label=label).first():
+            return tag_set
+        names = split_tags(label)
+        Tag.objects.bulk_create([Tag(name=name) for name in names], ignore_conflicts=True)
+        tag_set, created = cls.objects.get_or_create(label=tag_label(Tag.spelled(names)))
         if created:
-            names = split_tags(label)
-            Tag.objects.bulk_create([Tag(name=name) for name in names], ignore_conflicts=True)
-            tag_set.tags.add(*Tag.objects.filter(name__in=names))
+            tag_set.tags.add(*Tag.objects.filter(key__in=map(fold, names)))
         return tag_set

@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from clients.names import clean_name
 from didmgmt import dialogs
 from didmgmt.choices import choices
 from didmgmt.text import count_noun
@@ -65,4 +66,5 @@ def client_give(request, pk):
 @require_safe
 @may_give
 def package_choices(request, pk):
-    return choices(request, packages_for(CLIENTS.get(request, pk)).order_by("name", "pk"), search="name")
+    found = packages_for(CLIENTS.get(request, pk)).order_by("name", "pk")
+    return choices(request, found, search="name", read=clean_name)

@@ -5,7 +5,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from clients.models import HOLD_DAYS_MAX
-from clients.tags import MAX_LABEL, split_tags
+from clients.tags import MAX_LABEL, split_tags, tag_keys
 from didmgmt.choices import RemoteSelect
 from didmgmt.forms import Form
 from dids.lifecycle import statuses as st
@@ -28,7 +28,7 @@ class TagsField(forms.CharField):
 
     def has_changed(self, initial, data):
         try:
-            return split_tags(initial) != split_tags(data)
+            return tag_keys(initial) != tag_keys(data)
         except ValidationError:
             return True
 

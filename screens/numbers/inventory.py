@@ -5,6 +5,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from clients.models import Client
+from clients.names import fold
 from didmgmt.choices import choices
 from didmgmt.listing import Count
 from didmgmt.replica import may_lag
@@ -102,4 +103,4 @@ def client_choices(request):
 @may_view
 def tag_choices(request):
     tags = Tag.objects.visible_to(request.user).order_by("name")
-    return choices(request, tags, search="name", key="name")
+    return choices(request, tags, search="key", read=fold, key="name")

@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from clients.models import Reseller
+from clients.names import clean_name
 from didmgmt import dialogs
 from didmgmt.choices import choices
 from didmgmt.replica import may_lag
@@ -71,4 +72,5 @@ def operator_choices(request):
 @require_safe
 @may_view
 def reseller_choices(request):
-    return choices(request, Reseller.objects.visible_to(request.user).order_by("name"), search="name")
+    resellers = Reseller.objects.visible_to(request.user).order_by("name")
+    return choices(request, resellers, search="name", read=clean_name)
