@@ -21,6 +21,7 @@ REFUSE, LEAVE, KEEP, PUT = "refuse", "leave", "keep", "put"
 MEANT = {"status": st.CHOICES, "after_hold": st.FREE_CHOICES}  # columns whose values may be translated
 EMPTY = ("NULL", "\\N", "(null)", "n/a", "-", "—")  # marks of an empty cell, unless the owner lists others
 SHORT_DIGITS = 7  # an international number has more, with its country code
+LOCAL_DIGITS = 8  # a number that stands after its codes in other columns has hardly more
 LOST_DIGITS = 3  # a number that lacks more digits than this is no phone number at all
 
 
@@ -119,11 +120,12 @@ class CellRules:
         return frozenset(range(least, MAX_DIGITS + 1))
 
     @cached_property
-    def _empty(self):
+    def empty_texts(self):
+        """The texts of an empty cell, trimmed and in lower case."""
         return frozenset(["", *(mark.strip().casefold() for mark in self.empty)])
 
     def is_empty(self, cell):
-        return cell.strip().casefold() in self._empty
+        return cell.strip().casefold() in self.empty_texts
 
     def is_blank(self, cells):
         """Whether a row has nothing but empty cells."""
@@ -143,6 +145,8 @@ class CellRules:
         cell = cells[self.at["number"]]
         if self.is_empty(cell):
             cell = ""
+        if self.parts:
+            cell = self._local(cell)
         ranges = read_cell(cell, self.choices)
         if self.parts:
             ranges = [self._joined(cell, cells, one) for one in ranges]
@@ -151,6 +155,11 @@ class CellRules:
         if self.typical and not is_complete(cell):
             ranges = [self._complete(line, cell, *one) for one in ranges]
         return ranges
+
+    def _local(self, cell):
+        """Return a number without the blanks in it, if it is too short to be several numbers."""
+        digits = "".join(to_plain(cell).split())
+        return digits if digits.isdigit() and len(digits) <= LOCAL_DIGITS else cell
 
     def _front(self, cells):
         """Return the digits of the columns in front of the number, one text for each that has some."""

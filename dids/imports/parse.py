@@ -33,7 +33,8 @@ class RowParser:
 
     def parse(self, rows):
         """Yield tuples of ``ImportRow.STAGED``: none for a blank row, many for a range."""
-        rules, width, usual = self.rules, self.rules.width, self.rules.usual
+        width, usual, empty = self.rules.width, self.rules.usual, self.rules.empty_texts
+        number_at, ref_at, notes_at = self.number, self.ref, self.notes
         for line, row, problem in rows:
             cells = row if len(row) >= width else row + [""] * (width - len(row))
             if problem:
@@ -41,17 +42,17 @@ class RowParser:
                     yield self._flawed(line, None, None, "", str(problem))
                 continue
             group = self._group(cells)
-            notes = cells[self.notes] if self.notes is not None else ""
+            notes = cells[notes_at] if notes_at is not None else ""
             if notes:
-                notes = "" if rules.is_empty(notes) else sheets.unescape(notes)
+                notes = "" if notes.strip().casefold() in empty else sheets.unescape(notes)
                 if len(notes) > NOTES_MAX:
                     yield self._flawed(line, group, "notes", notes, too_long("note", notes, NOTES_MAX))
                     continue
-            if self.number is None:
+            if number_at is None:
                 yield from self._by_id(line, group, cells, notes)
                 continue
-            number = cells[self.number]
-            ref = parse_whole(cells[self.ref].strip()) if self.ref is not None else None
+            number = cells[number_at]
+            ref = parse_whole(cells[ref_at].strip()) if ref_at is not None else None
             if number.isdigit() and number.isascii() and len(number) in usual:  # inlined for speed
                 self.rows += 1
                 yield self.first + self.rows, line, group, number, ref, notes, "+", None, None, None

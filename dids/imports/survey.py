@@ -194,22 +194,46 @@ class Survey:
 
     def _resolve(self, index, line, cells, cell):
         """Count the doubts of a cell; return the ranges that it names when each is answered, or None."""
-        answers, found = {}, []
+        answers, found, failed = {}, [], None
         while True:
-            try:
-                ranges = replace(self.rules, choices=Choices(**answers)).ranges(line, cells)
+            ranges, error = self._read_as(answers, line, cells)
+            if error is None:
                 break
-            except NumberError as error:
-                if error.kind not in READ or READ[error.kind][0] in answers:
-                    self._refused(index, line, cells, cell, error)
-                    ranges = None
-                    break
-                answers[READ[error.kind][0]] = READ[error.kind][1]
-                found.append((error.kind, error.readings))
+            if error.kind not in READ or READ[error.kind][0] in answers:
+                failed = error
+                break
+            answers[READ[error.kind][0]] = READ[error.kind][1]
+            found.append((error.kind, error.readings))
+        if failed and not isinstance(failed, ColumnError):
+            found, ranges = self._combined(line, cells)
+            failed = None if ranges else failed
+        if failed:
+            self._refused(index, line, cells, cell, failed)
         numbers = sum(int(high) - int(low) + 1 for low, high in ranges) if ranges else 0
         for kind, readings in found:
             self._add(kind, index, line, cells, Example(line, cell, readings), numbers)
         return ranges
+
+    def _read_as(self, answers, line, cells):
+        """Return (the ranges of a row read with these answers, None) or (None, the error)."""
+        try:
+            return replace(self.rules, choices=Choices(**answers)).ranges(line, cells), None
+        except NumberError as error:
+            return None, error
+
+    def _combined(self, line, cells):
+        """Return (doubts, ranges) of a cell that can be read only if several doubts are answered at once."""
+        every = dict(READ.values())
+        ranges, _ = self._read_as(every, line, cells)
+        if not ranges:
+            return [], None
+        reading = ", ".join(low if low == high else f"{low}–{high}" for low, high in ranges)
+        found = []
+        for kind, (name, _) in READ.items():
+            others = {other: answer for other, answer in every.items() if other != name}
+            if self._read_as(others, line, cells)[0] != ranges:
+                found.append((kind, (reading,)))
+        return found, ranges
 
     def _refused(self, index, line, cells, cell, error):
         self.unread += 1

@@ -59,6 +59,30 @@ def test_a_plain_file_has_nothing_to_decide(admin):
     assert (found.questions, found.rows, found.is_cut) == ([], 20, False)
 
 
+def test_ambiguous_notations_are_counted_by_kind_with_their_readings(admin):
+    text = (
+        "DID,Operator\n" + numbers(12) + "441632961280-289,DID Operator\n441632961290-299,DID Operator\n"
+        "+44 (0)1632 960116,DID Operator\n"
+    )
+
+    found = of(text, admin)
+
+    ranges, zero = question(found, "short range"), question(found, "zero")
+    assert (ranges.count, ranges.numbers, ranges.is_open) == (2, 20, False)
+    assert [example.line for example in ranges.examples] == [14, 15]
+    assert "441632961280–441632961289" in ranges.examples[0].readings
+    assert zero.examples[0].readings == ("4401632960116", "441632960116")
+    assert found.marks == {14: {0: "short range"}, 15: {0: "short range"}, 16: {0: "zero"}}
+    assert found.doubts_between(0, 13) == 0
+    assert found.doubts_between(0, 99) == 3
+
+
+def test_a_cell_with_two_doubts_counts_for_both(admin):
+    found = of("DID,Operator\n+44 (0)1632 960116 / +44 (0)1632 960117,DID Operator\n", admin)
+
+    assert {one.kind for one in found.questions} == {"several", "zero"}
+
+
 def test_numbers_a_little_shorter_than_nearly_all_others_may_have_lost_digits(admin):
     found = of("DID,Operator\n" + numbers(40) + "1632960411,x\n+1632960412,x\n", admin)
 

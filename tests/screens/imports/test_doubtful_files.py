@@ -3,15 +3,23 @@
 Each gives exactly the numbers that were meant, with the answers of the case or with the safe defaults.
 """
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 
-from clients.models import Reseller
-from dids.models import DID
+from audit import SYSTEM
+from clients.models import Account, Client, Package, Reseller
+from dids.models import DID, ClientPackage
 from operators.models import Operator
 from tests.screens.imports.test_import_wizard import columns_of, upload
 from tests.world import client_of, member
 
 pytestmark = pytest.mark.django_db
+
+
+FAULTS = Path(__file__).resolve().parents[4] / "shared" / "data" / "import-faults"
 
 
 @pytest.fixture
@@ -48,6 +56,32 @@ def run(first, count):
 
 
 CASES = {
+    "shortened ranges are refused": (
+        "DID,Operator\n442079460501-509,Colt\n44207946052[0-9],Colt\n442079460531/9,Colt\n442079460541,Colt\n",
+        {},
+        {"442079460541"},
+    ),
+    "shortened ranges are expanded": (
+        "DID,Operator\n442079460501-509,Colt\n44207946052[0-9],Colt\n",
+        {"short_ranges": "expand"},
+        {*run(442079460501, 9), *run(442079460520, 10)},
+    ),
+    "two numbers in a cell are refused": (
+        "DID,Operator\n442079460501 / 442079460502,Colt\n442079460503,Colt\n",
+        {},
+        {"442079460503"},
+    ),
+    "two numbers in a cell are split": (
+        "DID,Operator\n442079460501 / 442079460502,Colt\n442079460503,Colt\n",
+        {"several": "split"},
+        run(442079460501, 3),
+    ),
+    "dates and addresses are no numbers": (
+        "DID,Operator\n2026-06-11,Colt\n11.06.2026,Colt\n12-Jun,Colt\nsip:1@example.org,Colt\n"
+        "tel:+442079460504,Colt\n",
+        {},
+        {"442079460504"},
+    ),
     "numbers with a (0) are refused": (
         "DID,Operator\n+44 (0)20 7946 0551,Colt\n442079460552,Colt\n",
         {},
@@ -124,3 +158,74 @@ def test_a_doubtful_file_gives_only_the_numbers_that_were_meant(browser, operato
 
     assert stored() == expected
     assert not DID.objects.filter(tag_set__label__in=["NULL", "\\N", "n/a", "-"]).exists()
+
+
+# --- the collected files, where they are available ----------------------------------------------------
+
+ANSWERS = {
+    "german.csv": {"status=frei": "instock"},
+    "status-values.csv": {"status=in-use": "reserved", "status=free": "instock", "status=Inactive": "refuse"},
+}
+COUNTS = {  # created, refused or flagged
+    "short-ranges.csv": (10, 6),
+    "two-numbers-in-a-cell.csv": (0, 3),
+    "zero-after-country-code.csv": (0, 2),
+    "german.csv": (2, 0),
+    "one-known-header.csv": (2, 0),
+    "number-and-country.csv": (2, 0),
+    "rate-center-state.csv": (2, 0),
+    "camel-case.csv": (2, 0),
+    "start-and-end.csv": (10, 0),
+    "russian-plan.csv": (10, 0),
+    "three-parts.csv": (2, 0),
+    "nulls.tsv": (3, 0),
+    "status-values.csv": (2, 1),
+}
+
+
+def fault_cases():
+    if not (FAULTS / "cases.json").exists():
+        return []
+    cases = json.loads((FAULTS / "cases.json").read_text())
+    return [case for case in cases if case["file"] != "too-long.csv"]  # numbers may have 20 digits
+
+
+@pytest.mark.parametrize("case", fault_cases(), ids=lambda case: case["file"])
+def test_a_collected_file_gives_its_right_result(browser, operator, case):
+    content = (FAULTS / case["file"]).read_bytes()
+    if b"{" in content:
+        content = filled(content.decode(), operator).encode()
+    before = stored()
+    answers = dict(ANSWERS.get(case["file"], {}))
+    for index, label in enumerate(case.get("columns", [])):
+        answers[f"column{index}"] = {
+            "DID": "number",
+            "Operator": "operator",
+            "Tag": "tags",
+            "Notes": "notes",
+        }[label]
+    if case.get("settings", {}).get("create_missing"):
+        answers["create"] = "on"
+
+    counts = imported(browser, case["file"], content, operator, **answers)
+
+    created = stored() - before
+    assert not created & set(case.get("never", []))
+    if "created" in case:
+        assert created == set(case["created"])
+    if case["file"] in COUNTS:
+        assert (counts["created"], counts["refused"] + counts["flagged"]) == COUNTS[case["file"]]
+
+
+def filled(text, operator):
+    """Fill the braces of a file with ids and names."""
+    numbers = ["442071000101", "442071000102", "441632960801", "441632960802"]
+    DID.objects.create_numbers(numbers, operator=operator, by=SYSTEM, status="instock")
+    client = Client.objects.create(reseller=operator.reseller, name="Bakery")
+    account = Account.objects.create(client=client, name="main")
+    package = Package.objects.create(reseller=operator.reseller, name="Loaf", did_limit=1)
+    given = ClientPackage.objects.create(client=client, package=package)
+    DID.objects.filter(number="441632960801").assign(given, account, by=SYSTEM)
+    text = re.sub(r"\{id of (\d+)\}", lambda match: str(DID.objects.get(number=match[1]).pk), text)
+    text = text.replace("{client}", "Bakery").replace("{account}", "main")
+    return re.sub(r"\{package[^}]*\}", "Loaf", text)
