@@ -135,9 +135,9 @@ def too_many(count: int, limit: int) -> str:
 
 
 def read_ranges(
-    text: str, numbers: Numbers, fallback: Callable[[str], list[Range]] | None = None
+    text: str, numbers: Numbers, read_item: Callable[[str], list[Range]] = parse_item
 ) -> Iterator[Range]:
-    """Yield the ranges in ``text`` and record in ``numbers`` what neither we nor ``fallback`` can read."""
+    """Yield the ranges in ``text`` and record in ``numbers`` the items that ``read_item`` refuses."""
     for line, match in enumerate(_LINE.finditer(text), start=1):
         entry = match[1]
         if entry.isascii() and entry.isdigit() and len(entry) <= MAX_DIGITS:  # inlined for speed
@@ -147,8 +147,6 @@ def read_ranges(
             item = part.strip().removeprefix("- ")  # "- " is the bullet of a list
             if item:
                 try:
-                    yield from parse_item(item)
+                    yield from read_item(item)
                 except NumberError as error:
-                    if not (ranges := fallback(item) if fallback else []):
-                        numbers.refuse(line, item, f"{error.reason}. {error.remedy}")
-                    yield from ranges
+                    numbers.refuse(line, item, f"{error.reason}. {error.remedy}")

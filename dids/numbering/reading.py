@@ -74,7 +74,7 @@ _ZERO_IN_BRACKETS = re.compile(r"(?<=\d)([^\d]*)\(0\)")
 # A zero in front of the area code, after the country code. Some countries have it in their numbers.
 _CODE = r"(?!39\b|378|379|225|229|241|242)[1-9]\d{0,2}"
 _ZERO_AFTER_CODE = re.compile(rf"((?<!\d)\(?(?:\+ ?{_CODE}[ .\-/()]+|00{_CODE}[ .()]+))0(?=\d)")
-_PATTERN = re.compile(r"((?:\(\d+(?:-|\.\.)\d+\)|[xX?])+)$")
+_PATTERN = re.compile(r"(?<=\d)((?:\(\d+(?:-|\.\.)\d+\)|[xX?])+)$")
 _PATTERN_PART = re.compile(r"\((\d+)(?:-|\.\.)(\d+)\)|[xX?]")
 _LAST_IN_BRACKETS = re.compile(r"(.*\d.*)\((\d+)\)", re.DOTALL)
 
@@ -110,6 +110,12 @@ def drop_parameters(plain: str) -> str:
     return _TEL_PARAMETERS.sub(r"\1", plain) if ";" in plain else plain
 
 
+def drop_scheme(plain: str) -> str:
+    """Return the number of a tel: address, other text unchanged."""
+    match = _TEL.fullmatch(plain)
+    return ("+" if match[1] else "") + match[2] if match else plain
+
+
 def mark_ranges(plain: str) -> str:
     """Replace each dash with blanks around it, and each "to", with a mark that never is punctuation."""
     return _SPACED_DASH.sub(_RANGE_DASH, plain)
@@ -126,8 +132,7 @@ def read_entry(text: str, choices: Choices = REFUSE_ALL) -> list[Range]:
     if len(text) > LONGEST:
         _number(text[: 10 * LONGEST])
         raise NumberError(text, f"it has {len(text):,} characters", "Enter one number.")
-    if match := _TEL.fullmatch(text):
-        text = ("+" if match[1] else "") + match[2]
+    text = drop_scheme(text)
     refuse_other(text, text)
     text = _without_zero(mark_ranges(text), choices)
     if _RANGE_DASH in text:

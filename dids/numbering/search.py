@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from didmgmt.text import shorten
 from dids.numbering.normalise import MAX_DIGITS, NumberError, normalise, strip_punctuation, to_plain
 from dids.numbering.ranges import Numbers, read_ranges, too_many
-from dids.numbering.reading import Range
+from dids.numbering.reading import Range, drop_parameters, drop_scheme, parse_item, read_entry, tidy
 
 MAX_LISTED = 10_000
 REPETITIONS = 100  # entries of a list to look up, as a multiple of its limit
@@ -22,7 +22,7 @@ class Search:
     ``range``: low <= number <= high, with the same length.
     ``list``: the number is one of ``values``.
     ``either``: the number is one of ``values``, or contains ``value``. Groups separated by spaces may be a
-    pasted list or one number, and finding both does no harm.
+    pasted list or one number, and ``441632961280-289`` a range or one number: finding both does no harm.
     """
 
     kind: str
@@ -38,12 +38,14 @@ def parse_search(text: str, match: str = "") -> Search | None:
     ``4420`` contains; ``4420*`` begins; ``*4420`` ends; ``*4420*`` contains; ``=4420`` and ``"4420"`` exact;
     ``111-222`` range; numbers separated by line breaks, commas, semicolons or spaces: list, at most 10,000.
     ``match``, one of MATCHES, applies to plain digits. With begins, ends or exact a dash is punctuation and
-    never makes a range; a list is only possible with exact. Raises NumberError for any other text and
-    ValueError for an unknown ``match``.
+    never makes a range; a list is only possible with exact. A text with several readings is searched for
+    all of them; where that is impossible it is refused as in any list. Raises NumberError for any other text
+    and ValueError for an unknown ``match``.
     """
     if match and match not in MATCHES:
         raise ValueError(f"There is no match “{shorten(match)}”. Choose one of {', '.join(MATCHES)}.")
-    plain = re.sub("[,;\n ]*[,;\n][,;\n ]*", ",", to_plain(text)).strip(", ")
+    plain = drop_parameters(tidy(to_plain(text)))
+    plain = drop_scheme(re.sub("[,;\n ]*[,;\n][,;\n ]*", ",", plain).strip(", "))
     if not plain:
         return None
     if "," in plain:
@@ -51,22 +53,29 @@ def parse_search(text: str, match: str = "") -> Search | None:
     marked = _parse_marks(plain)
     if marked is not None:
         kind, value = marked
-        return Search(kind, value=normalise(value))
-    if match not in ("", "contains"):
-        if match == "exact" and (search := _parse_spaced(plain)):
-            return Search("list", values=tuple(filter(None, (*search.values, search.value))))
-        return Search(match, value=normalise(plain))
-    return _parse_range(plain) or _parse_spaced(plain) or Search("contains", value=normalise(plain))
+        return Search(kind, value=_one_reading(value))
+    if match == "exact":
+        search = _every_reading(plain) or _parse_spaced(plain)
+        values = filter(None, (*search.values, search.value)) if search else ()
+        return Search("list", values=tuple(values)) if search else Search(match, value=normalise(plain))
+    if match in ("begins", "ends"):
+        return Search(match, value=_one_reading(plain))
+    return (
+        _parse_range(plain)
+        or _every_reading(plain)
+        or _parse_spaced(plain)
+        or Search("contains", value=normalise(plain))
+    )
 
 
 def parse_list(text: str, limit: int) -> tuple[list[str], Numbers]:
     """Return the numbers in ``text`` in the order written, each once, and the ``Numbers`` with the errors.
 
-    Reads what ``parse_ranges`` reads, and in addition what the search box reads as one whole number:
-    ``=4420``, ``"4420"``, ``0800-123456``. More than ``limit`` numbers are an error and return no numbers.
+    Reads what ``parse_ranges`` reads, and in addition the marks of a whole number in the search box:
+    ``=4420``, ``"4420"``. More than ``limit`` numbers are an error and return no numbers.
     """
     numbers = Numbers()
-    ranges = list(read_ranges(text, numbers, fallback=_search_whole))
+    ranges = list(read_ranges(text, numbers, _read_listed))
     numbers.add(ranges)
     named = numbers.count + numbers.repeated
     if numbers.count > limit or named > REPETITIONS * limit:  # the loop below visits every repetition
@@ -76,15 +85,58 @@ def parse_list(text: str, limit: int) -> tuple[list[str], Numbers]:
     return list(dict.fromkeys(every)), numbers
 
 
-def _search_whole(item: str) -> list[Range]:
-    """Return the whole number that the search box reads in ``item``; nothing for parts or several."""
+def _read_listed(item: str) -> list[Range]:
+    marked = _parse_marks(item) if item[0] in "=\"'“" else None
+    return read_entry(marked[1]) if marked else parse_item(item)
+
+
+# --- readings -------------------------------------------------------------------------------------
+
+_CERTAIN = ("date", "uri", "zero", "exponent")  # kinds of errors that no search can make sense of
+
+
+def _doubt(plain: str) -> NumberError | None:
+    """Return the error of a text with several readings, None for other text; raise what is no number."""
     try:
-        search = parse_search(item)
-    except NumberError:
-        return []
-    if search is None or search.kind not in ("exact", "contains") or "*" in item:
-        return []
-    return [(search.value, search.value)]
+        read_entry(plain)
+    except NumberError as error:
+        if error.kind in _CERTAIN:
+            raise
+        # Blanks make a list in a search, and parts of numbers are searched for: other doubts do not arise.
+        between = error.kind == "several" and "/" in plain
+        several = [text for text in error.readings if not text.isdigit()]
+        if several and (error.kind == "short range" or between):
+            return error
+    return None
+
+
+def _one_reading(plain: str) -> str:
+    """Return the digits of a whole number or of a part of one; refuse text with several readings."""
+    if error := _doubt(plain):
+        raise error
+    return normalise(plain)
+
+
+def _every_reading(plain: str) -> Search | None:
+    """Return the search for every reading of a text that has several, None for other text."""
+    error = _doubt(plain)
+    if error is None:
+        return None
+    number, values = "", []
+    for reading in error.readings:
+        if reading.isdigit():
+            number = reading
+        for part in reading.split(", "):
+            low, _, high = part.partition("–")
+            if high and int(high) - int(low) >= MAX_LISTED:
+                raise error
+            if high or not reading.isdigit():
+                values += [str(n).zfill(len(low)) for n in range(int(low), int(high or low) + 1)]
+    return (
+        Search("either", value=number, values=tuple(values))
+        if number
+        else Search("list", values=tuple(values))
+    )
 
 
 def _parse_marks(plain: str) -> tuple[str, str] | None:
@@ -138,8 +190,11 @@ def _parse_separated(text: str, entries: list[str], match: str) -> Search:
         raise NumberError(text, reason, "Choose “contains” or “exact”.")
     values: dict[str, None] = {}
     for entry in filter(None, (entry.strip() for entry in entries)):
-        search = _parse_spaced(entry)
+        both = _every_reading(entry)
+        search = both or _parse_spaced(entry)
         values.update(dict.fromkeys(search.values if search else (_parse_listed(entry),)))
+        if both and both.value:
+            values[both.value] = None
     _refuse_long_list(text, len(values))
     return Search("list", values=tuple(values))
 

@@ -1,5 +1,7 @@
 """Reading a cell as one number, a range or several, and refusing what can be read in two ways."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from dids.numbering.normalise import FORMAT_AS_TEXT, NumberError
 from dids.numbering.ranges import parse_ranges
 from dids.numbering.reading import Choices, read_cell
+from dids.numbering.search import parse_list, parse_search
 from tests.examples import scaled
 
 SETTLED = Choices(short_ranges="expand", several="split", zero="drop")
@@ -412,3 +415,28 @@ def test_a_list_of_notations_is_what_was_meant_or_it_is_refused(cases):
 
     assert set(read) <= named
     assert read.errors or set(read) == named
+
+
+# --- time -----------------------------------------------------------------------------------------
+
+LENGTH = 200_000
+READERS = {
+    "cell": read_cell,
+    "list": lambda text: parse_ranges(text, LENGTH),
+    "search": parse_search,
+    "list to look up": lambda text: parse_list(text, LENGTH),
+}
+REPEATED = (
+    "-|–| -|- | |\u00a0|1|1-|1/|1.|..|…|(0)|1(0)|(1)|[0-9]|x|1x|+1|(1|tel:|1e|1:|@|' |*|1 |+1 | to |1 to "
+    "| or |1 or |1;ext="
+)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_any_text_is_read_in_linear_time(reader):
+    """200,000 characters; in quadratic time each text would take minutes."""
+    for piece in REPEATED.split("|"):
+        repeated = piece * (LENGTH // len(piece))
+        for text in (repeated, f"+44{repeated}z"):
+            with suppress(NumberError):
+                READERS[reader](text)

@@ -8,6 +8,10 @@ from dids.numbering.normalise import NumberError
 from dids.numbering.ranges import Problem
 from dids.numbering.search import Search, parse_list, parse_search
 
+INSTEAD = "Enter the digits of the phone number instead."
+IN_FULL = "Write a number as digits only, or a range with both ends in full."
+SHORT = "it may be one number, 441632961280289, or the range 441632961280–441632961289"
+ZERO = "the (0) may be part of the number, 4402079460001, or dialled only within the country, 442079460001"
 DIGITS_ONLY = "Use digits; spaces, dots, dashes, brackets and slashes are ignored."
 
 
@@ -53,6 +57,21 @@ DIGITS_ONLY = "Use digits; spaces, dots, dashes, brackets and slashes are ignore
         ("1-2- 3-4", Search("range", low="12", high="34")),
         ("1-2 -3-4", Search("range", low="12", high="34")),
         ("111;\n,222 ,", Search("list", values=("111", "222"))),
+        ("tel:+12025550100;ext=7", Search("contains", "12025550100")),
+        ("0800-123456", Search("contains", "0800123456")),
+        ("212-555-01", Search("contains", "21255501")),
+        (
+            "441632961280-282",
+            Search("either", "441632961280282", ("441632961280", "441632961281", "441632961282")),
+        ),
+        ("01632 960018/19", Search("either", "0163296001819", ("01632960018", "01632960019"))),
+        ("4416329600[0-1]", Search("either", "441632960001", ("44163296000", "44163296001"))),
+        ("2025551270 / 2025551271", Search("list", values=("2025551270", "2025551271"))),
+        ("1234567/1234568", Search("either", "12345671234568", ("1234567", "1234568"))),
+        (
+            "4416329600-2, 77",
+            Search("list", values=("4416329600", "4416329601", "4416329602", "44163296002", "77")),
+        ),
     ],
 )
 def test_the_search_box_chooses_the_kind_of_search(text, search):
@@ -76,6 +95,7 @@ def test_the_search_box_chooses_the_kind_of_search(text, search):
         ("1234567890 12345678901", "exact", Search("list", values=("1234567890", "12345678901"))),
         ("+44 20", "exact", Search("exact", "4420")),
         ("=44", "begins", Search("exact", "44")),
+        ("441632961280-1", "exact", Search("list", values=("441632961280", "441632961281", "4416329612801"))),
     ],
 )
 def test_the_match_select_applies_to_plain_digits(text, match, search):
@@ -86,6 +106,19 @@ def test_the_match_select_applies_to_plain_digits(text, match, search):
     ("text", "match", "reason", "remedy"),
     [
         ("abc", "", "“a” is not a digit", DIGITS_ONLY),
+        ("2026-05-03", "", "it is a date or a time", INSTEAD),
+        ("sip:100@pbx", "", "it is a sip: address", INSTEAD),
+        ("+44 (0)20 7946 0001", "", ZERO, "Write only the digits of the number."),
+        ("+44 (0)20 7946 0001", "begins", ZERO, "Write only the digits of the number."),
+        ("=441632961280-289", "", SHORT, IN_FULL),
+        ("441632961280-289*", "", SHORT, IN_FULL),
+        ("441632961280-289", "ends", SHORT, IN_FULL),
+        (
+            "4416329600000-999999",
+            "",
+            "it may be the range 4416329600000–4416329999999",
+            IN_FULL,
+        ),
         ("---", "", "it contains no digits", "Enter 1 to 20 digits."),
         ("*", "", "the number is empty", "Enter 1 to 20 digits."),
         ("=", "", "the number is empty", "Enter 1 to 20 digits."),
@@ -198,6 +231,12 @@ def test_a_list_may_name_each_number_a_hundred_times():
     found, read = parse_list("100-109\n" * 100 + "100", 10)
     sentence = "These are 1,001 numbers; at most 10 are allowed at once. Split the list."
     assert (found, read.errors) == ([], [Problem(None, "", sentence)])
+
+
+def test_a_list_to_look_up_refuses_what_has_two_readings_like_any_list():
+    for entry in ("441632961280-289", "=441632961280-289"):
+        found, read = parse_list(entry, 10)
+        assert (found, read.errors) == ([], [Problem(1, entry, f"{SHORT}. {IN_FULL}")])
 
 
 @pytest.mark.parametrize("entry", ["44*", "*44", "*44*", "20 79", "x", "4*4"])
