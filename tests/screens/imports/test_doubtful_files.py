@@ -77,8 +77,10 @@ CASES = {
         run(442079460501, 3),
     ),
     "dates and addresses are no numbers": (
-        "DID,Operator\n2026-06-11,Colt\n11.06.2026,Colt\n12-Jun,Colt\nsip:1@example.org,Colt\n"
-        "tel:+442079460504,Colt\n",
+        (
+            "DID,Operator\n2026-06-11,Colt\n11.06.2026,Colt\n12-Jun,Colt\nsip:1@example.org,Colt\n"
+            "tel:+442079460504,Colt\n"
+        ),
         {},
         {"442079460504"},
     ),
