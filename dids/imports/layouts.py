@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from dids.imports.names import compact
 
+COUNTRY = "country"  # the country code of the numbers, mapped as a part
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -74,7 +76,7 @@ LAYOUTS = [
         "FusionPBX",
         "destination number; destination context",
         {
-            "destination prefix": "part",
+            "destination prefix": COUNTRY,
             "destination area code": "part",
             "destination number": "number",
             "destination description": "notes",

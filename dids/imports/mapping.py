@@ -15,6 +15,7 @@ from dids.imports.names import (
     RANGE_START,
     USUAL,
     WEAK,
+    is_country_code,
     is_no_number,
     is_status_word,
     key_of,
@@ -25,6 +26,7 @@ from dids.lifecycle import statuses as st
 CERTAIN, LIKELY, CHECK = "certain", "likely", "check"
 REPEATED = {"part"}  # keys that several columns may have
 RANGE_LIMIT = 10_000_000  # numbers in a row; two numbers that are further apart are no ends of a range
+LONGEST_LOCAL, LONGEST_NATIONAL = 9, 11  # digits of numbers without area code, and without country code
 TAIL = 4  # digits; shorter numbers are the last digits of others, and begin with a zero rightly
 NUMBER_KEYS = {"number", RANGE_START, "range_end", "range_size", "part"}  # found together
 NEEDS_CLIENT = {"account", "package"}
@@ -165,25 +167,24 @@ def _is_below_records(kinds, index):
 
 def _map_layout(found, layout, names, columns):
     found.layout = layout.system
-    parts = []
+    keys = [layout.key_of(name) for name in names]
     for index, name in enumerate(names):
-        key = layout.key_of(name)
-        if key is None:
-            key = "operator" if _fit(name, "operator") >= USUAL else ""
-        if key == "part":
-            parts.append(index)
-        elif key and key not in found.keys:
+        key = "operator" if keys[index] is None and _fit(name, "operator") >= USUAL else keys[index]
+        if key in LABELS.keys() - REPEATED - set(found.keys):
             found.map(index, key, CERTAIN, f"Lists of {layout.system} have this column.")
         else:
             found.reason[index] = f"Not needed from a list of {layout.system}."
+    countries = [index for index, key in enumerate(keys) if key == layouts.COUNTRY]
+    parts = [index for index, key in enumerate(keys) if key in ("part", layouts.COUNTRY)]
     if "number" in found.keys:
-        _map_parts(found, found.keys.index("number"), parts, columns)
+        _map_parts(found, found.keys.index("number"), parts, countries, columns)
 
 
 # --- the number ------------------------------------------------------------------------------------
 
 _WORTH = {OWN: 6, USUAL: 5, WEAK: 2, LOOSE: 1, 0: 0}  # points of a name; content adds up to 5
 _PLUS = 1  # one more for numbers with +, which count more than any other content
+_OUTSTANDING = 4  # more points than digits have without + and without a name
 
 
 def _fit(name, key):
@@ -201,7 +202,8 @@ def _map_numbers(found, names, columns):
         found.map(end, "range_end", CERTAIN, "The header names this field.")
     _map_size(found, number, end, names, columns)
     _ask_for_end(found, number, end, names, columns)
-    _map_parts(found, number, _named(names, "part"), columns)
+    countries = [index for index, name in enumerate(names) if is_country_code(name)]
+    _map_parts(found, number, _named(names, "part"), countries, columns)
     _ask_for_parts(found, number, names, columns)
 
 
@@ -215,10 +217,12 @@ def _find_range(names, columns):
     “Range end” is one by its name; “To” is one only after a “From”, if the content agrees.
     """
     heads = [columns[index] for index in _named(names, "part") if columns[index].are_heads]
+    starts = sorted(range(len(names)), key=lambda index: -_fit(names[index], "number"))
     for end in _named(names, "range_end"):
         is_certain = _fit(names[end], "range_end") >= USUAL
-        for start, name in enumerate(names):
-            if start == end or not (_fit(name, RANGE_START) or (is_certain and _fit(name, "number"))):
+        for start in sorted(starts, key=lambda index: -_fit(names[index], RANGE_START)):
+            begins = _fit(names[start], RANGE_START) or (is_certain and _fit(names[start], "number"))
+            if not begins or start == end:
                 continue
             long_enough = _is_long_enough(columns[start], heads)
             if is_certain or (long_enough and _are_ranges(columns[start], columns[end], heads)):
@@ -258,14 +262,12 @@ def _choose_number(found, names, columns):
         return None
     best = max(points.values())
     rivals = [index for index in points if points[index] == best]
-    if best < max(_WORTH[WEAK], content.INTERNATIONAL):  # only digits, without a name
+    if best < _OUTSTANDING:
         rivals = [index for index in points if points[index] >= min(best, content.DOUBTFUL)]
-    if len(rivals) > 1:
-        rivals = [_longest(rivals, columns)] if _are_same(rivals, columns) else rivals
-    if len(rivals) > 1:
+    if len(rivals) > 1 and not _are_same(rivals, columns):
         found.ask("number", rivals)
         return None
-    return rivals[0]
+    return max(rivals, key=lambda index: columns[index].length)
 
 
 def _points(name, column):
@@ -296,10 +298,6 @@ def _are_same(indexes, columns):
         if not all(cell and longest.endswith(cell.lstrip("0")) for cell in cells):
             return False
     return True
-
-
-def _longest(indexes, columns):
-    return max(indexes, key=lambda index: columns[index].length)
 
 
 def _map_number(found, number, name, column):
@@ -352,46 +350,58 @@ def _ask_for_end(found, number, end, names, columns):
 # --- digits in front of the number -----------------------------------------------------------------
 
 
-def _map_parts(found, number, parts, columns):
-    """Map the country and area codes that the numbers lack."""
+def _map_parts(found, number, parts, countries, columns):
+    """Map the country and area codes that the numbers lack; ``countries`` are those named so."""
     column = columns[number]
-    parts = [index for index in parts if index != number and columns[index].are_heads]
     if column.level == content.INTERNATIONAL or not column.digits:
-        parts = []
+        return
+    parts = [index for index in parts if index != number and columns[index].are_heads]
+    countries = [index for index in parts if index in countries or _have_plus(columns[index])]
+    if column.length > LONGEST_LOCAL:  # it has its area code
+        parts = countries
     for first in range(len(parts)):
         if _begin_with(column, [columns[index] for index in parts[first:]]):
             parts = parts[:first]
             break
     length = column.length + sum(columns[index].length for index in parts)
-    if not parts or length not in content.PHONE_LENGTH:
+    national = length - sum(columns[index].length for index in parts if index in countries)
+    is_tail = column.length <= TAIL  # then the part before it may hold the country code
+    if not parts or length not in content.PHONE_LENGTH or (national > LONGEST_NATIONAL and not is_tail):
         return
-    inner = [*parts[1:], number] if column.length > TAIL else parts[1:]
+    inner = parts[1:] if is_tail else [*parts[1:], number]
     has_zero = any(digits.startswith("0") for index in inner for digits in columns[index].digits)
-    certainty = CHECK if has_zero else LIKELY
-    reason = f"Joined, the numbers have {length} digits."
+    certainty, reason = LIKELY, f"Joined, the numbers have {length} digits."
     if has_zero:
-        reason = "A zero after the country code may not belong to the number."
+        certainty, reason = CHECK, "A zero after the country code may not belong to the number."
     found.map(number, "number", certainty, reason)
     for index in parts:
         found.map(index, "part", certainty, reason)
 
 
+def _have_plus(column):
+    return all(cell.startswith("+") for cell in column.cells)
+
+
 def _begin_with(column, parts):
-    """Whether most numbers begin with the digits of ``parts`` already."""
-    rows = list(zip(column.rows, *(part.rows for part in parts), strict=True))
-    filled = [(digits, "".join(codes)) for digits, *codes in rows if digits]
-    return 2 * sum(digits.startswith(codes) for digits, codes in filled) > len(filled)
+    """Whether most numbers begin with the digits of ``parts`` already, with or without zeros in front."""
+    rows = zip(column.rows, *(part.rows for part in parts), strict=True)
+    joined = [(digits.lstrip("0"), "".join(codes).lstrip("0")) for digits, *codes in rows if digits]
+    known = [(digits, codes) for digits, codes in joined if codes]
+    return 2 * sum(digits.startswith(codes) for digits, codes in known) > len(known)
 
 
 def _ask_for_parts(found, number, names, columns):
     """Ask which columns make the number if those before it may hold the digits that it lacks."""
-    if columns[number].level != content.SHORT_NUMBERS or _fit(names[number], "number") >= USUAL:
+    column = columns[number]
+    if "part" in found.keys or column.level > content.SHORT_NUMBERS or not column.digits:
+        return
+    if _fit(names[number], "number") >= USUAL:
         return
     first = number
     while first and not names[first - 1] and columns[first - 1].are_codes:
         first -= 1
     length = sum(columns[index].length for index in range(first, number + 1))
-    if first < number and length in content.PHONE_LENGTH:
+    if column.level == content.NO_NUMBERS or (first < number and length in content.PHONE_LENGTH):
         found.ask("number", range(first, number + 1))
 
 
@@ -413,7 +423,7 @@ def _map_fields(found, names, columns):
 
 
 def _map_field(found, key, names, columns):
-    open_columns = [index for index in _named(names, key) if not found.keys[index]]
+    open_columns = [index for index in _named(names, key) if not found.certainty[index]]
     for index in sorted(open_columns, key=lambda index: -_fit(names[index], key)):
         fit = _fit(names[index], key)
         if key in found.keys:
@@ -433,7 +443,9 @@ def _leave_out(found, names, key, reason):
 
 def _is_our_id(found, names):
     """Whether an ID is the one of our export: there is no number, or its header is that of the export."""
-    return "number" not in found.keys or _fit(names[found.keys.index("number")], "number") == OWN
+    if "number" in found.keys:
+        return _fit(names[found.keys.index("number")], "number") == OWN
+    return not found.questions
 
 
 def _suits(key, fit, column):

@@ -29,6 +29,11 @@ REASON = "Refused because"  # the column added to a file of refused rows
 
 OWN, USUAL, WEAK, LOOSE = 4, 3, 2, 1  # how well a name fits a field, best first
 
+_COUNTRY_CODES = (
+    "country code; country prefix; country dial code; cc; dial code; dialing code; dialling code;"
+    " calling code; landesvorwahl; ländervorwahl; laendervorwahl; indicatif pays; code pays; codigo de pais;"
+    " codigo pais; codigo do pais; ddi; код страны; код країни"
+)
 # Spelling is compared without case, accents, blanks and punctuation. After the English words come German,
 # French, Spanish, Portuguese, Russian and Ukrainian ones.
 _USUAL = {
@@ -66,12 +71,9 @@ _USUAL = {
         " taille du bloc; tamaño del bloque; tamanho do bloco; емкость; ємність"
     ),
     "part": (
-        "country code; country prefix; country dial code; dial code; dialing code; dialling code;"
-        " calling code; area code; city code; npa; nxx; ndc; std code; landesvorwahl; ländervorwahl;"
-        " laendervorwahl; vorwahl; ortsvorwahl; ortsnetzkennzahl; kopfnummer; stammnummer; indicatif;"
-        " indicatif pays; code pays; codigo de pais; codigo pais; codigo de area; codigo area; prefijo;"
-        " indicativo; codigo do pais; ddd; ddi; код страны; код города; код зоны; код def; авс def; abc def;"
-        " авс; def; префикс; код країни; код міста; код зони; префікс"
+        f"{_COUNTRY_CODES}; area code; city code; npa; nxx; ndc; std code; vorwahl; ortsvorwahl;"
+        " ortsnetzkennzahl; kopfnummer; stammnummer; indicatif; codigo de area; codigo area; prefijo;"
+        " indicativo; ddd; код города; код зоны; код def; авс def; abc def; авс; def; код міста; код зони"
     ),
     "tags": (
         "tags; label; labels; group; category; schlagwort; schlagworte; schlagwörter; kennzeichen; gruppe;"
@@ -133,7 +135,7 @@ _WEAK = {
         "quantity; qty; count; size; anzahl; menge; quantite; nombre; cantidad; quantidade; количество;"
         " кол-во; кількість"
     ),
-    "part": "prefix; code; area; cc; exchange; prefixe; prefixo; code area; код",
+    "part": "prefix; code; area; exchange; prefixe; prefixo; код; префикс; префікс",
 }
 # A column of digits with one of these words in its name is no DID; longer ones may be the start of a word.
 _NOT_NUMBERS = (
@@ -169,6 +171,7 @@ def _known():
 
 _KNOWN = _known()
 _NO_NUMBER = _split(_NOT_NUMBERS)
+_COUNTRIES = set(_split(_COUNTRY_CODES))
 _WORD = re.compile(r"[^\W\d_]+")
 _PARTICLES = {"de", "du", "a", "of", "the"}  # ends of ranges only where they stand alone
 _CAMEL = re.compile(r"(?<=[a-z\d])(?=[A-Z])")
@@ -217,6 +220,10 @@ def is_no_number(header):
         for word in _words(header[:LONGEST])
         for other in _NO_NUMBER
     )
+
+
+def is_country_code(header):
+    return compact(header) in _COUNTRIES
 
 
 def is_reason(header):
