@@ -231,3 +231,56 @@ def filled(text, operator):
     text = re.sub(r"\{id of (\d+)\}", lambda match: str(DID.objects.get(number=match[1]).pk), text)
     text = text.replace("{client}", "Bakery").replace("{account}", "main")
     return re.sub(r"\{package[^}]*\}", "Loaf", text)
+
+
+CHOSEN = {  # file: answers other than the safe ones, and the numbers that they give
+    "short-ranges.csv": (
+        {"short_ranges": "expand", "lost": "keep"},
+        run(441632961280, 10)
+        | {f"0{number}" for number in range(1632961290, 1632961300)}
+        | run(441632961300, 10)
+        | run(441632961340, 10)
+        | run(441632970000, 100)
+        | run(441632970100, 10),
+    ),
+    "two-numbers-in-a-cell.csv": (
+        {"several": "split", "short_ranges": "expand"},
+        {*run(2025551270, 2), "0800223456", "0800223457", "01632960018", "01632960019"},
+    ),
+    "zero-after-country-code.csv": ({"zero": "drop"}, {"442079461001", "441632960116"}),
+}
+
+
+@pytest.fixture
+def collection():
+    if not FAULTS.exists():
+        pytest.skip("the collection of files is not here")
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_doubtful_cells_are_read_as_the_user_chooses(browser, operator, collection, name):
+    answers, numbers = CHOSEN[name]
+    imported(browser, name, (FAULTS / name).read_bytes(), operator, **answers)
+    assert stored() == numbers
+
+
+def test_a_row_whose_id_is_another_number_is_refused(browser, operator, collection):
+    text = filled((FAULTS / "id-and-did-disagree.csv").read_text(), operator)
+    counts = imported(browser, "ids.csv", text, operator)
+    assert (counts["created"], counts["refused"]) == (1, 2)
+    assert "442071000103" in stored()
+
+
+def test_a_place_that_one_row_frees_is_taken_by_the_next(browser, operator, collection):
+    text = filled((FAULTS / "merged-swap.csv").read_text(), operator)
+    imported(browser, "swap.csv", text, operator, errors_policy="all")
+    statuses = dict(DID.objects.values_list("number", "status"))
+    assert (statuses["441632960801"], statuses["441632960802"]) == ("hold", "active")
+
+
+def test_a_name_that_differs_by_case_is_refused_and_blanks_are_folded(browser, operator, collection):
+    content = (FAULTS / "near-equal-names.csv").read_bytes()
+    counts = imported(browser, "names.csv", content, operator, create="on")
+    assert set(Operator.objects.values_list("name", flat=True)) == {"Colt", "In-house", "In house"}
+    assert counts["refused"] == 1
+    assert stored() == run(441632960702, 3)
