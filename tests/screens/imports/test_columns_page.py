@@ -274,3 +274,38 @@ def test_nonsense_is_answered_by_the_page(browser, data):
     assert browser.post(path, data).status_code in (200, 422, 302)
     assert browser.post(path, data, headers={"HX-Request": "true"}).status_code in (200, 302)
     assert browser.get(path).status_code in (200, 302)
+
+
+def two_number_columns(browser):
+    """Open a file in which two columns may be the DID."""
+    rows = "".join(f"{441632960100 + n},{441632970100 + n},Oldmoor Exchange\n" for n in range(12))
+    return opened(browser, f"Line A,Line B,Operator\n{rows}")
+
+
+def test_two_columns_that_could_be_the_did_are_asked_about(browser):
+    page = two_number_columns(browser)
+    (item,) = page.context["questions"]
+    assert (item.kind, item.is_open, item.aside) == ("number", True, "2 columns fit")
+    assert [label for _, label, _, _ in item.choices] == ["Line A", "Line B"]
+
+    refused = post(browser, page)
+    assert refused.status_code == 422
+    assert "1 question is open." in refused.text
+    finish(browser, post(browser, page, number_column="1"))
+
+    assert stored() == {str(441632970100 + n) for n in range(12)}
+
+
+def test_the_answer_which_column_is_the_did_can_be_changed(browser):
+    page = two_number_columns(browser)
+
+    def keys(answer):
+        return [answer.context["form"][f"column{index}"].value() for index in range(3)]
+
+    first = post(browser, page, htmx="number_column", number_column="0")
+    assert keys(first) == ["number", "", "operator"]
+    second = post(browser, first, htmx="number_column", number_column="1")
+    assert keys(second) == ["", "number", "operator"]
+    third = post(browser, second, htmx="column0", column0="number", number_column="1")
+    assert keys(third) == ["number", "", "operator"]
+    assert kinds(third) == ["number"]
