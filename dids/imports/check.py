@@ -43,7 +43,7 @@ class Check:
         if cursor["validated"] is None:
             yield from self._stage(batch)
             options = Options.of(job)
-            spell_tags(batch)
+            spell_tags(batch, options)
             resolve(batch.first, batch.last, options, now)
             refuse_lookalikes(batch, options)
             yield

@@ -11,7 +11,7 @@ from itertools import islice
 from django.db import connection
 
 from clients.models import Account, Client, Package, Reseller
-from clients.names import fold, keys, lookalike_exists, lookalike_in_file
+from clients.names import fold, keys, lookalike_exists, lookalike_in_file, shape
 from clients.tags import split_tags, tag_label
 from didmgmt.text import shorten
 from dids.models import Tag, TagSet
@@ -38,23 +38,49 @@ def refuse_lookalikes(batch, options, *, kinds=tuple(MODELS)):
     return sum(_Names(kind, batch, options).refuse() for kind in kinds)
 
 
-def spell_tags(batch):
-    """Spell the tags of the batch as they are stored, new ones as the file has them first."""
-    groups, first, after = batch.groups.filter(tags__isnull=False).order_by("pk"), {}, 0
+def spell_tags(batch, options):
+    """Spell the tags of the batch as they are stored, new ones as the file has them first.
+
+    Refuses the groups with a new tag that looks like another one in other letters.
+    """
+    groups, tags, after = batch.groups.filter(tags__isnull=False).order_by("pk"), _Tags(options), 0
     while page := list(groups.filter(pk__gt=after).values_list("pk", "tags")[:PAGE]):
-        labels = dict.fromkeys(label for _, label in page)
-        stored = set(TagSet.objects.filter(label__in=labels).values_list("label", flat=True))
-        tags = {fold(tag): tag for label in labels if label not in stored for tag in split_tags(label)}
-        known = dict(Tag.objects.filter(key__in=tags).values_list("key", "name"))
-        for label in labels:  # in the order of the file
-            if label in stored:
-                continue
-            spelled = [first.setdefault(fold(tag), tag) for tag in split_tags(label)]
-            labels[label] = tag_label(known.get(fold(tag), tag) for tag in spelled)
-        changed = [(labels[label], pk) for pk, label in page if labels[label] not in (None, label)]
+        read = tags.read(list(dict.fromkeys(label for _, label in page)))
+        changed = [(*read[label], pk) for pk, label in page if read[label] != (label, None)]
         with connection.cursor() as cursor:
-            cursor.executemany("UPDATE dids_importgroup SET tags = %s WHERE id = %s", changed)
+            cursor.executemany(
+                "UPDATE dids_importgroup SET tags = %s, flaw = coalesce(flaw, %s) WHERE id = %s", changed
+            )
         after = page[-1][0]
+
+
+class _Tags:
+    """The tags of a file by their keys and shapes; a file has few, as the inventory has."""
+
+    def __init__(self, options):
+        self.user, self.first, self.shapes = options.user, {}, None
+
+    def read(self, labels):
+        """Return {label: (label as it is stored, flaw or None)}."""
+        stored = set(TagSet.objects.filter(label__in=labels).values_list("label", flat=True))
+        new = {label: split_tags(label) for label in labels if label not in stored}
+        names = {fold(tag): tag for tags in new.values() for tag in tags}
+        known = dict(Tag.objects.filter(key__in=names).values_list("key", "name"))
+        read = {label: (label, None) for label in stored}
+        for label, tags in new.items():
+            flaws = [flaw for tag in tags if fold(tag) not in known and (flaw := self._flaw(tag))]
+            spelled = [known.get(fold(tag)) or self.first.setdefault(fold(tag), tag) for tag in tags]
+            read[label] = (tag_label(spelled), flaws[0] if flaws else None)
+        return read
+
+    def _flaw(self, tag):
+        if self.shapes is None:
+            self.shapes = Tag.objects.visible_to(self.user).by_shape()
+        other = self.shapes.setdefault(shape(tag), tag)
+        if fold(other) == fold(tag):
+            return None
+        exists = lookalike_in_file if fold(other) in self.first else lookalike_exists
+        return json.dumps(["tags", shorten(tag), f"{exists('tag', other, tag)} Write it so."])
 
 
 class _Names:

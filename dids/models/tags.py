@@ -1,9 +1,10 @@
 """Tags, and the sets of tags that numbers have."""
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Sum
 
-from clients.names import fold
+from clients.names import fold, lookalike_exists, shape
 from clients.tags import MAX_LABEL, MAX_TAG, split_tags, tag_label
 from operators.models import Operator
 
@@ -21,6 +22,25 @@ class TagQuerySet(models.QuerySet):
         tag_sets = TagSet.objects.filter(stock__operator__in=Operator.objects.visible_to(user))
         used = tag_sets.annotate(numbers=Sum("stock__numbers")).filter(numbers__gt=0)
         return self.filter(sets__in=used.values("pk")).distinct()
+
+    def by_shape(self):
+        """Return {shape: name}, see ``clients.names``."""
+        return {shape(name): name for name in self.values_list("name", flat=True)}
+
+    def refuse_lookalikes(self, names):
+        """Raise ValidationError for a new name that looks like one of these tags, in other letters.
+
+        One query, and one for the names of these tags if a name is new.
+        """
+        if new := Tag.unknown(names):
+            known = self.by_shape()
+            errors = [
+                f"{lookalike_exists('tag', known[shape(name)], name)} Write it so."
+                for name in new
+                if shape(name) in known
+            ]
+            if errors:
+                raise ValidationError(errors)
 
 
 class KeyField(models.CharField):
@@ -46,6 +66,14 @@ class Tag(models.Model):
 
     def __str__(self):
         return self.name
+
+    @classmethod
+    def unknown(cls, names):
+        """Return the names that no tag has, however it is spelled; one query."""
+        keys = {fold(name): name for name in names}
+        for key in cls.objects.filter(key__in=keys).values_list("key", flat=True):
+            del keys[key]
+        return list(keys.values())
 
     @classmethod
     def spelled(cls, names):

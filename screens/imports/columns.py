@@ -78,6 +78,7 @@ class ColumnsForm(Form):
             data = self._settled(data.copy(), changed)
         super().__init__(data)
         self.asks_number = any(question.key == "number" for question in guess.questions)
+        self.fields["tags"].by = by
         self.fields["operator"].queryset = Operator.objects.visible_to(by)
         for name, answers in ANSWERS.items():
             choices = [(answer, answer) for answer in answers]

@@ -61,6 +61,7 @@ class UploadForm(Form):
 
     def __init__(self, *args, by, **kwargs):
         super().__init__(*args, **kwargs)
+        self.fields["tags"].by = by
         self.fields["operator"].queryset = Operator.objects.visible_to(by)
 
     def clean_file(self):

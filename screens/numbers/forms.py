@@ -9,7 +9,7 @@ from clients.tags import MAX_LABEL, split_tags, tag_keys
 from didmgmt.choices import RemoteSelect
 from didmgmt.forms import Form
 from dids.lifecycle import statuses as st
-from dids.models import DID
+from dids.models import DID, Tag
 from dids.numbering.ranges import parse_ranges
 from operators.models import Operator
 
@@ -18,13 +18,18 @@ HOLD_DAYS_HELP = "0 to 365. Leave empty to use the package’s, operator’s or 
 
 
 class TagsField(forms.CharField):
-    """A list of tags, separated by commas; cleans to a sorted list of names."""
+    """A list of tags, separated by commas; cleans to a sorted list of names.
+
+    The form sets ``by``, whose tags must not look like a new one.
+    """
 
     def __init__(self, **kwargs):
         super().__init__(required=False, label="Tag", help_text="Separated by commas", **kwargs)
 
     def clean(self, value):
-        return split_tags(super().clean(value))
+        tags = split_tags(super().clean(value))
+        Tag.objects.visible_to(self.by).refuse_lookalikes(tags)
+        return tags
 
     def has_changed(self, initial, data):
         try:
@@ -80,6 +85,7 @@ class EditForm(Form):
 
     def __init__(self, data=None, *, shown, by):
         super().__init__(data, initial=shown)
+        self.fields["tags"].by = by
         if not by.has_perm("dids.change_did"):
             for name in ("after_hold", "hold_days", "tags", "notes"):
                 del self.fields[name]
@@ -127,6 +133,7 @@ class NewForm(Form):
 
     def __init__(self, data=None, *, by, **kwargs):
         super().__init__(data, **kwargs)
+        self.fields["tags"].by = by
         self.fields["operator"].queryset = Operator.objects.visible_to(by)
 
     def clean_numbers(self):
@@ -176,6 +183,10 @@ class MassEditForm(Form):
     )
     tags = TagsField(max_length=MAX_LABEL)
     notes = NotesField()
+
+    def __init__(self, data=None, *, by):
+        super().__init__(data)
+        self.fields["tags"].by = by
 
     def clean(self):
         data = super().clean()

@@ -28,7 +28,7 @@ def did_mass_edit(request):
     selection, step = selected_dids(request), request.POST.get("step", "form")
     if selection.error:
         return refused(request, selection.error, "Mass Edit", _back(request))
-    form = MassEditForm(request.POST if step != "form" else None)
+    form = MassEditForm(request.POST if step != "form" else None, by=request.user)
     fields = form.touched() if form.is_bound and form.is_valid() else {}
     if step == "apply" and not fields and form.is_valid():
         form.add_error(None, "Tick at least one field to change.")

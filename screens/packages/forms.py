@@ -7,11 +7,11 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from clients.models import DID_LIMIT_MAX, Package
-from clients.tags import tag_label
+from clients.tags import split_tags, tag_label
 from didmgmt.choices import RemoteSelect
 from didmgmt.fields import LocalDateTimeField
 from didmgmt.forms import Form, ModelForm
-from dids.models import DID, ClientPackage
+from dids.models import DID, ClientPackage, Tag
 from screens.records import HoldDaysForm
 
 
@@ -33,7 +33,9 @@ class PackageForm(HoldDaysForm):
         self.fields["did_limit"].validators.append(MaxValueValidator(DID_LIMIT_MAX))
 
     def clean_allowed_tags(self):
-        return tag_label([self.cleaned_data["allowed_tags"]])
+        tags = split_tags(self.cleaned_data["allowed_tags"])
+        Tag.objects.visible_to(self.by).refuse_lookalikes(tags)
+        return tag_label(tags)
 
     def affected(self):
         return DID.objects.filter(client_package__package=self.instance.pk)

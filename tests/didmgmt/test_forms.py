@@ -85,7 +85,7 @@ def bound_forms(world, user):
         import_forms.ReadingForm(NO_DATA, file_format=upload.format),
         import_forms.UploadForm(NO_DATA, by=user),
         number_forms.EditForm(NO_DATA, shown=shown, by=user),
-        number_forms.MassEditForm(NO_DATA),
+        number_forms.MassEditForm(NO_DATA, by=user),
         number_forms.NewForm(NO_DATA, by=user),
         operator_forms.OperatorForm(NO_DATA, instance=Operator(), by=user),
         operator_forms.ResellerForm(NO_DATA, instance=Reseller(), by=user),

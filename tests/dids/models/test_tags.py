@@ -9,9 +9,10 @@ from audit.models import Change
 from clients.models import Package
 from clients.tags import split_tags, tag_keys, tag_label
 from dids.history.undo.undo import Undo
+from dids.imports.reasons import explain
 from dids.lists.filters import DIDFilter
 from dids.models import DID, Tag, TagSet
-from screens.numbers.forms import EditForm
+from screens.numbers.forms import EditForm, MassEditForm, NewForm
 from tests.imports import finished, imported, importer, staged
 from tests.world import client_of
 
@@ -163,3 +164,58 @@ def test_sets_of_one_tag_have_one_row(world):
 
     assert len(sets) == 1
     assert Tag.objects.get().name == "Gold"
+
+
+# --- tags that look the same in other letters ---------------------------------------------------------
+
+CYRILLIC = "Gоld"  # its second letter is not Latin
+
+
+def test_a_form_refuses_a_new_tag_that_looks_like_another(world, administrator):
+    dids = number(world, ["Gold"])
+    shown = {"status": "instock", "tags": ""}
+
+    form = EditForm({"tags": CYRILLIC}, shown=shown, by=administrator)
+    assert form.errors["tags"] == [
+        "There is a tag “Gold”, which looks the same but is written with other characters. Write it so."
+    ]
+    mass = {"change_tags": "on", "tag_action": "add", "tags": CYRILLIC}
+    assert list(MassEditForm(mass, by=administrator).errors) == ["tags"]
+    new = NewForm({"numbers": "901", "operator": world.operator.pk, "tags": CYRILLIC}, by=administrator)
+    assert "tags" in new.errors
+
+    dids.edit(by=SYSTEM, add_tags=[CYRILLIC])  # once it exists, it may be used
+    assert EditForm({"tags": CYRILLIC}, shown=shown, by=administrator).is_valid()
+
+
+def test_a_package_does_not_allow_a_new_tag_that_looks_like_another(world, administrator):
+    number(world, ["Gold"])
+
+    page = client_of(administrator).post(
+        f"/packages/{world.package.pk}/edit/",
+        {"name": "Basic", "reseller": world.reseller.pk, "did_limit": 5, "allowed_tags": CYRILLIC},
+    )
+
+    assert page.status_code == 422 and list(page.context["form"].errors) == ["allowed_tags"]
+
+
+def test_an_import_refuses_a_new_tag_that_looks_like_another(world):
+    number(world, ["Gold"])
+    user = importer(world)
+    text = f"DID,Operator,Tag\n901,DID Operator,{CYRILLIC}\n902,DID Operator,vip\n903,DID Operator,vір\n"
+
+    done = imported(text, user)
+
+    reasons = [one["reason"] for one in explain(done.job.batches.get().refused, user)]
+    assert reasons == [
+        "There is a tag “Gold”, which looks the same but is written with other characters. Write it so.",
+        "The file names the new tag “vip” before, which looks the same but is written with other characters."
+        + " Write it so.",
+    ]
+    assert {tag.name for tag in Tag.objects.all()} == {"Gold", "vip"}
+
+
+def test_tags_of_other_branches_are_not_told(world, stranger):
+    number(world, ["Gold"])
+
+    assert EditForm({"tags": CYRILLIC}, shown={"status": "instock", "tags": ""}, by=stranger).is_valid()
