@@ -139,6 +139,7 @@ WEB_THREADS = env_int("WEB_THREADS", 4, 1, 64)
 # Rules and limits of the product
 HOLD_DAYS = env_int("HOLD_DAYS", 30, 0, 365)
 DID_REUSE_DAYS = env_int("DID_REUSE_DAYS", 90, 0, 3650)
+LONG_NUMBERS = env_bool("LONG_NUMBERS", False)
 NEW_DIDS_LIMIT = env_int("NEW_DIDS_LIMIT", 1_000_000, 1, 10_000_000)
 REQUEST_LIMIT = env_int("REQUEST_LIMIT", 100_000, 1, 1_000_000)
 JOB_LEASE = env_int("JOB_LEASE", 60, 1, 3600)

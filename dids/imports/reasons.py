@@ -9,10 +9,12 @@ import json
 from dids.imports.names import LABELS
 from dids.lifecycle import statuses as st
 from dids.models import DID
+from dids.numbering.normalise import ALLOW_LONG, TOO_LONG
 from operators.models import Operator
 
 # code: (the column at fault, the sentence); ``_texts`` fills in the sentence.
 REASONS = {
+    "long": ("number", f"I{TOO_LONG[1:]}. {ALLOW_LONG}"),
     "duplicate": ("number", "Duplicate of line {first_line}, which is used."),
     "outside": ("number", "This number already exists under another reseller. Leave the row out."),
     "no id": ("id", "No number has this ID. To create numbers, choose the column that holds the DID."),

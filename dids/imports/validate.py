@@ -12,6 +12,7 @@ from dids.imports.resolve import ANY_CLIENT_NAME
 from dids.imports.sql import Expression, case, embed, execute, in_list, is_distinct, running_packages
 from dids.lifecycle import statuses as st
 from dids.models import DID
+from dids.numbering.normalise import longest_new
 
 PARTITION = 250_000  # rows among which one statement looks for duplicates
 
@@ -84,18 +85,20 @@ def _refuse_unknown_ids(first, last):
 
 
 def refuse_new(first, last, *, verdict="!"):
-    """Refuse the rows with new numbers whose group has a problem.
+    """Refuse the rows with new numbers that are too long or whose group has a problem.
 
     A number that someone else creates after the check is left to the INSERT, which skips it.
     """
     execute(
         """
-        UPDATE dids_importrow AS r SET verdict = %(verdict)s, reason = coalesce(g.problem, g.new_problem)
+        UPDATE dids_importrow AS r SET verdict = %(verdict)s,
+            reason = CASE WHEN length(r.number) > %(longest)s THEN 'long'
+                ELSE coalesce(g.problem, g.new_problem) END
         FROM dids_importgroup g
         WHERE r.id BETWEEN %(first)s AND %(last)s AND r.verdict = '+' AND g.id = r.group_id
-            AND (g.problem IS NOT NULL OR g.new_problem IS NOT NULL)
+            AND (g.problem IS NOT NULL OR g.new_problem IS NOT NULL OR length(r.number) > %(longest)s)
         """,
-        {"first": first, "last": last, "verdict": verdict},
+        {"first": first, "last": last, "verdict": verdict, "longest": longest_new()},
     )
 
 

@@ -7,12 +7,17 @@ zeros.
 import re
 import unicodedata
 
+from django.conf import settings
+
 from didmgmt.text import shorten
 
-MAX_DIGITS = 20
+MAX_DIGITS = 20  # of numbers that are stored
+E164_DIGITS = 15  # of numbers that can be dialled internationally, and of new ones without LONG_NUMBERS
 EXACT_DIGITS = 15  # a spreadsheet's number cell is exact up to this length
 
 LOST = "digits were lost in the spreadsheet"
+TOO_LONG = f"it has more than {E164_DIGITS} digits, the most that E.164 allows"
+ALLOW_LONG = "Correct it, or ask an administrator to allow longer numbers (LONG_NUMBERS)."
 FORMAT_AS_TEXT = "Format the column as text in the spreadsheet, enter the number again and save the file."
 
 
@@ -99,6 +104,11 @@ def strip_punctuation(plain: str) -> str:
     return plain.translate(_PUNCTUATION).removeprefix("+")
 
 
+def longest_new() -> int:
+    """Return how many digits a new number may have. Existing ones may be longer and can be changed."""
+    return MAX_DIGITS if settings.LONG_NUMBERS else E164_DIGITS
+
+
 def is_number(text: str) -> bool:
     """Return whether ``text`` is a normalised number."""
     return text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
@@ -119,7 +129,8 @@ def normalise(text: str) -> str:
     digits = strip_punctuation(to_plain(text).strip("\n "))
     if is_number(digits):
         return digits
-    raise NumberError(text, *_explain(text, digits))
+    kind = "long" if digits.isascii() and digits.isdigit() else ""
+    raise NumberError(text, *_explain(text, digits), kind)
 
 
 def _explain(text: str, digits: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from didmgmt.text import shorten
-from dids.numbering.normalise import MAX_DIGITS, NumberError, to_plain
+from dids.numbering.normalise import ALLOW_LONG, MAX_DIGITS, TOO_LONG, NumberError, to_plain
 from dids.numbering.reading import Range, drop_parameters, parse_item, tidy
 
 MAX_ERRORS = 1_000
@@ -115,16 +115,17 @@ _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|$)")
 _SEPARATOR = re.compile("[,;\n]")
 
 
-def parse_ranges(text: str, limit: int) -> Numbers:
+def parse_ranges(text: str, limit: int, longest: int = MAX_DIGITS) -> Numbers:
     """Parse numbers and ranges ``111-222`` separated by line breaks, commas, semicolons or spaces.
 
     The ends of a range are included and have the same length. An entry that starts with + or contains
     brackets is one number even with spaces in it. Entries that can be read in two ways are rejected with
-    both readings. All problems are in ``errors``, as is a count above ``limit``; the caller must not create
-    anything then. Time depends on the length of the text, not on the size of its ranges.
+    both readings, and those with more than ``longest`` digits as too long. All problems are in ``errors``,
+    as is a count above ``limit``; the caller must not create anything then. Time depends on the length of
+    the text, not on the size of its ranges.
     """
     numbers = Numbers()
-    numbers.add(read_ranges(text, numbers))
+    numbers.add(read_ranges(text, numbers, longest=longest))
     if numbers.count > limit:
         numbers.refuse(None, "", too_many(numbers.count, limit))
     return numbers
@@ -135,18 +136,27 @@ def too_many(count: int, limit: int) -> str:
 
 
 def read_ranges(
-    text: str, numbers: Numbers, read_item: Callable[[str], list[Range]] = parse_item
+    text: str,
+    numbers: Numbers,
+    read_item: Callable[[str], list[Range]] = parse_item,
+    longest: int = MAX_DIGITS,
 ) -> Iterator[Range]:
-    """Yield the ranges in ``text`` and record in ``numbers`` the items that ``read_item`` refuses."""
+    """Yield the ranges in ``text``.
+
+    Record in ``numbers`` the items that ``read_item`` refuses and those with more than ``longest`` digits.
+    """
     for line, match in enumerate(_LINE.finditer(text), start=1):
         entry = match[1]
-        if entry.isascii() and entry.isdigit() and len(entry) <= MAX_DIGITS:  # inlined for speed
+        if entry.isascii() and entry.isdigit() and len(entry) <= longest:  # inlined for speed
             yield entry, entry
             continue
         for part in _SEPARATOR.split(drop_parameters(tidy(to_plain(entry)))):
             item = part.strip().removeprefix("- ")  # "- " is the bullet of a list
             if item:
                 try:
-                    yield from read_item(item)
+                    ranges = read_item(item)
+                    if any(len(low) > longest for low, _ in ranges):
+                        raise NumberError(item, TOO_LONG, ALLOW_LONG, "long")
+                    yield from ranges
                 except NumberError as error:
                     numbers.refuse(line, item, f"{error.reason}. {error.remedy}")

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from dids.numbering.normalise import (
+    E164_DIGITS,
     MAX_DIGITS,
     NumberError,
     normalise,
@@ -33,7 +34,6 @@ from dids.numbering.normalise import (
 )
 from dids.numbering.not_numbers import refuse_other
 
-E164_DIGITS = 15  # the longest number that can be dialled internationally
 WHOLE = 7  # digits from which a group may be a whole number
 AREA = 6  # most digits of an area code in front of a slash
 LONGEST = 200  # characters of a text that is analysed as one number

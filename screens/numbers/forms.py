@@ -10,6 +10,7 @@ from didmgmt.choices import RemoteSelect
 from didmgmt.forms import Form
 from dids.lifecycle import statuses as st
 from dids.models import DID, Tag
+from dids.numbering.normalise import longest_new
 from dids.numbering.ranges import parse_ranges
 from operators.models import Operator
 
@@ -145,7 +146,7 @@ class NewForm(Form):
 
 def read_numbers(text):
     """Parse the text into ``Numbers``; more than the limit is one of its errors."""
-    return parse_ranges(text, settings.NEW_DIDS_LIMIT)
+    return parse_ranges(text, settings.NEW_DIDS_LIMIT, longest_new())
 
 
 def number_problems(numbers):

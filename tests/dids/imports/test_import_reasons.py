@@ -53,6 +53,14 @@ EXAMPLES = {
         "DID,Operator\n900,DID Operator\n900,DID Operator\n",
         "DID", "900", "Duplicate of line 2, which is used.",
     ),
+    "long": Example(
+        "DID,Operator\n1234567890123456,DID Operator\n",
+        "DID", "1234567890123456",
+        (
+            "It has more than 15 digits, the most that E.164 allows. Correct it, or ask an administrator to"
+            " allow longer numbers (LONG_NUMBERS)."
+        ),
+    ),
     "outside": Example(
         "DID,Notes\n3333,x\n",
         "DID", "3333", "This number already exists under another reseller. Leave the row out.",

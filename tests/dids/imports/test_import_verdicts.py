@@ -9,6 +9,7 @@ from clients.models import Account, Client, Package
 from dids.imports.options import CLEAR, LEAVE
 from dids.models import DID, ClientPackage
 from operators.models import Operator
+from staff.models import User
 from tests.imports import client_with_package, imported, importer, staged
 from tests.world import make_world
 
@@ -387,3 +388,20 @@ def test_the_tags_that_an_existing_number_keeps_satisfy_its_package(existing, up
 
     assert number_import.counts["updated"] == updated
     assert updated or only_refusal(number_import) == "package tags"
+
+
+# --- long numbers ---------------------------------------------------------------------------------
+
+
+def test_a_new_number_with_more_than_15_digits_is_refused_and_an_existing_one_is_updated(settings):
+    world = make_world()
+    DID.objects.filter(number="111").update(number="1234567890123456")
+    text = "DID,Operator,Notes\n1234567890123456,,x\n1234567890123457,DID Operator,x\n"
+
+    number_import = imported(text, importer(world))
+
+    assert (number_import.counts["updated"], only_refusal(number_import)) == (1, "long")
+    assert world.did("1234567890123456").notes == "x"
+    assert not DID.objects.filter(number="1234567890123457").exists()
+    settings.LONG_NUMBERS = True
+    assert imported(text, User.objects.get(username="importer")).counts["created"] == 1

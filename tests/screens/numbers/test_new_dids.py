@@ -137,7 +137,8 @@ def test_the_preview_counts_a_large_range_in_few_queries(world, browser):
     assert len(queries) <= 25
 
 
-def test_a_hundred_thousand_numbers_can_be_pasted_line_by_line(world, browser):
+def test_a_hundred_thousand_numbers_can_be_pasted_line_by_line(world, browser, settings):
+    settings.LONG_NUMBERS = True
     lines = "\r\n".join(str(10**19 + 2 * n) for n in range(100_000))
     body = urlencode({"step": "preview", "numbers": lines})
 
@@ -148,11 +149,21 @@ def test_a_hundred_thousand_numbers_can_be_pasted_line_by_line(world, browser):
     assert "<b>100,000 DIDs</b> will be created" in response.content.decode()
 
 
-def test_more_than_the_limit_of_the_form_is_refused_without_expanding_the_range(world, browser):
+def test_more_than_the_limit_of_the_form_is_refused_without_expanding_the_range(world, browser, settings):
+    settings.LONG_NUMBERS = True
     response = browser.post(NEW, form(world, f"{'1' * 20}-{'9' * 20}"))
 
     assert response.status_code == 422
     assert f"at most {product.NEW_DIDS_LIMIT:,} are allowed at once" in response.content.decode()
+
+
+def test_more_than_15_digits_are_refused_unless_the_setting_allows_them(world, browser, settings):
+    html = preview(browser, "1234567890123456\n+12345678901234567-+12345678901234568")
+
+    for written in ("Line 1, “1234567890123456”", "Line 2, “+12345678901234567-+12345678901234568”"):
+        assert f"{written}: it has more than 15 digits, the most that E.164 allows." in html
+    settings.LONG_NUMBERS = True
+    assert "<b>1 DID</b> will be created" in preview(browser, "12345678901234567890")
 
 
 def test_one_unreadable_entry_is_named_and_nothing_is_created(world, browser):
