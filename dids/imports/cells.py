@@ -44,18 +44,22 @@ class FlaggedError(NumberError):
 
 
 class Typical(NamedTuple):
-    """The usual lengths of the numbers in a file, ``least`` to ``most`` digits; ``numbers`` have them."""
+    """The usual lengths of the numbers in a file, ``least`` to ``most`` digits; ``numbers`` have them.
+
+    ``known`` are shorter lengths, of numbers that all exist already.
+    """
 
     least: int
     most: int
     numbers: int
+    known: tuple[int, ...] = ()
 
     def __str__(self):
         return f"{self.least}" if self.least == self.most else f"{self.least} to {self.most}"
 
     def doubt(self, length):
         """Return what a number of this length is: "flagged", "lost" (digits), or "" if it is usual."""
-        if length >= self.least:
+        if length >= self.least or length in self.known:
             return ""
         return "lost" if length >= self.least - LOST_DIGITS else "flagged"
 
@@ -116,8 +120,8 @@ class CellRules:
         """The lengths of plain digits that need no more reading than a look at their length."""
         if self.parts or "range_end" in self.at or "range_size" in self.at:
             return frozenset()
-        least = self.typical.least if self.typical else 1
-        return frozenset(range(least, MAX_DIGITS + 1))
+        least, known = (self.typical.least, self.typical.known) if self.typical else (1, ())
+        return frozenset([*known, *range(least, MAX_DIGITS + 1)])
 
     @cached_property
     def empty_texts(self):

@@ -184,8 +184,9 @@ class Survey:
         self.read += 1
         self.lengths[length] += 1
         if plain or not is_complete(cell):
-            rows, samples = self.by_length.setdefault(length, (array("L"), []))
+            rows, samples, numbers = self.by_length.setdefault(length, (array("L"), [], []))
             rows.append(index)
+            numbers.append(low)
             if len(samples) < TICKED:
                 samples.append((line, cells, cell, low))
         operator = self.rules.at.get("operator")
@@ -270,12 +271,15 @@ class Survey:
             for length, count in self.lengths.items()
             if 2 * count > most or count > max(2, RARE * total)
         ]
-        if min(usual) < SHORTEST or min(usual) == min(self.lengths):
+        least = min(usual)
+        if least < SHORTEST or least == min(self.lengths):
             return None
-        return Typical(min(usual), max(usual), sum(self.lengths[length] for length in usual))
+        shorter = {length: numbers for length, (_, _, numbers) in self.by_length.items() if length < least}
+        known = tuple(length for length, numbers in sorted(shorter.items()) if not self._has_new(numbers))
+        return Typical(least, max(usual), sum(self.lengths[length] for length in usual), known)
 
     def _flag_lengths(self):
-        for length, (rows, samples) in sorted(self.by_length.items()):
+        for length, (rows, samples, _) in sorted(self.by_length.items()):
             kind = self.typical.doubt(length) if self.typical else ""
             if not kind:
                 continue
@@ -297,7 +301,7 @@ class Survey:
     def _common_front(self, length):
         """Return the first digits of the usual numbers that one of this length may lack."""
         missing = self.typical.least - length
-        _, samples = self.by_length.get(self.typical.least, (None, []))
+        _, samples, _ = self.by_length.get(self.typical.least, (None, [], None))
         fronts = {low[:missing] for _, _, _, low in samples}
         return fronts.pop() if len(fronts) == 1 else ""
 
@@ -322,19 +326,19 @@ class Survey:
 
     def _operator_questions(self):
         chosen = bool(self.params.get("operator"))
-        if not self.without_operator or not (chosen or self._has_new_numbers()):
+        if not self.without_operator or not (chosen or self._has_new(self.without_operator)):
             return
         is_open = not (chosen or self.params.get("without_operator"))
         proposed = operator_like(self.params.get("name", ""), self.user)
         count = len(self.without_operator)
         yield Question("operator", None, count, is_open=is_open, proposed=proposed)
 
-    def _has_new_numbers(self):
-        """Whether a row without an operator names a number that the user has not."""
+    def _has_new(self, numbers):
+        """Whether one of ``numbers`` does not exist among those that the user may see."""
         own = DID.objects.visible_to(self.user)
-        for start in range(0, len(self.without_operator), 5_000):
-            numbers = set(self.without_operator[start : start + 5_000])
-            if own.filter(number__in=numbers).count() < len(numbers):
+        for start in range(0, len(numbers), 5_000):
+            chunk = set(numbers[start : start + 5_000])
+            if own.filter(number__in=chunk).count() < len(chunk):
                 return True
         return False
 

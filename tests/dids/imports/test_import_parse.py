@@ -205,6 +205,8 @@ def test_a_number_far_shorter_than_the_others_is_flagged_unless_ticked():
         "Read as 1212: 4 digits, the other numbers have 12. Left out unless ticked.",
     ]  # fmt: skip
     assert (ticked["verdict"], ticked["number"], ticked["flaw"]) == ("+", "1213", None)
+    known = parsed("number|notes", "1212|x", typical=[12, 12, 1_201, [4]])[0][0]
+    assert (known["verdict"], known["number"]) == ("+", "1212")
 
 
 @pytest.mark.parametrize(

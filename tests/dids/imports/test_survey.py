@@ -86,7 +86,7 @@ def test_a_cell_with_two_doubts_counts_for_both(admin):
 def test_numbers_a_little_shorter_than_nearly_all_others_may_have_lost_digits(admin):
     found = of("DID,Operator\n" + numbers(40) + "1632960411,x\n+1632960412,x\n", admin)
 
-    assert found.typical == (12, 12, 40)
+    assert found.typical == (12, 12, 40, ())
     lost = question(found, "lost")
     assert (lost.count, lost.examples[0].text) == (1, "1632960411")
 
@@ -101,6 +101,21 @@ def test_short_numbers_of_a_file_of_short_numbers_are_no_doubt(admin):
     text = "DID,Operator\n" + numbers(20, 100) + "7,DID Operator\n"
 
     assert of(text, admin).questions == []
+
+
+def test_short_numbers_that_exist_are_no_doubt_among_long_ones(admin):
+    found = of("DID,Operator\n" + numbers(20) + "2567,\n2568,\n", admin)
+    mixed = of("DID,Operator\n" + numbers(20) + "2567,\n2569,\n", admin)
+
+    assert found.questions == []
+    assert found.typical == (12, 12, 20, (4,))
+    assert question(mixed, "flagged").count == 2
+
+
+def test_numbers_of_another_branch_do_not_count_as_existing(world):
+    user = importer(world, bound=True)
+
+    assert question(of("DID,Operator\n" + numbers(20) + "3333,DID Operator\n", user), "flagged").count == 1
 
 
 def test_rows_that_are_hardly_numbers_are_flagged(admin):
