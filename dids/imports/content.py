@@ -141,11 +141,13 @@ class Column:
         return PHONES
 
     def _level_of_short_digits(self):
-        digits_only = 5 * sum(self.kinds[kind] for kind in DIGITS) >= 4 * self.filled
-        long_enough = max(map(len, self.digits), default=0) >= 3
-        if not digits_only or not long_enough or self._repeats or self._counts_rows:
-            return NO_NUMBERS
-        return SHORT_NUMBERS
+        are_digits = 5 * len(self.digits) >= 3 * self.filled
+        return NO_NUMBERS if not are_digits or self._repeats or self.are_counts else SHORT_NUMBERS
+
+    @property
+    def are_counts(self):
+        """Whether they are small counts, or count the rows."""
+        return max(map(len, self.digits), default=3) < 3 or self._counts_rows
 
     @property
     def _repeats(self):

@@ -102,7 +102,7 @@ def find_header(rows):
         known = len({key for key in map(key_of, cells) if key})
         if not _may_name(kinds[index], known) or _is_below_records(kinds, index):
             continue
-        if 2 * known < _filled(kinds[index]) and _recurs(texts, index):
+        if 2 * known < _filled(kinds[index]) and (_recurs(texts, index) or _continues(kinds, index)):
             continue
         perhaps = sum(bool(meanings(cell)) for cell in cells)
         score = (known + perhaps + _count_unlike(kinds, index), _filled(kinds[index]))
@@ -134,15 +134,33 @@ def _recurs(texts, index):
     return False
 
 
+def _continues(kinds, index):
+    """Whether a row has digits where most rows below it have."""
+    return any(
+        kind == content.SHORT and _are_mostly(content.DIGITS, _below(kinds, index, column))
+        for column, kind in enumerate(kinds[index])
+    )
+
+
 def _count_unlike(kinds, index):
-    """Count the columns in which this row has a word and the rows below have digits or dates."""
-    below = [row for row in kinds[index + 1 :] if _filled(row)]
-    count = 0
-    for column, kind in enumerate(kinds[index]):
-        others = [row[column] for row in below if column < len(row) and row[column] != content.BLANK]
-        unlike = sum(other != content.WORD for other in others)
-        count += kind == content.WORD and bool(others) and 2 * unlike > len(others)
-    return count
+    """Count the columns in which this row has a word and most rows below have digits or dates."""
+    return sum(
+        kind == content.WORD and _are_mostly(_NO_WORDS, _below(kinds, index, column))
+        for column, kind in enumerate(kinds[index])
+    )
+
+
+_NO_WORDS = {*content.DIGITS, content.DATE, content.DECIMAL}
+
+
+def _below(kinds, index, column):
+    """Return the kinds of the filled cells of a column below a row."""
+    cells = (row[column] for row in kinds[index + 1 :] if column < len(row))
+    return [kind for kind in cells if kind != content.BLANK]
+
+
+def _are_mostly(wanted, kinds):
+    return 2 * sum(kind in wanted for kind in kinds) > len(kinds)
 
 
 def _is_below_records(kinds, index):
@@ -155,10 +173,9 @@ def _is_below_records(kinds, index):
     ]
     if not above:
         return False
-    for column in {at for row in above for at, kind in enumerate(row) if kind in phones}:
-        below = [row[column] for row in kinds[index + 1 :] if column < len(row)]
-        if 2 * sum(kind in phones for kind in below) > len(below):
-            return True
+    columns = {column for row in above for column, kind in enumerate(row) if kind in phones}
+    if any(_are_mostly(phones, _below(kinds, index, column)) for column in columns):
+        return True
     return not any(map(_filled, kinds[index + 1 :]))
 
 
@@ -258,8 +275,9 @@ def _choose_number(found, names, columns):
         for index, (name, column) in enumerate(zip(names, columns, strict=True))
         if (points := _points(name, column)) is not None
     }
-    if not points:
-        return None
+    if not points:  # a name alone, such as “Number” over cells that will be refused
+        named = [index for index in _named(names, "number") if not columns[index].are_counts]
+        return named[0] if len(named) == 1 else None
     best = max(points.values())
     rivals = [index for index in points if points[index] == best]
     if best < _OUTSTANDING:
@@ -401,7 +419,7 @@ def _ask_for_parts(found, number, names, columns):
     while first and not names[first - 1] and columns[first - 1].are_codes:
         first -= 1
     length = sum(columns[index].length for index in range(first, number + 1))
-    if column.level == content.NO_NUMBERS or (first < number and length in content.PHONE_LENGTH):
+    if column.are_counts or (first < number and length in content.PHONE_LENGTH):
         found.ask("number", range(first, number + 1))
 
 

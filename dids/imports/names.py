@@ -55,7 +55,7 @@ _USUAL = {
     RANGE_START: (
         "from; from number; number from; did from; range from; range start; range begin; start; start number;"
         " starting number; number start; number range start; first; first number; first did;"
-        " first directory number; block start; begin; begin number; von; ab; rufnummer von; von rufnummer;"
+        " first directory number; block start; begin; begin number; von; rufnummer von; von rufnummer;"
         " erste rufnummer; anfang; beginn; startnummer; de; du; debut; numero debut; premier numero; desde;"
         " inicio; numero inicial; primer numero; primeiro numero; от; с; начало; номер от; первый номер;"
         " від; з; початок; номер від; перший номер"

@@ -79,6 +79,7 @@ def test_our_own_names_come_before_those_of_others():
         ([["DID", "Notes"], ["---", "-----"], ["441632960100", "a"]], 0),
         ([["unknown", "Colt"], ["441632960100", "Colt"], ["441632960101", "Colt"]], None),
         ([["London", ""], ["From", "To"], ["441632960100", "441632960109"]], 1),
+        ([["4420", "Op 1", "Tag"], ["4421", "Op 2", "c d"]], None),
         ([["100", "y"]], None),
         ([["DID", "Status"], ["441632960100", "free"], ["DID", "Status"], ["441632960101", "free"]], 0),
     ],
@@ -138,6 +139,10 @@ def test_without_a_header_the_number_is_found_by_content(rows, expected):
         ("Phone,Colour\nred,441632960100\nblue,441632960101", "-,number"),  # the name says otherwise
         ("DID,Operator\n2026-05-03,In-house\n1/5/2026,In-house\n442071000101,In-house", "number,operator"),
         ("Number,Provider\ntel:+12025550100,x\nsip:+12025550101@example.com,x", "number,operator"),
+        ("Number,Colour\n442071234567.0,red\n442071234568.0,blue", "number,-"),  # damaged, so refused
+        ('Number\n\'0044\n="0044"\n+442071234567', "number"),
+        ("Number\n4420\n4421\n4422\nTotal: 3", "number"),
+        ("Number,Colour\n1,red\n2,blue\n3,green", "-,-"),  # counts the rows
         ("DID\n441632961280-289\n441632970100-441632970109\n44163297000[0-9]", "number"),
     ],
 )
