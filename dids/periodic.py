@@ -3,15 +3,17 @@
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
 
 import audit
 from audit.seals.writing import seal_new_rows
+from dids.imports.upload import delete_files
 from dids.lists import sqlite_stats
 from dids.models import DID, ClientPackage, Stock, counters
 from dids.models.number_writes import CHUNK
+from dids.models.staging import ImportBatch
 from jobs.models import Job
 from jobs.periodic import periodic_task
 
@@ -58,6 +60,29 @@ def seal_history(now):
     return seal_new_rows(now)
 
 
+@periodic_task("delete staged rows")
+def delete_staged_rows(now):
+    """Delete the staged rows of checks that failed, were cancelled or are to be made again.
+
+    Such a check starts again from the file. Rows of a finished check are kept: an import that stopped while
+    it wrote numbers continues with them. Those that it wrote, or finished without, are deleted already.
+    """
+    ended = Job.objects.filter(state__in=(Job.State.DRAFT, Job.State.FAILED, Job.State.CANCELLED))
+    ended = ended.exclude(cursor__phase__in=("checked", "apply"))
+    pks = list(ImportBatch.objects.filter(job__in=ended).values_list("job", flat=True)[:JOBS_PER_ROUND])
+    for pk in pks:
+        with transaction.atomic():
+            job = ended.select_for_update(of=("self",)).filter(pk=pk).first()
+            if job is None:  # started again meanwhile
+                continue
+            for batch in job.batches.all():
+                batch.erase()
+            phase = job.cursor.get("phase")
+            job.cursor = {"phase": phase} if phase else {}
+            job.save(update_fields=["cursor"])
+    return len(pks)
+
+
 @periodic_task("delete old job files")
 def delete_old_files(now):
     """Delete uploads, staged rows and exported workbooks after ``JOB_FILES_DAYS``; results stay readable.
@@ -74,17 +99,9 @@ def delete_old_files(now):
     errors = []
     for job in jobs:
         try:
-            _delete_files(job)
+            delete_files(job)
         except OSError as error:
             errors.append(error)
     if errors:
         raise ExceptionGroup("job files that can't be deleted", errors)
     return len(jobs)
-
-
-def _delete_files(job):
-    for batch in job.batches.all():
-        batch.erase()
-    if table := job.params.get("table"):
-        job.file.storage.delete(table)
-    job.erase()

@@ -39,6 +39,10 @@ class JobKind(Protocol):
         """Return the page that shows the result, or ""."""
         return ""
 
+    def discard_url(self, job: "Job") -> str:
+        """Return where its owner can discard a job that has written nothing, or ""."""
+        return ""
+
 
 KINDS: dict[str, JobKind] = {}
 

@@ -354,6 +354,10 @@ class Job(models.Model):
         return self.job_kind.url(self)
 
     @property
+    def discard_url(self) -> str:
+        return self.job_kind.discard_url(self)
+
+    @property
     def lacks_worker(self) -> bool:
         """Whether the job waits and no worker is alive."""
         return self.state == self.State.QUEUED and not WorkerBeat.is_recent()

@@ -32,7 +32,8 @@ RANKS = {
     "dids.history": "__init__ explain ownership timeline rows audit_log external_writes undo",
     "dids.history.undo": "__init__ result chunk verdicts uses writes undo job",
     "dids.imports": "__init__ limits synonyms names content layouts mapping options cells parse reasons"
-    " refused sql capacity resolve lookalikes create_missing upload survey validate apply check wizard",
+    " refused sql capacity resolve lookalikes create_missing upload survey validate tally apply check effects"
+    " wizard",
     "dids.lifecycle": "__init__ statuses holds result",
     "dids.lists": "__init__ client_packages keyset row_counts sqlite_stats substring filters picks as_of"
     " listing",
@@ -47,7 +48,7 @@ RANKS = {
     " history clients imports",
     "screens.clients": "__init__ forms clients accounts assign_forms assign client dids",
     "screens.history": "__init__ forms links audit undo who_had_it",
-    "screens.imports": "__init__ forms columns panel reference_forms reference wizard",
+    "screens.imports": "__init__ forms columns panel reference_forms reference wizard check",
     "screens.jobs": "__init__ context views",
     "screens.numbers": "__init__ forms export inventory new ownership_bar number mass_edit",
     "screens.operators": "__init__ forms operators resellers",

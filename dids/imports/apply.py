@@ -10,12 +10,14 @@ order. No transaction holds locks of two chunks, so writers wait for one another
 **Places.** Where a package may run full, a first pass over the chunks writes only the rows that free places
 (``capacity``). A second one writes the others, so that no package is ever over its limit.
 
+**Staged rows** are deleted as soon as they are merged; the refused ones stay for the file of refused rows.
+
 **All or nothing** runs in a single transaction, so that a row refused now rolls back the others. On
 SQLite every other writer waits for it, hence the limit of ``settings.REQUEST_LIMIT`` rows.
 """
 
 from django.db import connection
-from django.db.models import Exists, Max, OuterRef, Q
+from django.db.models import Count, Exists, Max, OuterRef, Q
 from django.utils import timezone
 
 import audit
@@ -26,6 +28,7 @@ from dids.imports.capacity import refuse_over_limit, refuse_tags, set_others_asi
 from dids.imports.create_missing import create_missing
 from dids.imports.options import Options
 from dids.imports.resolve import resolve
+from dids.imports.tally import refusal_reasons
 from dids.imports.validate import refuse_new, revalidate_updates
 from dids.lifecycle import statuses as st
 from dids.models import DID, ClientPackage, DIDHistory
@@ -65,16 +68,29 @@ class Apply:
         while chunk := batch.chunk_after(cursor["after"], CHUNK):
             self._keep(self._merge(chunk, Options.of(job), timezone.now()))
             self._add(chunk.counts)
+            chunk.erase_written()
             cursor["after"] = chunk.last
             if not all_or_nothing:
                 yield
         if all_or_nothing:
             self._require_no_refusals(batch, job.result["applied"])
+        batch.erase_unused_groups()
+        job.result |= {"reasons": refusal_reasons(batch, job.owner), "statuses": self._statuses()}
+        for key in ("blocks", "sample"):
+            job.result.pop(key, None)
 
     def _add(self, counts):
         applied = add_counts(self.job.result["applied"], counts)
         self.job.result |= {"applied": applied}
         self.job.done = sum(applied.values())
+
+    def _statuses(self):
+        """Count the numbers written by status: {"created": {status: n}, "updated": …}; one query."""
+        counts = {"created": {}, "updated": {}}
+        written = DIDHistory.objects.filter(change=self.job.change_id, event__in="+~")
+        for event, status, count in written.order_by().values_list("event", "status").annotate(Count("pk")):
+            counts["created" if event == "+" else "updated"][status] = count
+        return counts
 
     def _require_no_refusals(self, batch, counts):
         refused = counts.get("refused", 0)

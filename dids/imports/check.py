@@ -18,6 +18,7 @@ from dids.imports.lookalikes import refuse_lookalikes, spell_tags
 from dids.imports.options import Options
 from dids.imports.parse import RowParser, too_many_numbers
 from dids.imports.resolve import resolve
+from dids.imports.tally import Tally
 from dids.imports.upload import Upload
 from dids.imports.validate import refuse_duplicates, validate
 from dids.models.staging import ImportBatch, ImportGroup, ImportRow, add_counts, bulk_load
@@ -59,16 +60,18 @@ class Check:
             job.done = (cursor["rows"] + last) // 2
             yield
         if "counted" not in cursor:
-            cursor |= {"counted": 0, "counts": {}, "assigned": 0, "fitted": False}
+            cursor |= {"counted": 0, "counts": {}, "assigned": 0, "tally": {}, "fitted": False}
         yield from self._count(batch)
         if not cursor["fitted"]:
             cursor["fitted"] = True
             if self._refuse_unfit(batch, options):
                 batch.reset_counts()
-                cursor |= {"counted": 0, "counts": {}, "assigned": 0}
+                cursor |= {"counted": 0, "counts": {}, "assigned": 0, "tally": {}}
             yield
             yield from self._count(batch)
+        tally = Tally(cursor["tally"])
         job.result = {"counts": cursor["counts"], "missing": describe(batch)}
+        job.result |= {"blocks": tally.data["blocks"], "sample": tally.sample()}
         job.cursor = {"phase": "checked", "batch": batch.pk, "frees": cursor.get("frees", False)}
 
     def _stage(self, batch):
@@ -124,6 +127,7 @@ class Check:
             chunk.add_to_groups()
             cursor |= {"counted": last, "counts": add_counts(cursor["counts"], chunk.counts)}
             cursor["assigned"] += chunk.assigned
+            Tally(cursor["tally"]).add(batch, chunk, self.job.params.get("written", ()))
             yield
 
     def _refuse_unfit(self, batch, options):

@@ -96,14 +96,14 @@ class RowParser:
         """Return the row of a number that is refused, or flagged as hardly a number."""
         column = error.column if isinstance(error, ColumnError) else "number"
         sentence = f"{error.reason[0].upper()}{error.reason[1:]}. {error.remedy}"
-        row = self._flawed(line, group, column, error.value, sentence)
+        row = self._flawed(line, group, column, error.value, sentence, error.kind)
         if isinstance(error, FlaggedError):
             return *row[:3], error.number, None, notes, "f", *row[7:]
         return row
 
-    def _flawed(self, line, group, column, value, sentence):
+    def _flawed(self, line, group, column, value, sentence, kind=""):
         self.rows += 1
-        flaw = json.dumps([column, shorten(value), sentence])
+        flaw = json.dumps([column, shorten(value), sentence, kind])
         return self.first + self.rows, line, group, None, None, "", "!", "flaw", flaw, None
 
     def _group(self, cells):

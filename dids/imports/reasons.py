@@ -12,187 +12,191 @@ from dids.models import DID
 from dids.numbering.normalise import ALLOW_LONG, TOO_LONG
 from operators.models import Operator
 
-# code: (the column at fault, the sentence); ``_texts`` fills in the sentence.
+# code: (the column at fault, what is wrong, what to do); ``_texts`` fills in what is wrong.
 REASONS = {
-    "long": ("number", f"I{TOO_LONG[1:]}. {ALLOW_LONG}"),
-    "duplicate": ("number", "Duplicate of line {first_line}, which is used."),
-    "outside": ("number", "This number already exists under another reseller. Leave the row out."),
-    "no id": ("id", "No number has this ID. To create numbers, choose the column that holds the DID."),
+    "long": ("number", f"I{TOO_LONG[1:]}.", ALLOW_LONG),
+    "duplicate": ("number", "Duplicate of line {first_line}, which is used.", ""),
+    "outside": ("number", "This number already exists under another reseller.", "Leave the row out."),
+    "no id": ("id", "No number has this ID.", "To create numbers, choose the column that holds the DID."),
     "other id": (
         "id",
-        "ID {ref} is {id_number}, this row says {number}. Correct one of them, or leave the ID column out.",
+        "ID {ref} is {id_number}, this row says {number}.",
+        "Correct one of them, or leave the ID column out.",
     ),
     "changed": (
         "number",
-        "Someone changed this number after the check. Import the row again to check it as it is now.",
+        "Someone changed this number after the check.",
+        "Import the row again to check it as it is now.",
     ),
     "created": (
         "number",
-        "Someone created this number after the check. Import the row again to check it as it is now.",
+        "Someone created this number after the check.",
+        "Import the row again to check it as it is now.",
     ),
     "may not add": (
         "number",
-        "The number is new and you don't have the right to create numbers; ask a supervisor.",
+        "The number is new and you don't have the right to create numbers.",
+        "Ask a supervisor.",
     ),
-    "may not change": ("number", f"The number differs and {st.lacks_right('change_did')}."),
+    "may not change": ("number", f"The number differs and {st.lacks_right('change_did')}.", ""),
     "reseller unknown": (
         "reseller",
-        "There is no reseller with this name. Correct it, or choose to create missing records.",
+        "There is no reseller with this name.",
+        "Correct it, or choose to create missing records.",
     ),
     "reseller hidden": (
         "reseller",
-        "You work for {own_reseller} and can't see a reseller with this name. Leave the column out.",
+        "You work for {own_reseller} and can't see a reseller with this name.",
+        "Leave the column out.",
     ),
     "may not add reseller": (
         "reseller",
-        (
-            "There is no reseller with this name and you don't have the right to create resellers;"
-            " ask an administrator."
-        ),
+        "There is no reseller with this name and you don't have the right to create resellers.",
+        "Ask an administrator.",
     ),
     "other reseller": (
         "reseller",
-        "The number's operator belongs to another reseller. Name the operator that the number moves to.",
+        "The number's operator belongs to another reseller.",
+        "Name the operator that the number moves to.",
     ),
     "no operator": (
         "operator",
-        "A new number needs an operator. Name it in the file, or choose a default in the first step.",
+        "A new number needs an operator.",
+        "Name it in the file, or choose a default in the first step.",
     ),
     "operator unknown": (
         "operator",
-        "{reseller} has no operator with this name. Correct it, or choose to create missing records.",
+        "{reseller} has no operator with this name.",
+        "Correct it, or choose to create missing records.",
     ),
     "operator ambiguous": (
         "operator",
-        (
-            "Several resellers have an operator with this name: {resellers}. Name the reseller in the"
-            " Reseller column."
-        ),
+        "Several resellers have an operator with this name: {resellers}.",
+        "Name the reseller in the Reseller column.",
     ),
     "operator without reseller": (
         "operator",
-        "There is no operator with this name. To create it, name its reseller in the Reseller column.",
+        "There is no operator with this name.",
+        "To create it, name its reseller in the Reseller column.",
     ),
     "may not add operator": (
         "operator",
-        (
-            "{reseller} has no operator with this name and you don't have the right to create operators;"
-            " ask an administrator."
-        ),
+        "{reseller} has no operator with this name and you don't have the right to create operators.",
+        "Ask an administrator.",
     ),
     "operator of another reseller": (
         "operator",
-        "A number that has a client can only move to an operator of the same reseller. Correct the operator.",
+        "A number that has a client can only move to an operator of the same reseller.",
+        "Correct the operator.",
     ),
     "package of another reseller": (
         "package",
-        (
-            "The package belongs to another reseller than the number's operator. Choose a package of the"
-            " operator's reseller."
-        ),
+        "The package belongs to another reseller than the number's operator.",
+        "Choose a package of the operator's reseller.",
     ),
     "client unknown": (
         "client",
-        "{reseller} has no client with this name. Correct it, or choose to create missing records.",
+        "{reseller} has no client with this name.",
+        "Correct it, or choose to create missing records.",
     ),
     "client ambiguous": (
         "client",
-        (
-            "Several resellers have a client with this name. Name the reseller in the Reseller column or the"
-            " operator in the Operator column."
-        ),
+        "Several resellers have a client with this name.",
+        "Name the reseller in the Reseller column or the operator in the Operator column.",
     ),
     "client without reseller": (
         "client",
-        (
-            "There is no client with this name. To create it, name its reseller in the Reseller column or an"
-            " operator in the Operator column."
-        ),
+        "There is no client with this name.",
+        "To create it, name its reseller in the Reseller column or an operator in the Operator column.",
     ),
     "may not add client": (
         "client",
-        (
-            "{reseller} has no client with this name and you don't have the right to create clients;"
-            " ask a supervisor."
-        ),
+        "{reseller} has no client with this name and you don't have the right to create clients.",
+        "Ask a supervisor.",
     ),
-    "client closed": ("client", "This client is closed. Choose another client or reopen it."),
-    "account without client": ("account", "An account belongs to a client. Fill in the client."),
+    "client closed": ("client", "This client is closed.", "Choose another client or reopen it."),
+    "account without client": ("account", "An account belongs to a client.", "Fill in the client."),
     "account unknown": (
         "account",
-        "{client} has no account with this name. Correct it, or choose to create missing records.",
+        "{client} has no account with this name.",
+        "Correct it, or choose to create missing records.",
     ),
     "may not add account": (
         "account",
-        (
-            "{client} has no account with this name and you don't have the right to create accounts;"
-            " ask a supervisor."
-        ),
+        "{client} has no account with this name and you don't have the right to create accounts.",
+        "Ask a supervisor.",
     ),
-    "package without client": (
-        "package",
-        "A package needs a client. Fill in the client and the account.",
-    ),
+    "package without client": ("package", "A package needs a client.", "Fill in the client and the account."),
     "package unknown": (
         "package",
-        "{reseller} has no package with this name. Correct it, or choose to create missing records.",
+        "{reseller} has no package with this name.",
+        "Correct it, or choose to create missing records.",
     ),
     "may not add package": (
         "package",
-        (
-            "{reseller} has no package with this name and you don't have the right to create packages;"
-            " ask an administrator."
-        ),
+        "{reseller} has no package with this name and you don't have the right to create packages.",
+        "Ask an administrator.",
     ),
     "package archived": (
         "package",
-        "This package is archived and can't be given to clients. Choose another package or restore it.",
+        "This package is archived and can't be given to clients.",
+        "Choose another package or restore it.",
     ),
     "package not given": (
         "package",
-        "{client} does not have this package. Give it to the client, or choose to create missing records.",
+        "{client} does not have this package.",
+        "Give it to the client, or choose to create missing records.",
     ),
     "may not give package": (
         "package",
-        (
-            "{client} does not have this package and you don't have the right to give packages;"
-            " ask a supervisor."
-        ),
+        "{client} does not have this package and you don't have the right to give packages.",
+        "Ask a supervisor.",
     ),
-    "package off": ("package", "The client's package is not active. Activate it first."),
+    "package off": ("package", "The client's package is not active.", "Activate it first."),
     "package full": (
         "package",
-        "The package has reached its DID limit. Raise the limit or put numbers on Hold.",
+        "The package has reached its DID limit.",
+        "Raise the limit or put numbers on Hold.",
     ),
     "package tags": (
         "tags",
-        "The package only allows numbers tagged {allowed_tags}. Add one of these tags to the number.",
+        "The package only allows numbers tagged {allowed_tags}.",
+        "Add one of these tags to the number.",
     ),
     "client on a free number": (
         "status",
-        "{status} numbers have no client. Clear the client, account and package, or make the status Active.",
+        "{status} numbers have no client.",
+        "Clear the client, account and package, or make the status Active.",
     ),
     "client without status": (
         "status",
-        "A new number with a client needs a status. Make it Active, Blocked or Hold.",
+        "A new number with a client needs a status.",
+        "Make it Active, Blocked or Hold.",
     ),
     "client incomplete": (
         "client",
-        "{status} needs a client, an account and a package. Fill in all three.",
+        "{status} needs a client, an account and a package.",
+        "Fill in all three.",
     ),
     "other client": (
         "client",
-        (
-            "The number is {status} with another client, account or package. Put it on Hold first and wait"
-            " for the end of the hold."
-        ),
+        "The number is {status} with another client, account or package.",
+        "Put it on Hold first and wait for the end of the hold.",
     ),
-    "held for another client": ("client", "The number is on Hold after another client. End the hold first."),
+    "held for another client": (
+        "client",
+        "The number is on Hold after another client.",
+        "End the hold first.",
+    ),
 }
 
 
 def explain(rows, user):
-    """Return {id, line, number, column, value, reason} for each of the refused ``rows``, a queryset."""
+    """Return a dict for each of the refused or flagged ``rows``, a queryset.
+
+    ``id`` and ``line`` of the row, its ``number``, the ``column`` at fault and its ``value``, ``what`` is
+    wrong and the ``remedy`` ("" if ``what`` includes it), and ``reason``: both in one.
+    """
     rows = list(rows.select_related("group__package", "did__client_package__package"))
     resellers, named = _resellers_of(rows, user), _numbers_of_ids(rows, user)
     return [_explain(row, resellers, named, user) for row in rows]
@@ -200,26 +204,27 @@ def explain(rows, user):
 
 def _explain(row, resellers, named, user):
     group = row.group
-    value = ""
+    value = remedy = ""
     if row.reason == "flaw":
-        column, value, sentence = json.loads(row.flaw or group.flaw)
+        column, value, what = json.loads(row.flaw or group.flaw)[:3]
     elif ">" in row.reason:
-        column, sentence = "status", _move_sentence(row.reason)
+        column, what = "status", _move_sentence(row.reason)
     elif row.reason.startswith("right:"):
-        right = row.reason.removeprefix("right:")
-        column, sentence = "status", _sentence(st.lacks_right(right))
+        column, what = "status", _sentence(st.lacks_right(row.reason.removeprefix("right:")))
     else:
-        column, text = REASONS[row.reason]
-        sentence = text.format(**_texts(row, resellers, named, user))
+        column, text, remedy = REASONS[row.reason]
+        what = text.format(**_texts(row, resellers, named, user))
     if row.verdict == "?" and row.reason not in ("changed", "created"):
-        sentence = f"Changed since the check: {sentence}"
+        what = f"Changed since the check: {what}"
     return {
         "id": row.pk,
         "line": row.line,
         "number": row.number,
         "column": LABELS.get(column, ""),
         "value": value or _value(row, column),
-        "reason": sentence,
+        "what": what,
+        "remedy": remedy,
+        "reason": f"{what} {remedy}".strip(),
     }
 
 

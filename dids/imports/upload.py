@@ -70,6 +70,15 @@ class Upload:
         return skipped[-1 if found is None else found] if skipped else None
 
 
+def delete_files(job):
+    """Delete the staged rows and the files of a job; its results stay readable."""
+    for batch in job.batches.all():
+        batch.erase()
+    if table := job.params.get("table"):
+        job.file.storage.delete(table)
+    job.erase()
+
+
 def _suffix(name):
     suffix = PurePath(name).suffix.lower()
     return suffix if suffix.isascii() and suffix[1:].isalnum() and len(suffix) <= 6 else ".bin"

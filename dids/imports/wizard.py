@@ -31,14 +31,17 @@ import hashlib
 from django.db import transaction
 from django.urls import reverse
 
+from didmgmt.text import count_noun
 from dids.imports import cells
 from dids.imports.apply import Apply
 from dids.imports.check import Check
+from dids.imports.effects import Effects
 from dids.imports.options import KEEP
 from dids.imports.reasons import explain
 from dids.imports.refused import refused_rows
 from dids.imports.survey import Survey
-from dids.imports.upload import Upload
+from dids.imports.upload import Upload, delete_files
+from dids.lifecycle import statuses as st
 from dids.lists.sqlite_stats import disable_jit
 from dids.models.staging import RESULTS, ImportRow
 from jobs.kinds import JobKind, register
@@ -149,11 +152,58 @@ class Import:
         return ", ".join([*texts, f"{left_out:,} left out"] if left_out else texts)
 
     @property
+    def forecast(self):
+        """What a checked import will do, as a sentence."""
+        writes = self._phrases(
+            "number", created="create {}", updated="update {}", unchanged="leave {} unchanged"
+        )
+        drops = self._phrases("row", refused="refuse {}", flagged="leave out {}")
+        halves = [
+            " and ".join([*filter(None, [", ".join(half[:-1])]), half[-1]])
+            for half in (writes, drops)
+            if half
+        ]
+        return (
+            f"The import will {'; it will '.join(halves)}." if halves else "The file has no rows to import."
+        )
+
+    def _phrases(self, noun, **phrases):
+        """Fill in the counts that are not 0; the first one has the noun."""
+        found = []
+        for result, phrase in phrases.items():
+            if count := self.counts[result]:
+                found.append(phrase.format(f"{count:,}" if found else count_noun(count, noun)))
+        return found
+
+    @property
+    def headline(self):
+        """What an applied import did: "1,118 numbers created, 96 updated"."""
+        done = self._phrases("number", created="{} created", updated="{} updated")
+        return ", ".join(done) or "No number was created or updated"
+
+    @property
+    def statuses(self):
+        """{"created": "720 Active, 398 In Stock", "updated": …} of an applied import; both may lack."""
+        return {
+            result: ", ".join(f"{counts[key]:,} {label}" for key, label in st.LABELS.items() if key in counts)
+            for result, counts in self.job.result.get("statuses", {}).items()
+        }
+
+    @property
     def refused(self):
         """The refused rows, as ``ImportRow``s in file order."""
         if not self.checked or self.is_erased:
             return ImportRow.objects.none()
         return self.job.batches.get(pk=self.checked).refused
+
+    def effects(self, shown, page, size):
+        """Return a page of what a checked import will do: see ``Effects``."""
+        return Effects(self.job, shown, page, size)
+
+    @property
+    def reasons(self):
+        """Why rows were refused, the most frequent reason first: see ``tally.refusal_reasons``."""
+        return self.job.result.get("reasons", [])
 
     def refusals(self, limit):
         """Return the first refused rows, explained: see ``reasons.explain``."""
@@ -232,11 +282,33 @@ class Import:
             job.save(update_fields=["params", "cursor", "result", "done", "total"])
         return self._run()
 
+    def write_flagged(self, *, shown, ticked):
+        """Check again with other flagged rows to write: of the lines ``shown``, those ``ticked``.
+
+        Returns False if the import is running or done already.
+        """
+        written = set(self.job.params.get("written", ())) - set(shown) | set(ticked)
+        return self.check(all_or_nothing=self.all_or_nothing, written=sorted(written))
+
+    def discard(self):
+        """Delete the file and the staged rows of an import that has written nothing.
+
+        Returns False if it is running, has written numbers or is discarded already.
+        """
+        with transaction.atomic():
+            self._lock()
+            if not self.is_open:
+                return False
+            self.job.state = Job.State.CANCELLED
+            self.job.result = {"error": "Discarded. Nothing was imported, and the file is deleted."}
+            delete_files(self.job)
+        return True
+
     def apply(self, batch):
         """Start writing what the check of ``batch`` found. Returns False if it is running or done already."""
         with transaction.atomic():
             self._lock()
-            if self.job.state not in Job.STARTABLE or self.checked != batch or self.is_applied:
+            if not self.is_open or self.checked != batch:
                 return False
             self.job.cursor = {"phase": "apply", "batch": batch, "frees": self.job.cursor.get("frees")}
             self.job.done = 0
@@ -287,6 +359,9 @@ class ImportJob(JobKind):
     def url(self, job):
         step = {"": "columns", "apply": "result"}.get(Import(job).phase, "check")
         return reverse(f"dids:import_{step}", args=[job.pk])
+
+    def discard_url(self, job):
+        return reverse("dids:import_discard", args=[job.pk]) if Import(job).is_open else ""
 
 
 KIND = register(ImportJob())

@@ -25,6 +25,7 @@ RESULTS = {
     "?": "refused",
     "f": "flagged",
 }
+REFUSED = [verdict for verdict, result in RESULTS.items() if result == "refused"]
 
 
 class ImportBatch(models.Model):
@@ -62,7 +63,8 @@ class ImportBatch(models.Model):
 
     @property
     def refused(self):
-        return self.rows.filter(verdict__in=("!", "?")).order_by("pk")
+        """The refused rows, in file order."""
+        return self.rows.filter(verdict__in=REFUSED).order_by("pk")
 
     def chunk(self, first, last):
         """Return the rows ``first`` to ``last`` of the batch, counted from 1, as a ``RowChunk``."""
@@ -77,6 +79,11 @@ class ImportBatch(models.Model):
     def reset_counts(self):
         """Clear the counts of the groups, after rows were refused that are counted in them."""
         self.groups.update(used=None, given=None)
+
+    def erase_unused_groups(self):
+        """Delete the groups that no row has any more."""
+        used = self.rows.exclude(group=None).values("group")
+        self.groups.exclude(pk__in=used)._raw_delete(self.groups.db)
 
     def erase(self):
         """Delete the batch with its rows and groups in three statements."""
@@ -116,9 +123,9 @@ class StagedValues(models.Model):
 class ImportGroup(StagedValues):
     """Values that rows of a file share, with the ids that their names resolved to.
 
-    ``flaw`` is an unreadable cell as JSON: [column, value, sentence]. The problems are codes of
-    ``dids.imports.reasons``: ``problem`` refuses every row, ``new_problem`` rows with a new number and
-    ``assign_problem`` rows that assign a number to the client.
+    ``flaw`` is an unreadable cell as JSON: [column, value, sentence, kind of a ``NumberError``]. The
+    problems are codes of ``dids.imports.reasons``: ``problem`` refuses every row, ``new_problem`` rows with
+    a new number and ``assign_problem`` rows that assign a number to the client.
     """
 
     id = models.BigIntegerField(primary_key=True)
@@ -216,6 +223,10 @@ class RowChunk:
             if verdict != "d":
                 counts[RESULTS[verdict]] = counts.get(RESULTS[verdict], 0) + count
         return counts
+
+    def erase_written(self):
+        """Delete all rows but the refused ones."""
+        self.rows.exclude(verdict__in=REFUSED)._raw_delete(self.rows.db)
 
     def add_to_groups(self):
         """Add the rows to the counts of their groups: rows to write, and rows that assign their number."""

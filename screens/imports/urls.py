@@ -1,15 +1,17 @@
 from django.urls import path
 
 from dids.reference_files.tables import TABLES
-from screens.imports import reference, wizard
+from screens.imports import check, reference, wizard
 
 urlpatterns = [
     path("", wizard.import_upload, name="import"),
     path("<uuid:pk>/columns/", wizard.import_columns, name="import_columns"),
     path("<uuid:pk>/reading/", wizard.import_reading, name="import_reading"),
-    path("<uuid:pk>/check/", wizard.import_check, name="import_check"),
-    path("<uuid:pk>/result/", wizard.import_result, name="import_result"),
-    path("<uuid:pk>/refused.csv", wizard.import_refused, name="import_refused"),
+    path("<uuid:pk>/check/", check.import_check, name="import_check"),
+    path("<uuid:pk>/flagged/", check.import_flagged, name="import_flagged"),
+    path("<uuid:pk>/discard/", check.import_discard, name="import_discard"),
+    path("<uuid:pk>/result/", check.import_result, name="import_result"),
+    path("<uuid:pk>/refused.csv", check.import_refused, name="import_refused"),
 ]
 
 # Reference files have their addresses next to those of their lists, not under /dids/.

@@ -2,23 +2,19 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST
 
-from didmgmt.text import count_noun
 from dids.imports import mapping
 from dids.imports.wizard import KIND, Import
 from jobs.models import Job
-from screens.downloads import download
 from screens.imports.columns import ColumnsForm
 from screens.imports.forms import ReadingForm, UploadForm, file_note
 from screens.imports.panel import Panel
 from sheets import SheetError
 
-SHOWN = 100  # refused rows on a page; the file has all of them
 ALREADY_RUNNING = "This import is already running, perhaps from another window."
 
 may_import = permission_required("dids.import_did", raise_exception=True)
@@ -47,9 +43,9 @@ def import_columns(request, pk):
     A script posts the form after each change, and a button of a question posts ``use_…``: these keep the
     answers and show the page again.
     """
-    number_import = _import(request, pk)
+    number_import = owned_import(request, pk)
     if not number_import.is_open:
-        return _current_step(number_import)
+        return current_step(number_import)
     posted = request.POST if request.method == "POST" else None
     page = _Columns(number_import, request, posted)
     if posted is None:
@@ -58,21 +54,21 @@ def import_columns(request, pk):
     valid = page.form.is_valid()
     if only_answers or not valid or page.survey.open:
         if valid and not number_import.choose(**page.form.choices()):
-            return _current_step(number_import)
+            return current_step(number_import)
         return page.render(status=200 if only_answers else 422)
     typical = page.survey.typical and list(page.survey.typical)
     if not number_import.check(**page.form.choices() | {"typical": typical}):
         messages.warning(request, ALREADY_RUNNING)
-    return _current_step(number_import)
+    return current_step(number_import)
 
 
 @require_POST
 @may_import
 def import_reading(request, pk):
     """Read the file with another delimiter, encoding or sheet."""
-    number_import = _import(request, pk)
+    number_import = owned_import(request, pk)
     if not number_import.is_open:
-        return _current_step(number_import)
+        return current_step(number_import)
     reading = ReadingForm(request.POST, file_format=number_import.upload.format)
     if reading.is_valid():
         try:
@@ -149,103 +145,12 @@ class _Columns:
         }
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@may_import
-@never_cache
-def import_check(request, pk):
-    """Show what the check found; a POST applies it."""
-    number_import = _import(request, pk)
-    if number_import.is_erased and not number_import.is_applied:
-        return _current_step(number_import)
-    if number_import.is_applied or number_import.job.state == Job.State.DONE:
-        return redirect("dids:import_result", pk)
-    if not number_import.phase:
-        return redirect("dids:import_columns", pk)
-    if number_import.job.is_unfinished:
-        return _progress_page(request, number_import, "imports/running.html", 3)
-    if number_import.phase == "check":  # it was cancelled or failed
-        return _progress_page(request, number_import, "imports/stopped.html", 3)
-    if request.method == "POST":
-        if not number_import.apply(number_import.checked):
-            messages.warning(request, ALREADY_RUNNING)
-        return redirect("dids:import_result", pk)
-    return _check_page(request, number_import)
-
-
-def _check_page(request, number_import):
-    result, counts = number_import.job.result, number_import.counts
-    to_write = counts["created"] + counts["updated"]
-    refused_all = number_import.all_or_nothing and counts["refused"]
-    context = _result_context(number_import) | {
-        "missing": result.get("missing", []),
-        "refused_all": refused_all,
-        "apply_label": f"Import {count_noun(to_write, 'number')}" if to_write and not refused_all else "",
-        "columns_url": reverse("dids:import_columns", args=[number_import.job.pk]),
-        "back_url": reverse("dids:list"),
-    }
-    return render(request, "imports/check.html", context)
-
-
-@require_safe
-@may_import
-@never_cache
-def import_result(request, pk):
-    number_import = _import(request, pk)
-    job = number_import.job
-    if number_import.phase != "apply":
-        return redirect("dids:import_check", pk)
-    if job.is_unfinished:
-        return _progress_page(request, number_import, "imports/running.html", 4)
-    if not number_import.is_applied and job.state != Job.State.DONE:
-        return redirect("dids:import_check", pk)
-    context = _result_context(number_import) | {
-        "job": job,
-        "sentence": f"{number_import.sentence}.",
-        "at": job.finished_at,
-        "actor": job.owner,
-        "list_url": f"{reverse('dids:list')}?sort=-id",
-        "again_url": reverse("dids:import"),
-    }
-    return render(request, "imports/result.html", context)
-
-
-@require_safe
-@may_import
-def import_refused(request, pk):
-    """Download the refused rows with their reasons as CSV, to be corrected and imported again."""
-    number_import = _import(request, pk)
-    if number_import.is_erased:
-        raise Http404("The rows of this import are deleted.")
-    name = number_import.upload.name
-    return download(number_import.refused_rows(), f"{name.rpartition('.')[0] or name}_refused")
-
-
-def _import(request, pk):
+def owned_import(request, pk):
+    """Return the import of that job; 404 unless it is the user's own."""
     jobs = Job.objects.visible_to(request.user).select_related("owner", "change").filter(kind=KIND.name)
     return Import(get_object_or_404(jobs, pk=pk, owner=request.user))
 
 
-def _current_step(number_import):
+def current_step(number_import):
     """Redirect to the current step, or to the job if the files of the import are deleted."""
     return redirect(number_import.job if number_import.is_erased else number_import.job.url)
-
-
-def _progress_page(request, number_import, template, step):
-    context = {
-        "file_name": number_import.upload.name,
-        "job": number_import.job,
-        "step": step,
-        "columns_url": reverse("dids:import_columns", args=[number_import.job.pk]),
-    }
-    return render(request, template, context)
-
-
-def _result_context(number_import):
-    refused_url = reverse("dids:import_refused", args=[number_import.job.pk])
-    return {
-        "file_name": number_import.upload.name,
-        "counts": number_import.counts,
-        "refusals": number_import.refusals(SHOWN),
-        "refused_url": "" if number_import.is_erased else refused_url,
-        "error": number_import.job.result.get("error", ""),
-    }

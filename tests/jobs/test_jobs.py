@@ -11,6 +11,7 @@ from django.utils import timezone
 from audit import SYSTEM
 from audit.models import Change
 from dids.models import DID, DIDHistory
+from dids.models.staging import ImportRow
 from jobs import kinds
 from jobs.models import ATTEMPTS, SMALL, Job, WorkerBeat
 from tests.imports import imported, staged
@@ -351,6 +352,31 @@ def weeks_later(settings):
     call_command("worker", "--once")
 
 
+def test_staged_rows_of_a_failed_check_are_deleted_and_it_starts_again(world, settings):
+    settings.REQUEST_LIMIT = 3
+    text, admin = "DID\n100\n101-103\n", member("Administrator")
+    one = staged(text, admin, operator=world.operator, all_or_nothing=True)
+    assert one.job.state == Job.State.FAILED and one.job.batches.get().rows.exists()
+
+    call_command("worker", "--once")
+
+    assert not one.job.batches.exists() and not ImportRow.objects.exists()
+    settings.REQUEST_LIMIT = 4
+    one.job.refresh_from_db()
+    assert one.job.retry()
+    call_command("worker", "--once")
+    one.job.refresh_from_db()
+    assert one.counts["created"] == 4
+
+
+def test_staged_rows_of_a_finished_check_are_kept(world):
+    one = staged("DID\n100\n", member("Administrator"), operator=world.operator)
+
+    call_command("worker", "--once")
+
+    assert one.job.batches.get().rows.count() == 1
+
+
 def test_files_of_old_jobs_are_deleted_and_their_results_stay(world, browser, settings):
     one = imported("DID\n100\nnonsense\n", member("Administrator"), operator=world.operator)
     path = one.job.file.path
@@ -360,7 +386,7 @@ def test_files_of_old_jobs_are_deleted_and_their_results_stay(world, browser, se
     assert not one.job.batches.exists()
     reader = client_of(one.job.owner)
     page = reader.get(f"/dids/import/{one.job.pk}/result/")
-    assert "1 created, 0 updated, 0 unchanged, 1 refused." in page.text
+    assert page.context["headline"] == "1 number created"
     assert reader.get(f"/dids/import/{one.job.pk}/refused.csv").status_code == 404
 
 

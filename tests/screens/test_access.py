@@ -139,6 +139,8 @@ ADDRESSES = [
             ("columns", "columns/", ("login 403 404 302 404", "login 403 404 302 404")),
             ("reading", "reading/", ("login 405 405 405 405", "login 403 404 302 404")),
             ("check", "check/", ("login 403 404 302 404", "login 403 404 302 404")),
+            ("flagged", "flagged/", ("login 405 405 405 405", "login 403 404 302 404")),
+            ("discard", "discard/", ("login 403 404 302 404", "login 403 404 302 404")),
             ("result", "result/", ("login 403 404 200 404", "login 405 405 405 405")),
             ("refused", "refused.csv", ("login 403 404 200 404", "login 405 405 405 405")),
         )

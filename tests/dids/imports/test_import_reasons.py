@@ -92,7 +92,7 @@ EXAMPLES = {
     "may not add": Example(
         "DID,Operator\n900,DID Operator\n",
         "DID", "900",
-        "The number is new and you don't have the right to create numbers; ask a supervisor.",
+        "The number is new and you don't have the right to create numbers. Ask a supervisor.",
         lacks="add_did",
     ),
     "may not change": Example(
@@ -115,8 +115,8 @@ EXAMPLES = {
     "may not add reseller": Example(
         "DID,Operator,Reseller\n900,New,Nowhere\n",
         "Reseller", "Nowhere",
-        "There is no reseller with this name and you don't have the right to create resellers;"
-        " ask an administrator.",
+        "There is no reseller with this name and you don't have the right to create resellers."
+        " Ask an administrator.",
         lacks="add_reseller", create=True,
     ),
     "other reseller": Example(
@@ -150,8 +150,8 @@ EXAMPLES = {
     "may not add operator": Example(
         "DID,Operator,Reseller\n900,Nobody,Reseller 2\n",
         "Operator", "Nobody",
-        "Reseller 2 has no operator with this name and you don't have the right to create operators;"
-        " ask an administrator.",
+        "Reseller 2 has no operator with this name and you don't have the right to create operators."
+        " Ask an administrator.",
         lacks="add_operator", create=True,
     ),
     "operator of another reseller": Example(
@@ -188,8 +188,8 @@ EXAMPLES = {
     "may not add client": Example(
         IN_USE + "Nobody,rose_orig,Basic\n",
         "Client", "Nobody",
-        "The reseller has no client with this name and you don't have the right to create clients;"
-        " ask a supervisor.",
+        "The reseller has no client with this name and you don't have the right to create clients."
+        " Ask a supervisor.",
         lacks="add_client", create=True,
     ),
     "client closed": Example(
@@ -209,8 +209,8 @@ EXAMPLES = {
     "may not add account": Example(
         IN_USE + "Rose Orig,other,Basic\n",
         "Account", "other",
-        "Rose Orig has no account with this name and you don't have the right to create accounts;"
-        " ask a supervisor.",
+        "Rose Orig has no account with this name and you don't have the right to create accounts."
+        " Ask a supervisor.",
         lacks="add_account", create=True,
     ),
     "package without client": Example(
@@ -225,8 +225,8 @@ EXAMPLES = {
     "may not add package": Example(
         IN_USE + "Rose Orig,rose_orig,Gold\n",
         "Package", "Gold",
-        "The reseller has no package with this name and you don't have the right to create packages;"
-        " ask an administrator.",
+        "The reseller has no package with this name and you don't have the right to create packages."
+        " Ask an administrator.",
         lacks="add_package", create=True,
     ),
     "package archived": Example(
@@ -244,8 +244,8 @@ EXAMPLES = {
     "may not give package": Example(
         IN_USE + "Rose Orig,rose_orig,Spare\n",
         "Package", "Spare",
-        "Rose Orig does not have this package and you don't have the right to give packages;"
-        " ask a supervisor.",
+        "Rose Orig does not have this package and you don't have the right to give packages."
+        " Ask a supervisor.",
         setup=package_of_reseller_1(), lacks="add_clientpackage", create=True,
     ),
     "package off": Example(
