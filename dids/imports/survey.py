@@ -6,7 +6,7 @@ request each time an answer changes.
 
 from array import array
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import NamedTuple
@@ -103,7 +103,10 @@ class Survey:
         self.samples, self.marks, self.hopeless = {}, {}, {}
         self.first_row = {}  # of each sampled line: the index of its row
         self.kinds = {}  # {kind: (Question, indexes of its rows)}
-        self.lengths, self.by_length = Counter(), {}
+        self.whole = Counter()  # numbers with their country code, by length
+        # {length of the others: (indexes of their rows, the first of these rows, the numbers)}
+        self.by_length = defaultdict(lambda: (array("L"), [], []))
+        self.operator, self.named = self.rules.at.get("operator"), {}  # {cell: whether it names one}
         # {column: {cell: (indexes of its rows, the first one's line and cells)}}
         self.distinct = {key: {} for key in (*MEANT, "hold_days", "tags") if key in self.rules.at}
         self.read = self.unread = self.wrong_ends = 0
@@ -170,27 +173,28 @@ class Survey:
                 self.unread += 1
 
     def _read_number(self, index, line, cells, cell):
-        plain = cell.isdigit() and cell.isascii() and len(cell) in self.rules.usual
-        if plain:
-            low, length = cell, len(cell)
+        if cell.isdigit() and cell.isascii() and len(cell) in self.rules.usual:
+            low, is_whole = cell, False
         elif self.rules.is_blank(cells):
             return
         else:
             ranges = self._resolve(index, line, cells, cell)
             if not ranges:
                 return
-            low = ranges[0][0]
-            length = len(low)
+            low, is_whole = ranges[0][0], is_complete(cell)
         self.read += 1
-        self.lengths[length] += 1
-        if plain or not is_complete(cell):
-            rows, samples, numbers = self.by_length.setdefault(length, (array("L"), [], []))
+        if is_whole:
+            self.whole[len(low)] += 1
+        else:
+            rows, samples, numbers = self.by_length[len(low)]
             rows.append(index)
             numbers.append(low)
             if len(samples) < TICKED:
                 samples.append((line, cells, cell, low))
-        operator = self.rules.at.get("operator")
-        if operator is None or self.rules.is_empty(cells[operator]):
+        operator = cells[self.operator] if self.operator is not None else ""
+        if operator not in self.named:
+            self.named[operator] = not self.rules.is_empty(operator)
+        if not self.named[operator]:
             self.without_operator.append(low)
 
     def _resolve(self, index, line, cells, cell):
@@ -263,20 +267,20 @@ class Survey:
 
     def _typical(self):
         """Return the usual lengths of the numbers, None where lengths tell nothing."""
-        if not self.lengths:
+        lengths = Counter({length: len(rows) for length, (rows, _, _) in self.by_length.items()})
+        lengths += self.whole
+        if not lengths:
             return None
-        most, total = max(self.lengths.values()), sum(self.lengths.values())
+        most, total = max(lengths.values()), sum(lengths.values())
         usual = [
-            length
-            for length, count in self.lengths.items()
-            if 2 * count > most or count > max(2, RARE * total)
+            length for length, count in lengths.items() if 2 * count > most or count > max(2, RARE * total)
         ]
         least = min(usual)
-        if least < SHORTEST or least == min(self.lengths):
+        if least < SHORTEST or least == min(lengths):
             return None
         shorter = {length: numbers for length, (_, _, numbers) in self.by_length.items() if length < least}
         known = tuple(length for length, numbers in sorted(shorter.items()) if not self._has_new(numbers))
-        return Typical(least, max(usual), sum(self.lengths[length] for length in usual), known)
+        return Typical(least, max(usual), sum(lengths[length] for length in usual), known)
 
     def _flag_lengths(self):
         for length, (rows, samples, _) in sorted(self.by_length.items()):
@@ -301,7 +305,7 @@ class Survey:
     def _common_front(self, length):
         """Return the first digits of the usual numbers that one of this length may lack."""
         missing = self.typical.least - length
-        _, samples, _ = self.by_length.get(self.typical.least, (None, [], None))
+        _, samples, _ = self.by_length[self.typical.least]
         fronts = {low[:missing] for _, _, _, low in samples}
         return fronts.pop() if len(fronts) == 1 else ""
 
