@@ -62,10 +62,21 @@ _ONE_SIDED = "a range needs one dash with a number on each side"
 _AS_RANGE = "Write it as 111-222."
 _EACH_ON_A_LINE = "Write one number as digits only, or each number on a line of its own."
 
+# Frequent notations that the rules above read as one number. Most cells of most files match, and are read
+# five times as fast.
+_ORDINARY = re.compile(
+    r"\+[1-9]\d{6,14}"
+    r"|\+[1-9]\d{0,2} [1-9]\d{1,3}(?: \d{3,4}){1,2}"
+    r"|(?:\+?1[ -])?(?:[2-9]\d\d-|\([2-9]\d\d\) )[2-9]\d\d-\d{4}"
+    r"|0[1-9]\d{2,3} \d{6}"
+    r"|0[1-9]\d \d{3,4} \d{4}",
+    re.ASCII,
+)
 _RANGE_DASH = "\0"  # marks a dash that certainly makes a range; to_plain() leaves no NUL in the input
 _SPACED_DASH = re.compile(
     r"(?i) - ?| ?- |(?<=[\d)]) ?(?:to|thru|through|until|till|bis|jusqu'à|à|até|hasta|до|по) ?(?=[\d+(])"
 )
+_BLANKS, _DASHES = re.compile(" {2,}"), re.compile("-{2,}")
 _SEPARATORS = re.compile(r"(?i) ?[,;|&\n][,;|&\n ]*| (?:and|or|und|oder|ou|et|y|и|или|та|або) ")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 _TEL = re.compile(r"(?i)(?:tel|callto) ?: ?((?:%2B)?)([^;?]*)(?:;(?:ext|isub)=[\d-]*)?")
@@ -73,7 +84,10 @@ _TEL_PARAMETERS = re.compile(r"(?i)(tel:[^;,\s]*);(?:ext|isub)=[\d-]*")
 _ZERO_IN_BRACKETS = re.compile(r"(?<=\d)([^\d]*)\(0\)")
 # A zero in front of the area code, after the country code. Some countries have it in their numbers.
 _CODE = r"(?!39\b|378|379|225|229|241|242)[1-9]\d{0,2}"
-_ZERO_AFTER_CODE = re.compile(rf"((?<!\d)\(?(?:\+ ?{_CODE}[ .\-/()]+|00{_CODE}[ .()]+))0(?=\d)")
+_ZERO_AFTER_CODE = re.compile(rf"((?:^|(?<=\0) ?)\(?(?:\+ ?{_CODE}[ .\-/()]+|00{_CODE}[ .()]+))0(?=\d)")
+_NEXT_PLUS = re.compile(r"[ /]+(?=\(?\+)")
+_NEXT_BRACKET = re.compile(r" (?=\()")
+_DIGITS = re.compile(r"\d+")
 _PATTERN = re.compile(r"(?<=\d)((?:\(\d+(?:-|\.\.)\d+\)|[xX?])+)$")
 _PATTERN_PART = re.compile(r"\((\d+)(?:-|\.\.)(\d+)\)|[xX?]")
 _LAST_IN_BRACKETS = re.compile(r"(.*\d.*)\((\d+)\)", re.DOTALL)
@@ -86,13 +100,16 @@ def read_cell(text: str, choices: Choices = REFUSE_ALL) -> list[Range]:
     """
     if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS:  # inlined for speed
         return [(text, text)]
+    if _ORDINARY.fullmatch(text):
+        number = strip_punctuation(text)
+        return [(number, number)]
     plain = drop_parameters(tidy(to_plain(strip_text_marker(text)).strip("\n ")))
     try:
-        refuse_other(text, plain)
         parts = [part for part in _SEPARATORS.split(plain) if part]
-        if _THOUSANDS.fullmatch(plain):
-            return _several(plain, parts, REFUSE_ALL)
         if len(parts) > 1:
+            refuse_other(text, plain)  # 1,20 and January 5, 2026
+            if _THOUSANDS.fullmatch(plain):
+                return _several(plain, parts, REFUSE_ALL)
             return _several(plain, parts, choices, separated=True)
         return read_entry(parts[0] if parts else plain, choices)
     except NumberError as error:
@@ -102,7 +119,7 @@ def read_cell(text: str, choices: Choices = REFUSE_ALL) -> list[Range]:
 def tidy(plain: str) -> str:
     """Return text from ``to_plain`` with single blanks and dashes, so that patterns take linear time."""
     plain = plain.replace("…", "..")
-    return re.sub("-{2,}", "-", re.sub(" {2,}", " ", plain))
+    return _DASHES.sub("-", _BLANKS.sub(" ", plain))
 
 
 def drop_parameters(plain: str) -> str:
@@ -143,7 +160,7 @@ def read_entry(text: str, choices: Choices = REFUSE_ALL) -> list[Range]:
         return [dashed]
     if pattern := _PATTERN.search(text):
         return _read_pattern(text, text[: pattern.start()], pattern[1], choices)
-    parts = [part for part in re.split(r"[ /]+(?=\(?\+)", text) if part]
+    parts = [part for part in _NEXT_PLUS.split(text) if part]
     if len(parts) > 1:
         return _several(text, parts, choices, separated=True)
     return _read_groups(text, choices)
@@ -181,7 +198,7 @@ def _read_spaced_range(text: str, choices: Choices) -> list[Range]:
         raise NumberError(text, _ONE_SIDED, _AS_RANGE)
     (low, _), (high, _) = (_read_groups(end, REFUSE_ALL, alone=False)[0] for end in ends)
     if len(high) < len(low) and ends[1].isdigit():
-        return [_read_short(text, low, high, choices, re.findall(r"\d+", ends[0])[-1])]
+        return [_read_short(text, low, high, choices, _DIGITS.findall(ends[0])[-1])]
     return [_checked(low, high)]
 
 
@@ -290,7 +307,7 @@ def _as_text(low: str, high: str) -> str:
 def _read_groups(text: str, choices: Choices, *, alone: bool = True) -> list[Range]:
     """Read one number in groups of digits, or what is doubtful; ``alone`` False for the end of a range."""
     digits = strip_punctuation(text)
-    groups = re.findall(r"\d+", text)
+    groups = _DIGITS.findall(text)
     if len(groups) < 2 or not digits.isdigit():
         number = _number(text)
         return [(number, number)]
@@ -299,7 +316,7 @@ def _read_groups(text: str, choices: Choices, *, alone: bool = True) -> list[Ran
         raise _doubt(text, other, "short range")
     if parts := _whole_numbers(text, groups):
         return _several(text, parts, choices)
-    gaps = re.split(r"\d+", text)[1:-1]
+    gaps = _DIGITS.split(text)[1:-1]
     marks = [index for index, gap in enumerate(gaps) if "-" in gap or "/" in gap or ".." in gap]
     if marks:
         if halves := _read_halves(text, groups, gaps):
@@ -317,7 +334,9 @@ def _read_groups(text: str, choices: Choices, *, alone: bool = True) -> list[Ran
 
 def _whole_numbers(text: str, groups: list[str]) -> list[str]:
     """Return the whole numbers that blanks separate in a text, nothing if it may be one number."""
-    for parts in (text.split(" "), re.split(r" (?=\()", text), text.split("/")):
+    if len("".join(groups)) < 2 * WHOLE:
+        return []
+    for parts in (text.split(" "), _NEXT_BRACKET.split(text), text.split("/")):
         if len(parts) > 1 and all(len(strip_punctuation(part)) >= WHOLE for part in parts):
             return [part.strip() for part in parts]
     low, high = groups[: len(groups) // 2], groups[len(groups) // 2 :]
@@ -474,7 +493,7 @@ def parse_item(item: str) -> list[Range]:
 def _parse_spaced(item: str) -> list[Range]:
     """Parse entries separated by spaces; reject what may be one number written in groups."""
     entries = item.split(" ")
-    if len(entries) > 1 and _like_one_number(re.findall(r"\d+", item)):
+    if len(entries) > 1 and _like_one_number(_DIGITS.findall(item)):
         readings = ", ".join(entries).replace(_RANGE_DASH, "-")
         raise ambiguous(item, f"{len(entries)} entries, {readings}", _EACH_ON_A_LINE, "several")
     try:

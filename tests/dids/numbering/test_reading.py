@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dids.numbering.normalise import FORMAT_AS_TEXT, NumberError
+from dids.numbering.normalise import E164_DIGITS, FORMAT_AS_TEXT, NumberError
 from dids.numbering.ranges import parse_ranges
-from dids.numbering.reading import Choices, read_cell
+from dids.numbering.reading import _ORDINARY, Choices, read_cell, read_entry
 from dids.numbering.search import parse_list, parse_search
 from tests.examples import scaled
 
@@ -69,6 +69,7 @@ def listed(ranges):
         ("08-123 456 78", "0812345678"),
         ("0701-23 45 67", "0701234567"),
         ("+39 06 1234 5678", "390612345678"),
+        ("+1 10 001 000", "110001000"),
         ("+49 12345 67890", "491234567890"),
         ("20.26.05.03.11", "2026050311"),
         ("2026.05.031", "202605031"),
@@ -415,6 +416,13 @@ def test_a_list_of_notations_is_what_was_meant_or_it_is_refused(cases):
 
     assert set(read) <= named
     assert read.errors or set(read) == named
+
+
+@settings(max_examples=scaled(500))
+@given(st.from_regex(_ORDINARY, fullmatch=True))
+def test_a_frequent_notation_is_read_by_the_same_rules(text):
+    assert read_cell(text) == read_entry(text)
+    assert len(read_cell(text)[0][0]) <= E164_DIGITS
 
 
 # --- time -----------------------------------------------------------------------------------------
