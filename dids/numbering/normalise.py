@@ -1,4 +1,4 @@
-"""Normalise phone numbers from text and from spreadsheet cells.
+"""Normalise phone numbers.
 
 A number is text of 1 to 20 digits, leading zeros included, and stays text: a number type would drop the
 zeros.
@@ -13,7 +13,6 @@ from didmgmt.text import shorten
 
 MAX_DIGITS = 20  # of numbers that are stored
 E164_DIGITS = 15  # of numbers that can be dialled internationally, and of new ones without LONG_NUMBERS
-EXACT_DIGITS = 15  # a spreadsheet's number cell is exact up to this length
 
 LOST = "digits were lost in the spreadsheet"
 TOO_LONG = f"it has more than {E164_DIGITS} digits, the most that E.164 allows"
@@ -91,7 +90,6 @@ def _plain_character(char: str) -> str:
 _PLAIN_CHARACTERS = _PlainCharacters()
 _PUNCTUATION = str.maketrans("", "", " .-()/")
 _EXPONENT = re.compile(r"\s*[+-]?\d+(?:[.,]\d*)?[eE][+-]?\d+\s*")
-_DECIMAL = re.compile(r"\s*[+-]?\d*\.\d{1,2}\s*")
 
 
 def to_plain(text: str) -> str:
@@ -149,32 +147,6 @@ def _explain(text: str, digits: str) -> tuple[str, str]:
     odd = next(char for char in digits if char not in "0123456789")
     shown = f"“{odd}”" if odd.isprintable() else f"U+{ord(odd):04X}"
     return f"{shown} is not a digit", "Use digits; spaces, dots, dashes, brackets and slashes are ignored."
-
-
-# --- spreadsheet cells ----------------------------------------------------------------------------
-
-
-def normalise_cell(value: str | int | float | None) -> str:
-    """Return the digits of the number in a spreadsheet cell or in a field of a text file.
-
-    A numeric cell must hold an exact integer of at most 15 digits; spreadsheets round longer ones. Text is
-    normalised after its text marker (``'0044`` or ``="0044"``) is removed. Text with one or two decimals
-    (``123.5``, ``44207.0``) was a number once and is rejected; with more decimals it may be a phone number
-    written with a dot. Raises NumberError, also for None and for an empty cell.
-    """
-    if isinstance(value, str):
-        if _DECIMAL.fullmatch(value):
-            raise NumberError(value, LOST, FORMAT_AS_TEXT)
-        return normalise(strip_text_marker(value))
-    if value is None:
-        raise NumberError("", "the cell is empty", f"Enter 1 to {MAX_DIGITS} digits.")
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise NumberError(value, "the cell does not contain a number", FORMAT_AS_TEXT)
-    if abs(value) >= 10**EXACT_DIGITS or value % 1 != 0:
-        raise NumberError(value, LOST, FORMAT_AS_TEXT)
-    if value < 0:
-        raise NumberError(value, "the number is negative", FORMAT_AS_TEXT)
-    return str(int(value))
 
 
 def strip_text_marker(text: str) -> str:

@@ -18,7 +18,8 @@ from openpyxl import Workbook, load_workbook
 from openpyxl.worksheet.cell_range import CellRange
 
 from dids.imports.limits import import_limits
-from dids.numbering.normalise import NumberError, normalise_cell
+from dids.numbering.normalise import NumberError
+from dids.numbering.reading import read_cell
 from sheets import Format, Limits, SheetError, load, read, unescape, write, write_workbook
 from tests.examples import scaled
 from tests.sheets.test_sheets import SAMPLES
@@ -122,7 +123,7 @@ def test_a_text_file_is_not_copied_and_stays_open():
 def test_a_number_that_cannot_be_a_phone_number_is_not_read_as_one(number):
     [[cell]] = cells_of(workbook([[number]]))
     with pytest.raises(NumberError):
-        normalise_cell(cell)
+        read_cell(cell)
 
 
 @pytest.mark.parametrize("number", [0, 4420, 442071234567, 999_999_999_999_999])

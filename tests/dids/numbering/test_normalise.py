@@ -1,4 +1,4 @@
-"""Normalising numbers from text and from spreadsheet cells."""
+"""Normalising numbers from text."""
 
 import unicodedata
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dids.numbering.normalise import FORMAT_AS_TEXT, LOST, NumberError, normalise, normalise_cell
+from dids.numbering.normalise import FORMAT_AS_TEXT, LOST, NumberError, normalise
 
 digits = st.text("0123456789", min_size=1, max_size=20)
 
@@ -148,83 +148,3 @@ def test_normalise_is_idempotent(text):
 def test_normalise_ignores_punctuation_between_any_digits(number, marks, plus):
     spread = "".join(mark + digit for mark, digit in zip(marks + [""] * 20, number, strict=False))
     assert normalise(("+" if plus else "") + spread) == number
-
-
-# --- cells ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("cell", "number"),
-    [
-        ("0044", "0044"),
-        ("'0044", "0044"),
-        ('="0044"', "0044"),
-        ("212.555.0100", "2125550100"),
-        ("0711.123456", "0711123456"),
-        ("0711.123", "0711123"),
-        ("44.", "44"),
-        (442079460000, "442079460000"),
-        (442079460000.0, "442079460000"),
-        (999_999_999_999_999, "999999999999999"),
-        (999_999_999_999_999.0, "999999999999999"),
-        (0, "0"),
-    ],
-)
-def test_a_cell_may_hold_text_or_an_exact_integer(cell, number):
-    assert normalise_cell(cell) == number
-
-
-@pytest.mark.parametrize(
-    "cell",
-    [
-        10**15,
-        -(10**15),
-        1e15,
-        4.42e18,
-        123.5,
-        "123.5",
-        "123.55",
-        " +123.5 ",
-        "-.55",
-        "442079460000.0",
-        ".5",
-        "4.42E+18",
-        "'4.42E+18",
-        float("nan"),
-        float("inf"),
-    ],
-)
-def test_a_cell_whose_digits_a_spreadsheet_lost_is_rejected(cell):
-    with pytest.raises(NumberError) as refusal:
-        normalise_cell(cell)
-    assert (refusal.value.reason, refusal.value.remedy) == (LOST, FORMAT_AS_TEXT)
-
-
-@pytest.mark.parametrize(
-    ("cell", "reason", "remedy"),
-    [
-        (None, "the cell is empty", "Enter 1 to 20 digits."),
-        ("", "the number is empty", "Enter 1 to 20 digits."),
-        ("'", "the number is empty", "Enter 1 to 20 digits."),
-        ('=""', "the number is empty", "Enter 1 to 20 digits."),
-        (True, "the cell does not contain a number", FORMAT_AS_TEXT),
-        (False, "the cell does not contain a number", FORMAT_AS_TEXT),
-        (b"44", "the cell does not contain a number", FORMAT_AS_TEXT),
-        (-5, "the number is negative", FORMAT_AS_TEXT),
-        (-1.0, "the number is negative", FORMAT_AS_TEXT),
-        ("abc", "“a” is not a digit", "Use digits; spaces, dots, dashes, brackets and slashes are ignored."),
-        ('="44', "“=” is not a digit", "Use digits; spaces, dots, dashes, brackets and slashes are ignored."),
-        ('44"', '“"” is not a digit', "Use digits; spaces, dots, dashes, brackets and slashes are ignored."),
-    ],
-)
-def test_a_cell_without_a_number_is_rejected(cell, reason, remedy):
-    with pytest.raises(NumberError) as refusal:
-        normalise_cell(cell)
-    assert (refusal.value.reason, refusal.value.remedy) == (reason, remedy)
-
-
-@pytest.mark.parametrize(("cell", "value"), [(None, ""), (-5, "-5"), ("abc", "abc"), (True, "True")])
-def test_the_error_of_a_cell_holds_its_value(cell, value):
-    with pytest.raises(NumberError) as refusal:
-        normalise_cell(cell)
-    assert refusal.value.value == value

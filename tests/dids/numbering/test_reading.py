@@ -80,6 +80,11 @@ def listed(ranges):
         ("callto:+12025550100", "12025550100"),
         ("Tel: 020 7946 0001", "02079460001"),
         ("442079460001,", "442079460001"),
+        ("'0044", "0044"),
+        ('="0044"', "0044"),
+        ("0711.123456", "0711123456"),
+        ("0711.123", "0711123"),
+        ("44.", "44"),
         ("\n442079460001\n", "442079460001"),
     ],
 )
@@ -286,12 +291,16 @@ def test_a_zero_without_brackets_is_always_refused(cell):
             "it is a date or a time",
             "17.08.26|2026-05-03 10:00|2026-05-03T10:00:00Z|1/5/2026 3:30 PM|12:30|12:30:00|٢٠٢٦-٠٥-٠٣",
         ),
-        ("negative", "it is a negative number", "-5|-442079460001|−442079460001|-1.5"),
-        ("decimal", "it is a decimal number", "1.5|123.55|442079460001.0|1,20|442.079.460,00|1,234.50|+.5"),
+        ("negative", "it is a negative number", "-5|-.55|-442079460001|−442079460001|-1.5"),
+        (
+            "decimal",
+            "it is a decimal number",
+            "1.5|123.55|442079460001.0| +123.5 |1,20|442.079.460,00|1,234.50|+.5",
+        ),
         (
             "exponent",
             "the spreadsheet wrote it with an exponent, and its last digits are lost",
-            "4.42E+11|4,42e11|-4e1",
+            "4.42E+11|4,42e11|-4e1|'4.42E+18|+4e1",
         ),
         ("uri", "it is a sip: address", "sip:+12025550100@example.com|SIP:100@pbx"),
         ("uri", "it is a sips: address", "sips:+12025550100@example.com"),
@@ -315,7 +324,15 @@ def test_a_number_that_only_resembles_a_date_is_read(cell):
 
 @pytest.mark.parametrize(
     ("cell", "reason"),
-    [("", "the number is empty"), ("Total", "“T” is not a digit"), ("07700900123 x12", "“x” is not a digit")],
+    [
+        ("", "the number is empty"),
+        ("'", "the number is empty"),
+        ('=""', "the number is empty"),
+        ('="44', "“=” is not a digit"),
+        ('44"', '“"” is not a digit'),
+        ("Total", "“T” is not a digit"),
+        ("07700900123 x12", "“x” is not a digit"),
+    ],
 )
 def test_other_text_is_refused(cell, reason):
     assert refusal(cell).reason == reason
