@@ -211,7 +211,10 @@ def _fit(name, key):
 def _map_numbers(found, names, columns):
     """Map the number, the end and the size of its range, and the digits in front."""
     start, end = _find_range(names, columns)
-    number = start if start is not None else _choose_number(found, names, columns)
+    if start is None:
+        number = _choose_number(found, names, columns)
+    else:
+        number = None if _has_rival(found, start, names, columns) else start
     if number is None:
         return
     _map_number(found, number, names[number], columns[number])
@@ -234,17 +237,36 @@ def _find_range(names, columns):
     “Range end” is one by its name; “To” is one only after a “From”, if the content agrees.
     """
     heads = [columns[index] for index in _named(names, "part") if columns[index].are_heads]
-    starts = sorted(range(len(names)), key=lambda index: -_fit(names[index], "number"))
+    starts = [index for index, name in enumerate(names) if _fit(name, RANGE_START) or _fit(name, "number")]
+    starts.sort(
+        key=lambda index: (_fit(names[index], RANGE_START), _fit(names[index], "number")), reverse=True
+    )
     for end in _named(names, "range_end"):
         is_certain = _fit(names[end], "range_end") >= USUAL
-        for start in sorted(starts, key=lambda index: -_fit(names[index], RANGE_START)):
-            begins = _fit(names[start], RANGE_START) or (is_certain and _fit(names[start], "number"))
-            if not begins or start == end:
+        for start in starts:
+            if start == end or not (is_certain or _fit(names[start], RANGE_START)):
                 continue
             long_enough = _is_long_enough(columns[start], heads)
-            if is_certain or (long_enough and _are_ranges(columns[start], columns[end], heads)):
+            if is_certain and (long_enough or not columns[start].are_counts):
+                return start, end
+            if long_enough and _are_ranges(columns[start], columns[end], heads):
                 return start, end
     return None, None
+
+
+def _has_rival(found, start, names, columns):
+    """Ask and return True if a column is named a DID besides the one with the start of ranges."""
+    rivals = [
+        index
+        for index, name in enumerate(names)
+        if index != start
+        and _fit(name, "number") >= USUAL
+        and not (_fit(name, "part") and columns[index].are_codes)
+        and not _are_same([start, index], columns)
+    ]
+    if rivals:
+        found.ask("number", sorted([start, *rivals]))
+    return bool(rivals)
 
 
 def _is_long_enough(column, heads):
@@ -410,16 +432,14 @@ def _begin_with(column, parts):
 
 def _ask_for_parts(found, number, names, columns):
     """Ask which columns make the number if those before it may hold the digits that it lacks."""
-    column = columns[number]
-    if "part" in found.keys or column.level > content.SHORT_NUMBERS or not column.digits:
-        return
-    if _fit(names[number], "number") >= USUAL:
+    is_named = _fit(names[number], "number") >= USUAL
+    if "part" in found.keys or is_named or columns[number].level != content.SHORT_NUMBERS:
         return
     first = number
     while first and not names[first - 1] and columns[first - 1].are_codes:
         first -= 1
     length = sum(columns[index].length for index in range(first, number + 1))
-    if column.are_counts or (first < number and length in content.PHONE_LENGTH):
+    if first < number and length in content.PHONE_LENGTH:
         found.ask("number", range(first, number + 1))
 
 
