@@ -57,6 +57,8 @@ _SIGNATURES = (
     (b"\x09\x02\x06\x00", "a worksheet of Excel 3", SAVE_AS_CSV),
     (b"\x09\x04\x06\x00", "a worksheet of Excel 4", SAVE_AS_CSV),
 )
+MOST_DIRECTORY = 4 << 20  # bytes; a workbook has some hundred files of some 60 bytes
+_ZIP_END = (1 << 16) + 22  # bytes, a comment and a record
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _MARKUP = re.compile(
@@ -126,6 +128,8 @@ def _kind_of_text(head: bytes) -> str:
 
 
 def _kind_of_zip(file: BinaryIO) -> str:
+    if _directory_size(file) > MOST_DIRECTORY:
+        raise SheetError(f"The file is a ZIP archive of very many files, not a table. {UNPACK}")
     try:
         with zipfile.ZipFile(file) as archive:
             names = {name.replace("\\", "/").lower(): name for name in archive.namelist()}
@@ -158,6 +162,18 @@ def _kind_of_zip(file: BinaryIO) -> str:
             "The file is an Apple Numbers document. Export it as CSV or Excel and load that file."
         )
     raise SheetError(f"The file is a ZIP archive, not a table. {UNPACK}")
+
+
+def _directory_size(file: BinaryIO) -> int:
+    """Return the size of the list of files in a ZIP archive, in bytes, 0 if it is damaged."""
+    file.seek(max(file.seek(0, 2) - _ZIP_END, 0))
+    end = file.read()
+    at = end.rfind(b"PK\x05\x06")
+    file.seek(0)
+    if not 0 <= at <= len(end) - 22:
+        return 0
+    size: int = struct.unpack_from("<I", end, at + 12)[0]
+    return size
 
 
 def _beginning(archive: zipfile.ZipFile, name: str) -> bytes:

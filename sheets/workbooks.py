@@ -28,12 +28,13 @@ PROCESS = (
 )
 PROJECT = str(Path(__file__).parents[1])
 ZIPPED = ("xlsx", "xlsb", "ods")
+BLANK = b"[]\n"
 SAMPLE = 300  # rows that decide where the table starts
 MAX_RATIO = 200  # compression ratio of a genuine workbook, at most; checked above SMALL
 SMALL = 100 << 20  # bytes
 # Time to read a workbook: genuine ones are read in less, small ones that take long are damaged or malicious.
 LEAST_SECONDS = 5
-SECONDS_PER_MB = 2
+SECONDS_PER_MB = 4
 DAMAGED = (
     "The workbook is damaged and can’t be read to the end. "
     "Open it in a spreadsheet program, save it again or as CSV, and load that file."
@@ -214,7 +215,8 @@ class _Reader:
         if error == "time":
             return SheetError(
                 f"The workbook was not read within {self.limits.seconds:,} seconds. "
-                "Split it, or save it as CSV, which is much faster to read."
+                "Split it, or save it as CSV, which is much faster to read. If it is small, a cell far below "
+                "or to the right of the table is often the cause: copy the table into a new workbook."
             )
         if error == "memory":
             return SheetError(
@@ -232,11 +234,11 @@ def _store(
     width = size = hidden_rows = 0
     head: list[tuple[int, list[str]]] = []
     for line, (is_hidden, kinds, texts) in enumerate(reader.rows(), start=1):
-        if is_hidden:
-            hidden_rows += texts != b"[]\n"
-            if not hidden:
-                stored.write(b"[]\n")
-                continue
+        if texts == BLANK or (is_hidden and not hidden):
+            hidden_rows += texts != BLANK
+            stored.write(BLANK)
+            continue
+        hidden_rows += is_hidden
         size += stored.write(texts)
         if size > limits.unpacked:
             raise SheetError(
@@ -300,6 +302,8 @@ def read_stored(file: BinaryIO, file_format: Format, limits: Limits) -> Iterator
     count, width = 0, file_format.width
     file.seek(0)
     for line, texts in enumerate(iter(file.readline, b""), start=1):
+        if texts == BLANK:
+            continue
         cells = json.loads(texts)
         if not "".join(cells).strip():
             continue

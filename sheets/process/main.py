@@ -16,6 +16,7 @@ from sheets.process.marks import marks
 from sheets.process.markup import MarkupBook
 
 MARKUP = ("html", "xml")
+BLANK = "\t[]\n"
 SAMPLE = 1_000  # rows of a sheet that are searched for numbers
 FEW = 3  # a sheet with fewer numbers, such as a cover with a telephone number, is not preferred to others
 _NUMBER = re.compile(r"(?!\d{1,4}([-/.])\d{1,2}\1\d{1,4}$)[+(]?\d[\d ().\-/\u00a0]{5,18}\d")
@@ -73,6 +74,9 @@ def lines(book: Book, sheet: str, columns: int, cell: int) -> Iterator[str]:
     yield json.dumps(facts | {"sheet": chosen, "why": why}) + "\n"
     encode = json.JSONEncoder().encode
     for hidden, letters, texts in found:
+        if not texts:
+            yield BLANK
+            continue
         kept = texts[: columns + 1]
         line = encode(kept)
         if "\\u0000" in line:  # which databases refuse
@@ -149,18 +153,22 @@ class CalamineBook:
         if sheet.start is None:
             return
         left: list[Any] = [""] * sheet.start[1]
+        blank = [""] * sheet.width  # one filled cell may be a million rows below the others
         noted = marks(self.path, self.kind, name, self.book.sheet_names.index(name))
         at, row_marks = next(noted, (0, RowMarks()))
         self.merged = MergedCells()
         merged = _starts(sheet.merged_cell_ranges or [])
         for number, cells in enumerate(sheet.iter_rows(), start=1):
+            while at and at < number:
+                at, row_marks = next(noted, (0, RowMarks()))
+            if cells == blank and at != number:
+                yield False, [], []
+                continue
             values = left + cells if left else cells
             letters = [LETTERS[value.__class__] for value in values]
             texts = [value if value.__class__ is str else TEXTS[value.__class__](value) for value in values]
             if "n" in letters:
                 letters = ["x" if is_inexact(*cell) else cell[0] for cell in zip(letters, texts, strict=True)]
-            while at and at < number:
-                at, row_marks = next(noted, (0, RowMarks()))
             hidden = at == number and row_marks.hidden
             starting = merged.get(number, [])
             if at == number:

@@ -444,6 +444,41 @@ def test_a_workbook_that_takes_too_long_is_stopped():
     assert "was not read within 0 seconds. Split it, or save it as CSV" in refusal_of(workbook(), seconds=0)
 
 
+def far_row(columns=1):
+    """Return a small workbook with a filled cell in its last row."""
+    book, file = Workbook(), io.BytesIO()
+    book.active.append(["number", *[""] * (columns - 2), "x"][:columns])
+    book.active.cell(1_048_576, 1, "4420")
+    book.save(file)
+    return file
+
+
+def test_a_far_row_is_read_without_the_blank_rows_between():
+    with load(far_row()) as loaded:
+        assert [(row.line, row.cells) for row in read(loaded.file, loaded.format)] == [
+            (1, ["number"]),
+            (1_048_576, ["4420"]),
+        ]
+
+
+def test_a_small_workbook_gets_less_time_than_the_setting_allows(monkeypatch):
+    monkeypatch.setattr("sheets.workbooks.LEAST_SECONDS", 0)
+    assert "was not read within 0 seconds" in refusal_of(workbook(), seconds=120)
+
+
+def test_an_archive_of_very_many_files_is_refused_before_they_are_listed():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for number in range(60_000):
+            archive.writestr(zipfile.ZipInfo(f"{number:024}"), "")
+    assert "a ZIP archive of very many files" in refusal_of(file)
+
+
+def test_a_gzip_archive_is_unpacked_only_up_to_a_plausible_ratio():
+    file = io.BytesIO(gzip.compress(b"442071234567,a\n" * 20_000_000))
+    assert "holds more than 10" in refusal_of(file)
+
+
 def test_a_workbook_that_takes_too_much_memory_is_refused():
     book, file = Workbook(), io.BytesIO()
     book.active.append(["number"])
