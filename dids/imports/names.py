@@ -63,8 +63,8 @@ _USUAL = {
     "range_end": (
         "to number; number to; did to; range to; end number; ending number; number end; number range end;"
         " last number; last did; last directory number; block end; rufnummer bis; bis rufnummer;"
-        " letzte rufnummer; endnummer; numero fin; dernier numero; numero final; ultimo numero; номер до;"
-        " последний номер; останній номер"
+        " letzte rufnummer; endnummer; numero fin; numero fim; dernier numero; numero final; ultimo numero;"
+        " номер до; последний номер; останній номер"
     ),
     "range_size": (
         "block size; range length; numbers in range; number of numbers; blockgröße; anzahl rufnummern;"
@@ -130,7 +130,7 @@ _WEAK = {
         "range; number range; number block; block; rufnummernblock; rufnummernbereich; nummernblock; plage;"
         " tranche; rango; faixa; диапазон; діапазон"
     ),
-    "range_end": "to; end; last; bis; ende; a; au; fin; hasta; final; ate; до; по; конец; кінець",
+    "range_end": "to; end; last; bis; ende; a; au; fin; fim; hasta; final; ate; до; по; конец; кінець",
     "range_size": (
         "quantity; qty; count; size; anzahl; menge; quantite; nombre; cantidad; quantidade; количество;"
         " кол-во; кількість"
