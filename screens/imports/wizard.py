@@ -142,6 +142,7 @@ class _Columns:
             "settings": [form[name] for name in form.SETTINGS],
             "defaults": [form[name] for name in form.DEFAULTS if not (name == "operator" and name in asked)],
             "back_url": reverse("dids:import"),
+            "discard_url": reverse("dids:import_discard", args=[self.number_import.job.pk]),
         }
 
 
