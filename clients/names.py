@@ -40,24 +40,34 @@ def clean_name(text):
 
 def fold(text):
     """Return the key that names share which differ only in case, or in the width or style of letters."""
-    if text.isascii():
-        return clean_name(text).lower()
-    # Unicode's toNFKC_Casefold: case folding may leave letters that fold once more.
-    folded = unicodedata.normalize("NFKC", clean_name(text)).casefold()
-    return clean_name(unicodedata.normalize("NFKC", folded).casefold())
+    return _folded(clean_name(text))
 
 
 def shape(text):
     """Return the key that names share whose letters have the same shapes, whatever their script."""
-    if text.isascii():
-        return fold(text.replace("`", "'"))
-    letters = unicodedata.normalize("NFD", clean_name(text)).translate(_SHAPES)
-    return fold(unicodedata.normalize("NFKD", letters).translate(_SHAPES)).replace("i\u0307", "i")
+    return _shaped(clean_name(text))
+
+
+def _folded(name):
+    if name.isascii():
+        return name.lower()
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    if not unicodedata.is_normalized("NFKC", folded):  # case folding has made letters that fold once more
+        folded = unicodedata.normalize("NFKC", folded).casefold()
+    return " ".join(folded.split())
+
+
+def _shaped(name):
+    letters = unicodedata.normalize("NFKD", name.translate(_SHAPES)).translate(_SHAPES)
+    return _folded(letters).replace("i\u0307", "i")
 
 
 def keys(text):
     """Return the keys of a name; two names are alike when they have one in common."""
-    return {fold(text), shape(text)}
+    name = clean_name(text)
+    if name.isascii() and "`" not in name:
+        return {name.lower()}
+    return {_folded(name), _shaped(name)}
 
 
 def lookalike_exists(noun, existing, name):

@@ -87,6 +87,7 @@ class _Names:
     def __init__(self, kind, batch, options):
         self.kind, self.options = kind, options
         missing = {"flaw": None, f"{kind}_name__isnull": False, kind: None}
+        self.columns = ("pk", "reseller_id", "reseller_name", "client_id", "client_name", f"{kind}_name")
         self.groups = batch.groups.filter(**missing).order_by("pk")
         meta = MODELS[kind]._meta
         self.may_add = options.may(f"{meta.app_label}.add_{kind}")
@@ -98,7 +99,8 @@ class _Names:
     def _refuse_part(self, part, parts):
         """Refuse groups by the keys of one of several parts, into which keys fall at random."""
         first_names, repeated = {}, set()
-        for _, key, name in self._keys():
+        distinct = self.groups.order_by().values_list(*self.columns[1:]).distinct()
+        for _, key, name in self._keys((None, *row) for row in distinct.iterator()):
             if hash(key) % parts == part and first_names.setdefault(hash(key), hash(name)) != hash(name):
                 repeated.add(key)
         existing = defaultdict(set)
@@ -113,16 +115,19 @@ class _Names:
             return 0
         return self._write(self._flaws(existing, repeated))
 
-    def _keys(self):
-        """Yield (group id, (scope, key), name) for each key of each missing name, in the file’s order."""
-        columns = ("pk", "reseller_id", "reseller_name", "client_id", "client_name", f"{self.kind}_name")
+    def _pages(self):
+        """Yield the groups in the order of the file; no query is open between two pages."""
         after = 0
-        while page := list(self.groups.filter(pk__gt=after).values_list(*columns)[:PAGE]):
-            for pk, *owner, name in page:
-                scope = self._scope(*owner)
-                for key in keys(name):
-                    yield pk, (scope, key), name
+        while page := list(self.groups.filter(pk__gt=after).values_list(*self.columns)[:PAGE]):
+            yield from page
             after = page[-1][0]
+
+    def _keys(self, groups):
+        """Yield (group id, (scope, key), name) for each key of each missing name."""
+        for pk, *owner, name in groups:
+            scope = self._scope(*owner)
+            for key in keys(name):
+                yield pk, (scope, key), name
 
     def _scope(self, reseller, reseller_name, client, client_name):
         """Return among what the name must be unique: an id in a tuple, or names of what doesn't exist yet."""
@@ -148,7 +153,7 @@ class _Names:
     def _flaws(self, existing, repeated):
         """Yield (flaw, group id) for the groups to refuse."""
         first, refused = {}, None
-        for pk, key, name in self._keys():
+        for pk, key, name in self._keys(self._pages()):
             if pk == refused:
                 continue
             others, sentence = existing.get(key, ()), ""

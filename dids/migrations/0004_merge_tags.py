@@ -10,7 +10,8 @@ def merge_tags(apps, _schema_editor):
     """
     first = {}
     for tag in apps.get_model("dids", "Tag").objects.order_by("pk"):
-        key = normalize("NFKC", normalize("NFKC", tag.name).casefold()).casefold()
+        folded = normalize("NFKC", normalize("NFKC", tag.name).casefold()).casefold()
+        key = " ".join(folded.split())
         if first.setdefault(key, tag) is tag:
             tag.key = key
             tag.save(update_fields=["key"])

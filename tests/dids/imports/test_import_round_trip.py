@@ -7,10 +7,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 import sheets
+from audit import SYSTEM
+from clients.names import clean_name
 from dids.exports import rows as export_rows
 from dids.models import DID
+from operators.models import Operator
+from staff.models import User
 from tests.examples import scaled
-from tests.imports import imported, staged
+from tests.imports import imported, importer, staged
 from tests.world import member
 
 pytestmark = pytest.mark.django_db
@@ -100,3 +104,29 @@ def test_an_export_imports_unchanged_and_restores_an_empty_system(rows):
     restored = in_an_empty_system(lambda: load_and_export(file))
 
     assert without_ids(restored) == without_ids(file)
+
+
+any_text = some.text(
+    some.characters(exclude_categories=["Cs"]) | some.sampled_from("'=-+@\u200b\u00a0\u202e\tАаAaß\u0301"),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(max_examples=scaled(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    names=some.lists(any_text.map(clean_name).filter(bool), min_size=1, max_size=5, unique=True),
+    tags=some.lists(any_text.map(lambda text: text.replace(";", "").replace(",", "")), max_size=3),
+)
+def test_numbers_with_any_names_and_tags_are_imported_back_unchanged(world, names, tags):
+    user = User.objects.filter(username="importer").first() or importer(world)
+
+    def round_trip():
+        for digit, name in enumerate(names):
+            operator = Operator.objects.create(reseller=world.reseller, name=name)
+            DID.objects.create_numbers([f"90{digit}"], operator=operator, by=SYSTEM, tags=tags)
+        rows = export_rows.rows(DID.objects.filter(number__startswith="90"), timezone.now())
+        done = staged(b"".join(sheets.write(rows)), user, create=True)
+        return done.job.result["counts"]
+
+    assert in_an_empty_system(round_trip) == {"unchanged": len(names)}
