@@ -85,9 +85,9 @@ class Import:
         return cls(job)
 
     def read_again(self, **how):
-        """Read the file with another ``delimiter``, ``encoding`` or ``sheet``; forget its columns.
+        """Read the file with another ``delimiter``, ``encoding`` or ``sheet``, or without ``hidden`` rows.
 
-        Returns False if the import has continued in the meantime. Raises SheetError.
+        Forgets its columns. Returns False if the import has continued in the meantime. Raises SheetError.
         """
         with self.job.file.open("rb") as file:
             loaded = self.upload.load(file, **how)

@@ -97,11 +97,12 @@ class UploadForm(Form):
 
 
 class ReadingForm(Form):
-    """How the uploaded file is read: delimiter and encoding of a text file, sheet of a workbook."""
+    """How the uploaded file is read: delimiter and encoding of a text file, sheet and rows of a workbook."""
 
     delimiter = forms.ChoiceField(label="Field delimiter")
     encoding = forms.ChoiceField(label="Encoding", choices=list(sheets.ENCODINGS.items()))
     sheet = forms.ChoiceField(label="Sheet")
+    leave_out = forms.BooleanField(label="Leave out hidden rows", required=False)
 
     def __init__(self, data=None, *, file_format):
         super().__init__(data)
@@ -117,12 +118,17 @@ class ReadingForm(Form):
             del self.fields[name]
         if len(file_format.sheets) == 1:
             del self.fields["sheet"]
+        self.initial["leave_out"] = not file_format.hidden_read
+        if not file_format.hidden:
+            del self.fields["leave_out"]
 
     def options(self):
         """Return the arguments of ``Import.read_again``."""
         options = dict(self.cleaned_data)
         if "delimiter" in options:
             options["delimiter"] = delimiter_of(options["delimiter"])
+        if "leave_out" in options:
+            options["hidden"] = not options.pop("leave_out")
         return options
 
 
