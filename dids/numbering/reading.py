@@ -58,6 +58,7 @@ class Choices:
 REFUSE_ALL = Choices()
 
 _IN_FULL = "Write a number as digits only, or a range with both ends in full."
+_A_PATTERN = "it is a pattern and not a number"
 _ONE_SIDED = "a range needs one dash with a number on each side"
 _AS_RANGE = "Write it as 111-222."
 _EACH_ON_A_LINE = "Write one number as digits only, or each number on a line of its own."
@@ -89,6 +90,7 @@ _NEXT_PLUS = re.compile(r"[ /]+(?=\(?\+)")
 _NEXT_BRACKET = re.compile(r" (?=\()")
 _DIGITS = re.compile(r"\d+")
 _PATTERN = re.compile(r"(?<=\d)((?:\(\d+(?:-|\.\.)\d+\)|[xX?])+)$")
+_LISTED_ENDS = re.compile(r"\d ?\( ?\d+ ?,")
 _PATTERN_PART = re.compile(r"\((\d+)(?:-|\.\.)(\d+)\)|[xX?]")
 _LAST_IN_BRACKETS = re.compile(r"(.*\d.*)\((\d+)\)", re.DOTALL)
 
@@ -105,6 +107,8 @@ def read_cell(text: str, choices: Choices = REFUSE_ALL) -> list[Range]:
         return [(number, number)]
     plain = drop_parameters(tidy(to_plain(strip_text_marker(text)).strip("\n ")))
     try:
+        if _LISTED_ENDS.search(plain):
+            raise NumberError(text, _A_PATTERN, _IN_FULL, "short range")
         parts = [part for part in _SEPARATORS.split(plain) if part]
         if len(parts) > 1:
             refuse_other(text, plain)  # 1,20 and January 5, 2026
@@ -151,6 +155,8 @@ def read_entry(text: str, choices: Choices = REFUSE_ALL) -> list[Range]:
         raise NumberError(text, f"it has {len(text):,} characters", "Enter one number.")
     text = drop_scheme(text)
     refuse_other(text, text)
+    if text.count("(") != text.count(")"):
+        raise NumberError(text, "it has a bracket without its pair", _IN_FULL)
     text = _without_zero(mark_ranges(text), choices)
     if _RANGE_DASH in text:
         return _read_spaced_range(text, choices)
@@ -182,13 +188,20 @@ def _without_zero(text: str, choices: Choices) -> str:
     without = _ZERO_IN_BRACKETS.sub(r"\1", text) if "(0)" in text else _ZERO_AFTER_CODE.sub(r"\1", text)
     if without == text or (choices.zero == "drop" and "(0" in text):
         return without
-    if _RANGE_DASH in text:
+    if not _is_one_number(without):
         reason = "the 0 after the country code may be part of the numbers, or dialled only within the country"
         raise NumberError(text, reason, "Write only the digits of the numbers.", "zero")
     readings = full, dropped = _number(text), _number(without)
     zero = "(0)" if "(0)" in text else "0 after the country code"
     reason = f"the {zero} may be part of the number, {full}, or dialled only within the country, {dropped}"
     raise NumberError(text, reason, "Write only the digits of the number.", "zero", readings)
+
+
+def _is_one_number(text: str) -> bool:
+    try:
+        return all(low == high for low, high in read_entry(text.replace(_RANGE_DASH, " - ")))
+    except NumberError:
+        return False
 
 
 def _read_spaced_range(text: str, choices: Choices) -> list[Range]:
@@ -217,9 +230,9 @@ def _read_dashed(text: str) -> Range | None:
     low, high = strip_punctuation(left), strip_punctuation(right)
     if len(low) != len(high) or ("(" in text and not ("(" in left and "(" in right)):
         return None
-    shapes = {re.sub(r"[^ ./()]", "", side) for side in (left, right)}
-    if len(shapes) > 1 and 2 * len(low) <= E164_DIGITS:  # 03/54839-7390826 is one number
-        return None
+    shapes = {re.sub(r"\d", "0", side).replace("+", "") for side in (left, right)}
+    if len(shapes) > 1 and (low + high).isdigit() and len(low + high) <= E164_DIGITS:
+        return None  # 03/54839-7390826 is one number
     low, high = _number(left), _number(right)
     if "+" not in right and len(low) < WHOLE <= 2 * len(low) and " " in text:
         raise ambiguous(text, f"a range, {low}-{high}", _IN_FULL, "", _as_text(low, high))
@@ -264,7 +277,7 @@ def _read_pattern(text: str, head: str, pattern: str, choices: Choices) -> list[
     full = all(set(a) == {"0"} and set(b) == {"9"} for a, b in list(zip(lows, highs, strict=True))[1:])
     equal = all(len(a) == len(b) and a <= b for a, b in zip(lows, highs, strict=True))
     if not (full and equal and len(low) <= MAX_DIGITS):
-        raise NumberError(text, "it is a pattern and not a number", _IN_FULL, "short range")
+        raise NumberError(text, _A_PATTERN, _IN_FULL, "short range")
     if choices.short_ranges == "expand":
         return [(low, high)]
     shown = _as_text(low, high)

@@ -182,6 +182,7 @@ DIGITS_ONLY = "Use digits; spaces, dots, dashes, brackets and slashes are ignore
         ("111 - 222 - 333", ONE_DASH),
         ("111 - 222-333 - 444", ONE_DASH),
         ("111-22x", f"“x” is not a digit. {DIGITS_ONLY}"),
+        ("111(2", f"it has a bracket without its pair. {IN_FULL}"),
         ("ab-cd-ef-gh", f"“a” is not a digit. {DIGITS_ONLY}"),
         ("1" * 21, "it has 21 digits. Enter at most 20."),
         ("abc", f"“a” is not a digit. {DIGITS_ONLY}"),

@@ -113,6 +113,7 @@ def test_ordinary_punctuation_stays_a_number(cell, number, choices):
         ("01632 960018/19", "0163296001819", "01632960018", "01632960019"),
         ("01632 960018 / 19", "0163296001819", "01632960018", "01632960019"),
         ("+44 1632 960000-99", "44163296000099", "441632960000", "441632960099"),
+        ("1/00000-10000/9", "100000100009", "10000010000", "10000010009"),
         ("212-555-0100-99", "212555010099", "2125550100", "2125550199"),
         ("5550100-0199", "55501000199", "5550100", "5550199"),
         ("44163296000[0-9]", "4416329600009", "441632960000", "441632960009"),
@@ -169,6 +170,9 @@ def test_a_pattern_that_is_no_number_is_refused_with_its_reading_or_expanded(cel
         "01000000 / 0/10 00001",
         "44163296[1-2][1-2]",  # no range
         "44163296000[01]",
+        "202555010[0,1,2]",
+        "202555010(0",
+        "020) 7946 0001",
         "02079460000 (12)",
         "12345/46/47",
         "2125550100-2125550199-",
@@ -261,6 +265,16 @@ def test_a_zero_after_the_country_code_is_refused_with_both_readings_or_dropped(
 
     assert (error.kind, error.readings) == ("zero", ("4402079460001", "442079460001"))
     assert read_cell(cell, SETTLED) == [("442079460001", "442079460001")]
+
+
+@pytest.mark.parametrize(
+    "cell", ["+44(0)1632960116-119", "+44 (0)1632 960116 - 119", "+44 (0)1632 960116/119"]
+)
+def test_a_zero_in_a_range_is_refused_without_readings_of_one_number(cell):
+    error = refusal(cell)
+
+    assert (error.kind, error.readings) == ("zero", ())
+    assert refusal(cell, Choices(zero="drop")).kind == "short range"
 
 
 @pytest.mark.parametrize("cell", ["+44 020 7946 0001", "(+44) 020 7946 0001", "+44-020-7946-0001"])
