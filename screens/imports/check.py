@@ -161,7 +161,7 @@ def import_result(request, pk):
         "at": job.finished_at,
         "actor": job.owner,
         "list_url": f"{reverse('dids:list')}?sort=-id" if written else "",
-        "list_label": f"Show the {count_noun(written, 'number')}",
+        "list_label": "Show the number" if written == 1 else f"Show the {written:,} numbers",
         "again_url": reverse("dids:import"),
         "back_url": reverse("dids:list"),
     }

@@ -329,9 +329,9 @@ def test_the_steps_of_an_import_have_no_violation(open_page, tmp_path):
     page.get_by_role("button", name="Import 1 number").wait_for()
     assert violations(page) == []
     page.get_by_role("button", name="Import 1 number").click()
-    page.get_by_text("1 number created").first.wait_for()
+    page.get_by_text("1 number created").wait_for()
     assert violations(page) == []
-    page.get_by_role("link", name="Show the 1 number").click()
+    page.get_by_role("link", name="Show the number").click()
     assert page.get_by_role("link", name="100", exact=True).is_visible()
 
 

@@ -76,7 +76,7 @@ def test_nonsense_in_the_address_shows_a_page(browser, path, query):
 
 def test_a_ticked_row_is_written_after_another_check(browser, path):
     page = browser.get(path + "check/?show=flagged")
-    assert "Write 1212" in page.text and "Left out unless ticked" in page.text
+    assert "Write <span>1212</span>" in page.text and "Left out unless ticked" in page.text
 
     again = browser.post(
         path + "flagged/", {"shown": [62, 64], "ticked": [62], "show": "sample"}, follow=True
