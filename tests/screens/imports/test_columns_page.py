@@ -1,5 +1,7 @@
 """Step 2 of the import wizard: the questions about a file, their answers, and the columns."""
 
+import re
+
 import pytest
 
 from clients.models import Reseller
@@ -309,3 +311,13 @@ def test_the_answer_which_column_is_the_did_can_be_changed(browser):
     third = post(browser, second, htmx="column0", column0="number", number_column="1")
     assert keys(third) == ["number", "", "operator"]
     assert kinds(third) == ["number"]
+
+
+def test_no_id_of_the_page_is_used_twice(browser):
+    rows = "44163296151-9,x\n+44 (0)1632 960116,x\n1632960411,x\n7,x\nTotal,x\n"
+    page = opened(browser, "DID,Status\n" + numbers(30, rest=",free") + rows)
+
+    ids = re.findall(r' id="([^"]+)"', page.text)
+
+    assert kinds(page) == ["operator", "status", "short range", "zero", "lost", "flagged"]
+    assert sorted(ids) == sorted(set(ids))
