@@ -53,7 +53,8 @@ def main(path: str, kind: str, sheet: str, columns: int, cell: int, seconds: int
     except BrokenPipeError:
         raise
     except BaseException as error:  # noqa: BLE001 - a panic of the parser is no Exception
-        report_error("memory" if "limit exceeded" in str(error) else "damaged")
+        lacks_memory = any(sign in str(error) for sign in ("limit exceeded", "pointer is null"))
+        report_error("memory" if lacks_memory else "damaged")
     sys.stdout.flush()
 
 

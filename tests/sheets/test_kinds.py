@@ -112,6 +112,66 @@ def test_zeros_hidden_rows_formulas_and_merged_cells_of_a_binary_workbook_are_re
     assert [damage.code for damage in loaded.damage] == ["number", "formula"]
 
 
+# --- .xls -------------------------------------------------------------------------------------------
+
+
+def biff(kind, data=b""):
+    return struct.pack("<HH", kind, len(data)) + data
+
+
+def xls(cells, hidden=(), merged=()):
+    """Return a workbook of Excel 97; ``cells`` are (row, column, value, style), style 1 shows 11 digits."""
+    start = biff(0x0809, struct.pack("<HHHHII", 0x0600, 5, 0, 0, 0, 0))
+    start += biff(0x041E, struct.pack("<HHB", 164, 11, 0) + b"0" * 11)
+    start += biff(0x00E0, struct.pack("<HH16x", 0, 0)) + biff(0x00E0, struct.pack("<HH16x", 0, 164))
+    sheet = biff(0x0809, struct.pack("<HHHHII", 0x0600, 16, 0, 0, 0, 0))
+    sheet += biff(0x0200, struct.pack("<IIHHH", 0, 10, 0, 5, 0))
+    sheet += b"".join(biff(0x0208, struct.pack("<HHHHHHI", row, 0, 5, 300, 0, 0, 0x20)) for row in hidden)
+    for row, column, value, style in cells:
+        if isinstance(value, str):
+            text = struct.pack("<HHHHB", row, column, style, len(value), 0) + value.encode()
+            sheet += biff(0x0204, text)
+        else:
+            sheet += biff(0x0203, struct.pack("<HHHd", row, column, style, value))
+    ranges = b"".join(struct.pack("<4H", *one) for one in merged)
+    sheet += biff(0x00E5, struct.pack("<H", len(merged)) + ranges) + biff(0x000A)
+    bounds = struct.pack("<BBBB", 0, 0, 7, 0) + b"Numbers"
+    at = len(start) + 4 + 4 + len(bounds) + 4
+    book = start + biff(0x0085, struct.pack("<I", at) + bounds) + biff(0x000A) + sheet
+    return container(book.ljust(4096, b"\0"))
+
+
+def container(book):
+    """Return an OLE container with ``book``, of at least 4,096 bytes, as its only stream."""
+    free, end, table = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
+    book += bytes(-len(book) % 512)
+    blocks = [table, end, *range(3, len(book) // 512 + 2), end]
+
+    def entry(name, kind, start, size, child=free):
+        raw = name.encode("utf-16-le")
+        about = struct.pack("<HBBIII36x", len(raw) + 2, kind, 1, free, free, child)
+        return raw.ljust(64, b"\0") + about + struct.pack("<IQ", start, size)
+
+    head = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + struct.pack("<16xHHHHH6x", 62, 3, 0xFFFE, 9, 6)
+    head += struct.pack("<9I", 0, 1, 1, 0, 4096, end, 0, end, 0) + struct.pack("<109I", 0, *[free] * 108)
+    directory = entry("Root Entry", 5, end, 0, 1) + entry("Workbook", 2, 2, len(book)) + bytes(256)
+    return head + struct.pack("<128I", *blocks, *[free] * (128 - len(blocks))) + directory + book
+
+
+def test_an_old_workbook_is_read_as_shown():
+    cells = [(0, 0, "number", 0), (0, 1, "operator", 0), (1, 0, 2071234567.0, 1), (1, 1, "Op 1", 0)]
+    cells += [(2, 0, 2071234568.0, 1), (3, 0, 442071234569.0, 0)]
+    content = xls(cells, hidden=[2], merged=[(1, 2, 1, 1)])
+    found, loaded = loaded_cells(content, "a.xls")
+    assert found[1:] == [["02071234567", "Op 1"], ["02071234568", "Op 1"], ["442071234569", ""]]
+    assert (loaded.format.kind, loaded.format.hidden) == ("xls", 1)
+    assert [row[0] for row in loaded_cells(content, hidden=False)[0]] == [
+        "number",
+        "02071234567",
+        "442071234569",
+    ]
+
+
 # --- names in the archive ---------------------------------------------------------------------------
 
 
