@@ -305,7 +305,7 @@ def test_the_questions_of_an_import_have_no_violation(open_page, tmp_path):
     assert page.evaluate("document.activeElement.id") == "id_operator"
     page.get_by_role("button", name="Use the proposals").click()
     page.get_by_label("parked means").select_option("leave")
-    page.get_by_text("1 of 5 open").wait_for()
+    page.get_by_text("1 of 5 open").first.wait_for()
     page.get_by_label("Refuse new numbers without an operator").check()
     page.get_by_text("all 5 decided").first.wait_for()
     assert page.evaluate("document.activeElement.id") == "id_without_operator"
