@@ -147,8 +147,9 @@ def read_ranges(
     """
     for line, match in enumerate(_LINE.finditer(text), start=1):
         entry = match[1]
-        if entry.isascii() and entry.isdigit() and len(entry) <= longest:  # inlined for speed
-            yield entry, entry
+        digits = entry[1:] if entry[:1] == "+" else entry
+        if digits.isascii() and digits.isdigit() and len(digits) <= longest:  # inlined for speed
+            yield digits, digits
             continue
         for part in _SEPARATOR.split(drop_parameters(tidy(to_plain(entry)))):
             item = part.strip().removeprefix("- ")  # "- " is the bullet of a list
