@@ -24,19 +24,21 @@ class Tally:
         data.setdefault("kinds", {})
 
     def add(self, batch, chunk, written=()):
-        """Count the rows of a chunk, which begins with a block; one query.
+        """Count the rows of a chunk, which begins with a block; one or two queries for each block.
 
         Rows differ in kind by verdict, reason, status, the fields that change, and how the number is written.
         ``written``: lines of flagged rows to write nevertheless, a kind of their own.
         """
         blocks, kinds = self.data["blocks"], self.data["kinds"]
-        for block, verdict, *kind, first, last, count in _kinds(batch, chunk, written):
-            result = RESULTS[verdict]
-            counts = blocks.setdefault(result, {})
-            counts[str(block)] = counts.get(str(block), 0) + count
-            name = "|".join(map(str, [result, *kind]))
-            if name in kinds or len(kinds) < KINDS:
-                kinds[name] = sorted({*kinds.get(name, []), first, last})[:2]
+        for start in range(chunk.first, chunk.last + 1, BLOCK):
+            end, block = min(start + BLOCK - 1, chunk.last), str((start - batch.first - 1) // BLOCK)
+            for verdict, *kind, first, last, count in _kinds(start, end, written, "~" in chunk.verdicts):
+                result, rows = RESULTS[verdict], {first - batch.first, last - batch.first}
+                counts = blocks.setdefault(result, {})
+                counts[block] = counts.get(block, 0) + int(count)
+                name = "|".join(map(str, [result, *kind]))
+                if name in kinds or len(kinds) < KINDS:
+                    kinds[name] = sorted(rows.union(kinds.get(name, ())))[:2]
 
     def sample(self):
         """Return rows of every kind: one of each, then second ones, at most ``SAMPLE``, in file order."""
@@ -53,29 +55,42 @@ class Tally:
         return sorted(found[:SAMPLE])
 
 
-def _kinds(batch, chunk, written):
-    """Yield (block, verdict, …kind…, first row, last row, number of rows) of a chunk."""
-    ticked = f"r.line IN ({', '.join(str(int(line)) for line in written)})" if written else "FALSE"
-    return select(
+def _kinds(first, last, written, updates):
+    """Return (verdict, …kind…, id of the first row, id of the last row, number of rows) from id to id.
+
+    Rows that update nothing are counted by group first, so that groups are looked up once and not for each
+    row. ``updates``: whether there may be others.
+    """
+    cell = "CASE WHEN r.cell IS NULL THEN '' WHEN r.cell = '' THEN 'next' ELSE 'cell' END"
+    lines = ", ".join(str(int(line)) for line in written)
+    ticked = f"CASE WHEN r.line IN ({lines}) THEN 1 ELSE 0 END" if lines else "0"
+    params = {"first": first, "last": last}
+    found = select(
         f"""
-        SELECT block, verdict, reason, status, cell, moved, tags, notes, ticked, min(nth), max(nth), count(*)
+        SELECT s.verdict, s.reason, CASE s.verdict WHEN '+' THEN g.status END, s.cell, s.ticked,
+            min(s.first), max(s.last), sum(s.rows)
         FROM (
-            SELECT (r.id - %(before)s - 1) / {BLOCK} AS block, r.id - %(before)s AS nth, r.verdict, r.reason,
-                CASE WHEN r.verdict = '~' AND d.status <> r.status THEN d.status || '>' || r.status
-                    WHEN r.verdict = '~' THEN '' WHEN r.verdict = '+' THEN g.status END AS status,
-                CASE WHEN r.cell IS NULL THEN '' WHEN r.cell = '' THEN 'next' ELSE 'cell' END AS cell,
-                CASE WHEN {is_distinct("r.operator_id", "d.operator_id")} THEN 1 ELSE 0 END AS moved,
-                CASE WHEN {is_distinct("r.tag_set_id", "d.tag_set_id")} THEN 1 ELSE 0 END AS tags,
-                CASE WHEN r.verdict = '~' AND r.notes <> d.notes THEN 1 ELSE 0 END AS notes,
-                CASE WHEN {ticked} THEN 1 ELSE 0 END AS ticked
-            FROM dids_importrow r LEFT JOIN dids_importgroup g ON g.id = r.group_id
-            LEFT JOIN dids_did d ON d.id = r.did_id AND r.verdict = '~'
-            WHERE r.id BETWEEN %(first)s AND %(last)s
-        ) seen
-        GROUP BY block, verdict, reason, status, cell, moved, tags, notes, ticked
-        ORDER BY min(nth)
+            SELECT r.group_id, r.verdict, r.reason, {cell} AS cell, {ticked} AS ticked,
+                min(r.id) AS first, max(r.id) AS last, count(*) AS rows
+            FROM dids_importrow r WHERE r.id BETWEEN %(first)s AND %(last)s AND r.verdict <> '~'
+            GROUP BY 1, 2, 3, 4, 5
+        ) s LEFT JOIN dids_importgroup g ON g.id = s.group_id
+        GROUP BY 1, 2, 3, 4, 5
         """,
-        {"before": batch.first, "first": chunk.first, "last": chunk.last},
+        params,
+    )
+    if not updates:
+        return found
+    return found + select(
+        f"""
+        SELECT r.verdict, CASE WHEN d.status <> r.status THEN d.status || '>' || r.status END,
+            {is_distinct("r.operator_id", "d.operator_id")}, {is_distinct("r.tag_set_id", "d.tag_set_id")},
+            r.notes <> d.notes, {cell}, {ticked}, min(r.id), max(r.id), count(*)
+        FROM dids_importrow r LEFT JOIN dids_did d ON d.id = r.did_id
+        WHERE r.id BETWEEN %(first)s AND %(last)s AND r.verdict = '~'
+        GROUP BY 1, 2, 3, 4, 5, 6, 7
+        """,
+        params,
     )
 
 
