@@ -65,7 +65,7 @@ class _Tags:
         stored = set(TagSet.objects.filter(label__in=labels).values_list("label", flat=True))
         new = {label: split_tags(label) for label in labels if label not in stored}
         names = {fold(tag): tag for tags in new.values() for tag in tags}
-        known = dict(Tag.objects.filter(key__in=names).values_list("key", "name"))
+        known = Tag.spellings(names)
         read = {label: (label, None) for label in stored}
         for label, tags in new.items():
             flaws = [flaw for tag in tags if fold(tag) not in known and (flaw := self._flaw(tag))]

@@ -8,6 +8,8 @@ from clients.names import fold, lookalike_exists, shape
 from clients.tags import MAX_LABEL, MAX_TAG, split_tags, tag_label
 from operators.models import Operator
 
+KEYS = 5_000  # keys in one query; SQLite takes 32,766 values
+
 
 class TagQuerySet(models.QuerySet):
     def visible_to(self, user):
@@ -27,20 +29,20 @@ class TagQuerySet(models.QuerySet):
         """Return {shape: name}, see ``clients.names``."""
         return {shape(name): name for name in self.values_list("name", flat=True)}
 
-    def refuse_lookalikes(self, names):
-        """Raise ValidationError for a new name that looks like one of these tags, in other letters.
+    def lookalikes(self, names):
+        """Return {new name: the sentence that one of these tags looks like it, in other letters}.
 
-        One query, and one for the names of these tags if a name is new.
+        Reads the names of these tags if a name is new.
         """
-        if new := Tag.unknown(names):
-            known = self.by_shape()
-            errors = [
-                f"{lookalike_exists('tag', known[shape(name)], name)} Write it so."
-                for name in new
-                if shape(name) in known
-            ]
-            if errors:
-                raise ValidationError(errors)
+        new = Tag.unknown(names)
+        known = self.by_shape() if new else {}
+        alike = {name: known[shape(name)] for name in new if shape(name) in known}
+        return {name: f"{lookalike_exists('tag', tag, name)} Write it so." for name, tag in alike.items()}
+
+    def refuse_lookalikes(self, names):
+        """Raise ValidationError if a name has a lookalike."""
+        if alike := self.lookalikes(names):
+            raise ValidationError([*alike.values()])
 
 
 class KeyField(models.CharField):
@@ -68,18 +70,25 @@ class Tag(models.Model):
         return self.name
 
     @classmethod
+    def spellings(cls, keys):
+        """Return {key: name} of the tags with these keys; one query for each ``KEYS`` of them."""
+        found, keys = {}, list(keys)
+        for start in range(0, len(keys), KEYS):
+            some = cls.objects.filter(key__in=keys[start : start + KEYS])
+            found |= dict(some.values_list("key", "name"))
+        return found
+
+    @classmethod
     def unknown(cls, names):
-        """Return the names that no tag has, however it is spelled; one query."""
+        """Return the names that no tag has, however it is spelled."""
         keys = {fold(name): name for name in names}
-        for key in cls.objects.filter(key__in=keys).values_list("key", flat=True):
-            del keys[key]
-        return list(keys.values())
+        return [keys[key] for key in keys.keys() - cls.spellings(keys).keys()]
 
     @classmethod
     def spelled(cls, names):
-        """Return the tags as they are spelled already, new ones as given; one query."""
+        """Return the tags as they are spelled already, new ones as given."""
         keys = {fold(name): name for name in reversed([*names])}
-        return list((keys | dict(cls.objects.filter(key__in=keys).values_list("key", "name"))).values())
+        return list((keys | cls.spellings(keys)).values())
 
 
 class TagSet(models.Model):

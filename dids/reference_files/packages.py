@@ -1,8 +1,12 @@
 """Packages as files."""
 
+from django.core.exceptions import ValidationError
+
 from clients.models import DID_LIMIT_MAX, Package
+from clients.tags import split_tags
+from dids.models import Tag
 from dids.reference_files.fields import TagsWidget, WholeNumberWidget, hold_days_column, read_only, writable
-from dids.reference_files.resource import ReferenceResource
+from dids.reference_files.resource import ReferenceResource, refusal
 
 
 class PackageResource(ReferenceResource):
@@ -34,3 +38,22 @@ class PackageResource(ReferenceResource):
     class Meta:
         model = Package
         fields = ("id", "name", "reseller", "did_limit", "allowed_tags", "hold_days", "archived_at")
+
+    def before_import(self, dataset, **kwargs):
+        super().before_import(dataset, **kwargs)
+        names = {tag for text in self._texts(dataset, "allowed_tags") for tag in _tags(text)}
+        self._alike_tags = Tag.objects.visible_to(self.by).lookalikes(sorted(names))
+
+    def get_or_init_instance(self, instance_loader, row):
+        for tag in _tags(row.get("Allowed tags", "")):
+            if tag in self._alike_tags:
+                raise refusal("allowed_tags", self._alike_tags[tag])
+        return super().get_or_init_instance(instance_loader, row)
+
+
+def _tags(text):
+    """Return the tags in a cell; none if their column refuses it."""
+    try:
+        return split_tags(text)
+    except ValidationError:
+        return []

@@ -1,6 +1,7 @@
 """The case of a tag does not matter and its first spelling is kept: in edits, packages, filters and files."""
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -159,6 +160,18 @@ def test_undo_brings_the_former_tags_back(world):
     assert label(dids) == "Gold"
 
 
+def test_a_file_may_have_more_tags_than_one_query_takes(world):
+    number(world, ["t39999"])
+    labels = [", ".join(f"T{100 * n + i}" for i in range(100)) for n in range(400)]
+    rows = [f'{1000 + n},DID Operator,"{label}"' for n, label in enumerate(labels)]
+
+    done = staged("DID,Operator,Tag\n" + "\n".join(rows) + "\n", importer(world))
+
+    assert done.job.result["counts"] == {"created": 400}
+    last = done.job.batches.get().groups.latest("pk").tags
+    assert "t39999" in last and "T39998" in last
+
+
 def test_sets_of_one_tag_have_one_row(world):
     sets = {TagSet.of(tags).pk for tags in (["Gold"], ["GOLD"], ["Ｇold"], ["gold", "GOLD"])}
 
@@ -197,6 +210,18 @@ def test_a_package_does_not_allow_a_new_tag_that_looks_like_another(world, admin
     )
 
     assert page.status_code == 422 and list(page.context["form"].errors) == ["allowed_tags"]
+
+
+def test_a_file_of_packages_does_not_allow_a_new_tag_that_looks_like_another(world, administrator):
+    number(world, ["Gold"])
+    text = f"Name,Reseller,DID limit,Allowed tags\nGold,Reseller 1,5,{CYRILLIC}\nVip,Reseller 1,5,gold\n"
+    file = SimpleUploadedFile("packages.csv", text.encode())
+
+    page = client_of(administrator).post("/packages/import/", {"file": file})
+
+    ((line, column, value, reason),) = [tuple(one.values()) for one in page.context["refusals"]]
+    assert (line, column, value) == (2, "Allowed tags", CYRILLIC)
+    assert reason.startswith("There is a tag “Gold”, which looks the same")
 
 
 def test_an_import_refuses_a_new_tag_that_looks_like_another(world):
