@@ -115,7 +115,7 @@ _USUAL = {
 }
 # These name a field only if its content agrees.
 _WEAK = {
-    "status": "state; zustand; etat; estado; состояние; стан",
+    "status": "state; line state; number state; did state; zustand; etat; estado; состояние; стан",
     "operator": "network; netz; reseau; сеть; мережа",
     "number": (
         "phone number; phone numbers; telephone number; telephone numbers; full number; inbound number;"

@@ -95,15 +95,15 @@ class RowParser:
     def _unread(self, line, group, notes, error):
         """Return the row of a number that is refused, or flagged as hardly a number."""
         column = error.column if isinstance(error, ColumnError) else "number"
-        sentence = f"{error.reason[0].upper()}{error.reason[1:]}. {error.remedy}"
-        row = self._flawed(line, group, column, error.value, sentence, error.kind)
+        what = f"{error.reason[0].upper()}{error.reason[1:]}."
+        row = self._flawed(line, group, column, error.value, what, error.kind, error.remedy)
         if isinstance(error, FlaggedError):
             return *row[:3], error.number, None, notes, "f", *row[7:]
         return row
 
-    def _flawed(self, line, group, column, value, sentence, kind=""):
+    def _flawed(self, line, group, column, value, what, kind="", remedy=""):
         self.rows += 1
-        flaw = json.dumps([column, shorten(value), sentence, kind])
+        flaw = json.dumps([column, shorten(value), what, kind, remedy])
         return self.first + self.rows, line, group, None, None, "", "!", "flaw", flaw, None
 
     def _group(self, cells):

@@ -206,7 +206,8 @@ def _explain(row, resellers, named, user):
     group = row.group
     value = remedy = ""
     if row.reason == "flaw":
-        column, value, what = json.loads(row.flaw or group.flaw)[:3]
+        column, value, what, *more = json.loads(row.flaw or group.flaw)
+        remedy = more[1] if more else ""
     elif ">" in row.reason:
         column, what = "status", _move_sentence(row.reason)
     elif row.reason.startswith("right:"):

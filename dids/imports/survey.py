@@ -36,11 +36,15 @@ READ = {"short range": ("short_ranges", "expand"), "several": ("several", "split
 
 
 class Example(NamedTuple):
-    """A doubtful cell: its ``line``, its ``text``, and the ``readings`` as they would be stored."""
+    """A doubtful cell: its ``line``, its ``text``, and the ``readings`` as they would be stored.
+
+    ``reason``: why it has no reading.
+    """
 
     line: int
     text: str
     readings: tuple[str, ...] = ()
+    reason: str = ""
 
     @property
     def at(self):
@@ -244,8 +248,9 @@ class Survey:
         self.unread += 1
         if isinstance(error, ColumnError):
             self.wrong_ends += 1
-        elif not any(char.isdigit() for char in cell) and not self.rules.is_empty(cell):
-            question = self._add("flagged", index, line, cells, Example(line, cell), 0)
+        elif not self.rules.is_empty(cell):
+            example = Example(line, cell, reason=error.reason)
+            question = self._add("flagged", index, line, cells, example, 0)
             question.count -= 1
             question.others += 1
 

@@ -22,7 +22,8 @@ def parsed(columns, *rows, problem=None, **params):
 def flaw(columns, row, **params):
     """Parse one row and return its flaw, or that of its group, as [column, value, sentence]."""
     (staged,), groups = parsed(columns, row, **params)
-    return json.loads(staged["flaw"] or groups[0]["flaw"])[:3]
+    column, value, what, *more = json.loads(staged["flaw"] or groups[0]["flaw"])
+    return [column, value, f"{what} {more[1]}".strip() if more else what]
 
 
 def test_rows_with_the_same_values_share_a_group():
@@ -202,7 +203,7 @@ def test_a_number_far_shorter_than_the_others_is_flagged_unless_ticked():
     assert (row["verdict"], row["number"], row["notes"]) == ("f", "1212", "x")
     assert json.loads(row["flaw"]) == [
         "number", "1212",
-        "Read as 1212: 4 digits, the other numbers have 12. Left out unless ticked.", "flagged",
+        "Read as 1212: 4 digits, the other numbers have 12.", "flagged", "Left out unless ticked.",
     ]  # fmt: skip
     assert (ticked["verdict"], ticked["number"], ticked["flaw"]) == ("+", "1213", None)
     known = parsed("number|notes", "1212|x", typical=[12, 12, 1_201, [4]])[0][0]
