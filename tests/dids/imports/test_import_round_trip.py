@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import transaction
+from django.test import override_settings
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
@@ -82,6 +83,7 @@ def in_an_empty_system(work):
         return results[0]
 
 
+@override_settings(LONG_NUMBERS=True)
 @settings(max_examples=scaled(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=rows())
 def test_an_export_imports_unchanged_and_restores_an_empty_system(rows):
