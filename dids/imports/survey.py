@@ -64,8 +64,9 @@ class Value(NamedTuple):
 class Question:
     """Something to decide.
 
-    ``kind``      "number" (which column is the DID), "operator", "status" or "after_hold" (what values mean),
-                  "short range", "several", "zero", "lost" or "flagged", as the kinds of NumberError
+    ``kind``      "number" (which column is the DID), "range_end" or "range_size" (whether a column holds it),
+                  "operator", "status" or "after_hold" (what values mean), "short range", "several", "zero",
+                  "lost" or "flagged", as the kinds of NumberError
     ``column``    the index of the column that it is about, None for "number" and "operator"
     ``count``     doubtful cells; of "operator" rows without one; of "number" columns that fit
     ``numbers``   how many numbers the cells name if they are read
@@ -332,6 +333,9 @@ class Survey:
                 columns = question.columns
                 is_open = "number" not in self.rules.at
                 yield Question("number", None, len(columns), is_open=is_open, columns=columns)
+            elif question.key in ("range_end", "range_size"):
+                is_open = question.key not in self.rules.at and not self.params.get("single")
+                yield Question(question.key, question.columns[0], is_open=is_open)
 
     def _operator_questions(self):
         chosen = bool(self.params.get("operator"))

@@ -48,7 +48,7 @@ from jobs.kinds import JobKind, register
 from jobs.models import SMALL, Job
 
 # What later files with the same header line take over.
-REMEMBERED = ("mapping", "readings", "lost", "front", "values", "empty")
+REMEMBERED = ("mapping", "readings", "lost", "front", "values", "empty", "single")
 # The choices of step 2 before its owner has chosen anything; see ``Import.choose``.
 UNCHOSEN = {
     "existing": KEEP,
@@ -61,6 +61,7 @@ UNCHOSEN = {
     "empty": list(cells.EMPTY),
     "written": [],
     "without_operator": False,
+    "single": False,
     "remember": True,
     "remembered": [],
 }
@@ -253,7 +254,8 @@ class Import:
         ``mapping.LABELS`` or "". ``skip``: lines to leave out. ``existing`` and ``create``: see ``Options``.
         ``readings``, ``lost``, ``front``, ``values``, ``empty``, ``written`` and ``typical``: see
         ``CellRules``. ``operator`` (its id) and ``defaults``: see ``start``. ``without_operator``: refuse new
-        numbers for which no operator is named. ``remember``: whether ``remembered`` returns these choices
+        numbers for which no operator is named. ``single``: rows name one number each, although a column may
+        hold the end or the size of a range. ``remember``: whether ``remembered`` returns these choices
         for later files; the choice ``remembered`` is the mapping that it returned for this one.
         """
         with transaction.atomic():

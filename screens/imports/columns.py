@@ -61,6 +61,7 @@ class ColumnsForm(Form):
         widget=RemoteSelect("operators:choices"),
     )
     without_operator = forms.BooleanField(label="Refuse new numbers without an operator", required=False)
+    single = forms.BooleanField(label="Each row is one number", required=False)
     status = forms.ChoiceField(label="Status", choices=st.FREE_CHOICES, required=False)
     after_hold = forms.ChoiceField(label="After Hold", choices=st.FREE_CHOICES, required=False)
     tags = TagsField(max_length=MAX_LABEL)
@@ -106,7 +107,7 @@ class ColumnsForm(Form):
     def _initial(self):
         start = self.start
         initial = {name: start[name] for name in ("existing", "create", "operator", "remember", "front")}
-        initial |= start["defaults"] | {"without_operator": start["without_operator"]}
+        initial |= start["defaults"] | {name: start[name] for name in ("without_operator", "single")}
         initial |= {name: start["readings"].get(name, REFUSE) for name in ANSWERS} | {"lost": start["lost"]}
         initial |= {f"column{index}": key for index, key in enumerate(start["mapping"])}
         initial |= {f"skip{line}": True for line in start["skip"]}
@@ -128,6 +129,9 @@ class ColumnsForm(Form):
         columns = [f"column{index}" for index in range(self.width)]
         mapped = [name for name in columns if data.get(name) == "number"]
         before = [f"column{index}" for index, key in enumerate(self.start["mapping"]) if key == "number"]
+        index, _, key = data.get("use_column", "").partition("=")
+        if f"column{index}" in columns and key in ("range_end", "range_size"):
+            data[f"column{index}"] = key
         radio = f"column{data.get('number_column', '')}"
         if radio in columns and (changed == "number_column" or (not changed and mapped == before)):
             data[radio], changed = "number", radio
@@ -193,6 +197,7 @@ class ColumnsForm(Form):
             "written": sorted({line for text in self._list("written") if (line := parse_whole(text))}),
             "operator": chosen("operator"),
             "without_operator": chosen("without_operator"),
+            "single": chosen("single"),
             "defaults": self._defaults(),
             "remember": chosen("remember"),
             "remembered": start["remembered"],

@@ -15,6 +15,8 @@ BARS = {mapping.CERTAIN: (3, "Certain"), mapping.LIKELY: (2, "Likely"), mapping.
 RADIOS = {"short range": "short_ranges", "several": "several", "zero": "zero", "lost": "lost"}
 HEADINGS = {
     "number": "Which column is the DID?",
+    "range_end": "Do the rows name ranges?",
+    "range_size": "Do the rows name ranges?",
     "operator": "Which operator do these numbers come from?",
     "short range": "Short ranges",
     "several": "Several numbers in a cell",
@@ -104,6 +106,8 @@ class Panel:
         """Return the questions as a list of ``Item``."""
         fill = {
             "number": self._fill_number,
+            "range_end": self._fill_range,
+            "range_size": self._fill_range,
             "operator": self._fill_operator,
             "status": self._fill_values,
             "after_hold": self._fill_values,
@@ -123,6 +127,8 @@ class Panel:
     def _aside(self, question):
         if question.kind == "number":
             return f"{question.count} columns fit"
+        if question.kind in ("range_end", "range_size"):
+            return "1 column"
         if question.kind == "operator":
             return "all rows" if question.count >= self.survey.read else count_noun(question.count, "row")
         if question.kind in MEANT:
@@ -141,6 +147,10 @@ class Panel:
             (str(index), self.names[index], reasons[index], index == chosen)
             for index in item.question.columns
         ]
+
+    def _fill_range(self, item):
+        what = {"range_end": "the last number", "range_size": "how many numbers there are"}[item.kind]
+        item.note = f"{shorten(self.names[item.question.column], 40)} may say {what} of each range."
 
     def _fill_operator(self, item):
         if "operator" in self.survey.rules.at:

@@ -91,6 +91,18 @@ def test_new_numbers_without_an_operator_may_be_refused_on_purpose(browser):
     assert browser.get(result.url).context["counts"]["refused"] == 3
 
 
+@pytest.mark.parametrize(("answer", "created"), [({"use_column": "2=range_size"}, 30), ({"single": "on"}, 3)])
+def test_a_column_that_may_hold_sizes_of_ranges_is_asked_about(browser, operator, answer, created):
+    lines = "".join(f"4420794600{n}0,Oldmoor Exchange,10\n" for n in range(3))
+    page = opened(browser, f"DID,Operator,Quantity\n{lines}")
+    assert post(browser, page).status_code == 422
+    page = post(browser, page, **answer)
+    if page.status_code == 200:
+        page = post(browser, page)
+    counts = browser.get(page.url).context["counts"]
+    assert (counts["created"], counts["refused"]) == (created, 0)
+
+
 def test_unknown_statuses_are_answered_once_and_remembered(browser):
     text = "DID,Status,Operator\n" + "".join(
         f"44163296010{index},{value},Oldmoor Exchange\n"
