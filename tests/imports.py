@@ -8,6 +8,7 @@ import sheets
 from clients.models import Account, Client, Package
 from dids.imports import mapping as columns
 from dids.imports.options import KEEP
+from dids.imports.reasons import explain
 from dids.imports.wizard import Import
 from dids.models import ClientPackage
 from staff.models import User
@@ -37,6 +38,11 @@ def imported(text, user, **options):
     number_import = staged(text, user, **options)
     assert number_import.apply(number_import.checked)
     return finished(number_import)
+
+
+def refusals(number_import, limit=10):
+    """Return the first refused rows, explained: see ``reasons.explain``."""
+    return explain(number_import.refused[:limit], number_import.job.owner)
 
 
 def finished(number_import):

@@ -195,7 +195,8 @@ def explain(rows, user):
     """Return a dict for each of the refused or flagged ``rows``, a queryset.
 
     ``id`` and ``line`` of the row, its ``number``, the ``column`` at fault and its ``value``, ``what`` is
-    wrong and the ``remedy`` ("" if ``what`` includes it), and ``reason``: both in one.
+    wrong and the ``remedy`` ("" if ``what`` includes it), ``reason``: both in one, and the ``kind`` of an
+    unreadable number as in ``NumberError``, else "".
     """
     rows = list(rows.select_related("group__package", "did__client_package__package"))
     resellers, named = _resellers_of(rows, user), _numbers_of_ids(rows, user)
@@ -204,10 +205,11 @@ def explain(rows, user):
 
 def _explain(row, resellers, named, user):
     group = row.group
-    value = remedy = ""
+    value = remedy = kind = ""
     if row.reason == "flaw":
         column, value, what, *more = json.loads(row.flaw or group.flaw)
-        remedy = more[1] if more else ""
+        if more:
+            kind, remedy = more
     elif ">" in row.reason:
         column, what = "status", _move_sentence(row.reason)
     elif row.reason.startswith("right:"):
@@ -226,6 +228,7 @@ def _explain(row, resellers, named, user):
         "what": what,
         "remedy": remedy,
         "reason": f"{what} {remedy}".strip(),
+        "kind": kind,
     }
 
 

@@ -37,7 +37,6 @@ from dids.imports.apply import Apply
 from dids.imports.check import Check
 from dids.imports.effects import Effects
 from dids.imports.options import KEEP
-from dids.imports.reasons import explain
 from dids.imports.refused import refused_rows
 from dids.imports.survey import Survey
 from dids.imports.upload import Upload, delete_files
@@ -205,10 +204,6 @@ class Import:
     def reasons(self):
         """Why rows were refused, the most frequent reason first: see ``tally.refusal_reasons``."""
         return self.job.result.get("reasons", [])
-
-    def refusals(self, limit):
-        """Return the first refused rows, explained: see ``reasons.explain``."""
-        return explain(self.refused[:limit], self.job.owner)
 
     def refused_rows(self):
         """Yield the refused rows with their reasons, to be corrected and imported again."""

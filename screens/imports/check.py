@@ -14,6 +14,7 @@ from dids.imports import effects
 from jobs.models import Job
 from screens.downloads import download
 from screens.imports.forms import file_note
+from screens.imports.panel import RADIOS, slug
 from screens.imports.wizard import ALREADY_RUNNING, current_step, may_import, owned_import
 
 # What the check shows: address, label, and its class and icon in the table.
@@ -66,7 +67,10 @@ def _check_page(request, number_import):
         "said": [*job.params["notes"], *job.params["damage"], *job.result.get("missing", [])],
         "page": page,
         "filters": _filters(page, size),
-        "rows": [{"effect": effect, "plan": PLANS[effect.result]} for effect in page.rows],
+        "rows": [
+            {"effect": effect, "plan": PLANS[effect.result], "question": _question_of(effect)}
+            for effect in page.rows
+        ],
         "ticks": any(effect.tick for effect in page.rows),
         "urls": {"previous": page.page - 1, "next": page.page + 1, "last": page.pages},
         "refused_all": refused_all,
@@ -77,6 +81,12 @@ def _check_page(request, number_import):
         "back_url": reverse("dids:list"),
     }
     return render(request, "imports/check.html", context)
+
+
+def _question_of(effect):
+    """Return the anchor of the question in step 2 that decides about a refused row, "" if none does."""
+    kind = effect.refusal["kind"] if effect.refusal else ""
+    return f"#question-{slug(kind)}" if kind in RADIOS else ""
 
 
 def _filters(page, size):

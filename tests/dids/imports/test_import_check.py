@@ -7,7 +7,7 @@ from clients.models import Account, Client, Package
 from dids.imports import apply, validate
 from dids.imports.check import Check
 from dids.models import DID, ClientPackage
-from tests.imports import finished, imported, staged
+from tests.imports import finished, imported, refusals, staged
 from tests.world import make_world
 
 pytestmark = pytest.mark.django_db
@@ -26,9 +26,9 @@ def test_duplicates_of_a_number_are_found_anywhere_in_the_file(administrator, mo
     number_import = staged(file_of(numbers), administrator, operator=make_world().operator)
 
     assert number_import.counts == {"created": 5, "updated": 0, "unchanged": 0, "refused": 3, "flagged": 0}
-    refusals = [(row["line"], row["reason"]) for row in number_import.refusals(10)]
-    assert [line for line, _ in refusals] == [5, 8, 9]
-    assert "line 2" in refusals[0][1] and "line 3" in refusals[1][1] and "line 2" in refusals[2][1]
+    refused = [(row["line"], row["reason"]) for row in refusals(number_import)]
+    assert [line for line, _ in refused] == [5, 8, 9]
+    assert "line 2" in refused[0][1] and "line 3" in refused[1][1] and "line 2" in refused[2][1]
 
 
 def test_a_duplicate_is_found_at_the_end_of_a_sorted_file(administrator):

@@ -8,7 +8,7 @@ import pytest
 from dids.imports.layouts import LAYOUTS
 from dids.imports.mapping import guess
 from dids.models import DID
-from tests.imports import imported, importer
+from tests.imports import imported, importer, refusals
 from tests.world import make_world
 
 # (file, system, the numbers that it creates, the notes of the first); numbers and names are fictional.
@@ -63,7 +63,7 @@ def test_the_list_of_a_known_system_is_imported_without_choosing_columns(name, s
     number_import = imported(text, importer(world), operator=operator)
 
     created = DID.objects.exclude(number__in=before).order_by("number")
-    assert number_import.refusals(10) == []
+    assert refusals(number_import) == []
     assert [did.number for did in created] == numbers.split()
     assert created[0].notes == notes
     rows = list(csv.reader(text.splitlines()))

@@ -12,7 +12,7 @@ from dids.imports.reasons import REASONS
 from dids.lifecycle import statuses as st
 from dids.models import DID, ClientPackage
 from operators.models import Operator
-from tests.imports import client_with_package, finished, importer, staged
+from tests.imports import client_with_package, finished, importer, refusals, staged
 from tests.world import make_world
 
 pytestmark = pytest.mark.django_db
@@ -330,7 +330,7 @@ def test_each_reason_refuses_a_row_with_its_sentence(code):
         number_import = finished(number_import)
 
     (row,) = number_import.refused
-    (refusal,) = number_import.refusals(10)
+    (refusal,) = refusals(number_import)
     assert row.reason == code
     assert (refusal["column"], refusal["value"]) == (example.column, example.value)
     assert refusal["reason"].casefold() == example.sentence.casefold()
@@ -362,7 +362,7 @@ def test_a_refusal_by_the_apply_says_that_something_changed_since_the_check():
     world.client_package.deactivate(by=SYSTEM)
     number_import.apply(number_import.checked)
 
-    (refusal,) = finished(number_import).refusals(10)
+    (refusal,) = refusals(finished(number_import))
     assert refusal["reason"] == (
         "Changed since the check: The client's package is not active. Activate it first."
     )

@@ -15,7 +15,7 @@ from dids.models import DID
 from operators.models import Operator
 from staff.models import User
 from tests.examples import scaled
-from tests.imports import imported, importer, staged
+from tests.imports import imported, importer, refusals, staged
 from tests.world import member
 
 pytestmark = pytest.mark.django_db
@@ -90,7 +90,7 @@ def test_an_export_imports_unchanged_and_restores_an_empty_system(rows):
     def load_and_export(data):
         admin = member("Administrator")
         first = imported(data, admin, create=True)
-        assert (first.counts["created"], first.counts["refused"]) == (len(rows), 0), first.refusals(5)
+        assert (first.counts["created"], first.counts["refused"]) == (len(rows), 0), refusals(first)
         file = exported()
         again = staged(file, admin)
         assert again.counts == {

@@ -157,6 +157,13 @@ def test_numbers_that_may_lack_digits_are_completed_as_chosen(browser):
     assert len(stored()) == 22
 
 
+def test_a_row_refused_for_a_doubt_leads_to_the_question_that_decides(browser):
+    page = opened(browser, "DID,Operator\n" + numbers(3) + "44163296010-19,Oldmoor Exchange\nx,y\n")
+    check = browser.get(post(browser, page).url, {"show": "refused"})
+    (question,) = [item for item in page.context["questions"] if item.kind == "short range"]
+    assert check.text.count(f'{page.request["PATH_INFO"]}#question-{question.slug}"') == 1
+
+
 def test_missing_digits_are_refused_unless_decided_otherwise(browser):
     page = opened(browser, "DID,Operator\n" + numbers(20) + numbers(2, 1632960411))
 
