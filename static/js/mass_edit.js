@@ -5,3 +5,9 @@ document.addEventListener("input", (event) => {
   const box = row?.querySelector("[data-change-box]");
   if (box && event.target !== box && !box.checked) box.checked = true;
 });
+
+// A field that was changed before htmx listened is previewed as soon as it does.
+document.addEventListener("htmx:load", (event) => {
+  const changed = event.target.querySelector?.("[data-change-box]:checked");
+  changed?.dispatchEvent(new Event("input", { bubbles: true }));
+});
