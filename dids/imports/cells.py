@@ -183,22 +183,14 @@ class CellRules:
         if not found:
             return ends
         front, low = "".join(found), ends[0]
+        reason = ""
         if "+" in to_plain(cell):
-            raise NumberError(
-                cell,
-                f"it is complete with its +, and {front} would stand in front of it",
-                "Leave out the columns of digits in front, or write the number without them.",
-                "joined",
-                (low, front + low),
-            )
-        if low.startswith(front) and len(low) >= 10:
-            raise NumberError(
-                cell,
-                f"it may be complete, {low}, or lack the digits in front, {front}{low}",
-                "Leave out the columns of digits in front, or write the number without them.",
-                "joined",
-                (low, front + low),
-            )
+            reason = f"it is complete with its +, and {front} would stand in front of it"
+        elif low.startswith(front) and len(low) >= 10:
+            reason = f"it may be complete, {low}, or lack the digits in front, {front}{low}"
+        if reason:
+            remedy = "Leave out the columns of digits in front, or write the number without them."
+            raise NumberError(cell, reason, remedy, "joined", (low, front + low))
         return tuple([self._without_zero(cell, found, end) for end in ends])
 
     def _without_zero(self, cell, found, end):

@@ -22,7 +22,7 @@ HEADINGS = {
     "several": "Several numbers in a cell",
     "zero": "A (0) after the country code",
     "lost": "Digits may be missing in front",
-    "flagged": "Rows that are not numbers",
+    "flagged": "Rows without a clear number",
 }
 LOST_HINTS = (", if a zero was lost", ", if the country code is missing")  # of the readings of such a cell
 
@@ -66,9 +66,7 @@ class Item:
     def readings(self):
         """The first doubtful cells as (text, [(reading, hint)]); one where all have the same readings."""
         shown = self.question.examples[: 1 if self.kind in ("zero", "lost") else 2]
-        hints = (
-            (", if a zero was lost", ", if the country code is missing") if self.kind == "lost" else ("", "")
-        )
+        hints = LOST_HINTS if self.kind == "lost" else ("", "")
         return [
             (example.text, list(zip_longest(example.readings, hints[: len(example.readings)], fillvalue="")))
             for example in shown
