@@ -87,6 +87,8 @@ class Apply:
     def _statuses(self):
         """Count the numbers written by status: {"created": {status: n}, "updated": …}; one query."""
         counts = {"created": {}, "updated": {}}
+        if self.job.change_id is None:  # nothing was written; a filter by None finds writes outside changes
+            return counts
         written = DIDHistory.objects.filter(change=self.job.change_id, event__in="+~")
         for event, status, count in written.order_by().values_list("event", "status").annotate(Count("pk")):
             counts["created" if event == "+" else "updated"][status] = count

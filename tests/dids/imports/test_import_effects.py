@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from audit import SYSTEM
 from dids.imports import tally
 from dids.imports.options import CLEAR
-from dids.models import DID
+from dids.models import DID, DIDHistory
 from operators.models import Operator
 from tests.imports import client_with_package, finished, importer, staged
 from tests.world import make_world
@@ -190,6 +190,18 @@ def test_the_result_counts_reasons_and_statuses():
     assert number_import.statuses["created"] == "1 Reserved, 1 In Stock"
     reasons = [(reason["rows"], reason["line"], reason["value"]) for reason in number_import.reasons]
     assert reasons == [(2, 2, "12q"), (1, 5, "900"), (1, 7, "blocked")]
+
+
+def test_an_import_that_writes_nothing_counts_no_writes_outside_the_application():
+    world = make_world()
+    number_import = staged("DID\n12x\n", importer(world), operator=world.operator)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE dids_did SET notes = 'by hand' WHERE number = '111'")
+    assert DIDHistory.objects.filter(change=None).exists()
+
+    number_import.apply(number_import.checked)
+
+    assert finished(number_import).job.result["statuses"] == {"created": {}, "updated": {}}
 
 
 @pytest.mark.parametrize(
