@@ -17,8 +17,16 @@ WIDTHS = {"desktop": (1440, 900), "phone": (390, 844)}
 NUMBER = "2563"  # on Hold, so that every field has a value
 
 
+# Text that fades in after an answer of the server has too little contrast for a moment.
+SETTLED = "!document.querySelector('.htmx-request, .htmx-settling') && !document.getAnimations().length"
+
+
 def violations(page):
     """Return the violations in both themes and at both widths, one line each."""
+    for _ in range(50):  # wait_for_function is refused by the Content-Security-Policy
+        if page.evaluate(SETTLED):
+            break
+        page.wait_for_timeout(20)
     found = []
     for width, (x, y) in WIDTHS.items():
         page.set_viewport_size({"width": x, "height": y})
