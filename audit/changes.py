@@ -10,9 +10,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
-from django.db import connection, transaction
+from django.db import connection
 
 from audit import history
+from didmgmt import form_tokens
 
 if TYPE_CHECKING:
     from audit.models import Change
@@ -70,13 +71,14 @@ def change(
 
     Inside another change it joins that one, so that the end of a package and the holds it causes are
     one change; ``apart`` always starts a separate change, for a hold that was overdue before a user
-    edited the number. A change that wrote nothing is deleted.
+    edited the number. A change that wrote nothing is deleted. A form that is sent twice is carried out once,
+    see ``didmgmt.form_tokens``.
     """
     outer = getattr(connection, "audit_change", None)
     if outer is not None and not apart:
         yield outer
         return
-    with transaction.atomic():
+    with form_tokens.atomic():
         current = resume or _begin(kind, by, label, data, at, undo_of)
         current.written_at = at
         current.counted = history.newest_rows(connection, current.pk) if resume else {}

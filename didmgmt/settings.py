@@ -217,6 +217,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "audit.middleware.OriginMiddleware",
+    "didmgmt.form_tokens.FormTokenMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "didmgmt.urls"

@@ -1,4 +1,4 @@
-"""Periodic tasks on numbers, packages, history and job files; each may run on several hosts at once."""
+"""Periodic tasks on numbers, packages, history, forms and files; each may run on several hosts at once."""
 
 from datetime import timedelta
 
@@ -9,6 +9,8 @@ from django.db.models.functions import Coalesce
 
 import audit
 from audit.seals.writing import seal_new_rows
+from didmgmt.form_tokens import KEPT
+from didmgmt.models import SentForm
 from dids.imports.upload import delete_files
 from dids.lists import sqlite_stats
 from dids.models import DID, ClientPackage, Stock, counters
@@ -58,6 +60,12 @@ def renew_statistics(now):
 def seal_history(now):
     """Seal the history rows since the last seal, once a local day is over."""
     return seal_new_rows(now)
+
+
+@periodic_task("forget old forms")
+def forget_old_forms(now):
+    """Delete the keys of forms that no open page can send again."""
+    return SentForm.objects.filter(at__lt=now - KEPT).delete()[0]
 
 
 @periodic_task("delete staged rows")

@@ -17,6 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit.models import Change
+from didmgmt import form_tokens
 from jobs.kinds import KINDS, JobError, JobKind
 from jobs.statistics import analyze_outgrown_tables
 
@@ -138,6 +139,17 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return self.label or self.job_kind.label
+
+    def save(self, **options: Any) -> None:
+        """Insert a new job once for each form that is sent; the file of a repeated one is deleted."""
+        if not self._state.adding:
+            return super().save(**options)
+        try:
+            with form_tokens.atomic():
+                return super().save(**options)
+        except form_tokens.RepeatedError:
+            self.file.delete(save=False)
+            raise
 
     def get_absolute_url(self) -> str:
         return reverse("jobs:detail", args=[self.pk])

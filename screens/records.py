@@ -173,7 +173,12 @@ class Records:
         title = f"New {self.noun.capitalize()}" if form.instance.pk is None else form.initial["name"]
         context = {"form": form, "title": title, "action_url": action_url, "saved_text": saved}
         status = 422 if form.errors else 200
-        return dialogs.show(request, "_record.html", context, title=title, back_url=back_url, status=status)
+        response = dialogs.show(
+            request, "_record.html", context, title=title, back_url=back_url, status=status
+        )
+        if saved:
+            response.headers["Content-Location"] = action_url  # where a repeated form leads
+        return response
 
     def delete(self, request, record):
         """Answer the dialog that deletes a record, unless other rows use it."""

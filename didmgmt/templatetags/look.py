@@ -12,6 +12,8 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 
+from didmgmt import form_tokens
+
 register = template.Library()
 
 
@@ -95,6 +97,14 @@ def kind_of(field):
     if isinstance(widget, forms.CheckboxSelectMultiple | forms.RadioSelect):
         return "group"
     return "check" if isinstance(widget, forms.CheckboxInput) else "text"
+
+
+@register.simple_tag
+def form_token():
+    """Render the field with which a form is carried out once, however often it is sent."""
+    return format_html(
+        '<input type="hidden" name="{}" value="{}">', form_tokens.FIELD, form_tokens.new_token()
+    )
 
 
 @register.simple_tag

@@ -29,14 +29,18 @@ class Upload:
     def read_as(self, loaded, file):
         """Remember how ``file`` is read, and store the rows that were unpacked to read it."""
         params, storage = self.job.params, self.job.file.storage
-        if params.get("table"):
-            storage.delete(params.pop("table"))
+        self.delete_table()
         if loaded.file is not file:
             params["table"] = storage.save(f"{self.job.file.name}.rows", File(loaded.file))
         params["format"] = asdict(loaded.format)
         params["notes"] = loaded.notes
         params["damage"] = [damage.sentence for damage in loaded.damage]
         params["rows"] = self.job.total = loaded.rows
+
+    def delete_table(self):
+        """Delete the unpacked rows, if there are any."""
+        if table := self.job.params.pop("table", None):
+            self.job.file.storage.delete(table)
 
     def load(self, file, **how):
         """Load the stored file, opened as ``file``, with another delimiter, encoding or sheet."""
@@ -74,8 +78,7 @@ def delete_files(job):
     """Delete the staged rows and the files of a job; its results stay readable."""
     for batch in job.batches.all():
         batch.erase()
-    if table := job.params.get("table"):
-        job.file.storage.delete(table)
+    Upload(job).delete_table()
     job.erase()
 
 

@@ -31,6 +31,7 @@ import hashlib
 from django.db import transaction
 from django.urls import reverse
 
+from didmgmt.form_tokens import RepeatedError
 from didmgmt.text import count_noun
 from dids.imports import cells
 from dids.imports.apply import Apply
@@ -80,8 +81,13 @@ class Import:
         """
         job = Job(kind=KIND.name, owner=user, label=f"Import of {file.name}"[:200])
         job.params = {"operator": operator.pk if operator else None, "defaults": defaults}
-        Upload(job).store(file, loaded)
-        job.save()
+        upload = Upload(job)
+        upload.store(file, loaded)
+        try:
+            job.save()
+        except RepeatedError:
+            upload.delete_table()
+            raise
         return cls(job)
 
     def read_again(self, **how):
