@@ -32,9 +32,10 @@ BLANK = b"[]\n"
 SAMPLE = 300  # rows that decide where the table starts
 MAX_RATIO = 200  # compression ratio of a genuine workbook, at most; checked above SMALL
 SMALL = 100 << 20  # bytes
-# Time to read a workbook: genuine ones are read in less, small ones that take long are damaged or malicious.
+# Processor time to read a workbook: genuine ones need less; small ones that need more are damaged or bombs.
 LEAST_SECONDS = 5
 SECONDS_PER_MB = 4
+BUSY = 4  # seconds on the clock for each second of processor time, on a host that is busy with other things
 DAMAGED = (
     "The workbook is damaged and can’t be read to the end. "
     "Open it in a spreadsheet program, save it again or as CSV, and load that file."
@@ -155,7 +156,7 @@ class _Reader:
             | {"RUST_BACKTRACE": "0"},
         )
         self.stdout = cast("IO[bytes]", self.process.stdout)  # a pipe
-        self.timer = threading.Timer(self.limits.seconds, self._stop)
+        self.timer = threading.Timer(BUSY * self.limits.seconds, self._stop)
         self.timer.daemon = True
         self.timer.start()
         return self
@@ -214,7 +215,7 @@ class _Reader:
             return SheetError("The workbook has no rows. Choose a file with at least one row.")
         if error == "time":
             return SheetError(
-                f"The workbook was not read within {self.limits.seconds:,} seconds. "
+                f"The workbook needs more than {self.limits.seconds:,} seconds of processor time. "
                 "Split it, or save it as CSV, which is much faster to read. If it is small, a cell far below "
                 "or to the right of the table is often the cause: copy the table into a new workbook."
             )

@@ -39,7 +39,7 @@ class Book(Protocol):
 def main(path: str, kind: str, sheet: str, columns: int, cell: int, seconds: int, memory: int) -> None:
     """Write the rows of ``sheet``, or of the best visible one for "", to standard output."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))  # in case the parent is gone
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     with contextlib.suppress(ValueError, OSError):  # a lower limit is set, or macOS, which has none
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     try:
