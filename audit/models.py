@@ -8,9 +8,9 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, models
-from django.utils import timezone
 
 from audit import history
+from didmgmt.clock import DatabaseClock
 
 
 class ChangeQuerySet(models.QuerySet["Change"]):
@@ -58,7 +58,7 @@ class Change(models.Model):
         SYSTEM = "system", "System"
 
     id = models.BigAutoField(primary_key=True)
-    at = models.DateTimeField(default=timezone.now)
+    at = models.DateTimeField(db_default=DatabaseClock())
     kind = models.CharField(max_length=20, choices=Kind)
     label = models.CharField(max_length=200, blank=True)
     data = models.JSONField(default=dict, blank=True)

@@ -25,8 +25,8 @@ def alive(request):
 def ready(request):
     """Answer 200 when this host can work, else 503; the JSON names the checks that failed.
 
-    Failing periodic tasks are named too, but don't take the host out of service. Costs seven queries, two
-    of them on the catalogue.
+    Failing periodic tasks and wrong clocks are named too, but don't take the host out of service. Costs ten
+    queries, two of them on the catalogue.
     """
     checks = {}
     for name, check in (
@@ -40,16 +40,18 @@ def ready(request):
         except Error:
             checks[name] = False
     details = {name: "ok" if passed else "failed" for name, passed in checks.items()}
-    details["periodic tasks"] = _periodic_tasks()
+    details["periodic tasks"] = _named("failing", WorkerBeat.failing_tasks)
+    details["clocks"] = _named("wrong", WorkerBeat.wrong_clocks)
     return JsonResponse(details, status=200 if all(checks.values()) else 503)
 
 
-def _periodic_tasks():
+def _named(what, find):
+    """Return "ok", or ``what`` is wrong with the names that ``find()`` returns."""
     try:
-        failing = WorkerBeat.failing_tasks()
+        names = find()
     except Error:
         return "unknown"
-    return f"failing: {', '.join(failing)}" if failing else "ok"
+    return f"{what}: {', '.join(names)}" if names else "ok"
 
 
 def _database_answers():

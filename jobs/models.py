@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from audit.models import Change
 from didmgmt import form_tokens
+from didmgmt.clock import MAX_SKEW, database_now, skew
 from jobs.kinds import KINDS, JobError, JobKind
 from jobs.statistics import analyze_outgrown_tables
 
@@ -66,8 +67,10 @@ class JobQuerySet(models.QuerySet["Job"]):
         Only one of two workers gets it: on PostgreSQL the other skips the locked row, on SQLite it waits for
         the write lock before it reads.
         """
+        now = database_now()
+        if not self.claimable(now).exists():  # without a transaction, which would take SQLite's write lock
+            return None
         with transaction.atomic():
-            now = timezone.now()
             oldest = self.claimable(now).order_by("created_at", "pk")
             if connection.features.has_select_for_update_skip_locked:
                 oldest = oldest.select_for_update(skip_locked=True, of=("self",))
@@ -174,7 +177,7 @@ class Job(models.Model):
 
     def request_cancel(self) -> bool:
         """Cancel the job after its current chunk, keeping what is written; return False if it is finished."""
-        now = timezone.now()
+        now = database_now()
         if self._move((self.State.QUEUED,), self.State.CANCELLED, finished_at=now):
             return True
         return bool(
@@ -205,7 +208,7 @@ class Job(models.Model):
         A worker continues it after ``REQUEST_SECONDS``.
         """
         worker = f"request:{uuid.uuid4().hex}"
-        now = timezone.now()
+        now = database_now()
         lease = {"worker": worker, "lease_until": now + self.lease(), "attempts": 1}
         lease |= {"started_at": now, "finished_at": None, "cancel_asked_at": None}
         if not self._move(self.STARTABLE, self.State.RUNNING, **lease):
@@ -263,7 +266,7 @@ class Job(models.Model):
             else:
                 log.warning("%s: %s; retrying", self, error)
                 connection.close_if_unusable_or_obsolete()
-                again = timezone.now() + RETRY_AFTER
+                again = database_now() + RETRY_AFTER
                 self._owned_by(worker).update(state=self.State.QUEUED, worker="", lease_until=again)
         except Exception as error:  # noqa: BLE001 - the worker goes on with other jobs
             self._fail(worker, "An unexpected error occurred. Ask an administrator to check the log.", error)
@@ -300,12 +303,12 @@ class Job(models.Model):
             return None
         fields = {name: getattr(self, name) for name in self.CHUNK_FIELDS}
         self.attempts = 0
-        self._write(worker, lease_until=timezone.now() + self.lease(), attempts=0, **fields)
+        self._write(worker, lease_until=database_now() + self.lease(), attempts=0, **fields)
         return work
 
     def _finish(self, worker: str, state: Job.State) -> None:
         fields = {name: getattr(self, name) for name in self.CHUNK_FIELDS}
-        self._write(worker, state=state, finished_at=timezone.now(), lease_until=None, worker="", **fields)
+        self._write(worker, state=state, finished_at=database_now(), lease_until=None, worker="", **fields)
 
     def _fail(self, worker: str, sentence: str, error: Exception | None = None) -> None:
         if error is not None:
@@ -314,7 +317,7 @@ class Job(models.Model):
         result = Job.objects.values_list("result", flat=True).get(pk=self.pk) | {"error": sentence}
         self._owned_by(worker).update(
             state=self.State.FAILED,
-            finished_at=timezone.now(),
+            finished_at=database_now(),
             lease_until=None,
             worker="",
             result=result,
@@ -405,31 +408,50 @@ class Job(models.Model):
 class WorkerBeat(models.Model):
     """The last heartbeat of one worker process; ``/readyz`` requires a recent one.
 
-    ``failing``: names of the periodic tasks that failed in its last round.
+    ``failing``: names of the periodic tasks that failed in its last round. ``skew``: how many seconds its
+    clock is ahead of the database's.
     """
 
     worker = models.CharField(max_length=100, primary_key=True)
     seen_at = models.DateTimeField()
     failing = models.JSONField(default=list, blank=True)
+    skew = models.FloatField(default=0)
 
     def __str__(self) -> str:
         return self.worker
 
     @classmethod
+    def recent(cls) -> models.QuerySet[WorkerBeat]:
+        """Return the heartbeats of the workers that are alive."""
+        return cls.objects.filter(seen_at__gt=database_now() - HEARTBEAT_TIMEOUT)
+
+    @classmethod
     def is_recent(cls) -> bool:
         """Return whether any worker is alive."""
-        return cls.objects.filter(seen_at__gt=timezone.now() - HEARTBEAT_TIMEOUT).exists()
+        return cls.recent().exists()
 
     @classmethod
     def failing_tasks(cls) -> list[str]:
-        """Return the names of the periodic tasks that fail on any recently seen worker, sorted."""
-        recent = cls.objects.filter(seen_at__gt=timezone.now() - HEARTBEAT_TIMEOUT)
-        return sorted({name for names in recent.values_list("failing", flat=True) for name in names})
+        """Return the names of the periodic tasks that fail on any living worker, sorted."""
+        return sorted({name for names in cls.recent().values_list("failing", flat=True) for name in names})
+
+    @classmethod
+    def wrong_clocks(cls) -> list[str]:
+        """Return which clocks differ from the database's: "a worker’s is 3,600 s ahead"."""
+        found = [("this web server’s", skew())]
+        found += [
+            ("a worker’s", ahead) for ahead in cls.recent().order_by("worker").values_list("skew", flat=True)
+        ]
+        return [
+            f"{whose} is {abs(ahead):,.0f} s {'ahead' if ahead > 0 else 'behind'}"
+            for whose, ahead in found
+            if abs(ahead) > MAX_SKEW
+        ]
 
     @classmethod
     def beat(cls, worker: str, failing: Iterable[str] = ()) -> None:
         """Record the heartbeat of ``worker`` and its failing tasks; delete those silent for a day."""
-        now = timezone.now()
-        beat = {"seen_at": now, "failing": list(failing)}
+        now = database_now()
+        beat = {"seen_at": now, "failing": list(failing), "skew": skew()}
         cls.objects.update_or_create(worker=worker, defaults=beat)
         cls.objects.filter(seen_at__lt=now - timedelta(days=1)).delete()

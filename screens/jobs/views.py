@@ -37,7 +37,12 @@ def job_list(request):
         default="-created",
         fetch=lambda found: found.select_related("owner"),
     )
-    context = {"listing": listing, "small": SMALL, "failing": WorkerBeat.failing_tasks()}
+    context = {
+        "listing": listing,
+        "small": SMALL,
+        "failing": WorkerBeat.failing_tasks(),
+        "clocks": WorkerBeat.wrong_clocks(),
+    }
     return render(request, "jobs/list.html", context)
 
 

@@ -155,7 +155,7 @@ def test_readyz_is_ready_with_a_worker(client, db):
     WorkerBeat.beat("w")
     response = client.get("/readyz")
     assert response.status_code == 200
-    checks = ("database", "migrations", "history", "worker", "periodic tasks")
+    checks = ("database", "migrations", "history", "worker", "periodic tasks", "clocks")
     assert response.json() == dict.fromkeys(checks, "ok")
 
 
@@ -171,7 +171,7 @@ def test_readyz_names_missing_history_triggers(client, db):
     triggers.drop(connection)
     response = client.get("/readyz")
     assert response.status_code == 503
-    checks = ("database", "migrations", "history", "worker", "periodic tasks")
+    checks = ("database", "migrations", "history", "worker", "periodic tasks", "clocks")
     assert response.json() == dict.fromkeys(checks, "ok") | {"history": "failed"}
 
 

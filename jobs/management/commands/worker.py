@@ -8,13 +8,16 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
-from django.utils import timezone
 
 from audit import origin
+from didmgmt.clock import database_now
 from jobs.models import Job, WorkerBeat
 from jobs.periodic import run_periodic_tasks
 
 ROUND_EVERY = 10  # seconds between rounds of periodic tasks while a job runs
+BEAT_EVERY = (
+    15  # seconds between heartbeats; each is a write, after which a copy of SQLite's file starts over
+)
 
 log = logging.getLogger("worker")
 
@@ -34,7 +37,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, once: bool, every: float, **options: Any) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
-        self.stopped, self.next_round = threading.Event(), 0.0
+        self.stopped = threading.Event()
+        self.next_round = self.next_beat = 0.0
+        self.failing: list[str] = []
         if once:
             self._round()
             while self._job():
@@ -58,11 +63,14 @@ class Command(BaseCommand):
 
     def _round(self) -> None:
         with origin("worker"):
-            counts, failing = run_periodic_tasks(timezone.now())
+            counts, failing = run_periodic_tasks(database_now())
         for task, count in counts.items():
             self.stdout.write(f"{task}: {count:,}")
-        WorkerBeat.beat(self.name, failing)
-        self.next_round = time.monotonic() + ROUND_EVERY
+        now = time.monotonic()
+        if now >= self.next_beat or failing != self.failing:
+            WorkerBeat.beat(self.name, failing)
+            self.failing, self.next_beat = failing, now + BEAT_EVERY
+        self.next_round = now + ROUND_EVERY
 
     def _job(self) -> bool:
         """Run the oldest queued job; return False when there was none."""
