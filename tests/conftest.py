@@ -18,8 +18,15 @@ hypothesis.settings.register_profile("suite", deadline=None, max_examples=scaled
 hypothesis.settings.load_profile("suite")
 
 
+# These packages know no database, and pytest-django refuses queries of tests that did not ask for one.
+WITHOUT_DATABASE = ("tests/sheets/", "tests/dids/numbering/")
+
+
 def pytest_collection_modifyitems(items):
-    """Start the longest test first, so that no process runs it alone at the end."""
+    """Mark tests that need no database; start the longest test first, so that nothing waits for it alone."""
+    for item in items:
+        if item.nodeid.startswith(WITHOUT_DATABASE) and not item.get_closest_marker("django_db"):
+            item.add_marker(pytest.mark.without_database)
     items.sort(key=lambda item: "test_simulated_year" not in item.nodeid)
 
 

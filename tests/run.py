@@ -3,7 +3,8 @@
     python -m tests.run [lint] [sqlite] [postgresql] [browser]
 
 Lint runs first. Then PostgreSQL's tests run next to SQLite's, which are followed by the browser's: tests
-wait for workers, servers and pages, so two lanes keep two cores busier than one. The output of each part is
+wait for workers, servers and pages, so two lanes keep two cores busier than one. Tests that need no database
+run with SQLite's only. The output of each part is
 printed when the part is done; until then it is in ``.pytest_cache``. With CI=true, a part that cannot run
 counts as a failure.
 """
@@ -104,7 +105,7 @@ def on_sqlite(name):
 
 def on_postgresql(name):
     with ExitStack() as stack:
-        return run_tests(name, postgresql(stack), "not browser")
+        return run_tests(name, postgresql(stack), "not browser and not without_database")
 
 
 def in_browser(name):
