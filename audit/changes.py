@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.db import connection
+from django.utils import timezone
 
 from audit import history
 from didmgmt import form_tokens
@@ -36,6 +37,10 @@ class System:
 
 
 SYSTEM = System()
+
+# Up to this much, the time that a change states may differ from the clock without being recorded as such:
+# clocks of several hosts differ a little, and a statement may run for this long.
+LENIENCY = timedelta(hours=1)
 
 _origin: ContextVar[tuple[str, str]] = ContextVar("audit_origin", default=("", ""))
 
@@ -107,6 +112,9 @@ def _begin(
     }
     if at is not None:
         fields["at"] = at
+        now = timezone.now()
+        if abs(at - now) > LENIENCY:
+            fields["data"] = fields["data"] | {"recorded_at": now.isoformat()}
     if isinstance(by, System):
         return model.objects.create(actor_kind=model.Actor.SYSTEM, actor_name=by.name, **fields)
     return model.objects.create(

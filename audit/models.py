@@ -32,6 +32,7 @@ class Change(models.Model):
     - ``horizon`` of a pruning: ISO timestamp; history rows before it were deleted.
     - ``redo`` and ``undone`` of an undo: whether it undoes another undo, and the label of the original
       change.
+    - ``recorded_at`` of a change that states another time, such as of a simulated past: ISO timestamp.
     - ``cause`` of a stopped client package: "ended" or "switched_off".
     """
 

@@ -59,7 +59,7 @@ def renew_statistics(now):
 @periodic_task("seal history")
 def seal_history(now):
     """Seal the history rows since the last seal, once a local day is over."""
-    return seal_new_rows(now)
+    return seal_new_rows()  # at the time of sealing: the round may have begun long before
 
 
 @periodic_task("forget old forms")

@@ -20,7 +20,7 @@ ROOT = Path(settings.BASE_DIR)
 RANKS = {
     "": "didmgmt sheets|audit clients staff operators jobs dids screens",
     "audit": "history changes __init__ models middleware triggers seals pruning checks apps",
-    "audit.seals": "__init__ hashing spans verifying writing",
+    "audit.seals": "__init__ hashing spans failures chain verifying touched writing",
     "clients": "__init__ names tags models filters apps",
     "didmgmt": "__init__ clock models forms addresses compression dialogs form_tokens templatetags fields"
     " operations proxy replica text choices filters listing keyset timing",

@@ -12,6 +12,7 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
+from audit.changes import LENIENCY
 from audit.models import Seal
 from audit.seals.hashing import Span, hash_span, sealed_models, sign
 from audit.seals.spans import spans_with_gaps
@@ -20,6 +21,10 @@ MAX_KEYS = 50 * 4_096  # keys of a table in one seal, so that sealing does not h
 LOCK_SECONDS = 2  # how long writers may have to wait on PostgreSQL while the newest keys are read
 
 log = logging.getLogger(__name__)
+
+
+class ClockSetBackError(Exception):
+    """The clock is behind the newest seal."""
 
 
 def newest_seal() -> Seal | None:
@@ -31,11 +36,17 @@ def seal_new_rows(now: datetime | None = None) -> int:
     """Seal the rows recorded up to now, once a local day is over; at most ``MAX_KEYS`` keys of a table.
 
     Return how many rows were sealed: 0 if the day is sealed already, if another worker was faster, or if
-    a long write transaction kept the newest keys from being read.
+    a long write transaction kept the newest keys from being read. Raise ClockSetBackError if the newest seal
+    is later than the clock.
     """
     now = now or timezone.now()
     day = timezone.localdate(now) - timedelta(days=1)
     last = newest_seal()
+    if last and last.sealed_at > now + LENIENCY:
+        raise ClockSetBackError(
+            f"Seal {last.number} was made at {last.sealed_at:%Y-%m-%d %H:%M} UTC, but the clock says"
+            f" {now:%Y-%m-%d %H:%M} UTC. Set the clock right: nothing is sealed before that time."
+        )
     if last and last.day >= day and not last.more:
         return 0
     try:

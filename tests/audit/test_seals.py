@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from audit import SYSTEM, triggers
+from audit import SYSTEM
 from audit.history import TRACKED
 from audit.models import Change, Seal
 from audit.seals import hashing, writing
@@ -17,6 +17,7 @@ from audit.seals.verifying import verify_seals
 from audit.seals.writing import seal_new_rows
 from dids.management.commands import prune_history
 from dids.models import DID, DIDHistory
+from tests.audit.forging import days_ago, forge, on, verify
 from tests.carrier import carrier, numbers_in
 
 pytestmark = pytest.mark.django_db
@@ -33,40 +34,19 @@ def one_seal_a_day(monkeypatch):
     monkeypatch.setattr(writing, "MAX_KEYS", 10**9)
 
 
-def days_later(days):
-    return NOW + timedelta(days=days)
-
-
-def verify(*options):
-    """Return what the command prints, errors included."""
-    out, errors = StringIO(), StringIO()
-    try:
-        call_command("verify_history", *options, stdout=out, stderr=errors)
-    except CommandError as error:
-        return f"{errors.getvalue()}{error}"
-    return out.getvalue()
-
-
-def forge(*statements):
-    """Write as the database's owner can: with every trigger dropped, and reinstalled afterwards."""
-    triggers.drop(connection)
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-    triggers.install(connection)
-    assert triggers.missing(connection) == []
-
-
 @pytest.fixture
 def house(db):
-    """Record three days, each sealed: numbers are created, edited and deleted."""
-    house = carrier()
-    numbers_in("archive", NUMBERS, house)
-    seal_new_rows(NOW)
-    DID.objects.all().edit(by=SYSTEM, notes="the second day, ä")
-    seal_new_rows(days_later(1))
-    DID.objects.filter(number__in=NUMBERS[:5]).delete_unused(by=SYSTEM)
-    seal_new_rows(days_later(2))
+    """Record three days, the last of them yesterday, each sealed: numbers are created, edited and deleted."""
+    with on(days_ago(3)):
+        house = carrier()
+        numbers_in("archive", NUMBERS, house)
+    seal_new_rows(days_ago(3))
+    with on(days_ago(2)):
+        DID.objects.all().edit(by=SYSTEM, notes="the second day, ä")
+    seal_new_rows(days_ago(2))
+    with on(days_ago(1)):
+        DID.objects.filter(number__in=NUMBERS[:5]).delete_unused(by=SYSTEM)
+    seal_new_rows(days_ago(1))
     return house
 
 
@@ -74,7 +54,7 @@ def test_all_history_is_sealed_once_a_day_is_over(house):
     rows = Change.objects.count() + sum(past.objects.count() for past in TRACKED.values())
 
     assert [seal.day for seal in Seal.objects.order_by("number")] == [
-        timezone.localdate(NOW) + timedelta(days=days) for days in (-1, 0, 1)
+        timezone.localdate(days_ago(days + 1)) for days in (3, 2, 1)
     ]
     assert sum(seal.rows for seal in Seal.objects.all()) == rows
     assert "All sealed history is unchanged; 0 rows are not sealed yet." in verify()
@@ -84,16 +64,16 @@ def test_the_digest_of_each_seal_is_logged(house, caplog):
     caplog.set_level("INFO", "audit.seals")
     numbers_in("instock", ["777"], house)
 
-    seal_new_rows(days_later(3))
+    seal_new_rows(NOW)
 
     assert Seal.objects.latest("number").digest in caplog.text
 
 
 def test_each_day_is_sealed_once_even_without_writes(house):
-    assert seal_new_rows(days_later(2)) == 0
+    assert seal_new_rows(days_ago(1)) == 0
     assert Seal.objects.count() == 3
 
-    seal_new_rows(days_later(3))
+    seal_new_rows(NOW)
 
     assert Seal.objects.count() == 4
     assert Seal.objects.latest("number").rows == 0
@@ -121,7 +101,6 @@ def test_a_large_history_is_sealed_in_several_rounds(monkeypatch):
 def test_the_worker_seals_history(house):
     out = StringIO()
     numbers_in("instock", ["777"], house)
-    forge("DELETE FROM audit_seal")
 
     call_command("worker", "--once", stdout=out)
 
@@ -138,7 +117,7 @@ def test_the_worker_seals_history(house):
         ("UPDATE operators_operatorhistory SET name = 'Other'", "operators_operatorhistory"),
         ("UPDATE audit_change SET actor_name = 'somebody else'", "audit_change"),
         (
-            "DELETE FROM audit_touched; DELETE FROM audit_change WHERE kind = 'delete'",
+            "DELETE FROM audit_touched; DELETE FROM audit_change WHERE label = ''",
             "is missing",
         ),
     ],
@@ -239,7 +218,7 @@ def test_a_chain_rebuilt_without_the_key_is_found(house, settings):
     forge(FORGED, "DELETE FROM audit_seal")
     key, settings.SEAL_KEY = settings.SEAL_KEY, "a key of the forger's own"
     seal_new_rows(NOW)
-    assert "unchanged" in verify()
+    assert "SEAL_KEY" not in verify()
 
     settings.SEAL_KEY = key
 
@@ -253,7 +232,6 @@ def test_a_chain_rebuilt_with_the_key_is_found_by_a_digest_kept_elsewhere(house)
     forge(FORGED, "DELETE FROM audit_seal")
     seal_new_rows(NOW)
 
-    assert "unchanged" in verify()
     assert f"No seal has the digest {kept}" in verify("--expect", kept)
 
 

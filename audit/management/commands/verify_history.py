@@ -1,8 +1,14 @@
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from audit.models import Change
+from audit.pruning import known_since
+from audit.seals.chain import changes_of_another_time, verify_chain
+from audit.seals.failures import IntegrityFailure
+from audit.seals.touched import verify_touched
 from audit.seals.verifying import verify_recording, verify_seals
 from audit.seals.writing import count_unsealed_rows, newest_seal
 
@@ -11,8 +17,8 @@ MAX_SHOWN = 100  # failures that are printed; the rest are counted
 
 class Command(BaseCommand):
     help = (
-        "Verify that history is what was sealed, that no seal was changed or removed, and that every row"
-        " matches its newest history row. Exits with an error if not."
+        "Verify that history is what was sealed, that no seal was changed or removed, that rows were written"
+        " when they say, and that every row matches its newest history row. Exits with an error if not."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -22,9 +28,10 @@ class Command(BaseCommand):
 
     def handle(self, *, expect: str, **_: Any) -> None:
         count = 0
-        for count, failure in enumerate(chain(verify_seals(expect), verify_recording()), start=1):
+        for count, failure in enumerate(_all_failures(expect), start=1):
             if count <= MAX_SHOWN:
                 self.stderr.write(str(failure))
+        self._notes()
         last = newest_seal()
         if last:
             self.stdout.write(f"Newest seal: {last.number}, up to {last.day}, digest {last.digest}")
@@ -40,4 +47,21 @@ class Command(BaseCommand):
             return
         self.stdout.write(
             f"All sealed history is unchanged; {count_unsealed_rows():,} rows are not sealed yet."
+            " The owner of the database could change those unnoticed."
         )
+
+    def _notes(self) -> None:
+        """Print what is no failure, but what a person should know."""
+        for change in Change.objects.filter(kind=Change.Kind.PRUNE).order_by("pk"):
+            self.stdout.write(f"Change {change.pk} of {change.at:%Y-%m-%d %H:%M} UTC: {change}")
+        another_time = changes_of_another_time()
+        if count := another_time.count():
+            first = another_time.order_by("pk")[0]
+            self.stdout.write(
+                f"Changes recorded with another time than the clock's: {count:,}, such as change {first.pk}"
+                f" ({first}), recorded {first.data['recorded_at']}."
+            )
+
+
+def _all_failures(expect: str) -> Iterator[IntegrityFailure]:
+    return chain(verify_chain(), verify_seals(expect), verify_recording(), verify_touched(known_since()))
