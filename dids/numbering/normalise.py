@@ -24,8 +24,8 @@ class NumberError(ValueError):
     """Reject text that is not a number, or can be read in more than one way.
 
     ``str()`` is a sentence for users with the ``value``, the ``reason`` and the ``remedy``.
-    ``kind``      what is wrong, for code: "short range", "several", "zero", "date", "negative", "decimal",
-                  "exponent", "uri", "long", "lost", or "" for the rest
+    ``kind``      what is wrong, for code: "short range", "several", "dash", "zero", "date", "negative",
+                  "decimal", "exponent", "uri", "long", "lost", or "" for the rest
     ``readings``  what the text may mean, as it would be stored, such as "441632961280289" and
                   "441632961280–441632961289"
     """
@@ -137,16 +137,19 @@ def _explain(text: str, digits: str) -> tuple[str, str]:
         return LOST, FORMAT_AS_TEXT
     if not digits:
         reason = "it contains no digits" if text.strip() else "the number is empty"
-        return reason, f"Enter 1 to {MAX_DIGITS} digits."
+        return reason, f"Enter 1 to {longest_new()} digits."
     if digits.isascii() and digits.isdigit():
-        return f"it has {len(digits)} digits", f"Enter at most {MAX_DIGITS}."
+        return f"it has {len(digits)} digits", f"Enter at most {longest_new()}."
     if "\n" in digits:
         return "it contains a line break", "Enter one number."
     if "+" in digits:
         return "it contains a + after the start", "Enter one number; it may start with one +."
+    remedy = "Use digits; spaces, dots, dashes, brackets and slashes are ignored."
+    if sum(map(str.isalpha, digits)) > sum(map(str.isdigit, digits)):
+        return "it is not a number", remedy
     odd = next(char for char in digits if char not in "0123456789")
     shown = f"“{odd}”" if odd.isprintable() else f"U+{ord(odd):04X}"
-    return f"{shown} is not a digit", "Use digits; spaces, dots, dashes, brackets and slashes are ignored."
+    return f"{shown} is not a digit", remedy
 
 
 def strip_text_marker(text: str) -> str:

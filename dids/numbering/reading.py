@@ -15,8 +15,12 @@ The lengths of the groups decide. A text with several groups is doubtful, and re
 - one dash or slash separates two groups with fewer than eight digits in all, as in ``1-100``;
 - blanks separate groups that look like a list: equally long and similar, or too few digits for one number.
 
-One dash between equally many digits is a range: ``111-222``. A dash with blanks around it, "to" and similar
-words always make a range. What is read is never a guess: ``Choices`` say which doubts a person has settled.
+One dash between equally many digits is a range: ``111-222``. Four to six digits on each side may also be one
+number, as in ``98765-43210``: that is doubtful, unless the two are less than a hundred apart (``5000-5044``)
+or the ends of whole hundreds (``1000-1999``, ``1000-2000``). A dash with blanks around it, "to" and similar
+words always make a range.
+
+What is read is never a guess: ``Choices`` say which doubts a person has settled.
 """
 
 import re
@@ -47,11 +51,14 @@ class Choices:
 
     ``short_ranges`` ``441632961280-289``: "refuse" or "expand".
     ``several``      two numbers in one cell: "refuse" or "split".
+    ``dash``         ``43210-98765``: "refuse", or read a "range" or one "number". A number also means those
+                     with ends that look like a range.
     ``zero``         ``+44 (0)20 7946 0000``: "refuse" or "drop" the zero in brackets.
     """
 
     short_ranges: str = "refuse"
     several: str = "refuse"
+    dash: str = "refuse"
     zero: str = "refuse"
 
 
@@ -84,7 +91,8 @@ _TEL = re.compile(r"(?i)(?:tel|callto) ?: ?((?:%2B)?)([^;?]*)(?:;(?:ext|isub)=[\
 _TEL_PARAMETERS = re.compile(r"(?i)(tel:[^;,\s]*);(?:ext|isub)=[\d-]*")
 _ZERO_IN_BRACKETS = re.compile(r"(?<=\d)([^\d]*)\(0\)")
 # A zero in front of the area code, after the country code. Some countries have it in their numbers.
-_CODE = r"(?!39\b|378|379|225|229|241|242)[1-9]\d{0,2}"
+_ZERO_KEPT = r"39\b|378|379|225|229|241|242"
+_CODE = rf"(?!{_ZERO_KEPT})[1-9]\d{{0,2}}"
 _ZERO_AFTER_CODE = re.compile(rf"((?:^|(?<=\0) ?)\(?(?:\+ ?{_CODE}[ .\-/()]+|00{_CODE}[ .()]+))0(?=\d)")
 _NEXT_PLUS = re.compile(r"[ /]+(?=\(?\+)")
 _NEXT_BRACKET = re.compile(r" (?=\()")
@@ -162,7 +170,7 @@ def read_entry(text: str, choices: Choices = REFUSE_ALL) -> list[Range]:
         return _read_spaced_range(text, choices)
     if text.startswith("-") or text.endswith("-"):
         raise NumberError(text, _ONE_SIDED, _AS_RANGE)
-    if text.count("-") == 1 and (dashed := _read_dashed(text)):
+    if text.count("-") == 1 and (dashed := _read_dashed(text, choices)):
         return [dashed]
     if pattern := _PATTERN.search(text):
         return _read_pattern(text, text[: pattern.start()], pattern[1], choices)
@@ -191,10 +199,19 @@ def _without_zero(text: str, choices: Choices) -> str:
     if not _is_one_number(without):
         reason = "the 0 after the country code may be part of the numbers, or dialled only within the country"
         raise NumberError(text, reason, "Write only the digits of the numbers.", "zero")
-    readings = full, dropped = _number(text), _number(without)
     zero = "(0)" if "(0)" in text else "0 after the country code"
+    raise doubtful_zero(text, zero, _number(text), _number(without))
+
+
+def doubtful_zero(text: str, zero: str, full: str, dropped: str) -> NumberError:
+    """Return the error for a ``zero`` with which a number is ``full``, and without which ``dropped``."""
     reason = f"the {zero} may be part of the number, {full}, or dialled only within the country, {dropped}"
-    raise NumberError(text, reason, "Write only the digits of the number.", "zero", readings)
+    return NumberError(text, reason, "Write only the digits of the number.", "zero", (full, dropped))
+
+
+def keeps_zero(code: str) -> bool:
+    """Return whether a zero after this country code is part of the number, as in Italy."""
+    return bool(re.match(_ZERO_KEPT, code.removeprefix("00")))
 
 
 def _is_one_number(text: str) -> bool:
@@ -224,8 +241,8 @@ def _checked(low: str, high: str) -> Range:
     return low, high
 
 
-def _read_dashed(text: str) -> Range | None:
-    """Return the range with a dash between equally many digits, None for another text with one dash."""
+def _read_dashed(text: str, choices: Choices) -> Range | None:
+    """Return what a text with a dash between equally many digits means, None for another text."""
     left, right = text.split("-")
     low, high = strip_punctuation(left), strip_punctuation(right)
     if len(low) != len(high) or ("(" in text and not ("(" in left and "(" in right)):
@@ -234,12 +251,31 @@ def _read_dashed(text: str) -> Range | None:
     if len(shapes) > 1 and (low + high).isdigit() and len(low + high) <= E164_DIGITS:
         return None  # 03/54839-7390826 is one number
     low, high = _number(left), _number(right)
-    if "+" not in right and len(low) < WHOLE <= 2 * len(low) and " " in text:
-        raise ambiguous(text, f"a range, {low}-{high}", _IN_FULL, "", _as_text(low, high))
+    if "+" not in right and len(low) < WHOLE <= 2 * len(low):
+        if choices.dash == "number":
+            return low + high, low + high
+        if " " in text or not _are_ends(low, high):
+            return _doubtful_dash(text, low, high, choices)
     if low > high:
         reason = f"as a range it ends before it starts; as one number it is {low}{high}"
         raise NumberError(text, reason, f"Write {high}-{low}, or the number without the dash.")
     return low, high
+
+
+def _are_ends(low: str, high: str) -> bool:
+    """Return whether two groups look like the ends of a range: close, or the ends of whole hundreds."""
+    return 0 <= int(high) - int(low) < 100 or (low < high and low[-2:] == "00" and high[-2:] in ("00", "99"))
+
+
+def _doubtful_dash(text: str, low: str, high: str, choices: Choices) -> Range:
+    """Read ``43210-98765`` as the range that was chosen; refuse it with its readings."""
+    if low > high:
+        reason = f"it may be one number, {low}{high}, or a range that ends before it starts"
+        raise NumberError(text, reason, f"Write {low}{high} or {high} - {low}.", "dash", (low + high,))
+    if choices.dash == "range":
+        return low, high
+    remedy = f"Write {low}{high} for the number, or {low} - {high} for the range."
+    raise ambiguous(text, f"the range {low}–{high}", remedy, "dash", _as_text(low, high))
 
 
 def _read_short(text: str, low: str, tail: str, choices: Choices, before: str) -> Range:

@@ -55,14 +55,14 @@ def parse_search(text: str, match: str = "") -> Search | None:
         kind, value = marked
         return Search(kind, value=_one_reading(value))
     if match == "exact":
-        search = _every_reading(plain) or _parse_spaced(plain)
+        search = _every_reading(plain, dash=False) or _parse_spaced(plain)
         values = filter(None, (*search.values, search.value)) if search else ()
         return Search("list", values=tuple(values)) if search else Search(match, value=normalise(plain))
     if match in ("begins", "ends"):
         return Search(match, value=_one_reading(plain))
     return (
-        _parse_range(plain)
-        or _every_reading(plain)
+        _every_reading(plain)
+        or _parse_range(plain)
         or _parse_spaced(plain)
         or Search("contains", value=normalise(plain))
     )
@@ -105,22 +105,25 @@ def _doubt(plain: str) -> NumberError | None:
         # Blanks make a list in a search, and parts of numbers are searched for: other doubts do not arise.
         between = error.kind == "several" and "/" in plain
         several = [text for text in error.readings if not text.isdigit()]
-        if several and (error.kind == "short range" or between):
+        if error.kind == "dash" or (several and (error.kind == "short range" or between)):
             return error
     return None
 
 
 def _one_reading(plain: str) -> str:
     """Return the digits of a whole number or of a part of one; refuse text with several readings."""
-    if error := _doubt(plain):
+    if (error := _doubt(plain)) and error.kind != "dash":
         raise error
     return normalise(plain)
 
 
-def _every_reading(plain: str) -> Search | None:
-    """Return the search for every reading of a text that has several, None for other text."""
+def _every_reading(plain: str, *, dash: bool = True) -> Search | None:
+    """Return the search for every reading of a text that has several, None for other text.
+
+    ``dash``: whether ``4321-8765`` may be a range.
+    """
     error = _doubt(plain)
-    if error is None:
+    if error is None or (error.kind == "dash" and not dash):
         return None
     number, values = "", []
     for reading in error.readings:
@@ -132,11 +135,9 @@ def _every_reading(plain: str) -> Search | None:
                 raise error
             if high or not reading.isdigit():
                 values += [str(n).zfill(len(low)) for n in range(int(low), int(high or low) + 1)]
-    return (
-        Search("either", value=number, values=tuple(values))
-        if number
-        else Search("list", values=tuple(values))
-    )
+    if not values:
+        return Search("contains", value=number)
+    return Search("either" if number else "list", value=number, values=tuple(values))
 
 
 def _parse_marks(plain: str) -> tuple[str, str] | None:

@@ -44,6 +44,7 @@ def test_normalise_drops_punctuation_and_keeps_leading_zeros(written, number):
 
 
 # The first and the last character of each block of invisible characters.
+DIGITS_ONLY = "Use digits; spaces, dots, dashes, brackets and slashes are ignored."
 INVISIBLE = [
     "\u00ad\u00ad", "\u034f\u034f", "\u061c\u061c", "\u115f\u1160", "\u17b4\u17b5", "\u180b\u180f",
     "\u200b\u200f", "\u202a\u202e", "\u2060\u206f", "\u3164\u3164", "\ufe00\ufe0f", "\ufeff\ufeff",
@@ -69,11 +70,12 @@ def test_normalise_keeps_the_visible_neighbours_of_invisible_characters(block):
 @pytest.mark.parametrize(
     ("written", "reason", "remedy"),
     [
-        ("", "the number is empty", "Enter 1 to 20 digits."),
-        (" \t", "the number is empty", "Enter 1 to 20 digits."),
-        ("+", "it contains no digits", "Enter 1 to 20 digits."),
-        (" - ", "it contains no digits", "Enter 1 to 20 digits."),
-        ("123456789012345678901", "it has 21 digits", "Enter at most 20."),
+        ("", "the number is empty", "Enter 1 to 15 digits."),
+        (" \t", "the number is empty", "Enter 1 to 15 digits."),
+        ("+", "it contains no digits", "Enter 1 to 15 digits."),
+        (" - ", "it contains no digits", "Enter 1 to 15 digits."),
+        ("123456789012345678901", "it has 21 digits", "Enter at most 15."),
+        ("Total", "it is not a number", DIGITS_ONLY),
         ("++44", "it contains a + after the start", "Enter one number; it may start with one +."),
         ("44+20", "it contains a + after the start", "Enter one number; it may start with one +."),
         ("12\n13", "it contains a line break", "Enter one number."),
@@ -96,7 +98,7 @@ def test_normalise_explains_why_text_is_not_a_number(written, reason, remedy):
     ("written", "shown"),
     [
         ("44x20", "“x”"),
-        ("x4y", "“x”"),
+        ("x44y", "“x”"),
         ("X44", "“X”"),
         ("0123456789x", "“x”"),
         ("44,20", "“,”"),
@@ -115,7 +117,7 @@ def test_normalise_names_the_first_character_that_is_not_a_digit(written, shown)
     with pytest.raises(NumberError) as refusal:
         normalise(written)
     assert refusal.value.reason == f"{shown} is not a digit"
-    assert refusal.value.remedy == "Use digits; spaces, dots, dashes, brackets and slashes are ignored."
+    assert refusal.value.remedy == DIGITS_ONLY
 
 
 def test_a_number_error_is_a_sentence_with_the_value_the_reason_and_the_remedy():

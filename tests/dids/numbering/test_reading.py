@@ -93,6 +93,45 @@ def test_ordinary_punctuation_stays_a_number(cell, number, choices):
     assert read_cell(cell, choices) == [(number, number)]
 
 
+@pytest.mark.parametrize(
+    ("cell", "number", "low", "high"),
+    [
+        ("43210-98765", "4321098765", "43210", "98765"),
+        ("2345–8765", "23458765", "2345", "8765"),
+        ("+4420-7946", "44207946", "4420", "7946"),
+        ("200000-879541", "200000879541", "200000", "879541"),
+    ],
+)
+def test_a_dash_between_equal_groups_is_read_as_chosen(cell, number, low, high):
+    error = refusal(cell)
+
+    assert (error.kind, error.readings) == ("dash", (number, f"{low}–{high}"))
+    assert read_cell(cell, Choices(dash="number")) == [(number, number)]
+    assert read_cell(cell, Choices(dash="range")) == [(low, high)]
+
+
+def test_a_descending_pair_is_one_number_or_refused():
+    number = "9876543210"
+
+    assert refusal("98765-43210").readings == (number,)
+    assert refusal("98765-43210", Choices(dash="range")).kind == "dash"
+    assert read_cell("98765-43210", Choices(dash="number")) == [(number, number)]
+
+
+@pytest.mark.parametrize(
+    "cell", ["111-222", "5000-5099", "1000-1999", "1000-2000", "442079460000-442079460099"]
+)
+def test_clear_ends_are_a_range_without_a_choice(cell):
+    assert read_cell(cell) == [tuple(cell.split("-"))]
+
+
+def test_one_number_means_groups_that_look_like_ends_as_well():
+    choices = Choices(dash="number")
+
+    assert read_cell("98765-98799", choices) == [("9876598799", "9876598799")]
+    assert read_cell("111-222", choices) == [("111", "222")]
+
+
 # --- short ranges and patterns --------------------------------------------------------------------
 
 
@@ -344,7 +383,8 @@ def test_a_number_that_only_resembles_a_date_is_read(cell):
         ('=""', "the number is empty"),
         ('="44', "“=” is not a digit"),
         ('44"', '“"” is not a digit'),
-        ("Total", "“T” is not a digit"),
+        ("Total", "it is not a number"),
+        ("Total 12", "it is not a number"),
         ("07700900123 x12", "“x” is not a digit"),
     ],
 )
@@ -422,9 +462,10 @@ def written(draw):
 
 CHOICES = st.builds(
     Choices,
-    st.sampled_from(["refuse", "expand"]),
-    st.sampled_from(["refuse", "split"]),
-    st.sampled_from(["refuse", "drop"]),
+    short_ranges=st.sampled_from(["refuse", "expand"]),
+    several=st.sampled_from(["refuse", "split"]),
+    dash=st.sampled_from(["refuse", "number"]),
+    zero=st.sampled_from(["refuse", "drop"]),
 )
 
 

@@ -158,12 +158,14 @@ def test_more_than_the_limit_of_the_form_is_refused_without_expanding_the_range(
 
 
 def test_more_than_15_digits_are_refused_unless_the_setting_allows_them(world, browser, settings):
-    html = preview(browser, "1234567890123456\n+12345678901234567-+12345678901234568")
+    html = preview(browser, f"1234567890123456\n+12345678901234567-+12345678901234568\n{'1' * 21}")
 
     for written in ("Line 1, “1234567890123456”", "Line 2, “+12345678901234567-+12345678901234568”"):
         assert f"{written}: it has more than 15 digits, the most that E.164 allows." in html
+    assert "it has 21 digits. Enter at most 15." in html
     settings.LONG_NUMBERS = True
     assert "<b>1 DID</b> will be created" in preview(browser, "12345678901234567890")
+    assert "it has 21 digits. Enter at most 20." in preview(browser, "1" * 21)
 
 
 def test_one_unreadable_entry_is_named_and_nothing_is_created(world, browser):
