@@ -14,10 +14,10 @@ from clients.tags import tag_label
 from didmgmt.text import parse_whole, shorten
 from dids.lifecycle import statuses as st
 from dids.numbering.normalise import MAX_DIGITS, NumberError, normalise, to_plain
-from dids.numbering.reading import Choices, read_cell
+from dids.numbering.reading import Choices, doubtful_zero, keeps_zero, read_cell
 
 NAMES = ("reseller", "operator", "client", "account", "package")
-REFUSE, LEAVE, KEEP, PUT = "refuse", "leave", "keep", "put"
+REFUSE, LEAVE, KEEP, PAD, PUT = "refuse", "leave", "keep", "pad", "put"
 MEANT = {"status": st.CHOICES, "after_hold": st.FREE_CHOICES}  # columns whose values may be translated
 EMPTY = ("NULL", "\\N", "(null)", "n/a", "-", "—")  # marks of an empty cell, unless the owner lists others
 SHORT_DIGITS = 7  # an international number has more, with its country code
@@ -70,9 +70,10 @@ class CellRules:
 
     ``mapping``   the key of each column, "" if it is left out
     ``choices``   how ambiguous notations of numbers are read
-    ``lost``      numbers that lack up to three digits: REFUSE, KEEP, or PUT the digits ``front`` in front
+    ``lost``      numbers that lack up to three digits: REFUSE, KEEP, PAD with zeros to ``pad`` digits, or PUT
+                  the digits ``front`` in front
     ``values``    {"status": {text: status, LEAVE or REFUSE}, "after_hold": {…}}
-    ``empty``     texts that count as an empty cell, in any case
+    ``empty``     texts that count as an empty cell, in any case; so does one without a visible character
     ``written``   lines whose number is written although it is flagged
     ``typical``   the usual lengths of the numbers, None if there are none
     """
@@ -80,6 +81,7 @@ class CellRules:
     mapping: tuple[str, ...]
     choices: Choices = field(default_factory=Choices)
     lost: str = REFUSE
+    pad: int = 0
     front: str = ""
     values: dict = field(default_factory=dict)
     empty: tuple[str, ...] = EMPTY
@@ -93,6 +95,7 @@ class CellRules:
             mapping=tuple(params["mapping"]),
             choices=Choices(**params.get("readings", {})),
             lost=params.get("lost", REFUSE),
+            pad=params.get("pad") or 0,
             front=params.get("front", ""),
             values=params.get("values", {}),
             empty=tuple(params.get("empty", EMPTY)),
@@ -125,11 +128,11 @@ class CellRules:
 
     @cached_property
     def empty_texts(self):
-        """The texts of an empty cell, trimmed and in lower case."""
-        return frozenset(["", *(mark.strip().casefold() for mark in self.empty)])
+        """The texts of an empty cell, as ``clean_name`` leaves them and in lower case."""
+        return frozenset(["", *(clean_name(mark).casefold() for mark in self.empty)])
 
     def is_empty(self, cell):
-        return cell.strip().casefold() in self.empty_texts
+        return clean_name(cell).casefold() in self.empty_texts
 
     def is_blank(self, cells):
         """Whether a row has nothing but empty cells."""
@@ -196,21 +199,14 @@ class CellRules:
     def _without_zero(self, cell, found, end):
         """Join the parts of a number; ask about a zero that is dialled only within the country."""
         pieces = [*found, end]
-        national = len(found) > 1 or len(found[0]) < 3  # then the first part is a country code
-        if not national or not pieces[1].startswith("0"):
-            return normalise("".join(pieces))
         full = normalise("".join(pieces))
+        national = len(found) > 1 or len(found[0]) < 3  # then the first part is a country code
+        if not national or not pieces[1].startswith("0") or keeps_zero(pieces[0]):
+            return full
         without = normalise("".join([pieces[0], pieces[1][1:], *pieces[2:]]))
         if self.choices.zero == "drop":
             return without
-        raise NumberError(
-            cell,
-            f"the zero after {pieces[0]} may be part of the number, {full}, or dialled only within the"
-            f" country, {without}",
-            "Choose to drop it when you map the columns, or correct the file.",
-            "zero",
-            (full, without),
-        )
+        raise doubtful_zero(cell, f"0 after {pieces[0]}", full, without)
 
     def _ended(self, cells, ranges):
         """Return the range that begins in the number's cell and has its end or its size in another."""
@@ -251,15 +247,17 @@ class CellRules:
             raise FlaggedError(cell, low, self.typical)
         if doubt != "lost" or self.lost == KEEP:
             return low, high
+        if self.lost == PAD:
+            return low.zfill(self.pad), high.zfill(self.pad)
         if self.lost == PUT:
             return normalise(self.front + low), normalise(self.front + high)
         raise NumberError(
             cell,
             f"it has {len(low)} digits, while the other {self.typical.numbers:,} numbers have {self.typical},"
             " so digits may be missing in front",
-            "Keep it or put digits in front when you map the columns, or correct the file.",
+            "Choose in step 2 to keep it, pad it with zeros or put digits in front, or correct the file.",
             "lost",
-            (f"0{low}",),
+            (low.zfill(self.typical.least),),
         )
 
     # --- other values

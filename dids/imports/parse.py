@@ -33,7 +33,7 @@ class RowParser:
 
     def parse(self, rows):
         """Yield tuples of ``ImportRow.STAGED``: none for a blank row, many for a range."""
-        width, usual, empty = self.rules.width, self.rules.usual, self.rules.empty_texts
+        width, usual, is_empty = self.rules.width, self.rules.usual, self.rules.is_empty
         number_at, ref_at, notes_at = self.number, self.ref, self.notes
         for line, row, problem in rows:
             cells = row if len(row) >= width else row + [""] * (width - len(row))
@@ -44,7 +44,7 @@ class RowParser:
             group = self._group(cells)
             notes = cells[notes_at] if notes_at is not None else ""
             if notes:
-                notes = "" if notes.strip().casefold() in empty else sheets.unescape(notes)
+                notes = "" if is_empty(notes) else sheets.unescape(notes)
                 if len(notes) > NOTES_MAX:
                     yield self._flawed(line, group, "notes", notes, too_long("note", notes, NOTES_MAX))
                     continue

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from didmgmt.text import parse_whole
-from dids.imports.cells import MEANT, CellRules, ColumnError, Typical, is_complete
+from dids.imports.cells import MEANT, REFUSE, CellRules, ColumnError, Typical, is_complete
 from dids.imports.synonyms import PROPOSED
 from dids.imports.upload import HEAD
 from dids.lifecycle import statuses as st
@@ -32,7 +32,12 @@ RARE = 0.1  # lengths that fewer numbers have are doubtful if they are shorter t
 LONGEST_VALUE = 100  # characters: longer ones are texts
 
 # The answer that reads each kind of doubtful number.
-READ = {"short range": ("short_ranges", "expand"), "several": ("several", "split"), "zero": ("zero", "drop")}
+READ = {
+    "short range": ("short_ranges", "expand"),
+    "several": ("several", "split"),
+    "dash": ("dash", "number"),
+    "zero": ("zero", "drop"),
+}
 
 
 class Example(NamedTuple):
@@ -65,14 +70,15 @@ class Question:
     """Something to decide.
 
     ``kind``      "number" (which column is the DID), "range_end" or "range_size" (whether a column holds it),
-                  "operator", "status" or "after_hold" (what values mean), "short range", "several", "zero",
-                  "lost" or "flagged", as the kinds of NumberError
+                  "operator", "status" or "after_hold" (what values mean), "short range", "several", "dash",
+                  "zero", "lost" or "flagged", as the kinds of NumberError
     ``column``    the index of the column that it is about, None for "number" and "operator"
     ``count``     doubtful cells; of "operator" rows without one; of "number" columns that fit
     ``numbers``   how many numbers the cells name if they are read
     ``others``    cells of "flagged" that hold no number at all and are refused
     ``is_open``   whether the file can't be checked without an answer
     ``front``     the digits that all other numbers begin with, as many as are missing, "" if they differ
+    ``lengths``   the lengths of numbers that may lack digits
     """
 
     kind: str
@@ -86,6 +92,7 @@ class Question:
     columns: tuple[int, ...] = ()
     proposed: Operator | None = None
     front: str = ""
+    lengths: list[int] = field(default_factory=list)
 
 
 class Survey:
@@ -104,6 +111,8 @@ class Survey:
     def __init__(self, upload, user, params, guess):
         self.user, self.params, self.guess = user, params, guess
         self.rules = CellRules.of(params | {"typical": None})
+        dash = self.rules.choices.dash
+        self.answers = READ | ({"dash": ("dash", dash)} if dash != REFUSE else {})
         self.rows, self.last_row, self.is_cut = 0, 0, False
         self.samples, self.marks, self.hopeless = {}, {}, {}
         self.first_row = {}  # of each sampled line: the index of its row
@@ -117,6 +126,7 @@ class Survey:
         self.read = self.unread = self.wrong_ends = 0
         self.without_operator = []  # numbers
         self._read(upload)
+        self.texts = {key: self._texts(key) for key in self.distinct}
         self.typical = self._typical()
         self.rules = replace(self.rules, typical=self.typical)
         self._flag_lengths()
@@ -209,11 +219,14 @@ class Survey:
             ranges, error = self._read_as(answers, line, cells)
             if error is None:
                 break
-            if error.kind not in READ or READ[error.kind][0] in answers:
+            name, answer = self.answers.get(error.kind, ("", ""))
+            if not name or name in answers:
                 failed = error
                 break
-            answers[READ[error.kind][0]] = READ[error.kind][1]
+            answers[name] = answer
             found.append((error.kind, error.readings))
+        if not found and self.rules.choices.dash == "number":  # also where a dash is clearly one of a range
+            ranges = self._read_as({"dash": "number"}, line, cells)[0]
         if failed and not isinstance(failed, ColumnError):
             found, ranges = self._combined(line, cells)
             failed = None if ranges else failed
@@ -233,13 +246,13 @@ class Survey:
 
     def _combined(self, line, cells):
         """Return (doubts, ranges) of a cell that can be read only if several doubts are answered at once."""
-        every = dict(READ.values())
+        every = dict(self.answers.values())
         ranges, _ = self._read_as(every, line, cells)
         if not ranges:
             return [], None
         reading = ", ".join(low if low == high else f"{low}–{high}" for low, high in ranges)
         found = []
-        for kind, (name, _) in READ.items():
+        for kind, (name, _) in self.answers.items():
             others = {other: answer for other, answer in every.items() if other != name}
             if self._read_as(others, line, cells)[0] != ranges:
                 found.append((kind, (reading,)))
@@ -298,15 +311,16 @@ class Survey:
             for index, (line, cells, cell, low) in zip(rows, samples, strict=False):
                 readings = (low,)
                 if kind == "lost":
-                    front = self._common_front(length)
-                    readings = (f"0{low}", front + low) if front else (f"0{low}",)
+                    front, padded = self._common_front(length), low.zfill(self.typical.least)
+                    readings = (padded, front + low) if front and front.strip("0") else (padded,)
                 self._add(kind, index, line, cells, Example(line, cell, readings), 1, most)
                 sampled[index] = line
             question, counted = self.kinds[kind]
             question.count += len(rows) - len(sampled)
             counted.extend(rows[len(sampled) :])
-            if kind == "lost" and not question.front:
-                question.front = self._common_front(length)
+            if kind == "lost":
+                question.lengths.append(length)
+                question.front = question.front or self._common_front(length)
 
     def _common_front(self, length):
         """Return the first digits of the usual numbers that one of this length may lack."""
@@ -360,7 +374,7 @@ class Survey:
         allowed = {status for status, _ in MEANT[key]}
         unknown = [
             (text, rows)
-            for text, rows in sorted(self._texts(key).items(), key=lambda item: -len(item[1]))
+            for text, rows in sorted(self.texts[key].items(), key=lambda item: -len(item[1]))
             if st.parse(text) not in allowed and len(text) <= LONGEST_VALUE
         ]
         if not unknown:
@@ -403,8 +417,7 @@ class Survey:
         at = self.rules.at
         if "number" in at and self.unread and not self.read and not self.wrong_ends:
             self.hopeless[at["number"]] = "No cell of this column is a number; every row would be refused."
-        for key in self.distinct:
-            texts = self._texts(key)
+        for key, texts in self.texts.items():
             if texts and all(self.rules.values_of({key: text})[1] for text in texts):
                 self.hopeless[at[key]] = "No cell fits this field; every row with a value would be refused."
         for key in ("range_end", "range_size"):

@@ -48,7 +48,7 @@ from jobs.kinds import JobKind, register
 from jobs.models import SMALL, Job
 
 # What later files with the same header line take over.
-REMEMBERED = ("mapping", "readings", "lost", "front", "values", "empty", "single")
+REMEMBERED = ("mapping", "readings", "lost", "pad", "front", "values", "empty", "single")
 # The choices of step 2 before its owner has chosen anything; see ``Import.choose``.
 UNCHOSEN = {
     "existing": KEEP,
@@ -56,6 +56,7 @@ UNCHOSEN = {
     "all_or_nothing": False,
     "readings": {},
     "lost": cells.REFUSE,
+    "pad": None,
     "front": "",
     "values": {},
     "empty": list(cells.EMPTY),
@@ -253,7 +254,7 @@ class Import:
 
         Returns False if the import has continued in the meantime. ``mapping``: for each column a key of
         ``mapping.LABELS`` or "". ``skip``: lines to leave out. ``existing`` and ``create``: see ``Options``.
-        ``readings``, ``lost``, ``front``, ``values``, ``empty``, ``written`` and ``typical``: see
+        ``readings``, ``lost``, ``pad``, ``front``, ``values``, ``empty``, ``written`` and ``typical``: see
         ``CellRules``. ``operator`` (its id) and ``defaults``: see ``start``. ``without_operator``: refuse new
         numbers for which no operator is named. ``single``: rows name one number each, although a column may
         hold the end or the size of a range. ``remember``: whether ``remembered`` returns these choices

@@ -4,18 +4,14 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
-from clients.tags import MAX_LABEL, tag_label
-from didmgmt.choices import RemoteSelect
-from didmgmt.forms import Form
+from clients.tags import tag_label
 from didmgmt.text import parse_whole
 from dids.imports import mapping
 from dids.imports.cells import KEEP as KEEP_LOST
-from dids.imports.cells import MEANT, PUT, REFUSE
+from dids.imports.cells import MEANT, PAD, PUT, REFUSE
 from dids.imports.options import CLEAR, KEEP, LEAVE
-from dids.lifecycle import statuses as st
 from dids.numbering.normalise import MAX_DIGITS
-from operators.models import Operator
-from screens.numbers.forms import NotesField, TagsField
+from screens.imports.forms import DefaultsForm
 
 VALID, ALL = "valid", "all"
 ERRORS = [
@@ -31,13 +27,15 @@ CREATE = [("", "Refuse the rows naming them"), ("True", "Create them, if you hav
 ANSWERS = {
     "short_ranges": (REFUSE, "expand"),
     "several": (REFUSE, "split"),
+    "dash": (REFUSE, "number", "range"),
     "zero": (REFUSE, "drop"),
-    "lost": (REFUSE, KEEP_LOST, PUT),
 }
+LOST = (REFUSE, KEEP_LOST, PAD, PUT)
+AMOUNTS = {PAD: "pad", PUT: "front"}  # {answer: the field that it needs}
 PROPOSAL = "?"  # in front of the status that is proposed for a value, until it is accepted
 
 
-class ColumnsForm(Form):
+class ColumnsForm(DefaultsForm):
     """One select for each column, a checkbox to skip each line of the head, the answers and the options.
 
     A form without data shows the choices of ``Import.choices``. The meanings of values are sent as
@@ -53,35 +51,28 @@ class ColumnsForm(Form):
         widget=forms.Select(choices=CREATE),
     )
     empty = forms.CharField(label="Cells that count as empty", required=False, max_length=500)
-    operator = forms.ModelChoiceField(
-        label="Operator",
-        queryset=Operator.objects.none(),
-        required=False,
-        empty_label="Choose an operator",
-        widget=RemoteSelect("operators:choices"),
-    )
     without_operator = forms.BooleanField(label="Refuse new numbers without an operator", required=False)
     single = forms.BooleanField(label="Each row is one number", required=False)
-    status = forms.ChoiceField(label="Status", choices=st.FREE_CHOICES, required=False)
-    after_hold = forms.ChoiceField(label="After Hold", choices=st.FREE_CHOICES, required=False)
-    tags = TagsField(max_length=MAX_LABEL)
-    notes = NotesField()
     remember = forms.BooleanField(label="Remember for files with these columns", required=False)
+    pad = forms.IntegerField(
+        label="Digits to pad to", required=False, min_value=1, max_value=MAX_DIGITS, widget=forms.TextInput
+    )
     front = forms.CharField(label="Digits to put in front", required=False, max_length=MAX_DIGITS)
 
     SETTINGS = ("existing", "errors_policy", "create", "empty")
     DEFAULTS = ("operator", "status", "after_hold", "tags", "notes")
+    no_operator = "Choose an operator"
 
     def __init__(self, data=None, *, number_import, head, guess, by, changed=""):
         self.width = number_import.upload.format.width
         self.start = start = number_import.choices(head, guess)
         if isinstance(data, QueryDict):
             data = self._settled(data.copy(), changed)
-        super().__init__(data)
+        super().__init__(data, by=by)
+        for name in ("status", "after_hold"):
+            self.fields[name].required = False
         self.asks_number = any(question.key == "number" for question in guess.questions)
-        self.fields["tags"].by = by
-        self.fields["operator"].queryset = Operator.objects.visible_to(by)
-        for name, answers in ANSWERS.items():
+        for name, answers in (ANSWERS | {"lost": LOST}).items():
             choices = [(answer, answer) for answer in answers]
             self.fields[name] = forms.ChoiceField(choices=choices, required=False, widget=forms.RadioSelect)
         choices = [("", "– leave out"), *mapping.LABELS.items()]
@@ -106,7 +97,9 @@ class ColumnsForm(Form):
 
     def _initial(self):
         start = self.start
-        initial = {name: start[name] for name in ("existing", "create", "operator", "remember", "front")}
+        initial = {
+            name: start[name] for name in ("existing", "create", "operator", "remember", "pad", "front")
+        }
         initial |= start["defaults"] | {name: start[name] for name in ("without_operator", "single")}
         initial |= {name: start["readings"].get(name, REFUSE) for name in ANSWERS} | {"lost": start["lost"]}
         initial |= {f"column{index}": key for index, key in enumerate(start["mapping"])}
@@ -122,8 +115,9 @@ class ColumnsForm(Form):
         if (key := data.get("use_values")) in MEANT:
             for name in [name for name in data if name.startswith(f"{key}=")]:
                 data[name] = data[name].removeprefix(PROPOSAL)
-        if changed == "front":
-            data["lost"] = PUT
+        for answer, amount in AMOUNTS.items():
+            if changed == amount:
+                data["lost"] = answer
         if changed == "operator" and data.get("operator"):
             data["without_operator"] = ""
         columns = [f"column{index}" for index in range(self.width)]
@@ -165,6 +159,8 @@ class ColumnsForm(Form):
                 )
             elif key:
                 chosen[key] = index
+        if cleaned.get("lost") == PAD and not cleaned.get("pad") and "pad" not in self.errors:
+            self.add_error("pad", "Enter how many digits the numbers have, for example 11.")
         if cleaned.get("lost") == PUT and not cleaned.get("front") and "front" not in self.errors:
             self.add_error("front", "Enter the digits to put in front, for example 44.")
         if not {"number", "id"} & set(chosen) and not self.asks_number:
@@ -181,8 +177,9 @@ class ColumnsForm(Form):
         def chosen(name):
             return data[name] if name in data and name not in self.errors else start[name]
 
-        readings = {name: data.get(name) or REFUSE for name in ("short_ranges", "several", "zero")}
+        readings = {name: data.get(name) or REFUSE for name in ANSWERS}
         lost = data.get("lost") or start["lost"]
+        amount = AMOUNTS.get(lost)
         return {
             "mapping": [data.get(f"column{index}", "") for index in range(self.width)],
             "skip": [line for line in self.lines if data.get(f"skip{line}")],
@@ -190,7 +187,8 @@ class ColumnsForm(Form):
             "create": chosen("create"),
             "all_or_nothing": data.get("errors_policy") == ALL,
             "readings": {name: answer for name, answer in readings.items() if answer != REFUSE},
-            "lost": REFUSE if lost == PUT and not data.get("front") else lost,
+            "lost": REFUSE if amount and not data.get(amount) else lost,
+            "pad": chosen("pad"),
             "front": chosen("front"),
             "values": self._values(),
             "empty": chosen("empty") if "empty" in self.data else start["empty"],

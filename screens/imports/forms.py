@@ -27,11 +27,39 @@ WORKBOOKS = {
 }
 
 
-class UploadForm(Form):
+class DefaultsForm(Form):
+    """Base class for the forms with values that new numbers get where the file has none.
+
+    ``by``: the user, who chooses among the operators and tags of its branch.
+    """
+
+    operator = forms.ModelChoiceField(
+        label="Operator",
+        queryset=Operator.objects.none(),
+        required=False,
+        widget=RemoteSelect("operators:choices"),
+    )
+    status = forms.ChoiceField(label="Status", choices=st.FREE_CHOICES, initial=st.INSTOCK)
+    after_hold = forms.ChoiceField(label="After Hold", choices=st.FREE_CHOICES, initial=st.INSTOCK)
+    tags = TagsField(max_length=MAX_LABEL)
+    notes = NotesField()
+
+    no_operator = ""  # what the choice of no operator means
+
+    def __init__(self, data=None, files=None, *, by):
+        super().__init__(data, files)
+        self.fields["tags"].by = by
+        self.fields["operator"].queryset = Operator.objects.visible_to(by)
+        self.fields["operator"].empty_label = self.no_operator
+
+
+class UploadForm(DefaultsForm):
     """The file, how to read it, and the defaults for new numbers.
 
     ``is_valid`` sets ``loaded``, the result of ``sheets.load``, which the caller closes.
     """
+
+    no_operator = "from the file"
 
     file = forms.FileField(
         label="File",
@@ -47,22 +75,6 @@ class UploadForm(Form):
     encoding = forms.ChoiceField(
         label="Encoding", choices=[("", "autodetect"), *sheets.ENCODINGS.items()], required=False
     )
-    operator = forms.ModelChoiceField(
-        label="Operator",
-        queryset=Operator.objects.none(),
-        required=False,
-        empty_label="from the file",
-        widget=RemoteSelect("operators:choices"),
-    )
-    status = forms.ChoiceField(label="Status", choices=st.FREE_CHOICES, initial=st.INSTOCK)
-    after_hold = forms.ChoiceField(label="After Hold", choices=st.FREE_CHOICES, initial=st.INSTOCK)
-    tags = TagsField(max_length=MAX_LABEL)
-    notes = NotesField()
-
-    def __init__(self, *args, by, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.fields["tags"].by = by
-        self.fields["operator"].queryset = Operator.objects.visible_to(by)
 
     def clean_file(self):
         file = self.cleaned_data["file"]

@@ -2,17 +2,24 @@
 
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from typing import NamedTuple
 
 from didmgmt.text import count_noun, shorten
 from dids.imports import mapping
-from dids.imports.cells import KEEP, LEAVE, MEANT, PUT, REFUSE
+from dids.imports.cells import KEEP, LEAVE, MEANT, PAD, PUT, REFUSE
 from dids.lifecycle import statuses as st
 from screens.imports.columns import PROPOSAL
 
 TITLES = 2  # lines above the header that are shown
 LINES = 5  # lines below the header that are shown
 BARS = {mapping.CERTAIN: (3, "Certain"), mapping.LIKELY: (2, "Likely"), mapping.CHECK: (1, "Please check")}
-RADIOS = {"short range": "short_ranges", "several": "several", "zero": "zero", "lost": "lost"}
+RADIOS = {
+    "short range": "short_ranges",
+    "several": "several",
+    "dash": "dash",
+    "zero": "zero",
+    "lost": "lost",
+}
 HEADINGS = {
     "number": "Which column is the DID?",
     "range_end": "Do the rows name ranges?",
@@ -20,11 +27,12 @@ HEADINGS = {
     "operator": "Which operator do these numbers come from?",
     "short range": "Short ranges",
     "several": "Several numbers in a cell",
+    "dash": "One dash in the middle",
     "zero": "A (0) after the country code",
     "lost": "Digits may be missing in front",
     "flagged": "Rows without a clear number",
 }
-LOST_HINTS = (", if a zero was lost", ", if the country code is missing")  # of the readings of such a cell
+LOST_HINTS = (", if zeros were lost", ", if the country code is missing")  # of the readings of such a cell
 
 
 def slug(kind):
@@ -32,13 +40,28 @@ def slug(kind):
     return kind.replace(" ", "-").replace("_", "-")
 
 
+class Amount(NamedTuple):
+    """The input of a choice: its field, the ``value`` that it shows, and the ``unit`` after it."""
+
+    field: object
+    value: str
+    unit: str
+
+
+class Choice(NamedTuple):
+    value: str
+    label: str
+    hint: str
+    chosen: bool
+    amount: Amount | None = None
+
+
 @dataclass
 class Item:
     """One question as it is shown.
 
-    ``aside`` says how much it is about. ``choices`` are (value, label, hint, whether it is chosen); those of
-    values are (Value, options), those of flagged rows (Example, whether it is ticked, id of its box or "").
-    ``front`` are the digits to put in front.
+    ``aside`` says how much it is about. ``choices`` are of ``Choice``; those of values are (Value, options),
+    those of flagged rows (Example, whether it is ticked, id of its box or "").
     """
 
     number: int
@@ -47,7 +70,6 @@ class Item:
     aside: str
     choices: list = field(default_factory=list)
     note: str = ""
-    front: str = ""
     error: str = ""
 
     @property
@@ -142,7 +164,7 @@ class Panel:
         reasons = self.survey.guess.reason
         chosen = self.survey.rules.at.get("number")
         item.choices = [
-            (str(index), self.names[index], reasons[index], index == chosen)
+            Choice(str(index), self.names[index], reasons[index], index == chosen)
             for index in item.question.columns
         ]
 
@@ -164,27 +186,38 @@ class Panel:
 
     def _fill_notation(self, item):
         count, numbers = item.question.count, count_noun(item.question.numbers, "number")
-        other = {
-            "short range": ("expand", f"Expand to {numbers}"),
-            "several": ("split", f"Split into {numbers}"),
-            "zero": ("drop", "Drop the (0)"),
+        others = {
+            "short range": [("expand", f"Expand to {numbers}")],
+            "several": [("split", f"Split into {numbers}")],
+            "dash": [("number", "Each is one number"), ("range", "Each is a range")],
+            "zero": [("drop", "Drop the (0)")],
         }[item.kind]
         refuse = f"Refuse the {count_noun(count, 'row')}" if count > 1 else "Refuse the row"
         answer = self.choices["readings"].get(item.name, REFUSE)
-        item.choices = [(value, label, "", value == answer) for value, label in ((REFUSE, refuse), other)]
+        item.choices = [
+            Choice(value, label, "", value == answer) for value, label in ((REFUSE, refuse), *others)
+        ]
 
     def _fill_lost(self, item):
-        lengths = sorted({len(example.readings[0]) - 1 for example in item.question.examples})
         typical = self.survey.typical
         item.note = (
-            f"{' or '.join(map(str, lengths))} digits, while the other {typical.numbers:,} numbers have"
-            f" {typical}."
+            f"{' or '.join(map(str, item.question.lengths))} digits,"
+            f" while the other {typical.numbers:,} numbers have {typical}."
         )
         answer = self.form["lost"].value() or REFUSE
-        answers = ((REFUSE, "Refuse"), (KEEP, "Keep"), (PUT, "Put"))
-        item.choices = [(value, label, "", value == answer) for value, label in answers]
-        item.front = self.form["front"].value() or item.question.front
-        item.error = " ".join(self.form.errors.get("front", []))
+        answers = (
+            (REFUSE, "Refuse", None),
+            (KEEP, "Keep", None),
+            (PAD, "Pad with zeros to", self._amount("pad", typical.least, "digits")),
+            (PUT, "Put", self._amount("front", item.question.front, "in front")),
+        )
+        item.choices = [Choice(value, label, "", value == answer, amount) for value, label, amount in answers]
+        item.error = " ".join([*self.form["pad"].errors, *self.form["front"].errors])
+
+    def _amount(self, name, proposed, unit):
+        field = self.form[name]
+        value = field.value()
+        return Amount(field, proposed if value in (None, "") and not field.errors else value, unit)
 
     def _fill_flagged(self, item):
         question, written = item.question, self.survey.rules.written

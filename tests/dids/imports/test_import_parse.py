@@ -220,6 +220,8 @@ def test_a_number_far_shorter_than_the_others_is_flagged_unless_ticked():
         ("part|number|range_end", "900|0000001|0000002", {}, ["9000000001", "9000000002"]),
         ("part|number|range_size", "301|2110008|2", {}, ["3012110008", "3012110009"]),
         ("part|part|number", "44|01632|960601", {"readings": {"zero": "drop"}}, ["441632960601"]),
+        ("part|part|number", "39|06|1234567", {}, ["39061234567"]),
+        ("part|part|number", "0039|06|1234567", {}, ["0039061234567"]),
     ],
 )
 def test_digits_of_other_columns_stand_in_front_of_the_number(columns, row, answers, numbers):
@@ -231,7 +233,7 @@ def test_digits_of_other_columns_stand_in_front_of_the_number(columns, row, answ
 @pytest.mark.parametrize(
     ("columns", "row", "column", "reason"),
     [
-        ("part|number", "UK|1632960601", "part", "“U” is not a digit."),
+        ("part|number", "UK|1632960601", "part", "It is not a number."),
         (
             "part|number",
             "44|+441632960601",
@@ -243,9 +245,9 @@ def test_digits_of_other_columns_stand_in_front_of_the_number(columns, row, answ
             "part|part|number",
             "44|01632|960601",
             "number",
-            "The zero after 44 may be part of the number, 440163",
+            "The 0 after 44 may be part of the number, 440163",
         ),
-        ("part|number", "44|01632960601", "number", "The zero after 44 may be part of the number, 440163"),
+        ("part|number", "44|01632960601", "number", "The 0 after 44 may be part of the number, 440163"),
     ],
 )
 def test_digits_in_front_that_are_doubtful_are_refused(columns, row, column, reason):
@@ -262,6 +264,18 @@ def test_marks_of_an_empty_cell_are_no_values(mark):
     assert (row["notes"], group["operator_name"], group["tags"]) == ("", None, None)
     assert parsed("number|range_end", f"100|{mark}")[0][0]["number"] == "100"
     assert parsed("number|notes", f"{mark}|{mark}")[0] == []
+
+
+@pytest.mark.parametrize("cell", ["\u200b", " \ufeff\u00a0", "\u2800", "\u200b-\u200b"])
+def test_a_cell_without_a_visible_character_is_empty(cell):
+    columns = "operator|client|account|package|reseller|status|after_hold|hold_days|tags|notes|range_end"
+    keys = columns.split("|")
+    ((row,), (group,)) = parsed(f"number|{columns}", "|".join(["100", *[cell] * len(keys)]))
+
+    assert (row["number"], row["notes"], row["verdict"], group["flaw"]) == ("100", "", "+", None)
+    assert {
+        group.get(key, group.get(f"{key}_name")) for key in keys if key not in ("notes", "range_end")
+    } == {None}
 
 
 def test_the_marks_of_an_empty_cell_can_be_chosen():

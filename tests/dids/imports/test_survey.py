@@ -83,12 +83,35 @@ def test_a_cell_with_two_doubts_counts_for_both(admin):
     assert {one.kind for one in found.questions} == {"several", "zero"}
 
 
+def test_numbers_with_one_dash_in_the_middle_are_asked_about(admin):
+    text = "DID,Operator\n43210-98765,DID Operator\n98765-43210,DID Operator\n90000-90022,DID Operator\n"
+
+    asked = question(of(text, admin), "dash")
+
+    assert (asked.count, asked.numbers, asked.is_open) == (2, 2, False)
+    assert [one.readings for one in asked.examples] == [
+        ("4321098765", "43210–98765"),
+        ("9876543210",),
+    ]
+    as_numbers = of(text, admin, readings={"dash": "number"})
+    assert {length: len(rows) for length, (rows, _, _) in as_numbers.by_length.items()} == {10: 3}
+    as_ranges = of(text, admin, readings={"dash": "range"})
+    assert (question(as_ranges, "dash").numbers, question(as_ranges, "flagged").others) == (55_556, 1)
+
+
+def test_an_operator_of_invisible_characters_names_none(admin):
+    found = of("DID,Operator\n441632960100,\u200b\n441632960101,\ufeff \n", admin)
+
+    assert question(found, "operator").count == 2
+
+
 def test_numbers_a_little_shorter_than_nearly_all_others_may_have_lost_digits(admin):
     found = of("DID,Operator\n" + numbers(40) + "1632960411,x\n+1632960412,x\n", admin)
 
     assert found.typical == (12, 12, 40, ())
     lost = question(found, "lost")
     assert (lost.count, lost.examples[0].text) == (1, "1632960411")
+    assert lost.examples[0].readings == ("001632960411", "441632960411")
 
 
 def test_lengths_that_many_numbers_have_are_no_doubt(admin):

@@ -145,7 +145,8 @@ def test_accepted_proposals_are_answers(browser):
 def test_numbers_that_may_lack_digits_are_completed_as_chosen(browser):
     page = opened(browser, "DID,Operator\n" + numbers(20) + numbers(2, 1632960411))
     (item,) = page.context["questions"]
-    assert (item.kind, item.is_open, item.front) == ("lost", False, "44")
+    assert (item.kind, item.is_open) == ("lost", False)
+    assert [choice.amount.value for choice in item.choices if choice.amount] == [12, "44"]
     assert "10 digits, while the other 20 numbers have 12." in page.text
 
     empty = post(browser, page, lost="put", front="")
@@ -155,6 +156,19 @@ def test_numbers_that_may_lack_digits_are_completed_as_chosen(browser):
 
     assert {"441632960411", "441632960412"} < stored()
     assert len(stored()) == 22
+
+
+def test_numbers_that_lost_their_zeros_are_padded_to_the_length_of_the_others(browser):
+    whole = "".join(f"016329601{n},Oldmoor Exchange\n" for n in range(10, 30))
+    page = opened(browser, f"DID,Operator\n{whole}1632960411,Oldmoor Exchange\n632960412,Oldmoor Exchange\n")
+
+    empty = post(browser, page, lost="pad", pad="")
+    assert empty.status_code == 422
+    assert "Enter how many digits the numbers have" in empty.text
+    assert post(browser, page, htmx="pad", pad="11").context["form"]["lost"].value() == "pad"
+    finish(browser, post(browser, page, lost="pad", pad="11"))
+
+    assert {"01632960411", "00632960412"} < stored()
 
 
 def test_a_row_refused_for_a_doubt_leads_to_the_question_that_decides(browser):
@@ -279,6 +293,7 @@ def test_another_user_cannot_answer(browser):
     [
         {},
         {"number_column": "9" * 30, "written": ["x", "9" * 40], "skip-1": "on", "skip" + "9" * 30: "on"},
+        {"lost": "pad", "pad": "9" * 30, "dash": "x"},
         {"column0": "nonsense", "lost": "put", "front": "44x", "status=": "active", "status=\0": "?"},
         {
             "use_operator": "0",
@@ -307,7 +322,7 @@ def test_two_columns_that_could_be_the_did_are_asked_about(browser):
     page = two_number_columns(browser)
     (item,) = page.context["questions"]
     assert (item.kind, item.is_open, item.aside) == ("number", True, "2 columns fit")
-    assert [label for _, label, _, _ in item.choices] == ["Line A", "Line B"]
+    assert [choice.label for choice in item.choices] == ["Line A", "Line B"]
 
     refused = post(browser, page)
     assert refused.status_code == 422
@@ -333,10 +348,10 @@ def test_the_answer_which_column_is_the_did_can_be_changed(browser):
 
 
 def test_no_id_of_the_page_is_used_twice(browser):
-    rows = "44163296151-9,x\n+44 (0)1632 960116,x\n1632960411,x\n7,x\nTotal,x\n"
+    rows = "44163296151-9,x\n43210-98765,x\n+44 (0)1632 960116,x\n1632960411,x\n7,x\nTotal,x\n"
     page = opened(browser, "DID,Status\n" + numbers(30, rest=",free") + rows)
 
     ids = re.findall(r' id="([^"]+)"', page.text)
 
-    assert kinds(page) == ["operator", "status", "short range", "zero", "lost", "flagged"]
+    assert kinds(page) == ["operator", "status", "short range", "dash", "zero", "lost", "flagged"]
     assert sorted(ids) == sorted(set(ids))

@@ -66,6 +66,21 @@ CASES = {
         {"short_ranges": "expand"},
         {*run(442079460501, 9), *run(442079460520, 10)},
     ),
+    "one dash in the middle is refused": (
+        "DID,Operator\n43210-98765,Colt\n98765-43210,Colt\n9876543299,Colt\n",
+        {},
+        {"9876543299"},
+    ),
+    "one dash in the middle is dropped": (
+        "DID,Operator\n43210-98765,Colt\n98765-43210,Colt\n98765-98799,Colt\n",
+        {"dash": "number"},
+        {"4321098765", "9876543210", "9876598799"},
+    ),
+    "one dash in the middle makes a range": (
+        "DID,Operator\n2345-2445,Colt\n8765-4321,Colt\n",
+        {"dash": "range"},
+        run(2345, 101),
+    ),
     "two numbers in a cell are refused": (
         "DID,Operator\n442079460501 / 442079460502,Colt\n442079460503,Colt\n",
         {},
