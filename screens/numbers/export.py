@@ -24,10 +24,15 @@ from screens.downloads import download, file_name, format_of
 @require_http_methods(["GET", "POST"])
 @permission_required("dids.export_did", raise_exception=True)
 def did_export(request):
-    """Export the list of a GET, with ``scope=page`` its page alone, or the selection of a POST."""
+    """Export the list in the URL, with ``scope=page`` its page alone, or the selection of a POST.
+
+    A POST with ``scope=list`` exports the list, too. A large workbook is only written after a POST, because it
+    starts a job.
+    """
     if format_of(request) is None:
         return redirect("dids:list")
-    return _export_selection(request) if request.method == "POST" else _export_list(request)
+    is_selection = request.method == "POST" and request.POST.get("scope") != "list"
+    return _export_selection(request) if is_selection else _export_list(request)
 
 
 def _export_list(request):
@@ -46,7 +51,7 @@ def _export_list(request):
     if count.more and format_of(request) == "xlsx":
         count = filterset.exact_total()  # the total of the job’s progress
     rows = export_rows.listing_rows(listing, now)
-    source = {"address": request.GET.urlencode()}
+    source = {"address": _list_query(request)}
     return _file(request, rows, count, file_name("dids", filterset, now), source)
 
 
@@ -65,7 +70,15 @@ def _export_past_list(request, listing):
         return _file(request, export_rows.past_rows(listing, keys), len(keys), name)
     if count.more and format_of(request) == "xlsx":
         count = XLSX_AT_ONCE + 1  # the job counts them as it writes
-    return _file(request, export_rows.past_rows(listing), count, name, {"address": request.GET.urlencode()})
+    return _file(request, export_rows.past_rows(listing), count, name, {"address": _list_query(request)})
+
+
+def _list_query(request):
+    """Return the query string of the list without the parameters of its export."""
+    query = request.GET.copy()
+    for name in ("format", "scope"):
+        query.pop(name, None)
+    return query.urlencode()
 
 
 def _export_selection(request):
@@ -87,5 +100,12 @@ def _file(request, rows, count, name, source=None):
     """Send ``rows`` as a file; a job writes a large workbook, reading the rows from ``source``."""
     file_format = format_of(request)
     if file_format == "xlsx" and count > XLSX_AT_ONCE:
+        if request.method != "POST":
+            messages.error(
+                request,
+                f"A workbook of more than {XLSX_AT_ONCE:,} numbers is written in the background. Start it with"
+                " the button “as Excel” under Export DIDs.",
+            )
+            return go_to(f"{reverse('dids:list')}?{_list_query(request)}")
         return redirect(submit_export(request.user, source, count, f"{name}.xlsx"))
     return download(rows, name, file_format)

@@ -587,7 +587,8 @@ def test_an_export_as_of_now_equals_the_current_export(past, supervisor, plan):
 
 def test_a_large_workbook_as_of_a_past_time_becomes_a_job(past, supervisor, plan, monkeypatch):
     monkeypatch.setattr("screens.numbers.export.XLSX_AT_ONCE", 2)
-    response = client_of(supervisor).get(address(START + HOUR, "/dids/export/", format="xlsx"))
+    posted = {"scope": "list", "format": "xlsx"}
+    response = client_of(supervisor).post(address(START + HOUR, "/dids/export/"), posted)
     job = Job.objects.get()
     assert response.url == job.get_absolute_url()
     call_command("worker", "--once")

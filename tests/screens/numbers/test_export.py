@@ -258,7 +258,13 @@ def test_one_page_and_ticked_rows_are_exported_as_a_workbook(browser, world):
 def test_a_worker_creates_a_large_workbook_that_only_its_owner_can_download(browser, world, viewer):
     numbers = [str(10**9 + n) for n in range(10_001)]
     DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
-    response = browser.get("/dids/export/?format=xlsx&status=instock&sort=-number")
+    address = "/dids/export/?status=instock&sort=-number"
+    refused = browser.get(f"{address}&format=xlsx", follow=True)
+    assert refused.redirect_chain[-1] == ("/dids/?status=instock&sort=-number", 302)
+    assert "written in the background. Start it with the button" in refused.text
+    assert f'method="post" action="{address.replace("&", "&amp;")}"' in " ".join(refused.text.split())
+    assert not Job.objects.exists()
+    response = browser.post(address, {"scope": "list", "format": "xlsx"})
     job = Job.objects.get()
     assert response.url == f"/jobs/{job.pk}/"
     assert browser.get(f"/jobs/{job.pk}/file/").status_code == 404
@@ -278,7 +284,7 @@ def test_a_job_exports_what_its_owner_may_see_when_it_runs(world):
     DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
     owner = member("Viewer", username="mover", reseller=world.reseller)
     browser = client_of(owner)
-    browser.get("/dids/export/?format=xlsx")
+    browser.post("/dids/export/", {"scope": "list", "format": "xlsx"})
     owner.reseller = world.reseller_2
     owner.save()
     call_command("worker", "--once")
