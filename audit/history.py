@@ -14,7 +14,8 @@ from typing import Any, ClassVar, Protocol
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Manager, Model, QuerySet
+from django.db.models import F, Func, Manager, Model, QuerySet
+from django.db.models.lookups import Exact
 from django.db.models.options import Options
 
 
@@ -22,9 +23,12 @@ class TrackedQuerySet(Protocol):
     """The contract of a tracked model's querysets.
 
     ``branch``: the lookup from a row to its reseller: "pk", "reseller" or such as "operator__reseller".
+    ``visible_to``: the rows that a user may see.
     """
 
     branch: str
+
+    def visible_to(self, user: Viewer) -> QuerySet[Any]: ...
 
 
 class TrackedManager(Protocol):
@@ -102,19 +106,22 @@ def track(tracked: type[TrackedModel], indexes: Iterable[models.Index] = ()) -> 
 
 
 def last_known(
-    tracked: type[TrackedModel], ids: Iterable[int | None], *fields: str
+    tracked: type[TrackedModel], ids: Iterable[int | None], *fields: str, viewer: Viewer | None = None
 ) -> dict[int, dict[str, Any]]:
     """Return {id: {field: value}} of rows as they are now, or as they were when they were deleted.
 
-    Unknown ids are left out. One query, a second one only if some rows were deleted.
+    A ``viewer`` who is bound to a reseller gets the last values of each row while it belonged to that
+    reseller. Unknown ids are left out. One query, a second one only if some rows were deleted or moved.
     """
     wanted = {pk for pk in ids if pk is not None}
     if not wanted:
         return {}
-    existing = manager(tracked).filter(pk__in=wanted).values("pk", *fields)
-    known = {row.pop("pk"): row for row in existing}
-    if deleted := wanted - known.keys():
-        last = _past(tracked).filter(object_id__in=deleted, event="-").order_by("history_id")
+    existing, past = manager(tracked).all(), _past(tracked).filter(event="-")
+    if viewer and viewer.reseller_id:
+        existing, past = existing.visible_to(viewer), visible_to(tracked, viewer)
+    known = {row.pop("pk"): row for row in existing.filter(pk__in=wanted).values("pk", *fields)}
+    if gone := wanted - known.keys():
+        last = past.filter(object_id__in=gone).order_by("history_id")
         known |= {row.pop("object_id"): row for row in last.values("object_id", *fields)}
     return known
 
@@ -144,8 +151,8 @@ def branch(tracked: type[TrackedModel]) -> tuple[str, Any]:
 def visible_to(tracked: type[TrackedModel], user: Viewer) -> QuerySet[Any]:
     """Return the history rows of ``tracked`` that ``user`` may see.
 
-    For a user bound to a reseller these are the rows written while the object belonged to it. If, say, the
-    operator of a number was deleted, the operator's own history has its reseller.
+    For a user bound to a reseller these are the rows written while the object belonged to it, wherever it
+    or its parent, such as the operator of a number, belongs now.
     """
     rows = _past(tracked).all()
     if not user.is_authenticated:
@@ -155,18 +162,33 @@ def visible_to(tracked: type[TrackedModel], user: Viewer) -> QuerySet[Any]:
     column, parent = branch(tracked)
     if parent is None:
         return rows.filter(**{column: user.reseller_id})
-    existing, deleted = of_reseller(parent, user.reseller_id)
-    return rows.filter(models.Q(**{f"{column}__in": existing}) | models.Q(**{f"{column}__in": deleted}))
+    return rows.filter(Exact(_ResellerThen(parent, column), user.reseller_id))
 
 
-def of_reseller(tracked: type[TrackedModel], reseller: int) -> tuple[QuerySet[Any], QuerySet[Any]]:
-    """Return two flat querysets of ids, existing and deleted, of one reseller's rows of ``tracked``.
+def reseller_then(parent: type[TrackedModel], owner: str, at: str) -> str:
+    """Return SQL for the id of the reseller that the ``parent`` with the id ``owner`` had at the time ``at``.
 
-    ``reseller`` is a reseller's id. Both can be iterated, or used as the subquery of an ``__in`` lookup.
+    ``owner`` and ``at`` are SQL. Before its first recorded version it is the reseller of that one. One index
+    lookup, or two.
     """
-    deleted = _past(tracked).filter(event="-", reseller_id=reseller)
-    existing = manager(tracked).filter(reseller=reseller)
-    return existing.values_list("pk", flat=True), deleted.values_list("object_id", flat=True)
+    table = _past(parent).model._meta.db_table
+    versions = f"SELECT past.reseller_id FROM {table} past WHERE past.object_id = {owner}"
+    then = f"{versions} AND past.at <= {at} ORDER BY past.history_id DESC LIMIT 1"
+    return f"coalesce(({then}), ({versions} ORDER BY past.history_id LIMIT 1))"
+
+
+class _ResellerThen(Func):
+    """The reseller's id that a history row's ``parent`` had when the row was written; see above."""
+
+    output_field = models.BigIntegerField()
+
+    def __init__(self, parent: type[TrackedModel], owner: str) -> None:
+        super().__init__(F(owner), F("at"))
+        self.parent = parent
+
+    def as_sql(self, compiler: Any, *_: Any, **__: Any) -> tuple[str, tuple[()]]:
+        owner, at = (compiler.compile(column)[0] for column in self.get_source_expressions())
+        return reseller_then(self.parent, owner, at), ()
 
 
 def columns(tracked: type[TrackedModel]) -> list[tuple[str, str]]:

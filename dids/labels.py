@@ -1,32 +1,40 @@
 """Names of the ids in history rows, including those of deleted records."""
 
-from audit.history import TRACKED, last_known
+from audit.history import last_known, visible_to
 from clients.models import Account, Client, Package
 from dids.models import ClientPackage, TagSet
 from operators.models import Operator
 
 
 class Names:
-    """Look up the names of sets of ids: one query per model, a second one when records were deleted.
+    """Look up the names of sets of ids: one query per model, a second one when records were deleted or moved.
 
-    An id without any known name gets a generic one ("operator 12").
+    A ``viewer`` who is bound to a reseller gets the names that records had while they belonged to it. An id
+    without any known name gets a generic one ("operator 12").
     """
 
-    def __init__(self, *, operators=(), accounts=(), client_packages=(), tag_sets=()):
-        self._operators = last_known(Operator, operators, "name")
-        self._accounts = last_known(Account, accounts, "name", "client_id")
-        self._clients = last_known(Client, {row["client_id"] for row in self._accounts.values()}, "name")
-        self._client_packages = last_known(ClientPackage, client_packages, "package_id")
+    def __init__(self, viewer=None, *, operators=(), accounts=(), client_packages=(), tag_sets=()):
+        self._viewer = viewer
+        self._operators = self._last_known(Operator, operators, "name")
+        self._accounts = self._last_known(Account, accounts, "name", "client_id")
+        self._clients = self._last_known(
+            Client, {row["client_id"] for row in self._accounts.values()}, "name"
+        )
+        self._client_packages = self._last_known(ClientPackage, client_packages, "package_id")
         packages = {row["package_id"] for row in self._client_packages.values()}
-        self._packages = last_known(Package, packages, "name")
+        self._packages = self._last_known(Package, packages, "name")
         self._tag_sets = {pk for pk in tag_sets if pk is not None}
         if self._tag_sets:
             self._tag_sets = dict(TagSet.objects.filter(pk__in=self._tag_sets).values_list("pk", "label"))
 
+    def _last_known(self, tracked, ids, *fields):
+        return last_known(tracked, ids, *fields, viewer=self._viewer)
+
     @classmethod
-    def of(cls, versions):
+    def of(cls, versions, viewer):
         """Return the names of every id in these rows of ``DIDHistory``."""
         return cls(
+            viewer,
             operators={version.operator_id for version in versions},
             accounts={version.account_id for version in versions},
             client_packages={version.client_package_id for version in versions},
@@ -71,10 +79,10 @@ class NamesThen(Names):
     The methods ``…_then`` return "" when the name was the same.
     """
 
-    def __init__(self, at, **ids):
-        super().__init__(**ids)
+    def __init__(self, at, viewer, **ids):
+        super().__init__(viewer, **ids)
         self._then = {
-            tracked: _names_at(at, tracked, known)
+            tracked: _names_at(at, tracked, known, viewer)
             for tracked, known in (
                 (Account, self._accounts), (Client, self._clients), (Package, self._packages)
             )
@@ -96,9 +104,9 @@ class NamesThen(Names):
         return "" if then == name else then
 
 
-def _names_at(at, tracked, ids):
-    """Return {id: name at the time ``at``} for the ids with recorded history."""
-    past = TRACKED[tracked].objects.filter(object_id__in=list(ids), at__lte=at).order_by("history_id")
+def _names_at(at, tracked, ids, viewer):
+    """Return {id: name at the time ``at``} for the ids with history that ``viewer`` may see."""
+    past = visible_to(tracked, viewer).filter(object_id__in=list(ids), at__lte=at).order_by("history_id")
     return dict(past.values_list("object_id", "name")) if ids else {}
 
 

@@ -7,11 +7,12 @@ from typing import NamedTuple
 from django.db import connections
 from django.utils import timezone
 
+from audit import history
 from audit.models import Change
 from dids.labels import Names
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
-from dids.models import DIDHistory
+from dids.models import DID, DIDHistory
 
 OUTSIDE = "something outside the application"
 _TAILS = {
@@ -28,6 +29,7 @@ class StatusStart(NamedTuple):
     """
 
     object_id: int
+    history_id: int
     at: datetime
     event: str
     status: str
@@ -41,16 +43,22 @@ class StatusStart(NamedTuple):
     actor_name: str | None
 
 
-def explain(dids, now=None):
-    """Return {pk: sentence} for DIDs fetched with ``for_table``; at most six queries.
+def explain(dids, viewer, now=None):
+    """Return {pk: sentence} for DIDs fetched with ``for_table``; at most seven queries.
 
     Times are in the active time zone, to the day, and to the minute if less than a day from now. An overdue
-    Hold counts as ended. A number without history gets a sentence without a reason.
+    Hold counts as ended. A number without history gets a sentence without a reason, and so does one that got
+    its status before it came to the reseller that ``viewer`` is bound to.
     """
     dids, now = list(dids), now or timezone.now()
     starts = _starts([did.pk for did in dids])
+    if viewer.reseller_id and starts:
+        rows = history.visible_to(DID, viewer).filter(pk__in=[start.history_id for start in starts.values()])
+        seen = set(rows.values_list("pk", flat=True))
+        starts = {pk: start for pk, start in starts.items() if start.history_id in seen}
     former = [starts[did.pk] for did in dids if did.pk in starts and did.status in st.FREE]
     names = Names(
+        viewer,
         accounts={start.old_account for start in former},
         client_packages={start.old_package for start in former},
     )
@@ -86,11 +94,12 @@ def _starts(pks):
     with connections[DIDHistory.objects.db].cursor() as cursor:
         cursor.execute(_STARTS.format(", ".join(["%s"] * len(pks))), pks)
         # Rows are oldest first, so the last one of each number remains.
-        return {pk: StatusStart(pk, _aware(at), *rest) for pk, at, *rest in cursor}
+        return {pk: StatusStart(pk, key, _aware(at), *rest) for pk, key, at, *rest in cursor}
 
 
 _STARTS = """
-    SELECT object_id, version.at, event, status, old_status, old_operator, old_account, old_package,
+    SELECT object_id, history_id, version.at, event, status,
+           old_status, old_operator, old_account, old_package,
            made.kind, made.data, made.actor_kind, made.actor_name
     FROM (
         SELECT object_id, history_id, at, event, status, change_id,

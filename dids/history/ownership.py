@@ -10,14 +10,13 @@ Anything that history doesn't cover is reported as unknown.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
 from typing import NamedTuple
 
 from django.utils import timezone
 
-from audit import history
 from audit.models import Change
 from audit.pruning import known_since
 from dids.history.explain import actor_name
@@ -25,7 +24,7 @@ from dids.labels import Names, NamesThen
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.models import DID, DIDHistory
-from operators.models import Operator
+from operators.models import OperatorHistory
 
 NUMBERS_AT_ONCE = 1_000  # looked up by one set of queries
 PERIODS_MOST = 200  # listed for one number
@@ -44,16 +43,21 @@ UNKNOWN = "unknown"
 WRITTEN = "written"
 HOLD_ENDED = "hold ended"
 LEFT = "left"
+ARRIVED = "arrived"
 FIRST_KNOWN = "first known"
+
+_MOVES = {LEFT: "Moved to another reseller", ARRIVED: "Moved from another reseller"}
+_ALWAYS, _STILL = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)  # ends of a time span
 
 
 @dataclass(slots=True)
 class Boundary:
     """Describe what began a period and so ended the previous one.
 
-    ``cause``: ``WRITTEN``; ``HOLD_ENDED``, by the clock; ``LEFT``, the number moved to another reseller,
-    whose history stays hidden; ``FIRST_KNOWN``, recorded history begins here, so the period may have begun
-    earlier. ``change``: the Change (its id until ``_resolve``), None for a write outside the application.
+    ``cause``: ``WRITTEN``; ``HOLD_ENDED``, by the clock; ``LEFT`` or ``ARRIVED``, the number moved to or from
+    another reseller, whose history stays hidden; ``FIRST_KNOWN``, recorded history begins here, so the period
+    may have begun earlier. ``change``: the Change (its id until ``_resolve``), None for a write outside the
+    application.
     """
 
     at: datetime
@@ -66,7 +70,7 @@ class Boundary:
 
     @property
     def actor(self):
-        if self.cause == LEFT:
+        if self.cause in _MOVES:
             return ""
         if self.cause == HOLD_ENDED:
             return "the system"
@@ -74,8 +78,8 @@ class Boundary:
 
     @property
     def action(self):
-        if self.cause == LEFT:
-            return "Moved to another reseller"
+        if self.cause in _MOVES:
+            return _MOVES[self.cause]
         if self.cause == HOLD_ENDED:
             return "Hold ended"
         return str(self.change) if self.change else "Changed"
@@ -161,6 +165,7 @@ class Lifespan:
 
 
 class _Version(NamedTuple):
+    object_id: int
     number: str
     at: datetime
     event: str
@@ -174,7 +179,7 @@ class _Version(NamedTuple):
 
 
 _COLUMNS = (
-    *("number", "at", "event", "status", "operator_id", "account_id", "client_package_id"),
+    *("object_id", "number", "at", "event", "status", "operator_id", "account_id", "client_package_id"),
     *("hold_until", "after_hold", "change_id"),
 )
 
@@ -182,11 +187,12 @@ _COLUMNS = (
 def who_had(numbers: Iterable[str], at: datetime, viewer, now: datetime | None = None) -> Iterator[Ownership]:
     """Yield the ownership at the time ``at`` of each of these distinct, normalised numbers, in their order.
 
-    ``at`` is not after ``now``. A number that was never under an operator of the viewer's reseller looks
-    like one that never existed. Costs at most 20 queries per ``NUMBERS_AT_ONCE`` numbers, however long their
-    history is, and holds the versions of one number in memory at a time.
+    ``at`` is not after ``now``. Each period belongs to the reseller of its time, and a number that never
+    belonged to the viewer's reseller looks like one that never existed. Costs at most 20 queries per
+    ``NUMBERS_AT_ONCE`` numbers, however long their history is, and holds the versions of one number in memory
+    at a time.
     """
-    now, own, since = now or timezone.now(), _own_operators(viewer), known_since()
+    now, own, since = now or timezone.now(), _own_times(viewer), known_since()
     numbers = iter(numbers)
     while chunk := list(islice(numbers, NUMBERS_AT_ONCE)):
         found = {}
@@ -194,9 +200,9 @@ def who_had(numbers: Iterable[str], at: datetime, viewer, now: datetime | None =
         for number, versions in _versions_by_number(chunk, existing, own):
             found[number] = _ownership(number, _periods(versions, at, now, own, since), at)
         for number in set(chunk) - found.keys():
-            is_visible = number in existing and (own is None or existing[number][1] in own)
+            is_visible = number in existing and (own is None or _is_own(own, existing[number][1], now))
             found[number] = _without_history(number, is_visible, at, since)
-        _resolve([period for one in found.values() for period in (one.period, one.use) if period], at)
+        _resolve([period for one in found.values() for period in (one.period, one.use) if period], at, viewer)
         for number in chunk:
             ownership = found[number]
             ownership.note = ownership.note or _note(ownership, at, since)
@@ -208,12 +214,12 @@ def periods_of(number: str, viewer, now: datetime | None = None, most=PERIODS_MO
 
     Visibility is that of ``who_had``; names are the current ones.
     """
-    now, own, since = now or timezone.now(), _own_operators(viewer), known_since()
+    now, own, since = now or timezone.now(), _own_times(viewer), known_since()
     found = []
     for _, versions in _versions_by_number([number], _existing([number]), own):
         periods = _periods(versions, now, now, own, since)
         found = list(islice((one for one in periods if one.kind in (USED, ON_HOLD)), most + 1))
-    _resolve(found[:most], now)
+    _resolve(found[:most], now, viewer)
     return found[:most], len(found) > most
 
 
@@ -223,7 +229,7 @@ def lifespan(did_id: int, viewer, now: datetime | None = None) -> Lifespan | Non
     Reads the newest ``VERSIONS_MOST`` versions. Costs at most six queries; boundaries keep the id of their
     change.
     """
-    now, own = now or timezone.now(), _own_operators(viewer)
+    now, own = now or timezone.now(), _own_times(viewer)
     versions = DIDHistory.objects.filter(object_id=did_id).order_by("-history_id").values_list(*_COLUMNS)
     versions = [_Version(*row) for row in versions[: VERSIONS_MOST + 1]]
     if not versions:
@@ -237,20 +243,41 @@ def lifespan(did_id: int, viewer, now: datetime | None = None) -> Lifespan | Non
     begin = periods[-1].began
     deleted = periods[0].began.at if periods[0].kind == DELETED else None
     held = [one for one in reversed(periods) if one.kind in (USED, ON_HOLD)]
-    names = Names(accounts={one.account for one in held})
+    names = Names(viewer, accounts={one.account for one in held})
     for one in held:
         one.client, one.account_name = names.client(one.account), names.account(one.account)
     return Lifespan(begin.at, deleted, is_cut or begin.cause == FIRST_KNOWN, held)
 
 
-def _own_operators(viewer):
-    """Return the ids of all operators that the viewer may know of, None for no restriction."""
+def _own_times(viewer):
+    """Return {operator: the time spans (begin, end) in which it was the viewer's reseller's, newest first}.
+
+    None for a viewer who sees all. An operator had its first known reseller also before.
+    """
     if not viewer.is_authenticated:
-        return set()
+        return {}
     if viewer.reseller_id is None:
         return None
-    existing, deleted = history.of_reseller(Operator, viewer.reseller_id)
-    return set(existing.order_by().union(deleted.order_by()))
+    ever = OperatorHistory.objects.filter(reseller_id=viewer.reseller_id)
+    rows = OperatorHistory.objects.filter(object_id__in=ever.values("object_id")).order_by("history_id")
+    spans, begun = {}, set()
+    for pk, at, reseller in rows.values_list("object_id", "at", "reseller_id"):
+        known = spans.setdefault(pk, [])
+        is_own = bool(known) and known[0][1] == _STILL
+        if reseller == viewer.reseller_id and not is_own:
+            known.insert(0, (at if pk in begun else _ALWAYS, _STILL))
+        elif reseller != viewer.reseller_id and is_own:
+            known[0] = (known[0][0], at)
+        begun.add(pk)
+    return spans
+
+
+def _is_own(own, operator, begin, end=None):
+    """Return whether an operator was the viewer's reseller's at ``begin``, or at any time before ``end``."""
+    spans = own.get(operator, ())
+    if end is None:
+        return any(start <= begin < stop for start, stop in spans)
+    return any(start < end and begin < stop for start, stop in spans)
 
 
 def _existing(numbers):
@@ -263,7 +290,7 @@ def _versions_by_number(numbers, existing, own):
     """Yield pairs (number, its versions, newest first) of the numbers that the viewer may know of.
 
     ``existing`` is read before the deletions, so that a number deleted meanwhile is not missed. A number that
-    was deleted and created again has several ids.
+    was deleted and created again has several ids; those that were never the viewer's are left out.
     """
     deleted = DIDHistory.objects.filter(event="-", number__in=numbers).values_list("object_id", flat=True)
     ids = {pk for pk, _ in existing.values()}.union(deleted)
@@ -271,8 +298,23 @@ def _versions_by_number(numbers, existing, own):
     rows = map(_Version._make, rows.values_list(*_COLUMNS).iterator(chunk_size=NUMBERS_AT_ONCE))
     for number, group in groupby(rows, lambda version: version.number):
         versions = list(group)
-        if own is None or any(version.operator in own for version in versions):
+        if own is not None:
+            known = {
+                version.object_id
+                for version, end in _with_ends(versions)
+                if _is_own(own, version.operator, version.at, end)
+            }
+            versions = [version for version in versions if version.object_id in known]
+        if versions:
             yield number, versions
+
+
+def _with_ends(versions):
+    """Yield (version, when the next one of the same id replaced it), None for a deletion."""
+    ends = {}
+    for version in versions:
+        yield version, None if version.event == "-" else ends.get(version.object_id, _STILL)
+        ends[version.object_id] = version.at
 
 
 # --- from versions to periods -------------------------------------------------------------------------
@@ -281,7 +323,7 @@ def _versions_by_number(numbers, existing, own):
 def _periods(versions, at, now, own, since):
     """Yield the periods of one number, newest first, without gaps.
 
-    ``versions``: newest first. ``at``: the requested time, ``own``: see ``_own_operators``, ``since``: see
+    ``versions``: newest first. ``at``: the requested time, ``own``: see ``_own_times``, ``since``: see
     ``known_since``.
     """
     period = None
@@ -309,7 +351,10 @@ def _parts(versions, now, own, since):
     is_complete = versions[-1].event == "+"
     for version in valid:
         is_first_known = version is valid[-1] and not is_complete
-        yield from _parts_of_version(version, later, is_first_known, now, own)
+        parts = _parts_of_version(version, later, is_first_known, now)
+        if own is not None:
+            parts = _own_parts(parts, own.get(version.operator, ()), later.at if later else _STILL)
+        yield from parts
         later = version
     if is_complete and (since is None or since < until):
         yield Period(ABSENT, began=since and Boundary(since, FIRST_KNOWN))
@@ -318,10 +363,7 @@ def _parts(versions, now, own, since):
         yield Period(UNKNOWN)
 
 
-def _parts_of_version(version, later, is_first_known, now, own):
-    if own is not None and version.operator not in own:
-        yield Period(ABSENT, began=Boundary(version.at, LEFT))
-        return
+def _parts_of_version(version, later, is_first_known, now):
     if version.event == "-":
         yield Period(DELETED, began=Boundary(version.at, WRITTEN, version.change))
         return
@@ -336,6 +378,29 @@ def _parts_of_version(version, later, is_first_known, now, own):
         yield Period(FREE, version.after_hold, began=ended)
     kind = USED if version.status in st.IN_USE else ON_HOLD if version.status == st.HOLD else FREE
     yield Period(kind, version.status, version.account, version.client_package, hold_end, began)
+
+
+def _own_parts(parts, spans, end):
+    """Yield the parts of a version, newest first, within the ``spans`` of its operator, and ABSENT elsewhere.
+
+    ``end``: when the version was replaced. A deletion in a span lasts, whatever becomes of the operator.
+    """
+    for part in parts:
+        begin = part.began.at
+        if part.kind == DELETED:
+            is_own = any(start <= begin < stop for start, stop in spans)
+            yield part if is_own else Period(ABSENT, began=Boundary(begin, LEFT))
+            return
+        for start, stop in spans:
+            if start >= end or stop <= begin:
+                continue
+            if stop < end:
+                yield Period(ABSENT, began=Boundary(stop, LEFT))
+            yield part if start <= begin else replace(part, began=Boundary(start, ARRIVED))
+            end = max(start, begin)
+        if end > begin:
+            yield Period(ABSENT, began=Boundary(begin, LEFT))
+        end = begin
 
 
 def _ownership(number, periods, at):
@@ -366,7 +431,7 @@ def _without_history(number, exists, at, since):
 # --- names and sentences ------------------------------------------------------------------------------
 
 
-def _resolve(periods, at):
+def _resolve(periods, at, viewer):
     """Replace the ids of changes with the changes, and fill in the names, as now and as of ``at``."""
     boundaries = {id(one): one for period in periods for one in (period.began, period.ended) if one}
     boundaries = [one for one in boundaries.values() if one.change]
@@ -377,6 +442,7 @@ def _resolve(periods, at):
             one.change = None
     names = NamesThen(
         at,
+        viewer,
         accounts={period.account for period in periods},
         client_packages={period.client_package for period in periods},
     )

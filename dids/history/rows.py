@@ -73,7 +73,7 @@ def with_previous(rows, tracked, viewer):
     return rows.annotate(previous=Subquery(earlier.order_by("-history_id").values("history_id")[:1]))
 
 
-def describe(rows, tracked):
+def describe(rows, tracked, viewer):
     """Return the ``RowDescription`` of each of the history rows ``with_previous``, in their order.
 
     Costs one query for all previous versions, and the formatter's for the names.
@@ -81,7 +81,9 @@ def describe(rows, tracked):
     rows = list(rows)
     previous = TRACKED[tracked].objects.in_bulk([row.previous for row in rows if row.previous])
     versions = [*rows, *previous.values()]
-    formatter = _NumberFormatter(versions) if tracked is DID else _RecordFormatter(tracked, versions)
+    formatter = (
+        _NumberFormatter(versions, viewer) if tracked is DID else _RecordFormatter(tracked, versions, viewer)
+    )
     return [
         RowDescription(
             row.history_id,
@@ -107,12 +109,12 @@ def csv_rows(rows_by_model, viewer):
         last = 0
         while chunk := list(rows.filter(history_id__gt=last)[:CSV_CHUNK]):
             last = chunk[-1].history_id
-            yield from _csv_lines(chunk, tracked)
+            yield from _csv_lines(chunk, tracked, viewer)
 
 
-def _csv_lines(chunk, tracked):
+def _csv_lines(chunk, tracked, viewer):
     lines = []
-    for row, description in zip(chunk, describe(chunk, tracked), strict=True):
+    for row, description in zip(chunk, describe(chunk, tracked, viewer), strict=True):
         at = timezone.localtime(row.at).isoformat(" ", "milliseconds")
         actor = row.change.actor_name if row.change else ""
         head = (at, noun(tracked), str(row.object_id), description.title, description.event_word)
@@ -129,8 +131,8 @@ def _differences(row, previous, formatter):
 class _NumberFormatter:
     """Format numbers like their timeline."""
 
-    def __init__(self, versions):
-        self._names = Names.of(versions)
+    def __init__(self, versions, viewer):
+        self._names = Names.of(versions, viewer)
 
     def title(self, row):
         return row.number
@@ -142,11 +144,13 @@ class _NumberFormatter:
 class _RecordFormatter:
     """Format other models: fields by their verbose names, foreign keys by the name of the referenced row."""
 
-    def __init__(self, tracked, versions):
+    def __init__(self, tracked, versions, viewer):
         self._tracked = tracked
         self._fields = [field for field in tracked._meta.concrete_fields if not field.primary_key]
         self._names = {
-            field: last_known(field.related_model, {getattr(row, field.attname) for row in versions}, "name")
+            field: last_known(
+                field.related_model, {getattr(row, field.attname) for row in versions}, "name", viewer=viewer
+            )
             for field in self._fields
             if field.is_relation
         }

@@ -56,7 +56,7 @@ def timeline(did_id, viewer, *, before=None, size=PAGE):
     if before is not None:
         rows = rows.filter(history_id__lt=before)
     rows = list(rows[: size + 1])
-    names = Names.of(rows)
+    names = Names.of(rows, viewer)
     shown = rows[:size]
     entries = [_entry(row, previous, names) for row, previous in zip(shown, [*rows[1:], None], strict=False)]
     visible = {row.change_id for row in shown}
@@ -85,9 +85,9 @@ def text_differences(before, after):
     ]
 
 
-def field_texts(version):
+def field_texts(version, viewer):
     """Return [(field, text)] of all fields that are set in a version of a number."""
-    return [(name, text) for name, text in _texts(version, Names.of([version])).items() if text]
+    return [(name, text) for name, text in _texts(version, Names.of([version], viewer)).items() if text]
 
 
 def _entry(row, previous, names):

@@ -23,9 +23,8 @@ from urllib.parse import urlencode
 
 from django.db import OperationalError, connection, transaction
 from django.db.models import BooleanField, Case, F, Func, Max, OuterRef, Q, Subquery, When
-from django.db.models.functions import Coalesce
 
-from audit.history import deleted_records, last_known
+from audit.history import deleted_records, last_known, visible_to
 from audit.models import Change
 from audit.pruning import known_since
 from clients.models import Account, AccountHistory, Client, Reseller
@@ -98,19 +97,13 @@ class PastFilter(DIDFilter):
         A user who is not bound to a reseller sees every tag anyway. A tag costs one index lookup if a number
         of the reseller had it, else a scan of the versions with that tag.
         """
-        bound = self.user.reseller_id
-        if bound is None:
+        if self.user.reseller_id is None:
             return []
-        operators = OperatorHistory.objects.filter(reseller_id=bound).values("object_id")
-        known = OperatorHistory.objects.filter(object_id=OuterRef("operator_id")).values("reseller_id")
-        then = known.filter(at__lte=OuterRef("at")).order_by("-history_id")[:1]
-        first = known.order_by("history_id")[:1]  # as in ``resellers``
-        versions = DIDHistory.objects.filter(operator_id__in=operators)
-        versions = versions.annotate(reseller_id=Coalesce(Subquery(then), Subquery(first)))
+        versions = visible_to(DID, self.user)
         return [
             tag
             for tag in Tag.objects.filter(key__in=map(fold, names))
-            if versions.filter(tag_set_id__in=tag.sets.values("pk"), reseller_id=bound).exists()
+            if versions.filter(tag_set_id__in=tag.sets.values("pk")).exists()
         ]
 
     def filter_queryset(self, queryset):
@@ -471,7 +464,7 @@ class PastListing(Listing):
     def rows_of(self, keys):
         """Return the ``PastDID`` of each version in ``keys``, in their order."""
         versions = list(DIDHistory.objects.filter(pk__named=keys)) if keys else []
-        names = Names.of(versions)
+        names = Names.of(versions, self.filterset.user)
         owners = self.filterset.resellers if versions else {}
         resellers = last_known(Reseller, {owners.get(version.operator_id) for version in versions}, "name")
         rows = {}

@@ -73,12 +73,12 @@ def pick_consecutive(available, count):
     return pick_any(matching(available, Search("range", low=low, high=high)), count)
 
 
-def reuse_warning(pick, client, now):
+def reuse_warning(pick, client, viewer, now):
     """Return a sentence about numbers that another client released recently, or ""."""
     days = settings.DID_REUSE_DAYS
     if pick.count > PICK_LIMIT:
         return f"Recent clients are not checked for more than {PICK_LIMIT:,} numbers."
-    found = pick.queryset.in_status([st.INSTOCK], now).recently_released(days, client, now)
+    found = pick.queryset.in_status([st.INSTOCK], now).recently_released(days, client, viewer, now)
     numbers = list(found.order_by("number").values_list("number", flat=True))
     if not numbers:
         return ""

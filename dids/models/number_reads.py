@@ -10,7 +10,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, Subquery, Value, Win
 from django.db.models.functions import Cast, Coalesce, Greatest, Left, Length, Right, RowNumber
 from django.utils import timezone
 
-from audit.history import TRACKED
+from audit.history import TRACKED, visible_to
 from audit.models import Change
 from clients.models import Account, BranchQuerySet
 from clients.tags import tag_keys
@@ -168,13 +168,13 @@ class NumberReads(BranchQuerySet):
         low = found[0]
         return low, str(int(low) + count - 1).zfill(len(low))
 
-    def with_last_holder(self):
+    def with_last_holder(self, viewer):
         """Annotate ``left_at``, when the last client released the number, and that ``last_account``.
 
-        Both are None for numbers that no client had. Costs index lookups in history for each row, so
-        it is meant for a page of numbers.
+        Both are None for numbers that no client had, as far as ``viewer`` may see their history. Costs index
+        lookups in history for each row, so it is meant for a page of numbers.
         """
-        past = self._history().filter(object_id=OuterRef("pk"))
+        past = visible_to(self.model, viewer).filter(object_id=OuterRef("pk"))
         held = past.filter(account_id__isnull=False).order_by("-history_id")
         found = self.annotate(
             _last_held=Subquery(held.values("history_id")[:1]),
@@ -183,11 +183,14 @@ class NumberReads(BranchQuerySet):
         free = past.filter(history_id__gt=OuterRef("_last_held"))
         return found.annotate(left_at=Subquery(free.order_by("history_id").values("at")[:1]))
 
-    def recently_released(self, days, client, now=None):
-        """Return those that a client other than ``client`` released less than ``days`` days ago."""
+    def recently_released(self, days, client, viewer, now=None):
+        """Return those that a client other than ``client`` released less than ``days`` days ago.
+
+        Only releases that ``viewer`` may know of count.
+        """
         since = (now or timezone.now()) - timedelta(days=days)
         own = Account.objects.filter(client=client).values("pk")
-        return self.with_last_holder().filter(~Q(last_account__in=own), left_at__gt=since)
+        return self.with_last_holder(viewer).filter(~Q(last_account__in=own), left_at__gt=since)
 
     def _history(self):
         return TRACKED[self.model].objects.all()

@@ -106,7 +106,7 @@ def _add_page(request, client, holder, now, *, form=None, status=200):
             user=request.user,
             path=request.path,
             sorts=_SORTS,
-            fetch=lambda dids: dids.for_table(now).with_last_holder(),
+            fetch=lambda dids: dids.for_table(now).with_last_holder(request.user),
             keeps=_KEEPS,
         )
     here = reverse("clients:add_dids", args=[client.pk])
@@ -184,5 +184,5 @@ def _preview(request, pick, given, account, now):
         "free_after": max(0, given.free - result.done),
         "limit": given.package.did_limit,
         "picked": pick.queryset.aggregate(first=Min("number"), last=Max("number")),
-        "reused": reuse_warning(pick, given.client, now),
+        "reused": reuse_warning(pick, given.client, request.user, now),
     }

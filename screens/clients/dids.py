@@ -58,7 +58,7 @@ def client_dids(request, pk):
         sorts=_SORTS,
         fetch=lambda found: found.for_table(now),
     )
-    sentences = explain(listing.rows, now)
+    sentences = explain(listing.rows, request.user, now)
     for did in listing.rows:
         did.explanation = sentences[did.pk]
         did.until = did.hold_until or did.package_ends_at

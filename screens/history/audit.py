@@ -147,7 +147,7 @@ def _row_listing(request, tracked, rows):
 
 
 def _row_context(listing, tracked, user):
-    rows = describe(listing.rows, tracked)
+    rows = describe(listing.rows, tracked, user)
     urls = object_urls(tracked, {row.object_id for row in rows}, user)
     for row in rows:
         row.url = urls.get(row.object_id, "")

@@ -32,7 +32,7 @@ def did_list(request):
         return render(request, "numbers/_advanced_search.html", {"listing": listing})
     if isinstance(listing, PastListing):
         return _past_list(request, listing)
-    sentences = explain(listing.rows, listing.filterset.now)
+    sentences = explain(listing.rows, request.user, listing.filterset.now)
     for did in listing.rows:
         did.explanation = sentences[did.pk]
     counters = []

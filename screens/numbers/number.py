@@ -16,7 +16,7 @@ from dids.job_kinds import CLIENT_MOVES
 from dids.labels import Names
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
-from dids.models import DID, DIDHistory
+from dids.models import DID
 from screens.numbers.forms import EditForm
 from screens.numbers.ownership_bar import ownership_bar
 
@@ -29,7 +29,7 @@ def did_detail(request, pk):
     try:
         did = _number(request.user, pk)
     except Http404:
-        if request.method != "POST" and _last_version_of_deleted(request.user, pk):
+        if request.method != "POST" and versions(pk, request.user).exists():
             return redirect("dids:history", pk)
         raise
     form = None
@@ -45,7 +45,7 @@ def did_detail(request, pk):
     entries, older = timeline(pk, request.user, size=RECENT)
     context = {
         "did": did,
-        "explanation": explain([did])[pk],
+        "explanation": explain([did], request.user)[pk],
         "routing": did.routing(),
         "moves": _moves(did, request.user),
         "facts": _facts(did, edited=form.fields if form else ()),
@@ -60,17 +60,18 @@ def did_detail(request, pk):
 @require_safe
 @permission_required("dids.view_did", raise_exception=True)
 def did_history(request, pk):
-    """Show the timeline, also of a deleted number to users who may see its last reseller."""
+    """Show the timeline of a number, also of one that was deleted or has left the user's reseller."""
     did = DID.objects.visible_to(request.user).for_table().filter(pk=pk).first()
-    deleted = None if did else _last_version_of_deleted(request.user, pk)
-    if did is None and deleted is None:
+    last = None if did else versions(pk, request.user).first()
+    if did is None and last is None:
         raise Http404
     before = request.GET.get("before", "")
     entries, older = timeline(pk, request.user, before=parse_whole(before))
     context = {
         "did": did,
-        "number": (did or deleted).number,
-        "values": [] if did or before else field_texts(deleted),
+        "number": (did or last).number,
+        "is_deleted": bool(last) and last.event == "-",
+        "values": [] if did or before else field_texts(last, request.user),
         "ownership_bar": None if before else ownership_bar(pk, request.user),
         "entries": entries,
         "older_url": f"?before={older}" if older else "",
@@ -78,14 +79,6 @@ def did_history(request, pk):
         "back_url": reverse("dids:detail", args=[pk]) if did else reverse("dids:list"),
     }
     return render(request, "numbers/history.html", context)
-
-
-def _last_version_of_deleted(user, pk):
-    """Return the last history row of a deleted number; None if it exists or the user may not see it."""
-    newest = DIDHistory.objects.filter(object_id=pk).order_by("-history_id").first()
-    if newest is None or newest.event != "-":
-        return None
-    return versions(pk, user).filter(pk=newest.pk).first()
 
 
 def _number(user, pk):
@@ -130,7 +123,7 @@ def _conflict_form(request, pk, touched, seen):
     newer = versions(pk, request.user).select_related("change").first()
     changes = "; ".join(
         f"{name}: {shorten(old) or 'empty'} → {shorten(new) or 'empty'}"
-        for name, old, new in differences(seen, newer, Names.of([seen, newer]))
+        for name, old, new in differences(seen, newer, Names.of([seen, newer], request.user))
     )
     who = actor_name(newer.change)
     form.add_error(

@@ -19,6 +19,7 @@ from dids.history.timeline import timeline
 from dids.models import DID, ClientPackage, DIDHistory
 from jobs.models import Job
 from operators.models import Operator, OperatorHistory
+from staff.models import User
 from tests.carrier import carrier, numbers_in, person
 
 pytestmark = pytest.mark.django_db
@@ -142,7 +143,7 @@ def test_history_since_the_day_reads_as_before(house, tmp_path):
                 last = DIDHistory.objects.filter(object_id=pk, at__lte=moment).order_by("-history_id").first()
                 if last and last.event != "-":
                     entries_of[pk, moment] = (last.number, last.status, last.account_id, last.notes)
-        left = DID.objects.with_last_holder().values_list("number", "left_at", "last_account")
+        left = DID.objects.with_last_holder(User()).values_list("number", "left_at", "last_account")
         return entries_of, sorted(left, key=lambda row: row[0])
 
     before = since_the_day()

@@ -16,7 +16,6 @@ from clients.models import Client, Package, Reseller
 from dids.lifecycle import statuses as st
 from dids.models import DID, ClientPackage
 from dids.models.number_writes import CHUNK
-from operators.models import Operator
 
 IN_PLACE = "('{}')".format("', '".join(st.IN_USE))
 # The condition for a row that is in use itself, of models that others can't be closed without.
@@ -46,12 +45,17 @@ class Chunk:
         return self.fetch_one(
             f"""
             SELECT max(history_id), count(*) FROM (
-                SELECT history_id FROM {self.history_table}
-                WHERE change_id = %(change)s AND history_id > {after:d}
+                SELECT history_id FROM {self.history_table} written
+                WHERE change_id = %(change)s AND history_id > {after:d} AND {self._was_own("written")}
                 ORDER BY history_id LIMIT {CHUNK}
             ) AS chunk
             """
         )
+
+    def count_rows(self):
+        """Return how many history rows of the change belong to the user's branch; an index scan of them."""
+        written = f"SELECT count(*) FROM {self.history_table} written WHERE change_id = %(change)s"
+        return self.fetch_one(f"{written} AND {self._was_own('written')}")[0]
 
     def set_bounds(self, after, last):
         self.params |= {"after": after, "last": last}
@@ -93,7 +97,8 @@ class Chunk:
     def joined_rows(self):
         """Return a FROM clause: ``touched``, ``prior``, ``live`` and what a number was assigned with.
 
-        For a user bound to a reseller, only rows of that reseller.
+        For a user bound to a reseller, only objects that belonged to it before and after the change, and
+        would belong to it now, whether or not they are restored.
         """
         packages = f"""
             LEFT JOIN {self.rows_of(ClientPackage)} given ON given.id = prior.client_package_id
@@ -110,26 +115,31 @@ class Chunk:
 
     def _where_own(self):
         return f"""
-            WHERE (prior.history_id IS NULL OR {self._is_own("prior")}) AND NOT EXISTS (
+            WHERE (prior.history_id IS NULL OR ({self._was_own("prior")} AND {self._is_own("prior")}))
+              AND (live.id IS NULL OR {self._is_own("live")})
+              AND NOT EXISTS (
                 SELECT 1 FROM {self.history_table} written
                 WHERE written.object_id = touched.object_id AND written.history_id >= touched.history_id
-                  AND written.change_id + 0 = %(change)s AND NOT {self._is_own("written")}
+                  AND written.change_id + 0 = %(change)s AND NOT {self._was_own("written")}
             )
         """
 
+    def _was_own(self, row):
+        """Return SQL for whether an object belonged to the user's reseller when a history row was written."""
+        return self._of_reseller(row, f"{row}.at")
+
     def _is_own(self, row):
-        """Return SQL for whether a history row belongs to the user's reseller, or its deleted parent does."""
+        """Return SQL for whether a row would belong to the user's reseller now; its parent may be deleted."""
+        return self._of_reseller(row, "%(now)s")
+
+    def _of_reseller(self, row, at):
+        if self.undo.reseller is None:
+            return "(1 = 1)"
         if self.model is Reseller:
-            return "(1 = 0)"
-        for column, parent in (("operator_id", Operator), ("client_id", Client), ("package_id", Package)):
-            if column in self.columns:
-                return f"""({row}.{column} IN (
-                    SELECT id FROM {parent._meta.db_table} WHERE reseller_id = %(reseller)s
-                    UNION
-                    SELECT object_id FROM {history.TRACKED[parent]._meta.db_table}
-                    WHERE event = '-' AND reseller_id = %(reseller)s
-                ))"""
-        return f"({row}.reseller_id = %(reseller)s)"
+            return "(1 = 0)"  # only users without a reseller manage resellers
+        column, parent = history.branch(self.model)
+        owner = f"{row}.{column}"
+        return f"({history.reseller_then(parent, owner, at) if parent else owner} = %(reseller)s)"
 
     def rows_of(self, model):
         """Return SQL for the rows of a model, including those that the preview restored; for FROM."""

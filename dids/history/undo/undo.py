@@ -20,10 +20,7 @@ written is passed on to later ones: the history ids of restored parents, and ``P
 
 from functools import cached_property
 
-from django.db import connection
-
 import audit
-from audit import history
 from audit.models import Change
 from clients.models import Account, Client, Package, Reseller
 from dids.history.undo import writes
@@ -64,17 +61,18 @@ class Undo:
     """The undo of ``change`` by a user with the right "undo", or by the system.
 
     For a user bound to a reseller it covers objects that belonged to that reseller before and after the
-    change. ``now``: the time of the undo, also in history; None: the clock.
+    change, and still do. ``now``: the time of the undo, also in history; None: the clock.
     """
 
     def __init__(self, change, *, by, now=None):
         self.change, self.by, self.now = change, by, now
         self.reseller = getattr(by, "reseller_id", None)
+        self.viewer = by if self.reseller else None
 
     @cached_property
     def rows(self):
-        """Return how many history rows the change has; one query over their index."""
-        return sum(history.count_rows(connection, self.change.pk, {}).values())
+        """Return how many history rows the change has in the user's branch; one count for each model."""
+        return sum(Chunk(self, NUMBERS, model).count_rows() for model in (DID, *PARENTS))
 
     def is_visible(self):
         """Return whether ``by`` may know of the change: it touched an object of their reseller."""
@@ -244,7 +242,7 @@ class _Run:
             elif group.ids:
                 refusal = result.refusals.get(group.verdict)
                 wanted = SAMPLE - len(refusal.numbers) if refusal else SAMPLE
-                named = writes.names(chunk.model, sorted(group.ids)[:wanted])
+                named = writes.names(chunk.model, sorted(group.ids)[:wanted], self.undo.viewer)
                 result.refuse(group.verdict, REASONS[group.verdict], len(group.ids), named)
         result.done += written
         if not result.selected:

@@ -93,21 +93,23 @@ def create(chunk, group):
     return {UNDONE: existing, taken_reason(chunk.model): missed - existing}
 
 
-def names(model, ids):
-    """Return the names of objects, existing or deleted, in the order of ``ids``."""
+def names(model, ids, viewer):
+    """Return the names of objects in the order of ``ids``, as ``history.last_known`` tells them."""
     if model is DID:
-        known = history.last_known(DID, ids, "number")
+        known = history.last_known(DID, ids, "number", viewer=viewer)
         return [known[pk]["number"] for pk in ids if pk in known]
     if model is ClientPackage:
-        known = history.last_known(ClientPackage, ids, "client_id", "package_id")
-        clients = history.last_known(Client, {row["client_id"] for row in known.values()}, "name")
-        packages = history.last_known(Package, {row["package_id"] for row in known.values()}, "name")
+        known = history.last_known(ClientPackage, ids, "client_id", "package_id", viewer=viewer)
+        clients = {row["client_id"] for row in known.values()}
+        packages = {row["package_id"] for row in known.values()}
+        clients = history.last_known(Client, clients, "name", viewer=viewer)
+        packages = history.last_known(Package, packages, "name", viewer=viewer)
         return [
             f"{packages[known[pk]['package_id']]['name']} of {clients[known[pk]['client_id']]['name']}"
             for pk in ids
             if pk in known
         ]
-    known = history.last_known(model, ids, "name")
+    known = history.last_known(model, ids, "name", viewer=viewer)
     return [known[pk]["name"] for pk in ids if pk in known]
 
 

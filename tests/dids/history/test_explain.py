@@ -11,16 +11,18 @@ from audit import SYSTEM, triggers
 from audit.models import Change
 from dids.history.explain import explain
 from dids.models import DID, ClientPackage
+from staff.models import User
 from tests.carrier import carrier, numbers_in, person
 
 pytestmark = pytest.mark.django_db
 
 NOON = datetime(2026, 11, 3, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
+ANYONE = User()
 
 
 def sentence(dids, now=NOON + 3 * DAY):
-    (text,) = explain(dids.for_table(now), now).values()
+    (text,) = explain(dids.for_table(now), ANYONE, now).values()
     return text
 
 
@@ -240,9 +242,9 @@ def test_five_hundred_sentences_cost_no_more_queries_than_five(house):
     rows = list(DID.objects.for_table().order_by("number"))
 
     with CaptureQueriesContext(connection) as few:
-        explain([*rows[:2], *rows[-2:]])
+        explain([*rows[:2], *rows[-2:]], ANYONE)
     with CaptureQueriesContext(connection) as many:
-        sentences = explain(rows)
+        sentences = explain(rows, ANYONE)
 
     assert len(few) == len(many) == 5
     assert len(sentences) == 100 and all(sentences.values())

@@ -12,6 +12,7 @@ from audit import SYSTEM
 from dids.history.explain import explain
 from dids.models import DID, ClientPackage, DIDHistory, Stock
 from operators.models import Operator
+from staff.models import User
 from tests.carrier import carrier, numbers_in
 
 pytestmark = pytest.mark.django_db
@@ -216,7 +217,7 @@ def test_a_day_of_hold_is_24_hours_across_clock_changes(begins, shown):
 
     assert dids.get().hold_until - begins == timedelta(hours=24)
     with timezone.override("Europe/Vilnius"):
-        sentence = explain(dids.for_table(), now=begins + timedelta(hours=2))[dids.get().pk]
+        sentence = explain(dids.for_table(), User(), now=begins + timedelta(hours=2))[dids.get().pk]
     assert sentence.endswith(f"becomes In Stock on {shown}.")
     end = begins + timedelta(hours=24)
     assert not DID.objects.hold_over(end - timedelta(seconds=1)).exists()
