@@ -129,13 +129,23 @@ def last_known(
 def deleted_records(tracked: type[TrackedModel], user: Viewer, **conditions: Any) -> list[TrackedModel]:
     """Return deleted records that ``user`` may see as unsaved instances, by name, at most 100.
 
-    Their names are marked, "Telenor (deleted)". ``conditions`` are about their last versions.
+    Their names are marked: "Telenor (deleted)", and for users who see several resellers
+    "Telenor (deleted, North)". ``conditions`` are about their last versions.
     """
     last = visible_to(tracked, user).filter(event="-", **conditions)
     last = last.exclude(object_id__in=manager(tracked).values("pk"))
-    names = last.order_by("name", "object_id").values_list("object_id", "name").distinct()[:100]
+    found = last.order_by("name", "object_id").values_list("object_id", "name", "reseller_id").distinct()
+    records = {pk: (name, reseller) for pk, name, reseller in found[:100]}
+    marks = {}
+    if user.reseller_id is None:
+        owners: Any = tracked._meta.get_field("reseller").related_model
+        resellers = last_known(owners, {reseller for _, reseller in records.values()}, "name")
+        marks = {pk: f", {row['name']}" for pk, row in resellers.items()}
     create: Any = tracked
-    return [create(pk=pk, name=f"{name} (deleted)") for pk, name in dict(names).items()]
+    return [
+        create(pk=pk, name=f"{name} (deleted{marks.get(reseller, '')})")
+        for pk, (name, reseller) in records.items()
+    ]
 
 
 def branch(tracked: type[TrackedModel]) -> tuple[str, Any]:

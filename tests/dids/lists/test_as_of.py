@@ -483,7 +483,7 @@ def test_a_deleted_operator_can_be_chosen_as_of_a_past_time(past, supervisor, pl
     response = browser.get(address(START, operator=[deleted, other.operator.pk], advanced="1"))
     assert numbers_of(response) == [*NUMBERS, "4421"]
     assert numbers_of(browser.get(address(START, operator=deleted))) == NUMBERS
-    name = f"{past.operator.name} (deleted)"
+    name = f"{past.operator.name} (deleted, North)"
     assert f'<option value="{deleted}" selected>{name}</option>' in response.text
     (url,) = re.findall(r'name="operator"[^>]*data-choices-url="([^"]+)"', response.text)
     assert [row["text"] for row in browser.get(url).json()["results"]] == [other.operator.name, name]
@@ -492,7 +492,9 @@ def test_a_deleted_operator_can_be_chosen_as_of_a_past_time(past, supervisor, pl
     assert name not in browser.get(url.partition("?")[0]).text, "the current list offers no deleted ones"
     assert f"There is no operator “{deleted}”" in browser.get(f"/dids/?operator={deleted}").text
     stranger = client_of(member("Administrator", reseller=other.reseller))
-    assert name not in stranger.get(url).text
+    assert past.operator.name not in stranger.get(url).text
+    owner = client_of(member("Administrator", username="owner", reseller=past.reseller))
+    assert f"{past.operator.name} (deleted)" in owner.get(url).text
     assert f"There is no operator “{deleted}”" in stranger.get(address(START, operator=deleted)).text
 
 
@@ -506,7 +508,7 @@ def test_a_deleted_client_can_be_chosen_as_of_a_past_time(past, administrator, p
     assert numbers_of(browser.get(address(START + HOUR, client=deleted))) == NUMBERS[:3]
     assert numbers_of(browser.get(address(START, client=deleted))) == []
     (found,) = browser.get("/dids/choices/clients/?gone=1").json()["results"]
-    assert (found["id"], found["text"]) == (deleted, f"{past.client.name} (deleted)")
+    assert (found["id"], found["text"]) == (deleted, f"{past.client.name} (deleted, North)")
 
 
 @pytest.mark.parametrize("path", ["mass-edit", "delete", "assign"])
