@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -100,6 +101,29 @@ class Change(models.Model):
 
     def __str__(self) -> str:
         return self.label or self.get_kind_display()
+
+    @classmethod
+    def hide_labels(cls, changes: Iterable[Change | None], viewer: history.Viewer) -> None:
+        """Blank the labels that ``viewer`` may not read, in these instances; one query for a bound viewer.
+
+        A viewer bound to a reseller reads the labels of changes that touched nothing else. Those of imports
+        and undos name files, so their actors must belong to the reseller as well.
+        """
+        found = [change for change in changes if change]
+        if viewer.reseller_id is None or not found:
+            return
+        foreign = Touched.objects.filter(change=models.OuterRef("pk")).exclude(reseller_id=viewer.reseller_id)
+        names_files = models.Q(kind__in=(cls.Kind.IMPORT, cls.Kind.UNDO))
+        readable = cls.objects.filter(
+            ~models.Exists(foreign),
+            ~names_files | models.Q(actor__reseller=viewer.reseller_id),
+            pk__in={change.pk for change in found},
+        )
+        keys = set(readable.values_list("pk", flat=True))
+        for change in found:
+            if change.pk not in keys:
+                change.label = ""
+                change.data = {key: value for key, value in change.data.items() if key != "undone"}
 
     @property
     def undo_word(self) -> str:

@@ -7,7 +7,7 @@ from functools import cached_property
 import django_filters
 from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
 
 from audit import history
@@ -250,12 +250,13 @@ class LogEntry:
     touched: list[str]
     address: str
     job: Job | None = None
+    undo_of: Change | None = None
     undone_by: list[Change] = field(default_factory=list)
     counts: dict = field(default_factory=dict)
 
 
 def log_entries(changes, viewer):
-    """Return the ``LogEntry`` of each change; at most five queries, however many there are."""
+    """Return the ``LogEntry`` of each change; at most seven queries, however many there are."""
     ids = [change.pk for change in changes]
     counts = {pk: {} for pk in ids}
     touched = Touched.objects.filter(change__in=ids)
@@ -268,8 +269,12 @@ def log_entries(changes, viewer):
     jobs = Job.objects.visible_to(viewer).filter(change__in=ids).only("label", "kind", "change")
     jobs = {job.change_id: job for job in jobs}
     undone = {}
-    for later in Change.objects.visible_to(viewer).filter(undo_of__in=ids).order_by("pk"):
-        undone.setdefault(later.undo_of_id, []).append(later)
+    related = Q(undo_of__in=ids) | Q(pk__in={change.undo_of_id for change in changes} - {None})
+    related = {one.pk: one for one in Change.objects.visible_to(viewer).filter(related).order_by("pk")}
+    Change.hide_labels([*changes, *related.values()], viewer)
+    for later in related.values():
+        if later.undo_of_id in counts:
+            undone.setdefault(later.undo_of_id, []).append(later)
     own = _own_people(changes, viewer)
     return [
         LogEntry(
@@ -278,6 +283,7 @@ def log_entries(changes, viewer):
             _touched(change, counts[change.pk], numbers.get(change.pk)),
             change.address if change.actor_id in own else "",
             jobs.get(change.pk),
+            related.get(change.undo_of_id),
             undone.get(change.pk, []),
             counts[change.pk],
         )

@@ -436,6 +436,7 @@ def _resolve(periods, at, viewer):
     boundaries = {id(one): one for period in periods for one in (period.began, period.ended) if one}
     boundaries = [one for one in boundaries.values() if one.change]
     changes = Change.objects.in_bulk({one.change for one in boundaries})
+    Change.hide_labels(changes.values(), viewer)
     for one in boundaries:
         one.change = changes.get(one.change)
         if one.cause == HOLD_ENDED and one.change and one.change.kind != Change.Kind.END_HOLD:

@@ -58,6 +58,7 @@ def timeline(did_id, viewer, *, before=None, size=PAGE):
     rows = list(rows[: size + 1])
     names = Names.of(rows, viewer)
     shown = rows[:size]
+    Change.hide_labels([row.change for row in shown], viewer)
     entries = [_entry(row, previous, names) for row, previous in zip(shown, [*rows[1:], None], strict=False)]
     visible = {row.change_id for row in shown}
     if visible and viewer.reseller_id:

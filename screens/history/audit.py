@@ -98,7 +98,7 @@ def people(request):
 
 
 def _change(user, pk):
-    return get_object_or_404(Change.objects.visible_to(user).select_related("undo_of"), pk=pk)
+    return get_object_or_404(Change.objects.visible_to(user), pk=pk)
 
 
 def _entries(changes, user):

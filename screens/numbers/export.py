@@ -26,8 +26,7 @@ from screens.downloads import download, file_name, format_of
 def did_export(request):
     """Export the list in the URL, with ``scope=page`` its page alone, or the selection of a POST.
 
-    A POST with ``scope=list`` exports the list, too. A large workbook is only written after a POST, because it
-    starts a job.
+    A POST with ``scope=list`` exports the list, too. Only a POST starts the job that writes a large workbook.
     """
     if format_of(request) is None:
         return redirect("dids:list")
@@ -103,8 +102,8 @@ def _file(request, rows, count, name, source=None):
         if request.method != "POST":
             messages.error(
                 request,
-                f"A workbook of more than {XLSX_AT_ONCE:,} numbers is written in the background. Start it with"
-                " the button “as Excel” under Export DIDs.",
+                f"A workbook of more than {XLSX_AT_ONCE:,} numbers is written in the background. Start it"
+                " with the button “as Excel” under Export DIDs.",
             )
             return go_to(f"{reverse('dids:list')}?{_list_query(request)}")
         return redirect(submit_export(request.user, source, count, f"{name}.xlsx"))

@@ -68,6 +68,8 @@ class Undo:
         self.change, self.by, self.now = change, by, now
         self.reseller = getattr(by, "reseller_id", None)
         self.viewer = by if self.reseller else None
+        if self.viewer:
+            Change.hide_labels([change], by)
 
     @cached_property
     def rows(self):
