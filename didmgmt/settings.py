@@ -5,6 +5,7 @@ An invalid value is refused by the variable's name, so that a typing error never
 
 import os
 import secrets
+import stat
 import warnings
 import zoneinfo
 from datetime import timedelta
@@ -82,6 +83,30 @@ def env_database(name, default):
     return database
 
 
+def private_folder(path):
+    """Return the folder ``path`` once only its owner can read what is in it, whatever the umask was.
+
+    It holds the database, the secret key and uploaded files. New files are private from now on; those of a
+    folder that others could enter are made private once.
+    """
+    os.umask(0o077)
+    try:
+        mode = path.stat().st_mode
+        if mode & stat.S_ISVTX:
+            raise ImproperlyConfigured(f"VAR_DIR {path} is shared by all users. Name a folder of its own.")
+        if mode & 0o077:
+            for folder, _, names in os.walk(path, topdown=False):  # itself last: if stopped, it is repeated
+                for name in names:
+                    if not (file := Path(folder, name)).is_symlink():
+                        file.chmod(file.stat().st_mode & 0o700)
+                os.chmod(folder, 0o700)
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # it is created, or refused, when something is written
+    except OSError as error:
+        raise ImproperlyConfigured(f"VAR_DIR {path} can't be made private: {error.strerror}.") from None
+    return path
+
+
 def secret_key():
     """Return SECRET_KEY, or the key generated on the first start, which only its owner can read."""
     if key := env.str("SECRET_KEY", ""):
@@ -109,7 +134,7 @@ def secret_key():
 
 # Where it runs
 DEBUG = env_bool("DEBUG", False)
-VAR_DIR = BASE_DIR / Path(env.str("VAR_DIR", "") or "var").expanduser()
+VAR_DIR = private_folder(BASE_DIR / Path(env.str("VAR_DIR", "") or "var").expanduser())
 SECRET_KEY = secret_key()
 # Signs the seals of history (audit.seals); set it where SECRET_KEY is rotated.
 SEAL_KEY = env.str("SEAL_KEY", "") or SECRET_KEY

@@ -40,6 +40,7 @@ def manage(folder, *arguments, **variables):
         text=True,
         timeout=120,
         check=False,
+        umask=0o022,
     )
 
 
@@ -99,6 +100,31 @@ def test_a_generated_secret_key_is_private_and_stays_the_same(tmp_path):
     assert printed(tmp_path, show) == key
     assert stat.S_IMODE((tmp_path / "secret_key").stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["secret_key"]
+
+
+def readable_by_others(folder):
+    """Return the files and folders in ``folder``, itself included, that others than their owner can use."""
+    paths = [folder, *folder.rglob("*")]
+    return [str(path) for path in paths if stat.S_IMODE(path.lstat().st_mode) & 0o077]
+
+
+def test_a_folder_of_an_earlier_version_is_made_private(tmp_path):
+    var = tmp_path / "var"
+    (var / "files").mkdir(parents=True)
+    for path in (var / "db.sqlite3", var / "files" / "numbers.csv"):
+        path.touch()
+        path.chmod(0o644)
+    var.chmod(0o755)
+    (var / "files").chmod(0o755)
+    manage(var, "check")
+    assert readable_by_others(var) == []
+    assert stat.S_IMODE((var / "db.sqlite3").stat().st_mode) == 0o600
+
+
+def test_a_folder_of_all_users_is_refused(tmp_path):
+    tmp_path.chmod(0o1777)
+    assert_refused(manage(tmp_path, "check"), "VAR_DIR", "shared by all users")
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o1777
 
 
 def test_the_deployment_check_passes_behind_tls(tmp_path):
@@ -209,6 +235,7 @@ def serving(folder, database_url, port, **variables):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        umask=0o022,
     )
     with process:
         process.lines = []
@@ -236,6 +263,8 @@ def test_a_first_start_works_and_a_second_one_keeps_everything(tmp_path, databas
         with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
             assert response.headers["Content-Encoding"] == "gzip"
             assert int(response.headers["Content-Length"]) < 20_000
+        assert readable_by_others(tmp_path) == []
+        assert [path.name for path in (tmp_path / "static").iterdir() if path.name.startswith(".")] == []
     assert first.returncode == 0, first.lines
     assert first.lines[-1] == "Stopped.\n"
     assert any(re.search(r"Password: +\S{16}", line) for line in first.lines)

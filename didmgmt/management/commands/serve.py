@@ -109,9 +109,10 @@ class Command(BaseCommand):
             for path, storage in finder.list([]):
                 state = os.stat(storage.path(path))
                 digest.update(f"{storage.path(path)}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
-        stamp = settings.STATIC_ROOT / ".collected"
-        if stamp.exists() and stamp.read_text() == digest.hexdigest():
+        stamp = settings.VAR_DIR / "static.collected"  # not in the folder, whose files are served
+        if settings.STATIC_ROOT.exists() and stamp.exists() and stamp.read_text() == digest.hexdigest():
             return
+        stamp.unlink(missing_ok=True)
         call_command("collectstatic", interactive=False, clear=True, verbosity=0)
         stamp.write_text(digest.hexdigest())
 
