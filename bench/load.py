@@ -208,7 +208,7 @@ class SimulatedUser:
     def _request(self, address, data=None):
         """Return (status, text of the page), with status 0 if the server does not answer."""
         if data is not None:
-            token = next(cookie.value for cookie in self.cookies if cookie.name == "csrftoken")
+            token = next(cookie.value for cookie in self.cookies if cookie.name.endswith("csrftoken"))
             data = urlencode(data | {"csrfmiddlewaretoken": token}).encode()
         try:
             with self.browser.open(self.address + address, data, timeout=TIMEOUT) as answer:

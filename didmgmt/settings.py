@@ -185,12 +185,21 @@ TLS = env_bool("TLS", False)
 TRUSTED_PROXIES = env_int("TRUSTED_PROXIES", int(TLS), 0, 10)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = TLS
+# Browsers accept a cookie with this prefix only from this host itself, over HTTPS and for every path.
+_HOST = "__Host-" if TLS else ""
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_HOST}sessionid", f"{_HOST}csrftoken"
+SEEN_COOKIE_NAME = f"{_HOST}seen"
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = TLS
 # The browsers' preload list binds a domain for years, so its owner decides.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
 SECURE_REFERRER_POLICY = "same-origin"
+SECURITY_CONTACT = env.str("SECURITY_CONTACT", "").strip()
+if SECURITY_CONTACT and not SECURITY_CONTACT.startswith(("https://", "mailto:", "tel:")):
+    raise ImproperlyConfigured(
+        f"SECURITY_CONTACT must begin with https://, mailto: or tel:, not {SECURITY_CONTACT!r}."
+    )
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -230,12 +239,14 @@ MIDDLEWARE = [
     "didmgmt.proxy.ClientAddressMiddleware",
     "didmgmt.replica.WroteMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "didmgmt.headers.HeadersMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "staff.middleware.SessionEndMiddleware",
     "staff.middleware.SignInMiddleware",
     "staff.middleware.TimeZoneMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -281,6 +292,8 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+SESSION_IDLE_MINUTES = env_int("SESSION_IDLE_MINUTES", 60, 1, 10_080)
+SESSION_COOKIE_AGE = env_int("SESSION_HOURS", 24, 1, 720) * 3600
 LOGIN_URL = "staff:login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "staff:login"

@@ -2,7 +2,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from didmgmt import health
+from didmgmt import headers, health
 from screens.imports.urls import reference_urlpatterns
 from screens.operators.urls import reseller_urlpatterns
 from screens.packages.urls import client_package_urlpatterns
@@ -21,5 +21,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
+    path(".well-known/security.txt", headers.security_txt, name="security_txt"),
     path("", include("screens.staff.urls")),
 ]

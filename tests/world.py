@@ -1,5 +1,6 @@
 """The users and records that tests of screens share: two resellers and the numbers of the manual."""
 
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
@@ -13,6 +14,7 @@ from audit import SYSTEM
 from clients.models import Account, Client, Package, Reseller
 from dids.models import DID, ClientPackage
 from operators.models import Operator
+from staff.middleware import STARTED, sign_seen
 from staff.models import User
 
 PASSWORD = "correct-horse-9"
@@ -94,7 +96,16 @@ def member(role, *, username=None, reseller=None, **fields):
 
 
 def client_of(user):
-    """Return a test client signed in as ``user``."""
+    """Return a test client signed in as ``user``. Its session has begun: the first request writes nothing."""
+    browser, now = _signed_in(user), int(time.time())
+    session = browser.session
+    session[STARTED] = now
+    session.save()
+    browser.cookies[settings.SEEN_COOKIE_NAME] = sign_seen(session.session_key, now)
+    return browser
+
+
+def _signed_in(user):
     browser = Browser()
     browser.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     return browser
@@ -102,5 +113,5 @@ def client_of(user):
 
 def session_cookie(user, url):
     """Return the cookie that signs a real browser in as ``user`` at ``url``."""
-    value = client_of(user).cookies[settings.SESSION_COOKIE_NAME].value
+    value = _signed_in(user).cookies[settings.SESSION_COOKIE_NAME].value
     return {"name": settings.SESSION_COOKIE_NAME, "value": value, "url": url}

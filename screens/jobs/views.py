@@ -12,6 +12,7 @@ from django_htmx.http import HttpResponseClientRefresh
 from didmgmt.listing import Listing
 from jobs.filters import JobFilter
 from jobs.models import SMALL, Job, WorkerBeat
+from staff.middleware import unattended
 
 SORTS = {
     "created": ("created_at",),
@@ -46,6 +47,7 @@ def job_list(request):
     return render(request, "jobs/list.html", context)
 
 
+@unattended
 @require_safe
 @may_view
 @never_cache
@@ -63,6 +65,7 @@ def job_detail(request, pk):
     return render(request, "jobs/detail.html", context)
 
 
+@unattended
 @require_safe
 @may_view
 @never_cache
@@ -74,6 +77,7 @@ def job_progress(request, pk):
     return render(request, "jobs/_progress.html", {"job": job})
 
 
+@unattended
 @require_safe
 @may_view
 @never_cache

@@ -76,6 +76,9 @@ def assert_refused(run, *words):
         ("TRUSTED_PROXIES", "one"),
         ("TIME_ZONE", "Europe/Atlantis"),
         ("LOG_LEVEL", "LOUD"),
+        ("SESSION_IDLE_MINUTES", "0"),
+        ("SESSION_HOURS", "one"),
+        ("SECURITY_CONTACT", "security@example.com"),
         ("CSRF_TRUSTED_ORIGINS", "did.example.com"),
         ("SECRET_KEY", "short"),
         ("DATABASE_URL", "mysql://u:hidden@h/n"),
@@ -130,6 +133,25 @@ def test_a_folder_of_all_users_is_refused(tmp_path):
 def test_the_deployment_check_passes_behind_tls(tmp_path):
     run = manage(tmp_path, "check", "--deploy", "--fail-level", "WARNING", TLS="1")
     assert run.returncode == 0, run.stderr
+
+
+def test_cookies_behind_tls_belong_to_this_host_alone(tmp_path):
+    code = """
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.test import Client
+call_command("migrate", verbosity=0)
+user = get_user_model().objects.create_user("anna", password="correct-horse-9")
+browser = Client()
+for path, fields in (("/login/", {"username": "anna", "password": "correct-horse-9"}), ("/", None)):
+    ask = browser.post if fields else browser.get
+    ask(path, fields, secure=True, headers={"host": "localhost", "x-forwarded-proto": "https"})
+for name, cookie in sorted(browser.cookies.items()):
+    print(name, bool(cookie["secure"]), cookie["path"], cookie["domain"] or "-", cookie["samesite"])
+"""
+    assert printed(tmp_path, code, TLS="1").splitlines() == [
+        f"__Host-{name} True / - Lax" for name in ("csrftoken", "seen", "sessionid")
+    ]
 
 
 def test_a_web_process_does_not_load_openpyxl(tmp_path):

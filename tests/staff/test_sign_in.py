@@ -1,18 +1,22 @@
 """Signing in and out, the throttle, passwords, and the time zone of the signed-in user."""
 
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from datetime import datetime, timedelta
 from http.cookiejar import CookieJar
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
 from axes.models import AccessAttempt
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
+from staff import middleware
 from staff.models import User
 from tests.world import PASSWORD, client_of, member
 
@@ -141,3 +145,62 @@ def test_an_unknown_time_zone_is_refused(viewer):
     answer = client_of(viewer).post("/me/", {"time_zone": "Europe/Atlantis"})
     assert answer.status_code == 422
     assert "There is no time zone “Europe/Atlantis”." in answer.content.decode()
+
+
+# --- the end of a session -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return a function that lets seconds pass for the middleware."""
+    passed = []
+    monkeypatch.setattr(middleware, "time", SimpleNamespace(time=lambda: time.time() + sum(passed)))
+    return passed.append
+
+
+IDLE = settings.SESSION_IDLE_MINUTES * 60
+
+
+def test_a_session_ends_when_nobody_uses_it(viewer, clock):
+    browser = client_of(viewer)
+    clock(IDLE - 1)
+    assert browser.get("/me/").status_code == 200
+    clock(IDLE - 1)
+    assert browser.get("/me/").status_code == 200
+    clock(IDLE + 1)
+    assert browser.get("/me/").url == "/login/?next=/me/"
+    assert not Session.objects.exists()
+
+
+def test_an_open_page_that_asks_for_progress_does_not_keep_a_session(viewer, clock):
+    browser = client_of(viewer)
+    clock(IDLE - 1)
+    assert browser.get("/jobs/running/").status_code == 200
+    clock(2)
+    assert browser.get("/jobs/running/").status_code == 302
+
+
+def test_a_session_ends_some_hours_after_it_began(viewer, clock):
+    browser, half = client_of(viewer), IDLE // 2
+    for _ in range(settings.SESSION_COOKIE_AGE // half - 1):
+        clock(half)
+        assert browser.get("/").url == "/dids/"
+    clock(IDLE)
+    assert browser.get("/password/").status_code == 302
+
+
+@pytest.mark.parametrize("forged", ["", "1", "9999999999:forged", "another session’s"])
+def test_the_time_of_the_last_request_cannot_be_forged(viewer, clerk, forged):
+    browser = client_of(viewer)
+    other = client_of(clerk).cookies[settings.SEEN_COOKIE_NAME].value
+    browser.cookies[settings.SEEN_COOKIE_NAME] = other if forged.startswith("another") else forged
+    assert browser.get("/me/").status_code == 302
+
+
+def test_a_new_password_does_not_end_the_own_session(viewer):
+    browser = client_of(viewer)
+    new = {"new_password1": "battery-staple-7", "new_password2": "battery-staple-7"}
+    before = browser.session.session_key
+    browser.post("/password/", {"old_password": PASSWORD} | new)
+    assert browser.session.session_key != before
+    assert browser.get("/password/").status_code == 200
