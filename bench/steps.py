@@ -35,7 +35,6 @@ from audit.models import Change
 from bench import load, pages
 from clients.models import Account, Client, Package, Reseller
 from didmgmt.listing import Selection
-from didmgmt.management.commands.serve import gunicorn
 from dids.history.undo.job import submit_undo
 from dids.history.undo.undo import Undo
 from dids.imports import mapping as columns
@@ -126,8 +125,7 @@ STEPS["sign_up"] = load.sign_up
 
 @step
 def web():
-    """Replace this process by the web server of ``manage.py serve``."""
-    os.execv(sys.executable, [sys.executable, *gunicorn()])  # noqa: S606 - no shell is wanted
+    call_command("web")
 
 
 @step

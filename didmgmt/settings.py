@@ -156,7 +156,7 @@ TIME_ZONE = env_choice(
     "TIME_ZONE", "UTC", zoneinfo.available_timezones(), "a time zone such as UTC or Europe/Vilnius"
 )
 
-# `manage.py serve` (make run)
+# `manage.py serve` (make run) and `manage.py web`
 DEMO = env_bool("DEMO", True)
 WEB_PROCESSES = env_int("WEB_PROCESSES", 2, 1, 64)
 WEB_THREADS = env_int("WEB_THREADS", 4, 1, 64)
@@ -344,7 +344,7 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "axes": {"level": "WARNING"},
-        # gunicorn warns about every HEAD response with a body, which it drops.
-        "gunicorn.http.wsgi": {"level": "ERROR"},
+        # It warns whenever a request waits for a thread.
+        "waitress.queue": {"level": "ERROR"},
     },
 }

@@ -299,16 +299,6 @@ def test_a_first_start_works_and_a_second_one_keeps_everything(tmp_path, databas
     assert (tmp_path / "static").stat().st_mtime_ns == collected
 
 
-def test_a_url_may_contain_a_pasted_list_of_a_thousand_numbers(tmp_path, database_url):
-    port = free_port()
-    with serving(tmp_path, database_url, port, ADMIN_PASSWORD="correct horse"):
-        listed = ",".join(str(370_600_000_000 + n) for n in range(1_000))
-        address = f"http://127.0.0.1:{port}/dids/?q={listed}"
-        request = urllib.request.Request(address, headers={"HX-Current-URL": address})
-        with urllib.request.urlopen(request, timeout=20) as response:  # noqa: S310
-            assert response.url.startswith(f"http://127.0.0.1:{port}/login/")
-
-
 def test_the_first_administrator_gets_the_given_password_unprinted(tmp_path, database_url):
     with serving(tmp_path, database_url, free_port(), ADMIN_PASSWORD="correct horse") as process:
         pass
@@ -320,13 +310,22 @@ def test_the_first_administrator_gets_the_given_password_unprinted(tmp_path, dat
     assert printed(tmp_path, check, DATABASE_URL=database_url) == "admin True True Administrator"
 
 
-def test_when_the_worker_dies_everything_stops_with_a_reason(tmp_path, database_url):
+def test_a_killed_child_is_started_again_and_all_end_with_a_killed_parent(tmp_path, database_url):
     port = free_port()
-    with serving(tmp_path, database_url, port) as process:
-        os.kill(child_of(process.pid, "worker"), signal.SIGKILL)
-        output = process.stdout.read()
-    assert process.returncode == 1
-    assert "Error: The worker exited with status -9, so everything was stopped." in output
+    with serving(tmp_path, database_url, port, WEB_PROCESSES="1") as process:
+        killed = {name: child_of(process.pid, name) for name in ("web", "worker")}
+        for child in killed.values():
+            os.kill(child, signal.SIGKILL)
+        sentences = sorted(process.stdout.readline() for _ in killed)
+        assert sentences[0].startswith("The web process 1 exited with status -9; it is started again")
+        assert sentences[1].startswith("The worker exited with status -9; it is started again")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=30) as response:
+            assert response.read() == b"ok"
+
+        process.kill()
+        process.wait()
+        # The output ends when no child holds it any more.
+        assert "Traceback" not in process.stdout.read()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(port)), timeout=5)
 

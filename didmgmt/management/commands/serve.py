@@ -1,19 +1,14 @@
 """``make run``: prepare an empty folder and run the product.
 
-The command has two child processes, the web server and the worker, which start and stop together.
+The web processes and the worker are children of the command, which starts those that die again.
 """
 
-import errno
 import hashlib
 import os
 import secrets
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
-import threading
 import time
+from http.client import HTTPConnection
 
 from django.apps import apps
 from django.conf import settings
@@ -25,11 +20,11 @@ from django.db import Error, connection, connections, transaction
 from django.db.migrations.executor import MigrationExecutor
 
 from audit import triggers
+from didmgmt.children import Children
+from didmgmt.management.commands.web import listening, refuse, stop_event, web_commands
 
 ANSWER_WITHIN = 60
-STOP_WITHIN = 30
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - and the address to connect to
-LONGEST_HEADER = 256 * 1024  # bytes
 
 
 class Command(BaseCommand):
@@ -39,7 +34,7 @@ class Command(BaseCommand):
     def handle(self, *args, **options):
         try:
             self._check_folder()
-            self._check_port()
+            listener = listening()
             self._check_database()
             self._migrate()
             self._collect_static()
@@ -48,7 +43,7 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             raise SystemExit("Stopped during the start. Run it again.") from None
         connections.close_all()
-        self._run()
+        self._run(listener)
 
     # --- checks before anything starts ---
 
@@ -62,20 +57,6 @@ class Command(BaseCommand):
                 f"The folder {settings.VAR_DIR} cannot be written ({error.strerror}). "
                 "Make it writable or name another one with VAR_DIR."
             )
-
-    def _check_port(self):
-        host, port = settings.HOST, settings.PORT
-        try:
-            family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            with socket.socket(family, kind) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(address)
-        except socket.gaierror:
-            refuse(f"HOST {host!r} is not an address or a name of this machine.")
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                refuse(f"Port {port} on {host} is in use. Choose another one with PORT.")
-            refuse(f"Cannot listen on {host} port {port}: {error.strerror}.")
 
     def _check_database(self):
         database = connection.settings_dict
@@ -137,87 +118,51 @@ class Command(BaseCommand):
 
     # --- running ---
 
-    def _run(self):
-        stop = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
-        children = {"web server": start(*gunicorn()), "worker": start("manage.py", "worker")}
+    def _run(self, listener):
+        stop = stop_event()
+        commands = web_commands(listener) | {"worker": ["manage.py", "worker"]}
+        children = Children(commands, files=[listener.fileno()], say=self._say)
         try:
-            if self._answers(children, stop):
+            if first := self._ended_before_answering(children, stop):
+                name, status = first
+                refuse(f"The {name} exited with status {status}, so everything was stopped.")
+            if not stop.is_set():
                 self._say(f"Running at {address()} – Ctrl-C stops it.")
                 if settings.HOST in EVERY_ADDRESS and not os.environ.get("ALLOWED_HOSTS"):
                     self._say("Requests for other host names are refused until ALLOWED_HOSTS lists them.")
-            while not stop.wait(0.2) and not ended(children):
-                pass
+            children.keep_running(stop)
         finally:
-            first = ended(children)
-            self._stop(children)
-        if first and not stop.is_set():
-            name, child = first
-            refuse(f"The {name} exited with status {child.returncode}, so everything was stopped.")
+            listener.close()
+            children.stop()
         self._say("Stopped.")
 
-    def _answers(self, children, stop):
-        """Wait until the web server accepts connections; return False if stopped or a child has exited."""
-        host = EVERY_ADDRESS.get(settings.HOST, settings.HOST)
+    def _ended_before_answering(self, children, stop):
+        """Wait until the web server answers; return (name, status) of a child that has ended before."""
         deadline = time.monotonic() + ANSWER_WITHIN
-        while time.monotonic() < deadline and not ended(children):
-            try:
-                socket.create_connection((host, settings.PORT), timeout=1).close()
-                return True
-            except OSError:
-                if stop.wait(0.05):
-                    return False
-        return False
-
-    def _stop(self, children):
-        for child in children.values():
-            child.terminate()
-        deadline = time.monotonic() + STOP_WITHIN
-        for name, child in children.items():
-            try:
-                child.wait(max(0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                self.stderr.write(f"The {name} did not stop within {STOP_WITHIN} s and was killed.")
-                child.kill()
-                child.wait()
+        while time.monotonic() < deadline and not stop.is_set():
+            if first := children.ended:
+                return first
+            if answers():
+                return None
+        return None
 
     def _say(self, text):
         self.stdout.write(text)
         self.stdout.flush()
 
 
-def refuse(sentence):
-    raise SystemExit(f"Error: {sentence}")
-
-
-def start(*arguments):
-    """Start a child in its own process group, so that Ctrl-C reaches this process only."""
-    environment = {name: value for name, value in os.environ.items() if name != "ADMIN_PASSWORD"}
-    # glibc gives each thread its own heap and returns little of it after a large page.
-    environment.setdefault("MALLOC_ARENA_MAX", "2")
-    return subprocess.Popen(
-        [sys.executable, *arguments], cwd=settings.BASE_DIR, env=environment, process_group=0
-    )
-
-
-def gunicorn():
-    host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
-    command = ["-m", "gunicorn", "didmgmt.wsgi", "--bind", f"{host}:{settings.PORT}"]
-    command += ["--workers", str(settings.WEB_PROCESSES), "--threads", str(settings.WEB_THREADS)]
-    # Uploads and exports of millions of rows take minutes; threads keep up the heartbeat meanwhile.
-    command += ["--worker-class", "gthread", "--timeout", "120", "--graceful-timeout", "20"]
-    # A pasted list of 10,000 numbers is a URL of 200 kB, which htmx repeats in a header.
-    command += ["--limit-request-line", "0", "--limit-request-field_size", str(LONGEST_HEADER)]
-    command += ["--log-level", "warning", "--no-control-socket"]
-    return [*command, "--reload"] if settings.DEBUG else command
+def answers():
+    """Return whether the web server answers its health check."""
+    connection = HTTPConnection(EVERY_ADDRESS.get(settings.HOST, settings.HOST), settings.PORT, timeout=1)
+    try:
+        connection.request("GET", "/healthz", headers={"Host": "localhost"})
+        return connection.getresponse().status < 500
+    except OSError:
+        return False
+    finally:
+        connection.close()
 
 
 def address():
     host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
     return f"http://{host}:{settings.PORT}/"
-
-
-def ended(children):
-    """Return (name, process) of the first child that has exited, or None."""
-    return next(((name, child) for name, child in children.items() if child.poll() is not None), None)

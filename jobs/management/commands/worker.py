@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from audit import origin
+from didmgmt.children import end_with_parent
 from didmgmt.clock import database_now
 from jobs.models import Job, WorkerBeat
 from jobs.periodic import run_periodic_tasks
@@ -47,6 +48,7 @@ class Command(BaseCommand):
             return
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, lambda *_: self.stopped.set())
+        end_with_parent()
         while not self.stopped.is_set():
             busy = False
             try:

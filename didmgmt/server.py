@@ -1,0 +1,155 @@
+"""The web server: waitress, with deadlines for slow clients and a stop that finishes what it has begun.
+
+Waitress receives requests and sends responses in one thread and runs the application in a few others, so a
+client that sends or reads slowly costs a socket and a temporary file, but no thread. Its own timeouts leave
+two cases out, which are added here: headers that arrive byte by byte, and a client that stopped reading while
+a long response is being written.
+"""
+
+import resource
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.server import TcpWSGIServer
+
+CONNECTIONS = 1_000  # of a process
+HEADER_SECONDS = 20  # until the headers of a request are complete
+SILENT_SECONDS = 60  # without a byte sent or received, outside of the application
+CROWDED_SECONDS = 5  # for both, while more than half of the connections are taken
+STOP_SECONDS = 20  # to finish responses after a request to stop
+HEADER_BYTES = 512 * 1024  # of a request's first line and headers together
+# A response of which more than this is unread waits, and holds one of the threads until the client reads on.
+UNREAD_BYTES = 64 * 1024 * 1024
+FORM_BYTES = 1024 * 1024  # that a form adds to an uploaded file
+
+
+class Channel(HTTPChannel):
+    """A connection that knows since when it has been waiting for the headers of a request."""
+
+    headers_since: float | None = None
+
+    def received(self, data: bytes) -> Any:
+        if self.request is None:
+            self.headers_since = time.time()
+        result = super().received(data)
+        if self.request is None or self.request.headers_finished:
+            self.headers_since = None
+        return result
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is being received or answered."""
+        return bool(self.request or self.requests or self.total_outbufs_len)
+
+    def is_overdue(self, now: float, crowded: bool) -> bool:
+        """Return whether the client has kept the connection waiting for too long."""
+        if self.headers_since is not None:
+            return now - self.headers_since > (CROWDED_SECONDS if crowded else HEADER_SECONDS)
+        if self.requests and not self.total_outbufs_len:
+            return False  # it waits for the application
+        crowded = crowded and not self.is_busy
+        return now - self.last_activity > (CROWDED_SECONDS if crowded else SILENT_SECONDS)
+
+
+class Server(TcpWSGIServer):
+    """Serve the application on a listening socket until ``stop`` is called."""
+
+    channel_class = Channel
+
+    def __init__(self, application: Callable[..., Any], listener: socket.socket) -> None:
+        body = max(settings.UPLOAD_LIMIT, settings.DATA_UPLOAD_MAX_MEMORY_SIZE) + FORM_BYTES
+        adjustments = Adjustments(
+            sockets=[listener],
+            threads=settings.WEB_THREADS,
+            connection_limit=CONNECTIONS,
+            cleanup_interval=1,
+            max_request_header_size=HEADER_BYTES,
+            max_request_body_size=body,
+            outbuf_high_watermark=UNREAD_BYTES,
+            recv_bytes=64 * 1024,
+            asyncore_use_poll=True,
+            clear_untrusted_proxy_headers=False,  # didmgmt.proxy reads those of trusted proxies
+            log_socket_errors=False,
+            ident=None,
+        )
+        self.stopping = False
+        address = (listener.family, listener.type, listener.proto, listener.getsockname())
+        super().__init__(
+            _without_body_of_head(application),
+            {},
+            _sock=listener,
+            adj=adjustments,
+            bind_socket=False,
+            sockinfo=address,
+        )
+
+    def run(self) -> None:
+        """Serve until stopped; then finish the responses that have begun, for up to ``STOP_SECONDS``."""
+        while not self.stopping:
+            self._poll()
+        self.accepting = False
+        self.socket.close()
+        self.del_channel()
+        deadline = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < deadline and any(one.is_busy for one in self.active_channels.values()):
+            self._poll()
+        self.task_dispatcher.shutdown(timeout=1)
+
+    def _poll(self) -> None:
+        self.asyncore.loop(timeout=1, map=self._map, use_poll=True, count=1)
+
+    def stop(self, *_: Any) -> None:
+        """Make ``run`` return; may be called by a signal handler."""
+        self.stopping = True
+        self.pull_trigger()
+
+    def maintenance(self, now: float) -> None:
+        """Close connections whose client has kept them waiting for too long."""
+        channels = list(self.active_channels.values())
+        crowded = len(channels) > CONNECTIONS // 2
+        for channel in channels:
+            if channel.is_overdue(now, crowded):
+                channel.will_close = True
+                channel.handle_close()  # now: waitress would wait until the client reads
+
+
+def _without_body_of_head(application: Callable[..., Any]) -> Callable[..., Any]:
+    """Drop the body of responses to HEAD, which waitress would send and the client would misread."""
+
+    def respond(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        body = application(environ, start_response)
+        if environ["REQUEST_METHOD"] != "HEAD":
+            return body
+        if hasattr(body, "close"):
+            body.close()
+        return []
+
+    return respond
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises OSError, socket.gaierror for a host that is not an address here."""
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, kind)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def allow_files() -> None:
+    """Raise the limit of open files: a connection needs up to three, for its socket and two buffers."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4 * CONNECTIONS
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -1,0 +1,169 @@
+"""The web server in a process of its own, with slow clients; it needs no database."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from http.client import HTTPConnection
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="the database makes no difference")
+THREADS = 2
+MEGABYTE = 1024 * 1024
+
+# The product, and an address that streams as many megabytes as it is asked for.
+PROGRAM = """
+import sys
+from django.core.wsgi import get_wsgi_application
+from didmgmt import server
+from didmgmt.management.commands import web
+
+if len(sys.argv) > 1:
+    server.HEADER_SECONDS = server.SILENT_SECONDS = int(sys.argv[1])
+product = get_wsgi_application()
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] != "/stream":
+        return product(environ, start_response)
+    start_response("200 OK", [("Content-Type", "text/csv")])
+    return (b"x" * 65536 for _ in range(int(environ["QUERY_STRING"]) * 16))
+
+listener = server.listen("127.0.0.1", 0)
+print(listener.getsockname()[1], flush=True)
+web.serve_on(listener, application)
+"""
+
+
+class Running:
+    """A running server and the connections to it."""
+
+    def __init__(self, process, stack):
+        self.process, self._stack = process, stack
+        self.port = int(process.stdout.readline())
+
+    def connect(self, sent="", *, window=None):
+        """Return a new connection, over which ``sent`` was sent; ``window``: bytes that may be unread."""
+        client = self._stack.enter_context(socket.socket())
+        if window:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+        client.settimeout(30)
+        client.connect(("127.0.0.1", self.port))
+        client.sendall(sent.encode())
+        return client
+
+    def get(self, path="/healthz", *, method="GET", **headers):
+        with contextlib.closing(HTTPConnection("127.0.0.1", self.port, timeout=30)) as client:
+            client.request(method, path, headers=headers)
+            response = client.getresponse()
+            return response.status, response.read()
+
+
+@contextlib.contextmanager
+def running(folder, *arguments):
+    environment = {"PATH": os.environ["PATH"], "VAR_DIR": str(folder), "WEB_THREADS": str(THREADS)}
+    environment |= {"DJANGO_SETTINGS_MODULE": "didmgmt.settings", "DEBUG": "1", "UPLOAD_LIMIT_MB": "40"}
+    command = [sys.executable, "-c", PROGRAM, *arguments]
+    with contextlib.ExitStack() as stack:
+        process = stack.enter_context(
+            subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment, stdout=subprocess.PIPE)
+        )
+        stack.callback(process.kill)
+        yield Running(process, stack)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("server")) as started:
+        yield started
+
+
+@pytest.fixture
+def impatient(tmp_path):
+    """Return a server that waits one second for a client."""
+    with running(tmp_path, "1") as started:
+        yield started
+
+
+def read_all(client):
+    """Return how many bytes a connection gives until the server closes it."""
+    count = 0
+    with contextlib.suppress(ConnectionResetError):
+        while chunk := client.recv(MEGABYTE):
+            count += len(chunk)
+    return count
+
+
+def test_slow_readers_and_senders_take_no_thread_from_others(server):
+    readers = [server.connect("GET /stream?5 HTTP/1.1\r\nHost: a\r\n\r\n", window=4096) for _ in range(64)]
+    for _ in range(64):
+        server.connect("GET / HTTP/1.1\r\nHost: a\r\n")
+        server.connect("POST /login/ HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\nabc")
+    for _ in range(200):
+        server.connect()
+    for _ in range(3):
+        for reader in readers:
+            reader.recv(1024)
+        assert server.get() == (200, b"ok")
+
+
+def test_a_stream_arrives_whole(server):
+    status, body = server.get("/stream?5")
+    assert (status, len(body)) == (200, 5 * MEGABYTE)
+
+
+def test_a_response_to_head_has_no_body(server):
+    assert server.get(method="HEAD") == (200, b"")
+    client = server.connect("HEAD /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2)
+    client.shutdown(socket.SHUT_WR)
+    received = b""
+    while chunk := client.recv(65536):
+        received += chunk
+    assert received.count(b"HTTP/1.1 200 OK") == 2
+    assert not received.endswith(b"ok")
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        (f"GET /?q={'1' * 600_000} HTTP/1.1", b"431"),
+        ("POST /login/ HTTP/1.1\r\nContent-Length: 50000000", b"413"),
+    ],
+)
+def test_a_request_that_is_too_large_is_refused_before_it_is_read(server, request_line, status):
+    client = server.connect(f"{request_line}\r\nHost: localhost\r\n\r\n")
+    assert client.recv(12) == b"HTTP/1.1 " + status or b"HTTP/1.0 " + status
+
+
+def test_headers_that_arrive_byte_by_byte_are_cut_off(impatient):
+    client = impatient.connect("GET / HTTP/1.1\r\n")
+    sent = 0
+    with contextlib.suppress(OSError):
+        while sent < 100:
+            time.sleep(0.1)
+            client.sendall(b"X")
+            sent += 1
+    assert 0 < sent < 100
+
+
+def test_clients_that_stop_reading_a_long_response_give_their_threads_back(impatient):
+    request = "GET /stream?200 HTTP/1.1\r\nHost: a\r\n\r\n"
+    stuck = [impatient.connect(request, window=4096) for _ in range(2 * THREADS)]
+    assert impatient.get() == (200, b"ok")
+    assert all(read_all(client) < 200 * MEGABYTE for client in stuck)
+
+
+def test_a_server_that_is_stopped_finishes_its_responses(tmp_path):
+    with running(tmp_path) as server:
+        client = server.connect("GET /stream?5 HTTP/1.1\r\nHost: a\r\n\r\n", window=4096)
+        client.recv(1024)
+        server.process.send_signal(signal.SIGTERM)
+        assert read_all(client) > 5 * MEGABYTE - 1024
+        assert server.process.wait(30) == 0
+        with pytest.raises(ConnectionRefusedError):
+            server.connect()
