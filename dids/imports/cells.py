@@ -1,6 +1,6 @@
 """Read the cells of an imported row as its owner chose in the wizard."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -259,6 +259,31 @@ class CellRules:
             "lost",
             (low.zfill(self.typical.least),),
         )
+
+    def settled(self, cell, number):
+        """Return which doubts about a staged ``cell`` were settled by choice, as kinds of ``NumberError``.
+
+        ``number`` is the first one read from it.
+        """
+        found = [
+            kind
+            for kind in ("several", "zero")
+            if getattr(self.choices, kind) != REFUSE
+            and self._read(cell, replace(self.choices, **{kind: REFUSE}))[1] == kind
+        ]
+        if self.lost == PUT:
+            low, _ = self._read(cell, self.choices)
+            if low != number == self.front + low:
+                found.append("lost")
+        return found
+
+    @staticmethod
+    def _read(cell, choices):
+        """Return (first number in a cell, "") or ("", kind of the error)."""
+        try:
+            return read_cell(cell, choices)[0][0], ""
+        except NumberError as error:
+            return "", error.kind
 
     # --- other values
 

@@ -5,11 +5,15 @@ from functools import cached_property, reduce
 from operator import or_
 
 from django.db.models import Q
+from django.utils import timezone
 
+from dids.imports.cells import CellRules
 from dids.imports.options import Options
 from dids.imports.reasons import explain
 from dids.imports.tally import BLOCK
+from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
+from dids.models.hold_days import first_given
 from dids.models.staging import RESULTS, ImportBatch, ImportRow
 
 SAMPLE, ALL = "sample", "all"
@@ -18,8 +22,8 @@ SHOWN = (SAMPLE, ALL, *dict.fromkeys(RESULTS.values()))
 OTHER = {"package": "package", "tags": "tags", "after_hold": "After Hold", "hold_days": "hold days"}
 
 _NAMES = (
-    "group__operator", "group__client", "group__account", "group__package",
-    "operator", "tag_set", "account__client", "client_package__package",
+    "group__operator__reseller", "group__reseller", "group__client", "group__account", "group__package",
+    "operator__reseller", "tag_set", "account__client", "client_package__package",
     "did__operator", "did__tag_set", "did__account__client", "did__client_package__package",
 )  # fmt: skip
 
@@ -41,7 +45,10 @@ class Value:
 class Effect:
     """What will happen to one row.
 
+    ``position``  of the row among all rows, from 1
     ``cell``      the number as in the file, "" where the row before has the cell, of a range
+    ``nth``       its place among the ``named`` numbers of its line; both None if the line names one
+    ``settled``   the doubts about the cell that were settled by choice: see ``CellRules.settled``
     ``values``    {status, client, account, operator, notes, and those of OTHER: Value}, empty if the row is
                   refused or flagged
     ``refusal``   as ``reasons.explain`` returns it, None if the row is not refused or flagged
@@ -49,13 +56,22 @@ class Effect:
     """
 
     line: int
+    position: int
     result: str
     cell: str
     number: str
+    nth: int | None = None
+    named: int | None = None
+    settled: tuple[str, ...] = ()
     values: dict = field(default_factory=dict)
     refusal: dict | None = None
     tick: str = ""
     ticked: bool = False
+
+    @property
+    def rest(self):
+        """How many numbers of its line follow."""
+        return self.named - self.nth if self.named else 0
 
     @property
     def status(self):
@@ -119,8 +135,8 @@ class Effects:
         doubtful = [row.pk for row in rows if RESULTS[row.verdict] in ("refused", "flagged")]
         found = explain(ImportRow.objects.filter(pk__in=doubtful), self.job.owner) if doubtful else []
         refusals = {refusal["id"]: refusal for refusal in found}
-        options, written = Options.of(self.job), set(self.job.params.get("written", ()))
-        return [_effect(row, refusals.get(row.pk), options, row.line in written) for row in rows]
+        reader = _Reader(self.job, timezone.now())
+        return [reader.effect(row, refusals.get(row.pk)) for row in rows]
 
     def _staged(self):
         """Return the staged rows of the page, by primary key."""
@@ -153,79 +169,108 @@ class Effects:
         return found, before
 
 
-def _effect(row, refusal, options, ticked):
-    result = RESULTS[row.verdict]
-    cell = row.cell if row.cell is not None else row.number
-    if cell is None:
-        cell = f"ID {row.ref}" if row.ref is not None else ""
-    if refusal:
-        # The value is the cell of the number if that is what is wrong.
-        cell = cell or refusal["value"]
-        tick = row.number or "" if result == "flagged" else ""
-        return Effect(row.line, result, cell, row.number or "", refusal=refusal, tick=tick)
-    old = _visible(row.did, options)
-    read = {"created": _created, "updated": _updated}.get(result)
-    new = (read(row, options, old) if read else old) or {}
-    values = {name: Value(text, old[name] if old else text) for name, text in new.items()}
-    number = row.number or (row.did.number if old else "")
-    return Effect(row.line, result, cell, number, values, tick=number if ticked else "", ticked=ticked)
+class _Reader:
+    """Read the effects of staged rows of a ``job``, as the numbers are at ``now``."""
+
+    def __init__(self, job, now):
+        self.options, self.rules, self.now = Options.of(job), CellRules.of(job.params), now
+        self.first = ImportBatch(pk=job.cursor["batch"]).first
+
+    def effect(self, row, refusal):
+        """Return the Effect of a row; ``refusal`` as ``reasons.explain`` returns it, None without one."""
+        result, number = RESULTS[row.verdict], row.number or ""
+        cell = row.cell if row.cell is not None else row.number
+        if cell is None:
+            cell = f"ID {row.ref}" if row.ref is not None else ""
+        found = {"line": row.line, "position": row.pk - self.first, "result": result}
+        if refusal:
+            # The value is the cell of the number if that is what is wrong.
+            cell = cell or refusal["value"]
+            tick = number if result == "flagged" else ""
+            return Effect(**found, cell=cell, number=number, refusal=refusal, tick=tick)
+        found |= {"nth": row.nth, "named": row.named}
+        if row.cell:
+            found["settled"] = tuple(self.rules.settled(row.cell, number))
+        old = self._visible(row.did)
+        read = {"created": self._created, "updated": self._updated}.get(result)
+        new = (read(row, old) if read else old) or {}
+        values = {name: Value(text, old[name] if old else text) for name, text in new.items()}
+        number = number or (row.did.number if old else "")
+        ticked = row.line in self.rules.written
+        tick = number if ticked else ""
+        return Effect(**found, cell=cell, number=number, values=values, tick=tick, ticked=ticked)
+
+    def _visible(self, did):
+        """Return the values of an existing number; None if there is none, or none that the user may see."""
+        if did is None or self.options.bound_to not in (None, did.operator.reseller_id):
+            return None
+        status = holds.status_at(did.status, did.after_hold, did.hold_until, self.now)
+        account, client_package = (did.account, did.client_package) if status in st.HELD else (None, None)
+        return {
+            "status": status,
+            "client": account.client.name if account else "",
+            "account": account.name if account else "",
+            "package": client_package.package.name if client_package else "",
+            "operator": did.operator.name,
+            "notes": did.notes,
+            "tags": did.tag_set.label if did.tag_set else "",
+            "after_hold": st.LABELS[did.after_hold],
+            "hold_days": _days(did.hold_days),
+        }
+
+    def _created(self, row, _old):
+        group, defaults = row.group, self.options.defaults
+        operator = group.operator or (None if group.operator_name else self.options.operator)
+        status, after_hold = group.status or defaults["status"], group.after_hold or defaults["after_hold"]
+        reseller = operator.reseller if operator else group.reseller
+        status = self._status(group, status, after_hold, group.package, operator, reseller)
+        return {
+            "status": status,
+            "operator": operator.name if operator else group.operator_name or "",
+            "notes": row.notes or defaults["notes"],
+            "tags": group.tags or defaults["tags"] or "",
+            "after_hold": st.LABELS[after_hold],
+            "hold_days": _days(group.hold_days),
+            **(_named(group) if status in st.HELD else _NO_HOLDER),
+        }
+
+    def _updated(self, row, old):
+        group = row.group
+        package = row.client_package.package if row.client_package else None
+        reseller = row.operator.reseller if row.operator else None
+        status = self._status(row, row.status, row.after_hold, package, row.operator, reseller)
+        # Of a record that is yet to be created there is only the name.
+        named, holder = _named(group), _NO_HOLDER
+        if status in st.HELD:
+            holder = named | {"package": package.name if package else named["package"]}
+            if row.account:
+                holder |= {"client": row.account.client.name, "account": row.account.name}
+        tags = row.tag_set.label if row.tag_set else ""
+        blank_notes = "" if self.options.clears("notes") or not old else old["notes"]
+        return {
+            "status": status,
+            "operator": row.operator.name if row.operator else group.operator_name or "",
+            "notes": row.notes or blank_notes,
+            "tags": group.tags or tags,
+            "after_hold": st.LABELS[row.after_hold],
+            "hold_days": _days(row.hold_days),
+            **holder,
+        }
+
+    def _status(self, staged, status, after_hold, package, operator, reseller):
+        """Return the status that a number will be seen with: After Hold if its hold ends at once.
+
+        ``staged`` has its hold; the others are the objects that it inherits hold days from, or None.
+        """
+        until = staged.hold_until
+        if status == st.HOLD and until is None:
+            parents = [parent and parent.hold_days for parent in (package, operator, reseller)]
+            days = first_given(staged.hold_days, *parents)
+            until = (staged.hold_from or self.now) + days * holds.DAY
+        return holds.status_at(status, after_hold, until, self.now)
 
 
-def _visible(did, options):
-    """Return the values of an existing number; None if there is none, or none that the user may see now."""
-    if did is None or options.bound_to not in (None, did.operator.reseller_id):
-        return None
-    account, client_package = did.account, did.client_package
-    return {
-        "status": did.status_now,
-        "client": account.client.name if account else "",
-        "account": account.name if account else "",
-        "package": client_package.package.name if client_package else "",
-        "operator": did.operator.name,
-        "notes": did.notes,
-        "tags": did.tag_set.label if did.tag_set else "",
-        "after_hold": st.LABELS[did.after_hold],
-        "hold_days": _days(did.hold_days),
-    }
-
-
-def _created(row, options, _old):
-    group, defaults = row.group, options.defaults
-    operator = group.operator or (None if group.operator_name else options.operator)
-    return {
-        "status": group.status or defaults["status"],
-        "operator": operator.name if operator else group.operator_name or "",
-        "notes": row.notes or defaults["notes"],
-        "tags": group.tags or defaults["tags"] or "",
-        "after_hold": st.LABELS[group.after_hold or defaults["after_hold"]],
-        "hold_days": _days(group.hold_days),
-        **_named(group),
-    }
-
-
-def _updated(row, options, old):
-    group = row.group
-    # Of a record that is yet to be created there is only the name.
-    named, assigned = _named(group), row.status in st.HELD
-    holder = {"client": "", "account": "", "package": ""}
-    if assigned and row.account:
-        holder |= {"client": row.account.client.name, "account": row.account.name}
-    elif assigned:
-        holder |= {name: named[name] for name in ("client", "account")}
-    if assigned:
-        package = row.client_package.package.name if row.client_package else named["package"]
-        holder["package"] = package
-    tags = row.tag_set.label if row.tag_set else ""
-    blank_notes = "" if options.clears("notes") or not old else old["notes"]
-    return {
-        "status": row.status,
-        "operator": row.operator.name if row.operator else group.operator_name or "",
-        "notes": row.notes or blank_notes,
-        "tags": group.tags or tags,
-        "after_hold": st.LABELS[row.after_hold],
-        "hold_days": _days(row.hold_days),
-        **holder,
-    }
+_NO_HOLDER = {"client": "", "account": "", "package": ""}
 
 
 def _named(group):

@@ -13,6 +13,7 @@ from jobs.kinds import JobError
 GROUPS_KEPT = 20_000  # groups kept in memory; one that was dropped and recurs is staged again
 GROUPED = (*NAMES, "status", "after_hold", "hold_days", "tags")  # columns that rows of a group share
 NOTES_MAX = 500
+_PLAIN = (None,) * 5  # reason, flaw, cell, nth and named of a row with one number in digits
 
 
 class RowParser:
@@ -55,7 +56,7 @@ class RowParser:
             ref = parse_whole(cells[ref_at].strip()) if ref_at is not None else None
             if number.isdigit() and number.isascii() and len(number) in usual:  # inlined for speed
                 self.rows += 1
-                yield self.first + self.rows, line, group, number, ref, notes, "+", None, None, None
+                yield self.first + self.rows, line, group, number, ref, notes, "+", *_PLAIN
             else:
                 yield from self._by_number(line, group, cells, ref, notes)
 
@@ -64,7 +65,7 @@ class RowParser:
         pk = parse_whole(ref)
         if pk is not None:
             self.rows += 1
-            yield self.first + self.rows, line, group, None, pk, notes, "+", None, None, None
+            yield self.first + self.rows, line, group, None, pk, notes, "+", *_PLAIN
         elif not self.rules.is_blank(cells):
             yield self._flawed(
                 line, group, "id", ref, "An ID is a whole number. Correct it or remove the row."
@@ -85,11 +86,15 @@ class RowParser:
         if self.rows + size > most:
             raise too_many_numbers(most, line)
         cell = shorten(" ".join(filter(None, (cells[index].strip() for index in self.number_cells))))
+        nth, named = (0, size) if size > 1 else (None, None)
         for low, high in ranges:
             for number in range(int(low), int(high) + 1):
                 self.rows += 1
+                nth = nth + 1 if named else None
                 digits = str(number).zfill(len(low))
-                yield self.first + self.rows, line, group, digits, ref, notes, "+", None, None, cell
+                yield (
+                    self.first + self.rows, line, group, digits, ref, notes, "+", None, None, cell, nth, named
+                )  # fmt: skip
                 cell = ""
 
     def _unread(self, line, group, notes, error):
@@ -104,7 +109,7 @@ class RowParser:
     def _flawed(self, line, group, column, value, what, kind="", remedy=""):
         self.rows += 1
         flaw = json.dumps([column, shorten(value), what, kind, remedy])
-        return self.first + self.rows, line, group, None, None, "", "!", "flaw", flaw, None
+        return self.first + self.rows, line, group, None, None, "", "!", "flaw", flaw, *_PLAIN[2:]
 
     def _group(self, cells):
         values = tuple([cells[index] for index in self.indexes])

@@ -47,9 +47,16 @@ def distinct_hold_days(rows, own=UNSET):
     resellers = _values(Operator, {operator for *_, operator in keys}, "reseller__hold_days")
     found = set()
     for row_own, package, operator in keys:
-        inherited = (row_own, packages.get(package), operators.get(operator), resellers.get(operator))
-        found.add(next((days for days in inherited if days is not None), settings.HOLD_DAYS))
+        found.add(
+            first_given(row_own, packages.get(package), operators.get(operator), resellers.get(operator))
+        )
     return sorted(found)
+
+
+def first_given(own, package, operator, reseller):
+    """Return the hold days of a number from its own and those that it inherits; None where not set."""
+    inherited = (own, package, operator, reseller)
+    return next((days for days in inherited if days is not None), settings.HOLD_DAYS)
 
 
 def _values(model, keys, field):

@@ -160,7 +160,8 @@ class ImportRow(StagedValues):
     ``verdict``: + created (the initial value), ~ updated, = unchanged, ! refused by the check,
     ? refused by the apply because something changed after the check, f flagged: doubtful, so it is left
     out unless its owner ticks it, d done: updated before the other rows to free a place for them. A flagged
-    row has the ``number`` that it would write, if any, and as ``flaw`` why it is doubtful.
+    row has the ``number`` that it would write, if any, and as ``flaw`` why it is doubtful. Where the
+    package is full, ``flaw`` has figures: see ``dids.imports.capacity.refuse_over_limit``.
 
     ``did`` is the existing number and ``seen`` its newest history row at the time of the check.
     ``assigned`` marks an existing number that is assigned to a client; for a new number the status of
@@ -181,6 +182,8 @@ class ImportRow(StagedValues):
     cell = models.TextField(
         null=True, help_text="The number in the file if written differently; empty if it is of the row before"
     )
+    nth = models.IntegerField(null=True, help_text="Its place among the numbers of its line")
+    named = models.IntegerField(null=True, help_text="How many numbers its line names, if several")
     ref = models.BigIntegerField(null=True, help_text="The ID in the file")
     notes = models.CharField(max_length=500)
     verdict = models.CharField(max_length=1)
@@ -194,7 +197,10 @@ class ImportRow(StagedValues):
     class Meta:
         default_permissions = ()
 
-    STAGED = ("id", "line", "group_id", "number", "ref", "notes", "verdict", "reason", "flaw", "cell")
+    STAGED = (
+        "id", "line", "group_id", "number", "ref", "notes", "verdict", "reason", "flaw", "cell",
+        "nth", "named",
+    )  # fmt: skip
 
 
 class RowChunk:

@@ -262,3 +262,69 @@ def test_an_import_that_has_written_numbers_cannot_be_discarded():
     number_import.apply(number_import.checked)
 
     assert not finished(number_import).discard()
+
+
+def test_a_number_tells_how_its_cell_was_read():
+    world = make_world()
+    numbers = "".join(f"44163296{n:04}\n" for n in range(20))
+    doubtful = '1632960411\n+44 (0)1632 960116\n"441632970001, 441632970002"\n441632980000-441632980002\n'
+    text = f"DID\n{numbers}{doubtful}"
+    answers = {"readings": {"zero": "drop", "several": "split"}, "lost": "put", "front": "44"}
+
+    number_import = staged(text, importer(world), operator=world.operator)
+    number_import.check(typical=[12, 12, 20], **answers)
+
+    read = [(effect.number, effect.nth, effect.named, effect.settled) for effect in effects(number_import)]
+    assert read[19] == ("441632960019", None, None, ())
+    assert read[20:] == [
+        ("441632960411", None, None, ("lost",)),
+        ("441632960116", None, None, ("zero",)),
+        ("441632970001", 1, 2, ("several",)),
+        ("441632970002", 2, 2, ()),
+        ("441632980000", 1, 3, ()),
+        ("441632980001", 2, 3, ()),
+        ("441632980002", 3, 3, ()),
+    ]
+
+
+def seen(number):
+    """Return how the list shows a number: its status and its client."""
+    did = DID.objects.for_table().get(number=number)
+    return did.status_now, did.client_name or ""
+
+
+def shown(effect):
+    return effect.values["status"].new, effect.values["client"].new
+
+
+@pytest.mark.parametrize("owner", ["row", "package", "operator", "reseller", "setting"])
+def test_a_hold_of_no_days_is_shown_as_it_will_be_seen(settings, owner):
+    world = make_world()
+    loaf = client_with_package(world.reseller).package
+    parents = {"package": loaf, "operator": world.operator, "reseller": world.reseller}
+    if owner in parents:
+        parents[owner].hold_days = 0
+        parents[owner].save()
+    settings.HOLD_DAYS = 0 if owner == "setting" else 30
+    days = "0" if owner == "row" else ""
+    header = "DID,Status,Client,Account,Package,Hold days\n"
+    text = f"{header}900,hold,Bakery,main,Loaf,{days}\n2567,hold,,,,{days}\n"
+
+    number_import = staged(text, importer(world), operator=world.operator)
+    new, existing = effects(number_import)
+    forecast = {"900": shown(new), "2567": shown(existing)}
+
+    assert forecast["900"] == ("instock", "")
+    number_import.apply(number_import.checked)
+    assert forecast == {number: seen(number) for number in forecast}
+
+
+def test_a_running_hold_that_becomes_too_short_is_shown_as_over():
+    world = make_world()
+
+    number_import = staged("DID,Hold days\n2563,0\n", importer(world))
+    (effect,) = effects(number_import)
+
+    assert (effect.values["status"].old, *shown(effect)) == ("hold", "instock", "")
+    number_import.apply(number_import.checked)
+    assert seen("2563") == shown(effect)

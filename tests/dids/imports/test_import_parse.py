@@ -294,3 +294,13 @@ def test_values_that_are_no_status_are_read_as_chosen():
     assert [group["status"] for group in groups] == ["reserved", None, None, "archive"]
     assert json.loads(groups[2]["flaw"])[:2] == ["status", "gone"]
     assert flaw("number|after_hold", "1|x", values=values)[2].startswith("“active” can't be After Hold.")
+
+
+def test_each_number_of_a_range_has_its_place_in_its_line():
+    rows, _ = parsed("number|range_end", "100|102", "110|", "1x|", "120-121|")
+
+    places = [(row["number"], row["nth"], row["named"]) for row in rows]
+    assert places == [
+        ("100", 1, 3), ("101", 2, 3), ("102", 3, 3), ("110", None, None), (None, None, None),
+        ("120", 1, 2), ("121", 2, 2),
+    ]  # fmt: skip
