@@ -75,7 +75,8 @@ class Apply:
         if all_or_nothing:
             self._require_no_refusals(batch, job.result["applied"])
         batch.erase_unused_groups()
-        job.result |= {"reasons": refusal_reasons(batch, job.owner), "statuses": self._statuses()}
+        reasons, more_reasons = refusal_reasons(batch, job.owner)
+        job.result |= {"reasons": reasons, "more_reasons": more_reasons, "statuses": self._statuses()}
         for key in ("blocks", "sample"):
             job.result.pop(key, None)
 

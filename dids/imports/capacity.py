@@ -32,9 +32,47 @@ _FREEING = f"""
 """
 
 
+# Identifies the client package of a row ``r`` with its group ``g``, also one that is yet to be created.
+PACKAGE = """coalesce(CAST(coalesce(r.client_package_id, g.client_package_id) AS text),
+    coalesce(CAST(g.reseller_id AS text), g.reseller_name, '') || '/' || g.client_name
+    || '/' || g.package_name)"""
+
+
 def frees_places(first, last):
     """Return whether rows free places in packages."""
     return bool(select(f"SELECT 1 FROM {_FREEING} LIMIT 1", {"first": first, "last": last}))
+
+
+def count_places(first, last, *, assigned, updated):
+    """Return how many places in client packages the rows to write take and free.
+
+    {"taken": numbers, "taken_in": client packages, "freed": numbers, "freed_in": client packages}.
+    ``assigned``: whether existing numbers are assigned; without any the groups have the counts. ``updated``:
+    whether existing numbers change at all.
+    """
+    params, held = {"first": first, "last": last}, in_list(st.IN_USE)
+    if assigned:
+        taking = f"""
+            SELECT {PACKAGE} AS package, 1 AS numbers
+            FROM dids_importrow r JOIN dids_importgroup g ON g.id = r.group_id
+            WHERE r.id BETWEEN %(first)s AND %(last)s
+                AND ((r.verdict = '+' AND g.status IN {held}) OR (r.verdict = '~' AND r.assigned))
+        """
+    else:
+        taking = f"""
+            SELECT {PACKAGE.replace("r.client", "g.client")} AS package, g.given AS numbers
+            FROM dids_importgroup g
+            WHERE g.id BETWEEN %(first)s AND %(last)s AND g.given > 0 AND g.status IN {held}
+        """
+    ((taken, taken_in),) = select(
+        f"SELECT coalesce(sum(numbers), 0), count(DISTINCT package) FROM ({taking}) AS taking", params
+    )
+    freed = freed_in = 0
+    if updated:
+        ((freed, freed_in),) = select(
+            f"SELECT count(*), count(DISTINCT freed.client_package_id) FROM {_FREEING}", params
+        )
+    return {"taken": int(taken), "taken_in": taken_in, "freed": freed, "freed_in": freed_in}
 
 
 def set_others_aside(first, last):
@@ -89,7 +127,8 @@ def fits(first, last):
 def refuse_over_limit(first, last, *, verdict="!"):
     """Refuse the rows beyond the DID limit of their package, in file order; return how many.
 
-    Places that other rows from ``first`` to ``last`` free count as free.
+    Places that other rows from ``first`` to ``last`` free count as free. The ``flaw`` of a refused row is
+    JSON: [limit, numbers that use the package, of these freed, rows that need a place].
     """
     return execute(
         f"""
@@ -103,11 +142,14 @@ def refuse_over_limit(first, last, *, verdict="!"):
             SELECT freed.client_package_id, count(*) AS numbers FROM {_FREEING}
             GROUP BY freed.client_package_id
         ), ranked AS (
-            SELECT id, client_package_id, did_limit, row_number() OVER
-                (PARTITION BY client_package_id, package_id, client_name ORDER BY id) AS rank
+            SELECT id, client_package_id, did_limit, row_number() OVER (package ORDER BY id) AS rank,
+                count(*) OVER package AS wanted
             FROM assigning WHERE counts
+            WINDOW package AS (PARTITION BY client_package_id, package_id, client_name)
         )
-        UPDATE dids_importrow AS r SET verdict = %(verdict)s, reason = 'package full', assigned = NULL
+        UPDATE dids_importrow AS r SET verdict = %(verdict)s, reason = 'package full', assigned = NULL,
+            flaw = '[' || ranked.did_limit || ', ' || coalesce(used.numbers, 0) || ', '
+                || coalesce(freed.numbers, 0) || ', ' || ranked.wanted || ']'
         FROM ranked LEFT JOIN used ON used.client_package_id = ranked.client_package_id
             LEFT JOIN freed ON freed.client_package_id = ranked.client_package_id
         WHERE ranked.id = r.id

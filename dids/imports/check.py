@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from dids.imports.capacity import fits, frees_places, refuse_over_limit, refuse_tags
+from dids.imports.capacity import count_places, fits, frees_places, refuse_over_limit, refuse_tags
 from dids.imports.cells import CellRules
 from dids.imports.create_missing import describe
 from dids.imports.lookalikes import refuse_lookalikes, spell_tags
@@ -21,6 +21,7 @@ from dids.imports.resolve import resolve
 from dids.imports.tally import Tally
 from dids.imports.upload import Upload
 from dids.imports.validate import refuse_duplicates, validate
+from dids.lifecycle import statuses as st
 from dids.models.staging import ImportBatch, ImportGroup, ImportRow, add_counts, bulk_load
 from jobs.kinds import JobError
 
@@ -71,7 +72,11 @@ class Check:
             yield from self._count(batch)
         tally = Tally(cursor["tally"])
         job.result = {"counts": cursor["counts"], "missing": describe(batch)}
-        job.result |= {"blocks": tally.data["blocks"], "sample": tally.sample()}
+        job.result |= {
+            "blocks": tally.data["blocks"],
+            "sample": tally.sample(),
+            "places": self._places(batch),
+        }
         job.cursor = {"phase": "checked", "batch": batch.pk, "frees": cursor.get("frees", False)}
 
     def _stage(self, batch):
@@ -129,6 +134,15 @@ class Check:
             cursor["assigned"] += chunk.assigned
             Tally(cursor["tally"]).add(batch, chunk, self.job.params.get("written", ()))
             yield
+
+    def _places(self, batch):
+        """Count the places that the rows to write take and free, see ``count_places``."""
+        ends_use = (
+            self.cursor["counts"].get("updated") and batch.groups.exclude(status__in=st.IN_USE).exists()
+        )
+        return count_places(
+            batch.first, batch.last, assigned=bool(self.cursor["assigned"]), updated=bool(ends_use)
+        )
 
     def _refuse_unfit(self, batch, options):
         """Refuse counted rows that their package has no capacity or no tag for; return how many."""

@@ -6,6 +6,7 @@ its sentence from ``dids.lifecycle.statuses``; "flaw" brings its own.
 
 import json
 
+from didmgmt.text import count_noun
 from dids.imports.names import LABELS
 from dids.lifecycle import statuses as st
 from dids.models import DID
@@ -155,8 +156,8 @@ REASONS = {
     "package off": ("package", "The client's package is not active.", "Activate it first."),
     "package full": (
         "package",
-        "The package has reached its DID limit.",
-        "Raise the limit or put numbers on Hold.",
+        "Package {package} of {client} has {places}.",
+        "Raise its DID limit, put numbers on Hold, or leave rows out.",
     ),
     "package tags": (
         "tags",
@@ -191,6 +192,12 @@ REASONS = {
 }
 
 
+_NAMES = (
+    "group__package", "group__client", "did__client_package__package",
+    "client_package__package", "client_package__client",
+)  # fmt: skip
+
+
 def explain(rows, user):
     """Return a dict for each of the refused or flagged ``rows``, a queryset.
 
@@ -198,7 +205,7 @@ def explain(rows, user):
     wrong and the ``remedy`` ("" if ``what`` includes it), ``reason``: both in one, and the ``kind`` of an
     unreadable number as in ``NumberError``, else "".
     """
-    rows = list(rows.select_related("group__package", "did__client_package__package"))
+    rows = list(rows.select_related(*_NAMES))
     resellers, named = _resellers_of(rows, user), _numbers_of_ids(rows, user)
     return [_explain(row, resellers, named, user) for row in rows]
 
@@ -260,8 +267,10 @@ def _value(row, column):
 def _texts(row, resellers, named, user):
     group = row.group
     status = (group and group.status) or (row.did and row.did.status_now) or st.ACTIVE
-    package = group.package if group else None
-    if package is None and row.did_id and row.did and row.did.client_package_id:
+    package, client = (group.package, group.client_name) if group else (None, None)
+    if row.client_package:
+        package, client = row.client_package.package, row.client_package.client.name
+    elif package is None and row.did_id and row.did and row.did.client_package_id:
         package = row.did.client_package.package
     return {
         "first_line": f"{row.first_line or 0:,}",
@@ -270,11 +279,27 @@ def _texts(row, resellers, named, user):
         "id_number": named.get(row.did_id, "another number"),
         "own_reseller": user.reseller or "",
         "reseller": (group and group.reseller_name) or "The reseller",
-        "client": (group and group.client_name) or "The client",
+        "client": client or "The client",
+        "package": package.name if package else "",
+        "places": _places(row),
         "status": st.LABELS[status],
         "allowed_tags": package.allowed_tags if package else "",
         "resellers": resellers.get(group.operator_name if group else None, ""),
     }
+
+
+def _places(row):
+    """Say how full the package of a row is: "10 places: 7 are used and 16 rows need one"."""
+    if row.reason != "package full" or not row.flaw:
+        return ""
+    limit, used, freed, wanted = json.loads(row.flaw)
+    parts = [f"{used:,} {'is' if used == 1 else 'are'} used"]
+    if freed:
+        parts.append(f"the file frees {freed:,}")
+    if row.verdict == "!":  # the apply counts the rows of its chunk only
+        parts.append(count_noun(wanted, "row needs one", "rows need one"))
+    listed = " and ".join([*filter(None, [", ".join(parts[:-1])]), parts[-1]])
+    return f"{count_noun(limit, 'place')}: {listed}"
 
 
 def _numbers_of_ids(rows, user):

@@ -2,12 +2,14 @@
 
 from django.db import connection
 
+from dids.imports.capacity import PACKAGE
 from dids.imports.reasons import explain
 from dids.imports.sql import is_distinct, select
 from dids.models.staging import RESULTS
 
 BLOCK = 10_000  # rows that are counted together
 KINDS = 200  # kinds of effects that are told apart
+REASONS = 100  # reasons that a result lists
 SAMPLE = 20  # rows that the check shows first
 
 
@@ -95,26 +97,29 @@ def _kinds(first, last, written, updates):
 
 
 def refusal_reasons(batch, user):
-    """Return the reasons of the refused rows as JSON, the most frequent first; for jobs.
+    """Return (the reasons of the refused rows as JSON, how many further reasons there are); for jobs.
 
-    Each is as ``explain`` returns it for the first row with the reason, and ``rows`` says how many rows
-    have it. Unreadable cells are one reason for each column and kind of error.
+    The most frequent ``REASONS`` come first. Each is as ``explain`` returns it for the first row with the
+    reason, and ``rows`` says how many rows have it. Unreadable cells are one reason for each column and kind
+    of error, and each full package is a reason.
     """
     part = "flaw::json ->>" if connection.vendor == "postgresql" else "flaw ->>"
     found = select(
         f"""
         SELECT min(id), count(*) FROM (
             SELECT r.id, r.verdict, r.reason,
-                CASE r.reason WHEN 'flaw' THEN coalesce(r.flaw, g.flaw) END AS flaw
+                CASE r.reason WHEN 'flaw' THEN coalesce(r.flaw, g.flaw) END AS flaw,
+                CASE r.reason WHEN 'package full' THEN {PACKAGE} END AS package
             FROM dids_importrow r LEFT JOIN dids_importgroup g ON g.id = r.group_id
             WHERE r.id BETWEEN %(first)s AND %(last)s AND r.verdict IN ('!', '?')
         ) refused
-        GROUP BY verdict, reason, {part} 0, {part} 3
+        GROUP BY verdict, reason, package, {part} 0, {part} 3
         ORDER BY 2 DESC, 1
         """,
         {"first": batch.first, "last": batch.last},
     )
+    shown = found[:REASONS]
     refusals = {
-        one["id"]: one for one in explain(batch.rows.filter(pk__in=[first for first, _ in found]), user)
+        one["id"]: one for one in explain(batch.rows.filter(pk__in=[first for first, _ in shown]), user)
     }
-    return [refusals[first] | {"rows": count} for first, count in found]
+    return [refusals[first] | {"rows": count} for first, count in shown], len(found) - len(shown)

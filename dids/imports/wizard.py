@@ -174,6 +174,16 @@ class Import:
             f"The import will {'; it will '.join(halves)}." if halves else "The file has no rows to import."
         )
 
+    @property
+    def places(self):
+        """How many places in client packages a checked import will take and free, as sentences."""
+        places, found = self.job.result.get("places", {}), []
+        for fate in ("taken", "freed"):
+            if count := places.get(fate):
+                packages = count_noun(places[f"{fate}_in"], "client package")
+                found.append(f"{count_noun(count, 'place')} in {packages} will be {fate}.")
+        return found
+
     def _phrases(self, noun, **phrases):
         """Fill in the counts that are not 0; the first one has the noun."""
         found = []

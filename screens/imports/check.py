@@ -1,5 +1,7 @@
 """The check and the result of an import: what it will do, row by row, and what it did."""
 
+from urllib.parse import urlencode
+
 from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, QueryDict
@@ -64,13 +66,24 @@ def _check_page(request, number_import):
     context = _context(number_import) | {
         "forecast": number_import.forecast,
         "file_note": file_note(number_import.upload.format, job.params["rows"]),
-        "said": [*job.params["notes"], *job.params["damage"], *job.result.get("missing", [])],
+        "said": [
+            *job.params["notes"],
+            *job.params["damage"],
+            *job.result.get("missing", []),
+            *number_import.places,
+        ],
         "page": page,
         "filters": _filters(page, size),
         "rows": [
-            {"effect": effect, "plan": PLANS[effect.result], "question": _question_of(effect)}
+            {
+                "effect": effect,
+                "plan": PLANS[effect.result],
+                "question": _question_of(effect),
+                "rest_url": _rest_url(effect, page),
+            }
             for effect in page.rows
         ],
+        "front": job.params.get("front", ""),
         "ticks": any(effect.tick for effect in page.rows),
         "urls": {"previous": page.page - 1, "next": page.page + 1, "last": page.pages},
         "refused_all": refused_all,
@@ -89,15 +102,29 @@ def _question_of(effect):
     return f"#question-{slug(kind)}" if kind in RADIOS else ""
 
 
+def _rest_url(effect, page):
+    """Return the page of all rows that shows what follows in a range of the sample, "" elsewhere."""
+    if page.shown != effects.SAMPLE or not effect.rest or effect.nth == 1:
+        return ""
+    return _page_url(effects.ALL, page.size, -(-effect.position // page.size))
+
+
+def _page_url(shown, size, page=1):
+    query = {"show": shown}
+    if size != settings.PAGE_SIZES[0]:
+        query["per_page"] = size
+    if page != 1:
+        query["page"] = page
+    return f"?{urlencode(query)}"
+
+
 def _filters(page, size):
     """Return the links that show the rows of one result; those without rows are left out."""
     found = []
     for key, label, tone, _ in FILTERS:
         if page.counts[key] or key == page.shown or key == effects.ALL:
-            query = QueryDict(mutable=True)
-            query.update({"show": key} | ({"per_page": size} if size != settings.PAGE_SIZES[0] else {}))
             count, current = page.counts[key], key == page.shown
-            link = {"url": f"?{query.urlencode()}", "label": label, "tone": tone}
+            link = {"url": _page_url(key, size), "label": label, "tone": tone}
             found.append(link | {"count": count, "current": current})
     return found
 

@@ -165,6 +165,23 @@ def test_places_that_a_file_frees_are_taken_by_its_other_rows(
     in_use = DID.objects.filter(client_package__package__name="Few", status="active")
     assert sorted(in_use.values_list("number", flat=True)) == ["8001", "8002"]
     assert number_import.job.change.touched == 4
+    (reason,) = number_import.reasons
+    assert reason["what"] == (
+        "Package Few of Bakery has 2 places: 2 are used, the file frees 2 and 3 rows need one."
+    )
+
+
+def test_the_check_counts_the_places_that_an_import_takes_and_frees(administrator, full_package):
+    new = "".join(f"{number},active,Bakery,Main,{package}\n" for number, package in enumerate("AAB", 900))
+
+    swap = staged(SWAP, administrator, operator=full_package)
+    created = staged(SWAP.partition("\n")[0] + f"\n{new}", administrator, operator=full_package, create=True)
+
+    assert swap.places == [
+        "2 places in 1 client package will be taken.", "2 places in 1 client package will be freed.",
+    ]  # fmt: skip
+    assert created.places == ["3 places in 2 client packages will be taken."]
+    assert staged("DID\n12x\n", administrator, operator=full_package).places == []
 
 
 def test_all_or_nothing_goes_through_when_places_are_swapped(administrator, monkeypatch, full_package):

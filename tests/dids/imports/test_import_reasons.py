@@ -255,7 +255,9 @@ EXAMPLES = {
     ),
     "package full": Example(
         IN_USE + "Rose Orig,rose_orig,Basic\n",
-        "Package", "Basic", "The package has reached its DID limit. Raise the limit or put numbers on Hold.",
+        "Package", "Basic",
+        "Package Basic of Rose Orig has 2 places: 2 are used and 1 row needs one."
+        " Raise its DID limit, put numbers on Hold, or leave rows out.",
         setup=set_package(did_limit=2),
     ),
     "package tags": Example(

@@ -155,3 +155,15 @@ def test_damage_found_in_the_file_is_repeated(checked, browser, path):
     checked.job.save()
 
     assert "A spreadsheet may have damaged numbers in this file." in browser.get(path + "check/").text
+
+
+def test_a_range_in_the_sample_leads_to_all_its_numbers():
+    world = make_world()
+    number_import = staged("DID\n111\n9000-9099\n", member("Administrator"), operator=world.operator)
+    browser, path = client_of(number_import.job.owner), f"/dids/import/{number_import.job.pk}/check/"
+
+    page = browser.get(path + "?per_page=50")
+    link = re.search(r'<a href="(\?[^"]*)"[^>]*>98 more</a>', page.text)[1].replace("&amp;", "&")
+
+    assert re.search(r"9000</b>\s*<span class=\"reading\">\s*1 of 100", page.text)
+    assert 3 in lines(browser.get(path + link)) and "2 of 100" in browser.get(path + link).text
