@@ -79,7 +79,7 @@ class FilterSet(django_filters.FilterSet):
         if hasattr(field, "queryset"):
             key = field.to_field_name or "pk"
             rows = [cleaned] if isinstance(cleaned, models.Model) else cleaned or []
-            return {str(getattr(row, key)): str(row) for row in rows}
+            return {str(getattr(row, key)): field.label_from_instance(row) for row in rows}
         return {str(key): label for key, label in getattr(field, "choices", ())}
 
 

@@ -12,7 +12,6 @@ for each chunk would take quadratic time.
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 from django.core.files.base import ContentFile
 from django.db.models import Max
@@ -29,6 +28,7 @@ from dids.exports.rows import listing_rows, rows_in_chunks
 from dids.exports.workbook import write_workbook
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import SAMPLE, Result
+from dids.lists.changed import changed_url
 from dids.lists.filters import DIDFilter
 from dids.lists.listing import did_listing
 from dids.models import DID, ClientPackage, DIDQuerySet
@@ -50,10 +50,6 @@ def _save_chunk(job, change, result, count, cursor):
     job.change = change if change.pk else None
     job.result, job.cursor = total.as_json(), {"after": cursor}
     job.done += count
-
-
-def _list_url(query):
-    return f"{reverse('dids:list')}?{query}"
 
 
 class CreateJob(JobKind):
@@ -81,10 +77,7 @@ class CreateJob(JobKind):
         return Result.from_json(job.result).sentence("created") if job.done else ""
 
     def url(self, job):
-        """Return the list of the created range; of the newest numbers when there are several ranges."""
-        if "range" in job.params:
-            return _list_url(urlencode({"q": "-".join(job.params["range"])}))
-        return _list_url("sort=-id")
+        return changed_url(job.change_id)
 
 
 def submit_create(user, numbers, *, operator, **fields):
@@ -100,8 +93,6 @@ def submit_create(user, numbers, *, operator, **fields):
         total=numbers.count,
         params={"operator": operator.pk, "operator_name": str(operator), "fields": fields},
     )
-    if len(ranges) == 1:
-        job.params["range"] = ranges[0]
     lines = "".join(f"{low} {high}\n" for low, high in ranges)
     job.file.save(f"{job.pk}.txt", ContentFile(lines.encode()))
     job.queue()
@@ -140,7 +131,7 @@ class _WriteJob(JobKind):
         return Result.from_json(job.result).sentence(self.verb(job)) if job.done else ""
 
     def url(self, job):
-        return _list_url(job.params.get("query") or "sort=-id")
+        return changed_url(job.change_id)
 
 
 def _selected_ids(job):
@@ -232,6 +223,9 @@ class DeleteJob(_WriteJob):
 
     def verb(self, job):
         return "deleted"
+
+    def url(self, job):
+        return ""
 
 
 def submit_delete(user, selection):

@@ -1,6 +1,10 @@
 """Names of the ids in history rows, including those of deleted records."""
 
+from django.utils import timezone
+from django.utils.formats import date_format
+
 from audit.history import last_known, visible_to
+from audit.models import Change
 from clients.models import Account, Client, Package
 from dids.models import ClientPackage, TagSet
 from operators.models import Operator
@@ -112,3 +116,19 @@ def _names_at(at, tracked, ids, viewer):
 
 def _name(known, pk, noun):
     return known[pk]["name"] if pk in known else f"{noun} {pk}"
+
+
+# The kinds of changes whose label is not the noun.
+_NOUNS = {
+    Change.Kind.CREATE: "creation",
+    Change.Kind.DELETE: "deletion",
+    Change.Kind.ASSIGN: "assignment",
+    Change.Kind.UNBLOCK: "end of a block",
+}
+
+
+def change_label(change):
+    """Describe a change in the current time zone: "import of 28 Nov 2026, 14:03, by clara.okafor"."""
+    noun = _NOUNS.get(change.kind) or change.get_kind_display().lower()
+    at = date_format(timezone.localtime(change.at), "j M Y, H:i")
+    return f"{noun} of {at}, by {change.actor_name}"

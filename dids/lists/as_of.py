@@ -21,6 +21,8 @@ from functools import cached_property, partial
 from time import monotonic
 from urllib.parse import urlencode
 
+import django_filters
+from django import forms
 from django.db import OperationalError, connection, transaction
 from django.db.models import BooleanField, Case, F, Func, Max, OuterRef, Q, Subquery, When
 
@@ -73,10 +75,31 @@ class PastTimeFilter(NowFilter):
     field_class = PastDateTimeField
 
 
+class _NoChangeField(forms.CharField):
+    def clean(self, value):
+        if value not in self.empty_values:
+            raise forms.ValidationError(
+                "The inventory as of a past time can’t be filtered by a change. Remove one of the two."
+            )
+
+
+class _NoChangeFilter(django_filters.Filter):
+    """Refuse the filter by change, because history is read by its versions as of a time."""
+
+    field_class = _NoChangeField
+
+    def __init__(self):
+        super().__init__(label="Change", widget=forms.HiddenInput)
+
+    def filter(self, queryset, value):
+        return queryset
+
+
 class PastFilter(DIDFilter):
     """Filter rows of ``DIDHistory`` as of a past time, which is ``now`` here."""
 
     as_of = PastTimeFilter()
+    change = _NoChangeFilter()
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)

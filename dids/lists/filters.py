@@ -9,19 +9,22 @@ from django.db.models.functions import Length
 from django.db.models.lookups import Exact
 from django.urls import reverse
 from django.utils import timezone
-from django_filters.fields import ChoiceField
+from django_filters.fields import ChoiceField, ModelChoiceField
 
 from audit.history import visible_to
+from audit.models import Change
 from clients.filters import reseller_filter
 from clients.models import Account, Client
 from clients.names import fold
 from didmgmt.choices import RemoteSelectMultiple, TickedBoxes
 from didmgmt.fields import LocalDateTimeField
-from didmgmt.filters import FilterSet, RowsField, RowsFilter, no_such
+from didmgmt.filters import FilterSet, RowFilter, RowsField, RowsFilter, no_such
 from didmgmt.forms import Form
 from didmgmt.listing import Count
+from dids.labels import change_label
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
+from dids.lists.changed import ChangedNumbers
 from dids.lists.substring import Substring
 from dids.models import DID, ClientPackage, Stock, Tag, TagSet
 from dids.numbering.search import MATCHES, parse_search
@@ -145,6 +148,15 @@ class NowFilter(django_filters.Filter):
         return queryset
 
 
+class ChangeField(ModelChoiceField):
+    def label_from_instance(self, change):
+        return change_label(change)
+
+
+class ChangeFilter(RowFilter):
+    field_class = ChangeField
+
+
 class DIDFilter(NumberFilter):
     """Filter the numbers that ``user`` may see, which are the ``queryset``.
 
@@ -164,6 +176,12 @@ class DIDFilter(NumberFilter):
         widget=RemoteSelectMultiple("dids:client_choices", placeholder="all clients"),
     )
     tag = _tags()
+    change = ChangeFilter(
+        label="Change",
+        error_messages=no_such("change"),
+        queryset=lambda user: Change.objects.visible_to(user),
+        widget=forms.HiddenInput,
+    )
     as_of = NowFilter()
     apart = ("as_of",)
 
@@ -177,12 +195,24 @@ class DIDFilter(NumberFilter):
         self._overdue, self._exactly = overdue, exactly
 
     def filter_queryset(self, queryset):
-        statuses, dids = self.form.cleaned_data["status"], self.in_any_status
+        return self._in_statuses(self.in_any_status)
+
+    def _in_statuses(self, dids):
+        statuses = self.form.cleaned_data["status"]
         return dids.in_status(statuses, self.now, overdue=self._overdue) if statuses else dids
 
     @cached_property
     def in_any_status(self):
         """The numbers that match all but the status."""
+        return self.of_change(self._in_any_status_or_change)
+
+    @property
+    def matching_any_change(self):
+        """The numbers that match all but the change."""
+        return self._in_statuses(self._in_any_status_or_change)
+
+    @cached_property
+    def _in_any_status_or_change(self):
         chosen, dids = self.form.cleaned_data, self.searched_in(self.queryset)
         if self.operators is not None:
             dids = dids.filter(operator__in=self.operators)
@@ -192,6 +222,16 @@ class DIDFilter(NumberFilter):
         if chosen["tag"]:
             dids = dids.filter(tag_set__in=self.tag_sets)
         return dids
+
+    @cached_property
+    def changed(self):
+        """The ``ChangedNumbers`` of the chosen change, None without one."""
+        change = self.form.cleaned_data["change"]
+        return change and ChangedNumbers(change, self.user)
+
+    def of_change(self, dids):
+        """Return those of ``dids`` that the chosen change wrote."""
+        return dids.filter(self.changed.condition) if self.changed else dids
 
     def searched_in(self, dids):
         """Return those of ``dids`` that the number search finds."""
@@ -205,8 +245,10 @@ class DIDFilter(NumberFilter):
 
     @property
     def is_few(self):
-        """Whether the search finds so few numbers that they can be sorted at once."""
+        """Whether the search or the change has so few numbers that they can be sorted at once."""
         search = self.form.cleaned_data["search"]
+        if self.changed and not self.changed.many:
+            return True
         if self.substring:
             return not self.substring.many
         return search is not None and search.kind in ("exact", "list")
@@ -244,7 +286,7 @@ class DIDFilter(NumberFilter):
     def is_in_stock(self):
         """Whether the counters have the number of matches."""
         chosen = self.form.cleaned_data
-        return not (chosen["search"] or chosen["client"])
+        return not (chosen["search"] or chosen["client"] or chosen["change"])
 
     @cached_property
     def exactly_by_status(self):
@@ -271,12 +313,23 @@ class DIDFilter(NumberFilter):
         dids = self.in_any_status
         if self._is_substring_only and self.substring.ids:
             dids = dids.filter(pk__named=self.substring.ids)
-        counts = dids.some_by_status(COUNTED_TO + 1, self.now)
+        counts = self._first_of_change_by_status() or dids.some_by_status(COUNTED_TO + 1, self.now)
         more = sum(counts.values()) > COUNTED_TO
         found = {status: Count(number, more=more) for status, number in counts.items()}
         if more and len(statuses := self.form.cleaned_data["status"]) == 1:
             found[statuses[0]] = self._bounded_total
         return found
+
+    def _first_of_change_by_status(self):
+        """Return {status: count} of the first numbers of a change that is the only filter.
+
+        None for another filter, or if some of these numbers are deleted: then the others must be counted.
+        """
+        if not self.changed or not set(self.parameters()) <= {"change", "status"}:
+            return None
+        first = self.changed.first
+        counts = self.queryset.filter(pk__named=first).some_by_status(len(first), self.now)
+        return counts if sum(counts.values()) == len(first) else None
 
     @cached_property
     def _bounded_total(self):

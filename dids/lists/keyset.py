@@ -41,7 +41,8 @@ SKIP_MAX = 20_000  # rows skipped by merging; more are counted by prefix first
 PREFIXES_MAX = 20_000
 GUESSES_MAX = 6
 BATCH = 50  # partitions read together, and accounts found together
-COLUMNS = {"number": ("number",), "id": ("pk",), "notes": ("notes", "number")}  # {order: its columns}
+# {order: its columns}; "written" is that of history rows.
+COLUMNS = {"number": ("number",), "id": ("pk",), "notes": ("notes", "number"), "written": ("history_id",)}
 
 Scan = QuerySet[Any]
 # (partition, its rows before a row of the list, its rows from that row on)
@@ -324,7 +325,7 @@ class FilteredScans:
         self.over = holds.over(filterset.now) if overdue else Q(pk__in=[])
         self._overdue = overdue
         # The operators are among the values, so what the user may see needs no join.
-        self._dids: Scan = filterset.searched_in(DID.objects.all())
+        self._dids: Scan = filterset.of_change(filterset.searched_in(DID.objects.all()))
         self._values: dict[str, list[Any] | None] = {
             "account": filterset.accounts,
             "operator": filterset.operators,

@@ -9,6 +9,7 @@ from django.utils import timezone
 from didmgmt.listing import Listing
 from dids.lifecycle import statuses as st
 from dids.lists.as_of import PastListing
+from dids.lists.changed import ChangeKeyset
 from dids.lists.filters import DIDFilter
 from dids.lists.keyset import DIDKeyset
 from dids.models import DID
@@ -25,18 +26,24 @@ def did_listing(parameters, user, path=""):
     overdue = DID.objects.any_hold_over(now)
 
     def keyset(filterset, sort, descending):
+        if sort == "written":
+            return None if filterset.is_few else ChangeKeyset(filterset, descending=descending)
         # No index has all filters in all orders, and a keyset skips rows that don't match.
         if filterset.is_few or (sort != "number" and filterset.total <= SORTED_MAX):
             return None
         return DIDKeyset(filterset, sort, descending=descending, overdue=overdue)
 
+    sorts, default = _OVERDUE_SORTS if overdue else _SORTS, ""
+    if parameters.get("change"):
+        sorts, default = sorts | _WRITTEN, "written"
     return Listing(
         parameters,
         dids.with_status_now(now) if overdue else dids,
         partial(DIDFilter, now=now, overdue=overdue, exactly=parameters.get("count") == "exact"),
         user=user,
         path=path,
-        sorts=_OVERDUE_SORTS if overdue else _SORTS,
+        sorts=sorts,
+        default=default,
         total=lambda filterset: filterset.total,
         exact_total=lambda filterset: filterset.exact_total(),
         fetch=lambda found: found.for_table(now),
@@ -54,6 +61,8 @@ _SORTS = {
     "client": (Lower("account__client__name"), Lower("account__name"), "account_id", "number"),
     "reseller": (Lower("operator__reseller__name"), "number"),
 }
+# The numbers of a change; few of them are sorted by number, more come in the order in which it wrote them.
+_WRITTEN = {"written": ("number",)}
 # An overdue hold that is not yet released is sorted by its After Hold status, which no index has.
 _CLIENT, _ACCOUNT, *_ = _SORTS["client"]
 _OVERDUE_SORTS = _SORTS | {

@@ -16,7 +16,9 @@ from didmgmt.replica import may_lag
 from dids.history.audit_log import log_entries, log_listing
 from dids.history.external_writes import external_writes, parse_microsecond, rows_written_at
 from dids.history.rows import OBJECT_TYPES, count_label, csv_rows, describe, noun, with_previous
+from dids.lists.changed import changed_url
 from dids.lists.filters import COUNTED_TO
+from dids.models import DID
 from screens.downloads import download
 from screens.history.links import object_urls, source_label
 from staff.models import User
@@ -46,6 +48,7 @@ def change_detail(request, pk):
         raise Http404
     tracked = OBJECT_TYPES[chosen] if chosen else next(iter(types), None)
     context = {"entry": entry, "tabs": _tabs(types, tracked, entry.counts)}
+    context["numbers_url"] = changed_url(change.pk) if DID in entry.counts else ""
     if tracked:
         listing = _row_listing(request, tracked, _rows_of(change, tracked, request.user))
         context |= _row_context(listing, tracked, request.user)

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from didmgmt import dialogs
 from didmgmt.text import count_noun, parse_whole
 from dids.imports import effects
+from dids.lists.changed import changed_url
 from jobs.models import Job
 from screens.downloads import download
 from screens.imports.forms import file_note
@@ -197,7 +198,7 @@ def import_result(request, pk):
         "statuses": number_import.statuses,
         "at": job.finished_at,
         "actor": job.owner,
-        "list_url": f"{reverse('dids:list')}?sort=-id" if written else "",
+        "list_url": changed_url(job.change_id) if written else "",
         "list_label": "Show the number" if written == 1 else f"Show the {written:,} numbers",
         "again_url": reverse("dids:import"),
         "back_url": reverse("dids:list"),

@@ -1,10 +1,9 @@
 """Undo large changes in a job."""
 
-from django.urls import reverse
-
 from audit.models import Change
 from dids.history.undo.result import UndoResult
 from dids.history.undo.undo import START, Undo
+from dids.lists.changed import changed_url
 from jobs.kinds import JobError, JobKind, register
 from jobs.models import Job
 
@@ -48,7 +47,7 @@ class UndoJob(JobKind):
         return UndoResult.from_json(job.result).sentence() if job.done else ""
 
     def url(self, job):
-        return f"{reverse('dids:list')}?sort=-id"
+        return changed_url(job.change_id)
 
 
 KIND = register(UndoJob())
