@@ -32,8 +32,8 @@ RANKS = {
     "dids.history": "__init__ explain ownership timeline rows audit_log external_writes undo",
     "dids.history.undo": "__init__ result chunk verdicts uses writes undo job",
     "dids.imports": "__init__ limits synonyms names content layouts mapping options cells parse reasons"
-    " refused sql capacity resolve lookalikes create_missing upload survey validate tally apply check effects"
-    " wizard",
+    " refused sql capacity resolve lookalikes create_missing existing upload survey validate tally apply"
+    " check effects wizard",
     "dids.lifecycle": "__init__ statuses holds result",
     "dids.lists": "__init__ client_packages keyset row_counts sqlite_stats substring changed filters picks"
     " as_of listing",

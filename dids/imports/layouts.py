@@ -41,6 +41,12 @@ def recognise(headers):
     return max(fitting, key=lambda layout: len(_names(layout.needs)), default=None)
 
 
+def nearest(system, headers):
+    """Return the ``Layout`` of this system that lists most of the headers, None for an unknown system."""
+    layouts = [layout for layout in LAYOUTS if layout.system == system]
+    return max(layouts, key=lambda layout: sum(bool(layout.key_of(one)) for one in headers), default=None)
+
+
 _NUMBER_ONLY = {"phone number": "number"}
 _PORTABILLING = {"number": "number", "did number": "number", "description": "notes"}
 _BANDWIDTH = {
@@ -153,3 +159,4 @@ LAYOUTS = [
     Layout("Yeastar", "did number; extension matched", _YEASTAR),
     Layout("Yeastar", "did pattern; caller id pattern", {"did pattern": "number", "name": "notes"}),
 ]
+SYSTEMS = sorted({layout.system for layout in LAYOUTS}, key=str.casefold)

@@ -24,6 +24,7 @@ from dids.imports.names import (
 from dids.lifecycle import statuses as st
 
 CERTAIN, LIKELY, CHECK = "certain", "likely", "check"
+CONTENT = "content"  # the layout of a file that is no known system's
 REPEATED = {"part"}  # keys that several columns may have
 RANGE_LIMIT = 10_000_000  # numbers in a row; two numbers that are further apart are no ends of a range
 LONGEST_LOCAL, LONGEST_NATIONAL = 9, 11  # digits of numbers without area code, and without country code
@@ -47,7 +48,8 @@ class Guess:
     ``keys``: the key of each column, "" if it is left out. ``header``: the index of the row that names the
     columns, or None. ``certainty``: CERTAIN, LIKELY or CHECK for each column, "" if it is left out.
     ``reason``: a short sentence for each column. ``questions``: what the user has to decide. ``layout``: the
-    name of the system that wrote the file, "" if it is not recognised.
+    name of the system as whose list the columns are mapped, "" for none; ``recognised``: that of the system
+    that wrote the file, "" if it is not known.
     """
 
     keys: list[str]
@@ -56,6 +58,7 @@ class Guess:
     reason: list[str]
     questions: list[Question] = field(default_factory=list)
     layout: str = ""
+    recognised: str = ""
 
     def map(self, index, key, certainty, reason):
         self.keys[index], self.certainty[index], self.reason[index] = key, certainty, reason
@@ -66,20 +69,27 @@ class Guess:
             self.map(index, "", CHECK, f"This column may hold the {LABELS[key]}.")
 
 
-def guess(rows, width):
-    """Return the ``Guess`` for ``rows`` (the head of a file) with ``width`` columns."""
+def guess(rows, width, *, layout="", existing=None):
+    """Return the ``Guess`` for ``rows`` (the head of a file) with ``width`` columns.
+
+    ``layout``: the name of the system whose list it is, CONTENT if it is none's; otherwise it is recognised.
+    ``existing``: {key: cells that name an existing record}.
+    """
     header = find_header(rows)
     names = _padded(rows[header], width) if header is not None else [""] * width
     body = [row for row in rows[0 if header is None else header + 1 :] if any(map(str.strip, row))]
     columns = [Column(cells) for cells in zip(*(_padded(row, width) for row in body), strict=True)]
     columns = columns or [Column([]) for _ in range(width)]
     found = Guess([""] * width, header, [""] * width, [""] * width)
-    layout = layouts.recognise(names)
-    if layout:
-        _map_layout(found, layout, names, columns)
+    recognised = layouts.recognise(names)
+    found.recognised = recognised.system if recognised else ""
+    chosen = layouts.nearest(layout, names) if layout not in (CONTENT, found.recognised) else None
+    if layout != CONTENT and (chosen or recognised):
+        _map_layout(found, chosen or recognised, names, columns)
     else:
         _map_numbers(found, names, columns)
         _map_fields(found, names, columns)
+        _weigh_existing(found, names, columns, existing or {})
     return found
 
 
@@ -471,6 +481,45 @@ def _map_field(found, key, names, columns):
             found.map(index, key, certainty, "The header names this field.")
         else:
             found.reason[index] = f"The cells do not look like {LABELS[key]}."
+
+
+def _weigh_existing(found, names, columns, existing):
+    """Say how many names of a column exist already, and map columns that mostly have such names."""
+    for key in (key for key in LABELS if key in existing):
+        if key in found.keys:
+            _say_existing(found, found.keys.index(key), columns, existing[key])
+            continue
+        if key in NEEDS_CLIENT and "client" not in found.keys:
+            continue
+        fitting = [
+            index
+            for index, column in enumerate(columns)
+            if not found.certainty[index]
+            and meanings(names[index]).keys() - NUMBER_KEYS <= {key}
+            and _mostly_exist(column, existing[key])
+        ]
+        for index in fitting:
+            fields = [other for other, known in existing.items() if _mostly_exist(columns[index], known)]
+            if len(fields) > 1 or len(fitting) > 1:
+                found.map(index, "", CHECK, f"This column may hold the {LABELS[key]}: its names exist.")
+            else:
+                found.map(index, key, LIKELY, "")
+                _say_existing(found, index, columns, existing[key])
+
+
+def _mostly_exist(column, names):
+    """Whether more than half of the names in a column, and two at least, exist."""
+    cells = set(column.cells)
+    known = len(cells & names)
+    return known > 1 and 2 * known > len(cells)
+
+
+def _say_existing(found, index, columns, names):
+    cells = set(columns[index].cells)
+    if cells and found.certainty[index] != CHECK:
+        known = len(cells & names)
+        certainty = CERTAIN if known == len(cells) else LIKELY
+        found.map(index, found.keys[index], certainty, f"{known:,} of {len(cells):,} names exist.")
 
 
 def _leave_out(found, names, key, reason):

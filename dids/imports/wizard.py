@@ -33,10 +33,11 @@ from django.urls import reverse
 
 from didmgmt.form_tokens import RepeatedError
 from didmgmt.text import count_noun
-from dids.imports import cells
+from dids.imports import cells, mapping
 from dids.imports.apply import Apply
 from dids.imports.check import Check
 from dids.imports.effects import Effects
+from dids.imports.existing import existing_names
 from dids.imports.options import KEEP
 from dids.imports.refused import refused_rows
 from dids.imports.survey import Survey
@@ -65,7 +66,9 @@ UNCHOSEN = {
     "single": False,
     "remember": True,
     "remembered": [],
+    "layout": "",
 }
+AS_BEFORE = "before"  # the layout of a file whose columns were chosen before
 
 
 class Import:
@@ -102,7 +105,7 @@ class Import:
                 self._lock()
                 if not self.is_open:
                     return False
-                for key in ("mapping", "skip", "written", "typical", "remembered"):
+                for key in ("mapping", "skip", "written", "typical", "remembered", "layout"):
                     self.job.params.pop(key, None)
                 self.job.cursor, self.job.result = {}, {}
                 self.upload.read_as(loaded, file)
@@ -241,6 +244,12 @@ class Import:
             return None
         return {key: params[key] for key in REMEMBERED if key in params}, digests[params["header"]]
 
+    def guess(self, head, layout=""):
+        """Return the ``mapping.Guess`` for the ``head`` of the file, as a list of this layout."""
+        rows = [row.cells for row in head]
+        existing = existing_names(rows, self.job.owner)
+        return mapping.guess(rows, self.upload.format.width, layout=layout, existing=existing)
+
     def choices(self, head, guess):
         """Return the choices to begin with: those kept, else those remembered, else those of ``guess``."""
         params = self.job.params
@@ -248,10 +257,11 @@ class Import:
         if "mapping" in params:
             return chosen | {key: params[key] for key in (*chosen, "mapping", "skip") if key in params}
         if before := self.remembered(head):
-            chosen |= before[0] | {"remembered": before[0]["mapping"]}
+            chosen |= before[0] | {"remembered": before[0]["mapping"], "layout": AS_BEFORE}
             header = before[1]
         else:
-            chosen["mapping"], header = guess.keys, guess.header
+            chosen |= {"mapping": guess.keys, "layout": guess.layout or mapping.CONTENT}
+            header = guess.header
         skip = [row.line for row in head[: header + 1]] if header is not None else []
         return chosen | {"skip": skip}
 
@@ -268,7 +278,8 @@ class Import:
         ``CellRules``. ``operator`` (its id) and ``defaults``: see ``start``. ``without_operator``: refuse new
         numbers for which no operator is named. ``single``: rows name one number each, although a column may
         hold the end or the size of a range. ``remember``: whether ``remembered`` returns these choices
-        for later files; the choice ``remembered`` is the mapping that it returned for this one.
+        for later files; the choice ``remembered`` is the mapping that it returned for this one. ``layout``:
+        where the mapping began, AS_BEFORE, ``mapping.CONTENT`` or the name of a system.
         """
         with transaction.atomic():
             self._lock()

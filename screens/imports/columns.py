@@ -1,15 +1,18 @@
 """The form of step 2: what each column holds, the answers to the survey's questions, and the options."""
 
+from functools import partial
+
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
 from clients.tags import tag_label
-from didmgmt.text import parse_whole
-from dids.imports import mapping
+from didmgmt.text import count_noun, parse_whole
+from dids.imports import layouts, mapping
 from dids.imports.cells import KEEP as KEEP_LOST
 from dids.imports.cells import MEANT, PAD, PUT, REFUSE
 from dids.imports.options import CLEAR, KEEP, LEAVE
+from dids.imports.wizard import AS_BEFORE
 from dids.numbering.normalise import MAX_DIGITS
 from screens.imports.forms import DefaultsForm
 
@@ -41,8 +44,10 @@ class ColumnsForm(DefaultsForm):
     A form without data shows the choices of ``Import.choices``. The meanings of values are sent as
     ``status=TEXT`` and ``after_hold=TEXT``, the ticked rows as ``written``. ``changed`` is the name of the
     control that a script sent the form for: if a column gets a field that another has, the other loses it.
+    Another ``layout`` maps all columns again; ``layout_note`` then says so, or why it is impossible.
     """
 
+    layout = forms.ChoiceField(label="Layout", required=False)
     existing = forms.ChoiceField(label="Numbers that exist already", choices=EXISTING)
     errors_policy = forms.ChoiceField(label="Refused rows", choices=ERRORS, required=False)
     create = forms.BooleanField(
@@ -66,15 +71,18 @@ class ColumnsForm(DefaultsForm):
     def __init__(self, data=None, *, number_import, head, guess, by, changed=""):
         self.width = number_import.upload.format.width
         self.start = start = number_import.choices(head, guess)
+        self.guess, self.layout_note = guess, ""
+        self.guess_as = partial(number_import.guess, head)
         if isinstance(data, QueryDict):
             data = self._settled(data.copy(), changed)
         super().__init__(data, by=by)
         for name in ("status", "after_hold"):
             self.fields[name].required = False
-        self.asks_number = any(question.key == "number" for question in guess.questions)
+        self.asks_number = any(question.key == "number" for question in self.guess.questions)
         for name, answers in (ANSWERS | {"lost": LOST}).items():
             choices = [(answer, answer) for answer in answers]
             self.fields[name] = forms.ChoiceField(choices=choices, required=False, widget=forms.RadioSelect)
+        self.fields["layout"].choices = self._layouts()
         choices = [("", "– leave out"), *mapping.LABELS.items()]
         for index in range(self.width):
             self.fields[f"column{index}"] = forms.ChoiceField(
@@ -98,7 +106,8 @@ class ColumnsForm(DefaultsForm):
     def _initial(self):
         start = self.start
         initial = {
-            name: start[name] for name in ("existing", "create", "operator", "remember", "pad", "front")
+            name: start[name]
+            for name in ("layout", "existing", "create", "operator", "remember", "pad", "front")
         }
         initial |= start["defaults"] | {name: start[name] for name in ("without_operator", "single")}
         initial |= {name: start["readings"].get(name, REFUSE) for name in ANSWERS} | {"lost": start["lost"]}
@@ -112,6 +121,8 @@ class ColumnsForm(DefaultsForm):
         """Apply to the other controls what one of them, or a button, implies."""
         if operator := data.get("use_operator"):
             data["operator"] = operator
+        if data.get("layout", self.start["layout"]) != self.start["layout"]:
+            self._map_again(data)
         if (key := data.get("use_values")) in MEANT:
             for name in [name for name in data if name.startswith(f"{key}=")]:
                 data[name] = data[name].removeprefix(PROPOSAL)
@@ -134,6 +145,39 @@ class ColumnsForm(DefaultsForm):
             if key and key not in mapping.REPEATED and name != changed and data.get(name) == key:
                 data[name] = ""
         return data
+
+    def _layouts(self):
+        """Return the choices of layouts, with the recognised one marked."""
+        recognised = self.guess.recognised
+        before = [(AS_BEFORE, "As for the last file")] if self.start["remembered"] else []
+        content = "By names and content" if recognised else "None recognised"
+        systems = [(name, f"{name} (recognised)" if name == recognised else name) for name in layouts.SYSTEMS]
+        return [*before, (mapping.CONTENT, content), *systems]
+
+    def _map_again(self, data):
+        """Map the columns by another layout, unless it finds no number."""
+        layout, before = data["layout"], self.start["remembered"]
+        guess = self.guess_as(layout)
+        if layout == AS_BEFORE and before:
+            keys, how = before, "as you chose for the last file with these columns"
+        elif layout == mapping.CONTENT:
+            keys, how = guess.keys, "by their names and content"
+        elif layout in layouts.SYSTEMS and "number" in guess.keys:
+            keys, how = guess.keys, f"as in lists of {layout}"
+        else:
+            data["layout"] = self.start["layout"]
+            system = layout if layout in layouts.SYSTEMS else "such a layout"
+            self.layout_note = (
+                f"No column of this file has the name of the DID in lists of {system}."
+                " The columns stay as they were."
+            )
+            return
+        self.guess = guess
+        for index, key in enumerate(keys):
+            data[f"column{index}"] = key
+        data.pop("number_column", None)
+        mapped = count_noun(sum(map(bool, keys)), "column is", "columns are")
+        self.layout_note = f"Mapped {how}: {mapped} imported, of {self.width:,}."
 
     def clean_operator(self):
         operator = self.cleaned_data["operator"]
@@ -199,6 +243,7 @@ class ColumnsForm(DefaultsForm):
             "defaults": self._defaults(),
             "remember": chosen("remember"),
             "remembered": start["remembered"],
+            "layout": chosen("layout") or start["layout"],
         }
 
     def _values(self):

@@ -7,7 +7,6 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from dids.imports import mapping
 from dids.imports.wizard import KIND, Import
 from jobs.models import Job
 from screens.imports.columns import ColumnsForm
@@ -50,7 +49,8 @@ def import_columns(request, pk):
     page = _Columns(number_import, request, posted)
     if posted is None:
         return page.render()
-    only_answers = "HX-Request" in request.headers or any(name.startswith("use_") for name in posted)
+    uses = any(name.startswith("use_") for name in posted)
+    only_answers = "HX-Request" in request.headers or uses or bool(page.form.layout_note)
     valid = page.form.is_valid()
     if only_answers or not valid or page.survey.open:
         if valid and not number_import.choose(**page.form.choices()):
@@ -94,21 +94,21 @@ class _Columns:
         self.number_import, self.request = number_import, request
         self.head = number_import.upload.head()
         self.width = number_import.upload.format.width
-        self.guess = mapping.guess([row.cells for row in self.head], self.width)
         self.form = ColumnsForm(
             posted,
             number_import=number_import,
             head=self.head,
-            guess=self.guess,
+            guess=number_import.guess(self.head, number_import.job.params.get("layout", "")),
             by=request.user,
             changed=request.headers.get("HX-Trigger-Name", ""),
         )
-        self.survey = number_import.survey(self.guess, **self.form.choices())
+        self.survey = number_import.survey(self.form.guess, **self.form.choices())
 
     def render(self, *, reading=None, status=200):
         partial = "HX-Request" in self.request.headers
         template = "imports/_columns.html" if partial else "imports/columns.html"
-        return render(self.request, template, self._context(reading, refused=status == 422), status=status)
+        context = self._context(reading, refused=status == 422) | {"partial": partial}
+        return render(self.request, template, context, status=status)
 
     def _context(self, reading, *, refused):
         upload, params = self.number_import.upload, self.number_import.job.params
@@ -124,7 +124,6 @@ class _Columns:
             "file_note": file_note(upload.format, params["rows"]),
             "reading": reading or ReadingForm(file_format=upload.format),
             "reading_url": reverse("dids:import_reading", args=[self.number_import.job.pk]),
-            "layout": self.guess.layout,
             "notes": params["notes"],
             "damage": params["damage"],
             "questions": questions,

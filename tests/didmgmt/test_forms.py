@@ -40,7 +40,7 @@ from tests.imports import staged
 
 pytestmark = pytest.mark.django_db
 
-BASES = {Form, ModelForm, RecordForm, HoldDaysForm}
+BASES = {Form, ModelForm, RecordForm, HoldDaysForm, import_forms.DefaultsForm}
 NO_DATA = QueryDict()
 
 for module in pkgutil.walk_packages(screens.__path__, "screens."):

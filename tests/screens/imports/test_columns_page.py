@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from clients.models import Reseller
-from dids.models import DID
+from clients.models import Account, Client, Reseller
+from dids.models import DID, TagSet
 from jobs.models import Job
 from operators.models import Operator
 from tests.screens.imports.test_import_wizard import columns_of, upload
@@ -355,3 +355,131 @@ def test_no_id_of_the_page_is_used_twice(browser):
 
     assert kinds(page) == ["operator", "status", "short range", "dash", "zero", "lost", "flagged"]
     assert sorted(ids) == sorted(set(ids))
+
+
+TWILIO = "Sid,Phone Number,Friendly Name,Carrier\nP1,+12025550108,Support,Oldmoor Exchange\n"
+
+
+def keys_of(page):
+    return [page.context["form"][f"column{index}"].value() for index in range(page.context["form"].width)]
+
+
+def layouts_of(page):
+    """Return the labels of the select, the chosen one first."""
+    labels = dict(page.context["form"].fields["layout"].choices)
+    return [labels.pop(page.context["form"]["layout"].value()), *labels.values()]
+
+
+def test_another_layout_maps_the_columns_without_a_new_upload(browser):
+    page = opened(browser, TWILIO)
+    assert layouts_of(page)[0] == "Twilio (recognised)"
+    assert keys_of(page) == ["", "number", "notes", "operator"]
+
+    by_content = post(browser, page, htmx="layout", layout="content")
+    assert keys_of(by_content) == ["", "number", "", "operator"]
+    assert "Mapped by their names and content: 2 columns are imported, of 4." in by_content.text
+    assert keys_of(browser.get(page.request["PATH_INFO"])) == ["", "number", "", "operator"]
+
+    back = post(browser, by_content, htmx="layout", layout="Twilio")
+    assert keys_of(back) == ["", "number", "notes", "operator"]
+    assert "Mapped as in lists of Twilio: 3 columns are imported, of 4." in back.text
+
+
+def test_another_layout_is_chosen_without_a_script(browser):
+    page = opened(browser, TWILIO)
+
+    answered = post(browser, page, layout="content", use_layout="1")
+    assert (answered.status_code, keys_of(answered)) == (200, ["", "number", "", "operator"])
+    assert post(browser, answered, layout="Twilio").status_code == 200, "the columns differ from those shown"
+    assert post(browser, answered, layout="Twilio").status_code == 302
+
+
+def test_a_layout_whose_number_is_missing_changes_nothing(browser):
+    page = opened(browser, TWILIO)
+
+    answered = post(browser, page, htmx="layout", layout="Yeastar")
+
+    assert keys_of(answered) == keys_of(page)
+    assert "No column of this file has the name of the DID in lists of Yeastar." in answered.text
+    assert layouts_of(answered)[0] == "Twilio (recognised)"
+    assert post(browser, page, layout="nonsense").status_code in (200, 422)
+
+
+def test_the_columns_of_the_last_file_are_a_layout(browser):
+    text = "DID,Other,Operator\n441632960100,x,Oldmoor Exchange\n"
+    post(browser, opened(browser, text), column1="notes")
+    page = opened(browser, text)
+    assert (layouts_of(page)[0], keys_of(page)) == ("As for the last file", ["number", "notes", "operator"])
+
+    by_content = post(browser, page, htmx="layout", layout="content")
+    assert (layouts_of(by_content)[0], keys_of(by_content)[1]) == ("None recognised", "")
+    again = post(browser, by_content, htmx="layout", layout="before")
+    assert keys_of(again) == ["number", "notes", "operator"]
+
+
+def test_existing_names_tell_what_a_column_holds(browser, operator):
+    rows = "44163296010{n},Jarrow Dental,jarrow,vip\n44163296020{n},Marlow Foods,marlow,gold\n"
+    text = "DID,A,B,C\n" + "".join(rows.format(n=n) for n in range(3))
+    assert keys_of(opened(browser, text)) == ["number", "", "", ""]
+    for name in ("Jarrow Dental", "Marlow Foods"):
+        client = Client.objects.create(reseller=operator.reseller, name=name)
+        Account.objects.create(client=client, name=name.split()[0].lower())
+    TagSet.of(["vip", "gold"])
+
+    page = opened(browser, text)
+
+    assert keys_of(page) == ["number", "client", "account", "tags"]
+    assert {column["reason"] for column in page.context["columns"][1:]} == {"2 of 2 names exist."}
+
+
+def test_how_sure_a_column_is_depends_on_how_many_of_its_names_exist(browser):
+    page = opened(browser, "DID,Operator\n441632960100,Oldmoor Exchange\n441632960101,Newmoor\n")
+
+    (_, column) = page.context["columns"]
+    assert (column["word"], column["reason"]) == ("Likely", "1 of 2 names exist.")
+
+
+def test_names_of_another_branch_tell_nothing(browser, operator):
+    south = Reseller.objects.create(name="South")
+    for name in ("Jarrow Dental", "Marlow Foods"):
+        Client.objects.create(reseller=south, name=name)
+    text = "DID,A\n441632960100,Jarrow Dental\n441632960101,Marlow Foods\n"
+    bound = client_of(member("Administrator", username="bound", reseller=operator.reseller))
+
+    assert keys_of(opened(browser, text)) == ["number", "client"]
+    page = opened(bound, text)
+    assert (keys_of(page), page.context["columns"][1]["reason"]) == (["number", ""], "")
+
+
+def test_names_that_exist_twice_are_not_guessed(browser, operator):
+    for name in ("Jarrow Dental", "Marlow Foods"):
+        Client.objects.create(reseller=operator.reseller, name=name)
+        Operator.objects.create(reseller=operator.reseller, name=name)
+    page = opened(browser, "DID,A\n441632960100,Jarrow Dental\n441632960101,Marlow Foods\n")
+
+    assert keys_of(page) == ["number", ""]
+    assert page.context["columns"][1]["word"] == "Please check"
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "key"),
+    [
+        ("State", "MI;CA;NY;MI", ""),
+        ("State", "OR;IN;OK;ME", ""),
+        ("LineState", "in-use;free;free;free", "status"),
+        ("Active", "1;0;1;1", ""),
+        ("Enabled", "Y;N;Y;Y", ""),
+        ("Active", "true;false;true;true", ""),
+        ("Account", "main;main;second;main", ""),
+        ("Trunk", "a;b;a;b", ""),
+        ("Status", "1;0;1;1", "status"),
+        ("Status", "Y;N;Y;Y", "status"),
+    ],
+)
+def test_flags_states_and_accounts_without_clients_are_asked_about_or_left_out(browser, header, cells, key):
+    rows = "".join(f"44163296010{n},Oldmoor Exchange,{cell}\n" for n, cell in enumerate(cells.split(";")))
+    page = opened(browser, f"DID,Operator,{header}\n{rows}")
+
+    assert keys_of(page)[2] == key
+    assert kinds(page) == ["status"] * bool(key)
+    assert page.context["open"] == bool(key)
