@@ -22,7 +22,7 @@ RANKS = {
     "audit": "history changes __init__ models middleware triggers seals pruning checks apps",
     "audit.seals": "__init__ hashing spans failures chain verifying touched writing",
     "clients": "__init__ names tags models filters apps",
-    "didmgmt": "__init__ children server clock models forms addresses compression dialogs form_tokens"
+    "didmgmt": "__init__ children server clock logs models forms addresses compression dialogs form_tokens"
     " headers templatetags fields operations proxy replica text choices filters listing keyset timing",
     "didmgmt.templatetags": "__init__ look",
     "dids": "__init__ lifecycle numbering models labels lists history imports exports reference_files"

@@ -1,3 +1,5 @@
+import logging
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LoginView
@@ -8,6 +10,8 @@ from django.views.decorators.http import require_http_methods
 
 from didmgmt.addresses import go_to, is_ours
 from screens.staff.forms import MeForm, SignInForm
+
+log = logging.getLogger("staff")
 
 
 class SignIn(LoginView):
@@ -21,6 +25,11 @@ class SignIn(LoginView):
             return super().dispatch(request, *args, **kwargs)
         except DisallowedRedirect:  # signed in, but the address is too long for a redirect
             return go_to(self.get_success_url())
+
+    def form_valid(self, form):
+        response = super().form_valid(form)
+        log.info("Signed in", extra={"request": self.request})
+        return response
 
     def get_redirect_url(self):
         """Return an address of any length; Django ignores those over 2,048 characters."""
