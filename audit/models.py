@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, models
+from django.utils import timezone
 
 from audit import history
 from didmgmt.clock import DatabaseClock
@@ -146,6 +147,7 @@ class Change(models.Model):
     def close(self) -> None:
         """Store how many rows were written, also by reseller; delete a change that wrote nothing.
 
+        A change that allowed the deletion of history stays in any case; triggers would refuse to delete it.
         One query counts the history rows of this transaction. They are also what the change touched, if no
         method has counted that.
         """
@@ -154,7 +156,7 @@ class Change(models.Model):
         if self.touched:
             self.save(update_fields=["touched"])
             Touched.add(self, added)
-        else:
+        elif self.kind != self.Kind.PRUNE:
             self.delete()
 
 
@@ -185,6 +187,38 @@ class Seal(models.Model):
     @property
     def rows(self) -> int:
         return sum(rows for span in self.spans for rows, _ in span["blocks"])
+
+
+class SealDelivery(models.Model):
+    """How far the seals were delivered to one place outside of the database, see ``audit.seals.delivery``.
+
+    ``number`` and ``digest``: the newest seal delivered there. ``tried_at``: the attempt that is being
+    made or has failed, None after a success. ``error`` and ``failing_since`` are those of failed attempts.
+    """
+
+    place = models.CharField(max_length=200, primary_key=True)
+    number = models.BigIntegerField(default=0)
+    digest = models.CharField(max_length=64, blank=True)
+    tried_at = models.DateTimeField(null=True)
+    error = models.CharField(max_length=200, blank=True)
+    failing_since = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.place
+
+    @property
+    def kind(self) -> str:
+        """Return "log", "webhook" or "mail", without the host and path of a log."""
+        return self.place.partition(" ")[0]
+
+    @classmethod
+    def failing(cls) -> models.QuerySet[SealDelivery]:
+        """Return the places that seals can't be delivered to, of those that were tried within a day."""
+        recent = timezone.now() - timedelta(days=1)
+        return cls.objects.filter(failing_since__isnull=False, tried_at__gt=recent).order_by("place")
 
 
 class Touched(models.Model):

@@ -8,6 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from audit import triggers
+from audit.models import SealDelivery
 from jobs.models import WorkerBeat
 
 
@@ -25,8 +26,8 @@ def alive(request):
 def ready(request):
     """Answer 200 when this host can work, else 503; the JSON names the checks that failed.
 
-    Failing periodic tasks and wrong clocks are named too, but don't take the host out of service. Costs ten
-    queries, two of them on the catalogue.
+    Failing periodic tasks, places that seals can't be delivered to and wrong clocks are named too, but don't
+    take the host out of service. Costs eleven queries, two of them on the catalogue.
     """
     checks = {}
     for name, check in (
@@ -41,6 +42,7 @@ def ready(request):
             checks[name] = False
     details = {name: "ok" if passed else "failed" for name, passed in checks.items()}
     details["periodic tasks"] = _named("failing", WorkerBeat.failing_tasks)
+    details["seals"] = _named("not delivered to", _failing_places)
     details["clocks"] = _named("wrong", WorkerBeat.wrong_clocks)
     return JsonResponse(details, status=200 if all(checks.values()) else 503)
 
@@ -52,6 +54,10 @@ def _named(what, find):
     except Error:
         return "unknown"
     return f"{what}: {', '.join(names)}" if names else "ok"
+
+
+def _failing_places():
+    return sorted({delivery.kind for delivery in SealDelivery.failing()})
 
 
 def _database_answers():

@@ -10,10 +10,12 @@ import warnings
 import zoneinfo
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -107,6 +109,56 @@ def private_folder(path):
     return path
 
 
+def env_file(name, default):
+    """Return the path of a file, whose folder must exist unless it is the default."""
+    value = env.str(name, "").strip()
+    path = BASE_DIR / Path(value or default).expanduser()
+    if value and (path.is_dir() or not path.parent.is_dir()):
+        raise ImproperlyConfigured(f"{name} must be a file in an existing folder, not {str(path)!r}.")
+    return path
+
+
+def env_url(name):
+    """Return a web address or ""; the error never repeats it, because it may hold a secret."""
+    value = env.str(name, "").strip()
+    try:
+        parts = urlsplit(value)
+        valid = parts.scheme in ("https", "http") and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if value and not valid:
+        raise ImproperlyConfigured(f"{name} must be a web address such as https://host/path.")
+    return value
+
+
+def env_addresses(name):
+    addresses = env_list(name)
+    for address in addresses:
+        try:
+            validate_email(address)
+        except ValidationError:
+            raise ImproperlyConfigured(
+                f"{name} must be mail addresses, separated by commas; {address!r} is none."
+            ) from None
+    return addresses
+
+
+def env_mail_server(name):
+    """Return Django's EMAIL_… settings; the error never repeats the value, because it holds a password."""
+    value = env.str(name, "").strip()
+    if not value:
+        return {}
+    try:
+        server = env.email_url_config(value)
+    except Exception:  # noqa: BLE001 - whatever the library raises, the value is invalid
+        server = {}
+    if not (server.get("EMAIL_BACKEND", "").endswith("smtp.EmailBackend") and server.get("EMAIL_HOST")):
+        raise ImproperlyConfigured(
+            f"{name} must be smtp://user:password@host:port, or smtp+tls:// or smtp+ssl:// with encryption."
+        )
+    return server
+
+
 def secret_key():
     """Return SECRET_KEY, or the key generated on the first start, which only its owner can read."""
     if key := env.str("SECRET_KEY", ""):
@@ -138,6 +190,17 @@ VAR_DIR = private_folder(BASE_DIR / Path(env.str("VAR_DIR", "") or "var").expand
 SECRET_KEY = secret_key()
 # Signs the seals of history (audit.seals); set it where SECRET_KEY is rotated.
 SEAL_KEY = env.str("SEAL_KEY", "") or SECRET_KEY
+# Where the worker sends each seal, outside of the database (audit.seals.delivery)
+SEAL_LOG = env_file("SEAL_LOG", VAR_DIR / "seals.log")
+SEAL_WEBHOOK = env_url("SEAL_WEBHOOK")
+SEAL_MAIL = env_addresses("SEAL_MAIL")
+mail_server = env_mail_server("MAIL_URL")
+if SEAL_MAIL and not mail_server:
+    raise ImproperlyConfigured("SEAL_MAIL needs a mail server: set MAIL_URL.")
+vars().update(mail_server)
+EMAIL_TIMEOUT = 10
+if MAIL_FROM := env_addresses("MAIL_FROM"):
+    DEFAULT_FROM_EMAIL = MAIL_FROM[0]
 DATABASES = {"default": env_database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
 # Lists are read from the replica; see didmgmt/replica.py.
 if env.str("REPLICA_URL", "").strip():

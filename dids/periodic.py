@@ -8,6 +8,7 @@ from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
 
 import audit
+from audit.seals.delivery import deliver_seals
 from audit.seals.writing import seal_new_rows
 from didmgmt.form_tokens import KEPT
 from didmgmt.models import SentForm
@@ -66,6 +67,12 @@ def seal_history(now):
 def forget_old_forms(now):
     """Delete the keys of forms that no open page can send again."""
     return SentForm.objects.filter(at__lt=now - KEPT).delete()[0]
+
+
+@periodic_task("deliver seals")
+def send_seals(now):
+    """Send new seals to their places outside of the database; failures are shown on the jobs page."""
+    return deliver_seals()
 
 
 @periodic_task("delete staged rows")

@@ -20,7 +20,7 @@ ROOT = Path(settings.BASE_DIR)
 RANKS = {
     "": "didmgmt sheets|audit clients staff operators jobs dids screens",
     "audit": "history changes __init__ models middleware triggers seals pruning checks apps",
-    "audit.seals": "__init__ hashing spans failures chain verifying touched writing",
+    "audit.seals": "__init__ hashing spans failures chain verifying touched writing log delivery",
     "clients": "__init__ names tags models filters apps",
     "didmgmt": "__init__ children server clock logs models forms addresses compression dialogs form_tokens"
     " headers templatetags fields operations proxy replica text choices filters listing keyset timing",

@@ -9,6 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
+from audit.models import SealDelivery
 from didmgmt.listing import Listing
 from jobs.filters import JobFilter
 from jobs.models import SMALL, Job, WorkerBeat
@@ -43,6 +44,7 @@ def job_list(request):
         "small": SMALL,
         "failing": WorkerBeat.failing_tasks(),
         "clocks": WorkerBeat.wrong_clocks(),
+        "undelivered": SealDelivery.failing(),
     }
     return render(request, "jobs/list.html", context)
 

@@ -88,6 +88,14 @@ def assert_refused(run, *words):
         ("REPLICA_URL", "sqlite:///copy.sqlite3"),
         ("REPLICA_URL", "postgres://u:hidden@h/n"),  # DATABASE_URL is not PostgreSQL
         ("REPLICA_LAG", "0"),
+        ("SEAL_LOG", "/nowhere/seals.log"),
+        ("SEAL_LOG", "/"),
+        ("SEAL_WEBHOOK", "ftp://hidden@host/path"),
+        ("SEAL_WEBHOOK", "https://host:port/hidden"),
+        ("SEAL_MAIL", "auditor"),
+        ("SEAL_MAIL", "auditor@example.com"),  # without MAIL_URL
+        ("MAIL_URL", "imap://u:hidden@h"),
+        ("MAIL_FROM", "did@"),
     ],
 )
 def test_an_invalid_value_is_refused_by_its_variable(tmp_path, name, value):
@@ -203,7 +211,7 @@ def test_readyz_is_ready_with_a_worker(client, db):
     WorkerBeat.beat("w")
     response = client.get("/readyz")
     assert response.status_code == 200
-    checks = ("database", "migrations", "history", "worker", "periodic tasks", "clocks")
+    checks = ("database", "migrations", "history", "worker", "periodic tasks", "seals", "clocks")
     assert response.json() == dict.fromkeys(checks, "ok")
 
 
@@ -219,7 +227,7 @@ def test_readyz_names_missing_history_triggers(client, db):
     triggers.drop(connection)
     response = client.get("/readyz")
     assert response.status_code == 503
-    checks = ("database", "migrations", "history", "worker", "periodic tasks", "clocks")
+    checks = ("database", "migrations", "history", "worker", "periodic tasks", "seals", "clocks")
     assert response.json() == dict.fromkeys(checks, "ok") | {"history": "failed"}
 
 

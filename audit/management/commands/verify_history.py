@@ -1,13 +1,15 @@
 from collections.abc import Iterator
-from itertools import chain
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit.models import Change
 from audit.pruning import known_since
 from audit.seals.chain import changes_of_another_time, verify_chain
 from audit.seals.failures import IntegrityFailure
+from audit.seals.log import SealLog
 from audit.seals.touched import verify_touched
 from audit.seals.verifying import verify_recording, verify_seals
 from audit.seals.writing import count_unsealed_rows, newest_seal
@@ -26,9 +28,17 @@ class Command(BaseCommand):
             "--expect", default="", metavar="DIGEST", help="the digest of a seal that was kept elsewhere"
         )
 
-    def handle(self, *, expect: str, **_: Any) -> None:
+        parser.add_argument(
+            "--log",
+            type=Path,
+            metavar="FILE",
+            help="a log of seals that was kept elsewhere, besides SEAL_LOG of this host",
+        )
+
+    def handle(self, *, expect: str, log: Path | None, **_: Any) -> None:
+        kept = _read(log) if log else None
         count = 0
-        for count, failure in enumerate(_all_failures(expect), start=1):
+        for count, failure in enumerate(_all_failures(expect, kept), start=1):
             if count <= MAX_SHOWN:
                 self.stderr.write(str(failure))
         self._notes()
@@ -63,5 +73,19 @@ class Command(BaseCommand):
             )
 
 
-def _all_failures(expect: str) -> Iterator[IntegrityFailure]:
-    return chain(verify_chain(), verify_seals(expect), verify_recording(), verify_touched(known_since()))
+def _read(path: Path) -> SealLog:
+    try:
+        return SealLog.read(path)
+    except OSError as error:
+        raise CommandError(f"The log of seals can't be read: {error}.") from None
+
+
+def _all_failures(expect: str, kept: SealLog | None) -> Iterator[IntegrityFailure]:
+    """Yield all failures. Only a log that a person names proves that no seal was removed."""
+    own = _read(settings.SEAL_LOG) if settings.SEAL_LOG.exists() else None
+    for log in filter(None, (kept, own)):
+        yield from log.compare()
+    yield from verify_chain(kept.digests() if kept else ())
+    yield from verify_seals(expect)
+    yield from verify_recording()
+    yield from verify_touched(known_since())
