@@ -52,8 +52,13 @@ def measure(scratch, empty, rows, edits):
     scratch.drop(other)
 
 
-def indexes(scratch, empty, rows):
-    """Yield a dict for each index of numbers or of their history: seconds of a raw merge with and without it.
+def index_names():
+    """Return the names of the indexes of numbers and of their history."""
+    return [index.name for model in (DID, DIDHistory) for index in model._meta.indexes]
+
+
+def indexes(scratch, empty, rows, names):
+    """Yield a dict for each of these indexes: seconds of a raw merge with and without it.
 
     ``cost`` is the additional time with the index in percent. The merge with all indexes is measured first
     and last; the others are compared with their mean, and ``spread`` is their difference in percent.
@@ -66,7 +71,7 @@ def indexes(scratch, empty, rows):
         return result["merge"]["seconds"]
 
     first = merge("")
-    without = {index.name: merge(index.name) for index in [*DID._meta.indexes, *DIDHistory._meta.indexes]}
+    without = {name: merge(name) for name in names}
     last = merge("")
     every = (first + last) / 2
     for name, seconds in without.items():

@@ -56,8 +56,9 @@ class Command(BaseCommand):
         )
         only.add_argument(
             "--indexes",
-            action="store_true",
-            help="measure the cost of each index of numbers and history in an import of --rows numbers",
+            nargs="*",
+            metavar="NAME",
+            help="measure the cost of these indexes (default: all of DIDs and history) in an import",
         )
         only.add_argument(
             "--who-had-it",
@@ -107,10 +108,11 @@ class Command(BaseCommand):
         elif options["who_had_it"] is not None:
             columns = ("asked", "p50", "p95", "cpu", "queries", "raw_p50", "ratio")
             self._table(past.measure(_visitor(), options["who_had_it"], options["runs"]), columns)
-        elif options["indexes"]:
+        elif options["indexes"] is not None:
+            names = options["indexes"] or jobs.index_names()
             with Scratch() as scratch:
                 columns = ("with_all", "without", "cost", "spread")
-                self._table(jobs.indexes(scratch, jobs.prepare(scratch, rows), rows), columns)
+                self._table(jobs.indexes(scratch, jobs.prepare(scratch, rows), rows, names), columns)
         else:
             if not options["only_jobs"]:
                 self._measure_inventory(options["writes"])
@@ -241,11 +243,16 @@ def _check(
         raise CommandError("--runs, --clients and --mixed must be at least 1.")
     if save and not save.parent.is_dir():
         raise CommandError(f"There is no folder {save.parent}.")
-    if (meanwhile or indexes) and rows < 1:
+    if unknown := set(indexes or ()) - set(jobs.index_names()):
+        raise CommandError(
+            f"There is no index {', '.join(sorted(unknown))}. Choose from {', '.join(jobs.index_names())}."
+        )
+    if (meanwhile or indexes is not None) and rows < 1:
         raise CommandError("--meanwhile and --indexes need --rows of at least 1.")
     if who_had_it is not None and not 1 <= who_had_it <= MAX_LISTED:
         raise CommandError(f"--who-had-it takes 1 to {MAX_LISTED:,} numbers.")
-    if not (made or meanwhile or indexes or plots or who_had_it) and rows and not 0 < 2 * edits <= rows:
+    writes = not (made or meanwhile or indexes is not None or plots or who_had_it)
+    if writes and rows and not 0 < 2 * edits <= rows:
         raise CommandError("--edits must be from 1 to half of --rows; plain SQL changes the other half.")
 
 
