@@ -1,8 +1,10 @@
 """Resellers, with their clients, accounts and packages."""
 
+from zlib import crc32
+
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import IntegrityError, models
+from django.db import IntegrityError, connection, models
 from django.db.models import Q
 
 import audit
@@ -46,6 +48,10 @@ class BranchQuerySet(models.QuerySet):
         return self.filter(**{self.branch: user.reseller_id})
 
 
+class AlikeError(ValueError):
+    """The name of a record is alike one that was saved since the record was validated."""
+
+
 class Recorded(models.Model):
     """Base class for named, audited records; each write is one change.
 
@@ -84,22 +90,54 @@ class Recorded(models.Model):
         mine, names = keys(self.name), self.siblings().exclude(pk=self.pk).values_list("name", flat=True)
         return sorted(name for name in names.iterator() if name != self.name and keys(name) & mine)
 
-    def record(self, *, by, fields):
+    @classmethod
+    def lock_names(cls, reseller=None):
+        """Make others wait, until the end of the transaction, who name records of this kind.
+
+        ``reseller``: the id of the one whose records are named, None for any. No constraint keeps two people
+        from saving names that are alike at the same time, so they are compared with the names locked. SQLite
+        has one writer at a time.
+        """
+        if connection.vendor != "postgresql":
+            return
+        kind = crc32(cls._meta.db_table.encode()) - 2**31
+        with connection.cursor() as cursor:
+            if reseller is None:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [kind])
+            else:
+                cursor.execute("SELECT pg_advisory_xact_lock_shared(%s, 0)", [kind])
+                cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [kind, reseller % 2**31])
+
+    def named_at(self):
+        """Return the id of the reseller among whose records the name is compared, None for a reseller."""
+        return self.reseller_id
+
+    def _refuse_alike(self):
+        self.lock_names(self.named_at())
+        if others := self.lookalikes():
+            raise AlikeError(others[0])
+
+    def record(self, *, by, fields, alike=False):
         """Insert the record, or update these ``fields``, in one change; return False if it no longer exists.
 
-        No fields, no change. Raises IntegrityError if, since ``clean``, the name was taken or its parent
-        deleted.
+        No fields, no change. ``alike``: whether its name may look like that of another record. Raises
+        AlikeError if it does and must not, and IntegrityError if, since ``clean``, the name was taken or its
+        parent deleted.
         """
         noun = self._meta.verbose_name
         created, edited, _ = self.kinds
         if self.pk is None:
             with audit.change(created, by=by, label=f"New {noun} {self}") as change:
+                if not alike:
+                    self._refuse_alike()
                 self.save(force_insert=True)
                 change.touched += 1
             return True
         written = {name: getattr(self, name) for name in fields}
         label = f"{noun.capitalize()} {self} edited"
         with audit.change(edited, by=by, label=label) as change:
+            if not alike and {"name", "reseller"} & written.keys():
+                self._refuse_alike()
             row = type(self).objects.filter(pk=self.pk)
             found = row.update(**written) if written else row.count()
             change.touched += found if written else 0
@@ -167,6 +205,9 @@ class Reseller(Recorded):
     def siblings(self):
         return Reseller.objects.all()
 
+    def named_at(self):
+        return None
+
 
 class Client(Recorded):
     """A customer of a reseller."""
@@ -201,6 +242,9 @@ class Account(Recorded):
 
     def siblings(self):
         return Account.objects.filter(client=self.client_id)
+
+    def named_at(self):
+        return self.client.reseller_id
 
     def name_taken(self):
         return f"{self.client} already has an account “{self.name}”."

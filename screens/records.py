@@ -15,7 +15,7 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from audit.history import deleted_records
-from clients.models import Reseller
+from clients.models import AlikeError, Reseller
 from clients.names import clean_name, lookalike_exists
 from didmgmt import dialogs
 from didmgmt.choices import choices
@@ -62,17 +62,22 @@ class RecordForm(ModelForm):
         label = f"{verb} it although “{others[0]}” exists"
         self.fields["although"] = forms.BooleanField(required=False, label=label, widget=box)
         self.order_fields(["name", "although"])
-        if self.data.get("although") != name:
+        if not self.alike:
             exists = lookalike_exists(noun, others[0], name)
             self.add_error("name", f"{exists} Use it, or tick the box to have both.")
+
+    @property
+    def alike(self):
+        """Whether the user wants this name although another one is alike."""
+        return self.data.get("although") == self.instance.name
 
     def save_record(self):
         """Write the record; return False, with the reason among the form's errors, when that failed."""
         is_new = self.instance.pk is None
         try:
             found = self.write()
-        except IntegrityError:
-            # A concurrent write took the name or deleted a parent: validation finds out which.
+        except (IntegrityError, AlikeError):
+            # A concurrent write took the name, or one alike, or deleted a parent: validation finds out which.
             if is_new:
                 self.instance.pk = None
             self.full_clean()
@@ -85,7 +90,7 @@ class RecordForm(ModelForm):
 
     def write(self):
         """Write the record in a change; return False when it no longer exists."""
-        return self.instance.record(by=self.by, fields=self.changed_data)
+        return self.instance.record(by=self.by, fields=self.changed_data, alike=self.alike)
 
 
 class HoldDaysForm(RecordForm):
@@ -101,7 +106,9 @@ class HoldDaysForm(RecordForm):
     def write(self):
         if self.instance.pk is None:
             return super().write()
-        found, moved = self.affected().record_hold_days(self.instance, by=self.by, fields=self.changed_data)
+        found, moved = self.affected().record_hold_days(
+            self.instance, by=self.by, fields=self.changed_data, alike=self.alike
+        )
         if moved:
             verb = "ends" if moved == 1 else "end"
             self.note = f"{count_noun(moved, 'number')} on Hold now {verb} at a different time."

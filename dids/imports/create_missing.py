@@ -5,7 +5,7 @@ from django.db.models import F, Q, Sum
 
 from clients.models import Client
 from didmgmt.text import count_noun, shorten
-from dids.imports.lookalikes import refuse_lookalikes
+from dids.imports.lookalikes import MODELS, refuse_lookalikes
 from dids.imports.resolve import resolve
 from dids.imports.sql import execute
 from dids.models import TagSet
@@ -83,8 +83,11 @@ def create_missing(batch, options, now):
     """
     created = 0
     for kinds in (("reseller",), ("operator", "client"), ("account", "package"), (ASSIGNMENT,)):
+        named = [kind for kind in kinds if kind in MODELS and batch.groups.filter(_missing(kind)).exists()]
+        for kind in named:
+            MODELS[kind].lock_names()
         # Someone may have created a record alike since the check.
-        refuse_lookalikes(batch, options, kinds=[kind for kind in kinds if kind != ASSIGNMENT])
+        refuse_lookalikes(batch, options, kinds=named)
         missing = [kind for kind in kinds if batch.groups.filter(_missing(kind)).exists()]
         if missing == [ASSIGNMENT] and connection.features.has_select_for_update:
             # Another import may be giving the same package: wait for it, then find the package given.

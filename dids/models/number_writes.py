@@ -259,14 +259,14 @@ class DIDQuerySet(NumberReads):
             now=now,
         )
 
-    def record_hold_days(self, record, *, by, fields):
+    def record_hold_days(self, record, *, by, fields, alike=False):
         """Save ``fields`` of a package, operator or reseller and move the ends of holds, in one change.
 
-        Return (whether the record still exists, how many ends moved).
+        ``alike``: see ``Recorded.record``. Return (whether the record still exists, how many ends moved).
         """
         label = f"{record._meta.verbose_name.capitalize()} {record} edited"
         with audit.change(record.kinds[1], by=by, label=label):
-            exists = record.record(by=by, fields=fields)
+            exists = record.record(by=by, fields=fields, alike=alike)
             moved = self.recompute_hold_ends(by=audit.SYSTEM).done if "hold_days" in fields else 0
         return exists, moved
 

@@ -160,6 +160,7 @@ class ReferenceResource(ModelResource):
         """
         label = f"Import of {self.nouns()[1]} from {file.name}"
         with audit.change(Change.Kind.IMPORT, by=self.by, label=label) as change:
+            self._meta.model.lock_names()
             result = self._run(file, dry_run=False)
             if result.digest != expected:
                 raise ChangedSinceCheckError(result)

@@ -5,6 +5,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from clients.models import Account, Client, Package, Reseller
 from operators.models import Operator
+from screens.clients.forms import AccountForm, ClientForm
+from screens.operators.forms import OperatorForm, ResellerForm
+from screens.packages.forms import PackageForm
+from tests.dids.models.test_racing import at_once
+from tests.imports import staged
 from tests.world import client_of
 
 HTMX = {"HX-Request": "true"}
@@ -14,6 +19,15 @@ MODELS = {
     "clients": Client,
     "accounts": Account,
     "packages": Package,
+}
+
+
+FORMS = {
+    "operators": OperatorForm,
+    "resellers": ResellerForm,
+    "clients": ClientForm,
+    "accounts": AccountForm,
+    "packages": PackageForm,
 }
 
 
@@ -30,6 +44,12 @@ def made(kind, world, name):
     owner = {"accounts": {"client": world.client}, "resellers": {}}.get(kind, {"reseller": world.reseller})
     more = {"did_limit": 5} if kind == "packages" else {}
     return MODELS[kind].objects.create(name=name, **owner, **more)
+
+
+def form_of(kind, world, user, record=None, **fields):
+    """Return the bound form of a new record, or of an existing one."""
+    record = record or MODELS[kind](**({"client": world.client} if kind == "accounts" else {}))
+    return FORMS[kind]({"reseller": world.reseller.pk, "did_limit": 5} | fields, instance=record, by=user)
 
 
 def error(page):
@@ -70,6 +90,56 @@ def test_the_box_counts_for_its_name_only(world, administrator):
     page = save(administrator, "operators", world, name="IN-house", although="IN-HOUSE")
     assert page.status_code == 422
     assert not Operator.objects.filter(name="IN-house").exists()
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_name_alike_that_was_saved_since_the_check_is_asked_about(world, administrator, kind):
+    record = made(kind, world, "Other")
+    form = form_of(kind, world, administrator, name="IN-HOUSE")
+    renamed = form_of(kind, world, administrator, record, name="in-house")
+    assert form.is_valid() and renamed.is_valid(), (form.errors, renamed.errors)
+
+    made(kind, world, "In-house")
+
+    assert not form.save_record() and not renamed.save_record()
+    for refused in (form, renamed):
+        assert "“In-house”, which differs only in upper and lower case." in refused.errors["name"][0]
+        assert "although" in refused.fields
+    assert not MODELS[kind].objects.filter(name__in=["IN-HOUSE", "in-house"]).exists()
+
+
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.django_db(transaction=True)
+def test_of_two_names_alike_that_are_saved_at_once_one_is_asked_about(world, administrator, kind):
+    forms = [form_of(kind, world, administrator, name=name) for name in ("In-house", "IN-HOUSE")]
+    assert all(form.is_valid() for form in forms)
+
+    assert sorted(at_once(*(form.save_record for form in forms))) == [False, True]
+    assert MODELS[kind].objects.filter(name__in=["In-house", "IN-HOUSE"]).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_file_and_a_form_do_not_both_create_names_alike(world, administrator):
+    browser = client_of(administrator)
+    signed = check(administrator, "clients", "In-house").context["signed"]
+    form = form_of("clients", world, administrator, name="IN-HOUSE")
+    assert form.is_valid()
+
+    at_once(form.save_record, lambda: browser.post("/clients/import/", {"signed": signed}))
+
+    assert Client.objects.filter(name__in=["In-house", "IN-HOUSE"]).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_import_of_numbers_and_a_form_do_not_both_create_names_alike(world, administrator):
+    text = "DID,Operator,Reseller\n441632960100,In-house,Reseller 1\n"
+    number_import = staged(text, administrator, create=True)
+    form = form_of("operators", world, administrator, name="IN-HOUSE")
+    assert form.is_valid()
+
+    at_once(form.save_record, lambda: number_import.apply(number_import.checked))
+
+    assert Operator.objects.filter(name__in=["In-house", "IN-HOUSE"]).count() == 1
 
 
 def test_no_box_is_shown_unasked(world, administrator):
