@@ -10,9 +10,26 @@ from didmgmt.choices import fits
 from didmgmt.forms import Form
 from didmgmt.text import shorten
 
+VALUES_MOST = 50  # values of one parameter
+LONGEST = 20_000  # characters of a value
+
+
+class _Limits:
+    """Add the errors of parameters that exceed a limit, by the name of their field."""
+
+    excess: dict[str, str] = {}
+
+    def _clean_fields(self):
+        super()._clean_fields()
+        for name, sentence in self.excess.items():
+            self.add_error(name, sentence)
+
 
 class FilterSet(django_filters.FilterSet):
     """Filter a queryset by query parameters, within what ``user`` may see.
+
+    A parameter with more than ``VALUES_MOST`` values, or one longer than ``LONGEST``, is an error. Only the
+    first values are read and repeated, so a request costs no more than its limits.
 
     ``refines``: {parameter: the parameter that it modifies}. A parameter that only says how to read
     another one is ignored without it.
@@ -24,13 +41,14 @@ class FilterSet(django_filters.FilterSet):
 
     def __init__(self, data=None, queryset=None, *, user):
         self.user = user
+        data, self._excess = _limited(data, self.base_filters)
         super().__init__(data, queryset)
 
     def get_form_class(self):
         """Build the form on our base class, so that its errors are our sentences."""
         base = self._meta.form if issubclass(self._meta.form, Form) else Form
         fields = {name: one.field for name, one in self.filters.items()}
-        return type(f"{type(self).__name__}Form", (base,), fields)
+        return type(f"{type(self).__name__}Form", (_Limits, base), fields | {"excess": self._excess})
 
     @property
     def error_messages(self):
@@ -81,6 +99,20 @@ class FilterSet(django_filters.FilterSet):
             rows = [cleaned] if isinstance(cleaned, models.Model) else cleaned or []
             return {str(getattr(row, key)): field.label_from_instance(row) for row in rows}
         return {str(key): label for key, label in getattr(field, "choices", ())}
+
+
+def _limited(data, names):
+    """Return ``data`` with the parameters cut to the limits, and {parameter: the sentence about the cut}."""
+    data, excess = data.copy() if data else data, {}
+    for name in names:
+        values = data.getlist(name) if data else []
+        if len(values) > VALUES_MOST:
+            excess[name] = f"{len(values):,} values are chosen; at most {VALUES_MOST} can be."
+        elif any(len(value) > LONGEST for value in values):
+            excess[name] = f"Enter at most {LONGEST:,} characters."
+        if name in excess:
+            data.setlist(name, [value[:LONGEST] for value in values[:VALUES_MOST]])
+    return data, excess
 
 
 def no_such(noun, where=""):

@@ -20,8 +20,9 @@ from didmgmt.filters import FilterSet
 from didmgmt.text import parse_whole, shorten
 
 TICKED_LIMIT = 20_000  # ticked rows; each is a parameter of every query
+TICKED_CHARACTERS = 1_000_000  # of their ids with commas; checked before they are split
 NAMED = 5  # missing rows that a sentence names
-OF_PAGE = ("page", "after", "before", "count")  # parameters of one page; others belong to the list
+OF_LIST = ("sort", "per_page")  # parameters of all pages of a list, besides those of its filter
 
 # (cursor, primary key). The cursor is None where pages are not found by key.
 Row = tuple[str | None, Any]
@@ -133,8 +134,8 @@ class Listing:
         keyset: Callable[[Any, str, bool], Keyset | None] | None = None,
         keeps: Sequence[str] = (),
     ) -> None:
-        self._query, self._path = parameters, path
         self.filterset = filterset_class(parameters, queryset, user=user)
+        self._query, self._path = self.filterset.data or parameters, path
         self.form: BaseForm = self.filterset.form
         self.errors: list[str] = self.filterset.error_messages
         self.sort: str = parameters.get("sort") or default or next(iter(sorts))
@@ -324,8 +325,15 @@ class Listing:
 
     @property
     def parameters(self) -> list[tuple[str, Any]]:
-        """The parameters that all pages of this list share."""
-        return [(name, one) for name, values in self._query.lists() if name not in OF_PAGE for one in values]
+        """The parameters that all pages of this list share; unknown ones are dropped."""
+        filters = self.filterset.form.fields
+        shared = {*filters, *OF_LIST, *self._keeps}
+        return [
+            (name, one)
+            for name, values in self._query.lists()
+            if name in shared
+            for one in (values if name in filters else values[-1:])
+        ]
 
     def _page_url(self, page: int, **cursor: str | None) -> str:
         """Return the URL of another page; ``cursor``: where it starts (after) or ends (before)."""
@@ -378,7 +386,7 @@ class Listing:
 
     def _filter_url(self, data: QueryDict) -> str:
         """Return the URL for another filter, with the same order and page size."""
-        for name in ("sort", "per_page", *self._keeps):
+        for name in (*OF_LIST, *self._keeps):
             if value := self._query.get(name):
                 data[name] = value
         query = data.urlencode()
@@ -426,7 +434,9 @@ class Selection:
         and an empty selection. Costs one query, and those of the filter.
         """
         scope = parameters.get("scope") or "ids"
-        ids = [key.strip() for part in parameters.getlist("ids") for key in part.split(",") if key.strip()]
+        text = ",".join(parameters.getlist("ids"))
+        too_long = len(text) > TICKED_CHARACTERS
+        ids = [] if too_long else [key.strip() for key in text.split(",") if key.strip()]
         selection = cls(
             queryset,
             scope,
@@ -434,7 +444,12 @@ class Selection:
             query=parameters.get("query", ""),
             expected=parameters.get("expected", ""),
         )
-        if scope == "ids":
+        if scope == "ids" and too_long:
+            selection.refuse(
+                f"The list of ticked rows has {len(text):,} characters; at most {TICKED_CHARACTERS:,} can be."
+                " Search for the rows and select all that match."
+            )
+        elif scope == "ids":
             selection._take_ticked(queryset)
         elif scope == "all":
             selection._take_matching(queryset, filterset_class, user)

@@ -177,8 +177,9 @@ def _parse_spaced(plain: str) -> Search | None:
     groups = plain.split()
     if len(groups) == 1 or "(" in plain or (plain.startswith("+") and plain.count("+") == 1):
         return None
+    groups = list(dict.fromkeys(groups))
+    _refuse_long_list(plain, len(groups))
     values = tuple(dict.fromkeys(map(_parse_listed, groups)))
-    _refuse_long_list(plain, len(values))
     joined = strip_punctuation(plain)
     if len(joined) > MAX_DIGITS or not joined.isdigit():
         return Search("list", values=values)
@@ -190,7 +191,9 @@ def _parse_separated(text: str, entries: list[str], match: str) -> Search:
         reason = "a list can only be searched for whole numbers"
         raise NumberError(text, reason, "Choose “contains” or “exact”.")
     values: dict[str, None] = {}
-    for entry in filter(None, (entry.strip() for entry in entries)):
+    entries = list(dict.fromkeys(filter(None, map(str.strip, entries))))
+    _refuse_long_list(text, len(entries))  # reading them costs much more than counting them
+    for entry in entries:
         both = _every_reading(entry)
         search = both or _parse_spaced(entry)
         values.update(dict.fromkeys(search.values if search else (_parse_listed(entry),)))
