@@ -15,7 +15,8 @@ from django.core.exceptions import MiddlewareNotUsed
 from django.db import Error, connections
 
 ALIAS = "replica"
-WROTE = "wrote"  # cookie of a user who has just written. Unsigned: all it can do is select the primary
+# Cookie of a user who has just written. Unsigned: all it can do is select the primary.
+WROTE = f"{settings.COOKIE_PREFIX}wrote"
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 PRIMARY = {
     "auth",

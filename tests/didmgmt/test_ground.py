@@ -143,7 +143,7 @@ def test_the_deployment_check_passes_behind_tls(tmp_path):
     assert run.returncode == 0, run.stderr
 
 
-def test_cookies_behind_tls_belong_to_this_host_alone(tmp_path):
+def test_behind_tls_cookies_belong_to_this_host_and_browsers_stay_with_https(tmp_path):
     code = """
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
@@ -151,15 +151,17 @@ from django.test import Client
 call_command("migrate", verbosity=0)
 user = get_user_model().objects.create_user("anna", password="correct-horse-9")
 browser = Client()
-for path, fields in (("/login/", {"username": "anna", "password": "correct-horse-9"}), ("/", None)):
-    ask = browser.post if fields else browser.get
-    ask(path, fields, secure=True, headers={"host": "localhost", "x-forwarded-proto": "https"})
+posts = [("/login/", {"username": "anna", "password": "correct-horse-9"}), ("/me/", {"time_zone": "UTC"})]
+for path, fields in posts:
+    answer = browser.post(path, fields, headers={"host": "localhost", "x-forwarded-proto": "https"})
+print(answer.headers["Strict-Transport-Security"])
 for name, cookie in sorted(browser.cookies.items()):
     print(name, bool(cookie["secure"]), cookie["path"], cookie["domain"] or "-", cookie["samesite"])
 """
-    assert printed(tmp_path, code, TLS="1").splitlines() == [
-        f"__Host-{name} True / - Lax" for name in ("csrftoken", "seen", "sessionid")
-    ]
+    policy, *cookies = printed(tmp_path, code, TLS="1").splitlines()
+    assert policy == f"max-age={365 * 24 * 3600}; includeSubDomains"
+    names = ("csrftoken", "messages", "seen", "sessionid")
+    assert cookies == [f"__Host-{name} True / - Lax" for name in names]
 
 
 def test_a_web_process_does_not_load_openpyxl(tmp_path):
@@ -177,7 +179,7 @@ def test_debug_is_off_by_default(tmp_path):
 def test_pages_forbid_scripts_and_frames_from_elsewhere(client, db):
     policy = client.get("/", follow=True).headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy
-    assert "frame-ancestors 'none'" in policy
+    assert {"frame-ancestors 'none'", "object-src 'none'", "base-uri 'none'"} <= set(policy.split("; "))
     assert "unsafe" not in policy
 
 
