@@ -90,6 +90,7 @@ def guess(rows, width, *, layout="", existing=None):
         _map_numbers(found, names, columns)
         _map_fields(found, names, columns)
         _weigh_existing(found, names, columns, existing or {})
+        _weigh_left_out(found, columns)
     return found
 
 
@@ -520,6 +521,19 @@ def _say_existing(found, index, columns, names):
         known = len(cells & names)
         certainty = CERTAIN if known == len(cells) else LIKELY
         found.map(index, found.keys[index], certainty, f"{known:,} of {len(cells):,} names exist.")
+
+
+def _weigh_left_out(found, columns):
+    """Say how sure it is that a column is left out, as far as its cells tell."""
+    for index, column in enumerate(columns):
+        if found.keys[index] or found.certainty[index] or not column.filled:
+            continue
+        if column.has_mostly(content.DATE):
+            found.map(index, "", CERTAIN, "The cells are dates.")
+        elif column.has_mostly(content.DECIMAL):
+            found.map(index, "", CERTAIN, "The cells are amounts.")
+        elif "number" in found.keys and column.has_mostly(content.PHONE, content.E164):
+            found.map(index, "", CHECK, "This column also holds phone numbers.")
 
 
 def _leave_out(found, names, key, reason):

@@ -417,8 +417,9 @@ class Survey:
         at = self.rules.at
         if "number" in at and self.unread and not self.read and not self.wrong_ends:
             self.hopeless[at["number"]] = "No cell of this column is a number; every row would be refused."
+        asked = {question.kind for question in self.open}
         for key, texts in self.texts.items():
-            if texts and all(self.rules.values_of({key: text})[1] for text in texts):
+            if key not in asked and texts and all(self.rules.values_of({key: text})[1] for text in texts):
                 self.hopeless[at[key]] = "No cell fits this field; every row with a value would be refused."
         for key in ("range_end", "range_size"):
             if key in at and self.wrong_ends and not self.read:

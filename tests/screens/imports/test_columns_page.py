@@ -483,3 +483,26 @@ def test_flags_states_and_accounts_without_clients_are_asked_about_or_left_out(b
     assert keys_of(page)[2] == key
     assert kinds(page) == ["status"] * bool(key)
     assert page.context["open"] == bool(key)
+
+
+def test_columns_that_are_left_out_say_why_if_their_cells_tell(browser):
+    rows = "".join(
+        f"44163296010{n},44163297000{n % 2},2026-05-0{n + 1},{n}.50,Oldmoor Exchange,x\n" for n in range(3)
+    )
+    page = opened(browser, f"DID,Pilot,Since,Fee,Operator,Any\n{rows}")
+
+    words = [(column["word"], column["reason"]) for column in page.context["columns"]]
+    assert words[1:4] == [
+        ("Please check", "This column also holds phone numbers."),
+        ("Certain", "The cells are dates."),
+        ("Certain", "The cells are amounts."),
+    ]
+    assert words[5] == ("", "")
+
+
+def test_a_column_whose_values_are_asked_about_is_not_called_hopeless(browser):
+    page = opened(browser, "DID,LineState,Operator\n" + numbers(3, rest=",free,Oldmoor Exchange"))
+
+    assert page.context["columns"][1]["word"] == "Likely"
+    refused = post(browser, page, htmx="status=free", **{"status=free": "refuse"})
+    assert refused.context["columns"][1]["word"] == "Please check"

@@ -1,0 +1,85 @@
+"""Step 2 of an import with mouse and keyboard, in a real browser."""
+
+import re
+
+import pytest
+from django.contrib.sessions.models import Session
+from playwright.sync_api import expect
+
+from dids.models import DID
+from jobs.models import Job
+from tests.world import PASSWORD, make_world, member, session_cookie
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
+FILE = {
+    "name": "numbers.csv",
+    "mimeType": "text/csv",
+    "buffer": b"DID,Other,Operator\n441632960100,100,DID Operator\n44163296028-9,101,DID Operator\n",
+}
+
+
+@pytest.fixture
+def step_1(page, live_server):
+    make_world()
+    page.context.add_cookies([session_cookie(member("Administrator"), live_server.url)])
+    page.goto("/dids/import/")
+    page.get_by_role("button", name="File", exact=True).set_input_files(FILE)
+    return page
+
+
+@pytest.fixture
+def step_2(step_1):
+    step_1.get_by_role("button", name="Upload and choose columns").click()
+    step_1.wait_for_url(re.compile("/columns/"))
+    return step_1
+
+
+def test_a_field_moves_to_the_column_that_is_given_it_and_back_by_the_layout(step_2):
+    columns = [step_2.locator(f"[name=column{index}]") for index in range(3)]
+
+    columns[1].select_option("number")
+    expect(columns[0]).to_have_value("")
+    expect(columns[1]).to_have_value("number")
+
+    step_2.get_by_label("Layout").select_option("Twilio")
+    expect(
+        step_2.get_by_text("No column of this file has the name of the DID in lists of Twilio.")
+    ).to_be_visible()
+    expect(step_2.get_by_label("Layout")).to_have_value("content")
+
+
+def test_an_answer_given_after_the_session_ended_is_kept_until_the_user_is_signed_in(step_2):
+    expand = step_2.get_by_label("Expand to 2 numbers")
+    Session.objects.all().delete()
+
+    expand.check()
+
+    step_2.wait_for_url(re.compile("/login/"))
+    step_2.get_by_label("Username").fill("administrator")
+    step_2.get_by_label("Password").fill(PASSWORD)
+    step_2.keyboard.press("Enter")
+    step_2.wait_for_url(re.compile("/columns/$"))
+    expect(expand).to_be_checked()
+    Session.objects.all().delete()
+    step_2.get_by_role("button", name="Check all").click()
+    step_2.get_by_label("Username").fill("administrator")
+    step_2.get_by_label("Password").fill(PASSWORD)
+    step_2.keyboard.press("Enter")
+    step_2.wait_for_url(re.compile("/columns/$"))
+    expect(expand).to_be_checked()
+
+
+def test_double_clicks_upload_check_and_import_once(step_1):
+    step_1.get_by_role("button", name="Upload and choose columns").dblclick()
+    step_1.wait_for_url(re.compile("/columns/"))
+    step_1.get_by_role("button", name="Check all").dblclick()
+    step_1.wait_for_url(re.compile("/check/"))
+    step_1.reload()
+    step_1.go_back()
+    expect(step_1.get_by_label("Layout")).to_be_visible()
+    step_1.go_forward()
+    step_1.get_by_role("button", name="Import 1 number").dblclick()
+    step_1.wait_for_url(re.compile("/result/"))
+
+    assert Job.objects.count() == 1
+    assert DID.objects.filter(number__startswith="441632960").count() == 1
