@@ -1,4 +1,14 @@
-"""The lists of numbers that other systems export, recognised by their header rows. Uses no ORM."""
+"""The lists of numbers that other systems export, recognised by their header rows. Uses no ORM.
+
+Where their headers come from:
+
+- names of fields in the API, which scripts write as CSV: Wazo, Twilio, Telnyx, Bandwidth, VoIP.ms, DIDWW
+  (with expires_at), NetSapiens (with dial rules), MagnusBilling (with fixrate), Microsoft Teams (PowerShell)
+- files that go in and out of the system in bulk: NetSapiens (with Treatment), Metaswitch (with PBX Phone
+  number)
+- columns of lists on screen, without a file to compare: DIDWW (with Trunk), MagnusBilling (with Username),
+  Metaswitch (with groups or Block size), Microsoft Teams (with Assigned to), Wazo (with exten)
+"""
 
 from dataclasses import dataclass
 
@@ -141,6 +151,11 @@ LAYOUTS = [
             "last directory number": "range_end",
             "range size": "range_size",
         },
+    ),
+    Layout(
+        "Metaswitch",
+        "pbx phone number; first phone number; range size",
+        {"first phone number": "number", "range size": "range_size"},
     ),
     Layout("Metaswitch", "directory number; subscriber group", {"directory number": "number"}),
     Layout("Metaswitch", "directory number; business group", {"directory number": "number"}),

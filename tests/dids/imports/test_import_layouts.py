@@ -35,6 +35,7 @@ CASES = [
     ("netsapiens-2", "NetSapiens", "18585550103", "lobby"),
     ("metaswitch-1", "Metaswitch", "2025550112 2025550113 2025550114 2025550116", ""),
     ("metaswitch-2", "Metaswitch", "2025550117", ""),
+    ("metaswitch-3", "Metaswitch", "2025550120 2025550121 2025550124", ""),
     ("microsoft-teams-1", "Microsoft Teams", "442079460109 442079460110", ""),
     ("microsoft-teams-2", "Microsoft Teams", "442079460111", ""),
     ("yeastar-1", "Yeastar", "442079460112 442079460113", "hotline"),
