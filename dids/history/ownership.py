@@ -333,6 +333,10 @@ def _periods(versions, at, now, own, since):
                 period.status_key, period.hold_until = part.status_key, part.hold_until
             period.began = part.began
             continue
+        if period and (period.kind, part.kind) == (ABSENT, DELETED):
+            # Another reseller created the number again. Without that it would be deleted until it came back.
+            period.kind, period.began = DELETED, part.began
+            continue
         if period:
             part.ended = period.began
             yield period
