@@ -1,6 +1,6 @@
 # Works from a fresh clone with Python 3.11+, make and a package index.
 .DEFAULT_GOAL := help
-.PHONY: help run setup test lint bench explore kills mutants vendor clean
+.PHONY: help run setup test lint bench explore attack kills mutants vendor clean
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 MANAGE = .venv/bin/python manage.py
@@ -22,6 +22,10 @@ lint: setup  ## style, format, types, templates and missing migrations
 
 explore: setup  ## run the property tests with ten times as many examples, on the engine of DATABASE_URL
 	EXAMPLES=$${EXAMPLES:-4} .venv/bin/python -m pytest -q -n 2 -m "hypothesis and not browser"
+
+attack: setup  ## try to reach another reseller's records by every address and in random histories, on that engine
+	EXAMPLES=$${EXAMPLES:-10} .venv/bin/python -m pytest -q -s -n 0 -m "not browser" tests/screens/test_access.py \
+		tests/screens/test_attack.py tests/screens/test_branches.py
 
 bench: setup  ## measure lists and writes on the database of DATABASE_URL
 	$(MANAGE) bench
