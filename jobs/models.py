@@ -190,6 +190,11 @@ class Job(models.Model):
         """Continue a failed or cancelled job after its last chunk; return False for any other."""
         return self.can_continue and self.queue()
 
+    @property
+    def files_until(self) -> datetime:
+        """When the files of the job are deleted."""
+        return (self.finished_at or self.created_at) + timedelta(days=settings.JOB_FILES_DAYS)
+
     def erase(self) -> None:
         """Delete the job's files, and cancel a draft, which can't continue without them."""
         if self.file:

@@ -10,7 +10,8 @@ order. No transaction holds locks of two chunks, so writers wait for one another
 **Places.** Where a package may run full, a first pass over the chunks writes only the rows that free places
 (``capacity``). A second one writes the others, so that no package is ever over its limit.
 
-**Staged rows** are deleted as soon as they are merged; the refused ones stay for the file of refused rows.
+**Staged rows** are deleted as soon as they are merged; those that were refused or left out stay for files of
+them.
 
 **All or nothing** runs in a single transaction, so that a row refused now rolls back the others. On
 SQLite every other writer waits for it, hence the limit of ``settings.REQUEST_LIMIT`` rows.

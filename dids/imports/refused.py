@@ -1,4 +1,4 @@
-"""Write refused rows as a file that can be corrected and imported again."""
+"""Write rows that were refused or left out as a file that can be corrected and imported again."""
 
 import sheets
 from dids.imports import names as column_names

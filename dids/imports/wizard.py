@@ -39,6 +39,7 @@ from dids.imports.check import Check
 from dids.imports.effects import Effects
 from dids.imports.existing import existing_names
 from dids.imports.options import KEEP
+from dids.imports.reasons import explain
 from dids.imports.refused import refused_rows
 from dids.imports.survey import Survey
 from dids.imports.upload import Upload, delete_files
@@ -212,9 +213,17 @@ class Import:
     @property
     def refused(self):
         """The refused rows, as ``ImportRow``s in file order."""
+        return self._rows_of("refused")
+
+    @property
+    def left_out(self):
+        """The flagged rows that are not written, as ``ImportRow``s in file order."""
+        return self._rows_of("left_out")
+
+    def _rows_of(self, fate):
         if not self.checked or self.is_erased:
             return ImportRow.objects.none()
-        return self.job.batches.get(pk=self.checked).refused
+        return getattr(self.job.batches.get(pk=self.checked), fate)
 
     def effects(self, shown, page, size):
         """Return a page of what a checked import will do: see ``Effects``."""
@@ -225,9 +234,13 @@ class Import:
         """Why rows were refused, the most frequent reason first: see ``tally.refusal_reasons``."""
         return self.job.result.get("reasons", [])
 
-    def refused_rows(self):
-        """Yield the refused rows with their reasons, to be corrected and imported again."""
-        return refused_rows(self.upload, self.refused, self.job.owner)
+    def file_of(self, rows):
+        """Yield the ``refused`` or ``left_out`` rows with reasons, to be corrected and imported again."""
+        return refused_rows(self.upload, rows, self.job.owner)
+
+    def explained(self, rows):
+        """Return why each of these rows is refused or left out: see ``reasons.explain``."""
+        return explain(rows, self.job.owner)
 
     # --- columns
 

@@ -313,8 +313,9 @@ class DIDFilter(NumberFilter):
         dids = self.in_any_status
         if self._is_substring_only and self.substring.ids:
             dids = dids.filter(pk__named=self.substring.ids)
-        counts = self._first_of_change_by_status() or dids.some_by_status(COUNTED_TO + 1, self.now)
-        more = sum(counts.values()) > COUNTED_TO
+        first = self._first_of_change_by_status()
+        counts = first or dids.some_by_status(COUNTED_TO + 1, self.now)
+        more = bool(first) or sum(counts.values()) > COUNTED_TO
         found = {status: Count(number, more=more) for status, number in counts.items()}
         if more and len(statuses := self.form.cleaned_data["status"]) == 1:
             found[statuses[0]] = self._bounded_total

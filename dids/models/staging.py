@@ -26,6 +26,7 @@ RESULTS = {
     "f": "flagged",
 }
 REFUSED = [verdict for verdict, result in RESULTS.items() if result == "refused"]
+LEFT_OUT = "f"
 
 
 class ImportBatch(models.Model):
@@ -65,6 +66,11 @@ class ImportBatch(models.Model):
     def refused(self):
         """The refused rows, in file order."""
         return self.rows.filter(verdict__in=REFUSED).order_by("pk")
+
+    @property
+    def left_out(self):
+        """The flagged rows that were not ticked, in file order."""
+        return self.rows.filter(verdict=LEFT_OUT).order_by("pk")
 
     def chunk(self, first, last):
         """Return the rows ``first`` to ``last`` of the batch, counted from 1, as a ``RowChunk``."""
@@ -231,8 +237,8 @@ class RowChunk:
         return counts
 
     def erase_written(self):
-        """Delete all rows but the refused ones."""
-        self.rows.exclude(verdict__in=REFUSED)._raw_delete(self.rows.db)
+        """Delete all rows but those that were refused or left out."""
+        self.rows.exclude(verdict__in=[*REFUSED, LEFT_OUT])._raw_delete(self.rows.db)
 
     def add_to_groups(self):
         """Add the rows to the counts of their groups: rows to write, and rows that assign their number."""

@@ -31,6 +31,7 @@ FILTERS = (
     ("flagged", "Flagged", "plan-flag", "alert-triangle"),
 )
 PLANS = {key: {"label": label, "tone": tone, "icon": icon} for key, label, tone, icon in FILTERS}
+LEFT_OUT_SHOWN = 20
 LINES_POSTED = max(settings.PAGE_SIZES)
 
 
@@ -195,6 +196,10 @@ def import_result(request, pk):
         "job": job,
         "headline": number_import.headline,
         "reasons": number_import.reasons,
+        "more_reasons": job.result.get("more_reasons", 0),
+        "left_out": number_import.explained(number_import.left_out[:LEFT_OUT_SHOWN]),
+        "left_out_url": reverse("dids:import_left_out", args=[pk]),
+        "kept_until": job.files_until,
         "statuses": number_import.statuses,
         "at": job.finished_at,
         "actor": job.owner,
@@ -211,10 +216,22 @@ def import_result(request, pk):
 def import_refused(request, pk):
     """Download the refused rows with their reasons as CSV, to be corrected and imported again."""
     number_import = owned_import(request, pk)
+    return _file_of(number_import, number_import.refused, "refused")
+
+
+@require_safe
+@may_import
+def import_left_out(request, pk):
+    """Download the flagged rows that were not ticked, as CSV."""
+    number_import = owned_import(request, pk)
+    return _file_of(number_import, number_import.left_out, "left_out")
+
+
+def _file_of(number_import, rows, fate):
     if number_import.is_erased:
         raise Http404("The rows of this import are deleted.")
     name = number_import.upload.name
-    return download(number_import.refused_rows(), f"{name.rpartition('.')[0] or name}_refused")
+    return download(number_import.file_of(rows), f"{name.rpartition('.')[0] or name}_{fate}")
 
 
 def _progress_page(request, number_import, template, step):

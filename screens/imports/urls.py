@@ -12,6 +12,7 @@ urlpatterns = [
     path("<uuid:pk>/discard/", check.import_discard, name="import_discard"),
     path("<uuid:pk>/result/", check.import_result, name="import_result"),
     path("<uuid:pk>/refused.csv", check.import_refused, name="import_refused"),
+    path("<uuid:pk>/left-out.csv", check.import_left_out, name="import_left_out"),
 ]
 
 # Reference files have their addresses next to those of their lists, not under /dids/.

@@ -144,6 +144,7 @@ ADDRESSES = [
             ("discard", "discard/", ("login 403 404 302 404", "login 403 404 302 404")),
             ("result", "result/", ("login 403 404 200 404", "login 405 405 405 405")),
             ("refused", "refused.csv", ("login 403 404 200 404", "login 405 405 405 405")),
+            ("left_out", "left-out.csv", ("login 403 404 200 404", "login 405 405 405 405")),
         )
     ),
     Address("dids:client_choices", "/dids/choices/clients/", SIGNED_IN, NO_POST),

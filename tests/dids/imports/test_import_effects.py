@@ -175,7 +175,7 @@ def test_staged_rows_are_deleted_when_they_are_written_and_refused_ones_stay():
 
     assert batch.rows.count() == batch.refused.count() == 6
     assert list(batch.groups.values_list("pk")) == list(batch.rows.values_list("group").distinct())
-    assert len(list(number_import.refused_rows())) == 7
+    assert len(list(number_import.file_of(number_import.refused))) == 7
 
 
 def test_the_result_counts_reasons_and_statuses():

@@ -36,7 +36,7 @@ def size(request, monkeypatch):
     """Let ten rows of history, or 10,000, be few."""
     if request.param == "many":
         monkeypatch.setattr(changed, "IDS_MAX", 10)
-        monkeypatch.setattr(filters, "COUNTED_TO", 9)
+        monkeypatch.setattr(filters, "COUNTED_TO", 10)
         monkeypatch.setattr(lists, "SORTED_MAX", 0)
     return request.param
 

@@ -1,8 +1,12 @@
 """The check page of an import: its rows and filters, ticking flagged rows, discarding."""
 
 import re
+from datetime import timedelta
 
 import pytest
+from django.conf import settings
+from django.utils import timezone
+from django.utils.formats import date_format
 
 from dids.models import DID
 from jobs.models import Job
@@ -147,7 +151,31 @@ def test_the_result_speaks_of_the_past_with_reasons_and_undo(browser, path):
     assert "60 In Stock" in page.text and "1 row was refused" in page.text
     (reason,) = page.context["reasons"]
     assert (reason["rows"], reason["line"], reason["value"]) == (1, 63, "12x")
-    assert "/undo/" in page.text and "Left out" in page.text
+    assert "/undo/" in page.text
+
+
+def test_the_result_lists_the_rows_that_were_left_out(browser, path, checked):
+    browser.post(path + "check/")
+
+    page = browser.get(path + "result/")
+
+    assert [(row["line"], row["value"]) for row in page.context["left_out"]] == [(62, "1212"), (64, "111")]
+    assert "2 rows were left out" in page.text and "Read as 1212: 4 digits" in page.text
+    until = timezone.localtime(checked.job.created_at + timedelta(days=settings.JOB_FILES_DAYS))
+    assert page.text.count(f"kept until {date_format(until, 'j M Y')}") == 2
+    answer = browser.get(path + "left-out.csv").getvalue().decode("utf-8-sig")
+    assert [line.partition(",")[0] for line in answer.splitlines()] == ["DID", "1212", "111"]
+
+
+def test_the_result_leads_to_exactly_the_numbers_written(browser, path):
+    browser.post(path + "check/")
+
+    page = browser.get(path + "result/")
+    url = re.search(r'href="(/dids/\?change=\d+)">Show the 60 numbers', page.text)[1]
+
+    shown = browser.get(f"{url}&per_page=100").context["listing"]
+    assert [did.number for did in shown.rows] == LONG.split()
+    assert shown.chips[0]["value"].startswith("import of ")
 
 
 def test_damage_found_in_the_file_is_repeated(checked, browser, path):
