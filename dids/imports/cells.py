@@ -261,9 +261,9 @@ class CellRules:
         )
 
     def settled(self, cell, number):
-        """Return which doubts about a staged ``cell`` were settled by choice, as kinds of ``NumberError``.
+        """Return how doubts about a staged ``cell`` were settled by choice: "several", "zero", PAD or PUT.
 
-        ``number`` is the first one read from it.
+        The first two are kinds of ``NumberError``. ``number`` is the first one read from the cell.
         """
         found = [
             kind
@@ -271,10 +271,10 @@ class CellRules:
             if getattr(self.choices, kind) != REFUSE
             and self._read(cell, replace(self.choices, **{kind: REFUSE}))[1] == kind
         ]
-        if self.lost == PUT:
-            low, _ = self._read(cell, self.choices)
-            if low != number == self.front + low:
-                found.append("lost")
+        low, _ = self._read(cell, self.choices)
+        completed = {PAD: low.zfill(self.pad), PUT: self.front + low}
+        if low != number == completed.get(self.lost):
+            found.append(self.lost)
         return found
 
     @staticmethod

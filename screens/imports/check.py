@@ -30,6 +30,15 @@ FILTERS = (
     ("refused", "Refuse", "plan-no", "x"),
     ("flagged", "Flagged", "plan-flag", "alert-triangle"),
 )
+NOTHING = {
+    effects.SAMPLE: "The file has no rows to import.",
+    effects.ALL: "The file has no rows to import.",
+    "created": "No number will be created.",
+    "updated": "No number will be updated.",
+    "unchanged": "Every number in the file is new, changes or is refused.",
+    "refused": "No row will be refused.",
+    "flagged": "No row is doubtful.",
+}
 PLANS = {key: {"label": label, "tone": tone, "icon": icon} for key, label, tone, icon in FILTERS}
 LEFT_OUT_SHOWN = 20
 LINES_POSTED = max(settings.PAGE_SIZES)
@@ -85,6 +94,7 @@ def _check_page(request, number_import):
             }
             for effect in page.rows
         ],
+        "nothing": NOTHING[page.shown],
         "front": job.params.get("front", ""),
         "ticks": any(effect.tick for effect in page.rows),
         "urls": {"previous": page.page - 1, "next": page.page + 1, "last": page.pages},

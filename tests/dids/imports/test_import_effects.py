@@ -277,7 +277,7 @@ def test_a_number_tells_how_its_cell_was_read():
     read = [(effect.number, effect.nth, effect.named, effect.settled) for effect in effects(number_import)]
     assert read[19] == ("441632960019", None, None, ())
     assert read[20:] == [
-        ("441632960411", None, None, ("lost",)),
+        ("441632960411", None, None, ("put",)),
         ("441632960116", None, None, ("zero",)),
         ("441632970001", 1, 2, ("several",)),
         ("441632970002", 2, 2, ()),
@@ -285,6 +285,17 @@ def test_a_number_tells_how_its_cell_was_read():
         ("441632980001", 2, 3, ()),
         ("441632980002", 3, 3, ()),
     ]
+
+
+def test_a_number_tells_that_zeros_were_added():
+    world = make_world()
+    numbers = "".join(f"01632{n:06}\n" for n in range(20))
+
+    number_import = staged(f"DID\n{numbers}1632960411\n", importer(world), operator=world.operator)
+    number_import.check(typical=[11, 11, 20], lost="pad", pad=11)
+
+    effect = effects(number_import)[-1]
+    assert (effect.cell, effect.number, effect.settled) == ("1632960411", "01632960411", ("pad",))
 
 
 def seen(number):

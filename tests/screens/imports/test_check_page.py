@@ -64,6 +64,25 @@ def test_the_filters_are_links_with_counts_that_survive_a_reload(browser, path):
     assert lines(browser.get(path + "check/?show=refused")) == [63]
 
 
+@pytest.mark.parametrize(
+    ("shown", "sentence"),
+    [
+        ("created", "No number will be created."),
+        ("updated", "No number will be updated."),
+        ("unchanged", "Every number in the file is new, changes or is refused."),
+        ("flagged", "No row is doubtful."),
+    ],
+)
+def test_a_filter_without_rows_says_so(shown, sentence):
+    number_import = staged("DID\n12x\n", member("Administrator"), operator=make_world().operator)
+
+    page = client_of(number_import.job.owner).get(
+        f"/dids/import/{number_import.job.pk}/check/?show={shown}&per_page=500&page=7"
+    )
+
+    assert page.context["rows"] == [] and sentence in page.text
+
+
 def test_the_pages_of_all_rows_follow_each_other(browser, path):
     first = browser.get(path + "check/?show=all&per_page=50")
     assert re.search(r"Rows <b>1 – 50</b>\s+of <b>63</b>", first.text)
@@ -193,5 +212,5 @@ def test_a_range_in_the_sample_leads_to_all_its_numbers():
     page = browser.get(path + "?per_page=50")
     link = re.search(r'<a href="(\?[^"]*)"[^>]*>98 more</a>', page.text)[1].replace("&amp;", "&")
 
-    assert re.search(r"9000</b>\s*<span class=\"reading\">\s*1 of 100", page.text)
+    assert re.search(r"9000</b>\s*<span class=\"how-read\">\s*1 of 100", page.text)
     assert 3 in lines(browser.get(path + link)) and "2 of 100" in browser.get(path + link).text
