@@ -317,6 +317,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "audit.middleware.OriginMiddleware",
+    "didmgmt.faults.FaultMiddleware",
     "didmgmt.form_tokens.FormTokenMiddleware",
     "axes.middleware.AxesMiddleware",
 ]

@@ -24,3 +24,4 @@ urlpatterns = [
     path(".well-known/security.txt", headers.security_txt, name="security_txt"),
     path("", include("screens.staff.urls")),
 ]
+handler500 = "didmgmt.faults.handler500"

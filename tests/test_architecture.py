@@ -22,9 +22,9 @@ RANKS = {
     "audit": "history changes __init__ models middleware triggers seals pruning checks apps",
     "audit.seals": "__init__ hashing spans failures chain verifying touched writing log delivery",
     "clients": "__init__ names tags models filters apps",
-    "didmgmt": "__init__ children server clock logs models forms addresses compression dialogs form_tokens"
-    " headers messages templatetags fields operations proxy replica text choices filters listing keyset"
-    " timing",
+    "didmgmt": "__init__ children server clock faults logs models forms addresses compression dialogs"
+    " form_tokens headers messages templatetags fields operations proxy replica text choices filters"
+    " listing keyset timing",
     "didmgmt.templatetags": "__init__ look",
     "dids": "__init__ lifecycle numbering models labels lists history imports exports reference_files"
     " job_kinds periodic demo apps",
@@ -38,7 +38,7 @@ RANKS = {
     "dids.lifecycle": "__init__ statuses holds result",
     "dids.lists": "__init__ client_packages keyset row_counts sqlite_stats substring changed filters picks"
     " as_of listing",
-    "dids.models": "client_packages hold_days lookups prefixes staging tags number_merge number_plans"
+    "dids.models": "locks client_packages hold_days lookups prefixes staging tags number_merge number_plans"
     " number_reads number_writes numbers counters __init__",
     "dids.numbering": "__init__ normalise not_numbers reading ranges search",
     "dids.reference_files": "__init__ result fields parsed_file resource packages clients operators accounts"

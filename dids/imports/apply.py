@@ -3,9 +3,8 @@
 Every chunk is validated again once its numbers are locked; what no longer comes out as it was checked
 is refused.
 
-**Locks.** Chunks follow the file. Within a chunk, client packages are locked first, then existing
-numbers by ascending id, as every other writer locks them; then new numbers are inserted in ascending
-order. No transaction holds locks of two chunks, so writers wait for one another but never deadlock.
+**Locks** are taken in the order of ``dids.models.locks``. Chunks follow the file, so a transaction locks the
+client packages and numbers of its chunk before it writes, and with "all or nothing" those of the whole file.
 
 **Places.** Where a package may run full, a first pass over the chunks writes only the rows that free places
 (``capacity``). A second one writes the others, so that no package is ever over its limit.
@@ -33,6 +32,7 @@ from dids.imports.tally import refusal_reasons
 from dids.imports.validate import refuse_new, revalidate_updates
 from dids.lifecycle import statuses as st
 from dids.models import DID, ClientPackage, DIDHistory
+from dids.models.locks import lock_in_order
 from dids.models.staging import ImportBatch, ImportGroup, add_counts
 from jobs.kinds import JobError
 from operators.models import Operator
@@ -55,6 +55,8 @@ class Apply:
             if all_or_nothing:
                 self._require_no_refusals(batch, job.result["counts"])
             self._keep(self._create_missing(batch, Options.of(job), timezone.now()))
+            if all_or_nothing:
+                _lock(batch)
             cursor |= {"after": batch.first, "names": [], "resolved_at": 0}
             job.result |= {"applied": {}}
             if not all_or_nothing:
@@ -135,8 +137,7 @@ class Apply:
             return None
         first, last, rows = chunk.first, chunk.last, chunk.rows
         assigns = _may_assign(chunk)
-        if connection.features.has_select_for_update:
-            _lock(chunk, assigns)
+        _lock(chunk)
         self._resolve_again(chunk, options, now)
         if chunk.verdicts.get("~"):
             updates = rows.filter(verdict="~")
@@ -180,17 +181,16 @@ def _may_assign(chunk):
     return held.exists() or chunk.rows.filter(assigned=True).exists()
 
 
-def _lock(chunk, assigns):
-    """Lock the client packages that the chunk fills, then the numbers that it updates."""
-    rows = chunk.rows
-    if assigns:
-        updated = Q(pk__in=rows.filter(verdict="~", assigned=True).values("client_package"))
-        new = ImportGroup.objects.filter(pk__in=rows.filter(verdict="+").values("group"), status__in=st.HELD)
-        packages = ClientPackage.objects.filter(updated | Q(pk__in=new.values("client_package")))
-        list(packages.order_by("pk").select_for_update(no_key=True).values_list("pk"))
-    if chunk.verdicts.get("~"):
-        numbers = DID.objects.filter(pk__in=rows.filter(verdict="~").values("did")).order_by("pk")
-        list(numbers.select_for_update(no_key=True).values_list("pk"))
+def _lock(part):
+    """Lock the client packages that a chunk or batch fills, then the numbers that it updates."""
+    if not connection.features.has_select_for_update:
+        return
+    updates = part.rows.filter(verdict="~")
+    groups = part.rows.filter(verdict="+").values("group")
+    updated = Q(pk__in=updates.filter(assigned=True).values("client_package"))
+    new = ImportGroup.objects.filter(pk__in=groups, status__in=st.HELD).values("client_package")
+    lock_in_order(ClientPackage.objects.filter(updated | Q(pk__in=new)))
+    lock_in_order(DID.objects.filter(pk__in=updates.values("did")))
 
 
 def _newest_history():

@@ -9,6 +9,7 @@ from dids.imports.lookalikes import MODELS, refuse_lookalikes
 from dids.imports.resolve import resolve
 from dids.imports.sql import execute
 from dids.models import TagSet
+from dids.models.locks import lock_in_order
 
 NAMED = 5  # names that a sentence lists
 KINDS = ("reseller", "operator", "client", "account", "package")
@@ -92,7 +93,7 @@ def create_missing(batch, options, now):
         if missing == [ASSIGNMENT] and connection.features.has_select_for_update:
             # Another import may be giving the same package: wait for it, then find the package given.
             clients = batch.groups.filter(_missing(ASSIGNMENT)).values("client")
-            list(Client.objects.filter(pk__in=clients).order_by("pk").select_for_update(no_key=True))
+            lock_in_order(Client.objects.filter(pk__in=clients))
             _resolve_missing(batch, options, now)
         created += sum(_create_kind(kind, batch, now) for kind in missing)
         if missing:
@@ -115,30 +116,34 @@ _USED_GROUPS = (
     "dids_importgroup g WHERE g.id BETWEEN %(first)s AND %(last)s AND g.used > 0 AND g.flaw IS NULL"
 )
 
-# ON CONFLICT: someone else may have created the record in the meantime.
+# ON CONFLICT: someone else may have created the record in the meantime. ORDER BY: the lock order of new rows.
 _STATEMENTS = {
     "reseller": f"""
         INSERT INTO clients_reseller (name)
         SELECT DISTINCT g.reseller_name FROM {_USED_GROUPS}
             AND g.reseller_name IS NOT NULL AND g.reseller_id IS NULL
+        ORDER BY 1
         ON CONFLICT DO NOTHING
         """,
     "operator": f"""
         INSERT INTO operators_operator (reseller_id, name)
         SELECT DISTINCT g.reseller_id, g.operator_name FROM {_USED_GROUPS}
             AND g.operator_name IS NOT NULL AND g.operator_id IS NULL AND g.reseller_id IS NOT NULL
+        ORDER BY 1, 2
         ON CONFLICT DO NOTHING
         """,
     "client": f"""
         INSERT INTO clients_client (reseller_id, name)
         SELECT DISTINCT g.reseller_id, g.client_name FROM {_USED_GROUPS}
             AND g.client_name IS NOT NULL AND g.client_id IS NULL AND g.reseller_id IS NOT NULL
+        ORDER BY 1, 2
         ON CONFLICT DO NOTHING
         """,
     "account": f"""
         INSERT INTO clients_account (client_id, name)
         SELECT DISTINCT g.client_id, g.account_name FROM {_USED_GROUPS}
             AND g.account_name IS NOT NULL AND g.account_id IS NULL AND g.client_id IS NOT NULL
+        ORDER BY 1, 2
         ON CONFLICT DO NOTHING
         """,
     "package": f"""
@@ -149,7 +154,7 @@ _STATEMENTS = {
                 AND g.package_name IS NOT NULL AND g.package_id IS NULL AND g.reseller_id IS NOT NULL
             GROUP BY g.reseller_id, g.package_name, g.client_id
         ) AS wanted
-        WHERE true GROUP BY reseller_id, package_name
+        WHERE true GROUP BY reseller_id, package_name ORDER BY 1, 2
         ON CONFLICT DO NOTHING
         """,
     ASSIGNMENT: f"""

@@ -17,6 +17,7 @@ from clients.models import BranchQuerySet, Client, Package
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import Result
+from dids.models.locks import lock_in_order
 
 PACKAGE_STATES = {"running": "Running", "waiting": "Not begun", "ended": "Ended", "off": "Off"}
 
@@ -55,8 +56,7 @@ class ClientPackageQuerySet(BranchQuerySet):
         skipped. ``cause`` is recorded with the change.
         """
         with audit.change(Change.Kind.PACKAGE, by=by, label=label, data={"cause": cause}, at=now) as change:
-            locked = self.filter(active=True).order_by("pk").select_for_update(no_key=True, of=("self",))
-            ids = list(locked.values_list("pk", flat=True))
+            ids = list(lock_in_order(self.filter(active=True)))
             if not ids:
                 return Result()
             change.touched += self.model.objects.filter(pk__in=ids).update(active=False)

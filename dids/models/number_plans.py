@@ -177,7 +177,7 @@ def _with_tag_sets(keys):
 
 
 def _tag_set_update(new_labels):
-    keys = {label: getattr(TagSet.of([label]), "pk", None) for label in set(new_labels.values())}
+    keys = {label: getattr(TagSet.of([label]), "pk", None) for label in sorted(set(new_labels.values()))}
     whens = [
         When(Q(tag_set__isnull=True) if pk is None else Q(tag_set=pk), then=Value(keys[label]))
         for pk, label in new_labels.items()

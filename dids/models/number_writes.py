@@ -19,6 +19,7 @@ from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import SAMPLE, Result
 from dids.models.client_packages import ClientPackage
+from dids.models.locks import lock_in_order
 from dids.models.number_merge import insert_new, stage_holds, update_changed
 from dids.models.number_plans import (
     TO_AFTER_HOLD,
@@ -43,9 +44,9 @@ class DIDQuerySet(NumberReads):
     """The inventory and every write to it.
 
     A write takes ``by=`` (a user, whose permissions are checked, or ``audit.SYSTEM``) and returns a
-    ``Result``. It locks and writes ``CHUNK`` rows at a time in ascending order of ids, so two writers
-    of the same numbers wait for each other and never deadlock; the second one sees what the first one
-    wrote. One call is one transaction and one change. It costs about four queries per chunk.
+    ``Result``. It locks and writes ``CHUNK`` rows at a time in the order of ``dids.models.locks``, so two
+    writers of the same numbers wait for each other; the second one sees what the first one wrote. One call
+    is one transaction and one change. It costs about four queries per chunk.
 
     Overdue holds among the numbers are released first, as a separate change by the system.
     """
@@ -179,6 +180,10 @@ class DIDQuerySet(NumberReads):
             on_hold.setdefault(client_package, []).append(pk)
         kind = Change.Kind.ASSIGN if on_hold else Change.Kind.UNBLOCK
         with audit.change(kind, by=by, label="Activated", at=now):
+            if on_hold:
+                lock_in_order(ClientPackage.objects.filter(pk__in=on_hold))
+                for _ in self._locked_chunks():
+                    pass
             ids = [pk for pks in on_hold.values() for pk in pks]
             result = self.exclude(pk__among=ids).unblock(by=by, now=now)
             for client_package in ClientPackage.objects.filter(pk__in=on_hold).order_by("pk"):
@@ -317,7 +322,7 @@ class DIDQuerySet(NumberReads):
         result = Result()
         free = within.free_slots() if within else None
         with audit.change(kind, by=by, label=label, at=now) as change:
-            for ids in self._locked_chunks(for_delete=delete):
+            for ids in self._locked_chunks():
                 scope, at = self.model.objects.filter(pk__among=ids), now or timezone.now()
                 if release:
                     scope.release_overdue(at, at=now)
@@ -347,7 +352,7 @@ class DIDQuerySet(NumberReads):
     def _with_verdict(self, plan, now):
         return self.order_by().with_status_now(now).annotate(verdict=plan.verdict())
 
-    def _locked_chunks(self, *, for_delete):
+    def _locked_chunks(self):
         """Yield arrays of ascending ids, locked until the end of the transaction.
 
         Ids are read first and locked afterwards. A number that another transaction moved in between
@@ -362,9 +367,7 @@ class DIDQuerySet(NumberReads):
         for start in range(0, len(found), CHUNK):
             ids = found[start : start + CHUNK]
             if connection.features.has_select_for_update:
-                rows = self.model.objects.filter(pk__among=ids).order_by("pk")
-                locked = rows.select_for_update(no_key=not for_delete)
-                ids = array("q", locked.values_list("pk", flat=True))
+                ids = lock_in_order(self.model.objects.filter(pk__among=ids))
             yield ids
 
 

@@ -222,7 +222,9 @@ class ReferenceResource(ModelResource):
         """
         ids = {pk for text in self._texts(dataset, "id") if (pk := parse_whole(text)) is not None}
         named = Q(name__in=self._texts(dataset, "name")) | Q(pk__in=ids)
-        rows = list(self.get_queryset().filter(named).select_for_update(of=("self",)).order_by("pk"))
+        rows = list(
+            self.get_queryset().filter(named).select_for_update(no_key=True, of=("self",)).order_by("pk")
+        )
         self._by_name = {(self._parent_id(row), row.name): row for row in rows}
         self._by_id = {row.pk: row for row in rows}
         self._resellers = {one.name: one for one in Reseller.objects.visible_to(self.by)}

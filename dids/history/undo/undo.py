@@ -10,7 +10,7 @@ reopened before its client package is switched on, and that before its numbers a
 parents are closed and deleted, children first, if nothing uses them.
 
 **How.** A chunk is up to ``CHUNK`` history rows of the change, in their order. Its client packages are
-locked, then its numbers by ascending id, in the lock order of every write; overdue holds are released; one
+locked, then its numbers, in the order of ``dids.models.locks``; overdue holds are released; one
 query evaluates a CASE expression for every object and returns the ids of each verdict; one statement each
 deletes, updates and creates. Only the ids of a chunk are held in Python.
 
@@ -103,6 +103,8 @@ class Undo:
         """Undo it in one transaction and one change; return the ``UndoResult``."""
         run = _Run(self)
         with self._recorded(None) as current:
+            parents = [Chunk(self, RESTORE, model) for model in PARENTS]
+            writes.lock_all(parents, Chunk(self, NUMBERS, DID))
             while run.advance():
                 current.touched += run.written
         run.result.change = current.pk

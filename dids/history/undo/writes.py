@@ -7,45 +7,63 @@ from clients.models import Client, Package
 from dids.history.undo.chunk import IN_PLACE, id_list, is_one_of, restored_value
 from dids.history.undo.verdicts import UNDONE, taken_reason
 from dids.models import DID, ClientPackage
+from dids.models.locks import lock_in_order
 
 
 def lock(chunk):
-    """Lock the chunk's client packages, then its objects by ascending id, until the transaction ends.
+    """Lock the chunk's client packages, then its objects, until the transaction ends.
 
     The ids are read first: for a subquery PostgreSQL would scan the whole table.
     """
-    rows = f"""
-        FROM {chunk.history_table} own
-        WHERE own.change_id = %(change)s AND own.history_id > %(after)s AND own.history_id <= %(last)s
-    """
-    ids = [pk for (pk,) in chunk.fetch_all(f"SELECT DISTINCT own.object_id {rows}")]
-    objects = chunk.model.objects.filter(pk__among=ids)
+    objects = chunk.model.objects.filter(pk__among=_touched_ids(chunk))
     if connection.features.has_select_for_update:
         if chunk.model is DID:
-            _lock_client_packages(chunk, rows)
-        list(objects.order_by("pk").select_for_update().values_list("pk"))
+            lock_in_order(ClientPackage.objects.filter(pk__in=_given_ids(chunk)))
+        lock_in_order(objects)
     chunk.read_clock()
     if chunk.model is DID:
         objects.release_overdue(chunk.now, at=chunk.undo.now)
 
 
-def _lock_client_packages(chunk, rows):
-    """Lock the client packages in which numbers may take a place again."""
-    chunk.fetch_all(
+def lock_all(parents, numbers):
+    """Lock everything that chunks of parents and one of numbers touch, but the numbers themselves.
+
+    ``parents``: chunks in the lock order, that of client packages last.
+    """
+    if not connection.features.has_select_for_update:
+        return
+    for chunk in parents:
+        ids = _touched_ids(chunk) + (_given_ids(numbers) if chunk.model is ClientPackage else [])
+        if ids:
+            lock_in_order(chunk.model.objects.filter(pk__in=ids))
+
+
+def _rows(chunk):
+    return f"""
+        FROM {chunk.history_table} own
+        WHERE own.change_id = %(change)s AND own.history_id > %(after)s AND own.history_id <= %(last)s
+    """
+
+
+def _touched_ids(chunk):
+    return [pk for (pk,) in chunk.fetch_all(f"SELECT DISTINCT own.object_id {_rows(chunk)}")]
+
+
+def _given_ids(chunk):
+    """Return the client packages in which numbers may take a place again."""
+    found = chunk.fetch_all(
         f"""
-        SELECT id FROM dids_clientpackage WHERE id IN (
-            SELECT prior.client_package_id FROM {chunk.history_table} prior
-            WHERE prior.status IN {IN_PLACE} AND prior.history_id IN (
-                SELECT (
-                    SELECT max(earlier.history_id) FROM {chunk.history_table} earlier
-                    WHERE earlier.object_id = own.object_id AND earlier.history_id < own.history_id
-                )
-                {rows} AND own.event <> '+'
+        SELECT DISTINCT prior.client_package_id FROM {chunk.history_table} prior
+        WHERE prior.status IN {IN_PLACE} AND prior.history_id IN (
+            SELECT (
+                SELECT max(earlier.history_id) FROM {chunk.history_table} earlier
+                WHERE earlier.object_id = own.object_id AND earlier.history_id < own.history_id
             )
+            {_rows(chunk)} AND own.event <> '+'
         )
-        ORDER BY id FOR NO KEY UPDATE
         """
     )
+    return [pk for (pk,) in found]
 
 
 def delete(chunk, ids):

@@ -1,0 +1,154 @@
+"""Failures of the database and of disks: try a request again, else answer 503 with a sentence.
+
+A request that meets a deadlock, a serialization failure or SQLite's "database is locked" is tried again if
+it has committed nothing so far and its body can be read again. What fails three times more, or in another
+way, is answered with a page (for htmx: one sentence), never with status 500. A streamed response has begun
+when it is read, so it is not tried again.
+"""
+
+import errno
+import logging
+import random
+import re
+import sqlite3
+import sys
+import time
+
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.http import HttpResponse
+from django.template.loader import render_to_string
+from django.views.defaults import server_error
+
+TRIES = 3  # after the first one
+PAUSE = 0.1  # seconds before the second try, on average; doubled for each further one
+GIVE_UP = 20  # seconds after which no further try begins: people and proxies have stopped waiting
+RETRY_AFTER = 10  # seconds, in the header of an answer
+DEADLOCK, SERIALIZATION_FAILURE, LOCK_NOT_AVAILABLE, DISK_FULL = "40P01", "40001", "55P03", "53100"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+READ = re.compile(r"\s*(SELECT|SET|SHOW|EXPLAIN|PRAGMA|BEGIN|SAVEPOINT|RELEASE|ROLLBACK)\b", re.IGNORECASE)
+
+NOTHING_CHANGED = "Nothing was changed."
+MAYBE_CHANGED = "Each change is written whole or not at all: check what was done before you try again."
+BUSY = "The database is busy: others were writing the same records. {} Try again in a few seconds."
+FULL = (
+    "The disk is full, so nothing can be saved. {} Ask an administrator to make room. Jobs wait until"
+    " then and continue by themselves."
+)
+DOWN = "The database does not answer. {} Try again in a minute; if it lasts, tell an administrator."
+
+log = logging.getLogger("didmgmt.faults")
+
+
+def is_fault(error):
+    """Return whether the database or a disk failed, rather than the application."""
+    return isinstance(error, (OperationalError, InterfaceError)) or is_full(error)
+
+
+def is_full(error):
+    """Return whether a disk has no room left."""
+    if isinstance(error, OSError):
+        return error.errno in NO_ROOM
+    return _sqlstate(error) == DISK_FULL or _sqlite_code(error) == sqlite3.SQLITE_FULL
+
+
+def is_transient(error):
+    """Return whether the same transaction may succeed at once; it has certainly been rolled back."""
+    states = (DEADLOCK, SERIALIZATION_FAILURE, LOCK_NOT_AVAILABLE)
+    codes = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return _sqlstate(error) in states or _sqlite_code(error) in codes
+
+
+def _sqlstate(error):
+    return getattr(error.__cause__, "sqlstate", None)
+
+
+def _sqlite_code(error):
+    """Return SQLite's primary error code, without the bits that say more."""
+    code = getattr(error.__cause__, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+class _Writes:
+    """Notice, as an execute wrapper, whether a request has committed a write."""
+
+    def __init__(self):
+        self.committed = False
+
+    def __call__(self, execute, sql, params, many, context):
+        result = execute(sql, params, many, context)
+        if not READ.match(sql):
+            # Runs at once outside a transaction, and never if the transaction is rolled back.
+            transaction.on_commit(self._commit)
+        return result
+
+    def _commit(self):
+        self.committed = True
+
+
+class FaultMiddleware:
+    """Try a request again after a transient fault; answer 503 for any other.
+
+    It comes before the middleware that carries out a form once, so that each try does this again.
+    """
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        request.writes, began = _Writes(), time.monotonic()
+        for number in range(TRIES + 1):
+            messages = len(getattr(request, "_messages", ()) and request._messages._queued_messages)
+            with connection.execute_wrapper(request.writes):
+                response = self.get_response(request)
+            error = getattr(response, "fault", None)
+            if error is None or number == TRIES or time.monotonic() - began > GIVE_UP:
+                break
+            if not is_transient(error) or request.writes.committed or not _rewind(request):
+                break
+            log.info("%s %s is tried again: %s", request.method, request.path, _first_line(error))
+            if hasattr(request, "_messages"):
+                del request._messages._queued_messages[messages:]
+            time.sleep(random.uniform(0.5, 1.5) * PAUSE * 2**number)  # noqa: S311 - no secret
+        return response
+
+    def process_exception(self, request, exception):
+        return unavailable(request, exception) if is_fault(exception) else None
+
+
+def _rewind(request):
+    """Go back to the beginning of the uploaded files; return False if that is impossible."""
+    files = [file for _, files in request.FILES.lists() for file in files]
+    if any(file.closed for file in files):
+        return False
+    for file in files:
+        file.seek(0)
+    return True
+
+
+def handler500(request):
+    """Answer an exception that no middleware handled: 503 if the database or a disk failed, else 500."""
+    error = sys.exc_info()[1]
+    return unavailable(request, error) if is_fault(error) else server_error(request)
+
+
+def unavailable(request, error):
+    """Return status 503 with a sentence, which says whether anything was changed."""
+    if not is_transient(error):
+        log.error("%s %s: %s", request.method, request.path, _first_line(error), exc_info=error)
+    committed = getattr(request, "writes", None) is None or request.writes.committed
+    sentence = FULL if is_full(error) else BUSY if is_transient(error) else DOWN
+    # A connection that was lost at COMMIT leaves it open whether the transaction was committed.
+    unknown = committed or sentence is DOWN
+    sentence = sentence.format(MAYBE_CHANGED if unknown and request.method == "POST" else NOTHING_CHANGED)
+    if request.headers.get("HX-Request"):
+        response = HttpResponse(sentence, content_type="text/plain; charset=utf-8", status=503)
+    else:
+        response = HttpResponse(render_to_string("503.html", {"sentence": sentence}), status=503)
+    response.headers["Retry-After"] = str(RETRY_AFTER)
+    response.headers["Cache-Control"] = "no-store"
+    response.fault = error
+    return response
+
+
+def _first_line(error):
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
