@@ -1,5 +1,9 @@
 """Health checks for load balancers and monitors; they need no sign-in and reveal only names."""
 
+import shutil
+from pathlib import Path
+
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -10,6 +14,8 @@ from django.views.decorators.http import require_safe
 from audit import triggers
 from audit.models import SealDelivery
 from jobs.models import WorkerBeat
+
+ROOM = 5 * 1024 * 1024  # bytes free, below which a disk counts as full
 
 
 @require_safe
@@ -35,10 +41,11 @@ def ready(request):
         ("migrations", _migrations_are_applied),
         ("history", _history_is_written),
         ("worker", _worker_was_seen),
+        ("disk", _disk_has_room),
     ):
         try:
             checks[name] = check()
-        except Error:
+        except (Error, OSError):
             checks[name] = False
     details = {name: "ok" if passed else "failed" for name, passed in checks.items()}
     details["periodic tasks"] = _named("failing", WorkerBeat.failing_tasks)
@@ -77,3 +84,11 @@ def _history_is_written():
 
 def _worker_was_seen():
     return WorkerBeat.is_recent()
+
+
+def _disk_has_room():
+    """Whether files and an SQLite database can be written; the disk of PostgreSQL can't be seen from here."""
+    folders = {settings.VAR_DIR}
+    if connection.vendor == "sqlite":
+        folders.add(Path(connection.settings_dict["NAME"]).parent)
+    return all(shutil.disk_usage(folder).free >= ROOM for folder in folders)

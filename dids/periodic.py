@@ -1,8 +1,12 @@
 """Periodic tasks on numbers, packages, history, forms and files; each may run on several hosts at once."""
 
+import time
 from datetime import timedelta
+from itertools import islice
+from pathlib import Path
 
 from django.conf import settings
+from django.core.files.storage import default_storage
 from django.db import connection, transaction
 from django.db.models import Q, Sum
 from django.db.models.functions import Coalesce
@@ -21,6 +25,9 @@ from jobs.models import Job
 from jobs.periodic import periodic_task
 
 PACKAGES_PER_ROUND = 1_000
+ORPHANS_EVERY = 3600  # seconds
+ORPHAN_AGE = timedelta(days=1)
+FILES_AT_ONCE = 500
 JOBS_PER_ROUND = 20  # the staged rows of one job may be a million
 
 
@@ -120,3 +127,36 @@ def delete_old_files(now):
     if errors:
         raise ExceptionGroup("job files that can't be deleted", errors)
     return len(jobs)
+
+
+_orphans_due = float("-inf")  # of ``time.monotonic``
+
+
+@periodic_task("delete orphaned files")
+def delete_orphaned_files(now):
+    """Delete files that no job names, once an hour: an upload that failed half way leaves one.
+
+    Files younger than a day may belong to a job that is not saved yet.
+    """
+    global _orphans_due
+    if time.monotonic() < _orphans_due:
+        return 0
+    _orphans_due = time.monotonic() + ORPHANS_EVERY
+    storage, deleted = default_storage, 0
+    old = (now - ORPHAN_AGE).timestamp()
+    root = Path(storage.location)
+    found = (path for path in (root / "jobs").rglob("*") if path.is_file() and path.stat().st_mtime < old)
+    for some in batched((path.relative_to(root).as_posix() for path in found), FILES_AT_ONCE):
+        named = set(Job.objects.filter(file__in=some).values_list("file", flat=True))
+        named |= set(Job.objects.filter(params__table__in=some).values_list("params__table", flat=True))
+        for name in set(some) - named:
+            storage.delete(name)
+            deleted += 1
+    return deleted
+
+
+def batched(names, size):
+    """Yield lists of ``size`` of the names; ``itertools.batched`` needs Python 3.12."""
+    names = iter(names)
+    while some := list(islice(names, size)):
+        yield some

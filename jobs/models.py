@@ -19,6 +19,7 @@ from django.utils import timezone
 from audit.models import Change
 from didmgmt import form_tokens
 from didmgmt.clock import MAX_SKEW, database_now, skew
+from didmgmt.faults import is_full
 from jobs.kinds import KINDS, JobError, JobKind
 from jobs.statistics import analyze_outgrown_tables
 
@@ -32,6 +33,8 @@ Work = Iterator[None]  # the generator of ``JobKind.run``
 ATTEMPTS = 5  # consecutive claims without a finished chunk, after which a job fails
 SMALL = 2_000  # rows up to which work runs in the request, through the same code
 HEARTBEAT_TIMEOUT = timedelta(seconds=60)  # after which a worker counts as dead
+LONGEST_WAIT = timedelta(minutes=2)  # of a job for room on a full disk
+ROOM_EVERY = 1  # second between looks for the room to write that a job waits
 RETRY_AFTER = timedelta(seconds=2)  # for errors that may be temporary, such as a deadlock
 REQUEST_SECONDS = 5  # that a request works on a job before leaving it to a worker
 STATISTICS_EVERY = 1  # second between looks at the statistics of tables
@@ -264,7 +267,9 @@ class Job(models.Model):
         except JobError as failure:
             self._fail(worker, str(failure))
         except (OperationalError, InterfaceError, IntegrityError) as error:
-            if self.attempts >= ATTEMPTS:
+            if is_full(error):
+                self._wait_for_room(worker, error, stop)
+            elif self.attempts >= ATTEMPTS:
                 self._fail(
                     worker, f"The database failed in each of {ATTEMPTS} attempts. Try again later.", error
                 )
@@ -274,8 +279,33 @@ class Job(models.Model):
                 again = database_now() + RETRY_AFTER
                 self._owned_by(worker).update(state=self.State.QUEUED, worker="", lease_until=again)
         except Exception as error:  # noqa: BLE001 - the worker goes on with other jobs
-            self._fail(worker, "An unexpected error occurred. Ask an administrator to check the log.", error)
+            if is_full(error):
+                self._wait_for_room(worker, error, stop)
+            else:
+                sentence = "An unexpected error occurred. Ask an administrator to check the log."
+                self._fail(worker, sentence, error)
         self.refresh_from_db()
+
+    def _wait_for_room(self, worker: str, error: Exception, stop: Callable[[], bool]) -> None:
+        """Let the job wait in the queue while the disk is full, longer each time; it is no failed attempt.
+
+        Writing that needs room as well. Until there is some, the worker tries again, and other jobs could do
+        no more. If ``stop()`` returns True before, the error is raised again and the lease expires.
+        """
+        log.warning("%s: the disk is full; it continues when there is room: %s", self, error)
+        connection.close_if_unusable_or_obsolete()
+        while True:
+            try:
+                result = Job.objects.values_list("result", flat=True).get(pk=self.pk)
+                waits = result.get("waits", 0) + 1
+                pause = min(timedelta(seconds=2**waits), LONGEST_WAIT)
+                waiting = {"state": self.State.QUEUED, "worker": "", "lease_until": database_now() + pause}
+                self._owned_by(worker).update(attempts=0, result=result | {"waits": waits}, **waiting)
+                return
+            except OperationalError as again:
+                if not is_full(again) or stop():
+                    raise
+                time.sleep(ROOM_EVERY)
 
     def _chunk(self, worker: str, work: Work | None, kind: JobKind) -> Work | None:
         """Run one chunk; return the generator to continue with, None at the end."""
@@ -306,14 +336,18 @@ class Job(models.Model):
         except StopIteration as end:
             self._finish(worker, end.value or self.State.DONE)
             return None
-        fields = {name: getattr(self, name) for name in self.CHUNK_FIELDS}
         self.attempts = 0
-        self._write(worker, lease_until=database_now() + self.lease(), attempts=0, **fields)
+        self._write(worker, lease_until=database_now() + self.lease(), attempts=0, **self._chunk_fields())
         return work
 
+    def _chunk_fields(self) -> dict[str, Any]:
+        """Return what the finished chunk has set; it waits for room no longer."""
+        self.result.pop("waits", None)
+        return {name: getattr(self, name) for name in self.CHUNK_FIELDS}
+
     def _finish(self, worker: str, state: Job.State) -> None:
-        fields = {name: getattr(self, name) for name in self.CHUNK_FIELDS}
-        self._write(worker, state=state, finished_at=database_now(), lease_until=None, worker="", **fields)
+        ended = {"state": state, "finished_at": database_now(), "lease_until": None, "worker": ""}
+        self._write(worker, **ended, **self._chunk_fields())
 
     def _fail(self, worker: str, sentence: str, error: Exception | None = None) -> None:
         if error is not None:
@@ -376,6 +410,11 @@ class Job(models.Model):
     @property
     def discard_url(self) -> str:
         return self.job_kind.discard_url(self)
+
+    @property
+    def waits_for_room(self) -> bool:
+        """Whether the job waits because the disk is full."""
+        return self.state == self.State.QUEUED and "waits" in self.result
 
     @property
     def lacks_worker(self) -> bool:

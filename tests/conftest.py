@@ -2,6 +2,7 @@ import os
 import socket
 
 import hypothesis
+import psycopg
 import pytest
 from django.core.management.color import no_style
 from django.db import connections, transaction
@@ -81,6 +82,22 @@ def module_db(django_db_setup, django_db_blocker):
     with django_db_blocker.unblock(), transaction.atomic():
         yield
         transaction.set_rollback(True)
+
+
+@pytest.fixture
+def database_url(tmp_path):
+    """Yield the URL of an empty database on the engine under test, for another process."""
+    connection = connections["default"]
+    if connection.vendor == "sqlite":
+        yield f"sqlite:///{tmp_path}/db.sqlite3"
+        return
+    server = {key: connection.settings_dict[key.upper()] for key in ("user", "password", "host", "port")}
+    name = f"did_empty_{os.getpid()}"
+    with psycopg.connect(**{k: v for k, v in server.items() if v}, dbname="postgres", autocommit=True) as db:
+        db.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        db.execute(f"CREATE DATABASE {name}")
+        yield "postgres://{user}:{password}@{host}:{port}/".format(**server) + name
+        db.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 # --- the cast (tests/world.py) ------------------------------------------------------------------------

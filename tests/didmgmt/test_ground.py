@@ -12,7 +12,6 @@ import sys
 import urllib.request
 from datetime import timedelta
 
-import psycopg
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import Group
@@ -213,7 +212,7 @@ def test_readyz_is_ready_with_a_worker(client, db):
     WorkerBeat.beat("w")
     response = client.get("/readyz")
     assert response.status_code == 200
-    checks = ("database", "migrations", "history", "worker", "periodic tasks", "seals", "clocks")
+    checks = ("database", "migrations", "history", "worker", "disk", "periodic tasks", "seals", "clocks")
     assert response.json() == dict.fromkeys(checks, "ok")
 
 
@@ -229,26 +228,11 @@ def test_readyz_names_missing_history_triggers(client, db):
     triggers.drop(connection)
     response = client.get("/readyz")
     assert response.status_code == 503
-    checks = ("database", "migrations", "history", "worker", "periodic tasks", "seals", "clocks")
+    checks = ("database", "migrations", "history", "worker", "disk", "periodic tasks", "seals", "clocks")
     assert response.json() == dict.fromkeys(checks, "ok") | {"history": "failed"}
 
 
 # --- make run -------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def database_url(tmp_path):
-    """Yield the URL of an empty database on the engine under test, for another process."""
-    if connection.vendor == "sqlite":
-        yield f"sqlite:///{tmp_path}/db.sqlite3"
-        return
-    server = {key: connection.settings_dict[key.upper()] for key in ("user", "password", "host", "port")}
-    name = f"did_serve_{os.getpid()}"
-    with psycopg.connect(**{k: v for k, v in server.items() if v}, dbname="postgres", autocommit=True) as db:
-        db.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        db.execute(f"CREATE DATABASE {name}")
-        yield "postgres://{user}:{password}@{host}:{port}/".format(**server) + name
-        db.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def free_port():

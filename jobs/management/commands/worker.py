@@ -15,10 +15,9 @@ from didmgmt.clock import database_now
 from jobs.models import Job, WorkerBeat
 from jobs.periodic import run_periodic_tasks
 
+LONGEST_PAUSE = 30  # seconds between tries while the database fails
 ROUND_EVERY = 10  # seconds between rounds of periodic tasks while a job runs
-BEAT_EVERY = (
-    15  # seconds between heartbeats; each is a write, after which a copy of SQLite's file starts over
-)
+BEAT_EVERY = 15  # seconds between heartbeats: after each write, a copy of SQLite's file starts over
 
 log = logging.getLogger("worker")
 
@@ -49,18 +48,20 @@ class Command(BaseCommand):
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, lambda *_: self.stopped.set())
         end_with_parent()
+        pause = every
         while not self.stopped.is_set():
             busy = False
             try:
                 self._round()
-                busy = self._job()
+                busy, pause = self._job(), every
             except (OperationalError, InterfaceError):
-                # The database is down or busy; due work stays due.
-                log.exception("The database did not answer; trying again in %s s", every)
+                # The database is down, busy or out of disk space; due work stays due.
+                pause = min(pause * 2, LONGEST_PAUSE)
+                log.exception("The database did not answer; trying again in %s s", pause)
                 connection.close()
             close_old_connections()
             if not busy:
-                self.stopped.wait(every)
+                self.stopped.wait(pause)
         WorkerBeat.objects.filter(worker=self.name).delete()
 
     def _round(self) -> None:
