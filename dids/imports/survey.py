@@ -433,7 +433,7 @@ class Survey:
         for kind, (question, rows) in self.kinds.items():
             doubtful.update(rows)
             for example in question.examples:
-                self.marks.setdefault(example.line, {})[question.column] = kind
+                self.marks.setdefault(example.line, {}).setdefault(question.column, kind)
         self.doubtful = sorted(doubtful)
 
 

@@ -99,6 +99,13 @@ def test_numbers_with_one_dash_in_the_middle_are_asked_about(admin):
     assert (question(as_ranges, "dash").numbers, question(as_ranges, "flagged").others) == (55_556, 1)
 
 
+def test_a_cell_with_several_doubts_leads_to_the_first_one(admin):
+    found = of("DID,Operator\n" + numbers(20) + "43210-98765,DID Operator\n", admin)
+
+    assert question(found, "lost").count == question(found, "dash").count == 1
+    assert found.marks == {22: {0: "dash"}}
+
+
 def test_an_operator_of_invisible_characters_names_none(admin):
     found = of("DID,Operator\n441632960100,\u200b\n441632960101,\ufeff \n", admin)
 
