@@ -67,7 +67,6 @@ UNCHOSEN = {
     "single": False,
     "remember": True,
     "remembered": [],
-    "layout": "",
 }
 AS_BEFORE = "before"  # the layout of a file whose columns were chosen before
 
@@ -267,14 +266,14 @@ class Import:
         """Return the choices to begin with: those kept, else those remembered, else those of ``guess``."""
         params = self.job.params
         chosen = UNCHOSEN | {"operator": params["operator"], "defaults": params["defaults"]}
+        chosen["layout"] = guess.layout or mapping.CONTENT
         if "mapping" in params:
             return chosen | {key: params[key] for key in (*chosen, "mapping", "skip") if key in params}
         if before := self.remembered(head):
             chosen |= before[0] | {"remembered": before[0]["mapping"], "layout": AS_BEFORE}
             header = before[1]
         else:
-            chosen |= {"mapping": guess.keys, "layout": guess.layout or mapping.CONTENT}
-            header = guess.header
+            chosen["mapping"], header = guess.keys, guess.header
         skip = [row.line for row in head[: header + 1]] if header is not None else []
         return chosen | {"skip": skip}
 

@@ -506,3 +506,16 @@ def test_a_column_whose_values_are_asked_about_is_not_called_hopeless(browser):
     assert page.context["columns"][1]["word"] == "Likely"
     refused = post(browser, page, htmx="status=free", **{"status=free": "refuse"})
     assert refused.context["columns"][1]["word"] == "Please check"
+
+
+def test_the_columns_of_an_import_without_a_layout_stay_when_it_is_checked(browser):
+    page = opened(browser, "DID,Other,Operator\n441632960100,x,Oldmoor Exchange\n")
+    moved = post(browser, page, htmx="column1", column1="notes")
+    job = Job.objects.get()
+    del job.params["layout"]  # as an earlier version left it
+    job.save()
+
+    page = browser.get(page.request["PATH_INFO"])
+    assert layouts_of(page)[0] == "None recognised"
+    assert post(browser, page).status_code == 302
+    assert Job.objects.get().params["mapping"] == keys_of(moved) == ["number", "notes", "operator"]
