@@ -30,8 +30,9 @@ attack: setup  ## try to reach another reseller's records by every address and i
 bench: setup  ## measure lists and writes on the database of DATABASE_URL
 	$(MANAGE) bench
 
-kills: setup  ## kill workers about 200 times on the engine of DATABASE_URL and check every count
-	KILLS=$${KILLS:-40} .venv/bin/python -m pytest -q tests/jobs/test_kills.py
+kills: setup  ## kill workers, web processes and connections, 40 of each, and race each pair of writes
+	KILLS=$${KILLS:-40} LOCK_ROUNDS=$${LOCK_ROUNDS:-1} .venv/bin/python -m pytest -q -n 2 \
+		tests/jobs/test_kills.py tests/dids/models/test_lock_order.py
 
 mutants: .venv/.installed-mutants  ## list the mutations of ROOM (all: none given) that no test notices
 	.venv/bin/python -m tests.mutants $(ROOM)

@@ -97,7 +97,6 @@ class FaultMiddleware:
     def __call__(self, request):
         request.writes, began = _Writes(), time.monotonic()
         for number in range(TRIES + 1):
-            messages = len(getattr(request, "_messages", ()) and request._messages._queued_messages)
             with connection.execute_wrapper(request.writes):
                 response = self.get_response(request)
             error = getattr(response, "fault", None)
@@ -107,7 +106,7 @@ class FaultMiddleware:
                 break
             log.info("%s %s is tried again: %s", request.method, request.path, _first_line(error))
             if hasattr(request, "_messages"):
-                del request._messages._queued_messages[messages:]
+                request._messages._queued_messages.clear()
             time.sleep(random.uniform(0.5, 1.5) * PAUSE * 2**number)  # noqa: S311 - no secret
         return response
 
