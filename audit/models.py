@@ -52,6 +52,7 @@ class Change(models.Model):
         PACKAGE = "package", "Client package"
         OPERATOR = "operator", "Operator"
         RESELLER = "reseller", "Reseller"
+        STAFF = "staff", "Staff"
         UNDO = "undo", "Undo"
         PRUNE = "prune", "Old history deleted"
 

@@ -1,10 +1,12 @@
 """Users in Django's admin. Nobody can grant, or take over, more permissions than they have."""
 
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin  # brings the groups with it
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, Permission
 from django.db.models import Q
 
+import audit
+from audit.models import Change
 from staff.models import User
 
 
@@ -68,6 +70,28 @@ class PersonAdmin(UserAdmin):
         beyond = rights_beyond(request.user)
         return not obj.is_superuser and not rights_of(obj).filter(pk__in=beyond.values("pk")).exists()
 
+    def save_model(self, request, obj, form, change):
+        if change:
+            User.objects.get(pk=obj.pk).record(by=audit.SYSTEM)
+        super().save_model(request, obj, form, change)
+
+    def save_related(self, request, form, formsets, change):
+        """Record the user once the groups are saved as well."""
+        super().save_related(request, form, formsets, change)
+        form.instance.record(by=request.user, password_set=not change and form.instance.has_usable_password())
+
+    def delete_model(self, request, obj):
+        obj.forget(by=request.user)
+
+    def user_change_password(self, request, id, form_url=""):  # noqa: A002 (the name is Django's)
+        person = self.get_object(request, id)
+        if request.method != "POST" or person is None:
+            return super().user_change_password(request, id, form_url)
+        with person.recorded(by=request.user):
+            response = super().user_change_password(request, id, form_url)
+            person.refresh_from_db()
+        return response
+
     def get_deleted_objects(self, objs, request):
         """Refuse to delete users with changes, which stay on record; Django would list every change."""
         kept = [
@@ -77,3 +101,38 @@ class PersonAdmin(UserAdmin):
             if person.changes.exists() or person.jobs.exists() or person.logentry_set.exists()
         ]
         return ([], {}, set(), kept) if kept else super().get_deleted_objects(objs, request)
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class RoleAdmin(GroupAdmin):
+    """Roles; a change of one is in the audit log of users who are not bound to a reseller."""
+
+    actions = None
+
+    def save_model(self, request, obj, form, change):
+        super().save_model(request, obj, form, change)
+        form.had = _codenames(obj)
+
+    def save_related(self, request, form, formsets, change):
+        super().save_related(request, form, formsets, change)
+        role, has = form.instance, _codenames(form.instance)
+        data = {"role": role.name, "given": sorted(has - form.had), "taken": sorted(form.had - has)}
+        _record_role(f"Role {role} edited" if change else f"New role {role}", request.user, data)
+
+    def delete_model(self, request, obj):
+        _record_role(
+            f"Role {obj} deleted", request.user, {"role": obj.name, "taken": sorted(_codenames(obj))}
+        )
+        super().delete_model(request, obj)
+
+
+def _codenames(role):
+    return set(role.permissions.values_list("codename", flat=True))
+
+
+def _record_role(label, by, data):
+    with audit.change(Change.Kind.STAFF, by=by, label=label, data=data) as change:
+        change.touched = 1

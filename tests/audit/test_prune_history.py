@@ -304,6 +304,7 @@ def test_a_pruning_may_delete_history_but_not_change_it(house, model):
         ):
             cursor.execute(statement.format(model._meta.db_table))
 
+    person("anna").record(by=SYSTEM)
     with audit.change("edit", by=SYSTEM):
         refused("DELETE FROM {}")
     with audit.change(Change.Kind.PRUNE, by=SYSTEM) as change:
