@@ -14,6 +14,7 @@ XLSX_AT_ONCE = 10_000  # rows; a workbook with more is written by a job
 def write_workbook(rows, job):
     """Write ``rows``, header first, to the file of ``job``; a generator that yields after each chunk.
 
+    The result names the file and the id of the reseller that its rows were limited to, None for all.
     Half a workbook can't be continued, so a worker that takes the job over starts again.
     """
     job.done = 0
@@ -27,4 +28,4 @@ def write_workbook(rows, job):
         file.seek(0)
         job.file.save(f"{job.pk}.xlsx", File(file), save=False)
     job.total = job.done
-    job.result = {"file": {"name": job.params["name"], "type": XLSX}}
+    job.result = {"file": {"name": job.params["name"], "type": XLSX, "reseller": job.owner.reseller_id}}

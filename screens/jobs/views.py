@@ -63,7 +63,8 @@ def running_jobs(request):
 @never_cache
 def job_detail(request, pk):
     job = _job(request, pk)
-    context = {"job": job, "mine": job.owner_id == request.user.pk}
+    mine = job.owner_id == request.user.pk
+    context = {"job": job, "mine": mine, "file": _file_for(job, request.user)}
     return render(request, "jobs/detail.html", context)
 
 
@@ -91,10 +92,10 @@ def job_state(request, pk):
 @require_safe
 @may_view
 def job_file(request, pk):
-    """Send the file that a job has written; only to its owner, whose permissions decided what is in it."""
+    """Send the file that a job has written."""
     job = _job(request, pk)
-    made = job.result.get("file")
-    if not made or job.owner_id != request.user.pk or not job.file.storage.exists(job.file.name):
+    made = _file_for(job, request.user)
+    if not made or not job.file.storage.exists(job.file.name):
         raise Http404("This job has no file.")
     file = job.file.open("rb")
     return FileResponse(file, as_attachment=True, filename=made["name"], content_type=made["type"])
@@ -131,6 +132,18 @@ def _back(request, job):
     target = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure())
     return redirect(target if safe else job)
+
+
+def _file_for(job, user):
+    """Return the name and type of the job's file, None if there is none for this user.
+
+    It is for the owner alone, whose permissions decided what is in it, and not for one who has been bound to
+    another reseller since.
+    """
+    made = job.result.get("file")
+    if not made or job.owner_id != user.pk or user.reseller_id not in (None, made["reseller"]):
+        return None
+    return made
 
 
 def _job(request, pk):

@@ -288,10 +288,15 @@ def test_a_job_exports_what_its_owner_may_see_when_it_runs(world):
     owner.reseller = world.reseller_2
     owner.save()
     call_command("worker", "--once")
-    assert [row[3] for row in sheet_of(browser.get(Job.objects.get().get_absolute_url() + "file/"))] == [
-        "DID",
-        "3333",
-    ]
+    file_url = Job.objects.get().get_absolute_url() + "file/"
+    assert [row[3] for row in sheet_of(browser.get(file_url))] == ["DID", "3333"]
+    owner.reseller = world.reseller
+    owner.save()
+    assert browser.get(file_url).status_code == 404
+    assert "Download" not in browser.get(Job.objects.get().get_absolute_url()).text
+    owner.reseller = None
+    owner.save()
+    assert len(sheet_of(browser.get(file_url))) == 2
 
 
 def test_an_unknown_format_is_refused(browser, world):
