@@ -80,7 +80,7 @@ class Apply:
         batch.erase_unused_groups()
         reasons, more_reasons = refusal_reasons(batch, job.owner)
         job.result |= {"reasons": reasons, "more_reasons": more_reasons, "statuses": self._statuses()}
-        for key in ("blocks", "sample"):
+        for key in ("blocks", "rows", "sample"):
             job.result.pop(key, None)
 
     def _add(self, counts):

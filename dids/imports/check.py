@@ -74,6 +74,7 @@ class Check:
         job.result = {"counts": cursor["counts"], "missing": describe(batch)}
         job.result |= {
             "blocks": tally.data["blocks"],
+            "rows": tally.data["rows"],
             "sample": tally.sample(),
             "places": self._places(batch),
         }

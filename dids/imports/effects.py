@@ -103,7 +103,7 @@ class Effects:
     """The rows of a checked import with one result, ALL of them, or a SAMPLE of each kind.
 
     ``page`` counts from 1 and is moved to the last page if there are fewer. A page costs a fixed number of
-    queries, and reads the blocks of ``BLOCK`` rows that hold its rows.
+    queries. Of a result with few rows it reads only these, else the blocks of ``BLOCK`` rows that hold them.
     """
 
     def __init__(self, job, shown, page, size):
@@ -146,6 +146,9 @@ class Effects:
             return rows.filter(pk__in=[batch.first + row for row in self.sample[skip : self.last]])
         if self.shown == ALL:
             return rows.filter(pk__range=(batch.first + self.first, batch.first + self.last))
+        kept = self.job.result.get("rows", {}).get(self.shown)
+        if kept is not None:
+            return rows.filter(pk__in=[batch.first + row for row in kept[skip : self.last]])
         verdicts = [verdict for verdict, result in RESULTS.items() if result == self.shown]
         blocks, before = self._blocks()
         within = [Q(pk__range=(batch.first + n * BLOCK + 1, batch.first + (n + 1) * BLOCK)) for n in blocks]

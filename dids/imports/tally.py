@@ -4,10 +4,11 @@ from django.db import connection
 
 from dids.imports.capacity import PACKAGE
 from dids.imports.reasons import explain
-from dids.imports.sql import is_distinct, select
+from dids.imports.sql import in_list, is_distinct, select
 from dids.models.staging import RESULTS
 
 BLOCK = 10_000  # rows that are counted together
+KEPT = 2_000  # rows of a result that are noted one by one
 KINDS = 200  # kinds of effects that are told apart
 REASONS = 100  # reasons that a result lists
 SAMPLE = 20  # rows that the check shows first
@@ -17,16 +18,18 @@ class Tally:
     """Where the rows of each result are, and examples of each kind of effect; kept in a job as ``data``.
 
     ``data["blocks"]``: {result: {number of a block of ``BLOCK`` rows: rows with the result}}.
+    ``data["rows"]``: {result: its rows}, None if there are more than ``KEPT``, which are close to each other.
     ``data["kinds"]``: {kind: its first rows}. Rows are counted from 1.
     """
 
     def __init__(self, data):
         self.data = data
         data.setdefault("blocks", {})
+        data.setdefault("rows", {})
         data.setdefault("kinds", {})
 
     def add(self, batch, chunk, written=()):
-        """Count the rows of a chunk, which begins with a block; one or two queries for each block.
+        """Count the rows of a chunk, which begins with a block; up to three queries for each block.
 
         Rows differ in kind by verdict, reason, status, the fields that change, and how the number is written.
         ``written``: lines of flagged rows to write nevertheless, a kind of their own.
@@ -41,6 +44,30 @@ class Tally:
                 name = "|".join(map(str, [result, *kind]))
                 if name in kinds or len(kinds) < KINDS:
                     kinds[name] = sorted(rows.union(kinds.get(name, ())))[:2]
+            self._keep_rows(batch, start, end, block)
+
+    def _keep_rows(self, batch, start, end, block):
+        """Note each row of the results that have few rows."""
+        kept, few = self.data["rows"], []
+        for result, counts in self.data["blocks"].items():
+            if block not in counts or kept.get(result, []) is None:
+                continue
+            if sum(counts.values()) > KEPT:
+                kept[result] = None
+            else:
+                few.append(result)
+        if not few:
+            return
+        verdicts = [verdict for verdict, result in RESULTS.items() if result in few]
+        found = select(
+            f"""
+            SELECT id, verdict FROM dids_importrow
+            WHERE id BETWEEN %(first)s AND %(last)s AND verdict IN {in_list(verdicts)} ORDER BY id
+            """,
+            {"first": start, "last": end},
+        )
+        for pk, verdict in found:
+            kept.setdefault(RESULTS[verdict], []).append(pk - batch.first)
 
     def sample(self):
         """Return rows of every kind: one of each, then second ones, at most ``SAMPLE``, in file order."""

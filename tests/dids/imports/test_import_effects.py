@@ -99,10 +99,12 @@ MIXED = "DID,Notes\n" + "".join(
 )
 
 
+@pytest.mark.parametrize("kept", [0, 6, 2_000])
 @pytest.mark.parametrize("block", [1, 7, 10_000])
-@pytest.mark.parametrize("size", [1, 4, 100])
-def test_the_pages_of_a_result_are_its_rows_in_file_order(monkeypatch, block, size):
+@pytest.mark.parametrize("size", [4, 100])
+def test_the_pages_of_a_result_are_its_rows_in_file_order(monkeypatch, block, size, kept):
     world = make_world()
+    monkeypatch.setattr(tally, "KEPT", kept)
     monkeypatch.setattr(tally, "BLOCK", block)
     monkeypatch.setattr("dids.imports.effects.BLOCK", block)
     number_import = staged(MIXED, importer(world), operator=world.operator)
@@ -115,6 +117,18 @@ def test_the_pages_of_a_result_are_its_rows_in_file_order(monkeypatch, block, si
         ]
         assert lines == [row.line for row in everything if row.result == shown]
     assert [row.line for row in everything] == list(range(2, 62))
+
+
+def test_a_page_of_a_rare_result_reads_only_its_rows(monkeypatch):
+    world = make_world()
+    monkeypatch.setattr(tally, "BLOCK", 5)
+    number_import = staged(MIXED, importer(world), operator=world.operator)
+
+    with CaptureQueriesContext(connection) as queries:
+        assert len(effects(number_import, "refused", 1, 4)) == 4
+
+    (page,) = [one["sql"] for one in queries if 'LEFT OUTER JOIN "dids_importgroup"' in one["sql"]][:1]
+    assert '"dids_importrow"."id" IN (' in page and "verdict\" IN" not in page
 
 
 def test_a_page_beyond_the_last_and_an_unknown_result_show_what_there_is():
