@@ -4,6 +4,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import Group, Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from openpyxl import Workbook
@@ -254,12 +255,6 @@ def test_the_columns_page_requires_the_number_and_no_column_twice(browser):
 
     assert "No column holds the DID" in none.text
     assert "Column 1 is already DID" in twice.text
-
-
-def test_another_users_import_is_not_found(browser):
-    path = upload(browser, EXPORT).url
-
-    assert client_of(member("Supervisor")).get(path).status_code == 404
 
 
 def test_an_exported_workbook_imports_back_unchanged(browser):
@@ -548,3 +543,66 @@ def test_a_cancelled_import_shows_its_progress_and_can_be_continued(browser, ope
     call_command("worker", "--once")
     assert outcome(browser.get(address)) == "12,000 created, 0 updated, 0 unchanged, 0 refused"
     assert DID.objects.count() == 12_000
+
+
+def checked_by(user, text="DID\n900\n"):
+    """Check a file as ``user``; return a browser signed in as them and the path of the check."""
+    world = make_world()
+    browser = client_of(user)
+    step_2 = browser.get(upload(browser, text, operator=world.operator.pk).url)
+    check = browser.post(step_2.request["PATH_INFO"], columns_of(step_2)).url
+    assert check.endswith("/check/")
+    return browser, check
+
+
+def test_an_import_after_the_session_has_ended_asks_to_sign_in_and_writes_nothing():
+    browser, check = checked_by(member("Administrator"))
+    browser.logout()
+
+    assert browser.post(check).url.startswith("/login/?next=/dids/import/")
+    assert browser.get(check.replace("check", "result")).url.startswith("/login/?next=/dids/import/")
+    assert not DID.objects.filter(number="900").exists()
+
+
+def test_a_role_taken_away_after_the_check_is_missing_for_the_import():
+    user = member("Administrator")
+    browser, check = checked_by(user)
+    user.groups.set([Group.objects.get(name="Viewer")])
+
+    assert browser.post(check).status_code == 403
+    assert not DID.objects.filter(number="900").exists()
+
+
+def test_the_right_to_create_taken_away_after_the_check_refuses_the_rows():
+    user = member("Administrator")
+    browser, check = checked_by(user)
+    user.groups.clear()
+    user.user_permissions.set(
+        Permission.objects.filter(codename__in=["import_did", "view_did", "change_did"])
+    )
+
+    result = browser.post(check, follow=True)
+
+    assert outcome(result) == "0 created, 0 updated, 0 unchanged, 1 refused"
+    assert "right to create numbers" in result.text
+    assert not DID.objects.filter(number="900").exists()
+
+
+def test_an_old_tab_on_the_check_shows_the_result_after_the_import():
+    browser, check = checked_by(member("Administrator"))
+    columns = check.replace("check", "columns")
+    browser.post(check)
+
+    for path in (check, columns):
+        assert browser.get(path, follow=True).request["PATH_INFO"] == check.replace("check", "result")
+    assert "already running" in browser.post(check.replace("check", "flagged"), {}, follow=True).text
+    assert Change.objects.filter(kind="import").count() == 1
+
+
+@pytest.mark.parametrize("page", ["columns/", "check/", "result/", "refused.csv", "left-out.csv", "discard/"])
+def test_another_person_finds_no_page_of_an_import(page):
+    _, check = checked_by(member("Administrator"))
+
+    other = client_of(member("Administrator", username="other"))
+
+    assert other.get(check.replace("check/", page)).status_code == 404
