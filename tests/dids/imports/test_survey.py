@@ -5,6 +5,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 import sheets
 from dids.imports import mapping, survey
+from dids.imports.existing import existing_names
 from dids.imports.options import KEEP
 from dids.imports.wizard import Import
 from operators.models import Operator
@@ -231,3 +232,15 @@ def test_the_number_of_a_row_is_shown_as_it_will_be_stored(admin):
 
     assert found.stored(2, ["44", "1632", "960601"]) == "441632960601"
     assert found.stored(9, ["44", "1632", "x"]) == ""
+
+
+def test_names_are_looked_up_by_one_query_for_each_kind(admin, django_assert_num_queries):
+    rows = [["DID Operator", "Rose Orig", "x" * 200, "441632960100", f"name {n}"] for n in range(600)]
+
+    with django_assert_num_queries(5):
+        found = existing_names(rows, admin)
+
+    assert {key: sorted(cells) for key, cells in found.items() if cells} == {
+        "operator": ["DID Operator"],
+        "client": ["Rose Orig"],
+    }
