@@ -1,11 +1,28 @@
 """Text in sentences: counts with nouns, user input repeated, whole numbers parsed."""
 
+import unicodedata
+
 BIGGEST = 2**63 - 1  # the largest integer that both databases store
 
 
 def count_noun(count: int, noun: str, plural: str = "") -> str:
     """Return the count with its noun: "1 number", "1,234 numbers"."""
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def show_invisible(text: str) -> str:
+    """Return ``text`` with invisible signs as code points, such as ⟨U+202E⟩ for a bidi override.
+
+    Line breaks, tabs and the joiners that emoji and some scripts need stay as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        f"⟨U+{ord(char):04X}⟩"
+        if unicodedata.category(char) in ("Cc", "Cf") and char not in "\n\r\t\u200c\u200d"
+        else char
+        for char in text
+    )
 
 
 def shorten(text: str, length: int = 60) -> str:

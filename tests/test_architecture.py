@@ -23,7 +23,7 @@ RANKS = {
     "audit.seals": "__init__ hashing spans failures chain verifying touched writing log delivery",
     "clients": "__init__ names tags models filters apps",
     "didmgmt": "__init__ children server clock faults logs models forms addresses compression dialogs"
-    " form_tokens headers messages templatetags fields operations proxy replica text choices filters"
+    " form_tokens headers messages text templatetags fields operations proxy replica choices filters"
     " listing keyset timing",
     "didmgmt.templatetags": "__init__ look",
     "dids": "__init__ lifecycle numbering models labels lists history imports exports reference_files"

@@ -15,6 +15,7 @@ from django.test import Client as Browser
 from django.test import override_settings
 from django.urls import path
 
+from audit.models import Change
 from dids.models import DID
 from jobs.models import Job
 from operators.models import Operator
@@ -64,6 +65,16 @@ def test_markup_in_a_name_is_shown_as_text(world, viewer):
     for address in ("/operators/", "/dids/", "/audit/", "/operators/choices/"):
         page = client_of(viewer).get(address)
         assert page.headers["Content-Type"] == "application/json" or MARKUP not in page.content.decode()
+
+
+def test_invisible_signs_in_notes_are_shown(world, clerk):
+    notes = "paid\u202eoyven\u200b"
+    DID.objects.filter(pk=world.did("111").pk).edit(by=clerk, notes=notes)
+    pk = world.did("111").pk
+    for address in ("/dids/?q=%3D111", f"/dids/{pk}/history/", f"/audit/{Change.objects.latest('pk').pk}/"):
+        page = client_of(clerk).get(address).content.decode()
+        assert notes not in page
+        assert "paid⟨U+202E⟩oyven⟨U+200B⟩" in page
 
 
 @pytest.mark.parametrize("text", ["' OR 1=1 --", '" OR ""="', "1); DROP TABLE dids_did; --", "%' ESCAPE '"])

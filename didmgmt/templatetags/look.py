@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 
 from didmgmt import form_tokens
+from didmgmt.text import show_invisible
 
 register = template.Library()
 
@@ -120,6 +121,12 @@ def undo_of(message):
         if word in ("undo", "redo"):
             return {"word": word.capitalize(), "change": change}
     return None
+
+
+@register.filter
+def visible(value):
+    """Show invisible signs of a text, see ``show_invisible``."""
+    return show_invisible(value) if isinstance(value, str) else value
 
 
 @register.filter

@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils.safestring import mark_safe
 
 from didmgmt.templatetags.look import status
+from didmgmt.text import show_invisible
 
 register = template.Library()
 
@@ -37,7 +38,7 @@ def _cells(did):
         "status": status(did.status_now, did.status_label, did.days_left, did.explanation),
         "operator": _cut(escape(did.operator_name)),
         "tag": _cut(escape(did.tag_label)) if did.tag_label else NONE,
-        "notes": _cut(escape(did.notes)) if did.notes else NONE,
+        "notes": _cut(escape(show_invisible(did.notes))) if did.notes else NONE,
         "client": _cut(f'{escape(did.client_name)} <span class="account">| {escape(did.account_name)}</span>')
         if did.client_name
         else NONE,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from didmgmt.text import BIGGEST, parse_whole, shorten
+from didmgmt.text import BIGGEST, parse_whole, shorten, show_invisible
 
 
 def test_short_text_is_unchanged():
@@ -60,3 +60,14 @@ def test_a_whole_number_is_ascii_digits_that_the_databases_can_store(text, numbe
 )
 def test_leading_zeros_do_not_bypass_a_limit(text, number):
     assert parse_whole(text, most=365) == number
+
+
+def test_invisible_signs_are_shown_as_code_points():
+    assert show_invisible("a\u202eb\u200bc\x07") == "a⟨U+202E⟩b⟨U+200B⟩c⟨U+0007⟩"
+
+
+@pytest.mark.parametrize(
+    "text", ["two\nlines\tand a tab", "Žaliasis\u00a0kelias", "👩\u200d🔧", "می\u200cخواهم"]
+)
+def test_text_that_people_write_stays_as_it_is(text):
+    assert show_invisible(text) == text
