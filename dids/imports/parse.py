@@ -1,6 +1,7 @@
 """Parse the rows of a file into rows and groups of the staging tables."""
 
 import json
+from operator import itemgetter
 
 from django.conf import settings
 
@@ -13,7 +14,6 @@ from jobs.kinds import JobError
 GROUPS_KEPT = 20_000  # groups kept in memory; one that was dropped and recurs is staged again
 GROUPED = (*NAMES, "status", "after_hold", "hold_days", "tags")  # columns that rows of a group share
 NOTES_MAX = 500
-_PLAIN = (None,) * 5  # reason, flaw, cell, nth and named of a row with one number in digits
 
 
 class RowParser:
@@ -27,22 +27,27 @@ class RowParser:
         self.first, self.rules, at = batch.first, rules, rules.at
         self.rows, self.group_count = rows, groups
         self.grouped = [(key, at[key]) for key in GROUPED if key in at]
-        self.indexes = [index for _, index in self.grouped]
+        self.group_cells = _cells_at([index for _, index in self.grouped])
         self.number, self.ref, self.notes = at.get("number"), at.get("id"), at.get("notes")
         self.number_cells = [*rules.parts, self.number]
         self.groups, self.new_groups = {}, []
 
     def parse(self, rows):
-        """Yield tuples of ``ImportRow.STAGED``: none for a blank row, many for a range."""
+        """Yield tuples of ``ImportRow.STAGED`` as ``bulk_load`` takes them.
+
+        None for a blank row, many for a range.
+        """
         width, usual, is_empty = self.rules.width, self.rules.usual, self.rules.is_empty
         number_at, ref_at, notes_at = self.number, self.ref, self.notes
+        first, group_cells, groups = self.first, self.group_cells, self.groups
         for line, row, problem in rows:
             cells = row if len(row) >= width else row + [""] * (width - len(row))
             if problem:
                 if any(map(str.strip, cells)):
                     yield self._flawed(line, None, None, "", str(problem))
                 continue
-            group = self._group(cells)
+            values = group_cells(cells)
+            group = groups.get(values) or self._new_group(values)
             notes = cells[notes_at] if notes_at is not None else ""
             if notes:
                 notes = "" if is_empty(notes) else sheets.unescape(notes)
@@ -56,7 +61,8 @@ class RowParser:
             ref = parse_whole(cells[ref_at].strip()) if ref_at is not None else None
             if number.isdigit() and number.isascii() and len(number) in usual:  # inlined for speed
                 self.rows += 1
-                yield self.first + self.rows, line, group, number, ref, notes, "+", *_PLAIN
+                staged = first + self.rows, line, group, number, notes, "+"
+                yield staged if ref is None else (*staged, ref)
             else:
                 yield from self._by_number(line, group, cells, ref, notes)
 
@@ -65,7 +71,7 @@ class RowParser:
         pk = parse_whole(ref)
         if pk is not None:
             self.rows += 1
-            yield self.first + self.rows, line, group, None, pk, notes, "+", *_PLAIN
+            yield self.first + self.rows, line, group, None, notes, "+", pk
         elif not self.rules.is_blank(cells):
             yield self._flawed(
                 line, group, "id", ref, "An ID is a whole number. Correct it or remove the row."
@@ -86,15 +92,14 @@ class RowParser:
         if self.rows + size > most:
             raise too_many_numbers(most, line)
         cell = shorten(" ".join(filter(None, (cells[index].strip() for index in self.number_cells))))
-        nth, named = (0, size) if size > 1 else (None, None)
+        nth, named = 0, size if size > 1 else None
         for low, high in ranges:
             for number in range(int(low), int(high) + 1):
                 self.rows += 1
-                nth = nth + 1 if named else None
+                nth += 1
                 digits = str(number).zfill(len(low))
-                yield (
-                    self.first + self.rows, line, group, digits, ref, notes, "+", None, None, cell, nth, named
-                )  # fmt: skip
+                staged = self.first + self.rows, line, group, digits, notes, "+", ref, cell
+                yield (*staged, nth, named) if named else staged
                 cell = ""
 
     def _unread(self, line, group, notes, error):
@@ -103,19 +108,16 @@ class RowParser:
         what = f"{error.reason[0].upper()}{error.reason[1:]}."
         row = self._flawed(line, group, column, error.value, what, error.kind, error.remedy)
         if isinstance(error, FlaggedError):
-            return *row[:3], error.number, None, notes, "f", *row[7:]
+            return *row[:3], error.number, notes, "f", *row[6:]
         return row
 
     def _flawed(self, line, group, column, value, what, kind="", remedy=""):
         self.rows += 1
         flaw = json.dumps([column, shorten(value), what, kind, remedy])
-        return self.first + self.rows, line, group, None, None, "", "!", "flaw", flaw, *_PLAIN[2:]
+        return self.first + self.rows, line, group, None, "", "!", *(None,) * 4, "flaw", flaw
 
-    def _group(self, cells):
-        values = tuple([cells[index] for index in self.indexes])
-        known = self.groups.get(values)
-        if known:
-            return known
+    def _new_group(self, values):
+        """Return the id of a group with these cells."""
         if len(self.groups) >= GROUPS_KEPT:
             self.groups.clear()
         self.group_count += 1
@@ -130,6 +132,13 @@ class RowParser:
             (group, *(parsed.get(key) for key in GROUPED), json.dumps(flaw) if flaw else None)
         )
         return group
+
+
+def _cells_at(indexes):
+    """Return a function that returns the cells of a row at ``indexes`` as a tuple."""
+    if len(indexes) > 1:
+        return itemgetter(*indexes)
+    return lambda cells: tuple([cells[index] for index in indexes])
 
 
 def too_many_numbers(most, line):

@@ -15,7 +15,8 @@ def parsed(columns, *rows, problem=None, **params):
     rules = CellRules.of({"mapping": columns.split("|"), **params})
     parser = parse.RowParser(SimpleNamespace(first=1_000), rules)
     lines = [(line, text.split("|"), problem) for line, text in enumerate(rows, 2)]
-    staged = [dict(zip(ImportRow.STAGED, row, strict=True)) for row in parser.parse(lines)]
+    empty = dict.fromkeys(ImportRow.STAGED)
+    staged = [empty | dict(zip(ImportRow.STAGED, row, strict=False)) for row in parser.parse(lines)]
     return staged, [dict(zip(ImportGroup.STAGED, group, strict=True)) for group in parser.new_groups]
 
 
