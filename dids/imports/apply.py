@@ -170,7 +170,7 @@ class Apply:
             return
         batch = chunk.batch
         resolve(batch.first, batch.last, options, now)
-        refuse_new(chunk.first, batch.last, verdict="?")
+        refuse_new(chunk.first, batch.last, faulty=batch.has_faulty_groups(), verdict="?")
         chunk.count()
         self.cursor |= {"names": newest, "resolved_at": seconds}
 

@@ -51,12 +51,13 @@ class Check:
             yield
             if not cursor["ascending"]:
                 yield from refuse_duplicates(batch.first, batch.last, options.by_id, cursor["rows"])
-            cursor["validated"] = 0
+            cursor |= {"validated": 0, "faulty": batch.has_faulty_groups()}
             yield
         options = Options.of(job)
         while cursor["validated"] < cursor["rows"]:
             last = min(cursor["validated"] + CHUNK, cursor["rows"])
-            validate(batch.first + cursor["validated"] + 1, batch.first + last, options, now)
+            first = batch.first + cursor["validated"] + 1
+            validate(first, batch.first + last, options, now, faulty=cursor.get("faulty", True))
             cursor["validated"] = last
             job.done = (cursor["rows"] + last) // 2
             yield

@@ -17,11 +17,11 @@ from dids.numbering.normalise import longest_new
 PARTITION = 250_000  # rows among which one statement looks for duplicates
 
 
-def validate(first, last, options, now):
+def validate(first, last, options, now, *, faulty):
     """Give the staged rows from ``first`` to ``last`` their verdicts.
 
     Rows are staged with the verdict of a new number, which most of them keep in most files; only the
-    exceptions are written.
+    exceptions are written. ``faulty``: see ``refuse_new``.
     """
     if "id" in options.mapped and not options.by_id:
         _refuse_ids_of_others(first, last, options)
@@ -39,7 +39,7 @@ def validate(first, last, options, now):
     if options.by_id:
         _refuse_unknown_ids(first, last)
     else:
-        refuse_new(first, last)
+        refuse_new(first, last, faulty=faulty)
 
 
 def revalidate_updates(first, last, options, now):
@@ -84,21 +84,30 @@ def _refuse_unknown_ids(first, last):
     )
 
 
-def refuse_new(first, last, *, verdict="!"):
+def refuse_new(first, last, *, faulty, verdict="!"):
     """Refuse the rows with new numbers that are too long or whose group has a problem.
 
+    ``faulty``: whether there are groups with a problem; if there are none, no row looks up its group.
     A number that someone else creates after the check is left to the INSERT, which skips it.
     """
+    params = {"first": first, "last": last, "verdict": verdict, "longest": longest_new()}
     execute(
         """
-        UPDATE dids_importrow AS r SET verdict = %(verdict)s,
-            reason = CASE WHEN length(r.number) > %(longest)s THEN 'long'
-                ELSE coalesce(g.problem, g.new_problem) END
+        UPDATE dids_importrow SET verdict = %(verdict)s, reason = 'long'
+        WHERE id BETWEEN %(first)s AND %(last)s AND verdict = '+' AND length(number) > %(longest)s
+        """,
+        params,
+    )
+    if not faulty:
+        return
+    execute(
+        """
+        UPDATE dids_importrow AS r SET verdict = %(verdict)s, reason = coalesce(g.problem, g.new_problem)
         FROM dids_importgroup g
         WHERE r.id BETWEEN %(first)s AND %(last)s AND r.verdict = '+' AND g.id = r.group_id
-            AND (g.problem IS NOT NULL OR g.new_problem IS NOT NULL OR length(r.number) > %(longest)s)
+            AND (g.problem IS NOT NULL OR g.new_problem IS NOT NULL)
         """,
-        {"first": first, "last": last, "verdict": verdict, "longest": longest_new()},
+        params,
     )
 
 

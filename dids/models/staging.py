@@ -13,7 +13,7 @@ temporary, and a record deleted between check and apply is found when the rows a
 from itertools import groupby
 
 from django.db import connection, models
-from django.db.models import Count, Max
+from django.db.models import Count, Max, Q
 
 from dids.lifecycle import statuses as st
 from jobs.models import Job
@@ -83,6 +83,10 @@ class ImportBatch(models.Model):
         rows = ImportRow.objects.filter(pk__range=(row_id + 1, row_id + size))
         last = rows.aggregate(last=Max("pk"))["last"]
         return RowChunk(self, row_id + 1, last) if last else None
+
+    def has_faulty_groups(self):
+        """Return whether a group has a problem that refuses new numbers; reads the groups up to it."""
+        return self.groups.filter(Q(problem__isnull=False) | Q(new_problem__isnull=False)).exists()
 
     def reset_counts(self):
         """Clear the counts of the groups, after rows were refused that are counted in them."""
