@@ -4,10 +4,13 @@ A package that is yet to be created has room for every row and allows every tag.
 its number frees a place for any other row of the file, wherever it stands; see ``frees_places``.
 """
 
+from django.db.models import Max
+
 from clients.models import Package
 from clients.tags import tag_keys
 from dids.imports.sql import execute, in_list, select
 from dids.lifecycle import statuses as st
+from dids.models import DID
 
 PAIRS = 100  # pairs of tags that one statement refuses
 
@@ -128,23 +131,29 @@ def refuse_over_limit(first, last, *, verdict="!"):
     """Refuse the rows beyond the DID limit of their package, in file order; return how many.
 
     Places that other rows from ``first`` to ``last`` free count as free. The ``flaw`` of a refused row is
-    JSON: [limit, numbers that use the package, of these freed, rows that need a place].
+    JSON: [limit, numbers that use the package, of these freed, rows that need a place]. The numbers of a
+    package are counted only if all numbers together could reach its limit: it may have a million.
     """
+    numbers = DID.objects.aggregate(most=Max("pk"))["most"] or 0  # each has an id of its own
+    limited = f"SELECT * FROM ({_ASSIGNING}) AS assigning WHERE counts AND did_limit < %(reach)s"
+    params = {"first": first, "last": last, "reach": numbers + last - first + 1}
+    if not select(f"{limited} LIMIT 1", params):
+        return 0
     return execute(
         f"""
-        WITH assigning AS MATERIALIZED ({_ASSIGNING}
+        WITH limited AS MATERIALIZED ({limited}
         ), used AS MATERIALIZED (
             SELECT client_package_id, (
                 SELECT count(*) FROM dids_did d WHERE d.client_package_id = package.client_package_id
                     AND d.status IN {in_list(st.IN_USE)}) AS numbers
-            FROM (SELECT DISTINCT client_package_id FROM assigning WHERE counts) AS package
+            FROM (SELECT DISTINCT client_package_id FROM limited) AS package
         ), freed AS MATERIALIZED (
             SELECT freed.client_package_id, count(*) AS numbers FROM {_FREEING}
             GROUP BY freed.client_package_id
         ), ranked AS (
             SELECT id, client_package_id, did_limit, row_number() OVER (package ORDER BY id) AS rank,
                 count(*) OVER package AS wanted
-            FROM assigning WHERE counts
+            FROM limited
             WINDOW package AS (PARTITION BY client_package_id, package_id, client_name)
         )
         UPDATE dids_importrow AS r SET verdict = %(verdict)s, reason = 'package full', assigned = NULL,
@@ -155,7 +164,7 @@ def refuse_over_limit(first, last, *, verdict="!"):
         WHERE ranked.id = r.id
             AND ranked.rank > ranked.did_limit - coalesce(used.numbers, 0) + coalesce(freed.numbers, 0)
         """,
-        {"first": first, "last": last, "verdict": verdict},
+        params | {"verdict": verdict},
     )
 
 
