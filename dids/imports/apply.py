@@ -33,6 +33,7 @@ from dids.imports.validate import refuse_new, revalidate_updates
 from dids.lifecycle import statuses as st
 from dids.models import DID, ClientPackage, DIDHistory
 from dids.models.locks import lock_in_order
+from dids.models.number_merge import stage_holds
 from dids.models.staging import ImportBatch, ImportGroup, add_counts
 from jobs.kinds import JobError
 from operators.models import Operator
@@ -58,6 +59,7 @@ class Apply:
             if all_or_nothing:
                 _lock(batch)
             cursor |= {"after": batch.first, "names": [], "resolved_at": 0}
+            cursor["holders"] = batch.groups.filter(status__in=st.HELD).exists()
             job.result |= {"applied": {}}
             if not all_or_nothing:
                 yield
@@ -136,7 +138,7 @@ class Apply:
         if not chunk.to_write:
             return None
         first, last, rows = chunk.first, chunk.last, chunk.rows
-        assigns = _may_assign(chunk)
+        assigns = self.cursor.get("holders", True) or rows.filter(assigned=True).exists()
         _lock(chunk)
         self._resolve_again(chunk, options, now)
         if chunk.verdicts.get("~"):
@@ -154,6 +156,7 @@ class Apply:
             by=options.user,
             defaults=options.defaults,
             clear_notes=options.clears("notes"),
+            updates="~" in chunk.verdicts,
             label=self.job.label,
             now=now,
             resume=self.job.change,
@@ -164,21 +167,19 @@ class Apply:
         return change
 
     def _resolve_again(self, chunk, options, now):
-        """Resolve the names again if a named record changed since, or after ``RESOLVE_AFTER``."""
+        """Resolve the names again if a named record changed since, or after ``RESOLVE_AFTER``.
+
+        All groups of the file are read, so this can't be done for each chunk.
+        """
         newest, seconds = _newest_history(), now.timestamp()
         if newest == self.cursor["names"] and seconds - self.cursor["resolved_at"] < RESOLVE_AFTER:
             return
         batch = chunk.batch
         resolve(batch.first, batch.last, options, now)
+        stage_holds(batch.groups, now)
         refuse_new(chunk.first, batch.last, faulty=batch.has_faulty_groups(), verdict="?")
         chunk.count()
         self.cursor |= {"names": newest, "resolved_at": seconds}
-
-
-def _may_assign(chunk):
-    """Return whether rows of the chunk may assign a number to a client; two index lookups."""
-    held = chunk.batch.groups.filter(status__in=st.HELD)
-    return held.exists() or chunk.rows.filter(assigned=True).exists()
 
 
 def _lock(part):

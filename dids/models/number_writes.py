@@ -32,7 +32,7 @@ from dids.models.number_plans import (
     resume_plan,
 )
 from dids.models.number_reads import NumberReads
-from dids.models.staging import ImportBatch, ImportRow
+from dids.models.staging import ImportRow
 from dids.models.tags import TagSet
 
 CHUNK = 5_000  # rows locked and written at a time
@@ -290,22 +290,20 @@ class DIDQuerySet(NumberReads):
 
     # --- imports
 
-    def merge_staged(self, first, last, *, by, defaults, clear_notes, label="", now, resume=None):
+    def merge_staged(self, first, last, *, by, defaults, clear_notes, updates, label="", now, resume=None):
         """Write the staged rows of an import from id ``first`` to ``last`` with the verdicts + and ~.
 
-        They must have been validated in this transaction, with their numbers locked. ``defaults``:
+        They must have been validated in this transaction, with their numbers locked, and the holds of
+        their groups staged. ``updates``: whether there may be rows with ~. ``defaults``:
         status, after_hold, tags (a label) and notes of new numbers where the file has no value.
         ``clear_notes``: blank notes in the file clear those of existing numbers. ``resume``: the
         change of earlier chunks. Return (created, updated, change); fewer are created than staged when
         another transaction created a number meanwhile.
         """
         with audit.change(Change.Kind.IMPORT, by=by, label=label, resume=resume) as change:
-            batch = ImportBatch.of_row(first)
-            changes = ImportRow.objects.filter(pk__range=(first, last), verdict="~")
-            stage_holds(batch.groups, now)
             created, updated = insert_new(first, last, defaults), 0
-            if changes.exists():
-                stage_holds(changes, now)
+            if updates:
+                stage_holds(ImportRow.objects.filter(pk__range=(first, last), verdict="~"), now)
                 updated = update_changed(first, last, clear_notes)
             change.touched += created + updated
         return created, updated, change
