@@ -22,7 +22,7 @@ from dids.imports.tally import Tally
 from dids.imports.upload import Upload
 from dids.imports.validate import refuse_duplicates, validate
 from dids.lifecycle import statuses as st
-from dids.models.staging import ImportBatch, ImportGroup, ImportRow, add_counts, bulk_load
+from dids.models.staging import ImportBatch, ImportGroup, ImportRow, bulk_load, count_in_groups
 from jobs.kinds import JobError
 
 CHUNK = 10_000  # rows staged or validated in one transaction
@@ -62,22 +62,22 @@ class Check:
             job.done = (cursor["rows"] + last) // 2
             yield
         if "counted" not in cursor:
-            cursor |= {"counted": 0, "counts": {}, "assigned": 0, "tally": {}, "fitted": False}
+            cursor |= {"counted": 0, "tally": {}, "fitted": False}
         yield from self._count(batch)
         if not cursor["fitted"]:
             cursor["fitted"] = True
             if self._refuse_unfit(batch, options):
                 batch.reset_counts()
-                cursor |= {"counted": 0, "counts": {}, "assigned": 0, "tally": {}}
+                cursor |= {"counted": 0, "tally": {}}
             yield
             yield from self._count(batch)
         tally = Tally(cursor["tally"])
-        job.result = {"counts": cursor["counts"], "missing": describe(batch)}
+        job.result = {"counts": tally.counts, "missing": describe(batch)}
         job.result |= {
             "blocks": tally.data["blocks"],
             "rows": tally.data["rows"],
             "sample": tally.sample(),
-            "places": self._places(batch),
+            "places": self._places(batch, tally),
         }
         job.cursor = {"phase": "checked", "batch": batch.pk, "frees": cursor.get("frees", False)}
 
@@ -129,21 +129,18 @@ class Check:
     def _count(self, batch):
         cursor = self.cursor
         while cursor["counted"] < cursor["rows"]:
-            last = min(cursor["counted"] + COUNT_CHUNK, cursor["rows"])
-            chunk = batch.chunk(cursor["counted"] + 1, last)
-            chunk.add_to_groups()
-            cursor |= {"counted": last, "counts": add_counts(cursor["counts"], chunk.counts)}
-            cursor["assigned"] += chunk.assigned
-            Tally(cursor["tally"]).add(batch, chunk, self.job.params.get("written", ()))
+            counted = min(cursor["counted"] + COUNT_CHUNK, cursor["rows"])
+            first, last = batch.first + cursor["counted"] + 1, batch.first + counted
+            count_in_groups(first, last)
+            Tally(cursor["tally"]).add(batch, first, last, self.job.params.get("written", ()))
+            cursor["counted"] = counted
             yield
 
-    def _places(self, batch):
+    def _places(self, batch, tally):
         """Count the places that the rows to write take and free, see ``count_places``."""
-        ends_use = (
-            self.cursor["counts"].get("updated") and batch.groups.exclude(status__in=st.IN_USE).exists()
-        )
+        ends_use = tally.counts.get("updated") and batch.groups.exclude(status__in=st.IN_USE).exists()
         return count_places(
-            batch.first, batch.last, assigned=bool(self.cursor["assigned"]), updated=bool(ends_use)
+            batch.first, batch.last, assigned=bool(tally.data["assigned"]), updated=bool(ends_use)
         )
 
     def _refuse_unfit(self, batch, options):
@@ -151,7 +148,7 @@ class Check:
         if not batch.groups.filter(given__gt=0).exists():
             return 0
         first, last = batch.first, batch.last
-        all_fit = not self.cursor["assigned"] and fits(first, last)
+        all_fit = not Tally(self.cursor["tally"]).data["assigned"] and fits(first, last)
         refused = refuse_tags(first, last, options)
         if all_fit:
             return refused

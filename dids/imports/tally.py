@@ -20,6 +20,7 @@ class Tally:
     ``data["blocks"]``: {result: {number of a block of ``BLOCK`` rows: rows with the result}}.
     ``data["rows"]``: {result: its rows}, None if there are more than ``KEPT``, which are close to each other.
     ``data["kinds"]``: {kind: its first rows}. Rows are counted from 1.
+    ``data["assigned"]``: how many existing numbers will be assigned to a client.
     """
 
     def __init__(self, data):
@@ -27,20 +28,27 @@ class Tally:
         data.setdefault("blocks", {})
         data.setdefault("rows", {})
         data.setdefault("kinds", {})
+        data.setdefault("assigned", 0)
 
-    def add(self, batch, chunk, written=()):
-        """Count the rows of a chunk, which begins with a block; up to three queries for each block.
+    @property
+    def counts(self):
+        """{result: rows}."""
+        return {result: sum(blocks.values()) for result, blocks in self.data["blocks"].items()}
+
+    def add(self, batch, first, last, written=()):
+        """Count the rows from id to id, which begin with a block; up to three queries for each block.
 
         Rows differ in kind by verdict, reason, status, the fields that change, and how the number is written.
         ``written``: lines of flagged rows to write nevertheless, a kind of their own.
         """
         blocks, kinds = self.data["blocks"], self.data["kinds"]
-        for start in range(chunk.first, chunk.last + 1, BLOCK):
-            end, block = min(start + BLOCK - 1, chunk.last), str((start - batch.first - 1) // BLOCK)
-            for verdict, *kind, first, last, count in _kinds(start, end, written, "~" in chunk.verdicts):
-                result, rows = RESULTS[verdict], {first - batch.first, last - batch.first}
+        for start in range(first, last + 1, BLOCK):
+            end, block = min(start + BLOCK - 1, last), str((start - batch.first - 1) // BLOCK)
+            for verdict, *kind, one, other, count, assigned in _kinds(start, end, written):
+                result, rows = RESULTS[verdict], {one - batch.first, other - batch.first}
                 counts = blocks.setdefault(result, {})
                 counts[block] = counts.get(block, 0) + int(count)
+                self.data["assigned"] += assigned
                 name = "|".join(map(str, [result, *kind]))
                 if name in kinds or len(kinds) < KINDS:
                     kinds[name] = sorted(rows.union(kinds.get(name, ())))[:2]
@@ -84,11 +92,12 @@ class Tally:
         return sorted(found[:SAMPLE])
 
 
-def _kinds(first, last, written, updates):
-    """Return (verdict, …kind…, id of the first row, id of the last row, number of rows) from id to id.
+def _kinds(first, last, written):
+    """Return (verdict, …kind…, id of the first row, id of the last row, rows, assigned) from id to id.
 
+    ``rows`` is their number, and ``assigned`` that of the existing numbers that are assigned to a client.
     Rows that update nothing are counted by group first, so that groups are looked up once and not for each
-    row. ``updates``: whether there may be others.
+    row. The others are searched only if these are not all.
     """
     cell = "CASE WHEN r.cell IS NULL THEN '' WHEN r.cell = '' THEN 'next' ELSE 'cell' END"
     lines = ", ".join(str(int(line)) for line in written)
@@ -97,7 +106,7 @@ def _kinds(first, last, written, updates):
     found = select(
         f"""
         SELECT s.verdict, s.reason, CASE s.verdict WHEN '+' THEN g.status END, s.cell, s.ticked,
-            min(s.first), max(s.last), sum(s.rows)
+            min(s.first), max(s.last), sum(s.rows), 0
         FROM (
             SELECT r.group_id, r.verdict, r.reason, {cell} AS cell, {ticked} AS ticked,
                 min(r.id) AS first, max(r.id) AS last, count(*) AS rows
@@ -108,13 +117,13 @@ def _kinds(first, last, written, updates):
         """,
         params,
     )
-    if not updates:
+    if sum(count for *_, count, _ in found) == last - first + 1:
         return found
     return found + select(
         f"""
         SELECT r.verdict, CASE WHEN d.status <> r.status THEN d.status || '>' || r.status END,
             {is_distinct("r.operator_id", "d.operator_id")}, {is_distinct("r.tag_set_id", "d.tag_set_id")},
-            r.notes <> d.notes, {cell}, {ticked}, min(r.id), max(r.id), count(*)
+            r.notes <> d.notes, {cell}, {ticked}, min(r.id), max(r.id), count(*), count(r.assigned)
         FROM dids_importrow r LEFT JOIN dids_did d ON d.id = r.did_id
         WHERE r.id BETWEEN %(first)s AND %(last)s AND r.verdict = '~'
         GROUP BY 1, 2, 3, 4, 5, 6, 7

@@ -43,11 +43,6 @@ class ImportBatch(models.Model):
     def __str__(self):
         return f"batch {self.pk}"
 
-    @classmethod
-    def of_row(cls, row_id):
-        """Return the batch of a row or group, unsaved and without a query."""
-        return cls(pk=row_id // IDS_PER_BATCH)
-
     @property
     def first(self):
         return self.pk * IDS_PER_BATCH
@@ -73,10 +68,6 @@ class ImportBatch(models.Model):
     def left_out(self):
         """The flagged rows that were not ticked, in file order."""
         return self.rows.filter(verdict=LEFT_OUT).order_by("pk")
-
-    def chunk(self, first, last):
-        """Return the rows ``first`` to ``last`` of the batch, counted from 1, as a ``RowChunk``."""
-        return RowChunk(self, self.first + first, self.first + last)
 
     def chunk_after(self, row_id, size):
         """Return the next ``RowChunk`` of at most ``size`` rows, None at the end; ids have no gaps."""
@@ -226,9 +217,7 @@ class RowChunk:
 
     def count(self):
         """Count the rows by verdict; one query."""
-        found = list(self.rows.order_by().values_list("verdict").annotate(Count("pk"), Count("assigned")))
-        self.verdicts = {verdict: count for verdict, count, _ in found}
-        self.assigned = sum(assigned for _, _, assigned in found)
+        self.verdicts = dict(self.rows.order_by().values_list("verdict").annotate(Count("pk")))
 
     @property
     def to_write(self):
@@ -247,24 +236,25 @@ class RowChunk:
         """Delete all rows but those that were refused or left out."""
         self.rows.exclude(verdict__in=[*REFUSED, LEFT_OUT])._raw_delete(self.rows.db)
 
-    def add_to_groups(self):
-        """Add the rows to the counts of their groups: rows to write, and rows that assign their number."""
-        held = ", ".join(f"'{status}'" for status in st.HELD)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"""
-                UPDATE dids_importgroup AS g SET used = coalesce(g.used, 0) + f.used,
-                    given = coalesce(g.given, 0)
-                        + CASE WHEN g.status IN ({held}) THEN f.made ELSE 0 END + f.assigned
-                FROM (SELECT group_id, count(*) AS used, count(assigned) AS assigned,
-                          sum(CASE WHEN verdict = '+' THEN 1 ELSE 0 END) AS made
-                      FROM dids_importrow
-                      WHERE id BETWEEN %(first)s AND %(last)s AND verdict IN ('+', '~')
-                      GROUP BY group_id) f
-                WHERE f.group_id = g.id
-                """,
-                {"first": self.first, "last": self.last},
-            )
+
+def count_in_groups(first, last):
+    """Add the rows from id to id to the counts of their groups: rows to write, and rows that assign."""
+    held = ", ".join(f"'{status}'" for status in st.HELD)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE dids_importgroup AS g SET used = coalesce(g.used, 0) + f.used,
+                given = coalesce(g.given, 0)
+                    + CASE WHEN g.status IN ({held}) THEN f.made ELSE 0 END + f.assigned
+            FROM (SELECT group_id, count(*) AS used, count(assigned) AS assigned,
+                      sum(CASE WHEN verdict = '+' THEN 1 ELSE 0 END) AS made
+                  FROM dids_importrow
+                  WHERE id BETWEEN %(first)s AND %(last)s AND verdict IN ('+', '~')
+                  GROUP BY group_id) f
+            WHERE f.group_id = g.id
+            """,
+            {"first": first, "last": last},
+        )
 
 
 def bulk_load(model, rows):
