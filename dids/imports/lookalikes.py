@@ -25,7 +25,7 @@ MODELS = {
     "package": Package,
 }
 PAGE = 10_000  # groups read at a time
-KEPT = 200_000  # groups whose keys are in memory at a time, about 100 bytes each
+KEPT = 500_000  # groups whose keys are in memory at a time, about 100 bytes each
 ANYWHERE = (None, None)  # the scope of a name for which nothing tells the reseller
 
 
