@@ -6,6 +6,8 @@ UTF-8 is read as such, the others by the code page.
 
 import codecs
 import io
+import math
+import time
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -15,6 +17,7 @@ from sheets.table import SheetError
 
 HEAD = 1 << 16  # bytes, of the lines beyond ASCII, that decide the code page
 LONGEST_LINE = 1 << 20  # characters
+LINES_AT_ONCE = 1_000  # lines beyond ASCII, between two looks at the clock
 
 ENCODINGS = {
     "utf-8": "Unicode (UTF-8)",
@@ -81,14 +84,15 @@ _BOMS = (
 )
 
 
-def detect_encoding(file: BinaryIO, head: bytes) -> str:
+def detect_encoding(file: BinaryIO, head: bytes, deadline: float = math.inf) -> str:
     """Return the encoding of ``file``, which starts with ``head``. Raises SheetError if it is not text.
 
-    Reads the whole file, since a head without accents says nothing about row 50,000.
+    Reads the whole file, since a head without accents says nothing about row 50,000. A file that is not
+    valid UTF-8 is read up to the ``deadline`` of ``time.thread_time``.
     """
     for bom, encoding in _BOMS:
         if head.startswith(bom):
-            found = _detect_8_bit_encoding(file) if encoding == "utf-8" else encoding
+            found = _detect_8_bit_encoding(file, deadline) if encoding == "utf-8" else encoding
             return found if found.startswith(encoding) else encoding
     # Digits, delimiters and line ends of UTF-16 have a zero byte, always on the same side.
     pairs = len(head) // 2 or 1
@@ -100,16 +104,18 @@ def detect_encoding(file: BinaryIO, head: bytes) -> str:
     controls = len(head) - len(head.translate(None, _CONTROLS))
     if controls > 5 + len(head) / 50 or head.count(0) > len(head) / 3:
         raise SheetError(f"The file is not text. {SAVE_AS_CSV}")
-    return _detect_8_bit_encoding(file)
+    return _detect_8_bit_encoding(file, deadline)
 
 
-def _detect_8_bit_encoding(file: BinaryIO) -> str:
+def _detect_8_bit_encoding(file: BinaryIO, deadline: float) -> str:
     """Return UTF-8 if the whole file is valid UTF-8, else a code page or a mixture of both."""
     if _is_utf_8(file):
         return "utf-8"
     counts = dict.fromkeys(("valid", "partly", "other"), 0)
     every, others = bytearray(), bytearray()
-    for line in _lines_beyond_ascii(file):
+    for number, line in enumerate(_lines_beyond_ascii(file), 1):
+        if number % LINES_AT_ONCE == 0 and time.thread_time() > deadline:
+            break
         state = _utf_8_state(line)
         counts[state] += 1
         if len(every) < HEAD:
@@ -160,13 +166,17 @@ def _utf_8_state(line: bytes) -> str:
     return "valid"
 
 
-def mixture_note(file: BinaryIO, encoding: str) -> str:
-    """Say how many lines of a file of two encodings are read by the code page; "" for other files."""
+def mixture_note(file: BinaryIO, encoding: str, *, counted: bool = True) -> str:
+    """Say which lines of a file of two encodings are read by the code page; "" for other files.
+
+    ``counted``: also say how many, which reads the whole file.
+    """
     if not encoding.startswith(MIXED):
         return ""
-    count = sum(_utf_8_state(line) == "other" for line in _lines_beyond_ascii(file))
-    page = encoding.removeprefix(MIXED)
-    lines = "1 line is" if count == 1 else f"{count:,} lines are"
+    page, lines = encoding.removeprefix(MIXED), "Lines that are not valid UTF-8 are"
+    if counted:
+        count = sum(_utf_8_state(line) == "other" for line in _lines_beyond_ascii(file))
+        lines = "1 line is" if count == 1 else f"{count:,} lines are"
     return f"{lines} read as {ENCODINGS.get(page, page)}, the others as UTF-8."
 
 

@@ -2,10 +2,12 @@
 
 import gzip
 import tempfile
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from typing import BinaryIO
 
 from sheets.content import BLOCK, GZIP, UNPACK, kind_of, mismatch
@@ -15,14 +17,17 @@ from sheets.table import LIMITS, TEXT, Format, Limits, Row, SheetError
 from sheets.text import read_text, sniff
 from sheets.workbooks import MAX_RATIO, SMALL, read_stored, unpack_workbook
 
+EXAMINED_AT_ONCE = 1_000  # rows of a text file, between two looks at the clock
+
 
 @dataclass
 class Loaded:
     """Hold a file that is ready for ``read``, which takes ``file`` and ``format``.
 
     ``rows`` is the number of rows, ``notes`` are sentences for the user, ``damage`` is what a spreadsheet
-    did to phone numbers. ``file`` is the given file, or a temporary one that is deleted when closed;
-    ``close`` and the end of a ``with`` block close only the temporary one.
+    did to phone numbers. If a text file takes longer than ``Limits.examined``, they describe its first rows,
+    ``complete`` is False, and ``read`` meets what is wrong with the others. ``file`` is the given file, or a
+    temporary one that is deleted when closed; ``close`` and the end of a ``with`` block close only that one.
     """
 
     file: BinaryIO
@@ -30,6 +35,7 @@ class Loaded:
     rows: int
     notes: list[str]
     damage: list[Damage]
+    complete: bool
     temporary: ExitStack
 
     def close(self) -> None:
@@ -57,10 +63,11 @@ def load(
     Accepts text, a workbook (see KINDS), or either compressed with gzip. The contents decide; ``name`` only
     adds a note if its suffix differs. ``sheet`` defaults to the first visible sheet with phone numbers.
     ``hidden`` is whether the hidden rows of a workbook are read. See ``sniff`` for ``encoding`` and
-    ``delimiter``. Reads the whole file, about 300,000 rows of text or 40,000 of a workbook a second. Raises
+    ``delimiter``. Reads about 300,000 rows of text or 40,000 of a workbook a second. Raises
     SheetError for files that hold no table, are damaged or exceed a limit.
     """
-    detector = DamageDetector()
+    detector, complete = DamageDetector(), True
+    deadline = time.thread_time() + limits.examined
     with ExitStack() as temporary:
         kind = kind_of(file)
         notes = [mismatch(kind, name)]
@@ -71,17 +78,26 @@ def load(
                 raise SheetError(f"The file is a gzip archive inside a gzip archive. {UNPACK}")
             notes.append(mismatch(kind, name.lower().removesuffix(".gz")))
         if kind == TEXT:
-            file_format = sniff(file, encoding=encoding, delimiter=delimiter, limits=limits)
-            notes.append(mixture_note(file, file_format.encoding))
-            for row in read_text(file, file_format, limits):
-                detector.add(row.line, row.cells)
+            file_format = sniff(
+                file, encoding=encoding, delimiter=delimiter, limits=limits, deadline=deadline
+            )
+            rows = read_text(file, file_format, limits)
+            while some := list(islice(rows, EXAMINED_AT_ONCE)):
+                for row in some:
+                    detector.add(row.line, row.cells)
+                if time.thread_time() > deadline:
+                    complete = next(rows, None) is None
+                    break
+            notes.append(mixture_note(file, file_format.encoding, counted=complete))
         else:
             file, file_format, more = unpack_workbook(file, kind, sheet, hidden, limits, detector)
             temporary.enter_context(file)
             notes += more
         file.seek(0)
         notes = [note for note in notes if note]
-        return Loaded(file, file_format, detector.rows, notes, detector.report(), temporary.pop_all())
+        return Loaded(
+            file, file_format, detector.rows, notes, detector.report(), complete, temporary.pop_all()
+        )
 
 
 def read(file: BinaryIO, file_format: Format, limits: Limits = LIMITS) -> Iterator[Row]:

@@ -1,5 +1,6 @@
 """Tables in files: their format, rows, limits and problems, for text files and workbooks."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ class Limits(NamedTuple):
     """Limit the contents of a file and the resources to read it.
 
     Rows that are not blank, columns, and characters of a cell; bytes after unpacking; seconds and bytes of
-    memory of the process that parses a workbook.
+    memory of the process that parses a workbook; seconds of processor time that ``load`` examines a text
+    file.
     """
 
     rows: int = 2_000_000
@@ -25,6 +27,7 @@ class Limits(NamedTuple):
     unpacked: int = 2 << 30
     seconds: int = 120
     memory: int = 2 << 30
+    examined: float = math.inf
 
 
 LIMITS = Limits()

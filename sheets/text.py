@@ -7,6 +7,7 @@ text and does not affect what follows.
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -301,13 +302,19 @@ _NUMBERS = {" ": re.compile(r"\+?\d{3,}"), ":": _NUMBER, "#": _NUMBER}
 
 
 def sniff(
-    file: BinaryIO, *, encoding: str = "", delimiter: str | None = None, limits: Limits = LIMITS
+    file: BinaryIO,
+    *,
+    encoding: str = "",
+    delimiter: str | None = None,
+    limits: Limits = LIMITS,
+    deadline: float = math.inf,
 ) -> Format:
     """Return the format of ``file``, which is binary and seekable.
 
     Detects ``encoding`` (a key of ENCODINGS) and ``delimiter`` (a value of DELIMITERS) unless they are
-    given. Raises SheetError for a file that is not text or has too many columns. Reads the whole file once to
-    be sure of its encoding, and decides the rest by its first 64 KiB.
+    given. Raises SheetError for a file that is not text or has too many columns. Reads the file once to be
+    sure of its encoding, up to the ``deadline`` of ``time.thread_time``, and decides the rest by its first
+    64 KiB.
     """
     if encoding and not is_known(encoding):
         raise SheetError(f"There is no encoding “{encoding[:40]}”. Choose one from the list.")
@@ -317,7 +324,7 @@ def sniff(
         raise SheetError(EMPTY)
     if (kind := kind_of(file)) != TEXT:
         raise SheetError(f"The file is {KINDS[kind]}, not a text file. {SAVE_AS_CSV}")
-    encoding = encoding or detect_encoding(file, head)
+    encoding = encoding or detect_encoding(file, head, deadline)
     lines = list(_lines(io.BytesIO(head), encoding))
     if len(head) == HEAD and len(lines) > 1:
         lines.pop()  # incomplete

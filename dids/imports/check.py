@@ -24,6 +24,7 @@ from dids.imports.validate import refuse_duplicates, validate
 from dids.lifecycle import statuses as st
 from dids.models.staging import ImportBatch, ImportGroup, ImportRow, bulk_load, count_in_groups
 from jobs.kinds import JobError
+from sheets import SheetError
 
 CHUNK = 10_000  # rows staged or validated in one transaction
 COUNT_CHUNK = 100_000  # rows counted in one transaction
@@ -87,7 +88,7 @@ class Check:
         rules = CellRules.of(job.params)
         parser = RowParser(batch, rules, rows=cursor["rows"] - cursor["part"], groups=cursor["groups"])
         skip, first_line = set(job.params["skip"]), cursor["line"]
-        rows = (row for row in Upload(job).rows() if row.line >= first_line and row.line not in skip)
+        rows = (row for row in self._rows() if row.line >= first_line and row.line not in skip)
         staged = parser.parse(rows)
         # An earlier worker may have stopped within a range: skip the part of it that is staged.
         for _ in islice(staged, cursor["part"]):
@@ -114,6 +115,13 @@ class Check:
         if connection.vendor == "postgresql":
             with connection.cursor() as database:  # the plans that follow depend on the size
                 database.execute("ANALYZE dids_importrow, dids_importgroup")
+
+    def _rows(self):
+        """Yield the rows of the file; what an upload did not read of it may be too long."""
+        try:
+            yield from Upload(self.job).rows()
+        except SheetError as error:
+            raise JobError(str(error)) from None
 
     def _track_order(self, chunk):
         """Note whether every number is above the one before: then the file has no duplicates."""

@@ -8,7 +8,7 @@ from django.core.files import File
 
 import sheets
 from dids.imports import mapping
-from dids.imports.limits import import_limits
+from dids.imports.limits import EXAMINED, import_limits
 
 HEAD = 50  # rows among which the header is looked for, and by which the columns are guessed
 
@@ -33,9 +33,10 @@ class Upload:
         if loaded.file is not file:
             params["table"] = storage.save(f"{self.job.file.name}.rows", File(loaded.file))
         params["format"] = asdict(loaded.format)
-        params["notes"] = loaded.notes
+        params["notes"] = loaded.notes if loaded.complete else [*loaded.notes, _examined(loaded.rows)]
         params["damage"] = [damage.sentence for damage in loaded.damage]
-        params["rows"] = self.job.total = loaded.rows
+        params["rows"], params["complete"] = loaded.rows, loaded.complete
+        self.job.total = loaded.rows
 
     def delete_table(self):
         """Delete the unpacked rows, if there are any."""
@@ -44,7 +45,7 @@ class Upload:
 
     def load(self, file, **how):
         """Load the stored file, opened as ``file``, with another delimiter, encoding or sheet."""
-        return sheets.load(file, self.name, limits=import_limits(), **how)
+        return sheets.load(file, self.name, limits=import_limits(examined=EXAMINED), **how)
 
     @property
     def name(self):
@@ -80,6 +81,13 @@ def delete_files(job):
         batch.erase()
     Upload(job).delete_table()
     job.erase()
+
+
+def _examined(rows):
+    return (
+        f"The file is long, so only its first {rows:,} rows have been looked through so far."
+        " The check reads all rows and refuses those that can't be read."
+    )
 
 
 def _suffix(name):

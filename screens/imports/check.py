@@ -76,7 +76,7 @@ def _check_page(request, number_import):
     refused_all = number_import.all_or_nothing and counts["refused"]
     context = _context(number_import) | {
         "forecast": number_import.forecast,
-        "file_note": file_note(number_import.upload.format, job.params["rows"]),
+        "file_note": file_note(number_import.upload.format, job.params),
         "said": [
             *job.params["notes"],
             *job.params["damage"],

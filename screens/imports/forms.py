@@ -9,7 +9,7 @@ from clients.tags import MAX_LABEL, tag_label
 from didmgmt.choices import RemoteSelect
 from didmgmt.forms import Form
 from didmgmt.text import count_noun
-from dids.imports.limits import import_limits
+from dids.imports.limits import EXAMINED, import_limits
 from dids.lifecycle import statuses as st
 from operators.models import Operator
 from screens.numbers.forms import NotesField, TagsField
@@ -93,7 +93,7 @@ class UploadForm(DefaultsForm):
                     cleaned["file"].name,
                     encoding=cleaned["encoding"],
                     delimiter=delimiter_of(cleaned["delimiter"]),
-                    limits=import_limits(),
+                    limits=import_limits(examined=EXAMINED),
                 )
                 if not self.loaded.rows:
                     self.loaded.close()
@@ -149,9 +149,14 @@ def delimiter_of(name):
     return None if name in ("", DETECT) else sheets.DELIMITERS.get(name, name)
 
 
-def file_note(file_format, rows):
-    """Describe how a file is read: "1,204 lines, separated by comma, Unicode (UTF-8)"."""
-    lines = count_noun(rows, "line")
+def file_note(file_format, params):
+    """Describe how a file is read: "1,204 lines, separated by comma, Unicode (UTF-8)".
+
+    ``params`` are those of its job. Not all lines of a large file are counted when it is uploaded.
+    """
+    lines = count_noun(params["rows"], "line")
+    if not params.get("complete", True):
+        lines = f"more than {lines}"
     if file_format.sheets:
         return f"{lines}, {WORKBOOKS.get(file_format.kind, file_format.kind)}, sheet “{file_format.sheet}”"
     named = {char: name for name, char in sheets.DELIMITERS.items()}

@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
+from didmgmt.text import count_noun
 from dids.imports.wizard import KIND, Import
 from jobs.models import Job
 from screens.imports.columns import ColumnsForm
@@ -121,7 +122,7 @@ class _Columns:
         return {
             "columns_url": reverse("dids:import_columns", args=[self.number_import.job.pk]),
             "file_name": upload.name,
-            "file_note": file_note(upload.format, params["rows"]),
+            "file_note": file_note(upload.format, params),
             "reading": reading or ReadingForm(file_format=upload.format),
             "reading_url": reverse("dids:import_reading", args=[self.number_import.job.pk]),
             "notes": params["notes"],
@@ -136,7 +137,7 @@ class _Columns:
             "rows": rows,
             "rest": rest,
             "hidden_skips": [form[f"skip{line}"] for line in panel.choices["skip"] if line not in shown],
-            "lines": params["rows"],
+            "lines": count_noun(params["rows"], "line") if params.get("complete", True) else "lines",
             "form": form,
             "settings": [form[name] for name in form.SETTINGS],
             "defaults": [form[name] for name in form.DEFAULTS if not (name == "operator" and name in asked)],

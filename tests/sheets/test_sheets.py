@@ -17,6 +17,7 @@ from openpyxl import Workbook
 
 from sheets import (
     DELIMITERS,
+    LIMITS,
     LONGEST_LINE,
     Format,
     Limits,
@@ -462,3 +463,17 @@ def test_a_formula_is_escaped_in_any_cell_of_a_row(text, before, after):
 
     last = list(csv.reader(io.StringIO(content.decode(), newline="")))[-1]
     assert last == [*before, "'" + text, *after]
+
+
+def test_a_long_text_is_examined_in_part_and_read_to_its_end():
+    lines = ["DID;Name", *(f"44{number:07};Zoë" for number in range(2_500)), "44;Bäcker"]
+    text = "\n".join(lines[:-1]).encode() + b"\n" + lines[-1].encode("cp1252")
+
+    with load(io.BytesIO(text), limits=LIMITS._replace(examined=0)) as loaded:
+        assert (loaded.rows, loaded.complete) == (1_000, False)
+        assert sum(1 for _ in read(loaded.file, loaded.format)) == len(lines)
+    with load(io.BytesIO(text)) as loaded:
+        assert (loaded.rows, loaded.complete) == (len(lines), True)
+        assert loaded.format.encoding == "utf-8+cp1252"
+    with load(io.BytesIO(b"DID\n44\n"), limits=LIMITS._replace(examined=0)) as loaded:
+        assert (loaded.rows, loaded.complete) == (2, True)

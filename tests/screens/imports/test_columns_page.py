@@ -61,6 +61,18 @@ def test_a_file_without_doubts_has_nothing_to_decide(browser):
     assert page.context["rest"] == "15 lines without doubts"
 
 
+def test_a_long_file_is_looked_through_in_part_and_checked_as_a_whole(browser, monkeypatch):
+    monkeypatch.setattr("screens.imports.forms.EXAMINED", 0)
+
+    page = opened(browser, "DID,Operator\n" + numbers(1_199))
+
+    assert "only its first 1,000 rows have been looked through so far" in page.text
+    assert "more than 1,000 lines" in page.text
+    assert "Check all lines" in page.text
+    finish(browser, post(browser, page))
+    assert len(stored()) == 1_199
+
+
 def test_a_missing_operator_is_asked_for_and_the_check_waits_for_it(browser, operator):
     page = opened(browser, "DID,Notes\n" + numbers(3, rest=",x"), name="oldmoor-exchange.csv")
     assert kinds(page) == ["operator"]
