@@ -4,10 +4,13 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dids.imports import parse
 from dids.imports.cells import CellRules
 from dids.models.staging import ImportGroup, ImportRow
+from dids.numbering.normalise import MAX_DIGITS, NumberError
 
 
 def parsed(columns, *rows, problem=None, **params):
@@ -305,3 +308,14 @@ def test_each_number_of_a_range_has_its_place_in_its_line():
         ("100", 1, 3), ("101", 2, 3), ("102", 3, 3), ("110", None, None), (None, None, None),
         ("120", 1, 2), ("121", 2, 2),
     ]  # fmt: skip
+
+
+@given(st.text("0123456789", min_size=1, max_size=MAX_DIGITS + 2))
+def test_digits_are_staged_as_the_rules_read_them(cell):
+    ((row,), _) = parsed("number", cell)
+
+    try:
+        expected = CellRules.of({"mapping": ["number"]}).ranges(2, [cell])[0]
+    except NumberError:
+        expected = (None, None)
+    assert (row["number"], row["number"]) == expected
