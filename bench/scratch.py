@@ -131,6 +131,7 @@ class Scratch:
             "DATABASE_URL": url,
             "VAR_DIR": str(self.path),
             "LOG_LEVEL": "ERROR",
+            "REQUESTS_PER_MINUTE": "0",
             "ALLOWED_HOSTS": "testserver,127.0.0.1",
         }
 

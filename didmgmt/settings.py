@@ -233,6 +233,12 @@ REQUEST_LIMIT = env_int("REQUEST_LIMIT", 100_000, 1, 1_000_000)
 JOB_LEASE = env_int("JOB_LEASE", 60, 1, 3600)
 JOB_FILES_DAYS = env_int("JOB_FILES_DAYS", 30, 1, 3650)
 UPLOAD_LIMIT = env_int("UPLOAD_LIMIT_MB", 200, 1, 4096) * 1024 * 1024
+# Limits of a person or an address, see didmgmt/limits.py; 0 stands for none
+REQUESTS_PER_MINUTE = env_int("REQUESTS_PER_MINUTE", 1_200, 0, 1_000_000)
+ANONYMOUS_REQUESTS_PER_MINUTE = env_int("ANONYMOUS_REQUESTS_PER_MINUTE", 600, 0, 1_000_000)
+EXPORTS_AT_ONCE = env_int("EXPORTS_AT_ONCE", 2, 1, 64)
+JOBS_WAITING = env_int("JOBS_WAITING", 50, 1, 100_000)
+UPLOADS_PER_HOUR = env_int("UPLOADS_PER_HOUR", 120, 1, 100_000)
 # Limits of imported files, and of the process that reads a workbook
 IMPORT_ROWS = env_int("IMPORT_ROWS", 2_000_000, 1, 100_000_000)
 IMPORT_COLUMNS = env_int("IMPORT_COLUMNS", 200, 1, 16_384)
@@ -307,6 +313,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "didmgmt.limits.LimitMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -365,6 +372,8 @@ LOGOUT_REDIRECT_URL = "staff:login"
 # Username and address together: a person who guesses passwords cannot lock out the owner elsewhere.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 10
+AXES_HANDLER = "staff.throttle.AddressHandler"
+SIGN_IN_FAILURES_PER_ADDRESS = env_int("SIGN_IN_FAILURES_PER_ADDRESS", 100, 10, 100_000)
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "staff/locked.html"

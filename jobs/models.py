@@ -20,6 +20,7 @@ from audit.models import Change
 from didmgmt import form_tokens
 from didmgmt.clock import MAX_SKEW, database_now, skew
 from didmgmt.faults import is_full
+from didmgmt.limits import LimitError
 from jobs.kinds import KINDS, JobError, JobKind
 from jobs.statistics import analyze_outgrown_tables
 
@@ -53,6 +54,24 @@ class JobQuerySet(models.QuerySet["Job"]):
         if user.reseller_id is None:
             return self
         return self.filter(Q(owner=user) | Q(owner__reseller=user.reseller_id))
+
+    def refuse_many_waiting(self, owner: User) -> None:
+        """Raise LimitError if the owner has as many unfinished jobs as anyone may have."""
+        if self.unfinished().filter(owner=owner).count() >= settings.JOBS_WAITING:
+            raise LimitError(
+                f"You have {settings.JOBS_WAITING:,} jobs that are waiting or running. Wait until some have"
+                " ended, or cancel some on the Jobs page."
+            )
+
+    def refuse_many_uploads(self, owner: User, kind: str) -> None:
+        """Raise LimitError if the owner has made as many jobs of this kind within an hour as anyone may."""
+        hour_ago = timezone.now() - timedelta(hours=1)
+        if self.filter(owner=owner, kind=kind, created_at__gt=hour_ago).count() >= settings.UPLOADS_PER_HOUR:
+            raise LimitError(
+                f"You have uploaded {settings.UPLOADS_PER_HOUR:,} files within an hour. Wait some minutes and"
+                " upload this one again.",
+                retry_after=600,
+            )
 
     def unfinished(self) -> JobQuerySet:
         """Return waiting and running jobs."""
@@ -167,7 +186,11 @@ class Job(models.Model):
     # --- actions of users
 
     def queue(self) -> bool:
-        """Queue the job for the workers; return False if it is already waiting, running or done."""
+        """Queue the job for the workers; return False if it is already waiting, running or done.
+
+        Raises LimitError if its owner has too many jobs in the queue.
+        """
+        Job.objects.refuse_many_waiting(self.owner)
         return self._move(
             self.STARTABLE,
             self.State.QUEUED,

@@ -1,7 +1,9 @@
 """Send rows as a file: CSV as a stream, or a workbook."""
 
 import tempfile
+from functools import cache
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import FileResponse, StreamingHttpResponse
 from django.utils import timezone
@@ -9,6 +11,7 @@ from django.utils.http import content_disposition_header
 from django.utils.text import slugify
 
 import sheets
+from didmgmt.limits import LimitError, Slots
 from didmgmt.text import shorten
 from dids.exports.workbook import XLSX
 
@@ -24,32 +27,65 @@ def format_of(request):
     return None
 
 
-def download(rows, name, file_format="csv"):
+def download(user, rows, name, file_format="csv"):
     """Send ``rows``, header first, as a file: CSV as a stream, a workbook when it is complete.
 
-    Times are in the user's time zone.
+    Times are in the user's time zone. Raises LimitError if the user is already downloading as many files as
+    anyone may at once, or if all threads that may send files do so.
     """
+    key = str(user.pk)
+    if not _slots().take(key):
+        raise LimitError(
+            f"You are already downloading {settings.EXPORTS_AT_ONCE} files, or others keep the server busy"
+            " with theirs. Try again when one has finished.",
+            retry_after=10,
+        )
     if file_format == "csv":
         return StreamingHttpResponse(
-            _in_zone(timezone.get_current_timezone(), sheets.write(rows)),
+            _Stream(sheets.write(rows), key),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": content_disposition_header(True, f"{name}.csv")},
         )
-    file = tempfile.TemporaryFile()  # noqa: SIM115 (the response closes it)
-    for _ in sheets.write_workbook(rows, file):
-        pass
+    try:
+        file = tempfile.TemporaryFile()  # noqa: SIM115 (the response closes it)
+        for _ in sheets.write_workbook(rows, file):
+            pass
+    finally:
+        _slots().give_back(key)
     file.seek(0)
     return FileResponse(file, as_attachment=True, filename=f"{name}.xlsx", content_type=XLSX)
 
 
-def _in_zone(zone, chunks):
-    """Activate the time zone for each chunk: a stream is read after the request, which deactivates it."""
-    while True:
-        with timezone.override(zone):
-            chunk = next(chunks, None)
-        if chunk is None:
-            return
-        yield chunk
+@cache
+def _slots():
+    """Return the slots of this process: files leave half of its threads to others."""
+    return Slots(settings.EXPORTS_AT_ONCE, max(1, settings.WEB_THREADS // 2))
+
+
+class _Stream:
+    """Chunks of a file, each made in the time zone that was current at first.
+
+    A stream is read after the request, which deactivates the time zone. Its slot is free when it is closed.
+    """
+
+    def __init__(self, chunks, key):
+        self._chunks, self._key = chunks, key
+        self._zone, self._closed = timezone.get_current_timezone(), False
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        with timezone.override(self._zone):
+            return next(self._chunks)
+
+    def close(self):
+        self._chunks.close()
+        if not self._closed:
+            self._closed = True
+            _slots().give_back(self._key)
+
+    __del__ = close  # a response that nobody has read
 
 
 def file_name(what, filterset, now, part=""):

@@ -14,6 +14,7 @@ if "VAR_DIR" not in os.environ:
 from didmgmt.settings import *  # noqa: F403
 from didmgmt.settings import DATABASES, STORAGES, VAR_DIR
 
+REQUESTS_PER_MINUTE = ANONYMOUS_REQUESTS_PER_MINUTE = 0  # tests send more, and those of the limits set them
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):

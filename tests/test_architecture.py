@@ -23,7 +23,7 @@ RANKS = {
     "audit.seals": "__init__ hashing spans failures chain verifying touched writing log delivery",
     "clients": "__init__ names tags models filters apps",
     "didmgmt": "__init__ children server clock faults logs models forms addresses compression dialogs"
-    " form_tokens headers messages text templatetags fields operations proxy replica choices filters"
+    " form_tokens headers messages text templatetags fields operations proxy replica limits choices filters"
     " listing keyset timing",
     "didmgmt.templatetags": "__init__ look",
     "dids": "__init__ lifecycle numbering models labels lists history imports exports reference_files"
@@ -58,7 +58,7 @@ RANKS = {
     "screens.templatetags": "__init__ did_rows",
     "sheets": "damage table content code_pages encoding text process workbooks loading writing __init__",
     "sheets.process": "__init__ cells binary marks markup main",
-    "staff": "__init__ models middleware admin admin_site apps",
+    "staff": "__init__ models middleware throttle admin admin_site apps",
 }
 APPS = ["audit", "clients", "staff", "operators", "jobs", "dids", "screens"]
 ROOMS = ["didmgmt", "sheets", *APPS]

@@ -83,6 +83,7 @@ class Import:
 
         ``operator`` and ``defaults`` (status, after_hold, tags, notes) fill missing values of new numbers.
         """
+        Job.objects.refuse_many_uploads(user, KIND.name)
         job = Job(kind=KIND.name, owner=user, label=f"Import of {file.name}"[:200])
         job.params = {"operator": operator.pk if operator else None, "defaults": defaults}
         upload = Upload(job)

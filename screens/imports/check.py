@@ -241,7 +241,9 @@ def _file_of(number_import, rows, fate):
     if number_import.is_erased:
         raise Http404("The rows of this import are deleted.")
     name = number_import.upload.name
-    return download(number_import.file_of(rows), f"{name.rpartition('.')[0] or name}_{fate}")
+    return download(
+        number_import.job.owner, number_import.file_of(rows), f"{name.rpartition('.')[0] or name}_{fate}"
+    )
 
 
 def _progress_page(request, number_import, template, step):

@@ -146,4 +146,6 @@ def reference_export(request, table):
         filterset, found = listing.filterset, listing.ordered.select_related(resource.related)
     else:
         filterset, found = None, resource.listed()
-    return download(resource.rows(found), file_name(table, filterset, timezone.now()), file_format)
+    return download(
+        request.user, resource.rows(found), file_name(table, filterset, timezone.now()), file_format
+    )

@@ -107,4 +107,4 @@ def _file(request, rows, count, name, source=None):
             )
             return go_to(f"{reverse('dids:list')}?{_list_query(request)}")
         return redirect(submit_export(request.user, source, count, f"{name}.xlsx"))
-    return download(rows, name, file_format)
+    return download(request.user, rows, name, file_format)

@@ -46,7 +46,9 @@ document.addEventListener("htmx:responseError", (event) => {
   const status = detail.xhr.status;
   if (status === 403) notice("You don’t have permission to do this. Ask an administrator.");
   else if (status === 404) notice("This no longer exists; it may have been deleted. Reload the page.");
-  else if (status === 503 && detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/plain")) notice(detail.xhr.responseText);
+  else if ([413, 429, 503].includes(status) && detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/plain")) {
+    notice(detail.xhr.responseText);
+  }
   else notice(`The server reported an error (${status}). Reload the page before you try again.`);
 });
 document.addEventListener("htmx:beforeSwap", (event) => {

@@ -58,7 +58,7 @@ def test_guessing_is_paused_for_that_name_alone_until_the_time_is_over(live_serv
 
     status, _, page = guesser.sign_in("anna", "guess")
     assert status == 429
-    assert "Too many wrong passwords were entered for this username from your address." in page
+    assert "Too many wrong passwords were entered from your address, for this username or for many." in page
     assert "Wait 15 minutes and try again" in page
 
     assert guesser.sign_in("anna", PASSWORD)[0] == 429

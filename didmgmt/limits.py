@@ -1,0 +1,141 @@
+"""Limits of what one person, or one address without sign-in, may ask for.
+
+Requests and files that are being sent are counted in the memory of each process, which costs no query and no
+lock of the database. So with n web processes a person gets up to n times as many. What has rows anyway
+(waiting jobs, uploads) is counted in the database.
+"""
+
+import math
+import threading
+import time
+from collections import Counter
+
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.http import HttpResponse
+from django.template.loader import render_to_string
+
+from didmgmt.text import count_noun
+
+KEYS_MOST = 10_000  # buckets in memory, after which full ones are dropped
+ANONYMOUS_BODY = 64 * 1024  # bytes that somebody who has not signed in may send
+WITHOUT_LIMIT = ("/healthz",)
+
+
+class LimitError(Exception):
+    """Somebody asks for more than a limit allows; the text is a sentence for them."""
+
+    def __init__(self, sentence: str, *, retry_after: int = 60, http_status: int = 429) -> None:
+        super().__init__(sentence)
+        self.retry_after, self.http_status = retry_after, http_status
+
+
+class Buckets:
+    """Token buckets by key, each of which holds the tokens of a minute and refills continuously."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._most, self._rate = per_minute, per_minute / 60
+        self._lock, self._buckets = threading.Lock(), {}
+
+    def take(self, key: str, now: float | None = None) -> float:
+        """Take a token and return 0, or return the seconds until there is one; ``now``: monotonic."""
+        now = time.monotonic() if now is None else now
+        with self._lock:
+            tokens, at = self._buckets.get(key, (self._most, now))
+            tokens = min(self._most, tokens + (now - at) * self._rate)
+            taken = tokens >= 1
+            if len(self._buckets) >= KEYS_MOST:
+                self._drop_full(now)
+            self._buckets[key] = (tokens - taken, now)
+        return 0 if taken else (1 - tokens) / self._rate
+
+    def _drop_full(self, now: float) -> None:
+        full_after = self._most / self._rate
+        self._buckets = {key: found for key, found in self._buckets.items() if now - found[1] < full_after}
+
+
+class Slots:
+    """Work that occupies a thread: at most ``each`` at once for a key, and ``most`` for all."""
+
+    def __init__(self, each: int, most: int) -> None:
+        self._each, self._most = each, most
+        self._lock, self._taken = threading.Lock(), Counter()
+
+    def take(self, key: str) -> bool:
+        """Take a slot; return False if there is none."""
+        with self._lock:
+            if self._taken[key] >= self._each or self._taken.total() >= self._most:
+                return False
+            self._taken[key] += 1
+            return True
+
+    def give_back(self, key: str) -> None:
+        with self._lock:
+            self._taken[key] -= 1
+            if not self._taken[key]:
+                del self._taken[key]
+
+
+class LimitMiddleware:
+    """Refuse requests beyond the limits with 429, or 413 for a large one of somebody who has not signed in.
+
+    It comes after the session and before everything that reads the body of a request.
+    """
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+        self._people = _buckets(settings.REQUESTS_PER_MINUTE)
+        self._addresses = _buckets(settings.ANONYMOUS_REQUESTS_PER_MINUTE)
+
+    def __call__(self, request):
+        try:
+            if request.path not in WITHOUT_LIMIT:
+                self._check(request)
+        except LimitError as error:
+            return refusal(request, error)
+        return self.get_response(request)
+
+    def process_exception(self, request, exception):
+        return refusal(request, exception) if isinstance(exception, LimitError) else None
+
+    def _check(self, request):
+        # Reading the session costs the query that loading the user needs anyway.
+        has_session = settings.SESSION_COOKIE_NAME in request.COOKIES
+        person = request.session.get(SESSION_KEY) if has_session else None
+        buckets, key = (self._people, person) if person else (self._addresses, request.META["REMOTE_ADDR"])
+        if buckets and (wait := buckets.take(key)):
+            seconds = math.ceil(wait)
+            raise LimitError(
+                f"Too many requests were sent in the last minute. Wait {count_noun(seconds, 'second')} and"
+                " try again.",
+                retry_after=seconds,
+            )
+        if not person and _length(request) > ANONYMOUS_BODY:
+            raise LimitError(
+                "You are not signed in, and this is too much data to accept from anyone. Sign in, then send"
+                " it again.",
+                http_status=413,
+            )
+
+
+def _buckets(per_minute):
+    return Buckets(per_minute) if per_minute else None
+
+
+def _length(request):
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    return int(length) if length.isdigit() and len(length) < 20 else 0
+
+
+def refusal(request, error):
+    """Answer with the sentence: a page for people, plain text for htmx, which shows it in a notice."""
+    if "HX-Request" in request.headers:
+        response = HttpResponse(
+            str(error), content_type="text/plain; charset=utf-8", status=error.http_status
+        )
+    else:
+        page = render_to_string("429.html", {"sentence": str(error)})
+        response = HttpResponse(page, status=error.http_status)
+    if error.http_status == 429:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
