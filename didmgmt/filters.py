@@ -11,7 +11,7 @@ from didmgmt.forms import Form
 from didmgmt.text import shorten
 
 VALUES_MOST = 50  # values of one parameter
-LONGEST = 20_000  # characters of a value
+LONGEST = 20_000  # characters of a value; longer lists of numbers are stored
 
 
 class _Limits:
@@ -31,12 +31,12 @@ class FilterSet(django_filters.FilterSet):
     A parameter with more than ``VALUES_MOST`` values, or one longer than ``LONGEST``, is an error. Only the
     first values are read and repeated, so a request costs no more than its limits.
 
-    ``refines``: {parameter: the parameter that it modifies}. A parameter that only says how to read
-    another one is ignored without it.
+    ``refines``: {parameter: the parameters that it modifies}. A parameter that only says how to read
+    others is ignored without them.
     ``apart``: parameters that a page shows in a way of its own, so ``described`` leaves them out.
     """
 
-    refines = {}
+    refines: dict[str, tuple[str, ...]] = {}
     apart: tuple[str, ...] = ()
 
     def __init__(self, data=None, queryset=None, *, user):
@@ -48,7 +48,8 @@ class FilterSet(django_filters.FilterSet):
         """Build the form on our base class, so that its errors are our sentences."""
         base = self._meta.form if issubclass(self._meta.form, Form) else Form
         fields = {name: one.field for name, one in self.filters.items()}
-        return type(f"{type(self).__name__}Form", (_Limits, base), fields | {"excess": self._excess})
+        fields |= {"excess": self._excess, "user": self.user}
+        return type(f"{type(self).__name__}Form", (_Limits, base), fields)
 
     @property
     def error_messages(self):
@@ -77,7 +78,7 @@ class FilterSet(django_filters.FilterSet):
     def without_idle(self, data):
         """Drop parameters from ``data`` that refine a missing one."""
         for refining, refined in self.refines.items():
-            if not data.get(refined):
+            if not any(map(data.get, refined)):
                 data.pop(refining, None)
         return data
 

@@ -1,3 +1,8 @@
+import hashlib
+import secrets
+from datetime import timedelta
+
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
@@ -19,3 +24,57 @@ class SentForm(models.Model):
 
     def __str__(self):
         return self.key
+
+
+def new_token():
+    return secrets.token_urlsafe(16)
+
+
+class StoredSearchQuerySet(models.QuerySet):
+    def store(self, owner, text):
+        """Store ``text`` for ``owner`` for ``StoredSearch.KEPT`` and return its token.
+
+        The same text has the same token. Only the newest ``StoredSearch.MOST`` of a person are kept.
+        """
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        fields = {"expires_at": timezone.now() + StoredSearch.KEPT}
+        stored, _ = self.update_or_create(
+            owner=owner, digest=digest, defaults=fields, create_defaults=fields | {"text": text}
+        )
+        older = self.filter(owner=owner).order_by("-expires_at").values_list("pk", flat=True)
+        if old := list(older[StoredSearch.MOST : 2 * StoredSearch.MOST]):
+            self.filter(pk__in=old).delete()
+        return stored.token
+
+    def text_of(self, owner, token):
+        """Return a text that ``owner`` has stored. Raises LookupError with a sentence for any other token."""
+        found = self.filter(token=token, owner=owner, expires_at__gt=timezone.now())
+        if (text := found.values_list("text", flat=True).first()) is None:
+            raise LookupError(
+                "This pasted list is not available. A list is kept for"
+                f" {StoredSearch.KEPT.days} days, for the person who pasted it alone. Paste it again."
+            )
+        return text
+
+
+class StoredSearch(models.Model):
+    """A long text that somebody has pasted into a search; the address of the list has its token."""
+
+    KEPT = timedelta(days=30)
+    MOST = 100  # of a person
+    LONGEST = 1_000_000  # characters
+
+    token = models.CharField(max_length=22, primary_key=True, default=new_token)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    digest = models.CharField(max_length=64)
+    text = models.TextField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    objects = StoredSearchQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["owner", "digest"], name="stored_search_once")]
+
+    def __str__(self):
+        return self.token

@@ -22,7 +22,7 @@ HEADER_SECONDS = 20  # until the headers of a request are complete
 SILENT_SECONDS = 60  # without a byte sent or received, outside of the application
 CROWDED_SECONDS = 5  # for both, while more than half of the connections are taken
 STOP_SECONDS = 20  # to finish responses after a request to stop
-HEADER_BYTES = 512 * 1024  # of a request's first line and headers together
+HEADER_BYTES = 128 * 1024  # of a request's first line and headers together
 # A response of which more than this is unread waits, and holds one of the threads until the client reads on.
 UNREAD_BYTES = 64 * 1024 * 1024
 FORM_BYTES = 1024 * 1024  # that a form adds to an uploaded file

@@ -15,7 +15,7 @@ import audit
 from audit.seals.delivery import deliver_seals
 from audit.seals.writing import seal_new_rows
 from didmgmt.form_tokens import KEPT
-from didmgmt.models import SentForm
+from didmgmt.models import SentForm, StoredSearch
 from dids.imports.upload import delete_files
 from dids.lists import sqlite_stats
 from dids.models import DID, ClientPackage, Stock, counters
@@ -103,6 +103,12 @@ def delete_staged_rows(now):
             job.cursor = {"phase": phase} if phase else {}
             job.save(update_fields=["cursor"])
     return len(pks)
+
+
+@periodic_task("delete stored searches")
+def delete_stored_searches(now):
+    """Delete pasted lists that have expired."""
+    return StoredSearch.objects.filter(expires_at__lt=now).delete()[0]
 
 
 @periodic_task("delete old job files")

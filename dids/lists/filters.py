@@ -21,6 +21,8 @@ from didmgmt.fields import LocalDateTimeField
 from didmgmt.filters import FilterSet, RowFilter, RowsField, RowsFilter, no_such
 from didmgmt.forms import Form
 from didmgmt.listing import Count
+from didmgmt.models import StoredSearch
+from didmgmt.text import count_noun
 from dids.labels import change_label
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
@@ -80,22 +82,34 @@ def _tags():
 
 
 class SearchForm(Form):
-    """Parse ``q`` with the match type into ``cleaned_data["search"]``, None if it is blank."""
+    """Parse ``q`` with the match type into ``cleaned_data["search"]``, None if it is blank.
+
+    Without ``q``, the text is that of ``list``, the token of a list that the user has stored.
+    """
+
+    user = None
 
     def clean(self):
         cleaned = super().clean()
-        if {"q", "match"} <= cleaned.keys():
+        if {"q", "match", "list"} <= cleaned.keys():
             try:
-                cleaned["search"] = parse_search(cleaned["q"], cleaned["match"])
+                cleaned["search"] = parse_search(self._text(cleaned), cleaned["match"])
+            except LookupError as error:
+                self.add_error("list", str(error))
             except ValueError as error:
                 self.add_error("q", str(error))
         return cleaned
+
+    def _text(self, cleaned):
+        if cleaned["q"] or not cleaned["list"]:
+            return cleaned["q"]
+        return StoredSearch.objects.text_of(self.user, cleaned["list"])
 
 
 class NumberFilter(FilterSet):
     """Base class with the number search that every list of numbers has."""
 
-    refines = {"match": "q"}
+    refines = {"match": ("q", "list")}
 
     q = django_filters.CharFilter(
         label="Number",
@@ -104,6 +118,7 @@ class NumberFilter(FilterSet):
             attrs={"data-numbers": "", "autocomplete": "off", "spellcheck": "false", "inputmode": "tel"}
         ),
     )
+    list = django_filters.CharFilter(label="Pasted list", widget=forms.HiddenInput, max_length=40)
     match = MatchFilter(
         label="Match",
         choices=[(match, match.capitalize()) for match in MATCHES if match != "contains"],
@@ -115,6 +130,23 @@ class NumberFilter(FilterSet):
         model = DID
         fields = []
         form = SearchForm
+
+    def without_idle(self, data):
+        """Drop the stored list as well if a search is typed, which replaces it."""
+        if data.get("q"):
+            data.pop("list", None)
+        return super().without_idle(data)
+
+    def _names(self, name):
+        if name != "list":
+            return super()._names(name)
+        search = getattr(self.form, "cleaned_data", {}).get("search")
+        return {self.data.get("list"): _pasted(search.values)} if search and search.values else {}
+
+
+def _pasted(numbers):
+    """Return a label for a pasted list."""
+    return f"{count_noun(len(numbers), 'number')} from {numbers[0]} to {numbers[-1]}"
 
 
 def total_of(counts):

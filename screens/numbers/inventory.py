@@ -1,13 +1,17 @@
 """The list of numbers, now or as of a past time, and the choices of its filters."""
 
+from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
 
 from clients.models import Client
 from clients.names import fold
+from didmgmt.addresses import go_to, is_ours
 from didmgmt.choices import choices
 from didmgmt.listing import Count
+from didmgmt.models import StoredSearch
 from didmgmt.replica import may_lag
 from dids.exports.workbook import XLSX_AT_ONCE
 from dids.history.explain import explain
@@ -19,6 +23,7 @@ from dids.models import Tag
 from screens.records import record_choices
 
 DELETED_SHOWN = 5
+SHORT = 1_000  # characters of a search that an address can have
 
 may_view = permission_required("dids.view_did", raise_exception=True)
 
@@ -45,6 +50,28 @@ def did_list(request):
         "deleted": _deleted(listing, request.user),
     }
     return render(request, "numbers/list.html", context)
+
+
+@require_POST
+@may_view
+def did_search(request):
+    """Go to the list in ``to`` with the search of a form; store a long text and name it by its token."""
+    parameters, text = request.POST.copy(), request.POST.get("q", "").strip()
+    path = request.GET.get("to", "")
+    path = path if path.startswith("/") and is_ours(request, path) else reverse("dids:list")
+    for name in ("csrfmiddlewaretoken", "q", "list"):
+        parameters.pop(name, None)
+    if len(text) > StoredSearch.LONGEST:
+        messages.error(
+            request,
+            f"The pasted text has {len(text):,} characters; at most {StoredSearch.LONGEST:,} can be searched"
+            " for. Search for the list in parts.",
+        )
+    elif len(text) > SHORT:
+        parameters["list"] = StoredSearch.objects.store(request.user, text)
+    elif text:
+        parameters["q"] = text
+    return go_to(f"{path}?{parameters.urlencode()}")
 
 
 def _deleted(listing, user):

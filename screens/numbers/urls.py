@@ -7,6 +7,7 @@ app_name = "dids"
 
 urlpatterns = [
     path("", inventory.did_list, name="list"),
+    path("search/", inventory.did_search, name="search"),
     path("export/", export.did_export, name="export"),
     path("import/", include("screens.imports.urls")),
     path("new/", new.did_new, name="new"),

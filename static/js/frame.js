@@ -47,6 +47,15 @@ document.addEventListener("formdata", (event) => {
   }
 });
 
+// A long pasted list is posted and stored, because servers and proxies refuse long addresses.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  const button = form.querySelector("button[data-long-search]");
+  if (!button || event.submitter === button || form.elements.q.value.length <= 1000) return;
+  event.preventDefault();
+  setTimeout(() => form.requestSubmit(button)); // a form can't be submitted again within its submit event
+});
+
 // A one-line input drops the line breaks of a pasted list, which would merge two numbers into one.
 document.addEventListener("paste", (event) => {
   const input = event.target.closest?.("input[data-number-search], input[data-numbers]");

@@ -86,6 +86,7 @@ ADDRESSES = [
         change_notes="on",
         notes="seen",
     ),
+    Address("dids:search", "/dids/search/", NO_POST, "login 302 302 302 302", q="4420"),
     Address(
         "dids:delete",
         "/dids/delete/?ids={number}",
