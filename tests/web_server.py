@@ -1,0 +1,74 @@
+"""The web server in a process of its own."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from http.client import HTTPConnection
+
+from django.conf import settings
+
+THREADS = 2
+MEGABYTE = 1024 * 1024
+
+# The product, and an address that streams as many megabytes as it is asked for.
+PROGRAM = """
+import sys
+from django.core.wsgi import get_wsgi_application
+from didmgmt import server
+from didmgmt.management.commands import web
+
+if len(sys.argv) > 1:
+    server.HEADER_SECONDS = server.SILENT_SECONDS = int(sys.argv[1])
+product = get_wsgi_application()
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] != "/stream":
+        return product(environ, start_response)
+    start_response("200 OK", [("Content-Type", "text/csv")])
+    return (b"x" * 65536 for _ in range(int(environ["QUERY_STRING"]) * 16))
+
+listener = server.listen("127.0.0.1", 0)
+print(listener.getsockname()[1], flush=True)
+web.serve_on(listener, application)
+"""
+
+
+class Running:
+    """A running server and the connections to it."""
+
+    def __init__(self, process, stack):
+        self.process, self._stack = process, stack
+        self.port = int(process.stdout.readline())
+
+    def connect(self, sent="", *, window=None):
+        """Return a new connection, over which ``sent`` was sent; ``window``: bytes that may be unread."""
+        client = self._stack.enter_context(socket.socket())
+        if window:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+        client.settimeout(30)
+        client.connect(("127.0.0.1", self.port))
+        client.sendall(sent.encode())
+        return client
+
+    def get(self, path="/healthz", *, method="GET", **headers):
+        with contextlib.closing(HTTPConnection("127.0.0.1", self.port, timeout=30)) as client:
+            client.request(method, path, headers=headers)
+            response = client.getresponse()
+            return response.status, response.read()
+
+
+@contextlib.contextmanager
+def running(folder, *arguments, **variables):
+    """Yield a ``Running`` server whose deadlines are ``arguments[0]`` seconds, if that is given."""
+    environment = {"PATH": os.environ["PATH"], "VAR_DIR": str(folder), "WEB_THREADS": str(THREADS)}
+    environment |= {"DJANGO_SETTINGS_MODULE": "didmgmt.settings", "DEBUG": "1", "UPLOAD_LIMIT_MB": "40"}
+    environment |= variables
+    command = [sys.executable, "-c", PROGRAM, *arguments]
+    with contextlib.ExitStack() as stack:
+        process = stack.enter_context(
+            subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment, stdout=subprocess.PIPE)
+        )
+        stack.callback(process.kill)
+        yield Running(process, stack)
