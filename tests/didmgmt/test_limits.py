@@ -77,7 +77,10 @@ def test_somebody_who_is_not_signed_in_may_not_send_much(db):
     assert "You are not signed in" in response.content.decode()
 
 
-def test_a_person_downloads_two_files_at_once(world, supervisor):
+@override_settings(EXPORTS_AT_ONCE=2)
+def test_a_person_downloads_two_files_at_once(world, supervisor, monkeypatch):
+    slots = Slots(settings.EXPORTS_AT_ONCE, 3)
+    monkeypatch.setattr("screens.downloads._slots", lambda: slots)
     browser = client_of(supervisor)
     first, second = (browser.get("/dids/export/?format=csv") for _ in range(2))
     refused = browser.get("/dids/export/?format=csv")
