@@ -8,9 +8,10 @@ class AuditConfig(AppConfig):
     verbose_name = "Audit log"
 
     def ready(self) -> None:
-        from audit import triggers
+        from audit import roles, triggers
         from audit.checks import check_triggers
 
         pre_migrate.connect(triggers.before_migrate, sender=self)
         post_migrate.connect(triggers.after_migrate, sender=self)
+        post_migrate.connect(roles.after_migrate, sender=self)
         checks.register(check_triggers, checks.Tags.database)

@@ -91,8 +91,6 @@ def delete(before: datetime, folder: Path, *, by: Any, label: str) -> Iterator[C
             if connection.vendor == "sqlite":
                 time.sleep((time.monotonic() - started) * PAUSE)
             yield current
-            if not current.touched:  # another run deleted these rows, and the empty change was deleted
-                current = None
 
 
 def _is_prunable(tracked: type[TrackedModel], past: type[Model], before: datetime) -> Q:

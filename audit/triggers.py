@@ -89,9 +89,24 @@ def _statements(vendor: str, triggers: list[Trigger]) -> Iterator[str]:
     }.items():
         head = f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql"
         yield f"{head} AS $body${body}$body$"
+        yield _as_owner(f"{function}()")
     for trigger in triggers:
         yield _drop_statement(vendor, trigger)
         yield trigger.sql
+
+
+def _as_owner(function: str) -> str:
+    """Return SQL that makes a function of PostgreSQL run as its owner, and callable by nobody else.
+
+    The application's role may have no right to write history, see ``audit.roles``. Whoever may attach a
+    trigger function to a table of their own, even a temporary one, could write history with it.
+    """
+    return (
+        "DO $do$ BEGIN"
+        f" EXECUTE format('ALTER FUNCTION {function} SECURITY DEFINER SET search_path = %I, pg_temp',"
+        " current_schema());"
+        f" REVOKE ALL ON FUNCTION {function} FROM PUBLIC; END $do$"
+    )
 
 
 def drop(connection: BaseDatabaseWrapper) -> None:
@@ -137,7 +152,8 @@ def _installed(connection: BaseDatabaseWrapper) -> dict[tuple[str, str], str]:
             cursor.execute(
                 "SELECT c.relname, t.tgname, p.prosrc FROM pg_trigger t"
                 " JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid"
-                " WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND pg_table_is_visible(c.oid)"
+                " WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND p.prosecdef"
+                " AND pg_table_is_visible(c.oid)"
             )
         return {(table, name): text for table, name, text in cursor.fetchall()}
 
@@ -173,19 +189,28 @@ def _sqlite_history(model: type[history.TrackedModel], past: type[Model]) -> Ite
             f" SELECT {values}, coalesce(at, strftime('%Y-%m-%d %H:%M:%f000', 'now')), '{sign}', change_id"
             f" FROM audit_current; END",
         )
-    # Rows may only be deleted within a change that records a pruning, see audit.pruning.
-    unless_pruning = (
-        " WHEN NOT EXISTS (SELECT 1 FROM audit_current JOIN audit_change ON audit_change.id = change_id"
-        f" WHERE kind = '{Change.Kind.PRUNE}')"
+    # SQLite can't tell who inserts a row. Verification finds keys and times that were made up, and any other
+    # row appended by hand says nothing that a write to the tracked table would not record as well. Another
+    # trigger that refuses chosen keys would cost each write a quarter more.
+    yield _sqlite_guard(f"{history_table}_no_update", history_table, "BEFORE UPDATE")
+    # Rows may only be deleted within a change that records a pruning of their time, see audit.pruning.
+    kept = (
+        "NOT EXISTS (SELECT 1 FROM audit_current JOIN audit_change ON audit_change.id = change_id"
+        f" WHERE kind = '{Change.Kind.PRUNE}' AND julianday(OLD.at) < julianday(data ->> 'horizon'))"
     )
-    for event, condition in (("UPDATE", ""), ("DELETE", unless_pruning)):
-        name = f"{history_table}_no_{event.lower()}"
-        yield Trigger(
-            name,
-            history_table,
-            f"CREATE TRIGGER {name} BEFORE {event} ON {history_table} FOR EACH ROW{condition} BEGIN"
-            f" SELECT RAISE(ABORT, 'history is append-only: {event} on {history_table} refused'); END",
-        )
+    yield _sqlite_guard(f"{history_table}_no_delete", history_table, "BEFORE DELETE", kept)
+
+
+def _sqlite_guard(name: str, table: str, event: str, condition: str = "", what: str = "history") -> Trigger:
+    """Return a trigger that refuses ``event``, such as "BEFORE UPDATE", for rows that meet ``condition``."""
+    when = f" WHEN {condition}" if condition else ""
+    verb = event.split()[1]
+    return Trigger(
+        name,
+        table,
+        f"CREATE TRIGGER {name} {event} ON {table} FOR EACH ROW{when} BEGIN"
+        f" SELECT RAISE(ABORT, '{what} is append-only: {verb} on {table} refused'); END",
+    )
 
 
 def _postgresql_history(model: type[history.TrackedModel], past: type[Model]) -> Iterator[Trigger]:
@@ -214,11 +239,15 @@ def _postgresql_history(model: type[history.TrackedModel], past: type[Model]) ->
             f"{history_table}_write",
             body,
         )
-    # Rows may only be deleted within a change that records a pruning, see audit.pruning.
+    # Only recording triggers insert, at the second level of triggers. Rows may only be deleted within a
+    # change that records a pruning of their time, see audit.pruning.
     refuse = (
         "\nDECLARE\n"
         "  change bigint := nullif(current_setting('audit.change', true), '')::bigint;\n"
         "BEGIN\n"
+        "  IF TG_OP = 'INSERT' AND pg_trigger_depth() > 1 THEN\n"
+        "    RETURN NULL;\n"
+        "  END IF;\n"
         "  IF TG_OP = 'DELETE' AND EXISTS"
         f" (SELECT FROM audit_change WHERE id = change AND kind = '{Change.Kind.PRUNE}') THEN\n"
         "    RETURN NULL;\n"
@@ -227,7 +256,7 @@ def _postgresql_history(model: type[history.TrackedModel], past: type[Model]) ->
     )
     # TRUNCATE fires no row or transition trigger, so the tracked table refuses it as well.
     for name, guarded, events in (
-        (f"{history_table}_append_only", history_table, "UPDATE OR DELETE OR TRUNCATE"),
+        (f"{history_table}_append_only", history_table, "INSERT OR UPDATE OR DELETE OR TRUNCATE"),
         (f"{table}_no_truncate", table, "TRUNCATE"),
     ):
         yield Trigger(
@@ -237,6 +266,67 @@ def _postgresql_history(model: type[history.TrackedModel], past: type[Model]) ->
             " EXECUTE FUNCTION audit_refuse()",
             "audit_refuse",
             refuse,
+        )
+    name = f"{history_table}_pruned"
+    yield Trigger(
+        name,
+        history_table,
+        f"CREATE TRIGGER {name} AFTER DELETE ON {history_table} REFERENCING OLD TABLE AS rows_deleted"
+        " FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse_recent()",
+        "audit_refuse_recent",
+        "\nDECLARE\n"
+        "  change bigint := nullif(current_setting('audit.change', true), '')::bigint;\n"
+        "BEGIN\n"
+        "  IF EXISTS (SELECT FROM rows_deleted WHERE (at <\n"
+        "    (SELECT (data ->> 'horizon')::timestamptz FROM audit_change WHERE id = change)) IS NOT TRUE)\n"
+        "  THEN\n"
+        "    RAISE EXCEPTION 'history is append-only: % of rows that are not to be pruned on % refused',\n"
+        "      TG_OP, TG_TABLE_NAME;\n"
+        "  END IF;\n"
+        "  RETURN NULL;\nEND\n",
+    )
+
+
+# --- changes -------------------------------------------------------------------------------------
+
+
+@register
+def change_triggers(vendor: str) -> Iterable[Trigger]:
+    """Let only ``touched`` change, and delete only changes that wrote nothing or are pruned.
+
+    A change that records a pruning stays, because it is what allows the deletion of history.
+    """
+    table = Change._meta.db_table
+    fixed = ", ".join(str(f.column) for f in Change._meta.concrete_fields if f.name != "touched")
+    prune = f"kind = '{Change.Kind.PRUNE}'"
+    if vendor == "sqlite":
+        pruning = f"(SELECT 1 FROM audit_current JOIN {table} c ON c.id = change_id WHERE c.{prune})"
+        yield _sqlite_guard(f"{table}_no_update", table, f"BEFORE UPDATE OF {fixed}", what="the audit log")
+        kept = f"OLD.{prune} OR (OLD.touched > 0 AND NOT EXISTS {pruning})"
+        yield _sqlite_guard(f"{table}_no_delete", table, "BEFORE DELETE", kept, what="the audit log")
+        return
+    function = f"{table}_refuse"
+    body = (
+        "\nDECLARE\n"
+        "  change bigint := nullif(current_setting('audit.change', true), '')::bigint;\n"
+        "BEGIN\n"
+        f"  IF TG_OP = 'DELETE' AND TG_LEVEL = 'ROW' AND OLD.kind <> '{Change.Kind.PRUNE}' AND EXISTS\n"
+        f"    (SELECT FROM {table} WHERE id = change AND {prune}) THEN\n"
+        "    RETURN OLD;\n"
+        "  END IF;\n"
+        "  RAISE EXCEPTION 'the audit log is append-only: % on % refused', TG_OP, TG_TABLE_NAME;\nEND\n"
+    )
+    for name, on in (
+        ("no_update", f"BEFORE UPDATE OF {fixed} ON {table} FOR EACH STATEMENT"),
+        ("no_delete", f"BEFORE DELETE ON {table} FOR EACH ROW WHEN (OLD.{prune} OR OLD.touched > 0)"),
+        ("no_truncate", f"BEFORE TRUNCATE ON {table} FOR EACH STATEMENT"),
+    ):
+        yield Trigger(
+            f"{table}_{name}",
+            table,
+            f"CREATE TRIGGER {table}_{name} {on} EXECUTE FUNCTION {function}()",
+            function,
+            body,
         )
 
 
@@ -255,14 +345,11 @@ def seal_triggers(vendor: str) -> Iterable[Trigger]:
             f" EXECUTE FUNCTION {table}_refuse()",
             f"{table}_refuse",
             "\nBEGIN\n"
-            "  RAISE EXCEPTION 'seals are append-only: % on % refused', TG_OP, TG_TABLE_NAME;\nEND\n",
+            "  RAISE EXCEPTION 'the chain of seals is append-only: % on % refused',"
+            " TG_OP, TG_TABLE_NAME;\nEND\n",
         )
         return
     for event in ("UPDATE", "DELETE"):
-        name = f"{table}_no_{event.lower()}"
-        yield Trigger(
-            name,
-            table,
-            f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW BEGIN"
-            f" SELECT RAISE(ABORT, 'seals are append-only: {event} on {table} refused'); END",
+        yield _sqlite_guard(
+            f"{table}_no_{event.lower()}", table, f"BEFORE {event}", what="the chain of seals"
         )

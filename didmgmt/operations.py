@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db.migrations import RunSQL
 from django.db.migrations.operations.base import Operation
 
 
@@ -27,6 +28,18 @@ class AddIndex(AddIndexConcurrently):
             schema_editor.remove_index(
                 model, from_state.models[app_label, self.model_name_lower].get_index_by_name(self.index.name)
             )
+
+
+class RunPostgreSQL(RunSQL):
+    """Run SQL on PostgreSQL only."""
+
+    def database_forwards(self, app_label, schema_editor, from_state, to_state):
+        if schema_editor.connection.vendor == "postgresql":
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+
+    def database_backwards(self, app_label, schema_editor, from_state, to_state):
+        if schema_editor.connection.vendor == "postgresql":
+            super().database_backwards(app_label, schema_editor, from_state, to_state)
 
 
 class CreateTriggers(Operation):

@@ -202,6 +202,14 @@ EMAIL_TIMEOUT = 10
 if MAIL_FROM := env_addresses("MAIL_FROM"):
     DEFAULT_FROM_EMAIL = MAIL_FROM[0]
 DATABASES = {"default": env_database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
+# The role that owns the tables, for migrations and prunings (audit.roles); unset if DATABASE_URL's does.
+OWNER_DATABASE = env_database("OWNER_DATABASE_URL", "") if env.str("OWNER_DATABASE_URL", "").strip() else None
+if OWNER_DATABASE and {
+    database["ENGINE"].rpartition(".")[2] for database in (OWNER_DATABASE, *DATABASES.values())
+} != {"postgresql"}:
+    raise ImproperlyConfigured(
+        "OWNER_DATABASE_URL is for PostgreSQL: it and DATABASE_URL must be postgres://…."
+    )
 # Lists are read from the replica; see didmgmt/replica.py.
 if env.str("REPLICA_URL", "").strip():
     DATABASES["replica"] = env_database("REPLICA_URL", "")

@@ -5,12 +5,12 @@ import hypothesis
 import psycopg
 import pytest
 from django.core.management.color import no_style
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.test import TransactionTestCase
 from playwright.sync_api import sync_playwright
 
 from audit import triggers
-from tests import chromium
+from tests import chromium, roles
 from tests.examples import scaled
 from tests.world import make_world, member, session_cookie
 
@@ -56,16 +56,42 @@ def empty_all_tables(test_case):
 
 def is_superuser(connection):
     with connection.cursor() as cursor:
-        cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+        cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = session_user")
         return cursor.fetchone()[0]
 
 
 def delete_all_rows(connection, tables):
     """Delete row by row: TRUNCATE takes half a second, because it replaces every file."""
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL ROLE NONE")
         cursor.execute("SET LOCAL session_replication_role = replica")
         for table in tables:
             cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """Run the tests as the application's role where the server lets us make one, see tests/roles.py."""
+    with django_db_blocker.unblock():
+        if connection.vendor != "postgresql" or not is_superuser(connection):
+            yield
+            return
+        roles.make_application_role()
+    yield
+    with django_db_blocker.unblock():
+        roles.drop_application_role()
+
+
+@pytest.fixture(autouse=True)
+def role_of_the_test(request):
+    """Run the tests of some folders as the application's role, without those that are marked ``owner``."""
+    node, used = request.node, {"db", "transactional_db", "module_db"} & set(request.fixturenames)
+    if not (used or node.get_closest_marker("django_db")) or not roles.as_application_wanted(node):
+        yield
+        return
+    request.getfixturevalue("db")
+    with roles.as_application():
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -22,6 +22,8 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import connection
 
+from tests.roles import application_role
+
 CHUNK = 1_000  # numbers
 LEASE = 1  # seconds, so that the next worker takes over soon
 STALLED = 300  # seconds without any progress after which a test fails; a busy machine is only slow
@@ -34,7 +36,8 @@ def database_url(port=None):
         return f"sqlite:///{database['NAME']}"
     password = f":{quote(database['PASSWORD'])}" if database["PASSWORD"] else ""
     where = f"{database['HOST'] or '127.0.0.1'}:{port or database['PORT'] or 5432}"
-    return f"postgres://{quote(database['USER'])}{password}@{where}/{database['NAME']}"
+    role = f"?assume_role={quote(application_role())}" if application_role() else ""
+    return f"postgres://{quote(database['USER'])}{password}@{where}/{database['NAME']}{role}"
 
 
 class Nursery:

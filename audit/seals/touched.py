@@ -87,7 +87,8 @@ def _misfiled_sql(tracked: type[TrackedModel], past: type[Model]) -> str:
     return f"""
         SELECT DISTINCT written.change_id AS id FROM (
             SELECT h.change_id, {reseller} AS reseller_id, count(*) AS n FROM {past._meta.db_table} h {join}
-            WHERE h.change_id IS NOT NULL AND h.at >= %s GROUP BY h.change_id, {reseller}
+            WHERE h.change_id IS NOT NULL AND h.at >= %s AND {reseller} IS NOT NULL
+            GROUP BY h.change_id, {reseller}
         ) AS written
         LEFT JOIN audit_touched t
             ON t.change_id = written.change_id AND t.kind = %s AND t.reseller_id = written.reseller_id

@@ -93,10 +93,10 @@ def _newest_keys() -> dict[str, int]:
     """
     with transaction.atomic():
         if connection.vendor == "postgresql":
-            tables = ", ".join(model._meta.db_table for model in sealed_models())
+            tables = [model._meta.db_table for model in sealed_models()]
             with connection.cursor() as cursor:
                 cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_SECONDS}s"])
-                cursor.execute(f"LOCK TABLE {tables} IN SHARE MODE")
+                cursor.execute("SELECT audit_lock_history(%s)", [tables])
         return {
             model._meta.db_table: model._default_manager.aggregate(newest=Max("pk"))["newest"] or 0
             for model in sealed_models()

@@ -24,6 +24,7 @@ from dids.imports.validate import refuse_duplicates, validate
 from dids.lifecycle import statuses as st
 from dids.models.staging import ImportBatch, ImportGroup, ImportRow, bulk_load, count_in_groups
 from jobs.kinds import JobError
+from jobs.statistics import analyze
 from sheets import SheetError
 
 CHUNK = 10_000  # rows staged or validated in one transaction
@@ -113,8 +114,7 @@ class Check:
                 " written in one transaction. Import the valid rows instead, or split the file."
             )
         if connection.vendor == "postgresql":
-            with connection.cursor() as database:  # the plans that follow depend on the size
-                database.execute("ANALYZE dids_importrow, dids_importgroup")
+            analyze(["dids_importrow", "dids_importgroup"])  # the plans that follow depend on the size
 
     def _rows(self):
         """Yield the rows of the file; what an upload did not read of it may be too long."""

@@ -12,6 +12,7 @@ from django.utils import timezone
 import audit
 from audit import triggers
 from audit.models import Change
+from tests.roles import as_owner
 
 
 def days_ago(days):
@@ -29,11 +30,12 @@ def on(moment):
 
 def forge(*statements):
     """Write as the owner of the database can: with every trigger dropped, and reinstalled afterwards."""
-    triggers.drop(connection)
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-    triggers.install(connection)
+    with as_owner():
+        triggers.drop(connection)
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+        triggers.install(connection)
     assert triggers.missing(connection) == []
 
 

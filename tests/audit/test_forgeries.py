@@ -64,7 +64,7 @@ def write_at(moment, sql):
             cursor.execute("UPDATE audit_current SET at = NULL")
 
 
-def test_what_nobody_forged_is_unchanged(house):
+def test_what_nobody_forged_is_unchanged(house, supervisor, owner):
     work()
 
     assert "unchanged" in verify()

@@ -160,6 +160,7 @@ def test_a_rollback_leaves_neither_change_nor_history():
     assert DIDHistory.objects.latest("history_id").change is None
 
 
+@pytest.mark.owner
 @pytest.mark.parametrize("model", list(TRACKED.values()), ids=lambda m: m.__name__)
 @pytest.mark.parametrize("statement", ["UPDATE {} SET event = 'x'", "DELETE FROM {}"])
 def test_history_refuses_updates_and_deletes(model, statement):
@@ -178,6 +179,7 @@ def test_history_refuses_updates_and_deletes(model, statement):
     assert model.objects.count() == rows
 
 
+@pytest.mark.owner
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no TRUNCATE")
 @pytest.mark.parametrize("table", ["dids_didhistory", "dids_did"])
 def test_history_refuses_truncate(table):
@@ -188,6 +190,7 @@ def test_history_refuses_truncate(table):
         execute(f"TRUNCATE {table} CASCADE")
 
 
+@pytest.mark.owner
 def test_the_check_names_a_missing_trigger_and_a_command_installs_it():
     dropped = triggers.wanted(connection)[0]
     with connection.cursor() as cursor:
@@ -203,6 +206,7 @@ def test_the_check_names_a_missing_trigger_and_a_command_installs_it():
     call_command("check", databases=["default"])
 
 
+@pytest.mark.owner
 def test_the_check_finds_a_changed_trigger():
     table = DIDHistory._meta.db_table
     with connection.cursor() as cursor:
@@ -221,6 +225,7 @@ def test_the_check_finds_a_changed_trigger():
         call_command("check", databases=["default"])
 
 
+@pytest.mark.owner
 @pytest.mark.django_db(transaction=True)
 def test_history_survives_a_migration_that_rebuilds_the_table():
     """Cover SQLite, which rebuilds a table to alter a column and drops its triggers."""

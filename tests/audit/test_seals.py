@@ -19,6 +19,7 @@ from dids.management.commands import prune_history
 from dids.models import DID, DIDHistory
 from tests.audit.forging import days_ago, forge, on, verify
 from tests.carrier import carrier, numbers_in
+from tests.roles import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -166,7 +167,7 @@ def test_a_row_replaced_under_its_key_is_found(house):
 def first_keys(db):
     """Restart keys at 1, however far other tests have advanced PostgreSQL's sequences."""
     if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
+        with as_owner(), connection.cursor() as cursor:
             for model in (Change, *TRACKED.values()):
                 table, key = model._meta.db_table, model._meta.pk.column
                 cursor.execute(f"ALTER TABLE {table} ALTER COLUMN {key} RESTART")
@@ -235,6 +236,7 @@ def test_a_chain_rebuilt_with_the_key_is_found_by_a_digest_kept_elsewhere(house)
     assert f"No seal has the digest {kept}" in verify("--expect", kept)
 
 
+@pytest.mark.owner
 @pytest.mark.parametrize("statement", ["UPDATE audit_seal SET digest = 'x'", "DELETE FROM audit_seal"])
 def test_seals_refuse_updates_and_deletes(house, statement):
     with (
@@ -245,6 +247,7 @@ def test_seals_refuse_updates_and_deletes(house, statement):
         cursor.execute(statement)
 
 
+@pytest.mark.owner
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no TRUNCATE")
 def test_seals_refuse_truncate_too(house):
     with (
@@ -281,7 +284,8 @@ def test_rows_of_an_open_transaction_are_not_skipped(monkeypatch):
 def prune(folder):
     out = StringIO()
     before = f"{NOW - timedelta(days=200):%Y-%m-%d}"
-    call_command("prune_history", "--before", before, "--export", str(folder), stdout=out)
+    with as_owner():
+        call_command("prune_history", "--before", before, "--export", str(folder), stdout=out)
     return out.getvalue()
 
 

@@ -87,6 +87,7 @@ def assert_refused(run, *words):
         ("REPLICA_URL", "sqlite:///copy.sqlite3"),
         ("REPLICA_URL", "postgres://u:hidden@h/n"),  # DATABASE_URL is not PostgreSQL
         ("REPLICA_LAG", "0"),
+        ("OWNER_DATABASE_URL", "postgres://u:hidden@h/n"),  # DATABASE_URL is not PostgreSQL
         ("SEAL_LOG", "/nowhere/seals.log"),
         ("SEAL_LOG", "/"),
         ("SEAL_WEBHOOK", "ftp://hidden@host/path"),

@@ -13,6 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from audit import triggers
 from didmgmt.operations import AddIndex, CreateTriggers
 
+pytestmark = pytest.mark.owner
+
 APPS = {"audit", "clients", "dids", "jobs", "operators", "staff"}
 LARGE = {"did", "didhistory"}  # tables of tens of millions of rows
 FROZEN = sorted((Path(settings.BASE_DIR) / "audit" / "migrations").glob("*.sql"))

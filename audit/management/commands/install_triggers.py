@@ -5,6 +5,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import connection, transaction
 
 from audit import triggers
+from audit.roles import as_owner
 
 
 class Command(BaseCommand):
@@ -23,6 +24,6 @@ class Command(BaseCommand):
         if freeze:
             freeze.write_text(triggers.postgresql_script())
             return
-        with transaction.atomic():
+        with as_owner(), transaction.atomic():
             installed = triggers.install(connection)
         self.stdout.write(f"{installed} triggers installed." if installed else "No trigger is missing.")

@@ -8,6 +8,7 @@ from django.utils import timezone
 import audit
 from audit import pruning
 from audit.models import Change
+from audit.roles import as_owner
 from audit.seals.verifying import verify_complete_spans
 from audit.seals.writing import reseal_pruned_spans
 
@@ -45,6 +46,10 @@ class Command(BaseCommand):
                 f"{failure} Nothing was deleted, because sealing the remaining rows again would hide this."
                 " Run manage.py verify_history for all failures."
             )
+        with as_owner():
+            self._prune(before, folder, label)
+
+    def _prune(self, before, folder, label):
         counts = _export(before, folder)
         for table, count in counts.items():
             self.stdout.write(f"{table}: {count:,} rows exported.")

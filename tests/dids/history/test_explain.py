@@ -8,10 +8,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audit import SYSTEM, triggers
-from audit.models import Change
 from dids.history.explain import explain
 from dids.models import DID, ClientPackage
 from staff.models import User
+from tests.audit.forging import forge
 from tests.carrier import carrier, numbers_in, person
 
 pytestmark = pytest.mark.django_db
@@ -150,7 +150,7 @@ def test_an_edit_is_named_by_its_move(house, anna, source, target, cause):
 def test_a_package_that_the_system_switched_off_did_not_end(house):
     dids = numbers_in("active", ["100"], house, now=NOON - DAY)
     house.client_package.deactivate(by=SYSTEM, now=NOON)
-    Change.objects.update(label="ended")
+    forge("UPDATE audit_change SET label = 'ended'")
 
     assert "because package Basic of North Bakery was switched off by the system;" in sentence(dids)
 
@@ -158,7 +158,7 @@ def test_a_package_that_the_system_switched_off_did_not_end(house):
 def test_the_end_of_a_package_is_recognised_without_its_label(house):
     dids = numbers_in("active", ["100"], house, now=NOON - DAY)
     house.client_package.deactivate(by=SYSTEM, now=NOON, ended=True)
-    Change.objects.update(label="Package of Client switched off")
+    forge("UPDATE audit_change SET label = 'Package of Client switched off'")
 
     assert "because package Basic of North Bakery ended;" in sentence(dids)
 

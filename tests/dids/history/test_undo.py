@@ -16,6 +16,7 @@ from dids.history.undo.undo import Undo
 from dids.models import DID, ClientPackage, DIDHistory, Stock, counters
 from jobs.models import Job
 from operators.models import Operator
+from tests.audit.forging import forge
 from tests.carrier import carrier, numbers_in, person
 from tests.imports import imported
 
@@ -92,7 +93,7 @@ def test_whether_an_undo_is_a_redo_does_not_depend_on_labels(house):
     assert (edit.undo_word, undo.label) == ("Undo", "Undo of Redo of the archive")
     assert undo.data == {"redo": False, "undone": "Redo of the archive"}
 
-    Change.objects.filter(pk=undo.pk).update(label="Redo of nothing")
+    forge(f"UPDATE audit_change SET label = 'Redo of nothing' WHERE id = {undo.pk}")
     undone(latest())
     redo = latest()
     assert (redo.label, redo.undo_word) == ("Redo of Redo of the archive", "Undo")

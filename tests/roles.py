@@ -1,0 +1,86 @@
+"""The roles under which tests run on PostgreSQL: the application's in some folders, the owner's elsewhere.
+
+Both belong to one connection, so that a test sees in its transaction what it did in the other role. With
+TEST_AS_APPLICATION=1 all tests run as the application that are not marked ``owner``.
+"""
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.db import connection
+from psycopg.pq import TransactionStatus
+
+from audit.roles import grants
+
+AS_APPLICATION = ("audit",)  # folders of tests
+made = []  # the name of the application's role, where the server lets us make one
+
+
+def make_application_role():
+    role = f"{connection.settings_dict['NAME']}_application"
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP ROLE IF EXISTS {connection.ops.quote_name(role)}")
+        cursor.execute(f"CREATE ROLE {connection.ops.quote_name(role)}")
+        for statement in grants(connection, role):
+            cursor.execute(statement)
+    made.append(role)
+
+
+def drop_application_role():
+    role = connection.ops.quote_name(made.pop())
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP OWNED BY {role}")
+        cursor.execute(f"DROP ROLE {role}")
+
+
+def as_application_wanted(test):
+    """Return whether a test is to run as the application's role, and that role exists."""
+    folder = test.path.relative_to(Path(__file__).parent).parts[0]
+    wanted = folder in AS_APPLICATION or os.environ.get("TEST_AS_APPLICATION") == "1"
+    return bool(made) and wanted and test.get_closest_marker("owner") is None
+
+
+def application_role():
+    """Return the role that connections assume now, None for the owner."""
+    return (
+        connection.settings_dict["OPTIONS"].get("assume_role") if connection.vendor == "postgresql" else None
+    )
+
+
+@contextmanager
+def as_application():
+    """Be the application in this block, on this connection and on new ones."""
+    connection.settings_dict["OPTIONS"]["assume_role"] = made[0]
+    _set_role(connection.ops.quote_name(made[0]))
+    try:
+        yield
+    finally:
+        connection.settings_dict["OPTIONS"].pop("assume_role")
+        _set_role("NONE")
+
+
+@contextmanager
+def as_owner():
+    """Be the owner of the tables in this block, on this connection and on new ones."""
+    role = application_role()
+    if role is None:
+        yield
+        return
+    options = connection.settings_dict["OPTIONS"]
+    del options["assume_role"]
+    _set_role("NONE")
+    try:
+        yield
+    finally:
+        options["assume_role"] = role
+        _set_role(connection.ops.quote_name(role))
+
+
+def _set_role(role):
+    """Set the role, unless the transaction has failed: its rollback also takes back the role."""
+    server = connection.connection
+    if server and server.info.transaction_status == TransactionStatus.INERROR:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET ROLE {role}")
