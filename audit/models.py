@@ -112,7 +112,7 @@ class Change(models.Model):
         and undos name files, so their actors must belong to the reseller as well.
         """
         found = [change for change in changes if change]
-        if viewer.reseller_id is None or not found:
+        if not found or viewer.reseller_id is None:
             return
         foreign = Touched.objects.filter(change=models.OuterRef("pk")).exclude(reseller_id=viewer.reseller_id)
         names_files = models.Q(kind__in=(cls.Kind.IMPORT, cls.Kind.UNDO))
