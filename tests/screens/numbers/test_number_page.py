@@ -262,11 +262,14 @@ def test_the_entries_of_a_history_lead_to_their_changes(world, browser, owner):
     assert "/audit/" not in page(nobody, f"{address(did)}history/")
 
 
-def test_a_former_reseller_does_not_see_later_history(world, owner):
+def test_a_former_reseller_sees_the_history_of_its_own_time_only(world, owner):
     did = world.did("111")
-    DID.objects.filter(pk=did.pk).update(operator=world.operator_2)
+    DID.objects.filter(pk=did.pk).update(operator=world.operator_2, notes="later")
 
-    assert client_of(owner).get(f"/dids/{did.pk}/history/").status_code == 404
+    page = client_of(owner).get(f"/dids/{did.pk}/history/")
+    assert [entry.event for entry in page.context["entries"]] == ["+"]
+    assert "moved to another reseller" in page.text
+    assert "later" not in page.text and "DID Operator 2" not in page.text
 
 
 def test_a_long_history_is_read_in_pages(world, browser):
