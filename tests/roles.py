@@ -13,7 +13,7 @@ from psycopg.pq import TransactionStatus
 
 from audit.roles import grants
 
-AS_APPLICATION = ("audit",)  # folders of tests
+AS_APPLICATION = ("audit", "jobs/test_statistics.py", "dids/lifecycle")  # folders and files of tests
 made = []  # the name of the application's role, where the server lets us make one
 
 
@@ -36,8 +36,8 @@ def drop_application_role():
 
 def as_application_wanted(test):
     """Return whether a test is to run as the application's role, and that role exists."""
-    folder = test.path.relative_to(Path(__file__).parent).parts[0]
-    wanted = folder in AS_APPLICATION or os.environ.get("TEST_AS_APPLICATION") == "1"
+    path = str(test.path.relative_to(Path(__file__).parent))
+    wanted = path.startswith(AS_APPLICATION) or os.environ.get("TEST_AS_APPLICATION") == "1"
     return bool(made) and wanted and test.get_closest_marker("owner") is None
 
 
