@@ -101,7 +101,7 @@ def test_many_numbers_are_created_by_a_worker_as_one_change(world, browser):
     page = browser.get(f"/jobs/{job.pk}/").text
     assert "12,000 numbers created." in page
     assert "12,000 numbers created." in browser.get("/jobs/").text
-    assert f'href="/dids/?q={FIRST}-{FIRST + COUNT - 1}"' in page
+    assert f'href="/dids/?change={job.change_id}"' in page
 
 
 def test_numbers_that_exist_are_left_alone_and_named(world, browser):
