@@ -31,8 +31,11 @@ ENDS = ("first", "next", "last")
 
 @pytest.fixture(autouse=True)
 def _own_folder(settings, tmp_path):
-    """Keep the databases of tests that run in parallel apart."""
-    settings.VAR_DIR = tmp_path
+    """Keep the databases of tests that run in parallel apart.
+
+    Static files too: WhiteNoise reads a shared folder of them anew for the client of each later test.
+    """
+    settings.VAR_DIR, settings.STATIC_ROOT = tmp_path, tmp_path / "static"
 
 
 def test_the_bench_reports_each_scenario_and_leaves_the_inventory_unchanged():

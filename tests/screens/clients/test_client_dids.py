@@ -324,4 +324,5 @@ def test_a_move_on_the_page_of_a_number_leads_back_to_it(world, browser, viewer,
     response = move(browser, tab, "block", world, "2567", page="number")
     assert response.url == f"/dids/{world.did('2567').pk}/"
     assert last_message(response) == "1 number blocked."
-    assert "formaction" not in number_page(client_of(viewer), world, "2567")
+    assert 'name="page" value="number"' in number_page(browser, world, "2567")
+    assert 'name="page" value="number"' not in number_page(client_of(viewer), world, "2567")

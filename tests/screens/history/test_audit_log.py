@@ -350,7 +350,8 @@ def test_an_undo_and_the_undone_change_link_to_each_other(north, anna, browser):
 def test_pruned_rows_are_reported_as_missing(north, anna, browser):
     numbers_in("instock", ["100", "101"], north)
     change = Change.objects.latest("pk")
-    with audit.change("prune", by=SYSTEM) as prune:
+    tomorrow = timezone.now() + timedelta(days=1)
+    with audit.change("prune", by=SYSTEM, data={"horizon": tomorrow.isoformat()}) as prune:
         prune.touched += DIDHistory.objects.filter(number="100").delete()[0]
 
     page = browser.get(f"/audit/{change.pk}/")
