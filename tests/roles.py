@@ -6,12 +6,11 @@ TEST_AS_APPLICATION=1 all tests run as the application that are not marked ``own
 
 import os
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 
 from django.db import connection
 from psycopg.pq import TransactionStatus
-
-from audit.roles import grants
 
 AS_APPLICATION = ("audit", "jobs/test_statistics.py", "dids/lifecycle")  # folders and files of tests
 made = []  # the name of the application's role, where the server lets us make one
@@ -22,7 +21,8 @@ def make_application_role():
     with connection.cursor() as cursor:
         cursor.execute(f"DROP ROLE IF EXISTS {connection.ops.quote_name(role)}")
         cursor.execute(f"CREATE ROLE {connection.ops.quote_name(role)}")
-        for statement in grants(connection, role):
+        # tests.kills imports this module before Django is set up.
+        for statement in import_module("audit.roles").grants(connection, role):
             cursor.execute(statement)
     made.append(role)
 
