@@ -263,7 +263,8 @@ def test_a_pruned_version_is_not_restored(house):
     dids = numbers_in("instock", ["100"], house, now=timezone.now() - 9 * DAY)
     dids.edit(by=SYSTEM, notes="all")
     change = latest()
-    with audit.change("prune", by=SYSTEM, label="Pruned") as pruning:
+    tomorrow = {"horizon": (timezone.now() + DAY).isoformat()}
+    with audit.change("prune", by=SYSTEM, label="Pruned", data=tomorrow) as pruning:
         pruning.touched += DIDHistory.objects.filter(event="+").delete()[0]
     result = undone(change)
     assert refused(result) == {"unknown": ["100"]}

@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils.datastructures import MultiValueDict
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -106,7 +107,7 @@ def test_the_list_is_filtered_by_a_tag_in_any_case(world, viewer, chosen):
 
     assert [row.pk for row in page.context["listing"].rows] == [dids.get().pk]
     assert page.context["listing"].filterset.form["tag"].subwidgets[0].data["selected"]
-    assert DIDFilter({"tag": [chosen]}, DID.objects.all(), user=viewer).is_valid()
+    assert DIDFilter(MultiValueDict({"tag": [chosen]}), DID.objects.all(), user=viewer).is_valid()
 
 
 def test_the_choices_of_tags_are_found_in_any_case(world, viewer):
