@@ -2,7 +2,7 @@
 
 import os
 
-SCALE = float(os.environ.get("EXAMPLES", "0.4"))
+SCALE = float(os.environ.get("EXAMPLES", "0.25"))
 
 
 def scaled(count):
