@@ -21,6 +21,7 @@ class Command(BaseCommand):
         " measure the list at several sizes (--lists), concurrent users (--mixed) or requests during a job"
         " (--meanwhile) on temporary databases. Nothing is kept."
     )
+    requires_system_checks = ()  # each step is a process, which would repeat them
 
     def add_arguments(self, parser):
         parser.add_argument("--writes", type=int, default=20_000, help="numbers written (default: 20,000)")
