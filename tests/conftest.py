@@ -1,5 +1,7 @@
 import os
 import socket
+from collections import defaultdict
+from copy import deepcopy
 
 import hypothesis
 import psycopg
@@ -23,12 +25,28 @@ hypothesis.settings.load_profile("suite")
 WITHOUT_DATABASE = ("tests/sheets/", "tests/dids/numbering/")
 
 
+@pytest.hookimpl(trylast=True)  # when it is settled which tests run
 def pytest_collection_modifyitems(items):
     """Mark tests that need no database; start the longest test first, so that nothing waits for it alone."""
     for item in items:
         if item.nodeid.startswith(WITHOUT_DATABASE) and not item.get_closest_marker("django_db"):
             item.add_marker(pytest.mark.without_database)
     items.sort(key=lambda item: "test_simulated_year" not in item.nodeid)
+    modules = defaultdict(list)  # pytest-django has moved the tests that commit to the end
+    for item in items:
+        modules[item.getparent(pytest.Module)].append(item)
+    for module, tests in modules.items():
+        own = hasattr(getattr(module, "obj", None), "world")
+        if module and not own and all(rolls_back_a_world(test) for test in tests):
+            module.add_marker(pytest.mark.shared_world)
+
+
+def rolls_back_a_world(test):
+    """Return whether a test uses ``world`` within a transaction, or no database."""
+    fixtures, marker = set(test.fixturenames), test.get_closest_marker("django_db")
+    commits = {"transactional_db", "live_server"} & fixtures or test.get_closest_marker("browser")
+    commits = commits or (marker and marker.kwargs.get("transaction"))
+    return not commits and ("world" in fixtures or not (marker or "db" in fixtures))
 
 
 # --- the database ---------------------------------------------------------------------------------
@@ -129,8 +147,23 @@ def database_url(tmp_path):
 # --- the cast (tests/world.py) ------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def module_world(module_db):
+    return make_world()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_world(request):
+    """Make the world of a module before the transaction of its first test."""
+    if request.node.get_closest_marker("shared_world"):
+        request.getfixturevalue("module_world")
+
+
 @pytest.fixture
-def world(db):
+def world(request, db):
+    """Return a world: a copy of the module's if all its tests use one, because making it takes long."""
+    if request.node.get_closest_marker("shared_world"):
+        return deepcopy(request.getfixturevalue("module_world"))
     return make_world()
 
 
