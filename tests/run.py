@@ -2,11 +2,10 @@
 
     python -m tests.run [lint] [sqlite] [postgresql] [browser]
 
-Lint runs first. Then PostgreSQL's tests run next to SQLite's, which are followed by the browser's: tests
-wait for workers, servers and pages, so two lanes keep two cores busier than one. Tests that need no database
-run with SQLite's only. The output of each part is
-printed when the part is done; until then it is in ``.pytest_cache``. With CI=true, a part that cannot run
-counts as a failure.
+PostgreSQL's tests run next to SQLite's, which are followed by the browser's, and lint runs next to both:
+tests wait for workers, servers and pages, so several lanes keep two cores busier than one. Tests that need no
+database run with SQLite's only. The output of each part is printed when the part is done; until then it is in
+``.pytest_cache``. With CI=true, a part that cannot run counts as a failure.
 """
 
 import os
@@ -54,11 +53,9 @@ def main(wanted):
         sys.exit(f"Error: there is no part {', '.join(sorted(unknown))}. Choose from {', '.join(parts)}.")
     wanted = wanted or list(parts)
     lanes = [["lint"], ["sqlite", "browser"], ["postgresql"]]
-    first, *others = ([(name, parts[name]) for name in lane if name in wanted] for lane in lanes)
-    outcomes = run_lane(first)
+    chosen = [[(name, parts[name]) for name in lane if name in wanted] for lane in lanes]
     with ThreadPoolExecutor() as pool:
-        for lane in pool.map(run_lane, others):
-            outcomes += lane
+        outcomes = [outcome for lane in pool.map(run_lane, chosen) for outcome in lane]
     print("\n=== summary ===")
     for outcome in outcomes:
         print(f"{outcome.part:<11} {outcome.state}")
@@ -90,12 +87,19 @@ def lint(name):
         ["manage.py", "makemigrations", "--check", "--dry-run"],
     )
     failed = 0
-    print(f"\n=== {name} ===", flush=True)
     with tempfile.TemporaryDirectory(prefix="did-lint-") as folder:
         for command in commands:
-            print("$ python", *command, flush=True)
-            code = subprocess.run([sys.executable, *command], cwd=ROOT, env=environment(folder)).returncode
-            failed += code != 0
+            done = subprocess.run(
+                [sys.executable, *command],
+                cwd=ROOT,
+                env=environment(folder),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            with printing:
+                print(f"{name}: python {' '.join(command)}\n{done.stdout}", flush=True)
+            failed += done.returncode != 0
     return Outcome(name, "failed" if failed else "passed", len(commands) - failed, failed)
 
 
