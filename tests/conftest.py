@@ -1,3 +1,4 @@
+import gc
 import os
 import socket
 from collections import defaultdict
@@ -39,6 +40,11 @@ def pytest_collection_modifyitems(items):
         own = hasattr(getattr(module, "obj", None), "world")
         if module and not own and all(rolls_back_a_world(test) for test in tests):
             module.add_marker(pytest.mark.shared_world)
+
+
+def pytest_collection_finish():
+    """Spare the garbage collector what lives as long as the process; it would examine it again and again."""
+    gc.freeze()
 
 
 def rolls_back_a_world(test):

@@ -2,7 +2,7 @@
 
 import os
 
-SCALE = float(os.environ.get("EXAMPLES", "0.25"))
+SCALE = float(os.environ.get("EXAMPLES", "0.2"))
 
 
 def scaled(count):
