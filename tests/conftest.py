@@ -37,8 +37,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         modules[item.getparent(pytest.Module)].append(item)
     for module, tests in modules.items():
-        own = hasattr(getattr(module, "obj", None), "world")
-        if module and not own and all(rolls_back_a_world(test) for test in tests):
+        uses_it = any("world" in test.fixturenames for test in tests) and not hasattr(module.obj, "world")
+        if uses_it and all(rolls_back_a_world(test) for test in tests):
             module.add_marker(pytest.mark.shared_world)
 
 
