@@ -19,16 +19,10 @@ from dids.models import DID, DIDHistory
 from tests.audit.forging import days_ago, forge, on, verify
 from tests.carrier import carrier, numbers_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("one_seal_a_day")]
 
 NUMBERS = ["101", "102", "103"]
 FORGED = "UPDATE dids_didhistory SET notes = 'never' WHERE number = '102' AND event = '+'"
-
-
-@pytest.fixture(autouse=True)
-def one_seal_a_day(monkeypatch):
-    """Seal all keys at once: the first seal starts at key 1, and other tests advance the sequences."""
-    monkeypatch.setattr(writing, "MAX_KEYS", 10**9)
 
 
 @pytest.fixture

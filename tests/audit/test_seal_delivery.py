@@ -17,7 +17,7 @@ from django.test import Client
 
 from audit import SYSTEM
 from audit.models import Seal, SealDelivery
-from audit.seals import delivery, writing
+from audit.seals import delivery
 from audit.seals.delivery import deliver_seals
 from audit.seals.writing import seal_new_rows
 from dids.models import DID
@@ -26,14 +26,9 @@ from tests.audit.forging import days_ago, forge, on, verify
 from tests.carrier import carrier, numbers_in
 from tests.world import client_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("one_seal_a_day")]
 
 FORGED = "UPDATE dids_didhistory SET notes = 'never' WHERE number = '103'"
-
-
-@pytest.fixture(autouse=True)
-def one_seal_a_day(monkeypatch):
-    monkeypatch.setattr(writing, "MAX_KEYS", 10**9)
 
 
 @pytest.fixture

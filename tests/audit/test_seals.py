@@ -21,18 +21,12 @@ from tests.audit.forging import days_ago, forge, on, verify
 from tests.carrier import carrier, numbers_in
 from tests.roles import as_owner
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("one_seal_a_day")]
 
 NOW = timezone.now()
 NUMBERS = [str(100 + n) for n in range(30)]
 # An old state of a number: only its seal shows the change.
 FORGED = "UPDATE dids_didhistory SET notes = 'never' WHERE number = '107' AND event = '+'"
-
-
-@pytest.fixture(autouse=True)
-def one_seal_a_day(monkeypatch):
-    """Seal all keys at once: the first seal starts at key 1, and other tests advance the sequences."""
-    monkeypatch.setattr(writing, "MAX_KEYS", 10**9)
 
 
 @pytest.fixture
