@@ -76,7 +76,7 @@ def test_a_workbook_is_not_compressed(get):
     assert body.startswith(b"PK")
 
 
-def test_a_stream_is_compressed_as_it_is_generated_and_closed_at_the_end(rf):
+def test_a_stream_is_compressed_as_it_is_generated_and_closed_at_the_end(rf, db):
     generated, closed = [], []
 
     def rows():

@@ -25,7 +25,7 @@ def test_no_cache_keeps_a_page_or_a_download(world, administrator, path):
     assert "no-store" in response.headers["Cache-Control"]
 
 
-def test_static_files_may_be_cached(client, settings):
+def test_static_files_may_be_cached(client, db, settings):
     (settings.STATIC_ROOT / "tested.css").write_text("a {}")
     response = client.get("/static/tested.css")
     assert response.headers["Cache-Control"].startswith("max-age=")

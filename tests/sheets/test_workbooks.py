@@ -584,7 +584,7 @@ def test_the_parsing_process_imports_no_module_outside_its_room(settings):
 def test_the_settings_define_the_limits(settings):
     settings.IMPORT_ROWS, settings.IMPORT_COLUMNS, settings.IMPORT_CELL = 2, 3, 4
     settings.UNPACKED_LIMIT, settings.READ_SECONDS, settings.READ_MEMORY = 5, 6, 7
-    assert import_limits() == (2, 3, 4, 5, 6, 7)
+    assert import_limits() == Limits(rows=2, columns=3, cell=4, unpacked=5, seconds=6, memory=7)
 
 
 @pytest.mark.parametrize("name", ["IMPORT_ROWS", "IMPORT_CELL", "UNPACKED_LIMIT_MB", "READ_MEMORY_MB"])
