@@ -38,8 +38,8 @@ RANKS = {
     "dids.lifecycle": "__init__ statuses holds result",
     "dids.lists": "__init__ client_packages keyset row_counts sqlite_stats substring changed filters picks"
     " as_of listing",
-    "dids.models": "locks client_packages hold_days lookups prefixes staging tags number_merge number_plans"
-    " number_reads number_writes numbers counters __init__",
+    "dids.models": "locks number_previews client_packages hold_days lookups prefixes staging tags"
+    " number_merge number_plans number_reads number_writes numbers counters __init__",
     "dids.numbering": "__init__ normalise not_numbers reading ranges search",
     "dids.reference_files": "__init__ result fields parsed_file resource packages clients operators accounts"
     " tables",

@@ -199,7 +199,10 @@ def _package_stopped(start, actor):
 def _next(did, status, now):
     """Return the clause that says what happens next, and when."""
     if status == st.HOLD:
-        return f"becomes {st.LABELS[did.after_hold]} on {format_day(did.hold_until, now)}"
+        becomes = f"becomes {st.LABELS[did.after_hold]} on {format_day(did.hold_until, now)}"
+        if not did.resumes_as:
+            return becomes
+        return f"{becomes}, or {st.LABELS[did.resumes_as]} again if the package is activated before then"
     if status == st.ACTIVE:
         return f"goes on Hold when {_package_end(did, now)}"
     if status == st.BLOCKED:

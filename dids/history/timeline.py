@@ -74,6 +74,8 @@ def differences(old, new, names):
     after = _texts(new, names)
     if old and old.status != new.status:
         del after["Hold since"]  # the time of the change itself, which the entry shows
+        if not new.resumes_as:
+            del after["Returns to"]  # a Hold that is over returns to nothing
     return text_differences(before, after)
 
 
@@ -111,6 +113,7 @@ def _texts(row, names):
         "Package": names.package(row.client_package_id),
         "Hold since": format_time(row.hold_from),
         "Hold until": format_time(row.hold_until),
+        "Returns to": st.LABELS.get(row.resumes_as, ""),
         "After Hold": st.LABELS.get(row.after_hold, row.after_hold),
         "Hold days": "" if row.hold_days is None else str(row.hold_days),
         "Tag": names.tags(row.tag_set_id),

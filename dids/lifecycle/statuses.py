@@ -28,6 +28,9 @@ FREE_CHOICES = [(key, LABELS[key]) for key in FREE]
 HELD = (ACTIVE, BLOCKED, HOLD)  # with an account and a client package
 RARE = (BLOCKED, HOLD, ARCHIVE)  # few numbers at a time
 IN_USE = (ACTIVE, BLOCKED)  # counts towards the DID limit of the package
+# To these the system alone returns numbers from Hold: what the stop of their package found.
+RESUMED = IN_USE
+RESUMED_CHOICES = [(key, LABELS[key]) for key in RESUMED]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The tables of the inventory. Every write to a number is a method of ``DIDQuerySet``.
 
-From low to high: ``lookups``, ``tags``, ``client_packages``, ``hold_days``, ``staging``, ``prefixes``;
-``number_reads``, ``number_plans``, ``number_merge``, ``number_writes``, ``numbers``; ``counters``.
+From low to high: ``lookups``, ``tags``, ``number_previews``, ``client_packages``, ``hold_days``, ``staging``,
+``prefixes``; ``number_reads``, ``number_plans``, ``number_merge``, ``number_writes``, ``numbers``;
+``counters``.
 """
 
 from dids.models import lookups  # noqa: F401 (registers pk__among and pk__named)

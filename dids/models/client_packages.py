@@ -14,10 +14,10 @@ import audit
 from audit import history
 from audit.models import Change
 from clients.models import BranchQuerySet, Client, Package
-from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import Result
 from dids.models.locks import lock_in_order
+from dids.models.number_previews import Resumption
 
 PACKAGE_STATES = {"running": "Running", "waiting": "Not begun", "ended": "Ended", "off": "Off"}
 
@@ -61,7 +61,7 @@ class ClientPackageQuerySet(BranchQuerySet):
                 return Result()
             change.touched += self.model.objects.filter(pk__in=ids).update(active=False)
             numbers = self._all_numbers().filter(client_package__in=ids, status__in=st.IN_USE)
-            return numbers.hold(by=audit.SYSTEM, now=now)
+            return numbers.stop(by=audit.SYSTEM, now=now)
 
     def _all_numbers(self):
         return self.model.dids.rel.related_model.objects
@@ -140,13 +140,9 @@ class ClientPackage(models.Model):
         return ""
 
     def preview_activate(self, now=None):
-        """Return (numbers that ``activate`` would take back, numbers that would stay on Hold); two counts."""
+        """Return the ``Resumption`` of ``activate``; at most five queries."""
         now = now or timezone.now()
-        if self.starts_at > now:
-            return 0, 0
-        on_hold = self.dids.filter(holds.running(now)).count()
-        back = min(on_hold, self.free_slots())
-        return back, on_hold - back
+        return self.dids.all().preview_resume(self, now=now) if self.starts_at <= now else Resumption()
 
     # --- writes
 
@@ -171,10 +167,11 @@ class ClientPackage(models.Model):
         return result
 
     def activate(self, *, by, now=None):
-        """Switch it on, clear an end that has passed, and take its numbers back from Hold.
+        """Switch it on, clear an end that has passed, and return its numbers from Hold.
 
-        Numbers longest on Hold come first, up to the DID limit. Return the Result of these moves, or
-        None when it was on already. Raise ValidationError for a closed client or an archived package.
+        Only those that its stop put on Hold return, to the status that it found, longest on Hold first, up to
+        the DID limit. Return the ``Resumption``, or None when it was on already. Raise ValidationError for a
+        closed client or an archived package.
         """
         self._refuse_closed()
         at = now or timezone.now()
@@ -190,7 +187,7 @@ class ClientPackage(models.Model):
             change.touched += 1
             self.active, self.ends_at = locked.active, locked.ends_at
             if not locked.is_running(at):
-                return Result()
+                return Resumption(change=change.pk)
             return self.dids.all().resume(self, by=audit.SYSTEM, now=now)
 
     def end_on(self, ends_at, *, by, now=None):

@@ -68,7 +68,8 @@ def insert_new(first, last, defaults):
 def update_changed(first, last, clear_notes):
     """Update the numbers of staged rows with verdict "~"; return how many were updated.
 
-    The statement repeats the table of legal moves, so that a number moved since validation is skipped.
+    The statement repeats the table of legal moves, so that a number moved since validation is skipped. What a
+    number on Hold resumes as is not staged: only a Hold that continues keeps it.
     """
     skips_hold = _skips_hold("r")
     holder = ", ".join(f"{name} = CASE WHEN NOT {skips_hold} THEN r.{name} END" for name in HOLDER)
@@ -81,6 +82,7 @@ def update_changed(first, last, clear_notes):
             hold_days = r.hold_days,
             tag_set_id = r.tag_set_id,
             notes = CASE WHEN r.notes = '' AND NOT %(clear)s THEN d.notes ELSE r.notes END,
+            resumes_as = CASE WHEN r.status = '{st.HOLD}' AND NOT {skips_hold} THEN d.resumes_as END,
             {holder}
         FROM dids_importrow r
         WHERE r.id BETWEEN %(first)s AND %(last)s AND r.verdict = '~' AND d.id = r.did_id

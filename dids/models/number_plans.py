@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ALL = Q(pk__gt=0)
-NO_HOLDER = {"account": None, "client_package": None, "hold_from": None, "hold_until": None}
-NO_HOLD = {"hold_from": None, "hold_until": None}
+NO_HOLD = {"hold_from": None, "hold_until": None, "resumes_as": None}
+NO_HOLDER = NO_HOLD | {"account": None, "client_package": None}
 TO_AFTER_HOLD = NO_HOLDER | {"status": F("after_hold")}
 
 
@@ -94,8 +94,12 @@ def edit_plan(
     add_tags=(),
     remove_tags=(),
     version=None,
+    by_stop=False,
 ):
-    """Return the plan of ``DIDQuerySet.edit`` for the numbers in ``scope``."""
+    """Return the plan of ``DIDQuerySet.edit`` for the numbers in ``scope``.
+
+    ``by_stop``: the numbers go on Hold because their package stops, and remember the status it found.
+    """
     values = {"after_hold": after_hold, "hold_days": hold_days, "notes": notes}
     values = {name: value for name, value in values.items() if value is not UNSET}
     same = [
@@ -120,13 +124,13 @@ def edit_plan(
         causes.append(Cause("package off", stopped, "the client package is not active; activate it first"))
 
     def updates():
-        written = values | _status_updates(scope, now, status, after_hold, hold_days)
+        written = values | _status_updates(scope, now, status, after_hold, hold_days, by_stop)
         return written | {"tag_set": _tag_set_update(new_labels)} if new_labels else written
 
     return Plan(causes, unchanged=reduce(Q.__and__, same, ALL), updates=updates)
 
 
-def _status_updates(scope, now, status, after_hold, own_days):
+def _status_updates(scope, now, status, after_hold, own_days, by_stop):
     """Return the values that follow from a new status, new hold days, or both."""
     if status in st.FREE:
         return NO_HOLDER | {"status": status}
@@ -147,6 +151,11 @@ def _status_updates(scope, now, status, after_hold, own_days):
             When(status=st.HOLD, then=F("hold_from")), default=now, output_field=models.DateTimeField()
         ),
         "hold_until": Case(continued, default=hold_end(now, days, distinct)),
+        "resumes_as": Case(
+            When(status=st.HOLD, then=F("resumes_as")),
+            default=F("status") if by_stop else None,
+            output_field=models.CharField(),
+        ),
     }
     if 0 not in distinct:
         return held
@@ -226,8 +235,11 @@ def assign_plan(client_package, account, by, now):
     )
 
 
-def resume_plan(client_package, by, now):
-    """Return the plan that takes numbers of ``client_package`` back from Hold."""
+def resume_plan(client_package, by, now, *, status=st.ACTIVE):
+    """Return the plan that takes numbers of ``client_package`` back from Hold.
+
+    ``status``: what they become, a status or an expression.
+    """
     causes = []
     if not client_package.is_running(now):
         causes.append(Cause("package off", Q(status_now=st.HOLD), _not_running(client_package)))
@@ -240,7 +252,7 @@ def resume_plan(client_package, by, now):
             "on Hold under another package by now; reload the list and try again",
         ),
     ]
-    return Plan(causes, updates=lambda: NO_HOLD | {"status": st.ACTIVE})
+    return Plan(causes, updates=lambda: NO_HOLD | {"status": status})
 
 
 def _not_running(client_package):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from array import array
-from dataclasses import dataclass
-from datetime import datetime
 from itertools import islice
 
 from django.db import connection, models
@@ -30,6 +28,13 @@ from dids.models.number_plans import (
     end_hold_plan,
     hold_ends_plan,
     resume_plan,
+)
+from dids.models.number_previews import (
+    HoldGroup,
+    HoldPreview,
+    Resumption,
+    preview_resumption,
+    resting,
 )
 from dids.models.number_reads import NumberReads
 from dids.models.staging import ImportRow
@@ -193,25 +198,34 @@ class DIDQuerySet(NumberReads):
         return result
 
     def resume(self, client_package, *, by, now=None):
-        """Take numbers of ``client_package`` back from Hold, each to its own account.
+        """Return the numbers that the package's stop put on Hold to what it found; return a ``Resumption``.
 
-        Those longest on Hold come first, up to the DID limit; the others are refused as "full".
+        Those longest on Hold come first, up to the DID limit. Numbers that a person put on Hold stay.
         """
         label = f"Taken back from Hold under package {client_package.package}"
         with audit.change(Change.Kind.ASSIGN, by=by, label=label, at=now):
-            locked = _lock(client_package)
-            on_hold = self.filter(holds.running(now or timezone.now()), client_package=locked)
-            on_hold = on_hold.order_by("hold_from", "pk")
-            ids = list(on_hold.values_list("pk", flat=True)[: locked.free_slots()])
-            result = self.model.objects.filter(pk__among=ids)._resume(locked, by=by, now=now)
-            if left := on_hold.count():
-                sample = list(on_hold.values_list("number", flat=True)[:SAMPLE])
-                result.refuse("full", _full(locked), left, sample)
-            return result
+            locked, at = _lock(client_package), now or timezone.now()
+            resumption = self.preview_resume(locked, now=at)
+            stopped = resting(self, locked, at).values_list("pk", flat=True)
+            ids = list(stopped[: locked.free_slots()])
+            numbers = self.model.objects.filter(pk__among=ids)
+            written = numbers._resume(locked, by=by, now=now, status=F("resumes_as"))
+            # Counted again: a number may have left its Hold before it was locked.
+            in_use = numbers.filter(client_package=locked, status__in=st.RESUMED).order_by()
+            returned = dict(in_use.values_list("status").annotate(Count("pk")))
+            return Resumption(returned, resumption.stay, written.change)
 
-    def _resume(self, locked, *, by, now, within=None):
+    def preview_resume(self, client_package, *, now=None):
+        """Return the ``Resumption`` that ``resume`` would return now; at most five queries."""
+        return preview_resumption(self, client_package, _full(client_package), now or timezone.now())
+
+    def _resume(self, locked, *, by, now, within=None, status=st.ACTIVE):
         return self._write(
-            Change.Kind.ASSIGN, lambda _, now: resume_plan(locked, by, now), by=by, now=now, within=within
+            Change.Kind.ASSIGN,
+            lambda _, now: resume_plan(locked, by, now, status=status),
+            by=by,
+            now=now,
+            within=within,
         )
 
     def block(self, *, by, now=None):
@@ -227,6 +241,12 @@ class DIDQuerySet(NumberReads):
     def hold(self, *, by, now=None):
         """Move Active and Blocked numbers to Hold, or with 0 hold days to their After Hold status."""
         return self.edit(by=by, now=now, kind=Change.Kind.HOLD, label="Put on Hold", status=st.HOLD)
+
+    def stop(self, *, by, now=None):
+        """Put numbers on Hold because their package stops: they remember the status that it found."""
+        return self.edit(
+            by=by, now=now, kind=Change.Kind.HOLD, label="Put on Hold", status=st.HOLD, by_stop=True
+        )
 
     def preview_hold(self, now=None):
         """Return a HoldPreview of ``hold`` for the Active and Blocked numbers here; two queries."""
@@ -367,32 +387,6 @@ class DIDQuerySet(NumberReads):
             if connection.features.has_select_for_update:
                 ids = lock_in_order(self.model.objects.filter(pk__among=ids))
             yield ids
-
-
-@dataclass(frozen=True)
-class HoldGroup:
-    """``count`` numbers with the same hold: it ends at ``ends``, or with 0 ``days`` is skipped."""
-
-    days: int
-    ends: datetime | None
-    after_hold: str
-    count: int
-
-    @property
-    def label(self):
-        return st.LABELS[self.after_hold]
-
-
-@dataclass(frozen=True)
-class HoldPreview:
-    """Preview of a hold: ``groups`` of all numbers, and the ``first`` of them with ``hold_ends``."""
-
-    groups: list[HoldGroup]
-    first: list
-
-    @property
-    def count(self):
-        return sum(group.count for group in self.groups)
 
 
 def _lock(client_package):

@@ -58,7 +58,9 @@ class DID(models.Model):
     """One telephone number. Its reseller is that of its operator.
 
     ``hold_from`` and ``hold_until`` are set only on Hold, account and client package only on Active,
-    Blocked and Hold. Database constraints ensure both. See ``dids.lifecycle.statuses`` for the moves.
+    Blocked and Hold. ``resumes_as``, also only on Hold, is the status in which the stop of its package found
+    the number, and to which it returns when the package is activated again; None if a person put it on Hold.
+    Database constraints ensure this. See ``dids.lifecycle.statuses`` for the moves.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -70,6 +72,7 @@ class DID(models.Model):
     hold_days = HoldDaysField()
     hold_from = models.DateTimeField(null=True, blank=True)
     hold_until = models.DateTimeField(null=True, blank=True)
+    resumes_as = models.CharField(max_length=10, null=True, blank=True, choices=st.RESUMED_CHOICES)
     tag_set = models.ForeignKey(
         TagSet, null=True, blank=True, on_delete=models.PROTECT, related_name="dids", db_index=False
     )
@@ -109,6 +112,10 @@ class DID(models.Model):
                 condition=Q(status__in=st.HELD, account__isnull=False, client_package__isnull=False)
                 | Q(status__in=st.FREE, account__isnull=True, client_package__isnull=True),
                 name="did_holder_when_held",
+            ),
+            models.CheckConstraint(
+                condition=Q(resumes_as__isnull=True) | Q(resumes_as__in=st.RESUMED, status=st.HOLD),
+                name="did_resumes_from_hold",
             ),
             hold_days_in_range("did_hold_days"),
         ]

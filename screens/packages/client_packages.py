@@ -17,7 +17,7 @@ from didmgmt.replica import may_lag
 from dids.lists.client_packages import ClientPackageFilter
 from dids.models import DID, ClientPackage
 from screens.packages.forms import EndForm
-from screens.packages.stopping import client_pages, may_stop, stop
+from screens.packages.stopping import RETURN, client_pages, may_stop, stop
 
 SORTS = {
     "client": (Lower("client__name"), "id"),
@@ -63,7 +63,7 @@ def client_package_deactivate(request, pk):
         _numbers(given),
         lambda: given.deactivate(by=request.user) if given.active else None,
         title=f"Deactivate {given}",
-        about="It stops now. If reactivated, it takes back numbers still on Hold.",
+        about=f"It stops now. {RETURN}",
         verb="Deactivate",
         done=f"Package {given} switched off.",
         back_url=_back(request, given),
@@ -81,13 +81,11 @@ def client_package_activate(request, pk):
             return dialogs.close(request, back_url)
         except ValidationError as error:
             refusal = error.message
-    back, stay = given.preview_activate()
     title = f"Activate {given}"
     context = {
         "given": given,
         "refusal": refusal or given.closed_reason(),
-        "back": back,
-        "stay": stay,
+        "preview": given.preview_activate(),
         "title": title,
         "action_url": request.path,
     }
@@ -108,7 +106,7 @@ def _message_activated(request, given, result):
         start = date_format(timezone.localtime(given.starts_at), "j M Y, H:i")
         messages.success(request, f"Package {given} switched on. It starts on {start}.")
     else:
-        messages.success(request, f"Package {given} switched on. {result.sentence('taken back from Hold')}")
+        messages.success(request, f"Package {given} switched on. {result}")
 
 
 @dialogs.view

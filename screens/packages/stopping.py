@@ -7,6 +7,11 @@ from django.urls import reverse
 from didmgmt import dialogs
 from screens.forms import ConfirmCountForm
 
+RETURN = (
+    "If it is activated again before their holds end, its numbers return to what they are now, Active or"
+    " Blocked. Numbers that a person has put on Hold stay there."
+)
+
 may_stop = permission_required("dids.change_clientpackage", raise_exception=True)
 
 

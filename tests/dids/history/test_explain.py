@@ -50,17 +50,17 @@ def test_a_hold_names_the_package_the_client_the_user_and_its_end(house, anna):
 
     assert sentence(dids) == (
         "On Hold since 3 Nov 2026 because package Basic of North Bakery was switched off by anna; "
-        "becomes In Stock on 3 Dec 2026."
+        "becomes In Stock on 3 Dec 2026, or Active again if the package is activated before then."
     )
 
 
 def test_a_hold_says_when_the_package_ended_by_itself(house):
-    dids = numbers_in("active", ["100"], house, now=NOON - DAY, after_hold="reserved")
+    dids = numbers_in("blocked", ["100"], house, now=NOON - DAY, after_hold="reserved")
     house.client_package.deactivate(by=SYSTEM, now=NOON, ended=True)
 
     assert sentence(dids) == (
         "On Hold since 3 Nov 2026 because package Basic of North Bakery ended; "
-        "becomes Reserved on 3 Dec 2026."
+        "becomes Reserved on 3 Dec 2026, or Blocked again if the package is activated before then."
     )
 
 

@@ -73,7 +73,11 @@ def test_a_hold_shows_its_end_in_the_active_zone_and_not_its_beginning(house, an
     with timezone.override("Europe/Vilnius"):
         event, label, actor, changes = listed(dids.get().pk, anna)[0]
     assert (event, label, actor) == ("~", "Package Basic of North Bakery switched off", "anna")
-    assert changes == {"Status": ("Active", "Hold"), "Hold until": ("", "2 Feb 2026, 14:05")}
+    assert changes == {
+        "Status": ("Active", "Hold"),
+        "Hold until": ("", "2 Feb 2026, 14:05"),
+        "Returns to": ("", "Active"),
+    }
 
 
 def test_names_of_deleted_records_come_from_their_own_history(house, anna):

@@ -319,6 +319,16 @@ def test_an_update_keeps_the_dates_of_a_hold():
     assert (did.hold_from, did.hold_until) == (before.hold_from, before.hold_until)
 
 
+def test_an_update_keeps_what_a_number_returns_to_only_while_it_is_on_hold():
+    world = make_world()
+    world.client_package.deactivate(by=SYSTEM)
+
+    imported("DID,Notes,Status\n2568,x,hold\n2567,y,instock\n", importer(world))
+
+    assert (world.did("2568").status, world.did("2568").resumes_as) == ("hold", "blocked")
+    assert (world.did("2567").status, world.did("2567").resumes_as) == ("instock", None)
+
+
 def test_new_hold_days_move_the_end_of_a_hold():
     world = make_world()
     before = world.did("2563")

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from audit import SYSTEM
 from audit.models import Change
-from clients.models import Client
+from clients.models import Client, Package
+from dids.history.undo.undo import Undo
 from dids.models import DID, ClientPackage, DIDHistory
 from staff.models import User
 from tests.carrier import carrier, numbers_in, person
@@ -23,36 +24,122 @@ def statuses():
     return dict(DID.objects.order_by("number").values_list("number", "status"))
 
 
-def test_a_reactivated_package_takes_its_numbers_back_with_their_accounts():
+def test_a_reactivated_package_returns_its_numbers_to_what_its_stop_found():
     house, now = carrier(), timezone.now()
     dids = numbers_in("active", ["100", "101"], house, now=now)
     dids.filter(number="101").block(by=SYSTEM, now=now)
     house.client_package.deactivate(by=SYSTEM, now=now + DAY)
     assert statuses() == {"100": "hold", "101": "hold"}
+    previewed = house.client_package.preview_activate(now=now + 2 * DAY)
 
     result = house.client_package.activate(by=SYSTEM, now=now + 2 * DAY)
 
-    assert (result.done, result.refusals) == (2, {})
-    assert statuses() == {"100": "active", "101": "active"}
+    assert (result.returned, result.stay) == ({"active": 1, "blocked": 1}, [])
+    assert previewed.returned == result.returned
+    assert str(result) == "2 numbers returned from Hold: 1 Active, 1 Blocked."
+    assert statuses() == {"100": "active", "101": "blocked"}
+    assert not DID.objects.filter(resumes_as__isnull=False).exists()
     assert set(dids.values_list("account", "client_package")) == {(house.account.pk, house.client_package.pk)}
     change = Change.objects.latest("pk")
     assert (change.kind, change.label) == ("package", f"Package {house.client_package} switched on")
     assert DIDHistory.objects.filter(change=change).count() == 2
 
 
-def test_numbers_longest_on_hold_come_back_first_and_the_others_are_named():
+def test_numbers_longest_on_hold_return_first_and_the_others_are_named():
     house, now = carrier(did_limit=2), timezone.now()
     for n, number in enumerate(["102", "100", "101"]):
         dids = numbers_in("active", [number], house, now=now + n * DAY)
-        dids.hold(by=SYSTEM, now=now + n * DAY)
+        dids.stop(by=SYSTEM, now=now + n * DAY)
     house.client_package.deactivate(by=SYSTEM, now=now + 4 * DAY)
 
     result = house.client_package.activate(by=SYSTEM, now=now + 5 * DAY)
 
     assert statuses() == {"100": "active", "101": "hold", "102": "active"}
-    (full,) = result.refusals.values()
+    (full,) = result.stay
     assert (full.count, full.numbers) == (1, ["101"])
-    assert "is full, its DID limit is 2" in full.why
+    assert "1 stays on Hold (101): package Basic of North Bakery is full, its DID limit is 2" in str(result)
+
+
+def test_numbers_that_a_person_put_on_hold_stay_there_and_are_named():
+    house, now = carrier(), timezone.now()
+    numbers_in("active", ["100"], house, now=now)
+    numbers_in("hold", ["101"], house, now=now)
+    house.client_package.deactivate(by=SYSTEM, now=now)
+    previewed = house.client_package.preview_activate(now=now)
+
+    result = house.client_package.activate(by=SYSTEM, now=now)
+
+    assert statuses() == {"100": "active", "101": "hold"}
+    assert (result.returned, result.stay) == (previewed.returned, previewed.stay)
+    assert str(result) == (
+        "1 number returned from Hold: 1 Active. 1 stays on Hold (101): put there by a person;"
+        " to use again, activate on the client’s DIDs tab."
+    )
+
+
+def test_a_number_left_on_hold_still_returns_when_the_package_is_activated_a_second_time():
+    house, now = carrier(did_limit=1), timezone.now()
+    numbers_in("active", ["100"], house, now=now)
+    DID.objects.block(by=SYSTEM, now=now)
+    house.client_package.deactivate(by=SYSTEM, now=now)
+    numbers_in("instock", ["101"], house, now=now)
+    ClientPackage.objects.update(active=True)
+    DID.objects.filter(number="101").assign(house.client_package, house.account, by=SYSTEM, now=now)
+    house.client_package.deactivate(by=SYSTEM, now=now + DAY)
+    assert statuses() == {"100": "hold", "101": "hold"}
+
+    house.client_package.activate(by=SYSTEM, now=now + DAY)
+    assert statuses() == {"100": "blocked", "101": "hold"}
+    house.client_package.deactivate(by=SYSTEM, now=now + 2 * DAY)
+    Package.objects.update(did_limit=2)
+    ClientPackage.objects.get().activate(by=SYSTEM, now=now + 2 * DAY)
+    assert statuses() == {"100": "blocked", "101": "active"}
+
+
+@pytest.mark.parametrize(
+    ("touch", "status"),
+    [
+        (lambda dids, house: dids.edit(by=SYSTEM, status="hold", notes="x"), "blocked"),
+        (lambda dids, house: dids.edit(by=SYSTEM, hold_days=60), "blocked"),
+        (lambda dids, house: dids.end_hold(by=SYSTEM), "instock"),
+        (lambda dids, house: dids.edit(by=SYSTEM, status="reserved"), "reserved"),
+    ],
+)
+def test_what_happens_to_a_resting_number_decides_whether_it_returns(touch, status):
+    house = carrier()
+    dids = numbers_in("blocked", ["100"], house)
+    house.client_package.deactivate(by=SYSTEM)
+    touch(dids, house)
+    house.client_package.activate(by=SYSTEM)
+    assert dids.get().status == status
+
+
+def test_a_number_taken_back_by_a_person_and_put_on_hold_again_stays():
+    house = carrier()
+    dids = numbers_in("active", ["100"], house)
+    house.client_package.deactivate(by=SYSTEM)
+    ClientPackage.objects.update(active=True)
+    dids.activate(by=SYSTEM)
+    dids.hold(by=SYSTEM)
+    ClientPackage.objects.update(active=False)
+    assert house.client_package.preview_activate().returned == {}
+    ClientPackage.objects.get().activate(by=SYSTEM)
+    assert statuses() == {"100": "hold"}
+
+
+def test_undoing_a_stop_and_a_start_restores_what_a_number_returns_to():
+    house = carrier()
+    numbers_in("blocked", ["100"], house)
+    house.client_package.deactivate(by=SYSTEM)
+    assert DID.objects.get().resumes_as == "blocked"
+    started = house.client_package.activate(by=SYSTEM)
+    Undo(Change.objects.get(pk=started.change), by=SYSTEM).run()
+    assert (statuses(), DID.objects.get().resumes_as) == ({"100": "hold"}, "blocked")
+    ClientPackage.objects.get().activate(by=SYSTEM)
+    assert statuses() == {"100": "blocked"}
+    ClientPackage.objects.get().deactivate(by=SYSTEM)
+    Undo(Change.objects.latest("pk"), by=SYSTEM).run()
+    assert (statuses(), DID.objects.get().resumes_as) == ({"100": "blocked"}, None)
 
 
 def test_a_number_with_an_overdue_hold_does_not_come_back():
@@ -60,7 +147,7 @@ def test_a_number_with_an_overdue_hold_does_not_come_back():
     numbers_in("active", ["100"], house, hold_days=1, now=now)
     house.client_package.deactivate(by=SYSTEM, now=now)
     result = house.client_package.activate(by=SYSTEM, now=now + 2 * DAY)
-    assert result.selected == 0
+    assert (result.returned, result.stay) == ({}, [])
     assert DID.objects.with_status_now(now + 2 * DAY).get().status_now == "instock"
 
 

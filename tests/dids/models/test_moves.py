@@ -383,7 +383,7 @@ def play(steps):
             result = dids.delete_unused(by=SYSTEM, now=now)
         elif method == "package":
             result = house.client_package.deactivate(by=SYSTEM, now=now)
-            back = house.client_package.activate(by=SYSTEM, now=now).done
+            back = house.client_package.activate(by=SYSTEM, now=now).count
             selected = result.selected
         else:
             now += timedelta(days=3)

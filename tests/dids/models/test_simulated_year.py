@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 
 from audit import SYSTEM
 from clients.models import Account, Client, Package, Reseller
-from dids.lifecycle.statuses import FREE, HELD, IN_USE, LABELS, MOVES
+from dids.lifecycle.statuses import FREE, HELD, IN_USE, LABELS, MOVES, RESUMED
 from dids.models import DID, ClientPackage, DIDHistory, Stock, counters
 from operators.models import Operator
 from tests.examples import scaled
@@ -161,9 +161,28 @@ class Carrier(RuleBasedStateMachine):
             before = last.get(number)
             if event == "~" and before != status:
                 skips_hold = before in IN_USE and status in FREE  # 0 hold days
-                assert (before, status) in MOVES or skips_hold, (number, before, status)
+                resumes = before == "hold" and status in RESUMED
+                assert (before, status) in MOVES or skips_hold or resumes, (number, before, status)
             last[number] = status
         assert last == dict(DID.objects.values_list("number", "status"))
+
+    @invariant()
+    def a_hold_remembers_what_the_stop_of_its_package_found(self):
+        last = {}
+        rows = DIDHistory.objects.order_by("history_id").select_related("change")
+        for row in rows:
+            before = last.get(row.number)
+            stops = row.change and row.change.kind == "package"
+            if row.status != "hold":
+                expected = None
+            elif before.status == "hold":
+                expected = before.resumes_as
+            else:
+                expected = before.status if stops else None
+            assert row.resumes_as == expected, row.number
+            if stops and before.status == "hold":
+                assert row.status == before.resumes_as, row.number
+            last[row.number] = row
 
     @invariant()
     def a_change_writes_a_number_once(self):

@@ -174,7 +174,7 @@ def test_the_five_steps_of_the_manual_and_a_package_switched_off_and_on(check_sc
     assert statuses_of(client_package) == {"700100": "hold", "700101": "hold"}
     page.locator("tbody tr", has_text="Starter").get_by_role("link", name="Activate").click()
     dialog.get_by_role("button", name="Activate").click()
-    expect(page.get_by_text("2 numbers taken back from Hold.")).to_be_visible()
+    expect(page.get_by_text("2 numbers returned from Hold")).to_be_visible()
     assert statuses_of(client_package) == {"700100": "active", "700101": "active"}
 
 

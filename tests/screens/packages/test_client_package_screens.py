@@ -191,18 +191,28 @@ def test_the_preview_matches_the_result(world, url, browser):
         assert after.status == ("hold" if did.hold_ends else did.after_hold)
 
 
-def test_switching_on_is_previewed_and_counts_numbers_above_the_limit(world, browser, url):
+def test_switching_on_names_what_returns_and_what_stays_and_why(world, browser, url):
+    DID.objects.filter(number="256999").assign(world.client_package, world.account, by=SYSTEM)
     world.client_package.deactivate(by=SYSTEM)
     world.package.did_limit = 2
     world.package.save()
-    html = browser.get(f"{url}activate/").content.decode()
-    assert "<b>2</b> numbers will come back from Hold" in html
-    assert '<b class="refused">1</b> will stay on Hold' in html
-    (message,) = messages_of(browser.post(f"{url}activate/", follow=True))
-    assert message.startswith(
-        "Package Basic of Rose Orig switched on. 2 numbers taken back from Hold. 1 refused ("
+    html = " ".join(browser.get(f"{url}activate/").content.decode().split())
+    assert "<b>2</b> numbers will return from Hold" in html
+    assert "<li><b>1</b> Active</li><li><b>1</b> Blocked</li>" in html
+    assert (
+        '<b class="refused">1</b> will stay on Hold <span class="sample">(2563)</span>: put there by a person'
+        in html
     )
-    assert DID.objects.filter(status="active").count() == 2
+    (message,) = messages_of(browser.post(f"{url}activate/", follow=True))
+    assert message == (
+        "Package Basic of Rose Orig switched on. 2 numbers returned from Hold: 1 Active, 1 Blocked."
+        " 1 stays on Hold (256999): package Basic of Rose Orig is full, its DID limit is 2;"
+        " raise the limit or put numbers on Hold."
+        " 1 stays on Hold (2563): put there by a person; to use again, activate on the client’s DIDs tab."
+    )
+    assert dict(DID.objects.filter(client_package=world.client_package).values_list("number", "status")) == {
+        "2568": "blocked", "2567": "active", "2563": "hold", "256999": "hold"
+    }  # fmt: skip
     assert messages_of(browser.post(f"{url}activate/", follow=True)) == [
         "Package Basic of Rose Orig is already on."
     ]
