@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.core.files.storage import default_storage
 from django.db import connection, transaction
 from django.db.models import Q, Sum
@@ -28,6 +29,7 @@ PACKAGES_PER_ROUND = 1_000
 ORPHANS_EVERY = 3600  # seconds
 ORPHAN_AGE = timedelta(days=1)
 FILES_AT_ONCE = 500
+ROWS_PER_ROUND = 1_000  # expired rows of one table; a round follows each second
 JOBS_PER_ROUND = 20  # the staged rows of one job may be a million
 
 
@@ -73,7 +75,18 @@ def seal_history(now):
 @periodic_task("forget old forms")
 def forget_old_forms(now):
     """Delete the keys of forms that no open page can send again."""
-    return SentForm.objects.filter(at__lt=now - KEPT).delete()[0]
+    return _delete_some(SentForm.objects.filter(at__lt=now - KEPT).order_by("at"))
+
+
+@periodic_task("delete expired sessions")
+def delete_expired_sessions(now):
+    return _delete_some(Session.objects.filter(expire_date__lt=now).order_by("expire_date"))
+
+
+def _delete_some(expired):
+    """Delete up to ``ROWS_PER_ROUND`` rows: a statement of unknown size would make writers on SQLite wait."""
+    keys = list(expired.values_list("pk", flat=True)[:ROWS_PER_ROUND])
+    return expired.filter(pk__in=keys).delete()[0] if keys else 0
 
 
 @periodic_task("deliver seals")
@@ -108,7 +121,7 @@ def delete_staged_rows(now):
 @periodic_task("delete stored searches")
 def delete_stored_searches(now):
     """Delete pasted lists that have expired."""
-    return StoredSearch.objects.filter(expires_at__lt=now).delete()[0]
+    return _delete_some(StoredSearch.objects.filter(expires_at__lt=now).order_by("expires_at"))
 
 
 @periodic_task("delete old job files")

@@ -7,12 +7,14 @@ from uuid import UUID
 
 import pytest
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.core.files.base import ContentFile
 from django.core.management import call_command
 from django.utils import timezone
 
+from dids import periodic as tasks
 from dids.models import DID
-from dids.periodic import delete_old_files
+from dids.periodic import delete_expired_sessions, delete_old_files
 from jobs import periodic
 from jobs.management.commands import worker
 from jobs.models import Job, WorkerBeat
@@ -135,3 +137,12 @@ def test_more_undeletable_files_than_one_round_takes_do_not_keep_the_others(
             delete_old_files(timezone.now())
 
     assert not free.exists()
+
+
+def test_expired_sessions_are_deleted_some_at_a_time(viewer, monkeypatch):
+    monkeypatch.setattr(tasks, "ROWS_PER_ROUND", 2)
+    browser, now = client_of(viewer), timezone.now()
+    for n in range(3):
+        Session.objects.create(session_key=f"old{n}", expire_date=now - timedelta(minutes=1))
+    assert [delete_expired_sessions(now) for _ in range(3)] == [2, 1, 0]
+    assert browser.get("/dids/").status_code == 200
