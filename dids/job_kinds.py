@@ -13,7 +13,6 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from django.core.files.base import ContentFile
 from django.db.models import Max
 from django.http import QueryDict
 from django.urls import reverse
@@ -85,18 +84,14 @@ def submit_create(user, numbers, *, operator, **fields):
 
     ``fields``: as for ``DIDQuerySet.create_numbers``, JSON-serialisable.
     """
-    ranges = numbers.ranges
-    job = Job(
+    return Job.objects.submit(
         kind=CreateJob.name,
         owner=user,
         label=f"New DIDs: {numbers.count:,} for {operator}"[:LABEL_MAX],
         total=numbers.count,
         params={"operator": operator.pk, "operator_name": str(operator), "fields": fields},
+        content="".join(f"{low} {high}\n" for low, high in numbers.ranges).encode(),
     )
-    lines = "".join(f"{low} {high}\n" for low, high in ranges)
-    job.file.save(f"{job.pk}.txt", ContentFile(lines.encode()))
-    job.queue()
-    return job
 
 
 class _WriteJob(JobKind):
@@ -164,7 +159,7 @@ def _submit(kind, label, user, selection, *, result=None, **params):
     else:
         newest = selection.queryset.aggregate(newest=Max("pk"))["newest"]
         selected = {"query": selection.query, "newest": newest}
-    job = Job.objects.create(
+    return Job.objects.submit(
         kind=kind.name,
         owner=user,
         label=f"{label[:150]}: {count_noun(selection.count, 'number')}",
@@ -172,8 +167,6 @@ def _submit(kind, label, user, selection, *, result=None, **params):
         params=params | selected,
         result=result.as_json() if result else {},
     )
-    job.queue()
-    return job
 
 
 class EditJob(_WriteJob):
@@ -398,15 +391,13 @@ def submit_export(user, selected, count, name):
 
     ``selected``: {"address": the query string of the list} or {"ids": "1,2,3"}, for ``count`` numbers.
     """
-    job = Job.objects.create(
+    return Job.objects.submit(
         kind=ExportJob.name,
         owner=user,
         label=f"Export {name}"[:LABEL_MAX],
         total=count,
         params=selected | {"name": name},
     )
-    job.queue()
-    return job
 
 
 for _kind in (CreateJob, EditJob, DeleteJob, AssignJob, MoveJob, ExportJob):

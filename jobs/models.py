@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.core.files.base import ContentFile
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
@@ -82,6 +83,20 @@ class JobQuerySet(models.QuerySet["Job"]):
         waiting = Q(state=Job.State.QUEUED) & (Q(lease_until__isnull=True) | Q(lease_until__lte=now))
         abandoned = Q(state=Job.State.RUNNING, lease_until__lte=now)
         return self.filter(waiting | abandoned, kind__in=list(KINDS))
+
+    def submit(self, *, owner: User, content: bytes | None = None, **fields: Any) -> Job:
+        """Insert a job that waits for a worker, in one transaction, and return it.
+
+        ``fields``: of ``Job``; ``content``: bytes that are stored as its file. Raises LimitError if its owner
+        has too many jobs in the queue.
+        """
+        self.refuse_many_waiting(owner)
+        job = Job(owner=owner, state=Job.State.QUEUED, **fields)
+        if content is None:
+            job.save()
+        else:
+            job.file.save(f"{job.pk}.txt", ContentFile(content))
+        return job
 
     def claim(self, worker: str) -> Job | None:
         """Claim the oldest claimable job for ``worker`` and return it, None if there is none.
@@ -233,20 +248,21 @@ class Job(models.Model):
             self.result["error"] = f"Not finished within {days} days, so its files were deleted. Start again."
         self.save(update_fields=["params", "file", "result", "state"])
 
-    def run_now(self) -> bool:
-        """Run the job in this request; return False if it is already waiting, running or done.
+    def claim_here(self) -> bool:
+        """Claim the job for this request; return False if it is already waiting, running or done.
 
-        A worker continues it after ``REQUEST_SECONDS``.
+        ``run_here`` then runs it. If the process ends before, a worker takes the job over like any other.
         """
         worker = f"request:{uuid.uuid4().hex}"
         now = database_now()
         lease = {"worker": worker, "lease_until": now + self.lease(), "attempts": 1}
         lease |= {"started_at": now, "finished_at": None, "cancel_asked_at": None}
-        if not self._move(self.STARTABLE, self.State.RUNNING, **lease):
-            return False
+        return self._move(self.STARTABLE, self.State.RUNNING, **lease)
+
+    def run_here(self) -> None:
+        """Run the job that ``claim_here`` has claimed; a worker continues it after ``REQUEST_SECONDS``."""
         deadline = time.monotonic() + REQUEST_SECONDS
-        self.run(worker, lambda: time.monotonic() > deadline)
-        return True
+        self.run(self.worker, lambda: time.monotonic() > deadline)
 
     def _move(self, sources: Collection[Job.State], target: Job.State, **fields: Any) -> bool:
         """Change the state with a conditional UPDATE; return whether it was in one of ``sources``."""

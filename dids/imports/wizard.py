@@ -318,7 +318,8 @@ class Import:
             job.cursor, job.result, job.done = {"phase": "check"}, {}, 0
             job.total = max(0, job.params["rows"] - len(job.params["skip"]))
             job.save(update_fields=["params", "cursor", "result", "done", "total"])
-        return self._run()
+            started = self._start()
+        return started and self._run()
 
     def write_flagged(self, *, shown, ticked):
         """Check again with other flagged rows to write: of the lines ``shown``, those ``ticked``.
@@ -352,15 +353,26 @@ class Import:
             self.job.done = 0
             self.job.total = sum(self.counts.values())
             self.job.save(update_fields=["cursor", "done", "total"])
-        return self._run()
+            started = self._start()
+        return started and self._run()
 
     def _lock(self):
         """Lock and reload the job until the end of the transaction."""
         self.job = Job.objects.select_for_update(of=("self",)).get(pk=self.job.pk)
 
+    @property
+    def _is_small(self):
+        """Whether it runs in the request, by rows of the file: a few that name large ranges do so as well."""
+        return self.job.params["rows"] <= SMALL
+
+    def _start(self):
+        """Queue or claim the job in the transaction that has prepared it, so that no job stays behind."""
+        return self.job.claim_here() if self._is_small else self.job.queue()
+
     def _run(self):
-        # By rows of the file: a few that name large ranges run in the request all the same.
-        return self.job.queue() if self.job.params["rows"] > SMALL else self.job.run_now()
+        if self._is_small:
+            self.job.run_here()
+        return True
 
 
 def _digest(header):

@@ -10,7 +10,7 @@ from jobs.models import Job
 
 def submit_undo(undo):
     """Queue a job that runs ``undo`` and return it."""
-    job = Job.objects.create(
+    return Job.objects.submit(
         kind=KIND.name,
         owner=undo.by,
         label=undo.change.undo_label,
@@ -18,8 +18,6 @@ def submit_undo(undo):
         params={"change": undo.change.pk},
         cursor={"after": START},
     )
-    job.queue()
-    return job
 
 
 class UndoJob(JobKind):
