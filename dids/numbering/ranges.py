@@ -12,6 +12,9 @@ from dids.numbering.normalise import ALLOW_LONG, MAX_DIGITS, TOO_LONG, NumberErr
 from dids.numbering.reading import Range, drop_parameters, parse_item, tidy
 
 MAX_ERRORS = 1_000
+LONGEST_TEXT = 2_500_000  # characters of a list
+MOST_ENTRIES = 100_000  # numbers and ranges in a list; reading one takes 1 to 30 µs
+SPLIT = "Split the list."
 
 
 class Problem(NamedTuple):
@@ -62,10 +65,13 @@ class Numbers:
         self.repeated = named - self.count
 
     def refuse(self, line: int | None, text: str, reason: str) -> None:
-        """Record a rejected entry."""
+        """Record a rejected entry; a problem of the whole text comes before those of its lines."""
         self.refused += 1
-        if len(self.errors) < MAX_ERRORS:
-            self.errors.append(Problem(line, shorten(text), reason))
+        problem = Problem(line, shorten(text), reason)
+        if line is None:
+            self.errors.insert(0, problem)
+        elif len(self.errors) < MAX_ERRORS:
+            self.errors.append(problem)
 
     @property
     def ranges(self) -> list[Range]:
@@ -115,24 +121,24 @@ _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|$)")
 _SEPARATOR = re.compile("[,;\n]")
 
 
-def parse_ranges(text: str, limit: int, longest: int = MAX_DIGITS) -> Numbers:
+def parse_ranges(text: str, limit: int, longest: int = MAX_DIGITS, instead: str = SPLIT) -> Numbers:
     """Parse numbers and ranges ``111-222`` separated by line breaks, commas, semicolons or spaces.
 
     The ends of a range are included and have the same length. An entry that starts with + or contains
     brackets is one number even with spaces in it. Entries that can be read in two ways are rejected with
     both readings, and those with more than ``longest`` digits as too long. All problems are in ``errors``,
-    as is a count above ``limit``; the caller must not create anything then. Time depends on the length of
-    the text, not on the size of its ranges.
+    as is a count above ``limit``, of which ``instead`` says what to do; the caller must not create anything
+    then. Time depends on the length of the text, which is limited, not on the size of its ranges.
     """
     numbers = Numbers()
-    numbers.add(read_ranges(text, numbers, longest=longest))
+    numbers.add(read_ranges(text, numbers, longest=longest, instead=instead))
     if numbers.count > limit:
-        numbers.refuse(None, "", too_many(numbers.count, limit))
+        numbers.refuse(None, "", too_many(numbers.count, limit, instead))
     return numbers
 
 
-def too_many(count: int, limit: int) -> str:
-    return f"These are {count:,} numbers; at most {limit:,} are allowed at once. Split the list."
+def too_many(count: int, limit: int, instead: str = SPLIT) -> str:
+    return f"These are {count:,} numbers; at most {limit:,} are allowed at once. {instead}"
 
 
 def read_ranges(
@@ -140,24 +146,51 @@ def read_ranges(
     numbers: Numbers,
     read_item: Callable[[str], list[Range]] = parse_item,
     longest: int = MAX_DIGITS,
+    instead: str = SPLIT,
 ) -> Iterator[Range]:
     """Yield the ranges in ``text``.
 
-    Record in ``numbers`` the items that ``read_item`` refuses and those with more than ``longest`` digits.
+    Record in ``numbers`` the items that ``read_item`` refuses and those with more than ``longest`` digits. A
+    text above ``LONGEST_TEXT`` is refused unread; after ``MOST_ENTRIES`` the rest is.
     """
-    for line, match in enumerate(_LINE.finditer(text), start=1):
-        entry = match[1]
-        digits = entry[1:] if entry[:1] == "+" else entry
+    if len(text) > LONGEST_TEXT:
+        most = f"at most {LONGEST_TEXT:,} are read at once"
+        numbers.refuse(None, "", f"The list has {len(text):,} characters; {most}. {instead}")
+        return
+    left = MOST_ENTRIES
+    for line, item in _items(text):
+        left -= _count_entries(item)
+        if left < 0:
+            most = f"more than {MOST_ENTRIES:,} entries, the most that are read at once"
+            numbers.refuse(None, "", f"The list has {most}. {instead}")
+            return
+        digits = item.removeprefix("+")
         if digits.isascii() and digits.isdigit() and len(digits) <= longest:  # inlined for speed
             yield digits, digits
+            continue
+        try:
+            ranges = read_item(item)
+            if any(len(low) > longest for low, _ in ranges):
+                raise NumberError(item, TOO_LONG, ALLOW_LONG, "long")
+            yield from ranges
+        except NumberError as error:
+            numbers.refuse(line, item, f"{error.reason}. {error.remedy}")
+
+
+def _items(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the line and the text of each item: what stands between two separators."""
+    for line, match in enumerate(_LINE.finditer(text), start=1):
+        entry = match[1]
+        if entry.removeprefix("+").isdigit() and entry.isascii():  # inlined for speed
+            yield line, entry
             continue
         for part in _SEPARATOR.split(drop_parameters(tidy(to_plain(entry)))):
             item = part.strip().removeprefix("- ")  # "- " is the bullet of a list
             if item:
-                try:
-                    ranges = read_item(item)
-                    if any(len(low) > longest for low, _ in ranges):
-                        raise NumberError(item, TOO_LONG, ALLOW_LONG, "long")
-                    yield from ranges
-                except NumberError as error:
-                    numbers.refuse(line, item, f"{error.reason}. {error.remedy}")
+                yield line, item
+
+
+def _count_entries(item: str) -> int:
+    """Return how many entries to count for an item: its groups, if they are too many for one number."""
+    groups = item.count(" ") + 1
+    return groups if groups > MAX_DIGITS else 1

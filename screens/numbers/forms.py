@@ -14,6 +14,7 @@ from dids.numbering.normalise import longest_new
 from dids.numbering.ranges import parse_ranges
 from operators.models import Operator
 
+INSTEAD_OF_LIST = "Write ranges such as 111-222, split the list, or import it as a file."
 NAMED_ERRORS = 5  # errors of a pasted list that are shown; the others are counted
 HOLD_DAYS_HELP = "0 to 365. Leave empty to use the package’s, operator’s or reseller’s value."
 
@@ -146,7 +147,7 @@ class NewForm(Form):
 
 def read_numbers(text):
     """Parse the text into ``Numbers``; more than the limit is one of its errors."""
-    return parse_ranges(text, settings.NEW_DIDS_LIMIT, longest_new())
+    return parse_ranges(text, settings.NEW_DIDS_LIMIT, longest_new(), INSTEAD_OF_LIST)
 
 
 def number_problems(numbers):

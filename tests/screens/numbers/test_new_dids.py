@@ -149,6 +149,24 @@ def test_a_hundred_thousand_numbers_can_be_pasted_line_by_line(world, browser, s
     assert "<b>100,000 DIDs</b> will be created" in response.content.decode()
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("1," * 100_001, "The list has more than 100,000 entries, the most that are read at once."),
+        ("1 " * 100_001, "The list has more than 100,000 entries, the most that are read at once."),
+        ("1\n" * 1_250_000 + "1", "The list has 2,500,001 characters; at most 2,500,000 are read at once."),
+    ],
+)
+def test_a_list_that_is_too_long_is_refused_with_its_limit_and_what_to_do(world, browser, text, sentence):
+    for step, status in (("preview", 200), ("create", 422)):
+        response = browser.post(NEW, form(world, text, step=step))
+        assert response.status_code == status
+        assert f"{sentence} Write ranges such as 111-222, split the list, or import it as a file." in (
+            response.content.decode()
+        )
+    assert not DID.objects.filter(number="1").exists()
+
+
 def test_more_than_the_limit_of_the_form_is_refused_without_expanding_the_range(world, browser, settings):
     settings.LONG_NUMBERS = True
     response = browser.post(NEW, form(world, f"{'1' * 20}-{'9' * 20}"))
