@@ -12,6 +12,9 @@ from django import forms
 from django.db import models
 
 NAME_MAX = 100
+# Characters of a text that is normalised: time grows with the square of how many accents follow one another.
+# Longer texts are no names, and too long for a set of tags as well.
+NORMALISED = 2_000
 
 # Unicode's Default_Ignorable_Code_Point and the signs of annotations: zero-width signs, soft hyphens, bidi
 # marks and overrides, variation selectors, fillers, tag characters. Then controls that are no blanks, and
@@ -35,7 +38,7 @@ def clean_name(text):
     if text.isascii() and text.isprintable():
         return " ".join(text.split())
     visible = _BLANK.sub(" ", _INVISIBLE.sub("", text)).strip()
-    return unicodedata.normalize("NFC", visible)
+    return _normalised("NFC", visible)
 
 
 def fold(text):
@@ -48,17 +51,21 @@ def shape(text):
     return _shaped(clean_name(text))
 
 
+def _normalised(form, text):
+    return unicodedata.normalize(form, text) if len(text) <= NORMALISED else text
+
+
 def _folded(name):
     if name.isascii():
         return name.lower()
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    if not unicodedata.is_normalized("NFKC", folded):  # case folding has made letters that fold once more
-        folded = unicodedata.normalize("NFKC", folded).casefold()
+    folded = _normalised("NFKC", name).casefold()
+    if _normalised("NFKC", folded) != folded:  # case folding has made letters that fold once more
+        folded = _normalised("NFKC", folded).casefold()
     return " ".join(folded.split())
 
 
 def _shaped(name):
-    letters = unicodedata.normalize("NFKD", name.translate(_SHAPES)).translate(_SHAPES)
+    letters = _normalised("NFKD", name.translate(_SHAPES)).translate(_SHAPES)
     return _folded(letters).replace("i\u0307", "i")
 
 

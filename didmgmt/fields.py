@@ -6,6 +6,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+LONGEST = 100  # characters that may be a date and time; trying every format on more takes long
 YEARS = range(2000, 2200)  # in any time zone far from the limits of both databases
 _PICKER_VALUE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?")
 
@@ -64,6 +65,8 @@ class LocalDateTimeField(forms.DateTimeField):
         return value
 
     def to_python(self, value):
+        if isinstance(value, str) and len(value) > LONGEST:
+            raise ValidationError(self.error_messages["invalid"], "invalid")
         try:
             time = super().to_python(value)
             year = time and timezone.localtime(time).year
