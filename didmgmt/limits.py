@@ -12,6 +12,12 @@ from collections import Counter
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
+from django.core.exceptions import (
+    DisallowedHost,
+    RequestDataTooBig,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
 from django.http import HttpResponse
 from django.template.loader import render_to_string
 
@@ -128,14 +134,44 @@ def _length(request):
 
 
 def refusal(request, error):
-    """Answer with the sentence: a page for people, plain text for htmx, which shows it in a notice."""
-    if "HX-Request" in request.headers:
-        response = HttpResponse(
-            str(error), content_type="text/plain; charset=utf-8", status=error.http_status
-        )
-    else:
-        page = render_to_string("429.html", {"sentence": str(error)})
-        response = HttpResponse(page, status=error.http_status)
+    """Answer with the sentence, and with how long to wait."""
+    response = _answer(request, "429.html", str(error), error.http_status)
     if error.http_status == 429:
         response.headers["Retry-After"] = str(error.retry_after)
     return response
+
+
+def handler400(request, exception):
+    """Answer a request that Django does not read, because it is too large or damaged, with a sentence.
+
+    Reads nothing of its body, which would fail again.
+    """
+    return _answer(request, "400.html", _why_unread(exception), 400)
+
+
+def _why_unread(exception):
+    if isinstance(exception, TooManyFieldsSent):
+        most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+        return (
+            f"The form has more than {most:,} fields, the most that are accepted. Tick fewer rows, or select"
+            " all that match."
+        )
+    if isinstance(exception, TooManyFilesSent):
+        most = settings.DATA_UPLOAD_MAX_NUMBER_FILES
+        return f"More than {most} files were sent at once, the most that are accepted. Send one at a time."
+    if isinstance(exception, RequestDataTooBig):
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20
+        return (
+            f"The form has more than {most} MB of text, the most that is accepted. Send it in parts; a long"
+            " list of numbers can be imported as a file."
+        )
+    if isinstance(exception, DisallowedHost):
+        return "This site has another address. Use the one that you were given, or ask an administrator."
+    return "The request is damaged or incomplete. Go back, reload the page and try again."
+
+
+def _answer(request, template, sentence, status):
+    """Return a page for people, plain text for htmx, which shows it in a notice."""
+    if "HX-Request" in request.headers:
+        return HttpResponse(sentence, content_type="text/plain; charset=utf-8", status=status)
+    return HttpResponse(render_to_string(template, {"sentence": sentence}), status=status)

@@ -406,8 +406,9 @@ MEDIA_ROOT = VAR_DIR / "files"
 FILE_UPLOAD_PERMISSIONS = 0o600
 # A form may contain the ticked rows of several pages of 500.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
-# New DIDs accepts a million numbers, one a line: 20 digits and "%0D%0A" each.
-DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
+# Texts have at most a million characters, which take up to six bytes each ("%0D%0A") if they are no digits.
+# Decoding a form takes 80 times its size in the worst case.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 
 LOGGING = {
     "version": 1,

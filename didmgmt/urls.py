@@ -24,4 +24,5 @@ urlpatterns = [
     path(".well-known/security.txt", headers.security_txt, name="security_txt"),
     path("", include("screens.staff.urls")),
 ]
+handler400 = "didmgmt.limits.handler400"
 handler500 = "didmgmt.faults.handler500"

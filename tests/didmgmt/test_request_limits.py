@@ -4,8 +4,14 @@ Inputs are so large that anything quadratic would take longer than the suite may
 """
 
 import pytest
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import QueryDict
 
+from clients.names import clean_name, fold, keys, shape
+from clients.tags import tag_keys
+from didmgmt.fields import LocalDateTimeField
 from dids.lists.filters import DIDFilter
 from dids.lists.listing import did_listing
 from dids.models import DID
@@ -13,6 +19,8 @@ from dids.numbering.normalise import NumberError
 from dids.numbering.ranges import Numbers
 from dids.numbering.search import Search, parse_list, parse_search
 from tests.world import client_of
+
+FORM = "application/x-www-form-urlencoded"
 
 LISTS = {
     "/dids/": ("operator", "client", "tag", "status", "reseller", "match", "q", "as_of"),
@@ -135,3 +143,57 @@ def test_a_list_that_is_too_long_is_refused_before_its_entries_are_read():
     listed = ",".join(str(n) for n in range(100_000, 500_000))
     with pytest.raises(NumberError, match="the list has 400,000 numbers"):
         parse_search(listed)
+
+
+@pytest.mark.parametrize("read", [clean_name, fold, shape, keys])
+def test_accents_without_end_are_cleaned_at_once(read):
+    assert read("a" + "\u0300\u0323" * 500_000)
+
+
+def test_tags_without_end_are_refused_at_once():
+    with pytest.raises(ValidationError, match="has 1000000 characters"):
+        tag_keys("\u0300\u0323" * 500_000)
+
+
+def test_a_date_without_end_is_refused_at_once():
+    with pytest.raises(ValidationError):
+        LocalDateTimeField().clean("1" + " " * 50_000_000 + "1")
+
+
+UNREAD = {
+    "fields": ({"data": "a=b&" * 20_001, "content_type": FORM}, "The form has more than 20,000 fields"),
+    "text": ({"data": {"notes": "x" * 5_000_000}}, "The form has more than 4 MB of text"),
+    "long text": ({"data": "a=" + "%2C" * 2_000_000, "content_type": FORM}, "The form has more than 4 MB"),
+    "files": (
+        {"data": {"file": [SimpleUploadedFile("a.csv", b"1") for _ in range(101)]}},
+        "More than 100 files were sent at once",
+    ),
+    "boundary": ({"data": b"1", "content_type": "multipart/form-data"}, "damaged or incomplete"),
+    "parts": (
+        {"data": b"--x\r\n" + b"A: b\r\n" * 9000, "content_type": "multipart/form-data; boundary=x"},
+        "damaged or incomplete",
+    ),
+    "encoding": ({"data": "a=b", "content_type": f"{FORM}; charset=utf-7"}, "damaged or incomplete"),
+    "host": ({"headers": {"host": "elsewhere"}}, "This site has another address."),
+}
+
+
+@pytest.mark.parametrize("case", UNREAD)
+def test_a_request_that_cannot_be_read_is_answered_with_a_sentence(world, administrator, case):
+    sent, sentence = UNREAD[case]
+    browser = client_of(administrator)
+    browser.handler.enforce_csrf_checks = True  # which reads the form
+    browser.cookies[settings.CSRF_COOKIE_NAME] = "a" * 32
+    response = browser.post("/dids/import/", **sent)
+    assert response.status_code == 400
+    assert sentence in response.content.decode()
+    part = browser.post(
+        "/dids/import/", **sent | {"headers": {"HX-Request": "true", **sent.get("headers", {})}}
+    )
+    assert part.status_code == 400
+    assert part.content.decode().startswith((sentence, "The request is"))
+
+
+def test_many_fields_are_read(world, administrator):
+    response = client_of(administrator).post("/dids/new/", "a=b&" * 19_000, content_type=FORM)
+    assert response.status_code == 422
