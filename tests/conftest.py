@@ -1,8 +1,9 @@
 import gc
 import os
 import socket
-from collections import defaultdict
+from contextlib import ExitStack
 from copy import deepcopy
+from itertools import groupby
 
 import hypothesis
 import psycopg
@@ -24,6 +25,7 @@ hypothesis.settings.load_profile("suite")
 
 # These packages know no database, and pytest-django refuses queries of tests that did not ask for one.
 WITHOUT_DATABASE = ("tests/sheets/", "tests/dids/numbering/")
+LAST = pytest.StashKey[bool]()  # whether the next test does not share the world of this one
 
 
 @pytest.hookimpl(trylast=True)  # when it is settled which tests run
@@ -33,13 +35,12 @@ def pytest_collection_modifyitems(items):
         if item.nodeid.startswith(WITHOUT_DATABASE) and not item.get_closest_marker("django_db"):
             item.add_marker(pytest.mark.without_database)
     items.sort(key=lambda item: "test_simulated_year" not in item.nodeid)
-    modules = defaultdict(list)  # pytest-django has moved the tests that commit to the end
     for item in items:
-        modules[item.getparent(pytest.Module)].append(item)
-    for module, tests in modules.items():
-        uses_it = any("world" in test.fixturenames for test in tests) and not hasattr(module.obj, "world")
-        if uses_it and all(rolls_back_a_world(test) for test in tests):
-            module.add_marker(pytest.mark.shared_world)
+        if rolls_back_a_world(item):
+            item.add_marker(pytest.mark.shared_world)
+    # Those that share it follow one another; pytest-django has moved the tests that commit to the end.
+    by_module = groupby(list(items), key=module_of)
+    items[:] = [item for _, tests in by_module for item in sorted(tests, key=lambda test: not shares(test))]
 
 
 def pytest_collection_finish():
@@ -48,11 +49,24 @@ def pytest_collection_finish():
 
 
 def rolls_back_a_world(test):
-    """Return whether a test uses ``world`` within a transaction, or no database."""
+    """Return whether a test uses the ``world`` of this file within a transaction of its own."""
     fixtures, marker = set(test.fixturenames), test.get_closest_marker("django_db")
-    commits = {"transactional_db", "live_server"} & fixtures or test.get_closest_marker("browser")
-    commits = commits or (marker and marker.kwargs.get("transaction"))
-    return not commits and ("world" in fixtures or not (marker or "db" in fixtures))
+    other = {"transactional_db", "live_server", "module_db"} & fixtures or test.get_closest_marker("browser")
+    other = other or (marker and marker.kwargs.get("transaction")) or hasattr(module_of(test).obj, "world")
+    return "world" in fixtures and not other
+
+
+def shares(test):
+    return test.get_closest_marker("shared_world") is not None
+
+
+def module_of(test):
+    return test.getparent(pytest.Module)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item, nextitem):
+    item.stash[LAST] = nextitem is None or not shares(nextitem) or module_of(nextitem) is not module_of(item)
 
 
 # --- the database ---------------------------------------------------------------------------------
@@ -153,24 +167,36 @@ def database_url(tmp_path):
 # --- the cast (tests/world.py) ------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def module_world(module_db):
-    return make_world()
+@pytest.fixture(scope="session")
+def worlds():
+    """Return the open transaction and the world of the tests that share one now."""
+    return ExitStack(), []
 
 
-@pytest.fixture(scope="module", autouse=True)
-def shared_world(request):
-    """Make the world of a module before the transaction of its first test."""
-    if request.node.get_closest_marker("shared_world"):
-        request.getfixturevalue("module_world")
+@pytest.fixture(scope="class", autouse=True)  # of a plain function: its own, before its transaction begins
+def shared_world(request, worlds):
+    """Make a world before the first test of a module that shares it, and undo it after the last one."""
+    if not shares(request.node):
+        yield
+        return
+    request.getfixturevalue("django_db_setup")
+    (opened, made), blocker = worlds, request.getfixturevalue("django_db_blocker")
+    with blocker.unblock():
+        if not made:
+            opened.enter_context(transaction.atomic())
+            made.append(make_world())
+    yield
+    if request.node.stash[LAST]:
+        with blocker.unblock():
+            transaction.set_rollback(True)
+            opened.close()
+            made.clear()
 
 
 @pytest.fixture
-def world(request, db):
-    """Return a world: a copy of the module's if all its tests use one, because making it takes long."""
-    if request.node.get_closest_marker("shared_world"):
-        return deepcopy(request.getfixturevalue("module_world"))
-    return make_world()
+def world(request, worlds, db):
+    """Return a world: a copy of the shared one in a test that rolls back, because making it takes long."""
+    return deepcopy(worlds[1][0]) if shares(request.node) else make_world()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from audit.seals.writing import ClockSetBackError, seal_new_rows
 from dids.models import DID, DIDHistory
 from tests.audit.forging import days_ago, forge, on, verify
 from tests.carrier import carrier, numbers_in
+from tests.world import member
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("one_seal_a_day")]
 
@@ -58,7 +59,8 @@ def write_at(moment, sql):
             cursor.execute("UPDATE audit_current SET at = NULL")
 
 
-def test_what_nobody_forged_is_unchanged(house, supervisor, owner):
+def test_what_nobody_forged_is_unchanged(house, supervisor):
+    member("Supervisor", username="bound", reseller=house.reseller)
     work()
 
     assert "unchanged" in verify()
