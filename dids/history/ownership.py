@@ -226,15 +226,20 @@ def periods_of(number: str, viewer, now: datetime | None = None, most=PERIODS_MO
 def lifespan(did_id: int, viewer, now: datetime | None = None) -> Lifespan | None:
     """Return the lifespan of the number with this id, None if the viewer may see none of it.
 
-    Reads the newest ``VERSIONS_MOST`` versions. Costs at most six queries; boundaries keep the id of their
-    change.
+    It includes the lives of the same digits under other ids. Reads the newest ``VERSIONS_MOST`` versions.
+    Costs at most eight queries; boundaries keep the id of their change.
     """
     now, own = now or timezone.now(), _own_times(viewer)
-    versions = DIDHistory.objects.filter(object_id=did_id).order_by("-history_id").values_list(*_COLUMNS)
-    versions = [_Version(*row) for row in versions[: VERSIONS_MOST + 1]]
+    known = DIDHistory.objects.filter(object_id=did_id).order_by("-history_id")
+    number = known.values_list("number", flat=True).first()
+    if number is None:
+        return None
+    rows = _versions([number], _existing([number])).order_by("-history_id")
+    versions = [_Version(*row) for row in rows.values_list(*_COLUMNS)[: VERSIONS_MOST + 1]]
+    is_cut = len(versions) > VERSIONS_MOST
+    versions = _known(versions, own)
     if not versions:
         return None
-    is_cut = len(versions) > VERSIONS_MOST
     periods = list(_periods(versions[:VERSIONS_MOST], now, now, own, None))
     while periods and periods[-1].kind in (ABSENT, UNKNOWN):
         periods.pop()
@@ -289,24 +294,36 @@ def _existing(numbers):
 def _versions_by_number(numbers, existing, own):
     """Yield pairs (number, its versions, newest first) of the numbers that the viewer may know of.
 
-    ``existing`` is read before the deletions, so that a number deleted meanwhile is not missed. A number that
-    was deleted and created again has several ids; those that were never the viewer's are left out.
+    A number that was deleted and created again has several ids; those that were never the viewer's are left
+    out.
+    """
+    rows = _versions(numbers, existing).order_by("number", "-history_id")
+    rows = map(_Version._make, rows.values_list(*_COLUMNS).iterator(chunk_size=NUMBERS_AT_ONCE))
+    for number, group in groupby(rows, lambda version: version.number):
+        if versions := _known(list(group), own):
+            yield number, versions
+
+
+def _versions(numbers, existing):
+    """Return the history rows of these numbers, under all ids that they had.
+
+    ``existing`` is read before the deletions, so that a number deleted meanwhile is not missed.
     """
     deleted = DIDHistory.objects.filter(event="-", number__in=numbers).values_list("object_id", flat=True)
     ids = {pk for pk, _ in existing.values()}.union(deleted)
-    rows = DIDHistory.objects.filter(object_id__in=ids).order_by("number", "-history_id")
-    rows = map(_Version._make, rows.values_list(*_COLUMNS).iterator(chunk_size=NUMBERS_AT_ONCE))
-    for number, group in groupby(rows, lambda version: version.number):
-        versions = list(group)
-        if own is not None:
-            known = {
-                version.object_id
-                for version, end in _with_ends(versions)
-                if _is_own(own, version.operator, version.at, end)
-            }
-            versions = [version for version in versions if version.object_id in known]
-        if versions:
-            yield number, versions
+    return DIDHistory.objects.filter(object_id__in=ids)
+
+
+def _known(versions, own):
+    """Return the versions of one number, newest first, without ids that were never the viewer's."""
+    if own is None:
+        return versions
+    known = {
+        version.object_id
+        for version, end in _with_ends(versions)
+        if _is_own(own, version.operator, version.at, end)
+    }
+    return [version for version in versions if version.object_id in known]
 
 
 def _with_ends(versions):

@@ -15,6 +15,7 @@ from dids.lifecycle import statuses as st
 from dids.models import DID
 
 PAGE = 100
+LIVES_MOST = 5
 _LABELS = {"+": "Created", "~": "Changed", "-": "Deleted"}  # of writes outside the application
 
 
@@ -45,6 +46,15 @@ class Entry:
 def versions(did_id, viewer):
     """Return the number's history rows that ``viewer`` may see, newest first."""
     return history.visible_to(DID, viewer).filter(object_id=did_id).order_by("-history_id")
+
+
+def other_lives(did_id, number, viewer):
+    """Return up to ``LIVES_MOST`` deletions of the same digits under other ids, newest first.
+
+    A number that is deleted and created again gets a new id; ``viewer`` may see these history rows.
+    """
+    deletions = history.visible_to(DID, viewer).filter(event="-", number=number).exclude(object_id=did_id)
+    return deletions.order_by("-history_id")[:LIVES_MOST]
 
 
 def timeline(did_id, viewer, *, before=None, size=PAGE):

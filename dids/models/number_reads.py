@@ -171,16 +171,26 @@ class NumberReads(BranchQuerySet):
     def with_last_holder(self, viewer):
         """Annotate ``left_at``, when the last client released the number, and that ``last_account``.
 
-        Both are None for numbers that no client had, as far as ``viewer`` may see their history. Costs index
-        lookups in history for each row, so it is meant for a page of numbers.
+        Both are None for numbers that no client had, as far as ``viewer`` may see their history. A number
+        that was deleted and created again has its past under several ids, which its deletions name. Costs
+        index lookups in history for each row, so it is meant for a page of numbers.
         """
-        past = visible_to(self.model, viewer).filter(object_id=OuterRef("pk"))
-        held = past.filter(account_id__isnull=False).order_by("-history_id")
-        found = self.annotate(
-            _last_held=Subquery(held.values("history_id")[:1]),
-            last_account=Subquery(held.values("account_id")[:1]),
+        past, every = visible_to(self.model, viewer), self._history()
+        held = past.filter(account_id__isnull=False).exclude(event="-").order_by("-history_id")
+        lives = every.filter(event="-", number=OuterRef("number")).annotate(
+            held=Subquery(held.filter(object_id=OuterRef("object_id")).values("history_id")[:1])
         )
-        free = past.filter(history_id__gt=OuterRef("_last_held"))
+        last_held = Coalesce(
+            Subquery(held.filter(object_id=OuterRef("pk")).values("history_id")[:1]),
+            Subquery(lives.filter(held__isnull=False).order_by("-held").values("held")[:1]),
+        )
+        found = self.annotate(_last_held=last_held)
+        last = every.filter(history_id=OuterRef("_last_held"))
+        found = found.annotate(
+            last_account=Subquery(last.values("account_id")[:1]),
+            _last_life=Subquery(last.values("object_id")[:1]),
+        )
+        free = past.filter(object_id=OuterRef("_last_life"), history_id__gt=OuterRef("_last_held"))
         return found.annotate(left_at=Subquery(free.order_by("history_id").values("at")[:1]))
 
     def recently_released(self, days, client, viewer, now=None):

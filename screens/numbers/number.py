@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from didmgmt.text import count_noun, parse_whole, shorten
 from dids.history.explain import actor_name, explain
-from dids.history.timeline import differences, field_texts, timeline, versions
+from dids.history.timeline import differences, field_texts, other_lives, timeline, versions
 from dids.job_kinds import CLIENT_MOVES
 from dids.labels import Names
 from dids.lifecycle import holds
@@ -52,6 +52,7 @@ def did_detail(request, pk):
         "form": form,
         "entries": entries,
         "more_url": reverse("dids:history", args=[pk]) if older else "",
+        "other_lives": other_lives(pk, did.number, request.user),
         "back_url": reverse("dids:list"),
     }
     return render(request, "numbers/detail.html", context, status=422 if form and form.errors else 200)
@@ -69,7 +70,8 @@ def did_history(request, pk):
     entries, older = timeline(pk, request.user, before=parse_whole(before))
     context = {
         "did": did,
-        "number": (did or last).number,
+        "number": number,
+        "other_lives": other_lives(pk, number, request.user),
         "is_deleted": bool(last) and last.event == "-",
         "values": [] if did or before else field_texts(last, request.user),
         "ownership_bar": None if before else ownership_bar(pk, request.user),

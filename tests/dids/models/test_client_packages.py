@@ -303,6 +303,29 @@ def test_the_release_by_the_last_holder_is_dated():
     assert left == {"100": now - 9 * DAY, "101": None}
 
 
+def test_a_number_created_again_keeps_the_release_of_its_earlier_life():
+    house, now = carrier(), timezone.now()
+    for number, released in (("100", 20), ("101", 12)):
+        dids = numbers_in("hold", [number], house, now=now - 25 * DAY)
+        dids.end_hold(by=SYSTEM, now=now - released * DAY)
+    for day in (9, 8):  # the last life but one had no holder
+        DID.objects.all().delete_unused(by=SYSTEM, now=now - day * DAY)
+        numbers_in("instock", ["100", "101", "102"], house, now=now - day * DAY)
+    found = DID.objects.with_last_holder(User())
+    assert dict(found.values_list("number", "left_at")) == {
+        "100": now - 20 * DAY,
+        "101": now - 12 * DAY,
+        "102": None,
+    }
+    assert set(found.filter(left_at__isnull=False).values_list("last_account", flat=True)) == {
+        house.account.pk
+    }
+    other = Client.objects.create(reseller=house.client.reseller, name="Other")
+    recent = DID.objects.recently_released(15, other, User(), now)
+    assert list(recent.values_list("number", flat=True)) == ["101"]
+    assert not DID.objects.recently_released(90, house.client, User(), now).exists()
+
+
 # --- routing
 
 
