@@ -20,7 +20,8 @@ from didmgmt.text import shorten
 from dids.history.rows import OBJECT_TYPES, count_label, noun
 from dids.lists.filters import COUNTED_TO, deleted_matching, matching
 from dids.models import DID
-from dids.numbering.search import parse_search
+from dids.numbering.normalise import to_plain
+from dids.numbering.search import Search, parse_search
 from jobs.models import Job
 from staff.models import User
 
@@ -100,7 +101,7 @@ class ChangeFilter(FilterSet):
     )
     object = django_filters.CharFilter(
         label="Object",
-        help_text="A number or a name, also of something deleted",
+        help_text="A number or a name, also of something deleted. *113* finds all numbers that contain 113",
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
     action = _choice("Action", Change.Kind.choices, "all actions", "action")
@@ -153,26 +154,45 @@ class ChangeFilter(FilterSet):
             except ValueError:
                 if types == [DID]:
                     raise
-        if not (DID in found and text.isascii() and not any(map(str.isalpha, text))):
-            found |= {tracked: self._named(tracked, text) for tracked in types if _has_name(tracked)}
+        named = [tracked for tracked in types if _has_name(tracked)]
+        if DID in found and text.isascii() and not any(map(str.isalpha, text)):
+            found |= {tracked: self._named(tracked, text, exactly=True) for tracked in named}
+        else:
+            found |= {tracked: self._named(tracked, text) for tracked in named}
         if sum(map(len, found.values())) > OBJECTS_MOST:
-            raise ValueError(
-                f"More than {OBJECTS_MOST} objects match “{shorten(text)}”. Enter the whole number or name."
-            )
+            many = f"more than {OBJECTS_MOST}"
+            what = f"No object is exactly “{shorten(text)}”, and {many} contain it."
+            if self._is_marked:
+                what = f"M{many[1:]} objects match “{shorten(text)}”."
+            raise ValueError(f"{what} Enter the whole number or name.")
         return found
 
     def _numbers(self, search):
+        """Return the ids of the numbers that a search finds: of the exact number alone if there is one."""
         if search is None:
             return set()
+        if search.kind in ("contains", "either") and not self._is_marked:
+            whole = tuple(dict.fromkeys([search.value, *search.values]))
+            if exact := self._ids(Search("list", values=whole)):
+                return exact
+        return self._ids(search)
+
+    @property
+    def _is_marked(self):
+        """Whether the text says with a * that parts of numbers are meant."""
+        return "*" in to_plain(self.form.cleaned_data["object"])
+
+    def _ids(self, search):
         existing = matching(DID.objects.visible_to(self.user), search)
         return {
             *existing.order_by().values_list("pk", flat=True)[: OBJECTS_MOST + 1],
             *deleted_matching(search, self.user).values_list("object_id", flat=True)[: OBJECTS_MOST + 1],
         }
 
-    def _named(self, tracked, name):
-        existing = tracked.objects.visible_to(self.user).filter(name__icontains=name)
-        deleted = history.visible_to(tracked, self.user).filter(event="-", name__icontains=name)
+    def _named(self, tracked, name, *, exactly=False):
+        condition = {"name" if exactly else "name__icontains": name}
+        existing = tracked.objects.visible_to(self.user).filter(**condition)
+        deleted = history.visible_to(tracked, self.user).filter(event="-", **condition)
         return {
             *existing.order_by().values_list("pk", flat=True)[: OBJECTS_MOST + 1],
             *deleted.values_list("object_id", flat=True)[: OBJECTS_MOST + 1],

@@ -174,6 +174,26 @@ def test_changes_are_found_by_a_number_in_any_notation_even_if_it_is_deleted(nor
     assert listed(browser, object="123456789") == []
 
 
+def test_a_whole_number_finds_its_own_changes_and_not_those_of_numbers_that_contain_it(north, anna, browser):
+    numbers_in("instock", [f"49113{n:03}" for n in range(101)], north)
+    (error,) = errors(browser, object="113")
+    assert error == (
+        "Object: No object is exactly “113”, and more than 100 contain it. Enter the whole number or name."
+    )
+    numbers_in("instock", ["113"], north).edit(by=anna, notes="x")
+    assert listed(browser, object="113") == ["Edit", "New DIDs"]
+    DID.objects.filter(number="113").delete_unused(by=anna)
+    assert listed(browser, object="113") == ["Deleted", "Edit", "New DIDs"]
+    assert errors(browser, object="*113*")[0].startswith("Object: More than 100 objects match “*113*”. Enter")
+    assert listed(browser, object="*4911310*") == ["New DIDs"]
+
+
+def test_digits_find_a_record_with_exactly_this_name(north, anna, browser):
+    client = Client(reseller=north.client.reseller, name="118")
+    client.record(by=anna, fields=["name"])
+    assert listed(browser, object="118") == ["New client 118"]
+
+
 def test_changes_are_found_by_the_name_of_an_object_even_if_it_is_deleted(north, anna, browser):
     spare = Operator(reseller=north.reseller, name="Spare Line")
     spare.record(by=anna, fields=())
@@ -204,7 +224,10 @@ def test_changes_are_found_by_the_name_of_an_object_even_if_it_is_deleted(north,
             {"type": "did", "object": "9-8"},
             "Object: “9-8”: as a range it ends before it starts. Write 8-9, or 98 for the number.",
         ),
-        ({"object": "1"}, "Object: More than 100 objects match “1”. Enter the whole number or name."),
+        (
+            {"object": "1"},
+            "Object: No object is exactly “1”, and more than 100 contain it. Enter the whole number or name.",
+        ),
     ],
 )  # fmt: skip
 def test_an_invalid_value_is_named_at_its_field_and_nothing_is_listed(north, browser, filters, error):
