@@ -9,6 +9,7 @@ from django.db import models
 from django.http import JsonResponse
 from django.urls import reverse_lazy
 
+from didmgmt.parameters import unknown_parameters
 from didmgmt.text import parse_whole
 
 SHOWN = 20
@@ -82,14 +83,19 @@ def fits(field, value):
     return str(parse_whole(value)) == value
 
 
-def choices(request, queryset, *, search, read=str.strip, text=str, key="pk", note=None, deleted=None):
+def choices(
+    request, queryset, *, search, read=str.strip, text=str, key="pk", note=None, deleted=None, besides=()
+):
     """Answer ``?q=`` with up to 20 rows of an ordered ``queryset`` whose ``search`` column contains it.
 
     ``read`` returns what is typed as the column stores it. ``text`` and ``note`` return the text and the
     note of a row's option. ``deleted`` takes the search condition as keyword arguments and returns deleted
-    records, which come last if the URL has the parameter ``gone``. Costs one query, and another one for
-    deleted records.
+    records, which come last if the URL has the parameter ``gone``. ``besides``: further parameters that the
+    view reads; all others are refused. Costs one query, and another one for deleted records.
     """
+    known = ["q", *(["gone"] if deleted else []), *besides]
+    if errors := unknown_parameters(request.GET, known):
+        return JsonResponse({"results": [], "more": False, "errors": errors}, status=400)
     typed = read(request.GET.get("q", "").replace("\0", ""))
     lookups = {f"{search}__icontains": typed} if typed else {}
     rows = list(queryset.filter(**lookups)[: SHOWN + 1])

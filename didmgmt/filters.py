@@ -8,19 +8,25 @@ from django_filters.fields import ModelMultipleChoiceField
 
 from didmgmt.choices import fits
 from didmgmt.forms import Form
+from didmgmt.parameters import unknown_parameters
 from didmgmt.text import shorten
 
 VALUES_MOST = 50  # values of one parameter
 LONGEST = 20_000  # characters of a value; longer lists of numbers are stored
+# Parameters of every list besides its filter: order, page, and whether Advanced Search is open.
+OF_LISTS = ("sort", "per_page", "page", "after", "before", "count", "advanced")
 
 
 class _Limits:
-    """Add the errors of parameters that exceed a limit, by the name of their field."""
+    """Add the errors of parameters that are unknown, or that exceed a limit, by the name of their field."""
 
     excess: dict[str, str] = {}
+    unknown: list[str] = []
 
     def _clean_fields(self):
         super()._clean_fields()
+        for sentence in self.unknown:
+            self.add_error(None, sentence)
         for name, sentence in self.excess.items():
             self.add_error(name, sentence)
 
@@ -29,7 +35,8 @@ class FilterSet(django_filters.FilterSet):
     """Filter a queryset by query parameters, within what ``user`` may see.
 
     A parameter with more than ``VALUES_MOST`` values, or one longer than ``LONGEST``, is an error. Only the
-    first values are read and repeated, so a request costs no more than its limits.
+    first values are read and repeated, so a request costs no more than its limits. So is a parameter that is
+    neither one of the filter nor of every list (``OF_LISTS``) nor ``besides``.
 
     ``refines``: {parameter: the parameters that it modifies}. A parameter that only says how to read
     others is ignored without them.
@@ -39,8 +46,10 @@ class FilterSet(django_filters.FilterSet):
     refines: dict[str, tuple[str, ...]] = {}
     apart: tuple[str, ...] = ()
 
-    def __init__(self, data=None, queryset=None, *, user):
+    def __init__(self, data=None, queryset=None, *, user, besides=()):
         self.user = user
+        known = [*self.base_filters, *OF_LISTS, *besides]
+        self._unknown = unknown_parameters(data or (), known, "filter" if self.base_filters else "parameter")
         data, self._excess = _limited(data, self.base_filters)
         super().__init__(data, queryset)
 
@@ -48,7 +57,7 @@ class FilterSet(django_filters.FilterSet):
         """Build the form on our base class, so that its errors are our sentences."""
         base = self._meta.form if issubclass(self._meta.form, Form) else Form
         fields = {name: one.field for name, one in self.filters.items()}
-        fields |= {"excess": self._excess, "user": self.user}
+        fields |= {"excess": self._excess, "unknown": self._unknown, "user": self.user}
         return type(f"{type(self).__name__}Form", (_Limits, base), fields)
 
     @property

@@ -113,9 +113,10 @@ class Listing:
     ``before=``. With a total that is a lower bound, pages from the end have negative numbers: -1 is the
     last one. ``exact_total``: counts all rows of the valid filterset; needed for pages beyond the bound.
 
-    ``keeps``: other parameters that links carry on.
+    ``keeps``: other parameters that links carry on. ``besides``: further ones that the view reads. All others
+    are errors, and so are an invalid page number and a page size that is not offered.
 
-    A page number beyond the end means the last page, an invalid one the first.
+    A page number beyond the end means the last page.
     """
 
     def __init__(
@@ -133,8 +134,9 @@ class Listing:
         fetch: Callable[[Any], Iterable[Any]] | None = None,
         keyset: Callable[[Any, str, bool], Keyset | None] | None = None,
         keeps: Sequence[str] = (),
+        besides: Sequence[str] = (),
     ) -> None:
-        self.filterset = filterset_class(parameters, queryset, user=user)
+        self.filterset = filterset_class(parameters, queryset, user=user, besides=(*keeps, *besides))
         self._query, self._path = self.filterset.data or parameters, path
         self.form: BaseForm = self.filterset.form
         self.errors: list[str] = self.filterset.error_messages
@@ -143,11 +145,24 @@ class Listing:
         if not self._columns:
             known = ", ".join(sorts)
             self.errors.append(f"Sort: there is no column “{shorten(self.sort)}”. Use one of {known}.")
+        self.per_page: int = settings.PAGE_SIZES[0]
+        self._read_paging(parameters)
         self.valid = not self.errors
-        size = parse_whole(parameters.get("per_page", ""))
-        self.per_page: int = size if size in settings.PAGE_SIZES else settings.PAGE_SIZES[0]
         self._total, self._exact_total = total, exact_total
         self._fetch, self._make_keyset, self._keeps = fetch, keyset, keeps
+
+    def _read_paging(self, parameters: QueryDict) -> None:
+        size, page, count = (parameters.get(name, "").strip() for name in ("per_page", "page", "count"))
+        if size:
+            self.per_page = parse_whole(size) or 0
+            if self.per_page not in settings.PAGE_SIZES:
+                sizes = ", ".join(map(str, settings.PAGE_SIZES))
+                self.errors.append(f"Rows per page: “{shorten(size)}” is not offered. Use one of {sizes}.")
+                self.per_page = settings.PAGE_SIZES[0]
+        if page and not parse_whole(page.removeprefix("-")):
+            self.errors.append(f"Page: “{shorten(page)}” is not the number of a page. Enter 1 or higher.")
+        if count not in ("", "exact"):
+            self.errors.append(f"Count: “{shorten(count)}” is unknown. Use “exact” or leave it out.")
 
     @property
     def noun(self) -> str:
@@ -196,7 +211,7 @@ class Listing:
 
     @cached_property
     def _page_parameter(self) -> int:
-        text = self._query.get("page") or ""
+        text = (self._query.get("page") or "").strip()
         from_end = parse_whole(text[1:]) if text.startswith("-") else None
         return -from_end if from_end else parse_whole(text) or 1
 
@@ -388,6 +403,8 @@ class Listing:
         """Return the URL for another filter, with the same order and page size."""
         for name in (*OF_LIST, *self._keeps):
             if value := self._query.get(name):
+                if name == "per_page" and value != str(self.per_page):
+                    continue  # it was refused
                 data[name] = value
         query = data.urlencode()
         return f"{self._path}?{query}" if query else self._path

@@ -7,9 +7,12 @@ from django.http import Http404, QueryDict
 
 from didmgmt import dialogs
 from didmgmt.listing import Selection
+from didmgmt.parameters import unknown_parameters
 from didmgmt.text import count_noun
 from dids.lists.filters import DIDFilter, NowField
 from dids.models import DID
+
+OF_SELECTIONS = ("scope", "ids", "query", "expected", "back", "step")  # parameters of an address
 
 
 def selected_dids(request):
@@ -23,6 +26,9 @@ def selected_dids(request):
     selection = Selection.read(parameters, inventory, DIDFilter, user=request.user, limit=math.inf)
     if _has_as_of(request):
         selection.refuse(NowField.refusal)
+        return selection
+    if errors := unknown_parameters(request.GET, OF_SELECTIONS):
+        selection.refuse(" ".join(errors))
         return selection
     if selection.error and request.GET.get("ids"):
         raise Http404(selection.error)

@@ -18,6 +18,17 @@ from dids.exports.workbook import XLSX
 NAME_MAX = 80  # characters of a file name, without its timestamp
 
 
+OF_EXPORTS = ("format", "scope")  # parameters of an export besides those of its list
+
+
+def list_query(request):
+    """Return the query string of the list that an export's address names."""
+    query = request.GET.copy()
+    for name in OF_EXPORTS:
+        query.pop(name, None)
+    return query.urlencode()
+
+
 def format_of(request):
     """Return "csv" (the default) or "xlsx"; None, with a message, for any other format."""
     wanted = (request.POST or request.GET).get("format") or "csv"

@@ -152,8 +152,11 @@ class Records:
         """Return the record; raise Http404 when it does not exist or the user may not see it."""
         return get_object_or_404(self.visible_to(request.user), pk=pk, **filters)
 
-    def listing(self, request, records=None):
-        """Return the ``Listing`` of these records, by default of all that the user may see."""
+    def listing(self, request, records=None, *, besides=()):
+        """Return the ``Listing`` of these records, by default of all that the user may see.
+
+        ``besides``: further parameters that the view reads.
+        """
         now = timezone.now()
         return Listing(
             request.GET,
@@ -163,6 +166,7 @@ class Records:
             path=request.path,
             sorts=self.sorts,
             fetch=lambda found: self.rows(found.select_related(self.related or None), now),
+            besides=besides,
         )
 
     def save(self, request, record):

@@ -401,7 +401,7 @@ class PastListing(Listing):
     Always sorted by number, whatever the sort parameter. Raises TooLongError inside ``time_limit``.
     """
 
-    def __init__(self, parameters, user, path, sorts):
+    def __init__(self, parameters, user, path, sorts, *, besides=()):
         super().__init__(
             parameters,
             DIDHistory.objects.all(),
@@ -414,6 +414,7 @@ class PastListing(Listing):
             keyset=lambda filterset, sort, descending: (
                 None if filterset.is_counted else PastKeyset(filterset, descending=descending)
             ),
+            besides=besides,
         )
         self._keeps = ("as_of",) if self.has_time else ()
 

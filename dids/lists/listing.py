@@ -17,10 +17,13 @@ from dids.models import DID
 SORTED_MAX = 5_000  # numbers that are sorted at once; pages of more are found by key
 
 
-def did_listing(parameters, user, path=""):
-    """List the numbers that match ``parameters`` and that ``user`` may see, now or as of a past time."""
+def did_listing(parameters, user, path="", *, besides=()):
+    """List the numbers that match ``parameters`` and that ``user`` may see, now or as of a past time.
+
+    ``besides``: further parameters that the caller reads.
+    """
     if parameters.get("as_of", "").strip():
-        return PastListing(parameters, user, path, _SORTS)
+        return PastListing(parameters, user, path, _SORTS, besides=besides)
     now = timezone.now()
     dids = DID.objects.visible_to(user)
     overdue = DID.objects.any_hold_over(now)
@@ -48,6 +51,7 @@ def did_listing(parameters, user, path=""):
         exact_total=lambda filterset: filterset.exact_total(),
         fetch=lambda found: found.for_table(now),
         keyset=keyset,
+        besides=besides,
     )
 
 

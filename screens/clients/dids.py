@@ -131,7 +131,7 @@ def package_choices(request, pk):
     client, now = CLIENTS.get(request, pk), timezone.now()
     if request.GET.get("running"):
         offered = ClientPackage.objects.offered(client, now)
-        return choices(request, offered, search="package__name", text=package_label)
+        return choices(request, offered, search="package__name", text=package_label, besides=["running"])
     given = ClientPackage.objects.filter(client=client).select_related("package").order_by("-active", "pk")
     return choices(
         request,
@@ -139,4 +139,5 @@ def package_choices(request, pk):
         search="package__name",
         text=lambda one: one.package.name,
         note=lambda one: "" if one.is_running(now) else "not active",
+        besides=["running"],
     )

@@ -12,6 +12,7 @@ from didmgmt.choices import choices
 from didmgmt.filters import FilterSet
 from didmgmt.keyset import ColumnKeyset
 from didmgmt.listing import Count, Listing
+from didmgmt.parameters import takes
 from didmgmt.replica import may_lag
 from dids.history.audit_log import log_entries, log_listing
 from dids.history.external_writes import external_writes, parse_microsecond, rows_written_at
@@ -52,13 +53,14 @@ def change_detail(request, pk):
     if tracked:
         listing = _row_listing(request, tracked, _rows_of(change, tracked, request.user))
         context |= _row_context(listing, tracked, request.user)
-        context["lost"] = _lost(listing.total, entry.counts[tracked])
+        context["lost"] = _lost(listing.total, entry.counts[tracked]) if listing.valid else 0
     return render(request, "history/detail.html", context)
 
 
 @require_safe
 @may_view
 @permission_required("dids.export_did", raise_exception=True)
+@takes()
 def change_rows_csv(request, pk):
     change = _change(request.user, pk)
     types = log_entries([change], request.user)[0].counts
@@ -69,6 +71,7 @@ def change_rows_csv(request, pk):
 
 @require_safe
 @may_view
+@takes("before")
 def external_write_list(request):
     before = request.GET.get("before", "")
     writes, older = external_writes(request.user, parse_microsecond(before))
@@ -85,7 +88,7 @@ def external_write_rows(request, object_type, microsecond):
     if tracked is None or at is None:
         raise Http404
     listing = _row_listing(request, tracked, rows_written_at(at, tracked, request.user))
-    if not listing.total:
+    if listing.valid and not listing.total:
         raise Http404
     context = _row_context(listing, tracked, request.user)
     context |= {"at": at, "nouns": noun(tracked, plural=True)}

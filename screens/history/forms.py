@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from didmgmt.fields import LocalDateTimeInput, PastDateTimeField
 from didmgmt.forms import Form
+from didmgmt.parameters import unknown_parameters
 from dids.numbering.search import MAX_LISTED, parse_list
 from screens.numbers.forms import number_problems
 
@@ -26,6 +27,12 @@ class WhoHadItForm(Form):
         zone = timezone.get_current_timezone_name()
         self.fields["at"].help_text = f"In {zone}. Leave empty for now."
         self.initial.setdefault("at", timezone.localtime().replace(microsecond=0))
+
+    def clean(self):
+        given = [name for name in self.data if name != "csrfmiddlewaretoken"]
+        for sentence in unknown_parameters(given, self.fields):
+            self.add_error(None, sentence)
+        return super().clean()
 
     def clean_numbers(self):
         numbers, read = parse_list(self.cleaned_data["numbers"], MAX_LISTED)

@@ -96,9 +96,9 @@ def who_had_it_csv(request):
 
 
 def _form(request):
-    """Return the form, unbound when the request has no parameters for it."""
+    """Return the form, unbound when the request has no parameters."""
     data = request.POST if request.method == "POST" else request.GET
-    return WhoHadItForm(data if "numbers" in data or data is request.POST else None)
+    return WhoHadItForm(data if data or data is request.POST else None)
 
 
 def _person(user):

@@ -11,6 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from didmgmt import dialogs
+from didmgmt.parameters import takes
 from didmgmt.text import count_noun, parse_whole
 from dids.imports import effects
 from dids.lists.changed import changed_url
@@ -47,6 +48,7 @@ LINES_POSTED = max(settings.PAGE_SIZES)
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_import
 @never_cache
+@takes("show", "page", "per_page")
 def import_check(request, pk):
     """Show what the check found; a POST applies it."""
     number_import = owned_import(request, pk)
@@ -223,6 +225,7 @@ def import_result(request, pk):
 
 @require_safe
 @may_import
+@takes()
 def import_refused(request, pk):
     """Download the refused rows with their reasons as CSV, to be corrected and imported again."""
     number_import = owned_import(request, pk)
@@ -231,6 +234,7 @@ def import_refused(request, pk):
 
 @require_safe
 @may_import
+@takes()
 def import_left_out(request, pk):
     """Download the flagged rows that were not ticked, as CSV."""
     number_import = owned_import(request, pk)

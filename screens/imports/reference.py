@@ -12,10 +12,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from didmgmt.addresses import go_to
+from didmgmt.parameters import unknown_parameters
 from dids.reference_files.result import ChangedSinceCheckError
 from dids.reference_files.tables import TABLES
 from screens.clients.clients import CLIENTS
-from screens.downloads import download, file_name, format_of
+from screens.downloads import download, file_name, format_of, list_query
 from screens.imports.reference_forms import ReferenceUploadForm, sign, unsign
 from screens.operators.operators import OPERATORS
 from screens.packages.packages import PACKAGES
@@ -139,12 +140,15 @@ def reference_export(request, table):
     if (file_format := format_of(request)) is None:
         return redirect(_home(request.user, table))
     if table in RECORDS:
-        listing = RECORDS[table].listing(request)
+        listing = RECORDS[table].listing(request, besides=["format"])
         if not listing.valid:
             # The list shows the errors.
-            return go_to(f"{reverse(f'{table}:list')}?{request.GET.urlencode()}")
+            return go_to(f"{reverse(f'{table}:list')}?{list_query(request)}")
         filterset, found = listing.filterset, listing.ordered.select_related(resource.related)
     else:
+        if errors := unknown_parameters(request.GET, ["format"]):
+            messages.error(request, " ".join(errors))
+            return redirect(_home(request.user, table))
         filterset, found = None, resource.listed()
     return download(
         request.user, resource.rows(found), file_name(table, filterset, timezone.now()), file_format

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from didmgmt.addresses import go_to
 from didmgmt.listing import Selection
+from didmgmt.text import shorten
 from dids.exports import rows as export_rows
 from dids.exports.workbook import XLSX_AT_ONCE
 from dids.job_kinds import submit_export
@@ -18,7 +19,9 @@ from dids.lists.as_of import SECONDS, PastListing, TooLongError, time_limit
 from dids.lists.filters import DIDFilter
 from dids.lists.listing import did_listing
 from dids.models import DID
-from screens.downloads import download, file_name, format_of
+from screens.downloads import OF_EXPORTS, download, file_name, format_of, list_query
+
+SCOPES = ("list", "page")  # the parts of a list that an address exports
 
 
 @require_http_methods(["GET", "POST"])
@@ -35,9 +38,12 @@ def did_export(request):
 
 
 def _export_list(request):
-    listing = did_listing(request.GET, request.user, request.path)
+    listing = did_listing(request.GET, request.user, request.path, besides=OF_EXPORTS)
     if not listing.valid:
-        return go_to(f"{reverse('dids:list')}?{request.GET.urlencode()}")  # it shows the errors
+        return go_to(f"{reverse('dids:list')}?{list_query(request)}")  # it shows the errors
+    if (scope := request.GET.get("scope")) not in (None, "", *SCOPES):
+        messages.error(request, f"There is no part “{shorten(scope)}” of a list. Export the list or a page.")
+        return go_to(f"{reverse('dids:list')}?{list_query(request)}")
     if isinstance(listing, PastListing):
         return _export_past_list(request, listing)
     now, filterset = timezone.now(), listing.filterset
@@ -50,7 +56,7 @@ def _export_list(request):
     if count.more and format_of(request) == "xlsx":
         count = filterset.exact_total()  # the total of the job’s progress
     rows = export_rows.listing_rows(listing, now)
-    source = {"address": _list_query(request)}
+    source = {"address": list_query(request)}
     return _file(request, rows, count, file_name("dids", filterset, now), source)
 
 
@@ -69,15 +75,7 @@ def _export_past_list(request, listing):
         return _file(request, export_rows.past_rows(listing, keys), len(keys), name)
     if count.more and format_of(request) == "xlsx":
         count = XLSX_AT_ONCE + 1  # the job counts them as it writes
-    return _file(request, export_rows.past_rows(listing), count, name, {"address": _list_query(request)})
-
-
-def _list_query(request):
-    """Return the query string of the list without the parameters of its export."""
-    query = request.GET.copy()
-    for name in ("format", "scope"):
-        query.pop(name, None)
-    return query.urlencode()
+    return _file(request, export_rows.past_rows(listing), count, name, {"address": list_query(request)})
 
 
 def _export_selection(request):
@@ -105,6 +103,6 @@ def _file(request, rows, count, name, source=None):
                 f"A workbook of more than {XLSX_AT_ONCE:,} numbers is written in the background. Start it"
                 " with the button “as Excel” under Export DIDs.",
             )
-            return go_to(f"{reverse('dids:list')}?{_list_query(request)}")
+            return go_to(f"{reverse('dids:list')}?{list_query(request)}")
         return redirect(submit_export(request.user, source, count, f"{name}.xlsx"))
     return download(request.user, rows, name, file_format)

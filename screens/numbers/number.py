@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
+from didmgmt.parameters import takes
 from didmgmt.text import count_noun, parse_whole, shorten
 from dids.history.explain import actor_name, explain
 from dids.history.timeline import differences, field_texts, other_lives, timeline, versions
@@ -60,6 +61,7 @@ def did_detail(request, pk):
 
 @require_safe
 @permission_required("dids.view_did", raise_exception=True)
+@takes("before")
 def did_history(request, pk):
     """Show the timeline of a number, also of one that was deleted or has left the user's reseller."""
     did = DID.objects.visible_to(request.user).for_table().filter(pk=pk).first()

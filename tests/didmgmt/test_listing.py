@@ -79,16 +79,37 @@ def test_a_page_beyond_the_end_is_the_last_one(clients):
     assert names("page=99") == names("page=6")
 
 
-@pytest.mark.parametrize("page", ["abc", "0", "-", "1.5", "٣", "", "9" * 30])
-def test_an_invalid_page_number_shows_the_first_page(clients, page):
-    found = listing(f"page={page}")
-    assert (found.page, found.valid) == (1, True)
-    assert found.rows[0].name == "c000"
+@pytest.mark.parametrize("page", ["abc", "0", "-", "-0", "1.5", "٣", "9" * 30])
+def test_an_invalid_page_number_is_an_error_and_shows_nothing(clients, page):
+    refused = listing(f"page={page}&name=c0")
+    assert refused.errors == [f"Page: “{page}” is not the number of a page. Enter 1 or higher."]
+    assert (refused.valid, refused.rows, refused.total) == (False, [], 0)
+    assert refused.url() == "/clients/?name=c0"
 
 
 @pytest.mark.parametrize("per_page", ["7", "abc", "0", "-20", "1000000"])
-def test_a_page_has_one_of_the_offered_sizes(clients, per_page):
-    assert listing(f"per_page={per_page}").per_page == 20
+def test_a_page_size_that_is_not_offered_is_an_error_and_shows_nothing(clients, per_page):
+    refused = listing(f"per_page={per_page}&sort=id")
+    (error,) = refused.errors
+    assert error == f"Rows per page: “{per_page}” is not offered. Use one of 20, 50, 100, 500."
+    assert (refused.valid, refused.rows, refused.per_page) == (False, [], 20)
+    assert refused.reset_url == "/clients/?sort=id"
+
+
+def test_blank_parameters_are_left_out_ones(clients):
+    found = listing("page=&per_page=&sort=&count=&name=")
+    assert (found.valid, found.page, found.per_page, found.total) == (True, 1, 20, 120)
+
+
+def test_an_unknown_parameter_is_an_error_and_shows_nothing(clients):
+    refused = listing("nmae=c01")
+    assert refused.errors == ["There is no filter “nmae”; did you mean “name”?"]
+    assert (refused.valid, refused.rows, refused.total) == (False, [], 0)
+    assert listing("count=all").errors == ["Count: “all” is unknown. Use “exact” or leave it out."]
+
+
+def test_parameters_that_links_keep_and_that_the_view_reads_are_known(clients):
+    assert listing("type=a&format=csv", keeps=["type"], besides=["format"]).valid
 
 
 def test_an_empty_list_is_one_page_without_rows(db):
@@ -173,7 +194,7 @@ def test_an_invalid_value_shows_no_rows_and_is_named(clients):
 
 def test_the_query_contains_only_the_filter(clients):
     north, _ = clients
-    query = f"page=2&sort=-name&reseller={north.pk}&per_page=50&utm=x&name=%20&name=c0"
+    query = f"page=2&sort=-name&reseller={north.pk}&per_page=50&name=%20&name=c0"
     assert listing(query).query == f"name=c0&reseller={north.pk}"
     assert listing("page=2&sort=id").query == ""
 
@@ -294,6 +315,13 @@ def test_all_matching_rows_without_an_expected_count_are_refused(clients, expect
 def test_an_invalid_filter_selects_nothing(clients):
     selection = selected(scope="all", query="name=c01&reseller=nobody", expected="120")
     assert_refused(selection, "Nothing is selected because the search is invalid. Reseller: ")
+
+
+def test_an_unknown_parameter_selects_nothing(clients):
+    selection = selected(scope="all", query="nmae=c01", expected="120")
+    assert_refused(
+        selection, "Nothing is selected because the search is invalid. There is no filter “nmae”; did"
+    )
 
 
 def test_a_filter_without_matches_is_refused(clients):

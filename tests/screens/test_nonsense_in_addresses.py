@@ -5,7 +5,7 @@ from urllib.parse import quote
 import pytest
 from django.conf import settings
 
-from dids.models import Tag
+from dids.models import DIDHistory, Tag
 from jobs.models import Job
 from tests.world import client_of
 
@@ -77,6 +77,40 @@ def test_an_invalid_parameter_is_refused_or_ignored(world, owner, address, names
         for value in NONSENSE + VALUES.get(name, []):
             response = browser.get(f"{address}{name}={quote(value)}")
             assert response.status_code < 500, (name, value[:40])
+
+
+UNKNOWN = [*dict.fromkeys(address for address, _ in PARAMETERS if address != "/clients/{client}/dids/add/?")]
+UNKNOWN += [
+    "/dids/export/?format=xlsx",
+    "/dids/export/?scope=page",
+    "/dids/delete/?ids={number}",
+    "/audit/{change}/?",
+]
+UNKNOWN += ["/audit/{change}/rows.csv?", "/operators/export/?", "/clients/export/?", "/packages/export/?"]
+UNKNOWN += ["/accounts/export/?", "/dids/choices/clients/?", "/operators/choices/?", "/packages/choices/?"]
+UNKNOWN += ["/audit/choices/people/?", "/clients/{client}/dids/add/?package={given}&account={account}"]
+
+
+@pytest.mark.parametrize("address", UNKNOWN)
+def test_an_unknown_parameter_is_refused_by_its_name(world, administrator, address):
+    number = world.did("2567")
+    change = DIDHistory.objects.filter(object_id=number.pk, change__isnull=False).first().change_id
+    address = address.format(
+        number=number.pk,
+        client=world.client.pk,
+        package=world.package.pk,
+        given=world.client_package.pk,
+        account=world.account.pk,
+        change=change,
+    )
+    address += "stauts=reserved" if address.endswith("?") else "&stauts=reserved"
+    response = client_of(administrator).get(address, follow=True)
+    page = response.text
+    is_page = response.headers["Content-Type"].startswith("text/html")
+    assert "“stauts”" in (page if is_page else " ".join(response.json()["errors"])), address
+    assert "256999" not in page, address
+    for action in ("/dids/mass-edit/", "data-selection-form"):
+        assert f'formaction="{action}' not in page, address
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -29,7 +29,12 @@ def show(world, viewer):
 
 
 def numbers_of(response):
-    return re.findall(r'<td class="col-number">\s*<a [^>]*>(\d+)</a>', response.text)
+    return re.findall(r'<td class="col-number">\s*<a [^>]*>(\d+)</a>', without_marks(response.text))
+
+
+def without_marks(text):
+    """Return the text of a page without the marks of the digits that are searched for."""
+    return re.sub("</?mark>", "", text)
 
 
 def words(text):
@@ -38,7 +43,8 @@ def words(text):
 
 
 def row_of(text, number):
-    (row,) = [row for row in re.findall(r"<tr>.*?</tr>", text, re.DOTALL) if f">{number}</a>" in row]
+    rows = re.findall(r"<tr[^>]*>.*?</tr>", without_marks(text), re.DOTALL)
+    (row,) = [row for row in rows if f">{number}</a>" in row]
     return words(row)
 
 
@@ -189,7 +195,6 @@ def test_pages_have_the_rows_in_order(show, world):
     assert last == [str(n) for n in range(5080, 5100)]
     assert "Rows 1 – 20 of 100" in words(text)
     assert show("q=50&match=begins&page=77")[0] == last
-    assert show("q=50&match=begins&page=x")[0] == first
 
 
 @pytest.mark.parametrize("query", ["", "sort=-status&page=2", "q=555&sort=operator", "status=instock"])
@@ -220,6 +225,9 @@ def test_the_page_costs_the_same_queries_for_any_number_of_rows(
         ("operator=999", "Operator: There is no operator “999”."),
         ("q=abc", "Number: “abc”"),
         ("sort=password", "Sort: there is no column “password”"),
+        ("page=x", "Page: “x” is not the number of a page"),
+        ("per_page=21", "Rows per page: “21” is not offered"),
+        ("stauts=reserved", "There is no filter “stauts”; did you mean “status”?"),
     ],
 )
 def test_an_invalid_search_shows_its_error_and_no_numbers(show, query, error):
