@@ -8,11 +8,19 @@ from django import forms
 from django.db import models
 from django.http import JsonResponse
 from django.urls import reverse_lazy
+from django.utils.html import format_html
 
 from didmgmt.parameters import unknown_parameters
 from didmgmt.text import parse_whole
 
 SHOWN = 20
+NAMED = "_name"  # ends the parameter for text that was typed into a choice but not picked
+
+
+class Typed(str):
+    """Text that was typed into a choice: a part of the names of the rows that are meant."""
+
+    __slots__ = ()
 
 
 class _Remote:
@@ -20,7 +28,11 @@ class _Remote:
 
     ``url_name``: of the view that answers with ``choices``. Leave it out if the URL has arguments, and set
     the URL with ``load_from``. ``printed``: how many other options to render, for browsers without scripts.
+    With a ``typed_label`` the control also takes a part of a name, as ``Typed``; the script makes one box of
+    both, and without scripts it is a text box of that label.
     """
+
+    typed_label = ""
 
     def __init__(self, url_name="", *, placeholder="", printed=0, attrs=None):
         remote = {"data-choices-url": reverse_lazy(url_name)} if url_name else {}
@@ -31,6 +43,26 @@ class _Remote:
 
     def load_from(self, url):
         self.attrs["data-choices-url"] = url
+
+    def typed_in(self, data, name):
+        """Return the text typed into the control as ``Typed``, None without any."""
+        text = data.get(f"{name}{NAMED}", "").replace("\0", "").strip() if self.typed_label else ""
+        return Typed(text) if text else None
+
+    def render(self, name, value, attrs=None, renderer=None):
+        keys, text = self.split(value)
+        select = super().render(name, keys, attrs, renderer)
+        if not self.typed_label:
+            return select
+        return format_html(
+            '{}<input type="text" name="{}" value="{}" class="form-control typed-choice" placeholder="{}"'
+            ' aria-label="{}" autocomplete="off" spellcheck="false" data-typed>',
+            select,
+            f"{name}{NAMED}",
+            text,
+            "or part of a name",
+            self.typed_label,
+        )
 
     def optgroups(self, name, value, attrs=None):
         all_choices, field = self.choices, self.choices.field
@@ -52,6 +84,13 @@ class _Remote:
 class RemoteSelect(_Remote, forms.Select):
     """Widget for a ModelChoiceField."""
 
+    def value_from_datadict(self, data, files, name):
+        return self.typed_in(data, name) or super().value_from_datadict(data, files, name)
+
+    def split(self, value):
+        """Return (the chosen key, the typed text)."""
+        return (None, value) if isinstance(value, Typed) else (value, "")
+
 
 class _WithoutBlanks:
     """Ignore blank values among several; scripts and bookmarks send them."""
@@ -66,6 +105,15 @@ class TickedBoxes(_WithoutBlanks, forms.CheckboxSelectMultiple):
 
 class RemoteSelectMultiple(_Remote, _WithoutBlanks, forms.SelectMultiple):
     """Widget for a ModelMultipleChoiceField."""
+
+    def value_from_datadict(self, data, files, name):
+        text = self.typed_in(data, name)
+        return super().value_from_datadict(data, files, name) + ([text] if text else [])
+
+    def split(self, value):
+        """Return (the chosen keys, the typed text)."""
+        text = next((one for one in value or () if isinstance(one, Typed)), "")
+        return [one for one in value or () if not isinstance(one, Typed)], text
 
 
 def _chosen_rows(field, key, values):

@@ -4,9 +4,9 @@ import django_filters
 from django import forms
 from django.db import models
 from django.http import QueryDict
-from django_filters.fields import ModelMultipleChoiceField
+from django_filters.fields import ModelChoiceField, ModelMultipleChoiceField
 
-from didmgmt.choices import fits
+from didmgmt.choices import NAMED, RemoteSelect, RemoteSelectMultiple, Typed, fits
 from didmgmt.forms import Form
 from didmgmt.parameters import unknown_parameters
 from didmgmt.text import shorten
@@ -48,10 +48,18 @@ class FilterSet(django_filters.FilterSet):
 
     def __init__(self, data=None, queryset=None, *, user, besides=()):
         self.user = user
-        known = [*self.base_filters, *OF_LISTS, *besides]
+        known = [*self.names(), *OF_LISTS, *besides]
         self._unknown = unknown_parameters(data or (), known, "filter" if self.base_filters else "parameter")
-        data, self._excess = _limited(data, self.base_filters)
+        data, self._excess = _limited(data, self.names())
         super().__init__(data, queryset)
+
+    @classmethod
+    def names(cls):
+        """Return the names of its parameters: of the filters, and of text typed into choices."""
+        typed = [
+            f"{name}{NAMED}" for name, one in cls.base_filters.items() if getattr(one, "is_typed", False)
+        ]
+        return [*cls.base_filters, *typed]
 
     def get_form_class(self):
         """Build the form on our base class, so that its errors are our sentences."""
@@ -80,8 +88,11 @@ class FilterSet(django_filters.FilterSet):
         for name, field in self.form.fields.items():
             value = field.widget.value_from_datadict(self.data, {}, name)
             values = value if isinstance(value, list) else [value]
-            if values := [one for one in values if one and one.strip()]:
-                data.setlist(name, list(dict.fromkeys(values)))
+            values = [one for one in values if one and one.strip()]
+            if keys := [one for one in values if not isinstance(one, Typed)]:
+                data.setlist(name, list(dict.fromkeys(keys)))
+            if typed := [one for one in values if isinstance(one, Typed)]:
+                data[f"{name}{NAMED}"] = str(typed[0])
         return self.without_idle(data)
 
     def without_idle(self, data):
@@ -96,6 +107,10 @@ class FilterSet(django_filters.FilterSet):
         data = self.parameters()
         for name in data:
             if name in self.apart:
+                continue
+            if name not in self.form.fields:
+                label, text = self.form[name.removesuffix(NAMED)].label, data[name]
+                yield name, text, label, f"contains “{shorten(text)}”"
                 continue
             names, label = self._names(name), self.form[name].label
             for value in data.getlist(name):
@@ -130,8 +145,78 @@ def no_such(noun, where=""):
     return {"invalid_choice": f"There is no {noun} “%(value)s”{where}."}
 
 
+class _Named:
+    """Find the rows of a field by a part of their names, for text that was typed but not picked.
+
+    ``search``: the column with the names; ``read`` returns what is typed as the column stores it.
+    ``deleted_named``: a function that returns deleted rows for a condition as keyword arguments, or None.
+    """
+
+    search, read = "name", staticmethod(str.strip)
+    deleted_named = None
+
+    def rows_named(self, text):
+        """Return the rows whose names contain ``text``, at most ``VALUES_MOST``; raise ValidationError."""
+        condition = {f"{self.search}__icontains": self.read(text)}
+        rows = list(self.queryset.filter(**condition)[: VALUES_MOST + 1])
+        if self.deleted_named and len(rows) <= VALUES_MOST:
+            rows += self.deleted_named(**condition)[: VALUES_MOST + 1 - len(rows)]
+        if not rows:
+            raise self.no_such(text)
+        if len(rows) > VALUES_MOST:
+            nouns = self.queryset.model._meta.verbose_name_plural
+            raise forms.ValidationError(
+                f"The names of more than {VALUES_MOST} {nouns} contain “{shorten(text)}”. Type more of the"
+                " name, or pick from the list."
+            )
+        return rows
+
+    def no_such(self, value):
+        params = {"value": shorten(value)}
+        return forms.ValidationError(
+            self.error_messages["invalid_choice"], code="invalid_choice", params=params
+        )
+
+
+class RowField(_Named, ModelChoiceField):
+    """Choose one row of a queryset; a typed name must be that of one row, or a part of only one."""
+
+    def to_python(self, value):
+        if not isinstance(value, Typed):
+            return super().to_python(value)
+        rows = self.rows_named(value)
+        exact = [row for row in rows if self.label_from_instance(row).casefold() == value.casefold()]
+        if len(found := exact or rows) > 1:
+            labels = ", ".join(shorten(self.label_from_instance(row)) for row in found[:3])
+            raise forms.ValidationError(
+                f"“{shorten(value)}” is a part of several names: {labels}{', …' if len(found) > 3 else ''}."
+                " Type the whole name, or pick from the list."
+            )
+        return found[0]
+
+
 class _UserQueryset:
-    """Let ``queryset`` be a function of the filterset's user."""
+    """Let ``queryset`` be a function of the filterset's user, and search it by name for typed text.
+
+    ``search`` and ``read``: see ``_Named``.
+    """
+
+    def __init__(self, *args, search="name", read=str.strip, **kwargs):
+        self._search, self._read = search, read
+        super().__init__(*args, **kwargs)
+
+    @property
+    def is_typed(self):
+        """Whether text may be typed into its control."""
+        return isinstance(self.extra.get("widget"), RemoteSelect | RemoteSelectMultiple)
+
+    @property
+    def field(self):
+        field = super().field
+        field.search, field.read = self._search, self._read
+        if self.is_typed:
+            field.widget.typed_label = f"{self.label}: part of the name"
+        return field
 
     def get_queryset(self, request):
         return self.queryset(self.parent.user) if callable(self.queryset) else self.queryset
@@ -140,9 +225,14 @@ class _UserQueryset:
 class RowFilter(_UserQueryset, django_filters.ModelChoiceFilter):
     """Filter by one row of a queryset."""
 
+    field_class = RowField
 
-class RowsField(ModelMultipleChoiceField):
-    """Choose several rows of a queryset, or of ``deleted(keys)``, a function that returns deleted rows."""
+
+class RowsField(_Named, ModelMultipleChoiceField):
+    """Choose several rows of a queryset, or of ``deleted(keys)``, a function that returns deleted rows.
+
+    Typed text adds all rows whose names contain it.
+    """
 
     deleted = None
 
@@ -155,16 +245,15 @@ class RowsField(ModelMultipleChoiceField):
         return rows
 
     def _check_values(self, value):
-        possible = {one for one in value if fits(self, one)}
+        typed = [one for one in value if isinstance(one, Typed)]
+        keys = [one for one in value if not isinstance(one, Typed)]
+        possible = {one for one in keys if fits(self, one)}
         rows = self.rows_by_key(possible) if possible else {}
-        for one in value:
+        for one in keys:
             if one not in rows:
-                raise forms.ValidationError(
-                    self.error_messages["invalid_choice"],
-                    code="invalid_choice",
-                    params={"value": shorten(one)},
-                )
-        return [rows[one] for one in dict.fromkeys(value)]
+                raise self.no_such(one)
+        found = [rows[one] for one in dict.fromkeys(keys)]
+        return list(dict.fromkeys([*found, *(row for text in typed for row in self.rows_named(text))]))
 
 
 class RowsFilter(_UserQueryset, django_filters.ModelMultipleChoiceFilter):

@@ -341,7 +341,7 @@ class Listing:
     @property
     def parameters(self) -> list[tuple[str, Any]]:
         """The parameters that all pages of this list share; unknown ones are dropped."""
-        filters = self.filterset.form.fields
+        filters = self.filterset.names()
         shared = {*filters, *OF_LIST, *self._keeps}
         return [
             (name, one)

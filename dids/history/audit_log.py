@@ -111,6 +111,7 @@ class ChangeFilter(FilterSet):
     person = RowFilter(
         label="Person",
         queryset=lambda user: User.objects.visible_to(user),
+        search="username",
         empty_label="all people",
         widget=RemoteSelect("audit:people"),
         error_messages={"invalid_choice": "There is no person “%(value)s”."},

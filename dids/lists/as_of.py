@@ -112,6 +112,7 @@ class PastFilter(DIDFilter):
     def _offer_deleted(self, field, tracked):
         """Accept deleted records as well, which may have had numbers then."""
         field.deleted = lambda keys: deleted_records(tracked, self.user, object_id__in=keys)
+        field.deleted_named = lambda **condition: deleted_records(tracked, self.user, **condition)
         field.widget.load_from(f"{field.widget.attrs['data-choices-url']}?gone=1")
 
     def _past_tags(self, names):

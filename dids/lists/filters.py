@@ -76,6 +76,8 @@ def _tags():
         label="Tags",
         error_messages=no_such("tag"),
         to_field_name="name",
+        search="key",
+        read=fold,
         queryset=lambda user: Tag.objects.visible_to(user),
         widget=RemoteSelectMultiple("dids:tag_choices", placeholder="any tag"),
     )
@@ -405,6 +407,7 @@ class ClientDIDFilter(NumberFilter):
     package = RowsFilter(
         label="Package",
         error_messages=no_such("package", " of this client"),
+        search="package__name",
         queryset=ClientPackage.objects.none(),
         widget=RemoteSelectMultiple(placeholder="all packages"),
     )

@@ -1,7 +1,8 @@
 // <select data-choices-url="/operators/choices/"> becomes a combobox that loads its options while the user types.
 //
 // The select stays in the form and holds the value, so the server sees no difference and the page works without this
-// script. The URL answers ?q= with {"results": [{"id", "text", "note"}], "more": true}.
+// script. Text that was typed but not picked is sent as well if a text box follows the select, whose name it takes:
+// <input data-typed>. The URL answers ?q= with {"results": [{"id", "text", "note"}], "more": true}.
 // Pattern: the combobox with listbox popup of the ARIA authoring practices.
 // Tom Select 2.6.2 was rejected: axe-core reports that the select it hides has no name (critical, select-name).
 
@@ -24,6 +25,10 @@ class Combobox {
     this.results = [];
     this.active = -1;
     this.seen = new Map();
+    // The text box for a part of a name becomes part of the combobox.
+    const typed = select.nextElementSibling?.matches("[data-typed]") ? select.nextElementSibling : null;
+    this.typedName = typed?.name || "";
+    typed?.remove();
 
     const name = document.querySelector(`label[for="${select.id}"]`)?.textContent.trim() || select.name;
     const empty = [...select.options].find((option) => option.value === "");
@@ -69,6 +74,19 @@ class Combobox {
     });
     this.select.form?.addEventListener("reset", () => setTimeout(() => this.show()));
     this.show();
+    if (typed?.value) this.input.value = typed.value;
+    this.name();
+  }
+
+  // Gives the input a name while its text is a search and not the text of the chosen option.
+  name() {
+    const searches = this.typedName && this.input.value.trim() && !this.isOwn();
+    if (searches) this.input.name = this.typedName;
+    else this.input.removeAttribute("name");
+  }
+
+  isOwn() {
+    return !this.multiple && this.input.value === this.chosen()[0]?.text;
   }
 
   chosen() {
@@ -79,9 +97,11 @@ class Combobox {
     const chosen = this.chosen();
     if (!this.multiple) {
       this.input.value = chosen[0]?.text || "";
+      this.name();
       return;
     }
     this.input.value = "";
+    this.name();
     this.chips.replaceChildren(
       ...chosen.map((option) => {
         const button = element("button", { type: "button", "aria-label": `Remove ${option.text}` }, "×");
@@ -106,6 +126,7 @@ class Combobox {
   }
 
   typed() {
+    this.name();
     if (!this.multiple && this.input.value === "" && this.chosen().length) {
       this.select.value = "";
       this.changed();
@@ -120,8 +141,7 @@ class Combobox {
 
   async load() {
     // The text of the chosen option is not a search: opening shows all options.
-    const own = !this.multiple && this.input.value === this.chosen()[0]?.text;
-    const query = own ? "" : this.input.value.trim();
+    const query = this.isOwn() ? "" : this.input.value.trim();
     this.request?.abort();
     this.request = new AbortController();
     let answer = this.seen.get(query);
@@ -234,7 +254,7 @@ class Combobox {
         const by = event.key === "ArrowDown" ? 1 : -1;
         this.move(this.active < 0 ? (by > 0 ? 0 : count - 1) : (this.active + by + count) % count);
       }
-    } else if (event.key === "Enter" && open) {
+    } else if (event.key === "Enter" && open && (this.active >= 0 || !this.input.name)) {
       event.preventDefault();
       if (this.active >= 0) this.choose(this.active);
     } else if (event.key === "Escape" && open) {
@@ -248,10 +268,10 @@ class Combobox {
     }
   }
 
-  // Restores the text of the chosen option when nothing was chosen.
+  // Keeps text that will be searched for; otherwise restores the text of the chosen option.
   leave() {
     this.close();
-    this.show();
+    if (!this.input.name) this.show();
   }
 }
 

@@ -54,3 +54,26 @@ def test_without_scripts_a_link_opens_the_search(browser, live_server, transacti
     expect(page.locator("h1 .total")).to_have_text("7")
     assert "sort=-number" in page.url and "status=reserved" in page.url
     context.close()
+
+
+def test_text_that_was_not_picked_is_searched_for(page_of, world):
+    page = page_of(member("Viewer"))
+    page.goto("/dids/")
+    page.get_by_role("button", name="Advanced Search").click()
+    client = page.get_by_role("combobox", name="Client")
+    client.fill("rose")
+    page.get_by_role("button", name="Search", exact=True).last.click()
+    page.wait_for_url("**/dids/?client_name=rose")
+    assert page.locator("tbody tr").count() == 3
+    page.get_by_role("button", name="Advanced Search").click()
+    assert client.input_value() == "rose"
+    client.fill("rosx")
+    client.press("Enter")
+    page.wait_for_url("**/dids/?client_name=rosx")
+    assert "There is no client “rosx”." in page.locator(".notice-error").inner_text()
+    assert page.locator("tbody tr").count() == 0
+    client.fill("Rose")
+    page.get_by_role("option", name="Rose Orig").click()
+    page.get_by_role("button", name="Search", exact=True).last.click()
+    page.wait_for_url(f"**/dids/?client={world.client.pk}")
+    assert page.locator("tbody tr").count() == 3
