@@ -36,8 +36,8 @@ RANKS = {
     " refused sql capacity resolve lookalikes create_missing existing upload survey validate tally apply"
     " check effects wizard",
     "dids.lifecycle": "__init__ statuses holds result",
-    "dids.lists": "__init__ client_packages keyset row_counts sqlite_stats substring changed filters picks"
-    " as_of listing",
+    "dids.lists": "__init__ client_packages keyset row_counts sqlite_stats substring changed missing filters"
+    " picks as_of listing",
     "dids.models": "locks number_previews client_packages hold_days lookups prefixes staging tags"
     " number_merge number_plans number_reads number_writes numbers counters __init__",
     "dids.numbering": "__init__ normalise not_numbers reading ranges search",

@@ -27,4 +27,11 @@ COLUMNS = {
 }
 HEADER = [LABELS[key] for key in COLUMNS]
 VALUES = [value for value, _ in COLUMNS.values()]
+
+
+def missing_row(number, state):
+    """Return the row of a number that was searched for and not found; its ``state`` is no status."""
+    return tuple({"status": state, "number": number}.get(key, "") for key in COLUMNS)
+
+
 PAST_VALUES = [attribute for _, attribute in COLUMNS.values()]

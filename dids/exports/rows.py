@@ -6,17 +6,28 @@ from operator import attrgetter
 
 from django.db import connection, transaction
 
-from dids.exports.columns import HEADER, PAST_VALUES, VALUES
+from dids.exports.columns import HEADER, PAST_VALUES, VALUES, missing_row
 from dids.lists.as_of import PastListing
 
 CHUNK = 2_000  # rows fetched at a time
 
 
 def listing_rows(listing, now, *, in_chunks=False):
-    """Yield the rows of all numbers that a ``did_listing`` finds; ``in_chunks`` as in ``rows_in_chunks``."""
+    """Yield the rows of all numbers that a ``did_listing`` finds, then those of missing ones.
+
+    ``in_chunks`` as in ``rows_in_chunks``.
+    """
     if isinstance(listing, PastListing):
-        return past_rows(listing)
-    return (rows_in_chunks if in_chunks else rows)(listing.ordered, now)
+        yield from past_rows(listing)
+    else:
+        yield from (rows_in_chunks if in_chunks else rows)(listing.ordered, now)
+    yield from missing_rows(listing.filterset)
+
+
+def missing_rows(filterset):
+    """Yield a row for each number of a pasted list that is not in the inventory."""
+    if filterset.missing:
+        yield from (missing_row(number, state) for number, state in filterset.missing.rows())
 
 
 def rows(dids, now):

@@ -130,6 +130,23 @@ class PastFilter(DIDFilter):
             if versions.filter(tag_set_id__in=tag.sets.values("pk")).exists()
         ]
 
+    absent = "not in the inventory at that time"
+
+    def present(self, numbers):
+        ids = {
+            *DID.objects.filter(number__in=numbers).values_list("pk", flat=True),
+            *DIDHistory.objects.filter(event="-", number__in=numbers).values_list("object_id", flat=True),
+        }
+        found = DIDHistory.objects.filter(current_at(self.now), object_id__in=ids)
+        if bound := self.user.reseller_id:
+            found = found.filter(
+                operator_id__in=[pk for pk, owner in self.resellers.items() if owner == bound]
+            )
+        return set(found.values_list("number", flat=True))
+
+    def states_of(self, missing):
+        return {self.absent: missing} if missing else {}
+
     def filter_queryset(self, queryset):
         """Return the matches among few candidates; with many, ``PastKeyset`` finds the pages."""
         return queryset.filter(pk__named=[pk for pk, _ in self._in_statuses[0]])

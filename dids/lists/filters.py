@@ -27,12 +27,14 @@ from dids.labels import change_label
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lists.changed import ChangedNumbers
+from dids.lists.missing import DELETED, Missing
 from dids.lists.substring import Substring
 from dids.models import DID, ClientPackage, Stock, Tag, TagSet
-from dids.numbering.search import MATCHES, parse_search
+from dids.numbering.search import MATCHES, Search, parse_search
 from operators.models import Operator
 
 COUNTED_TO = 10_000  # matching numbers; a count of more is a lower bound
+SEARCH_HINT = "Part of a number, 0049* begins, *900 ends, =49… exact, 111-222 a range, or a pasted list"
 
 
 class MatchField(ChoiceField):
@@ -109,13 +111,17 @@ class SearchForm(Form):
 
 
 class NumberFilter(FilterSet):
-    """Base class with the number search that every list of numbers has."""
+    """Base class with the number search that every list of numbers has.
+
+    ``absent``: what a number of a pasted list is that the list of numbers, unfiltered, does not have.
+    """
 
     refines = {"match": ("q", "list")}
+    absent = "not in the inventory"
 
     q = django_filters.CharFilter(
         label="Number",
-        help_text="Also a range 111-222 or a pasted list",
+        help_text=SEARCH_HINT,
         widget=forms.TextInput(
             attrs={"data-numbers": "", "autocomplete": "off", "spellcheck": "false", "inputmode": "tel"}
         ),
@@ -132,6 +138,29 @@ class NumberFilter(FilterSet):
         model = DID
         fields = []
         form = SearchForm
+
+    @cached_property
+    def missing(self):
+        """The ``Missing`` numbers of a pasted list, None for another search; at most three queries.
+
+        Groups of digits between blanks are a list if one of them is a number.
+        """
+        search = self.form.cleaned_data["search"]
+        if search is None or search.kind not in ("list", "either"):
+            return None
+        present = self.present(search.values)
+        if not present and search.kind == "either":
+            return None
+        return Missing(len(search.values), self.states_of([n for n in search.values if n not in present]))
+
+    def present(self, numbers):
+        """Return those of ``numbers`` that the list has without its filter."""
+        found = self.queryset.order_by().filter(number__in=numbers)
+        return set(found.values_list("number", flat=True))
+
+    def states_of(self, missing):
+        """Return {why: numbers} for ``missing`` numbers."""
+        return {self.absent: missing} if missing else {}
 
     def without_idle(self, data):
         """Drop the stored list as well if a search is typed, which replaces it."""
@@ -256,6 +285,16 @@ class DIDFilter(NumberFilter):
         if chosen["tag"]:
             dids = dids.filter(tag_set__in=self.tag_sets)
         return dids
+
+    def states_of(self, missing):
+        if not missing:
+            return {}
+        deleted = deleted_matching(Search("list", values=tuple(missing)), self.user)
+        deleted = set(deleted.values_list("number", flat=True))
+        return {
+            DELETED: [number for number in missing if number in deleted],
+            self.absent: [number for number in missing if number not in deleted],
+        }
 
     @cached_property
     def changed(self):
@@ -392,6 +431,8 @@ class DIDFilter(NumberFilter):
 class ClientDIDFilter(NumberFilter):
     """Filter the numbers of a client, which are the ``queryset``, without overdue holds."""
 
+    absent = "not a number of this client"
+
     status = django_filters.MultipleChoiceFilter(
         label="Status",
         choices=[(key, st.LABELS[key]) for key in st.HELD],
@@ -439,6 +480,8 @@ class ClientDIDFilter(NumberFilter):
 
 class AvailableFilter(NumberFilter):
     """Filter the numbers available for a client package, which are the ``queryset``."""
+
+    absent = "not available for this package"
 
     operator = _operators()
     tag = _tags()

@@ -1,13 +1,14 @@
 """Export of numbers to a file: all that match the list, one page of it, or the selected ones."""
 
 import math
+from itertools import chain
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from didmgmt.addresses import go_to
 from didmgmt.listing import Selection
@@ -35,6 +36,17 @@ def did_export(request):
         return redirect("dids:list")
     is_selection = request.method == "POST" and request.POST.get("scope") != "list"
     return _export_selection(request) if is_selection else _export_list(request)
+
+
+@require_safe
+@permission_required("dids.view_did", raise_exception=True)
+def did_missing(request):
+    """Send the numbers of a pasted list that the list in the URL does not have, with the reason, as CSV."""
+    listing = did_listing(request.GET, request.user, request.path)
+    if not (listing.valid and listing.filterset.missing):
+        return go_to(f"{reverse('dids:list')}?{request.GET.urlencode()}")
+    rows = chain([("DID", "State")], listing.filterset.missing.rows())
+    return download(request.user, rows, file_name("missing", None, timezone.now()))
 
 
 def _export_list(request):
@@ -75,7 +87,8 @@ def _export_past_list(request, listing):
         return _file(request, export_rows.past_rows(listing, keys), len(keys), name)
     if count.more and format_of(request) == "xlsx":
         count = XLSX_AT_ONCE + 1  # the job counts them as it writes
-    return _file(request, export_rows.past_rows(listing), count, name, {"address": list_query(request)})
+    rows = export_rows.listing_rows(listing, timezone.now())
+    return _file(request, rows, count, name, {"address": list_query(request)})
 
 
 def _export_selection(request):
@@ -90,6 +103,8 @@ def _export_selection(request):
     source = {"address": selection.query} if selection.filterset else {"ids": selection.ids}
     now = timezone.now()
     rows = export_rows.rows(selection.queryset.order_by("number"), now)
+    if selection.filterset:
+        rows = chain(rows, export_rows.missing_rows(selection.filterset))
     return _file(request, rows, selection.count, file_name("dids", selection.filterset, now, part), source)
 
 

@@ -9,6 +9,7 @@ urlpatterns = [
     path("", inventory.did_list, name="list"),
     path("search/", inventory.did_search, name="search"),
     path("export/", export.did_export, name="export"),
+    path("missing/", export.did_missing, name="missing"),
     path("import/", include("screens.imports.urls")),
     path("new/", new.did_new, name="new"),
     path("mass-edit/", mass_edit.did_mass_edit, name="mass_edit"),

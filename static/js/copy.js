@@ -1,4 +1,4 @@
-// [data-copy="12568"]: a click copies the value and announces it.
+// [data-copy="12568"]: a click copies the value and announces it, or [data-copied] instead.
 
 async function copy(text) {
   if (navigator.clipboard) {
@@ -22,7 +22,7 @@ document.addEventListener("click", async (event) => {
   const polite = document.getElementById("polite");
   try {
     await copy(button.dataset.copy);
-    polite.textContent = `Copied ${button.dataset.copy}`;
+    polite.textContent = `Copied ${button.dataset.copied ?? button.dataset.copy}`;
     button.classList.add("is-copied");
     setTimeout(() => button.classList.remove("is-copied"), 1500);
   } catch {

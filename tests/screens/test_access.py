@@ -133,6 +133,7 @@ ADDRESSES = [
         for move in ("activate", "block", "hold", "release")
     ),
     Address("dids:export", "/dids/export/", SIGNED_IN, "login 200 302 200 200", ids="{number}"),
+    Address("dids:missing", "/dids/missing/?q=1,998", SIGNED_IN, NO_POST),
     Address("dids:import", "/dids/import/", "login 403 200 200 200", "login 403 422 422 422"),
     *(
         # Only the owner of an import has access, whatever permissions others have.
