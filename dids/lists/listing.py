@@ -55,6 +55,18 @@ def did_listing(parameters, user, path="", *, besides=()):
     )
 
 
+def exact_hit(listing):
+    """Return the match that is the whole number searched for; None without one, and on later pages.
+
+    At most two lookups in a unique index.
+    """
+    search = listing.form.cleaned_data["search"] if listing.valid and listing.page == 1 else None
+    if search is None or search.kind not in ("exact", "contains", "either"):
+        return None
+    found = listing.matches.model.objects.filter(number=search.value).values_list("pk", flat=True).first()
+    return found and listing.matches.filter(pk=found).for_table(listing.filterset.now).first()
+
+
 _SORTS = {
     "number": ("number",),
     "id": ("id",),

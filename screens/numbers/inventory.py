@@ -18,7 +18,7 @@ from dids.history.explain import explain
 from dids.lifecycle import statuses as st
 from dids.lists.as_of import COUNTING, SECONDS, PastListing, TooLongError, time_limit
 from dids.lists.filters import deleted_matching
-from dids.lists.listing import did_listing
+from dids.lists.listing import did_listing, exact_hit
 from dids.models import Tag
 from screens.records import record_choices
 
@@ -37,8 +37,11 @@ def did_list(request):
         return render(request, "numbers/_advanced_search.html", {"listing": listing})
     if isinstance(listing, PastListing):
         return _past_list(request, listing)
-    sentences = explain(listing.rows, request.user, listing.filterset.now)
-    for did in listing.rows:
+    exact = exact_hit(listing)
+    rows = [did for did in listing.rows if not exact or did.pk != exact.pk]
+    every = [exact, *rows] if exact else rows
+    sentences = explain(every, request.user, listing.filterset.now)
+    for did in every:
         did.explanation = sentences[did.pk]
     counters = []
     if listing.valid:
@@ -48,6 +51,10 @@ def did_list(request):
         "counters": counters,
         "xlsx_at_once": XLSX_AT_ONCE,
         "deleted": _deleted(listing, request.user),
+        "exact": [exact] if exact else [],
+        "rows": rows,
+        "others": _others(listing) if exact else "",
+        "mark": _mark(listing),
     }
     return render(request, "numbers/list.html", context)
 
@@ -72,6 +79,25 @@ def did_search(request):
     elif text:
         parameters["q"] = text
     return go_to(f"{path}?{parameters.urlencode()}")
+
+
+_VERBS = {"contains": ("contains", "contain"), "either": ("matches", "match")}
+
+
+def _others(listing):
+    """Return how many numbers match besides the exact hit, "" for none: "10 more contain 4940"."""
+    search, total = listing.form.cleaned_data["search"], listing.total
+    others = Count(max(0, total - 1), more=total.more)
+    if not others or search.kind == "exact":
+        return ""
+    one, several = _VERBS[search.kind]
+    return f"{others.label} more {one if others == 1 and not others.more else several} {search.value}"
+
+
+def _mark(listing):
+    """Return the digits that are marked in each number: those searched for."""
+    search = listing.form.cleaned_data["search"] if listing.valid else None
+    return search.value if search and search.kind in ("exact", "contains", "begins", "ends", "either") else ""
 
 
 def _deleted(listing, user):

@@ -68,7 +68,7 @@ def did_history(request, pk):
     last = None if did else versions(pk, request.user).first()
     if did is None and last is None:
         raise Http404
-    before = request.GET.get("before", "")
+    before, number = request.GET.get("before", ""), (did or last).number
     entries, older = timeline(pk, request.user, before=parse_whole(before))
     context = {
         "did": did,

@@ -5,7 +5,7 @@ function typing(element) {
 }
 
 function rows() {
-  return [...document.querySelectorAll("table[data-keys] tbody tr")];
+  return [...document.querySelectorAll("table[data-keys] tbody tr:not(.table-group)")];
 }
 
 function step(by) {

@@ -86,6 +86,39 @@ def test_a_client_s_list_says_what_is_not_its_number(world, browser):
     assert sentence == "1 found, 2 not a number of this client: 111, 999"
 
 
+# --- the exact match ----------------------------------------------------------------------------------
+
+
+def groups(response):
+    return [did.number for did in response.context["exact"]], [did.number for did in response.context["rows"]]
+
+
+def test_the_exact_match_comes_first_in_a_group_of_its_own(world, browser):
+    found = browser.get("/dids/?q=2568&sort=-number")
+    assert groups(found) == (["2568"], ["12568"])
+    page = " ".join(found.text.split())
+    assert (
+        page.index("Exact match")
+        < page.index("1 more contains 2568")
+        < page.index("<mark>2568</mark></a>", page.index("1 more"))
+    )
+    assert page.count(" autofocus") == 1
+    assert groups(browser.get("/dids/?q=%3D2568")) == (["2568"], [])
+
+
+def test_only_a_match_of_all_filters_and_of_the_own_branch_is_the_exact_one(world, browser, stranger):
+    assert groups(browser.get("/dids/?q=2568&status=reserved")) == ([], ["12568"])
+    assert groups(browser.get("/dids/?q=256")) == ([], ["12567", "12568", "2563", "2567", "2568", "256999"])
+    assert groups(browser.get("/dids/?q=3333")) == ([], [])
+    assert groups(client_of(stranger).get("/dids/?q=3333")) == (["3333"], [])
+
+
+def test_the_exact_match_is_on_the_first_page_alone(world, browser, monkeypatch):
+    monkeypatch.setattr("django.conf.settings.PAGE_SIZES", [1])
+    assert groups(browser.get("/dids/?q=2568")) == (["2568"], ["12568"])
+    assert groups(browser.get("/dids/?q=2568&page=2")) == ([], ["2568"])
+
+
 def test_the_list_of_a_pasted_list_costs_few_queries(world, browser, django_assert_max_num_queries):
     browser.get("/dids/")
     with django_assert_max_num_queries(22):

@@ -305,4 +305,4 @@ def test_the_page_needs_the_same_queries_for_any_history(world, browser):
     with CaptureQueriesContext(connection) as long:
         browser.get(url)
 
-    assert len(long) == len(short) <= 15
+    assert len(long) == len(short) <= 16

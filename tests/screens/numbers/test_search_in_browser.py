@@ -77,3 +77,19 @@ def test_text_that_was_not_picked_is_searched_for(page_of, world):
     page.get_by_role("button", name="Search", exact=True).last.click()
     page.wait_for_url(f"**/dids/?client={world.client.pk}")
     assert page.locator("tbody tr").count() == 3
+
+
+def test_the_exact_match_has_the_focus_and_enter_opens_it(page_of, world):
+    page = page_of(member("Viewer"))
+    page.goto("/dids/")
+    page.keyboard.press("/")
+    assert "0049*" in page.locator("#number-search-hint").inner_text()
+    page.keyboard.type("2568")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/dids/?q=2568")
+    assert page.locator("tr.is-exact a:focus").inner_text() == "2568"
+    page.keyboard.press("j")
+    assert page.locator("tbody tr:focus").get_by_role("link", name="12568", exact=True).count() == 1
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/dids/{world.did('2568').pk}/")
