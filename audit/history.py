@@ -22,11 +22,12 @@ from django.db.models.options import Options
 class TrackedQuerySet(Protocol):
     """The contract of a tracked model's querysets.
 
-    ``branch``: the lookup from a row to its reseller: "pk", "reseller" or such as "operator__reseller".
+    ``branch``: the lookup from a row to its reseller: "pk", "reseller" or such as "operator__reseller"; None
+    if it belongs to none, and only users without a reseller may see it.
     ``visible_to``: the rows that a user may see.
     """
 
-    branch: str
+    branch: str | None
 
     def visible_to(self, user: Viewer) -> QuerySet[Any]: ...
 
@@ -56,10 +57,16 @@ class Viewer(Protocol):
 
 
 TRACKED: dict[type[TrackedModel], type[Model]] = {}  # {tracked model: its history model}
+OF_MIGRATIONS: set[type[TrackedModel]] = set()  # those with ``has_rows_of_migrations``
 
 
-def track(tracked: type[TrackedModel], indexes: Iterable[models.Index] = ()) -> Any:
+def track(
+    tracked: type[TrackedModel], indexes: Iterable[models.Index] = (), *, has_rows_of_migrations: bool = False
+) -> Any:
     """Create and register the history model of ``tracked``, with ``indexes`` besides the usual ones.
+
+    ``has_rows_of_migrations``: the table may have rows that were written before its triggers existed, which
+    have no history until they change.
 
     The primary key becomes ``object_id``, because Django reserves ``id`` for primary keys. Foreign keys
     become plain integers with the same column name, so that history outlives the rows that it refers to.
@@ -101,6 +108,8 @@ def track(tracked: type[TrackedModel], indexes: Iterable[models.Index] = ()) -> 
         ],
     }
     attrs["Meta"] = type("Meta", (), meta)
+    if has_rows_of_migrations:
+        OF_MIGRATIONS.add(tracked)
     TRACKED[tracked] = type(f"{tracked.__name__}History", (Model,), attrs)
     return TRACKED[tracked]
 
@@ -148,12 +157,16 @@ def deleted_records(tracked: type[TrackedModel], user: Viewer, **conditions: Any
     ]
 
 
-def branch(tracked: type[TrackedModel]) -> tuple[str, Any]:
+def branch(tracked: type[TrackedModel]) -> tuple[str | None, Any]:
     """Return the history column that leads to the reseller, and the model it refers to or None.
 
-    Without a model the column holds the reseller's id; otherwise the model has it.
+    Without a model the column holds the reseller's id; otherwise the model has it. Rows that belong to no
+    reseller have neither.
     """
-    first, _, rest = manager(tracked).all().branch.partition("__")
+    lookup = manager(tracked).all().branch
+    if lookup is None:
+        return None, None
+    first, _, rest = lookup.partition("__")
     field = tracked._meta.pk if first == "pk" else tracked._meta.get_field(first)
     return _name(field), field.related_model if rest else None
 
@@ -170,6 +183,8 @@ def visible_to(tracked: type[TrackedModel], user: Viewer) -> QuerySet[Any]:
     if user.reseller_id is None:
         return rows
     column, parent = branch(tracked)
+    if column is None:
+        return rows.none()
     if parent is None:
         return rows.filter(**{column: user.reseller_id})
     return rows.filter(Exact(_ResellerThen(parent, column), user.reseller_id))
@@ -231,6 +246,7 @@ def count_rows(
     params: list[int] = []
     for index, (tracked, past) in enumerate(TRACKED.items()):
         column, parent = branch(tracked)
+        column = column or "CAST(NULL AS bigint)"
         join = f"LEFT JOIN {parent._meta.db_table} AS parent ON parent.id = written.owner" if parent else ""
         selects.append(
             f"""

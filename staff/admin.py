@@ -1,23 +1,15 @@
 """Users in Django's admin. Nobody can grant, or take over, more permissions than they have."""
 
+from contextlib import nullcontext
+
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
-from django.contrib.auth.models import Group, Permission
-from django.db.models import Q
+from django.contrib.auth.models import Group
 
 import audit
 from audit.models import Change
 from staff.models import User
-
-
-def rights_of(person):
-    """Return the permissions granted to a user, active or not; being a superuser is not counted."""
-    return Permission.objects.filter(Q(group__user=person) | Q(user=person))
-
-
-def rights_beyond(person):
-    """Return the permissions that a user who is not a superuser lacks."""
-    return Permission.objects.exclude(pk__in=rights_of(person).values("pk"))
+from staff.rights import rights_beyond, rights_of
 
 
 @admin.register(User)
@@ -70,27 +62,17 @@ class PersonAdmin(UserAdmin):
         beyond = rights_beyond(request.user)
         return not obj.is_superuser and not rights_of(obj).filter(pk__in=beyond.values("pk")).exists()
 
-    def save_model(self, request, obj, form, change):
-        if change:
-            User.objects.get(pk=obj.pk).record(by=audit.SYSTEM)
-        super().save_model(request, obj, form, change)
+    def changeform_view(self, request, object_id=None, form_url="", extra_context=None):
+        with _recorded(request, "User", object_id, User):
+            return super().changeform_view(request, object_id, form_url, extra_context)
 
-    def save_related(self, request, form, formsets, change):
-        """Record the user once the groups are saved as well."""
-        super().save_related(request, form, formsets, change)
-        form.instance.record(by=request.user, password_set=not change and form.instance.has_usable_password())
-
-    def delete_model(self, request, obj):
-        obj.forget(by=request.user)
+    def delete_view(self, request, object_id, extra_context=None):
+        with _recorded(request, "User", object_id, User, "deleted"):
+            return super().delete_view(request, object_id, extra_context)
 
     def user_change_password(self, request, id, form_url=""):  # noqa: A002 (the name is Django's)
-        person = self.get_object(request, id)
-        if request.method != "POST" or person is None:
+        with _recorded(request, "User", id, User):
             return super().user_change_password(request, id, form_url)
-        with person.recorded(by=request.user):
-            response = super().user_change_password(request, id, form_url)
-            person.refresh_from_db()
-        return response
 
     def get_deleted_objects(self, objs, request):
         """Refuse to delete users with changes, which stay on record; Django would list every change."""
@@ -112,27 +94,19 @@ class RoleAdmin(GroupAdmin):
 
     actions = None
 
-    def save_model(self, request, obj, form, change):
-        super().save_model(request, obj, form, change)
-        form.had = _codenames(obj)
+    def changeform_view(self, request, object_id=None, form_url="", extra_context=None):
+        with _recorded(request, "Role", object_id, Group):
+            return super().changeform_view(request, object_id, form_url, extra_context)
 
-    def save_related(self, request, form, formsets, change):
-        super().save_related(request, form, formsets, change)
-        role, has = form.instance, _codenames(form.instance)
-        data = {"role": role.name, "given": sorted(has - form.had), "taken": sorted(form.had - has)}
-        _record_role(f"Role {role} edited" if change else f"New role {role}", request.user, data)
-
-    def delete_model(self, request, obj):
-        _record_role(
-            f"Role {obj} deleted", request.user, {"role": obj.name, "taken": sorted(_codenames(obj))}
-        )
-        super().delete_model(request, obj)
+    def delete_view(self, request, object_id, extra_context=None):
+        with _recorded(request, "Role", object_id, Group, "deleted"):
+            return super().delete_view(request, object_id, extra_context)
 
 
-def _codenames(role):
-    return set(role.permissions.values_list("codename", flat=True))
-
-
-def _record_role(label, by, data):
-    with audit.change(Change.Kind.STAFF, by=by, label=label, data=data) as change:
-        change.touched = 1
+def _recorded(request, noun, object_id, model, verb="edited"):
+    """Return a context in which a POST is one change, with a label that names the user or role."""
+    if request.method != "POST":
+        return nullcontext()
+    known = model.objects.filter(pk=object_id).first() if str(object_id).isdigit() else None
+    label = f"{noun} {known} {verb}" if known else f"New {noun.lower()}"
+    return audit.change(Change.Kind.STAFF, by=request.user, label=label)

@@ -1,10 +1,16 @@
 from django.apps import AppConfig
 from django.contrib.admin.apps import SimpleAdminConfig
+from django.db.models.signals import post_migrate
 
 
 class StaffConfig(AppConfig):
     name = "staff"
     default = True
+
+    def ready(self):
+        from staff.records import after_migrate
+
+        post_migrate.connect(after_migrate, sender=self)
 
 
 class StaffAdminConfig(SimpleAdminConfig):

@@ -71,7 +71,13 @@ def pytest_runtest_teardown(item, nextitem):
 
 # --- the database ---------------------------------------------------------------------------------
 
-FILLED_BY_MIGRATIONS = {"django_content_type", "auth_permission", "auth_group", "auth_group_permissions"}
+FILLED_BY_MIGRATIONS = {
+    "django_content_type",
+    "auth_permission",
+    "auth_group",
+    "auth_group_permissions",
+    "staff_rolerecord",
+}
 
 
 def empty_all_tables(test_case):

@@ -58,7 +58,7 @@ RANKS = {
     "screens.templatetags": "__init__ did_rows",
     "sheets": "damage table content code_pages encoding text process workbooks loading writing __init__",
     "sheets.process": "__init__ cells binary marks markup main",
-    "staff": "__init__ models middleware throttle admin admin_site apps",
+    "staff": "__init__ records rights models middleware throttle admin admin_site apps",
 }
 APPS = ["audit", "clients", "staff", "operators", "jobs", "dids", "screens"]
 ROOMS = ["didmgmt", "sheets", *APPS]

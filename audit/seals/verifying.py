@@ -6,7 +6,7 @@ from django.db import connection
 from django.db.models import Model
 from django.utils import timezone
 
-from audit.history import TRACKED, TrackedModel, columns
+from audit.history import OF_MIGRATIONS, TRACKED, TrackedModel, columns
 from audit.models import Change, Seal
 from audit.seals.failures import IntegrityFailure, count_and_name
 from audit.seals.hashing import block_bounds, hash_block
@@ -83,9 +83,10 @@ def _unrecorded_writes_sql(tracked: type[TrackedModel], past: type[Model]) -> st
     same = "IS NOT DISTINCT FROM" if connection.vendor == "postgresql" else "IS"
     equal = " AND ".join(f'd."{column}" {same} h."{copy}"' for column, copy in columns(tracked))
     table, history_table = tracked._meta.db_table, past._meta.db_table
+    ever = f"EXISTS (SELECT 1 FROM {history_table} WHERE object_id = d.id)"
     return f"""
         SELECT d.id FROM {table} d
-        WHERE NOT EXISTS (
+        WHERE {ever if tracked in OF_MIGRATIONS else "1 = 1"} AND NOT EXISTS (
             SELECT 1 FROM {history_table} h
             WHERE h.object_id = d.id
               AND h.history_id = (SELECT max(history_id) FROM {history_table} WHERE object_id = d.id)

@@ -14,6 +14,8 @@ from didmgmt.text import count_noun
 from dids.history.timeline import Difference, differences, format_time, text_differences
 from dids.labels import Names
 from dids.models import DID, ClientPackage
+from staff.records import PermissionsField
+from staff.rights import in_words
 
 CSV_CHUNK = 2_000  # rows of a file described by one set of queries
 EVENTS = {"+": "created", "~": "changed", "-": "deleted"}
@@ -162,10 +164,18 @@ class _RecordFormatter:
         return row.name
 
     def differences(self, old, new):
-        return text_differences(self._texts(old) if old else {}, self._texts(new))
+        return text_differences(self._texts(old, new) if old else {}, self._texts(new, old))
 
-    def _texts(self, row):
-        return {_label(field): self._text(field, getattr(row, field.attname)) for field in self._fields}
+    def _texts(self, row, other=None):
+        """Return {field: text}; of a list of permissions, those that the version ``other`` lacks."""
+        texts = {}
+        for field in self._fields:
+            value = getattr(row, field.attname)
+            if isinstance(field, PermissionsField):
+                known = getattr(other, field.attname, "").split(", ")
+                value = "; ".join(in_words(right) for right in value.split(", ") if right not in known)
+            texts[_label(field)] = self._text(field, value)
+        return texts
 
     def _text(self, field, value):
         if value is None:

@@ -8,11 +8,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from audit.models import Change
 from audit.pruning import known_since
 from audit.seals.chain import changes_of_another_time, verify_chain
-from audit.seals.failures import IntegrityFailure
+from audit.seals.failures import IntegrityFailure, count_and_name
 from audit.seals.log import SealLog
 from audit.seals.touched import verify_touched
 from audit.seals.verifying import verify_recording, verify_seals
 from audit.seals.writing import count_unsealed_rows, newest_seal
+from staff.records import differing_sql
 
 MAX_SHOWN = 100  # failures that are printed; the rest are counted
 
@@ -88,4 +89,10 @@ def _all_failures(expect: str, kept: SealLog | None) -> Iterator[IntegrityFailur
     yield from verify_chain(kept.digests() if kept else ())
     yield from verify_seals(expect)
     yield from verify_recording()
+    for record, sql in differing_sql().items():
+        if found := count_and_name(sql):
+            table = record._meta.db_table
+            yield IntegrityFailure(
+                table, f"{table}: {record._meta.verbose_name_plural} changed without a record: {found}."
+            )
     yield from verify_touched(known_since())

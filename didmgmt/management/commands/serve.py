@@ -19,6 +19,7 @@ from django.core.management import BaseCommand, call_command
 from django.db import Error, connection, connections, transaction
 from django.db.migrations.executor import MigrationExecutor
 
+import audit
 from audit import triggers
 from didmgmt.children import Children
 from didmgmt.management.commands.web import listening, refuse, stop_event, web_commands
@@ -104,8 +105,9 @@ class Command(BaseCommand):
             return False
         given = os.environ.get("ADMIN_PASSWORD")
         password = given or secrets.token_urlsafe(12)
-        admin = User.objects.create_superuser("admin", password=password)
-        admin.groups.set(Group.objects.filter(name="Administrator"))
+        with audit.change("staff", by=audit.SYSTEM, label="First administrator"):
+            admin = User.objects.create_superuser("admin", password=password)
+            admin.groups.set(Group.objects.filter(name="Administrator"))
         shown = "the one in ADMIN_PASSWORD" if given else f"{password}   (shown only this once)"
         self._say(f"Created the first administrator.\n  User name: admin\n  Password:  {shown}")
         return True
