@@ -9,6 +9,8 @@ import math
 import threading
 import time
 from collections import Counter
+from contextlib import contextmanager
+from functools import cache
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
@@ -80,6 +82,34 @@ class Slots:
             self._taken[key] -= 1
             if not self._taken[key]:
                 del self._taken[key]
+
+
+FILES_READ = 2  # uploaded files of a user that are read at once: a second one after a double click
+
+
+@cache
+def _reading():
+    """Return the slots of this process: reading files leaves half of its threads to others."""
+    return Slots(FILES_READ, max(1, settings.WEB_THREADS // 2))
+
+
+@contextmanager
+def reading_file(user):
+    """Read an uploaded file, which may take seconds and much memory.
+
+    Raises LimitError if the user, or all together, are reading as many as may be read at once.
+    """
+    key, slots = str(user.pk), _reading()
+    if not slots.take(key):
+        raise LimitError(
+            f"You have {FILES_READ} files that are being read, or others keep the server busy with theirs."
+            " Send the file again in a few seconds.",
+            retry_after=10,
+        )
+    try:
+        yield
+    finally:
+        slots.give_back(key)
 
 
 class LimitMiddleware:

@@ -87,8 +87,8 @@ _BOMS = (
 def detect_encoding(file: BinaryIO, head: bytes, deadline: float = math.inf) -> str:
     """Return the encoding of ``file``, which starts with ``head``. Raises SheetError if it is not text.
 
-    Reads the whole file, since a head without accents says nothing about row 50,000. A file that is not
-    valid UTF-8 is read up to the ``deadline`` of ``time.thread_time``.
+    Reads the whole file up to the ``deadline`` of ``time.thread_time``, since a head without accents says
+    nothing about row 50,000.
     """
     for bom, encoding in _BOMS:
         if head.startswith(bom):
@@ -108,8 +108,8 @@ def detect_encoding(file: BinaryIO, head: bytes, deadline: float = math.inf) -> 
 
 
 def _detect_8_bit_encoding(file: BinaryIO, deadline: float) -> str:
-    """Return UTF-8 if the whole file is valid UTF-8, else a code page or a mixture of both."""
-    if _is_utf_8(file):
+    """Return UTF-8 if the file is valid UTF-8 up to the deadline, else a code page or a mixture of both."""
+    if _is_utf_8(file, deadline):
         return "utf-8"
     counts = dict.fromkeys(("valid", "partly", "other"), 0)
     every, others = bytearray(), bytearray()
@@ -131,12 +131,14 @@ def _detect_8_bit_encoding(file: BinaryIO, deadline: float) -> str:
     return guess_page(bytes(every))
 
 
-def _is_utf_8(file: BinaryIO) -> bool:
+def _is_utf_8(file: BinaryIO, deadline: float) -> bool:
     file.seek(0)
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         for block in blocks(file):
             decoder.decode(block)
+            if time.thread_time() > deadline:
+                return True
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return False

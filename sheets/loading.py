@@ -17,6 +17,7 @@ from sheets.table import LIMITS, TEXT, Format, Limits, Row, SheetError
 from sheets.text import read_text, sniff
 from sheets.workbooks import MAX_RATIO, SMALL, read_stored, unpack_workbook
 
+UNPACK_SECONDS = 10  # of processor time to unpack a gzip archive; 2 GB take 4 to 5
 EXAMINED_AT_ONCE = 1_000  # rows of a text file, between two looks at the clock
 
 
@@ -67,7 +68,6 @@ def load(
     SheetError for files that hold no table, are damaged or exceed a limit.
     """
     detector, complete = DamageDetector(), True
-    deadline = time.thread_time() + limits.examined
     with ExitStack() as temporary:
         kind = kind_of(file)
         notes = [mismatch(kind, name)]
@@ -77,6 +77,7 @@ def load(
             if kind == GZIP:
                 raise SheetError(f"The file is a gzip archive inside a gzip archive. {UNPACK}")
             notes.append(mismatch(kind, name.lower().removesuffix(".gz")))
+        deadline = time.thread_time() + limits.examined
         if kind == TEXT:
             file_format = sniff(
                 file, encoding=encoding, delimiter=delimiter, limits=limits, deadline=deadline
@@ -112,7 +113,7 @@ def read(file: BinaryIO, file_format: Format, limits: Limits = LIMITS) -> Iterat
 def _unpack(file: BinaryIO, limits: Limits) -> BinaryIO:
     """Return the contents of a gzip archive as a temporary file."""
     unpacked = tempfile.TemporaryFile()  # noqa: SIM115 closed by the caller
-    size = 0
+    size, deadline = 0, time.thread_time() + UNPACK_SECONDS
     try:
         file.seek(0)
         with gzip.GzipFile(fileobj=file) as archive:
@@ -122,6 +123,11 @@ def _unpack(file: BinaryIO, limits: Limits) -> BinaryIO:
                     raise SheetError(
                         f"The gzip archive holds more than {min(size, limits.unpacked) >> 20:,} MB. "
                         "Unpack it, split the file and load the parts."
+                    )
+                if time.thread_time() > deadline:
+                    raise SheetError(
+                        f"The gzip archive takes more than {UNPACK_SECONDS} seconds of processor time to "
+                        "unpack. Unpack it, split the file and load the parts."
                     )
     except (OSError, EOFError, zlib.error):
         unpacked.close()

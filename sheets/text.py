@@ -9,8 +9,9 @@ import csv
 import io
 import math
 import re
+import time
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, takewhile
 from typing import BinaryIO, NamedTuple
 
 from sheets.content import EMPTY, KINDS, SAVE_AS_CSV, blocks, kind_of, refuse_markup
@@ -331,7 +332,7 @@ def sniff(
     refuse_markup("".join(lines[:10]))
     if delimiter not in (None, *DELIMITERS.values()):
         raise SheetError("There is no such delimiter. Choose one from the list.")
-    dialect = _find_dialect(file, encoding, lines, delimiter, limits.cell)
+    dialect = _find_dialect(file, encoding, lines, delimiter, limits.cell, deadline)
     rows = [(number, cells) for number, cells, _, _ in _Rows(iter(lines), dialect, limits.cell)]
     if not rows:
         raise SheetError(EMPTY)
@@ -346,7 +347,12 @@ def sniff(
 
 
 def _find_dialect(
-    file: BinaryIO, encoding: str, lines: list[str], delimiter: str | None, longest_cell: int
+    file: BinaryIO,
+    encoding: str,
+    lines: list[str],
+    delimiter: str | None,
+    longest_cell: int,
+    deadline: float,
 ) -> _Dialect:
     """Return the dialect of ``file``, which starts with ``lines``, with the given ``delimiter`` if any."""
     if lines and (sep := _SEP_LINE.fullmatch(lines[0])):
@@ -358,7 +364,7 @@ def _find_dialect(
         for one in _possible_dialects(sign, lines)
     ]
     best = _best_dialect(dialects, lines, longest_cell) if delimiter is None else dialects[0]
-    best = best._replace(backslash=_has_backslashes(_lines_with_backslashes(file, encoding), best))
+    best = best._replace(backslash=_has_backslashes(_lines_with_backslashes(file, encoding, deadline), best))
     return best._replace(padded=_is_padded(lines, best))
 
 
@@ -409,14 +415,17 @@ def _has_single_quotes(lines: list[str], delimiter: str) -> bool:
     return any(all(cell.startswith("'") for cell in column) for column in columns)
 
 
-def _lines_with_backslashes(file: BinaryIO, encoding: str) -> list[str]:
-    """Return lines with ``\\"`` from anywhere in the file."""
+def _lines_with_backslashes(file: BinaryIO, encoding: str, deadline: float) -> list[str]:
+    """Return lines with ``\\"`` from anywhere in the file before the deadline."""
     trace = '\\"'.encode("ascii" if encoding.startswith(MIXED) else encoding)
     file.seek(0)
     tail = b""
     for block in blocks(file):
         if trace in tail + block:
-            return list(islice((line for line in _lines(file, encoding) if '\\"' in line), MOST_ESCAPED))
+            before = takewhile(lambda _: time.thread_time() <= deadline, _lines(file, encoding))
+            return list(islice((line for line in before if '\\"' in line), MOST_ESCAPED))
+        if time.thread_time() > deadline:
+            break
         tail = block[-len(trace) :]
     return []
 

@@ -29,6 +29,7 @@ PROCESS = (
 PROJECT = str(Path(__file__).parents[1])
 ZIPPED = ("xlsx", "xlsb", "ods")
 BLANK = b"[]\n"
+MOST_SHEETS = 1_000  # of a workbook, or tables of a web page; each is a choice on the page
 SAMPLE = 300  # rows that decide where the table starts
 MAX_RATIO = 200  # compression ratio of a genuine workbook, at most; checked above SMALL
 SMALL = 100 << 20  # bytes
@@ -137,6 +138,7 @@ class _Reader:
             "path": path,
             "kind": "ods" if kind == "fods" else kind,
             "sheet": sheet,
+            "sheets": MOST_SHEETS,
             "columns": limits.columns,
             "cell": limits.cell,
             "seconds": limits.seconds,
@@ -213,6 +215,11 @@ class _Reader:
             return SheetError(f"The file is a web page (HTML) without a table. {OTHER}")
         if error == "empty":
             return SheetError("The workbook has no rows. Choose a file with at least one row.")
+        if error == "sheets":
+            return SheetError(
+                f"The file has more than {MOST_SHEETS:,} sheets or tables, the most allowed. "
+                "Copy the one with the numbers into a file of its own."
+            )
         if error == "time":
             return SheetError(
                 f"The workbook needs more than {self.limits.seconds:,} seconds of processor time. "

@@ -163,7 +163,7 @@ class Survey:
         columns = [(seen, self.rules.at[key]) for key, seen in self.distinct.items()]
         number, ref = self.rules.at.get("number"), self.rules.at.get("id")
         for index, row in enumerate(upload.rows()):
-            if self.rows >= ROWS or (index % 1_000 == 0 and monotonic() > deadline):
+            if self.rows >= ROWS or (index % 10 == 0 and monotonic() > deadline):
                 self.is_cut = True
                 return
             self.last_row = index + 1

@@ -1,5 +1,6 @@
 """Import and export of reference tables: operators, clients, accounts and packages."""
 
+from contextlib import nullcontext
 from functools import wraps
 
 from django.contrib import messages
@@ -12,6 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from didmgmt.addresses import go_to
+from didmgmt.limits import reading_file
 from didmgmt.parameters import unknown_parameters
 from dids.reference_files.result import ChangedSinceCheckError
 from dids.reference_files.tables import TABLES
@@ -58,7 +60,9 @@ def reference_import(request, table):
     try:
         if "signed" in request.POST:
             return _apply(request, table, resource)
-        if posted and form.is_valid():
+        with reading_file(request.user) if posted else nullcontext():
+            valid = form.is_valid()
+        if valid:
             return _show_check(request, table, form.parsed_file, resource.check(form.parsed_file))
     except (IntegrityError, OperationalError):
         # A concurrent transaction created the same name, or there was a deadlock with it.

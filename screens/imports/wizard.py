@@ -1,5 +1,7 @@
 """The import wizard: file, columns, check, result. Each step has its own address and can be reloaded."""
 
+from contextlib import nullcontext
+
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.shortcuts import get_object_or_404, redirect, render
@@ -7,6 +9,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
+from didmgmt.limits import reading_file
 from didmgmt.text import count_noun
 from dids.imports.wizard import KIND, Import
 from jobs.models import Job
@@ -25,7 +28,9 @@ may_import = permission_required("dids.import_did", raise_exception=True)
 def import_upload(request):
     posted = (request.POST, request.FILES) if request.method == "POST" else ()
     form = UploadForm(*posted, by=request.user)
-    if posted and form.is_valid():
+    with reading_file(request.user) if posted else nullcontext():
+        valid = form.is_valid()
+    if valid:
         with form.loaded:
             file = form.cleaned_data["file"]
             number_import = Import.start(request.user, file, form.loaded, **form.defaults())
@@ -73,7 +78,8 @@ def import_reading(request, pk):
     reading = ReadingForm(request.POST, file_format=number_import.upload.format)
     if reading.is_valid():
         try:
-            number_import.read_again(**reading.options())
+            with reading_file(request.user):
+                number_import.read_again(**reading.options())
             return redirect("dids:import_columns", pk)
         except SheetError as error:
             reading.add_error(None, str(error))

@@ -47,6 +47,11 @@ LETTERS: dict[type, str] = {str: "t", int: "n", float: "n", bool: "b"} | dict.fr
     (datetime.date, datetime.time, datetime.datetime, datetime.timedelta), "d"
 )
 
+
+class TooManySheetsError(Exception):
+    """The file has more sheets than are allowed."""
+
+
 # --- number formats ---------------------------------------------------------------------------------
 
 _TOKEN = re.compile(

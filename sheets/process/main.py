@@ -11,7 +11,15 @@ from typing import Any, Protocol
 
 import python_calamine
 
-from sheets.process.cells import LETTERS, TEXTS, MergedCells, RowMarks, is_inexact, trim
+from sheets.process.cells import (
+    LETTERS,
+    TEXTS,
+    MergedCells,
+    RowMarks,
+    TooManySheetsError,
+    is_inexact,
+    trim,
+)
 from sheets.process.marks import marks
 from sheets.process.markup import MarkupBook
 
@@ -36,18 +44,28 @@ class Book(Protocol):
     def rows(self, name: str) -> SheetRows: ...
 
 
-def main(path: str, kind: str, sheet: str, columns: int, cell: int, seconds: int, memory: int) -> None:
-    """Write the rows of ``sheet``, or of the best visible one for "", to standard output."""
+def main(
+    path: str, kind: str, sheet: str, sheets: int, columns: int, cell: int, seconds: int, memory: int
+) -> None:
+    """Write the rows of ``sheet``, or of the best visible one for "", to standard output.
+
+    ``sheets``: the most that a file may have; ``columns`` and ``cell`` as in ``Limits``.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     with contextlib.suppress(ValueError, OSError):  # a lower limit is set, or macOS, which has none
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     try:
-        book: Book = MarkupBook(path, kind, columns) if kind in MARKUP else CalamineBook(path, kind)
+        opened = (
+            MarkupBook(path, kind, columns, sheets) if kind in MARKUP else CalamineBook(path, kind, sheets)
+        )
+        book: Book = opened
         for line in lines(book, sheet, columns, cell):
             sys.stdout.write(line)
     except MemoryError:
         report_error("memory")
+    except TooManySheetsError:
+        report_error("sheets")
     except python_calamine.PasswordError:
         report_error("password")
     except BrokenPipeError:
@@ -138,13 +156,15 @@ def _count_numbers(rows: list[tuple[bool, list[str], list[str]]]) -> int:
 class CalamineBook:
     """A workbook that python-calamine reads."""
 
-    def __init__(self, path: str, kind: str):
+    def __init__(self, path: str, kind: str, most_sheets: int):
         self.path, self.kind = path, kind
         self.book = python_calamine.load_workbook(path)
         worksheets = [
             one for one in self.book.sheets_metadata if one.typ == python_calamine.SheetTypeEnum.WorkSheet
         ]
         self.names = [one.name for one in worksheets]
+        if len(self.names) > most_sheets:
+            raise TooManySheetsError
         visible = python_calamine.SheetVisibleEnum.Visible
         self.hidden = [one.name for one in worksheets if one.visible != visible]
         self.merged = MergedCells()

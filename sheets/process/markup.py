@@ -9,7 +9,15 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from xml.parsers import expat
 
-from sheets.process.cells import MergedCells, number_as_text, pad, shown, shows_digits, trim
+from sheets.process.cells import (
+    MergedCells,
+    TooManySheetsError,
+    number_as_text,
+    pad,
+    shown,
+    shows_digits,
+    trim,
+)
 
 MOST_ROWS = 1 << 20  # of a worksheet; a file may skip rows by naming a number
 CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?([\w-]+)""", re.IGNORECASE)
@@ -58,17 +66,33 @@ class Sheet:
         self.rows.append((self.is_hidden, self.letters, self.texts))
 
 
+class Sheets(dict[str, Sheet]):
+    """The tables of a file, by name; ``columns`` as in ``Sheet``."""
+
+    def __init__(self, columns: int, most: int):
+        super().__init__()
+        self.columns, self.most = columns, most
+
+    def start(self, name: str) -> Sheet:
+        """Add a table. Raises TooManySheetsError if there are enough."""
+        if len(self) >= self.most:
+            raise TooManySheetsError
+        self[name] = sheet = Sheet(self.columns)
+        return sheet
+
+
 class MarkupBook:
     """The tables of a web page, or the sheets of an XML workbook."""
 
-    def __init__(self, path: str, kind: str, columns: int):
+    def __init__(self, path: str, kind: str, columns: int, most_sheets: int):
         with open(path, "rb") as file:
             content = file.read()
         reader: WebPage | XmlWorkbook
-        reader = WebPage(columns + 1) if kind == "html" else XmlWorkbook(columns + 1)
+        sheets = Sheets(columns + 1, most_sheets)
+        reader = WebPage(sheets) if kind == "html" else XmlWorkbook(sheets)
         reader.read(content)
-        self.sheets = reader.sheets
-        self.names, self.hidden = list(reader.sheets), reader.hidden
+        self.sheets = sheets
+        self.names, self.hidden = list(sheets), reader.hidden
         self.merged = MergedCells()
 
     def rows(self, name: str) -> Iterator[Cells]:
@@ -77,10 +101,9 @@ class MarkupBook:
 
 
 class WebPage(HTMLParser):
-    def __init__(self, columns: int):
+    def __init__(self, sheets: Sheets):
         super().__init__()
-        self.columns = columns
-        self.sheets: dict[str, Sheet] = {}
+        self.sheets = sheets
         self.hidden: list[str] = []
         self.open: list[Sheet] = []  # nested tables
         self.cells: list[
@@ -97,8 +120,7 @@ class WebPage(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = {name: value or "" for name, value in attrs}
         if tag == "table":
-            self.sheets[f"Table {len(self.sheets) + 1}"] = sheet = Sheet(self.columns)
-            self.open.append(sheet)
+            self.open.append(self.sheets.start(f"Table {len(self.sheets) + 1}"))
             self.cells.append(None)
             self.in_row.append(False)
         elif not self.open:
@@ -175,12 +197,11 @@ def _encoding(content: bytes) -> str:
 class XmlWorkbook:
     """An XML workbook of Excel 2003 (SpreadsheetML)."""
 
-    def __init__(self, columns: int):
-        self.columns = columns
-        self.sheets: dict[str, Sheet] = {}
+    def __init__(self, sheets: Sheets):
+        self.sheets = sheets
         self.hidden: list[str] = []
         self.formats: dict[str, str] = {}  # by style, those that show more digits than a number has
-        self.sheet = Sheet(columns)
+        self.sheet = Sheet(sheets.columns)
         self.name = self.style = self.kind = ""
         self.at: dict[str, str] = {}  # the attributes of the cell
         self.column = 0
@@ -206,8 +227,8 @@ class XmlWorkbook:
         elif tag == "NumberFormat" and shows_digits(values.get("Format", "")):
             self.formats[self.style] = values["Format"]
         elif tag == "Worksheet":
-            self.name, self.sheet = values.get("Name", ""), Sheet(self.columns)
-            self.sheets[self.name] = self.sheet
+            self.name = values.get("Name", "")
+            self.sheet = self.sheets.start(self.name)
         elif tag == "Row":
             self.sheet.start_row(values.get("Hidden") == "1", int(values.get("Index", 0)))
             self.column = 0

@@ -5,13 +5,14 @@ from datetime import timedelta
 import pytest
 from axes.models import AccessAttempt
 from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client as Browser
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from didmgmt.limits import Buckets, LimitError, LimitMiddleware, Slots
+from didmgmt.limits import FILES_READ, Buckets, LimitError, LimitMiddleware, Slots, reading_file
 from dids.models import DID
 from jobs.models import Job
 from tests.world import PASSWORD, client_of, member
@@ -90,6 +91,19 @@ def test_a_person_downloads_two_files_at_once(world, supervisor, monkeypatch):
 
     assert b"".join(first.streaming_content).count(b"\n") == DID.objects.count() + 1
     assert browser.get("/dids/export/?format=csv").status_code == 200
+
+
+def test_a_person_has_two_files_read_at_once(world, supervisor, monkeypatch):
+    slots = Slots(FILES_READ, 3)
+    monkeypatch.setattr("didmgmt.limits._reading", lambda: slots)
+    browser, file = client_of(supervisor), SimpleUploadedFile("a.csv", b"DID\n4420\n")
+    with reading_file(supervisor), reading_file(supervisor):
+        for address in ("/dids/import/", "/operators/import/"):
+            refused = browser.post(address, {"file": file})
+            assert (refused.status_code, refused["Retry-After"]) == (429, "10")
+            assert "You have 2 files that are being read" in refused.content.decode()
+        assert browser.get("/dids/import/").status_code == 200
+    assert browser.post("/operators/import/", {"file": file}).status_code == 422
 
 
 @override_settings(JOBS_WAITING=1)

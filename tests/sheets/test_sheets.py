@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import math
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -458,6 +459,14 @@ def test_a_formula_is_escaped_in_any_cell_of_a_row(text, before, after):
 
     last = list(csv.reader(io.StringIO(content.decode(), newline="")))[-1]
     assert last == [*before, "'" + text, *after]
+
+
+def test_the_encoding_and_the_quotes_of_a_long_text_are_looked_for_in_its_first_part_only():
+    text = b"DID,x\n" + b"4420,y\n" * 400_000 + b'4420,"\\""\n4420,\xff\n'
+    for seconds, encoding in ((0, "utf-8"), (math.inf, "cp1252")):
+        with load(io.BytesIO(text), limits=LIMITS._replace(examined=seconds)) as loaded:
+            assert loaded.format.encoding == encoding
+            assert loaded.format.backslash is (seconds > 0)
 
 
 def test_a_long_text_is_examined_in_part_and_read_to_its_end():

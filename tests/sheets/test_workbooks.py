@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -495,6 +496,61 @@ def test_an_archive_of_very_many_files_is_refused_before_they_are_listed():
 def test_a_gzip_archive_is_unpacked_only_up_to_a_plausible_ratio():
     file = io.BytesIO(gzip.compress(b"442071234567,a\n" * 20_000_000))
     assert "holds more than 10" in refusal_of(file)
+
+
+def test_a_gzip_archive_that_takes_too_long_is_refused(monkeypatch):
+    monkeypatch.setattr("sheets.loading.UNPACK_SECONDS", -1)
+    refusal = refusal_of(io.BytesIO(gzip.compress(b"442071234567\n")))
+    assert "takes more than -1 seconds of processor time to unpack. Unpack it, split the file" in refusal
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        'table:number-rows-repeated="1048576"><table:table-cell table:number-columns-repeated="16384"',
+        'table:number-rows-repeated="1"><table:table-cell table:number-columns-repeated="1000000000"',
+    ],
+)
+def test_a_tiny_workbook_of_repeated_cells_is_refused(repeated):
+    names = "urn:oasis:names:tc:opendocument:xmlns"
+    content = (
+        f'<office:document-content xmlns:office="{names}:office:1.0" xmlns:table="{names}:table:1.0"'
+        f' xmlns:text="{names}:text:1.0"><office:body><office:spreadsheet><table:table table:name="S">'
+        f'<table:table-row {repeated} office:value-type="string"><text:p>4420</text:p></table:table-cell>'
+        "</table:table-row></table:table></office:spreadsheet></office:body></office:document-content>"
+    )
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("content.xml", content)
+        archive.writestr("META-INF/manifest.xml", "<manifest/>")
+    assert len(file.getvalue()) < 900
+    assert re.search(
+        "needs more than 256 MB of memory|more than 200 columns", refusal_of(file, memory=256 << 20)
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<table><tr><td>4420" * 1_001,
+        b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet">'
+        + b"".join(b'<Worksheet Name="%d"/>' % number for number in range(1_001))
+        + b"</Workbook>",
+    ],
+)
+def test_a_file_of_very_many_tables_is_refused(content):
+    assert "has more than 1,000 sheets or tables, the most allowed. Copy the one" in refusal_of(
+        io.BytesIO(content)
+    )
+
+
+def test_a_workbook_of_very_many_sheets_is_refused(monkeypatch):
+    monkeypatch.setattr("sheets.workbooks.MOST_SHEETS", 1)
+    book, file = Workbook(), io.BytesIO()
+    book.create_sheet("Second")
+    book.save(file)
+    assert "has more than 1 sheets or tables" in refusal_of(file)
 
 
 def test_a_workbook_that_takes_too_much_memory_is_refused():

@@ -227,6 +227,13 @@ def test_the_survey_is_bounded(admin, monkeypatch):
     assert (found.rows, found.is_cut, found.questions) == (10, True, [])
 
 
+def test_the_survey_looks_at_the_clock_every_few_rows(admin, monkeypatch):
+    monkeypatch.setattr(survey, "SECONDS", -1)
+    found = of("DID,Operator\n" + numbers(20), admin)
+    assert found.is_cut
+    assert found.last_row < 20
+
+
 def test_the_number_of_a_row_is_shown_as_it_will_be_stored(admin):
     found = of("CC,Area,Number\n44,1632,960601\n44,1632,960602\n", admin, "part|part|number")
 
