@@ -152,7 +152,7 @@ def test_a_file_is_saved_not_shown(world, viewer, address):
     response = client_of(viewer).get(address)
     assert response.headers["Content-Disposition"].startswith("attachment;")
     assert response.headers["X-Content-Type-Options"] == "nosniff"
-    response.close()
+    response.getvalue()  # closes the file
 
 
 # --- files ----------------------------------------------------------------------------------------

@@ -288,8 +288,9 @@ def test_a_first_start_works_and_a_second_one_keeps_everything(tmp_path, databas
     collected = (tmp_path / "static").stat().st_mtime_ns
 
     with serving(tmp_path, database_url, port) as second:
-        # No migration, no new administrator, no static files collected: a second start is fast.
-        assert len(second.lines) == 1
+        # No migration, no new administrator, no static files collected: a second start is fast. On a busy
+        # machine the first question whether the server answers may time out, which the server logs.
+        assert len([line for line in second.lines if "INFO waitress" not in line]) == 1
     assert second.returncode == 0, second.lines
     assert (tmp_path / "static").stat().st_mtime_ns == collected
 
