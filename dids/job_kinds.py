@@ -189,6 +189,11 @@ def submit_edit(user, selection, fields):
 
 def mass_edit_label(fields):
     """Describe the ``fields`` of ``DIDQuerySet.edit``: "Mass edit: Status In Stock, Tag + gold"."""
+    return f"Mass edit: {edit_words(fields)}"
+
+
+def edit_words(fields):
+    """Describe the ``fields`` of ``DIDQuerySet.edit``: "Status In Stock, Tag + gold"."""
     parts = []
     for name, label in (("status", "Status"), ("after_hold", "After Hold")):
         if name in fields:
@@ -202,7 +207,7 @@ def mass_edit_label(fields):
             parts.append(f"Tag {sign}{tags}" if tags else "Tag cleared")
     if "notes" in fields:
         parts.append(f"Notes “{shorten(fields['notes'])}”" if fields["notes"] else "Notes cleared")
-    return f"Mass edit: {', '.join(parts)}"
+    return ", ".join(parts)
 
 
 class DeleteJob(_WriteJob):

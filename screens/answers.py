@@ -71,7 +71,7 @@ def queued(request, job):
 
 
 def preview_context(result):
-    """Return the context of ``numbers/_preview.html`` for the ``Result`` of a dry run."""
+    """Return the counts and refusals of a dry run's ``Result`` for the templates of previews."""
     return {
         "changed": result.done,
         "changed_label": count_noun(result.done, "number"),

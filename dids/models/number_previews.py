@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from django.db.models import Count
+from django.db.models import Count, F, Max, Min
 
 from didmgmt.text import count_noun
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
-from dids.lifecycle.result import SAMPLE, Refusal
+from dids.lifecycle.result import SAMPLE, Refusal, Result
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+CLIENTS_SHOWN = 5  # clients that a preview names
 BY_A_PERSON = "put there by a person; to use again, activate on the client’s DIDs tab"
 
 
@@ -22,26 +24,105 @@ BY_A_PERSON = "put there by a person; to use again, activate on the client’s D
 class HoldGroup:
     """``count`` numbers with the same hold: it ends at ``ends``, or with 0 ``days`` is skipped."""
 
+    status: str
     days: int
     ends: datetime | None
     after_hold: str
     count: int
 
+
+@dataclass(frozen=True)
+class Loss:
+    """A client that loses the use of ``count`` numbers, of ``total`` that it uses.
+
+    ``package``: the package of these numbers, "" for several.
+    """
+
+    client: str
+    package: str
+    count: int
+    total: int
+
     @property
-    def label(self):
-        return st.LABELS[self.after_hold]
+    def is_total(self):
+        return self.count >= self.total
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The clients that lose the use of numbers: the ``first`` of them, those with the most numbers.
+
+    ``more``: how many other clients do, and ``more_numbers`` how many numbers these lose.
+    """
+
+    first: list[Loss]
+    more: int = 0
+    more_numbers: int = 0
+
+    @property
+    def clients(self):
+        return len(self.first) + self.more
 
 
 @dataclass(frozen=True)
 class HoldPreview:
-    """Preview of a hold: ``groups`` of all numbers, and the ``first`` of them with ``hold_ends``."""
+    """Preview of a hold: the ``groups`` of numbers, and the clients that lose them.
+
+    ``first``: some of the numbers with ``hold_ends``, where the caller asks for them.
+    """
 
     groups: list[HoldGroup]
-    first: list
+    losses: Losses
+    first: list = field(default_factory=list)
 
     @property
     def count(self):
         return sum(group.count for group in self.groups)
+
+    @property
+    def unreachable(self):
+        """How many numbers become unreachable; the others are Blocked already."""
+        return sum(group.count for group in self.groups if group.status == st.ACTIVE)
+
+    @property
+    def blocked(self):
+        return self.count - self.unreachable
+
+    @property
+    def rests(self):
+        """Whether any number stays on Hold for a time."""
+        return any(group.days for group in self.groups)
+
+    @property
+    def ends(self):
+        """Return [(when a hold ends, days, count)], soonest first; None and 0 for those that skip it."""
+        counts = Counter()
+        for group in self.groups:
+            counts[group.ends, group.days] += group.count
+        return [
+            (ends, days, count) for (ends, days), count in sorted(counts.items(), key=lambda one: one[0][1])
+        ]
+
+    @property
+    def then(self):
+        """Return [(status, label, how many become it)], the most first."""
+        counts = Counter()
+        for group in self.groups:
+            counts[group.after_hold] += group.count
+        return [(key, st.LABELS[key], count) for key, count in counts.most_common()]
+
+
+@dataclass(frozen=True)
+class EditPreview:
+    """What an edit does: the ``result`` it would have, and what it means for clients.
+
+    ``hold``: of the numbers that go on Hold, None if none does. ``blocked``: the clients whose numbers become
+    unreachable because they are Blocked, None if none is.
+    """
+
+    result: Result
+    hold: HoldPreview | None = None
+    blocked: Losses | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +155,53 @@ class Resumption:
             for group in self.stay
         )
         return " ".join([done or "No number returned from Hold.", *stay])
+
+
+def preview_hold(numbers, viewer, now):
+    """Return the ``HoldPreview`` of ``numbers`` that go on Hold; at most four queries.
+
+    The numbers are annotated with their hold days (``days``) and After Hold status (``then``).
+    """
+    counts = numbers.order_by().values_list("status", "days", "then").annotate(Count("pk"))
+    groups = [
+        HoldGroup(status, days, holds.end(now, days), then, count)
+        for status, days, then, count in sorted(counts)
+    ]
+    return HoldPreview(groups, losses(numbers, viewer) if groups else Losses([]))
+
+
+def losses(numbers, viewer):
+    """Return the ``Losses`` of clients that no longer use ``numbers``; at most three queries."""
+    client = "account__client"
+    by_client = (
+        numbers.order_by()
+        .values(client)
+        .annotate(
+            name=F(f"{client}__name"),
+            numbers=Count("pk"),
+            package=Min("client_package__package__name"),
+            last_package=Max("client_package__package__name"),
+        )
+    )
+    found = list(by_client.order_by("-numbers", "name", client)[: CLIENTS_SHOWN + 1])
+    shown = found if len(found) <= CLIENTS_SHOWN else found[: CLIENTS_SHOWN - 1]
+    used = numbers.model.objects.visible_to(viewer).filter(
+        account__client__in=[row[client] for row in shown], status__in=st.IN_USE
+    )
+    totals = dict(used.order_by().values_list(client).annotate(Count("pk")))
+    first = [
+        Loss(
+            row["name"],
+            row["package"] if row["package"] == row["last_package"] else "",
+            row["numbers"],
+            totals.get(row[client], row["numbers"]),
+        )
+        for row in shown
+    ]
+    if len(found) == len(shown):
+        return Losses(first)
+    every = numbers.order_by().aggregate(clients=Count(client, distinct=True), numbers=Count("pk"))
+    return Losses(first, every["clients"] - len(first), every["numbers"] - sum(loss.count for loss in first))
 
 
 def resting(numbers, client_package, now):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from array import array
+from dataclasses import replace
 from itertools import islice
 
 from django.db import connection, models
-from django.db.models import Count, F
+from django.db.models import Count, F, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -17,6 +18,7 @@ from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import SAMPLE, Result
 from dids.models.client_packages import ClientPackage
+from dids.models.hold_days import UNSET, hold_days
 from dids.models.locks import lock_in_order
 from dids.models.number_merge import insert_new, stage_holds, update_changed
 from dids.models.number_plans import (
@@ -30,9 +32,10 @@ from dids.models.number_plans import (
     resume_plan,
 )
 from dids.models.number_previews import (
-    HoldGroup,
-    HoldPreview,
+    EditPreview,
     Resumption,
+    losses,
+    preview_hold,
     preview_resumption,
     resting,
 )
@@ -131,6 +134,24 @@ class DIDQuerySet(NumberReads):
         """Return the Result that ``edit`` would have now; two or three queries."""
         now = now or timezone.now()
         return self._preview(edit_plan(self, by, now, **fields), now)
+
+    def preview_effects(self, *, by, now=None, **fields):
+        """Return the ``EditPreview`` of ``edit``; up to four queries more than ``preview_edit``."""
+        now = now or timezone.now()
+        plan, result = edit_plan(self, by, now, **fields), self.preview_edit(by=by, now=now, **fields)
+        status = fields.get("status")
+        if not result.done or status not in (st.HOLD, st.BLOCKED):
+            return EditPreview(result)
+        written = self._with_verdict(plan, now).filter(verdict=Plan.WRITE, status_now__in=st.IN_USE)
+        if status == st.BLOCKED:
+            return EditPreview(result, blocked=losses(written, by))
+        own_days, after_hold = (fields.get(name, UNSET) for name in ("hold_days", "after_hold"))
+        going = written.annotate(
+            days=hold_days(F("hold_days") if own_days is UNSET else Value(own_days, models.IntegerField())),
+            then=F("after_hold") if after_hold is UNSET else Value(after_hold),
+        )
+        hold = preview_hold(going, by, now)
+        return EditPreview(result, hold=hold if hold.count else None)
 
     def delete_unused(self, *, by, now=None):
         """Delete Reserved, In Stock and Archive numbers; their history remains."""
@@ -248,16 +269,19 @@ class DIDQuerySet(NumberReads):
             by=by, now=now, kind=Change.Kind.HOLD, label="Put on Hold", status=st.HOLD, by_stop=True
         )
 
-    def preview_hold(self, now=None):
-        """Return a HoldPreview of ``hold`` for the Active and Blocked numbers here; two queries."""
+    def preview_hold(self, viewer, now=None):
+        """Return the ``HoldPreview`` of ``hold`` for the numbers in use here; at most five queries.
+
+        ``viewer``: the user in whose branch the numbers of clients are counted.
+        """
         now = now or timezone.now()
-        in_use = self.filter(status__in=st.IN_USE).order_by().with_hold_days()
-        counts = in_use.values_list("hold_days_now", "after_hold").annotate(Count("pk"))
-        groups = [HoldGroup(days, holds.end(now, days), *found) for days, *found in sorted(counts)]
+        in_use = self.filter(status__in=st.IN_USE).annotate(
+            days=hold_days(F("hold_days")), then=F("after_hold")
+        )
         first = list(in_use.order_by("number").select_related("account")[:PREVIEWED])
         for did in first:
-            did.hold_ends = holds.end(now, did.hold_days_now)
-        return HoldPreview(groups, first)
+            did.hold_ends = holds.end(now, did.days)
+        return replace(preview_hold(in_use, viewer, now), first=first)
 
     def end_hold(self, *, by, now=None):
         """Move numbers on Hold to their After Hold status, whether the hold is over or not."""

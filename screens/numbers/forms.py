@@ -171,11 +171,11 @@ class MassEditForm(Form):
     status = forms.ChoiceField(
         label="Set Status to",
         required=False,
-        choices=[("", "Choose a status")]
+        choices=[("", "Unchanged")]
         + [(key, "Active (unblock)" if key == st.ACTIVE else label) for key, label in st.CHOICES],
     )
     after_hold = forms.ChoiceField(
-        label="After Hold", required=False, choices=[("", "Choose a status"), *st.FREE_CHOICES]
+        label="After Hold", required=False, choices=[("", "Unchanged"), *st.FREE_CHOICES]
     )
     hold_days = _hold_days(help_text=HOLD_DAYS_HELP)
     tag_action = forms.ChoiceField(

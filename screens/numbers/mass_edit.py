@@ -8,7 +8,7 @@ from django.views.decorators.http import require_http_methods
 
 from audit.models import Change
 from didmgmt import dialogs
-from dids.job_kinds import mass_edit_label, submit_delete, submit_edit
+from dids.job_kinds import edit_words, mass_edit_label, submit_delete, submit_edit
 from dids.lifecycle import statuses as st
 from jobs.models import SMALL
 from screens.answers import done, preview_context, queued, refused, selected_dids
@@ -39,11 +39,22 @@ def did_mass_edit(request):
             by=request.user, kind=Change.Kind.MASS_EDIT, label=mass_edit_label(fields), **fields
         )
         return done(request, result.sentence("changed"), result, _back(request))
-    preview = preview_context(selection.queryset.preview_edit(by=request.user, **fields)) if fields else None
+    if step == "deletable":
+        count = selection.queryset.preview_delete(by=request.user).done
+        return render(request, "numbers/_deletable.html", {"count": count, "of": selection.count})
+    preview = _preview(selection, fields, request.user) if fields else None
     context = {"selection": selection, "form": form, "preview": preview}
     if step == "preview" and request.htmx:
         return render(request, "numbers/_preview.html", context | {"oob": True})
     return _dialog(request, "numbers/_mass_edit.html", "Mass Edit", context)
+
+
+def _preview(selection, fields, user):
+    """Return the context of _preview.html: counts, refusals, and what the edit means for clients."""
+    effects = selection.queryset.preview_effects(by=user, **fields)
+    others = {name: value for name, value in fields.items() if name != "status"}
+    also = edit_words(others) if effects.hold or effects.blocked else ""
+    return preview_context(effects.result) | {"hold": effects.hold, "blocked": effects.blocked, "also": also}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

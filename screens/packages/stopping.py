@@ -22,7 +22,7 @@ def stop(request, dids, write, *, title, about, verb, done, back_url, **carried)
     what stops, ``verb`` labels the button ("Deactivate"), ``done`` is the message. ``carried``: fields of
     the previous form, which the button sends again.
     """
-    preview, is_applied = dids.preview_hold(), request.POST.get("step") == "apply"
+    preview, is_applied = dids.preview_hold(request.user), request.POST.get("step") == "apply"
     form = ConfirmCountForm.when_needed(
         request.POST if is_applied else None, count=preview.count, fate="will be put on Hold"
     )
@@ -31,7 +31,7 @@ def stop(request, dids, write, *, title, about, verb, done, back_url, **carried)
         if result is None:
             messages.info(request, f"{done} Nothing had to be changed.")
         else:
-            fate = "put on Hold" if any(group.days for group in preview.groups) else "freed without a hold"
+            fate = "put on Hold" if preview.rests else "freed without a hold"
             messages.success(request, f"{done} {result.sentence(fate)}")
         return dialogs.close(request, back_url)
     context = {"preview": preview, "form": form, "title": title, "about": about, "verb": verb}

@@ -224,7 +224,7 @@ def test_an_account_without_numbers_is_deleted(world, supervisor):
 def test_closing_is_previewed_and_done_in_one_change(world, provisioner):
     browser, url = client_of(provisioner), f"/clients/{world.client.pk}/close/"
     html = browser.get(url).content.decode()
-    assert "<b>2</b> numbers will go on Hold" in html and "2567" in html and "2568" in html
+    assert "<b>1 becomes unreachable</b>" in html and "2567" in html and "2568" in html
     assert DID.objects.filter(status="hold").count() == 1
     assert browser.post(url).status_code == 200  # without step=apply the preview is shown again
 

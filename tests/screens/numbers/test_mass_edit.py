@@ -7,7 +7,8 @@ from django.test.utils import CaptureQueriesContext
 
 from audit import SYSTEM
 from audit.models import Change
-from dids.models import DID, DIDHistory
+from clients.models import Account, Client
+from dids.models import DID, ClientPackage, DIDHistory
 from jobs.models import SMALL, Job
 from tests.carrier import person
 from tests.world import client_of
@@ -67,18 +68,84 @@ def test_the_preview_counts_and_explains_and_writes_nothing(world, browser):
 
     html = preview(browser, data)
 
-    assert "<b>2</b> will change. 1 already has this value." in html and "2</b> will be refused" in html
+    assert "2 numbers will change" in html and "1 already has this value." in html
+    assert "2 will be refused and stay as they are" in html
     assert "in use by a client; put on Hold first" in html
     assert "2567" in html and "2568" in html
     assert "Update 2 numbers" in html and 'hx-swap-oob="true"' in html
     assert DIDHistory.objects.count() == rows
 
 
-def test_the_preview_says_when_nothing_would_change(world, browser):
+def test_the_preview_gives_the_reason_instead_of_a_button_when_nothing_would_change(world, browser):
     html = preview(browser, ticked(world, "2567") | change(status="instock"))
 
-    assert "<b>0</b> will change" in html
-    assert "Nothing to update" in html and "disabled" in html
+    assert "No number will change" in html and "1 will be refused and stays as it is" in html
+    assert "in use by a client; put on Hold first" in html
+    assert "<button" not in html and '<span id="mass-edit-apply" hx-swap-oob="true">' in html
+
+
+def test_the_preview_of_holds_says_what_clients_lose_and_until_when(world, browser):
+    other = Client.objects.create(reseller=world.reseller, name="Altona")
+    account = Account.objects.create(client=other, name="altona")
+    given = ClientPackage.objects.create(client=other, package=world.package)
+    DID.objects.filter(number="256999").assign(given, account, by=SYSTEM)
+    DID.objects.filter(number="2568").edit(by=SYSTEM, after_hold="reserved")
+    data = ticked(world, "2567", "2568", "256999", "111") | change(status="hold", hold_days="14", notes="n")
+
+    html = preview(browser, data)
+
+    in_order = [
+        "3 numbers will go on Hold",
+        "<b>2 become unreachable</b> as soon as you update; 1 is Blocked and unreachable already.",
+        "<b>until ",
+        "(14 days). Until then their clients can have them back.",
+        '2 become <span class="did-status did-status-instock">In Stock</span>',
+        'and 1 <span class="did-status did-status-reserved">Reserved</span>',
+        "3 numbers also get: Hold days 14, Notes “n”.",
+        "2 clients lose numbers",
+        "2 of 2",
+        "1 of 1",
+        "1 will be refused and stays as it is",
+        "Update 3 numbers",
+    ]
+    places = [html.find(part) for part in in_order]
+    assert -1 not in places and places == sorted(places), dict(zip(in_order, places, strict=True))
+    assert html.count('<span class="refused">all its numbers</span>') == 2
+    update(browser, data)
+    assert set(DID.objects.filter(status="hold", notes="n").values_list("number", flat=True)) == {
+        "2567", "2568", "256999"
+    }  # fmt: skip
+
+
+def test_the_preview_of_a_hold_without_days_says_so(world, browser):
+    html = preview(
+        browser, ticked(world, "2567") | change(status="hold", hold_days="0", after_hold="archive")
+    )
+    assert "<b>1</b> without a hold, because of 0 hold days." in html
+    assert 'did-status-archive">Archive' in html and "can have them back" not in html
+
+
+def test_the_preview_names_few_of_many_clients_and_counts_the_others(world, browser):
+    DID.objects.create_numbers([str(n) for n in range(900, 907)], operator=world.operator, by=SYSTEM)
+    for n in range(900, 907):
+        client = Client.objects.create(reseller=world.reseller, name=f"Client {n}")
+        given = ClientPackage.objects.create(client=client, package=world.package)
+        account = Account.objects.create(client=client, name=str(n))
+        DID.objects.filter(number=str(n)).assign(given, account, by=SYSTEM)
+    data = ticked(world, *map(str, range(900, 907))) | change(status="blocked")
+    html = preview(browser, data)
+    assert "<b>7 become unreachable</b> as soon as you update, until they are unblocked." in html
+    assert "7 clients can’t be reached on numbers" in html and "3 more clients, 3 numbers" in html
+    assert "Client 903" in html and "Client 904" not in html
+
+
+def test_delete_is_offered_with_how_many_it_can_delete(world, browser, clerk):
+    data = ticked(world, "111", "2567")
+    html = browser.post(ADDRESS, data, headers=HTMX).text
+    assert 'id="mass-edit-delete" method="post" action="/dids/delete/"' in html
+    counted = browser.post(ADDRESS, data | {"step": "deletable"}, headers=HTMX).text
+    assert " ".join(counted.split()) == "1 of the 2 can be deleted"
+    assert "mass-edit-delete" not in client_of(clerk).post(ADDRESS, data, headers=HTMX).text
 
 
 def test_update_changes_what_it_can_and_says_what_it_refused(world, browser, supervisor):

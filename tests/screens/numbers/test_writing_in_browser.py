@@ -52,7 +52,7 @@ def test_rows_of_two_pages_are_edited_together(signed_in):
     dialog = page.get_by_role("dialog", name="Mass Edit")
     dialog.get_by_label("Set Status to", exact=True).select_option("reserved")
     expect(dialog.get_by_label("Change Set Status to")).to_be_checked()
-    expect(dialog.get_by_text("3 will change")).to_be_visible()
+    expect(dialog.get_by_text("3 numbers will change")).to_be_visible()
     dialog.get_by_role("button", name="Update 3 numbers").click()
 
     expect(page.get_by_text("3 numbers changed.")).to_be_visible()

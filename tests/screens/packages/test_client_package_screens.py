@@ -147,8 +147,10 @@ def test_a_closed_client_cannot_get_a_package(world, browser):
 
 
 def test_switching_off_is_previewed_and_done_in_one_change(world, browser, url):
-    html = browser.get(f"{url}deactivate/").content.decode()
-    assert "<b>2</b> numbers will go on Hold" in html and "(30 days), then In Stock" in html
+    html = " ".join(browser.get(f"{url}deactivate/").content.decode().split())
+    assert "2 numbers will go on Hold" in html and "(30 days). Until then" in html
+    assert "<b>1 becomes unreachable</b> at once; 1 is Blocked and unreachable already." in html
+    assert "1 client loses numbers" in html and "2 of 2" in html and "all its numbers" in html
     assert "2567" in html and "2568" in html
     answer = browser.post(f"{url}deactivate/", {"step": "apply"}, follow=True)
     assert messages_of(answer) == ["Package Basic of Rose Orig switched off. 2 numbers put on Hold."]
@@ -168,22 +170,22 @@ def test_putting_many_numbers_on_hold_needs_their_count(world, browser, url, mon
     assert not ClientPackage.objects.get().active
 
 
-def test_the_preview_names_the_first_hundred_with_two_queries(world, django_assert_num_queries):
+def test_the_preview_names_the_first_hundred_with_four_queries(world, owner, django_assert_num_queries):
     world.package.did_limit = 200
     world.package.save()
     numbers = [str(n) for n in range(70_000, 70_150)]
     DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
     dids = DID.objects.filter(number__in=numbers)
     dids.assign(world.client_package, world.account, by=SYSTEM)
-    with django_assert_num_queries(2):
-        preview = dids.preview_hold()
+    with django_assert_num_queries(4):
+        preview = dids.preview_hold(owner)
     assert (preview.count, len(preview.first), preview.first[0].number) == (150, 100, "70000")
 
 
-def test_the_preview_matches_the_result(world, url, browser):
+def test_the_preview_matches_the_result(world, owner):
     DID.objects.filter(number="2567").edit(by=SYSTEM, hold_days=0, after_hold="reserved")
     now = timezone.now()
-    preview = DID.objects.filter(client_package=world.client_package).preview_hold(now)
+    preview = DID.objects.filter(client_package=world.client_package).preview_hold(owner, now)
     world.client_package.deactivate(by=SYSTEM, now=now)
     for did in preview.first:
         after = DID.objects.get(pk=did.pk)
