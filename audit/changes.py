@@ -43,16 +43,27 @@ SYSTEM = System()
 LENIENCY = timedelta(hours=1)
 
 _origin: ContextVar[tuple[str, str]] = ContextVar("audit_origin", default=("", ""))
+_recorded: ContextVar[list[int] | None] = ContextVar("audit_recorded", default=None)
 
 
 @contextmanager
 def origin(source: str, address: str = "") -> Iterator[None]:
     """Record ``source`` (a path, a job) and ``address`` (an IP) with the changes made in this context."""
-    token = _origin.set((source[:200], address[:45]))
+    token, recorded = _origin.set((source[:200], address[:45])), _recorded.set([])
     try:
         yield
     finally:
         _origin.reset(token)
+        _recorded.reset(recorded)
+
+
+def latest() -> int | None:
+    """Return the id of the last change recorded in this ``origin``, None without one.
+
+    Changes ``apart``, which belong to nobody's action, don't count.
+    """
+    recorded = _recorded.get()
+    return recorded[-1] if recorded else None
 
 
 @contextmanager
@@ -95,6 +106,9 @@ def change(
             _connection().audit_change = outer
         _set_current(outer)
         current.close()
+    recorded = _recorded.get()
+    if recorded is not None and current.pk and not apart:
+        recorded.append(current.pk)
 
 
 def _begin(

@@ -287,7 +287,8 @@ class ClientMove:
     """A move that a client's numbers can make on its DIDs tab.
 
     ``sources``: the statuses from which it is offered. ``rights``: any of them is enough to offer it; the
-    lifecycle checks the one that each number needs. ``verb``: the past participle for the result.
+    lifecycle checks the one that each number needs. ``verb``: the past participle for the result. ``effect``:
+    what it means for calls, a sentence.
     """
 
     label: str
@@ -297,6 +298,7 @@ class ClientMove:
     write: Callable
     verb: str
     rights: tuple
+    effect: str = ""
 
     def may(self, user):
         return any(user.has_perm(f"dids.{right}") for right in self.rights)
@@ -320,6 +322,7 @@ CLIENT_MOVES = {
         write=DIDQuerySet.block,
         verb="blocked",
         rights=("block_did",),
+        effect="Unreachable until unblocked.",
     ),
     "hold": ClientMove(
         label="Hold",
@@ -329,6 +332,7 @@ CLIENT_MOVES = {
         write=DIDQuerySet.hold,
         verb="put on Hold",
         rights=("hold_did",),
+        effect="Unreachable now.",
     ),
     "release": ClientMove(
         label="End hold",

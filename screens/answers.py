@@ -5,6 +5,7 @@ import math
 from django.contrib import messages
 from django.http import Http404, QueryDict
 
+import audit
 from didmgmt import dialogs
 from didmgmt.listing import Selection
 from didmgmt.parameters import unknown_parameters
@@ -55,13 +56,19 @@ def refused(request, error, title, back_url):
 def done(request, sentence, result, back_url, *, undo_word="Undo"):
     """Return to the page that the action came from, with a message and its selection cleared.
 
-    The message offers to undo the change when the user may; ``undo_word`` is "Redo" after an undo.
+    ``undo_word`` is "Redo" after an undo.
     """
-    show, tags = messages.success if result.done else messages.warning, "selection-clear"
-    if result.change and request.user.has_perm("audit.undo_change"):
-        tags += f" {undo_word.lower()}-{result.change}"
-    show(request, sentence, extra_tags=tags)
+    level = messages.SUCCESS if result.done else messages.WARNING
+    announce(request, sentence, level=level, tags="selection-clear", undo_word=undo_word)
     return dialogs.close(request, back_url)
+
+
+def announce(request, sentence, *, level=messages.SUCCESS, tags="", undo_word="Undo"):
+    """Show the sentence as a message that offers to undo the change of this request, if the user may."""
+    change = audit.latest()
+    if change and request.user.has_perm("audit.undo_change"):
+        tags = f"{tags} {undo_word.lower()}-{change}".strip()
+    messages.add_message(request, level, sentence, extra_tags=tags)
 
 
 def queued(request, job):

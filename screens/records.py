@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from django import forms
-from django.contrib import messages
 from django.db import IntegrityError
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
@@ -22,6 +21,7 @@ from didmgmt.choices import choices
 from didmgmt.forms import ModelForm
 from didmgmt.listing import Listing
 from didmgmt.text import count_noun
+from screens.answers import announce
 
 
 class RecordForm(ModelForm):
@@ -177,7 +177,7 @@ class Records:
         if form.is_valid() and form.save_record():
             saved = f"{self.noun.capitalize()} {record} saved. {form.note}".strip()
             if "apply" not in request.POST:
-                messages.success(request, saved)
+                announce(request, saved)
                 leads_to = self.created_url(record) if is_new and self.created_url else back_url
                 return dialogs.close(request, leads_to)
             form, action_url = self.form(instance=record, by=request.user), self.edit_url(record)
@@ -196,7 +196,7 @@ class Records:
         posted = request.method == "POST"
         uses = record.delete_unused(by=request.user) if posted else record.uses()
         if posted and not uses:
-            messages.success(request, f"{self.noun.capitalize()} {record} deleted.")
+            announce(request, f"{self.noun.capitalize()} {record} deleted.")
             return dialogs.close(request, dialogs.back_to(request, self.list_url(record)))
         back_url = dialogs.back_to(
             request, self.list_url(record), *self.pages(record), request.path.removesuffix("delete/")

@@ -78,9 +78,13 @@ class Result:
         refusals = {code: Refusal(**refusal) for code, refusal in stored.get("refusals", {}).items()}
         return cls(stored.get("done", 0), stored.get("unchanged", 0), refusals)
 
-    def sentence(self, did: str = "changed") -> str:
-        """Return the result in words: "12 numbers changed, 3 unchanged. 2 refused (111, 112): …"."""
+    def sentence(self, did: str = "changed", effect: str = "") -> str:
+        """Return the result in words: "12 numbers changed, 3 unchanged. 2 refused (111, 112): …".
+
+        ``effect``: a sentence about the numbers that were changed.
+        """
         counts = f"{count_noun(self.done, 'number') if self.done else 'No number'} {did}"
         if self.unchanged:
             counts += f", {self.unchanged:,} unchanged"
-        return " ".join([f"{counts}.", *map(str, self.refusals.values())])
+        said = [f"{counts}.", effect if self.done else "", *map(str, self.refusals.values())]
+        return " ".join(filter(None, said))

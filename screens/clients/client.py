@@ -1,6 +1,5 @@
 """One client: its accounts, packages and numbers, and giving it a package."""
 
-from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.shortcuts import render
 from django.urls import reverse
@@ -12,6 +11,7 @@ from didmgmt import dialogs
 from didmgmt.choices import choices
 from didmgmt.text import count_noun
 from dids.models import DID, ClientPackage
+from screens.answers import announce
 from screens.clients.accounts import ACCOUNTS
 from screens.clients.clients import CLIENTS, may_view
 from screens.packages.forms import GiveForm, packages_for
@@ -52,9 +52,7 @@ def client_give(request, pk):
     if form.is_valid() and form.give():
         places = count_noun(given.package.did_limit, "number")
         starts = " It has not started yet." if given.starts_at > timezone.now() else ""
-        messages.success(
-            request, f"{client} now has package {given.package}, with room for {places}.{starts}"
-        )
+        announce(request, f"{client} now has package {given.package}, with room for {places}.{starts}")
         return dialogs.close(request, back_url)
     context = {"form": form, "title": title, "action_url": request.path, "verb": "Give package"}
     status = 422 if form.errors else 200

@@ -15,6 +15,7 @@ from didmgmt.replica import may_lag
 from didmgmt.text import count_noun
 from dids.lists import row_counts
 from dids.models import DID, ClientPackage
+from screens.answers import announce
 from screens.clients.forms import ClientForm
 from screens.packages.stopping import client_pages, may_stop, stop
 from screens.records import Records
@@ -101,7 +102,7 @@ def client_reopen(request, pk):
     if ClientPackage.reopen(client, by=request.user):
         off = client.client_packages.filter(active=False).count()
         still_off = f" Still switched off: {count_noun(off, 'package')}." if off else ""
-        messages.success(request, f"Client {client} reopened.{still_off}")
+        announce(request, f"Client {client} reopened.{still_off}")
     else:
         messages.info(request, f"Client {client} is not closed.")
     return redirect("clients:detail", client.pk)

@@ -107,7 +107,8 @@ def client_dids_move(request, pk, move):
     if request.POST.get("page") == "number" and selection.ids.isdigit():
         back = reverse("dids:detail", args=[selection.ids])
     result = about.write(selection.queryset, by=request.user)
-    return done(request, f"{result.sentence(about.verb)} {selection.note}".strip(), result, back)
+    sentence = result.sentence(about.verb, about.effect)
+    return done(request, f"{sentence} {selection.note}".strip(), result, back)
 
 
 def _by_ids(selection):

@@ -17,6 +17,7 @@ from didmgmt.limits import reading_file
 from didmgmt.parameters import unknown_parameters
 from dids.reference_files.result import ChangedSinceCheckError
 from dids.reference_files.tables import TABLES
+from screens.answers import announce
 from screens.clients.clients import CLIENTS
 from screens.downloads import download, file_name, format_of, list_query
 from screens.imports.reference_forms import ReferenceUploadForm, sign, unsign
@@ -107,7 +108,7 @@ def _apply(request, table, resource):
         return redirect(f"reference:{table}_import")
     except ChangedSinceCheckError as error:
         return _show_check(request, table, file, error.result, changed=True)
-    messages.success(request, result.sentence)
+    announce(request, result.sentence)
     return redirect(_home(request.user, table))
 
 

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods
 from dids.job_kinds import submit_create
 from dids.models import DID
 from jobs.models import SMALL
+from screens.answers import announce
 from screens.numbers.forms import NewForm, number_problems, read_numbers
 
 NAMED = 100  # existing numbers that the preview names
@@ -44,8 +45,8 @@ def did_new(request):
         if not form.errors:
             raise
         return _page(request, form, status=422)
-    show = messages.success if result.done else messages.warning
-    show(request, _sentence(result, fields["operator"]))
+    level = messages.SUCCESS if result.done else messages.WARNING
+    announce(request, _sentence(result, fields["operator"]), level=level)
     return redirect(_list_of(numbers))
 
 

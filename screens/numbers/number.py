@@ -1,6 +1,5 @@
 """One number: its details, the edit form and its history."""
 
-from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
@@ -18,6 +17,7 @@ from dids.labels import Names
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.models import DID
+from screens.answers import announce
 from screens.numbers.forms import EditForm
 from screens.numbers.ownership_bar import ownership_bar
 
@@ -101,7 +101,7 @@ def _save(request, did):
     dids = DID.objects.visible_to(request.user).filter(pk=did.pk)
     result = dids.edit(by=request.user, version=seen and seen.history_id, **touched)
     if not result.refused:
-        messages.success(request, f"{did.number} saved." if result.done else "No field was changed.")
+        announce(request, f"{did.number} saved." if result.done else "No field was changed.")
         return None
     if "changed" in result.refusals:
         return _conflict_form(request, did.pk, touched, seen)

@@ -16,6 +16,7 @@ from didmgmt.listing import Listing
 from didmgmt.replica import may_lag
 from dids.lists.client_packages import ClientPackageFilter
 from dids.models import DID, ClientPackage
+from screens.answers import announce
 from screens.packages.forms import EndForm
 from screens.packages.stopping import RETURN, client_pages, may_stop, stop
 
@@ -104,9 +105,9 @@ def _message_activated(request, given, result):
         messages.info(request, f"Package {given} is already on.")
     elif given.starts_at > timezone.now():
         start = date_format(timezone.localtime(given.starts_at), "j M Y, H:i")
-        messages.success(request, f"Package {given} switched on. It starts on {start}.")
+        announce(request, f"Package {given} switched on. It starts on {start}.")
     else:
-        messages.success(request, f"Package {given} switched on. {result}")
+        announce(request, f"Package {given} switched on. {result}")
 
 
 @dialogs.view
@@ -132,7 +133,7 @@ def client_package_end(request, pk):
             )
         if form.has_changed():
             given.end_on(ends_at, by=request.user)
-        messages.success(request, _end_sentence(given))
+        announce(request, _end_sentence(given))
         return dialogs.close(request, back_url)
     context = {"form": form, "title": title, "action_url": request.path, "verb": "Save"}
     return dialogs.show(

@@ -16,6 +16,7 @@ from didmgmt.replica import may_lag
 from didmgmt.text import count_noun
 from dids.lists import row_counts
 from dids.models import DID, ClientPackage
+from screens.answers import announce
 from screens.packages.client_packages import client_package_listing
 from screens.packages.forms import PackageForm
 from screens.packages.stopping import may_stop, stop
@@ -108,7 +109,7 @@ def package_restore(request, pk):
     if ClientPackage.reopen(package, by=request.user):
         off = package.client_packages.filter(active=False).count()
         still_off = f" Still switched off for {count_noun(off, 'client')}." if off else ""
-        messages.success(request, f"Package {package} restored.{still_off}")
+        announce(request, f"Package {package} restored.{still_off}")
     else:
         messages.info(request, f"Package {package} is not archived.")
     return redirect("packages:detail", package.pk)

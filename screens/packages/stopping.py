@@ -5,6 +5,7 @@ from django.contrib.auth.decorators import permission_required
 from django.urls import reverse
 
 from didmgmt import dialogs
+from screens.answers import announce
 from screens.forms import ConfirmCountForm
 
 RETURN = (
@@ -32,7 +33,7 @@ def stop(request, dids, write, *, title, about, verb, done, back_url, **carried)
             messages.info(request, f"{done} Nothing had to be changed.")
         else:
             fate = "put on Hold" if preview.rests else "freed without a hold"
-            messages.success(request, f"{done} {result.sentence(fate)}")
+            announce(request, f"{done} {result.sentence(fate)}")
         return dialogs.close(request, back_url)
     context = {"preview": preview, "form": form, "title": title, "about": about, "verb": verb}
     context |= {"carried": carried, "action_url": request.path}

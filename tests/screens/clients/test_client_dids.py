@@ -98,11 +98,11 @@ def test_a_number_with_an_overdue_hold_has_left_the_client(world, browser, tab):
 @pytest.mark.parametrize(
     ("name", "number", "status", "sentence", "kind"),
     [
-        ("block", "2567", "blocked", "1 number blocked.", "block"),
+        ("block", "2567", "blocked", "1 number blocked. Unreachable until unblocked.", "block"),
         ("activate", "2568", "active", "1 number activated.", "unblock"),
         ("activate", "2563", "active", "1 number activated.", "assign"),
-        ("hold", "2567", "hold", "1 number put on Hold.", "hold"),
-        ("hold", "2568", "hold", "1 number put on Hold.", "hold"),
+        ("hold", "2567", "hold", "1 number put on Hold. Unreachable now.", "hold"),
+        ("hold", "2568", "hold", "1 number put on Hold. Unreachable now.", "hold"),
         ("release", "2563", "instock", "1 number released from Hold.", "end_hold"),
     ],
 )
@@ -123,8 +123,8 @@ def test_ticked_rows_are_moved_together_and_the_rest_is_explained(world, browser
     response = move(browser, tab, "block", world, "2563", "2567", "2568")
 
     assert last_message(response) == (
-        "1 number blocked, 1 unchanged. 1 refused (2563): on Hold, so already unreachable; only"
-        " Active numbers can be blocked."
+        "1 number blocked, 1 unchanged. Unreachable until unblocked. 1 refused (2563): on Hold, so already"
+        " unreachable; only Active numbers can be blocked."
     )
 
 
@@ -170,7 +170,9 @@ def test_a_repeated_move_writes_nothing(world, browser, tab):
 def test_all_that_match_are_moved_without_being_on_the_page(world, browser, tab):
     data = {"scope": "all", "query": "status=active", "expected": "1"}
 
-    assert last_message(browser.post(f"{tab}block/", data)) == "1 number blocked."
+    assert (
+        last_message(browser.post(f"{tab}block/", data)) == "1 number blocked. Unreachable until unblocked."
+    )
     assert browser.post(f"{tab}block/", data).status_code == 422
     assert browser.post(f"{tab}block/", {"ids": "x"}).status_code == 422
 
@@ -323,6 +325,6 @@ def test_the_page_of_a_number_says_where_calls_go_and_what_can_be_done(
 def test_a_move_on_the_page_of_a_number_leads_back_to_it(world, browser, viewer, tab):
     response = move(browser, tab, "block", world, "2567", page="number")
     assert response.url == f"/dids/{world.did('2567').pk}/"
-    assert last_message(response) == "1 number blocked."
+    assert last_message(response) == "1 number blocked. Unreachable until unblocked."
     assert 'name="page" value="number"' in number_page(browser, world, "2567")
     assert 'name="page" value="number"' not in number_page(client_of(viewer), world, "2567")

@@ -97,6 +97,12 @@ def test_a_mass_edit_and_a_delete_offer_their_undo_to_users_with_permission(worl
     assert (messages_of(answer), offered(answer)) == (["1 number changed."], [])
 
 
+def test_what_changed_nothing_offers_no_undo(world, supervisor_client):
+    sent = {"ids": [world.did("2567").pk], "step": "apply", "change_status": "on", "status": "instock"}
+    answer = supervisor_client.post("/dids/mass-edit/", sent, follow=True)
+    assert (messages_of(answer)[0][:18], offered(answer)) == ("No number changed.", [])
+
+
 def test_a_pruning_cannot_be_undone(world, supervisor_client):
     with audit.change("prune", by=SYSTEM, label="Old history") as change:
         change.touched = 1

@@ -35,6 +35,12 @@ def preview(browser, text):
     return " ".join(browser.post(NEW, data, headers={"HX-Request": "true"}).text.split())
 
 
+def test_there_is_no_button_when_nothing_would_be_created(world, browser):
+    html = preview(browser, "111-116")
+    assert "<b>0</b> of 6 DIDs will be created." in html and "<button" not in html
+    assert "<button" not in preview(browser, "111-") and "Create 1 DID" in preview(browser, "4420")
+
+
 def test_a_range_is_created_with_the_values_of_the_form(world, browser, clerk):
     data = form(
         world,

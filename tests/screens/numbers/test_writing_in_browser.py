@@ -131,6 +131,12 @@ def test_a_wrong_value_keeps_the_dialog_open_with_the_focus_on_it(signed_in):
     expect(dialog.get_by_label("Notes", exact=True)).to_have_value("typed")
     assert not DID.objects.filter(notes="typed").exists()
 
+    # The error goes with the value that it was about.
+    dialog.get_by_label("Hold days", exact=True).fill("40")
+    expect(dialog.locator(".field-error")).to_have_count(0)
+    expect(dialog.locator("[aria-invalid=true]")).to_have_count(0)
+    expect(dialog.get_by_role("button", name="Update 1 number")).to_be_visible()
+
 
 def test_a_row_is_deleted_from_its_icon(signed_in):
     page = signed_in
