@@ -51,7 +51,7 @@ RANKS = {
     "screens.history": "__init__ forms links audit undo who_had_it",
     "screens.imports": "__init__ forms columns panel reference_forms reference wizard check",
     "screens.jobs": "__init__ context views",
-    "screens.numbers": "__init__ forms export inventory new ownership_bar number mass_edit",
+    "screens.numbers": "__init__ forms export inventory new moves ownership_bar number mass_edit",
     "screens.operators": "__init__ forms operators resellers",
     "screens.packages": "__init__ forms stopping client_packages packages",
     "screens.staff": "__init__ forms views",

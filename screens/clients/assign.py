@@ -132,7 +132,8 @@ def _add_page(request, client, holder, now, *, form=None, status=200):
 def did_assign(request):
     """Assign the numbers selected on the list: choose the client, preview, apply."""
     selection, step, now = selected_dids(request), request.POST.get("step", "form"), timezone.now()
-    back = dialogs.back_to(request, reverse("dids:list"))
+    only = [reverse("dids:detail", args=[selection.ids])] if selection.ids.isdigit() else []
+    back = dialogs.back_to(request, reverse("dids:list"), *only)
     if selection.error:
         return refused(request, selection.error, "Assign to a client", back)
     clients = ChooseClientForm(request.POST if step != "form" else None, by=request.user)

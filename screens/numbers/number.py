@@ -12,13 +12,13 @@ from didmgmt.parameters import takes
 from didmgmt.text import count_noun, parse_whole, shorten
 from dids.history.explain import actor_name, explain
 from dids.history.timeline import differences, field_texts, other_lives, timeline, versions
-from dids.job_kinds import CLIENT_MOVES
 from dids.labels import Names
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.models import DID
 from screens.answers import announce
 from screens.numbers.forms import EditForm
+from screens.numbers.moves import moves_of
 from screens.numbers.ownership_bar import ownership_bar
 
 RECENT = 20  # entries of the timeline on the page of the number
@@ -48,10 +48,13 @@ def did_detail(request, pk):
         "did": did,
         "explanation": explain([did], request.user)[pk],
         "routing": did.routing(),
-        "moves": _moves(did, request.user),
-        "facts": _facts(did, edited=form.fields if form else ()),
+        "moves": moves_of(did, request.user),
+        "facts": _facts(did),
+        "settings": _settings(did),
+        "ownership_bar": ownership_bar(pk, request.user),
         "form": form,
         "entries": entries,
+        "undo_url": _undo_url(entries, request.user),
         "more_url": reverse("dids:history", args=[pk]) if older else "",
         "other_lives": other_lives(pk, did.number, request.user),
         "back_url": reverse("dids:list"),
@@ -101,13 +104,27 @@ def _save(request, did):
     dids = DID.objects.visible_to(request.user).filter(pk=did.pk)
     result = dids.edit(by=request.user, version=seen and seen.history_id, **touched)
     if not result.refused:
-        announce(request, f"{did.number} saved." if result.done else "No field was changed.")
+        announce(request, _sentence(did, result, touched))
         return None
     if "changed" in result.refusals:
         return _conflict_form(request, did.pk, touched, seen)
     for refusal in result.refusals.values():
         form.add_error("status" if "status" in touched else None, f"Refused: {refusal.why}.")
     return form
+
+
+def _sentence(did, result, touched):
+    if not result.done:
+        return "No field was changed."
+    if touched.keys() == {"status"}:
+        return f"{did.number} is {st.LABELS[touched['status']]} now."
+    return f"{did.number} saved."
+
+
+def _undo_url(entries, user):
+    """Return the address of the dialog that undoes the last change, "" if the user may not."""
+    last = entries[0].change if entries else None
+    return reverse("audit:undo", args=[last]) if last and user.has_perm("audit.undo_change") else ""
 
 
 def _seen(request, did):
@@ -153,30 +170,13 @@ def _shown(row, sent=None):
     }
 
 
-def _moves(did, user):
-    """Return the moves of a number that a client has, as buttons: {label, icon, url}."""
-    if not did.holder:
-        return []
-    return [
-        {
-            "label": move.label,
-            "icon": move.icon,
-            "url": reverse(f"clients:{name}_dids", args=[did.holder.client_id]),
-        }
-        for name, move in CLIENT_MOVES.items()
-        if did.status_now in move.sources and move.may(user)
-    ]
-
-
-def _facts(did, *, edited):
-    """Return the details of the number, without the fields that the form shows."""
+def _facts(did):
+    """Return where the number belongs, and what a client has of it."""
     list_url, operator, holder = reverse("dids:list"), did.operator, did.holder
     client = package = client_url = ""
     if holder:
         client, client_url = f"{holder.client.name} | {holder.name}", f"{list_url}?client={holder.client_id}"
         package = did.client_package.package.name
-    days = did.hold_days_now
-    hold = count_noun(days, "day") if days else f"none: becomes {did.get_after_hold_display()} at once"
     facts = [
         {"label": "ID", "value": str(did.pk)},
         {"label": "Operator", "value": operator.name, "url": f"{list_url}?operator={operator.pk}"},
@@ -187,14 +187,21 @@ def _facts(did, *, edited):
         },
         {"label": "Client", "value": client, "url": client_url},
         {"label": "Package", "value": package},
-        {"label": "Hold days", "value": hold},
     ]
     if did.status_now == st.HOLD:
         facts.append({"label": "Hold until", "moment": did.hold_until})
-    if "after_hold" not in edited:
-        facts += [
-            {"label": "After Hold", "value": did.get_after_hold_display()},
-            {"label": "Tag", "value": did.tag_set and did.tag_set.label},
-            {"label": "Notes", "value": did.notes},
-        ]
     return facts
+
+
+def _settings(did):
+    """Return what the form edits."""
+    days = did.hold_days_now
+    hold = count_noun(days, "day") if days else f"none: becomes {did.get_after_hold_display()} at once"
+    if did.hold_days is None:
+        hold += ", inherited"
+    return [
+        {"label": "After Hold", "value": did.get_after_hold_display()},
+        {"label": "Hold days", "value": hold},
+        {"label": "Tag", "value": did.tag_set and did.tag_set.label},
+        {"label": "Notes", "value": did.notes},
+    ]

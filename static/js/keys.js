@@ -27,6 +27,12 @@ const actions = {
   "?": () => document.querySelector('[data-dialog-open="#keys"]')?.click(),
   j: () => step(1),
   k: () => step(-1),
+  e: () => {
+    const settings = document.querySelector('details[data-key="e"]');
+    if (!settings) return;
+    settings.open = true;
+    settings.querySelector("select, input:not([type=hidden])")?.focus();
+  },
   x: () => document.activeElement.closest("tr")?.querySelector("input[type=checkbox]")?.click(),
 };
 

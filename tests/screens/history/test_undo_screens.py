@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 import audit
 from audit import SYSTEM
 from audit.models import Change
+from clients.models import Package
 from dids.history.undo.job import submit_undo
 from dids.history.undo.undo import Undo
 from dids.models import DID
@@ -95,6 +96,37 @@ def test_a_mass_edit_and_a_delete_offer_their_undo_to_users_with_permission(worl
     assert world.did("111").notes == "seen"
     answer = client_of(clerk).post("/dids/mass-edit/", sent | {"notes": "clerk"}, follow=True)
     assert (messages_of(answer), offered(answer)) == (["1 number changed."], [])
+
+
+def test_every_success_that_can_be_undone_offers_it(world, administrator):
+    browser, given = client_of(administrator), f"/client-packages/{world.client_package.pk}"
+    number = {"numbers": "900", "operator": world.operator.pk, "status": "instock", "after_hold": "instock"}
+    blocked = {"scope": "ids", "ids": world.did("2567").pk}
+    spare = {"package": Package.objects.create(reseller=world.reseller, name="Spare", did_limit=1).pk}
+    for url, data in [
+        ("/dids/new/", number),
+        (f"/dids/{world.did('111').pk}/", {"notes": "edited"}),
+        (f"/clients/{world.client.pk}/dids/block/", blocked),
+        (f"{given}/deactivate/", {"step": "apply"}),
+        (f"{given}/activate/", {}),
+        (f"{given}/end/", {"ends_at": "2099-03-01T12:00"}),
+        (f"/clients/{world.client.pk}/give/", spare | {"starts_at": "2026-01-01T12:00"}),
+        ("/operators/new/", {"name": "Fresh", "reseller": world.reseller.pk}),
+        ("/clients/new/", {"name": "Fresh", "reseller": world.reseller.pk}),
+        (
+            f"/packages/{world.package.pk}/edit/",
+            {"name": "Basic", "did_limit": "9", "reseller": world.reseller.pk},
+        ),
+        (f"/packages/{world.package.pk}/archive/", {"step": "apply"}),
+        (f"/packages/{world.package.pk}/restore/", {}),
+        (f"/clients/{world.client.pk}/close/", {"step": "apply"}),
+        (f"/clients/{world.client.pk}/reopen/", {}),
+    ]:
+        before = Change.objects.latest("pk").pk
+        answer = browser.post(url, data, follow=True)
+        newest = Change.objects.latest("pk").pk
+        assert newest > before, (url, answer.status_code)
+        assert offered(answer) == [(f"/audit/{newest}/undo/", "Undo")], url
 
 
 def test_what_changed_nothing_offers_no_undo(world, supervisor_client):

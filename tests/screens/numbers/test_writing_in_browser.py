@@ -167,9 +167,13 @@ def test_new_dids_shows_a_preview_while_typing(signed_in):
 def test_a_number_is_edited_on_its_page(signed_in, world):
     page = signed_in
     page.goto(f"/dids/{world.did('2567').pk}/")
-    page.get_by_label("Status", exact=True).select_option("blocked")
+    page.get_by_role("button", name="Block").click()
+    expect(page.get_by_text("1 number blocked. Unreachable until unblocked.")).to_be_visible()
+    expect(page.get_by_label("Notes")).not_to_be_visible()
+    page.keyboard.press("e")
+    expect(page.get_by_label("After Hold")).to_be_focused()
     page.get_by_label("Notes").fill("unpaid")
-    page.get_by_role("button", name="Save changes").click()
+    page.get_by_role("button", name="Save settings").click()
 
     expect(page.get_by_text("2567 saved.")).to_be_visible()
     expect(

@@ -148,7 +148,7 @@ def test_a_closed_client_cannot_get_a_package(world, browser):
 
 def test_switching_off_is_previewed_and_done_in_one_change(world, browser, url):
     html = " ".join(browser.get(f"{url}deactivate/").content.decode().split())
-    assert "2 numbers will go on Hold" in html and "(30 days). Until then" in html
+    assert "2 numbers will go on Hold" in html and "(30 days)." in html and "can have them back" not in html
     assert "<b>1 becomes unreachable</b> at once; 1 is Blocked and unreachable already." in html
     assert "1 client loses numbers" in html and "2 of 2" in html and "all its numbers" in html
     assert "2567" in html and "2568" in html
