@@ -14,7 +14,7 @@ from typing import Any
 from django.apps import AppConfig, apps
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Model
+from django.db.models import AutoField, Model
 
 from audit import history
 from audit.models import Change, Seal
@@ -132,6 +132,28 @@ def after_migrate(sender: AppConfig, *, using: str, **_: Any) -> None:
     """Install the triggers, once: all tables exist when the first app, audit, sends post_migrate."""
     if sender.name == "audit" and apps.ready:
         install(connections[using])
+        if connections[using].vendor == "sqlite":
+            _keep_ids(connections[using])
+
+
+def _keep_ids(connection: BaseDatabaseWrapper) -> None:
+    """Let SQLite give no id again that history has.
+
+    When Django rebuilds a table, SQLite forgets which ids it has given and continues after the highest
+    existing one, so a new number could get the id and the history of a deleted one.
+    """
+    with connection.cursor() as cursor:
+        for tracked, past in history.TRACKED.items():
+            if not isinstance(tracked._meta.pk, AutoField):
+                continue
+            table = tracked._meta.db_table
+            cursor.execute(
+                "INSERT INTO sqlite_sequence (name, seq) SELECT %s, 0"
+                " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = %s)",
+                [table, table],
+            )
+            known = f"SELECT coalesce(max(object_id), 0) FROM {past._meta.db_table}"
+            cursor.execute(f"UPDATE sqlite_sequence SET seq = max(seq, ({known})) WHERE name = %s", [table])
 
 
 def _prepare_sqlite(connection: BaseDatabaseWrapper) -> None:

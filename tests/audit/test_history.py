@@ -229,8 +229,10 @@ def test_the_check_finds_a_changed_trigger():
 @pytest.mark.owner
 @pytest.mark.django_db(transaction=True)
 def test_history_survives_a_migration_that_rebuilds_the_table():
-    """Cover SQLite, which rebuilds a table to alter a column and drops its triggers."""
-    numbers_in("instock", ["100"], carrier())
+    """Cover SQLite, which rebuilds a table to alter a column, drops its triggers and forgets given ids."""
+    house = carrier()
+    numbers_in("instock", ["100"], house)
+    numbers_in("instock", ["101"], house).delete_unused(by=SYSTEM)
     state = ProjectState.from_apps(apps)
     wider = models.CharField(max_length=501, blank=True, default="")
     forward = [
@@ -259,3 +261,6 @@ def test_history_survives_a_migration_that_rebuilds_the_table():
         assert DIDHistory.objects.count() == before + 1
         with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
             DIDHistory.objects.all().delete()
+        (new,) = numbers_in("instock", [f"102{before}"], house)
+        assert {past.number for past in DIDHistory.objects.filter(object_id=new.pk)} == {new.number}
+        new.delete()
