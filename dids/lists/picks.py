@@ -9,6 +9,7 @@ from didmgmt.text import count_noun
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import SAMPLE, Refusal, Result
 from dids.lists.filters import matching
+from dids.lists.sqlite_stats import without_jit
 from dids.models import DID
 from dids.models.number_writes import CHUNK
 from dids.numbering.search import Search
@@ -73,13 +74,20 @@ def pick_consecutive(available, count):
     return pick_any(matching(available, Search("range", low=low, high=high)), count)
 
 
+def rows_to_pick(dids, viewer, now):
+    """Return the rows of a page of numbers to pick from, with the clients that had them last."""
+    with without_jit():
+        return list(dids.for_table(now).with_last_holder(viewer))
+
+
 def reuse_warning(pick, client, viewer, now):
     """Return a sentence about numbers that another client released recently, or ""."""
     days = settings.DID_REUSE_DAYS
     if pick.count > PICK_LIMIT:
         return f"Recent clients are not checked for more than {PICK_LIMIT:,} numbers."
     found = pick.queryset.in_status([st.INSTOCK], now).recently_released(days, client, viewer, now)
-    numbers = list(found.order_by("number").values_list("number", flat=True))
+    with without_jit():
+        numbers = list(found.order_by("number").values_list("number", flat=True))
     if not numbers:
         return ""
     recent = Refusal("", "", len(numbers), numbers[:SAMPLE])

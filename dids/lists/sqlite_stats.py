@@ -6,7 +6,9 @@ of values in a way that ignores a condition on the next column: ``number IN (…
 above 16. So these averages are fixed, rounded and never small. PostgreSQL needs none of this.
 """
 
-from django.db import connection
+from contextlib import contextmanager
+
+from django.db import connection, transaction
 
 FROM = 10_000  # numbers; any index is fast enough for a smaller inventory
 SIZE = 10_000_000  # rows claimed for the table, so that it is planned as a large inventory
@@ -30,6 +32,17 @@ def disable_jit():
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL jit = off")
+
+
+@contextmanager
+def without_jit():
+    """Run queries that JIT would slow down; a transaction on PostgreSQL, nothing on SQLite."""
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with transaction.atomic():
+        disable_jit()
+        yield
 
 
 def write_statistics(numbers):

@@ -184,12 +184,10 @@ class NumberReads(BranchQuerySet):
             Subquery(held.filter(object_id=OuterRef("pk")).values("history_id")[:1]),
             Subquery(lives.filter(held__isnull=False).order_by("-held").values("held")[:1]),
         )
-        found = self.annotate(_last_held=last_held)
+        found = self.alias(_last_held=last_held)
         last = every.filter(history_id=OuterRef("_last_held"))
-        found = found.annotate(
-            last_account=Subquery(last.values("account_id")[:1]),
-            _last_life=Subquery(last.values("object_id")[:1]),
-        )
+        found = found.annotate(last_account=Subquery(last.values("account_id")[:1]))
+        found = found.alias(_last_life=Subquery(last.values("object_id")[:1]))
         free = past.filter(object_id=OuterRef("_last_life"), history_id__gt=OuterRef("_last_held"))
         return found.annotate(left_at=Subquery(free.order_by("history_id").values("at")[:1]))
 

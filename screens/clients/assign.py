@@ -17,7 +17,7 @@ from didmgmt import dialogs
 from didmgmt.listing import Listing, Selection
 from dids.job_kinds import assigned_verb, submit_assign
 from dids.lists.filters import AvailableFilter
-from dids.lists.picks import PICK_LIMIT, Pick, reuse_warning
+from dids.lists.picks import PICK_LIMIT, Pick, reuse_warning, rows_to_pick
 from dids.models import DID
 from jobs.models import SMALL
 from screens.answers import done, preview_context, queued, refused, selected_dids
@@ -106,7 +106,7 @@ def _add_page(request, client, holder, now, *, form=None, status=200):
             user=request.user,
             path=request.path,
             sorts=_SORTS,
-            fetch=lambda dids: dids.for_table(now).with_last_holder(request.user),
+            fetch=lambda dids: rows_to_pick(dids, request.user, now),
             keeps=_KEEPS,
         )
     here = reverse("clients:add_dids", args=[client.pk])
