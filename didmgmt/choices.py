@@ -4,6 +4,8 @@ static/js/combobox.js sends the typed text as ``?q=`` to the URL in ``data-choic
 answers.
 """
 
+from unicodedata import normalize
+
 from django import forms
 from django.db import models
 from django.http import JsonResponse
@@ -47,7 +49,7 @@ class _Remote:
     def typed_in(self, data, name):
         """Return the text typed into the control as ``Typed``, None without any."""
         text = data.get(f"{name}{NAMED}", "").replace("\0", "").strip() if self.typed_label else ""
-        return Typed(text) if text else None
+        return Typed(normalize("NFC", text)) if text else None
 
     def render(self, name, value, attrs=None, renderer=None):
         keys, text = self.split(value)

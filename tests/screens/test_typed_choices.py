@@ -65,6 +65,11 @@ def test_typed_text_adds_to_what_was_picked(world, owner):
     assert listing.query == f"client={other.pk}&client_name=rose"
 
 
+def test_a_name_is_found_however_its_letters_are_composed(world, owner):
+    Client.objects.filter(pk=world.client.pk).update(name="Caf\u00e9 Rose")
+    assert listed(client_of(owner), "client_name=cafe%CC%81") == (OF_ROSE, [])
+
+
 def test_tags_are_found_in_any_case(world, owner):
     DID.objects.filter(number="111").edit(by=owner, tags=["Golden"])
     assert Tag.objects.get().name == "Golden"
