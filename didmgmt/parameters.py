@@ -35,16 +35,25 @@ def _unknown(name: str, known: Collection[str], noun: str) -> str:
     return f"There is no {noun} “{shorten(name)}”. {advice}"
 
 
-def takes(*names: str) -> Callable[[View], View]:
-    """Let a view answer only addresses whose parameters are among ``names``; others get status 400.
+def takes(*names: str, **valid: Callable[[str], object]) -> Callable[[View], View]:
+    """Let a view answer only addresses whose parameters are among ``names`` and ``valid``; else status 400.
 
-    For views without a ``Listing``, which refuses unknown parameters by itself.
+    ``valid``: {name: a function that tells whether a value, unless it is blank, is valid}. For views without
+    a ``Listing``, which refuses what is wrong by itself.
     """
+    known = [*names, *valid]
 
     def guard(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            if errors := unknown_parameters(request.GET, names):
+            errors = unknown_parameters(request.GET, known)
+            values = {name: request.GET.get(name, "").strip() for name in valid}
+            errors += [
+                f"“{shorten(value)}” is not a valid value of “{name}”."
+                for name, value in values.items()
+                if value and not valid[name](value)
+            ]
+            if errors:
                 return render(request, "unknown_parameters.html", {"errors": errors}, status=400)
             return view(request, *args, **kwargs)
 

@@ -14,7 +14,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from didmgmt import dialogs
+from didmgmt.filters import OF_LISTS
 from didmgmt.listing import Listing, Selection
+from didmgmt.parameters import takes
 from dids.job_kinds import assigned_verb, submit_assign
 from dids.lists.filters import AvailableFilter
 from dids.lists.picks import PICK_LIMIT, Pick, reuse_warning, rows_to_pick
@@ -37,6 +39,13 @@ _SORTS = {
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_assign
+@takes(
+    "package",
+    "account",
+    *AvailableFilter.names(),
+    *OF_LISTS,
+    way=lambda value: value in NumbersForm.WAYS,
+)
 def client_add_dids(request, pk):
     client, now = CLIENTS.get(request, pk), timezone.now()
     if request.method != "POST":

@@ -71,7 +71,7 @@ def change_rows_csv(request, pk):
 
 @require_safe
 @may_view
-@takes("before")
+@takes(before=parse_microsecond)
 def external_write_list(request):
     before = request.GET.get("before", "")
     writes, older = external_writes(request.user, parse_microsecond(before))

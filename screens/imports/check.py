@@ -48,7 +48,11 @@ LINES_POSTED = max(settings.PAGE_SIZES)
 @require_http_methods(["GET", "HEAD", "POST"])
 @may_import
 @never_cache
-@takes("show", "page", "per_page")
+@takes(
+    show=lambda value: value in PLANS,
+    page=parse_whole,
+    per_page=lambda value: parse_whole(value) in settings.PAGE_SIZES,
+)
 def import_check(request, pk):
     """Show what the check found; a POST applies it."""
     number_import = owned_import(request, pk)

@@ -64,7 +64,7 @@ def did_detail(request, pk):
 
 @require_safe
 @permission_required("dids.view_did", raise_exception=True)
-@takes("before")
+@takes(before=parse_whole)
 def did_history(request, pk):
     """Show the timeline of a number, also of one that was deleted or has left the user's reseller."""
     did = DID.objects.visible_to(request.user).for_table().filter(pk=pk).first()

@@ -132,12 +132,23 @@ def test_the_list_by_client_ignores_a_cursor_of_thousands_of_digits(world, owner
         assert page.keys == second.keys
 
 
-def test_the_history_of_a_number_before_thousands_of_digits_begins_with_the_newest(world, owner):
-    browser = client_of(owner)
-    address = f"/dids/{world.did('2567').pk}/history/"
-    newest = browser.get(address).context["entries"]
-    entries = browser.get(f"{address}?before={'9' * 5_000}").context["entries"]
-    assert [entry.at for entry in entries] == [entry.at for entry in newest]
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("/dids/{number}/history/?", "before"),
+        ("/audit/outside/?", "before"),
+        ("/clients/{client}/dids/add/?package={given}&account={account}&", "way"),
+    ],
+)
+def test_an_invalid_value_is_refused_with_its_parameter(world, owner, address, name):
+    browser, number = client_of(owner), world.did("2567")
+    given, account = world.client_package.pk, world.account.pk
+    address = address.format(number=number.pk, client=world.client.pk, given=given, account=account)
+    for value in ("x", "9" * 5_000):
+        response = browser.get(f"{address}{name}={value}")
+        assert response.status_code == 400
+        assert f"is not a valid value of “{name}”." in response.text
+    assert browser.get(f"{address}{name}=").status_code == 200
 
 
 def test_ids_with_leading_zeros_name_the_same_numbers_in_a_job(world, owner, monkeypatch):

@@ -93,8 +93,10 @@ def test_the_pages_of_all_rows_follow_each_other(browser, path):
 @pytest.mark.parametrize(
     "query", ["show=zzz", "page=0", "page=-1", "page=x", "per_page=7", f"page={'9' * 99}"]
 )
-def test_nonsense_in_the_address_shows_a_page(browser, path, query):
-    assert browser.get(f"{path}check/?{query}").status_code == 200
+def test_nonsense_in_the_address_is_refused_by_name(browser, path, query):
+    response = browser.get(f"{path}check/?{query}")
+    assert response.status_code == 400
+    assert f"is not a valid value of “{query.partition('=')[0]}”." in response.text
 
 
 def test_a_ticked_row_is_written_after_another_check(browser, path):
