@@ -7,6 +7,7 @@
 // Tom Select 2.6.2 was rejected: axe-core reports that the select it hides has no name (critical, select-name).
 
 let serial = 0;
+const boxes = new WeakMap(); // input: its Combobox
 let opened = null;
 
 function element(name, attributes = {}, ...children) {
@@ -37,6 +38,7 @@ class Combobox {
     this.popup = element("div", { class: "combobox-popup", popover: "manual" }, this.list, this.note);
     this.status = element("span", { class: "visually-hidden", role: "status" });
     this.chips = element("span", { class: "combobox-chips" });
+    this.warning = element("p", { class: "field-error", role: "alert" });
     this.input = element("input", {
       type: "text",
       role: "combobox",
@@ -58,6 +60,7 @@ class Combobox {
     select.hidden = true;
     select.required = false;
     select.after(this.box);
+    boxes.set(this.input, this);
 
     this.input.addEventListener("input", () => this.typed());
     this.input.addEventListener("keydown", (event) => this.key(event));
@@ -89,6 +92,26 @@ class Combobox {
     return !this.multiple && this.input.value === this.chosen()[0]?.text;
   }
 
+  // Text that is neither a choice nor a search.
+  isUnpicked() {
+    return this.input.value.trim() !== "" && !this.input.name && !this.isOwn();
+  }
+
+  mark(wrong) {
+    this.box.classList.toggle("is-invalid", wrong);
+    if (wrong) this.input.setAttribute("aria-invalid", "true");
+    else this.input.removeAttribute("aria-invalid");
+    this.warning.remove();
+  }
+
+  warn() {
+    this.mark(true);
+    const sentence = `“${this.input.value.trim()}” is not picked. Pick an option, or empty the box.`;
+    this.warning.replaceChildren(element("span", {}, sentence));
+    this.box.after(this.warning);
+    this.input.focus();
+  }
+
   chosen() {
     return [...this.select.selectedOptions].filter((option) => option.value !== "");
   }
@@ -116,6 +139,7 @@ class Combobox {
 
   changed() {
     this.show();
+    this.mark(false);
     this.select.dispatchEvent(new Event("input", { bubbles: true }));
     this.select.dispatchEvent(new Event("change", { bubbles: true }));
   }
@@ -127,6 +151,7 @@ class Combobox {
 
   typed() {
     this.name();
+    this.mark(false);
     if (!this.multiple && this.input.value === "" && this.chosen().length) {
       this.select.value = "";
       this.changed();
@@ -262,22 +287,41 @@ class Combobox {
       event.stopPropagation();
       this.close();
       this.show();
+      this.mark(false);
     } else if (event.key === "Backspace" && this.multiple && !this.input.value) {
       const last = this.chosen().at(-1);
       if (last) this.drop(last);
     }
   }
 
-  // Keeps text that will be searched for; otherwise restores the text of the chosen option.
+  // Picks the only option with exactly this text and marks other text. A sentence here would move a button away
+  // from under the pointer that is about to click it.
   leave() {
     this.close();
-    if (!this.input.name) this.show();
+    if (!this.isUnpicked()) return;
+    const text = this.input.value.trim().toLowerCase();
+    const same = this.results.filter((result) => result.text.toLowerCase() === text);
+    if (same.length === 1) this.choose(this.results.indexOf(same[0]));
+    else this.mark(true);
   }
 }
 
 function enhance(root) {
   for (const select of root.querySelectorAll("select[data-choices-url]:not([hidden])")) new Combobox(select);
 }
+
+// A form is not sent while it has text that was not picked, which would be dropped.
+document.addEventListener(
+  "submit",
+  (event) => {
+    const wrong = [...event.target.elements].map((control) => boxes.get(control)).find((box) => box?.isUnpicked());
+    if (!wrong) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    wrong.warn();
+  },
+  { capture: true },
+);
 
 enhance(document);
 // With an outerHTML swap the new element is event.target.

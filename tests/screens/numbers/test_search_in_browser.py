@@ -79,6 +79,26 @@ def test_text_that_was_not_picked_is_searched_for(page_of, world):
     assert page.locator("tbody tr").count() == 3
 
 
+def test_a_form_is_not_sent_with_text_that_was_not_picked(page_of, world):
+    page = page_of(member("Clerk"))
+    page.goto("/dids/new/")
+    page.get_by_label("DID(s)").fill("5040")
+    operator = page.get_by_role("combobox", name="Operator")
+    operator.fill("telco")
+    page.locator("#new-create").click()
+    warning = page.get_by_text("“telco” is not picked. Pick an option, or empty the box.")
+    expect(warning).to_be_visible()
+    expect(operator).to_be_focused()
+    expect(operator).to_have_value("telco")
+    operator.fill("did operator 2")
+    expect(warning).not_to_be_visible()
+    expect(page.locator(".combobox-popup li")).to_have_text("DID Operator 2 Reseller 2")
+    page.get_by_label("DID(s)").click()
+    expect(operator).to_have_value("DID Operator 2")
+    page.locator("#new-create").click()
+    expect(page.get_by_text("1 DID created for DID Operator 2.")).to_be_visible()
+
+
 def test_the_exact_match_has_the_focus_and_enter_opens_it(page_of, world):
     page = page_of(member("Viewer"))
     page.goto("/dids/")
