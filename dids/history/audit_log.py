@@ -117,6 +117,8 @@ class ChangeFilter(FilterSet):
         error_messages={"invalid_choice": "There is no person “%(value)s”."},
     )
 
+    whole = ""  # the number that was searched for if it was found exactly, set by ``is_valid``
+
     class Meta:
         model = Change
         fields = []
@@ -175,6 +177,7 @@ class ChangeFilter(FilterSet):
         if search.kind in ("contains", "either") and not self._is_marked:
             whole = tuple(dict.fromkeys([search.value, *search.values]))
             if exact := self._ids(Search("list", values=whole)):
+                self.whole = search.value
                 return exact
         return self._ids(search)
 

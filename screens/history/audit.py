@@ -33,6 +33,8 @@ may_view = permission_required("audit.view_change", raise_exception=True)
 def change_list(request):
     listing = log_listing(request.GET, request.user, request.path)
     context = {"listing": listing, "entries": _entries(listing.rows, request.user)}
+    if listing.valid and (whole := listing.filterset.whole):
+        context |= {"whole": whole, "parts_url": listing.url(object=[f"*{whole}*"])}
     return render(request, "history/list.html", context)
 
 

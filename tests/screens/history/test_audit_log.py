@@ -182,6 +182,7 @@ def test_a_whole_number_finds_its_own_changes_and_not_those_of_numbers_that_cont
     )
     numbers_in("instock", ["113"], north).edit(by=anna, notes="x")
     assert listed(browser, object="113") == ["Edit", "New DIDs"]
+    assert 'href="/audit/?object=%2A113%2A"' in browser.get("/audit/?object=113").text
     DID.objects.filter(number="113").delete_unused(by=anna)
     assert listed(browser, object="113") == ["Deleted", "Edit", "New DIDs"]
     assert errors(browser, object="*113*")[0].startswith("Object: More than 100 objects match “*113*”. Enter")
