@@ -13,12 +13,14 @@ from django.db.models import Max
 from django.utils import timezone
 
 from audit.changes import LENIENCY
-from audit.models import Seal
+from audit.models import Change, Seal
 from audit.seals.hashing import Span, hash_span, sealed_models, sign
 from audit.seals.spans import spans_with_gaps
 
 MAX_KEYS = 50 * 4_096  # keys of a table in one seal, so that sealing does not hold up the worker
-LOCK_SECONDS = 2  # how long writers may have to wait on PostgreSQL while the newest keys are read
+LONGEST_LOCK = 1_000  # ms that writers may have to wait on PostgreSQL while the newest keys are read
+
+_CHANGES = Change._meta.db_table
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ def seal_new_rows(now: datetime | None = None) -> int:
         return 0
     try:
         newest = _newest_keys()
-    except OperationalError:  # a lock timeout; the worker tries again
+    except OperationalError:  # writers were in the way; the worker tries again
         return 0
     until = dict(last.until) if last else {}
     spans, more = [], False
@@ -90,13 +92,22 @@ def _newest_keys() -> dict[str, int]:
 
     A PostgreSQL transaction takes its keys before it commits, so a table lock waits for the transactions
     that are running. SQLite has one writer at a time.
+
+    Changes are locked first, as each writer does. A writer outside of a change may hold the next table and
+    wait for an earlier one; sealing then gives up before PostgreSQL, after ``deadlock_timeout``, would cancel
+    that writer instead.
     """
     with transaction.atomic():
         if connection.vendor == "postgresql":
-            tables = [model._meta.db_table for model in sealed_models()]
+            tables = sorted((model._meta.db_table for model in sealed_models()), key=_CHANGES.__ne__)
             with connection.cursor() as cursor:
-                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{LOCK_SECONDS}s"])
+                cursor.execute(
+                    "SELECT set_config('statement_timeout', least(setting::int / 2, %s)::text, true)"
+                    " FROM pg_settings WHERE name = 'deadlock_timeout'",
+                    [LONGEST_LOCK],
+                )
                 cursor.execute("SELECT audit_lock_history(%s)", [tables])
+                cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
         return {
             model._meta.db_table: model._default_manager.aggregate(newest=Max("pk"))["newest"] or 0
             for model in sealed_models()

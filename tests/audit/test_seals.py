@@ -1,12 +1,15 @@
 """History is sealed every day, and verification finds what was forged afterwards."""
 
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection, connections, transaction
 from django.utils import timezone
 
 from audit import SYSTEM
@@ -22,6 +25,10 @@ from tests.carrier import carrier, numbers_in
 from tests.roles import as_owner
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("one_seal_a_day")]
+
+on_postgresql = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="SQLite has one writer at a time"
+)
 
 NOW = timezone.now()
 NUMBERS = [str(100 + n) for n in range(30)]
@@ -252,11 +259,10 @@ def test_seals_refuse_truncate_too(house):
         cursor.execute("TRUNCATE audit_seal")
 
 
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+@on_postgresql
 @pytest.mark.django_db(transaction=True)
-def test_rows_of_an_open_transaction_are_not_skipped(monkeypatch):
+def test_rows_of_an_open_transaction_are_not_skipped():
     """Cover rows that have keys but are not committed: a seal past their keys would report them as added."""
-    monkeypatch.setattr(writing, "LOCK_SECONDS", 1)
     house = carrier()
     other = connection.copy()
     try:
@@ -273,6 +279,55 @@ def test_rows_of_an_open_transaction_are_not_skipped(monkeypatch):
         other.close()
     assert seal_new_rows(NOW) > 0
     assert "0 rows are not sealed yet" in verify()
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_sealing_gives_way_to_writers_that_wait_for_it():
+    """Sealing waits for the first writer, the second one for sealing, and sealing then for the second one."""
+    house = carrier()
+    numbers_in("instock", NUMBERS, house)
+    first, second = connection.copy(), connection.copy()
+    second.inc_thread_sharing()
+    with closing(first), closing(second), ThreadPoolExecutor(2) as pool:
+        for writer, table in ((first, "operators_operator"), (second, "dids_did")):
+            writer.set_autocommit(False)
+            execute(writer, f"UPDATE {table} SET hold_days = 7")
+
+        sealing = pool.submit(in_own_connection, seal_new_rows, NOW)
+        wait_until_waiting(1, sealing)
+        late = pool.submit(execute, second, "UPDATE clients_client SET name = 'Another'")
+        wait_until_waiting(2, sealing)
+        first.commit()
+
+        assert sealing.result() == 0
+        late.result()
+        second.commit()
+    assert seal_new_rows(NOW) > 0
+
+
+def execute(database, statement):
+    with database.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def in_own_connection(call, *arguments):
+    try:
+        return call(*arguments)
+    finally:
+        connections.close_all()
+
+
+def wait_until_waiting(count, sealing):
+    """Wait until ``count`` connections wait for locks, or sealing has given up."""
+    waiting = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND database ="
+    waiting += " (SELECT oid FROM pg_database WHERE datname = current_database())"
+    while not sealing.done():
+        with connection.cursor() as cursor:
+            cursor.execute(waiting)
+            if cursor.fetchone()[0] >= count:
+                return
+        time.sleep(0.01)
 
 
 def prune(folder):
