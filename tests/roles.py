@@ -51,6 +51,9 @@ def application_role():
 @contextmanager
 def as_application():
     """Be the application in this block, on this connection and on new ones."""
+    if application_role():
+        yield
+        return
     connection.settings_dict["OPTIONS"]["assume_role"] = made[0]
     _set_role(connection.ops.quote_name(made[0]))
     try:
@@ -78,9 +81,9 @@ def as_owner():
 
 
 def _set_role(role):
-    """Set the role, unless the transaction has failed: its rollback also takes back the role."""
+    """Set the role, unless the connection is closed, or its transaction has failed and will roll it back."""
     server = connection.connection
-    if server and server.info.transaction_status == TransactionStatus.INERROR:
+    if server and (server.closed or server.info.transaction_status == TransactionStatus.INERROR):
         return
     with connection.cursor() as cursor:
         cursor.execute(f"SET ROLE {role}")

@@ -86,6 +86,7 @@ def test_a_backup_never_overwrites_a_file(house, files, tmp_path):
     assert (tmp_path / "old").read_text() == "kept"
 
 
+@pytest.mark.owner
 def test_a_backup_without_history_triggers_is_refused(house, files, tmp_path):
     with connection.cursor() as cursor:
         table = " ON dids_did" if connection.vendor == "postgresql" else ""

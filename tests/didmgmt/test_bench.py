@@ -58,6 +58,7 @@ def test_the_bench_reports_each_scenario_and_leaves_the_inventory_unchanged():
 
 
 @on_postgresql
+@pytest.mark.owner
 def test_jobs_are_measured_on_databases_that_are_dropped_afterwards():
     make_world()
     before, databases = _inventory(), _databases()
@@ -183,6 +184,7 @@ def test_concurrent_users_are_measured_on_a_kept_database_and_server_errors_fail
         made.made.append(url)
 
 
+@pytest.mark.owner
 def test_a_database_without_numbers_is_not_measured(capfd):
     with scratch.Scratch() as made:
         url = made.new()

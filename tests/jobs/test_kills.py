@@ -37,6 +37,7 @@ from tests.carrier import carrier
 from tests.dids.models.test_racing import stock_is_exact
 from tests.imports import DEFAULTS
 from tests.kills import Nursery, Proxy, interrupted_again_and_again, is_running, kill, killed_again_and_again
+from tests.roles import as_owner
 from tests.world import member
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -229,7 +230,7 @@ def test_an_edit_is_whole_or_absent_however_often_the_web_process_dies(house, ow
 
 
 def terminate_backends():
-    with connection.cursor() as cursor:
+    with as_owner(), connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"

@@ -60,6 +60,7 @@ def test_every_move_can_be_made_by_some_role():
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.owner
 def test_the_roles_can_be_removed_and_created_again_before_any_permission_exists():
     before = {role: rights_of(role) for role in ROLES}
     call_command("migrate", "staff", "0001", verbosity=0)

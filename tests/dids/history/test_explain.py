@@ -13,6 +13,7 @@ from dids.models import DID, ClientPackage
 from staff.models import User
 from tests.audit.forging import forge
 from tests.carrier import carrier, numbers_in, person
+from tests.roles import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -228,9 +229,10 @@ def test_within_a_day_the_time_is_shown_in_the_active_zone(house):
 
 
 def test_a_number_without_history_still_gets_a_sentence(house):
-    triggers.drop(connection)
-    did = DID.objects.create(number="100", operator=house.operator)
-    triggers.install(connection)
+    with as_owner():
+        triggers.drop(connection)
+        did = DID.objects.create(number="100", operator=house.operator)
+        triggers.install(connection)
 
     assert sentence(DID.objects.filter(pk=did.pk)) == "In Stock; can be assigned to a client."
 

@@ -19,6 +19,7 @@ from operators.models import Operator
 from tests.audit.forging import forge
 from tests.carrier import carrier, numbers_in, person
 from tests.imports import imported
+from tests.roles import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -264,7 +265,7 @@ def test_a_pruned_version_is_not_restored(house):
     dids.edit(by=SYSTEM, notes="all")
     change = latest()
     tomorrow = {"horizon": (timezone.now() + DAY).isoformat()}
-    with audit.change("prune", by=SYSTEM, label="Pruned", data=tomorrow) as pruning:
+    with as_owner(), audit.change("prune", by=SYSTEM, label="Pruned", data=tomorrow) as pruning:
         pruning.touched += DIDHistory.objects.filter(event="+").delete()[0]
     result = undone(change)
     assert refused(result) == {"unknown": ["100"]}

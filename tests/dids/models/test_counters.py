@@ -11,6 +11,7 @@ from audit import SYSTEM, triggers
 from dids.lists import sqlite_stats
 from dids.models import DID, Stock, TagSet, counters
 from tests.carrier import carrier, numbers_in
+from tests.roles import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -199,13 +200,15 @@ def test_writes_without_triggers_are_found_and_repaired():
     north, south = carrier(), carrier("South")
     numbers_in("instock", ["100", "101"], north)
     numbers_in("reserved", ["200"], south)
-    for event in ("insert", "update", "delete"):
-        on = " ON dids_did" if connection.vendor == "postgresql" else ""
-        execute(f"DROP TRIGGER dids_stock_{event}{on}")
+    with as_owner():
+        for event in ("insert", "update", "delete"):
+            on = " ON dids_did" if connection.vendor == "postgresql" else ""
+            execute(f"DROP TRIGGER dids_stock_{event}{on}")
     DID.objects.create_numbers(["102", "103"], operator=north.operator, by=SYSTEM)
     DID.objects.filter(number="100").edit(by=SYSTEM, status="archive")
     DID.objects.filter(number="200").delete_unused(by=SYSTEM)
-    triggers.install(connection)
+    with as_owner():
+        triggers.install(connection)
 
     output, _ = checked()
     assert output.splitlines() == [

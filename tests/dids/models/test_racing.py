@@ -301,12 +301,16 @@ def write_at_random(seed, house, steps):
     def roll_back():
         raise RolledBackError
 
+    def end_backend():
+        raw("SET ROLE NONE")  # the application may end no connection of a superuser
+        raw("SELECT pg_terminate_backend(pg_backend_pid())")
+
     done = dict.fromkeys([*writes, "rolled back", "killed"], 0)
     for _ in range(steps):
         name, end = chance.choice(list(writes)), chance.random()
         if end < 0.1 and connection.vendor == "postgresql":
             with pytest.raises(OperationalError, match="terminating connection"):
-                write_and_end(name, lambda: raw("SELECT pg_terminate_backend(pg_backend_pid())"))
+                write_and_end(name, end_backend)
             connection.close()
             name = "killed"
         elif end < 0.25:
