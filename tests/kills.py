@@ -16,16 +16,19 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from datetime import timedelta
 from importlib import import_module
 from urllib.parse import quote
 
 from django.conf import settings
 from django.db import connection
 
+from didmgmt.clock import database_now
 from tests.roles import application_role
 
-CHUNK = 1_000  # numbers
-LEASE = 1  # seconds, so that the next worker takes over soon
+CHUNK = 200  # numbers
+LEASE = 1  # second
+RETRY_AFTER = timedelta(seconds=0.1)  # so that a job soon continues after its connection was cut
 STALLED = 300  # seconds without any progress after which a test fails; a busy machine is only slow
 
 
@@ -147,6 +150,9 @@ def killed_again_and_again(workers, job, times, until):
         kill(worker)
         job.refresh_from_db()
         kills += job.worker.endswith(name)
+        # The next worker takes over at once, perhaps while the server still runs a statement of this one.
+        orphaned = type(job).objects.filter(pk=job.pk, worker=job.worker, state=job.State.RUNNING)
+        orphaned.update(lease_until=database_now())
     worker = workers.start()
     try:
         wait_for(job, lambda: until(job))
@@ -199,6 +205,7 @@ def main():
     for name, module in list(sys.modules.items()):
         if name.startswith("dids.") and hasattr(module, "CHUNK"):
             module.CHUNK = CHUNK
+    import_module("jobs.models").RETRY_AFTER = RETRY_AFTER
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in sys.stdin:
         if pid := os.fork():
