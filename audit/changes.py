@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.db import connection
-from django.utils import timezone
 
 from audit import history
 from didmgmt import form_tokens
+from didmgmt.clock import database_now
 
 if TYPE_CHECKING:
     from audit.models import Change
@@ -126,7 +126,7 @@ def _begin(
     }
     if at is not None:
         fields["at"] = at
-        now = timezone.now()
+        now = database_now()
         if abs(at - now) > LENIENCY:
             fields["data"] = fields["data"] | {"recorded_at": now.isoformat()}
     if isinstance(by, System):

@@ -9,9 +9,9 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, models
-from django.utils import timezone
 
 from audit import history
+from didmgmt import clock
 from didmgmt.clock import DatabaseClock
 
 
@@ -218,7 +218,7 @@ class SealDelivery(models.Model):
     @classmethod
     def failing(cls) -> models.QuerySet[SealDelivery]:
         """Return the places that seals can't be delivered to, of those that were tried within a day."""
-        recent = timezone.now() - timedelta(days=1)
+        recent = clock.now() - timedelta(days=1)
         return cls.objects.filter(failing_since__isnull=False, tried_at__gt=recent).order_by("place")
 
 

@@ -19,9 +19,8 @@ from django.apps import apps
 from django.contrib import messages
 from django.db import connection, transaction
 from django.urls import reverse
-from django.utils import timezone
 
-from didmgmt import dialogs
+from didmgmt import clock, dialogs
 
 FIELD = "form_token"
 KEPT = timedelta(days=30)  # longer than any page can be posted: its CSRF token ends with the session
@@ -62,7 +61,7 @@ class _Form:
             cursor.execute(
                 "INSERT INTO didmgmt_sentform (key, at, location, sentence) VALUES (%s, %s, '', '')"
                 " ON CONFLICT (key) DO NOTHING",
-                [self.key, connection.ops.adapt_datetimefield_value(timezone.now())],
+                [self.key, connection.ops.adapt_datetimefield_value(clock.now())],
             )
             if not cursor.rowcount:
                 raise RepeatedError

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import models
-from django.utils import timezone
+
+from didmgmt import clock
 
 
 class SentForm(models.Model):
@@ -15,7 +16,7 @@ class SentForm(models.Model):
     """
 
     key = models.CharField(max_length=64, primary_key=True)
-    at = models.DateTimeField(default=timezone.now, db_index=True)
+    at = models.DateTimeField(default=clock.now, db_index=True)
     location = models.TextField(blank=True)
     sentence = models.TextField(blank=True)
 
@@ -37,7 +38,7 @@ class StoredSearchQuerySet(models.QuerySet):
         The same text has the same token. Only the newest ``StoredSearch.MOST`` of a person are kept.
         """
         digest = hashlib.sha256(text.encode()).hexdigest()
-        fields = {"expires_at": timezone.now() + StoredSearch.KEPT}
+        fields = {"expires_at": clock.now() + StoredSearch.KEPT}
         stored, _ = self.update_or_create(
             owner=owner, digest=digest, defaults=fields, create_defaults=fields | {"text": text}
         )
@@ -48,7 +49,7 @@ class StoredSearchQuerySet(models.QuerySet):
 
     def text_of(self, owner, token):
         """Return a text that ``owner`` has stored. Raises LookupError with a sentence for any other token."""
-        found = self.filter(token=token, owner=owner, expires_at__gt=timezone.now())
+        found = self.filter(token=token, owner=owner, expires_at__gt=clock.now())
         if (text := found.values_list("text", flat=True).first()) is None:
             raise LookupError(
                 "This pasted list is not available. A list is kept for"

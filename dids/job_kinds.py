@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from django.db.models import Max
 from django.http import QueryDict
 from django.urls import reverse
-from django.utils import timezone
 
 import audit
 from audit import history
 from audit.models import Change
 from clients.models import Account
+from didmgmt import clock
 from didmgmt.text import count_noun, shorten
 from dids.exports.rows import listing_rows, rows_in_chunks
 from dids.exports.workbook import write_workbook
@@ -383,12 +383,12 @@ class ExportJob(JobKind):
         if "ids" in job.params:
             ids = [int(key) for key in job.params["ids"].split(",")]
             dids = DID.objects.visible_to(job.owner).filter(pk__in=ids).order_by("number")
-            rows = rows_in_chunks(dids, timezone.now())
+            rows = rows_in_chunks(dids, clock.now())
         else:
             listing = did_listing(QueryDict(job.params["address"]), job.owner)
             if not listing.valid:
                 raise JobError(" ".join(["The search is no longer valid.", *listing.errors]))
-            rows = listing_rows(listing, timezone.now(), in_chunks=True)
+            rows = listing_rows(listing, clock.now(), in_chunks=True)
         return write_workbook(rows, job)
 
     def sentence(self, job):

@@ -15,10 +15,9 @@ from django.db import IntegrityError, InterfaceError, OperationalError, connecti
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.urls import reverse
-from django.utils import timezone
 
 from audit.models import Change
-from didmgmt import form_tokens
+from didmgmt import clock, form_tokens
 from didmgmt.clock import MAX_SKEW, database_now, skew
 from didmgmt.faults import is_full
 from didmgmt.limits import LimitError
@@ -66,7 +65,7 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def refuse_many_uploads(self, owner: User, kind: str) -> None:
         """Raise LimitError if the owner has made as many jobs of this kind within an hour as anyone may."""
-        hour_ago = timezone.now() - timedelta(hours=1)
+        hour_ago = clock.now() - timedelta(hours=1)
         if self.filter(owner=owner, kind=kind, created_at__gt=hour_ago).count() >= settings.UPLOADS_PER_HOUR:
             raise LimitError(
                 f"You have uploaded {settings.UPLOADS_PER_HOUR:,} files within an hour. Wait some minutes and"
@@ -156,7 +155,7 @@ class Job(models.Model):
     done = models.PositiveBigIntegerField(default=0)
     file = models.FileField(upload_to="jobs/%Y/%m/", null=True, blank=True)
     change = models.ForeignKey(Change, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    created_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=clock.now)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     cancel_asked_at = models.DateTimeField(null=True, blank=True)
@@ -472,7 +471,7 @@ class Job(models.Model):
         """Rows per second since the start, None before the first ones."""
         if not (self.started_at and self.done):
             return None
-        seconds = ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
+        seconds = ((self.finished_at or clock.now()) - self.started_at).total_seconds()
         return round(self.done / seconds) if seconds >= 1 else None
 
     @property

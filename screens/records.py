@@ -11,12 +11,11 @@ from functools import partial
 from django import forms
 from django.db import IntegrityError
 from django.shortcuts import get_object_or_404
-from django.utils import timezone
 
 from audit.history import deleted_records
 from clients.models import AlikeError, Reseller
 from clients.names import clean_name, lookalike_exists
-from didmgmt import dialogs
+from didmgmt import clock, dialogs
 from didmgmt.choices import choices
 from didmgmt.forms import ModelForm
 from didmgmt.listing import Listing
@@ -157,7 +156,7 @@ class Records:
 
         ``besides``: further parameters that the view reads.
         """
-        now = timezone.now()
+        now = clock.now()
         return Listing(
             request.GET,
             self.rows(self.model.objects.visible_to(request.user) if records is None else records, now),

@@ -1,4 +1,3 @@
-import time
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -9,6 +8,7 @@ from django.core.signing import BadSignature, Signer
 from django.shortcuts import resolve_url
 from django.utils import timezone
 
+from didmgmt import clock
 from didmgmt.addresses import go_to
 
 STARTED = "started"  # key of the session: the Unix time of its first request
@@ -38,7 +38,7 @@ class SessionEndMiddleware:
         if key and hasattr(request, "seen_in") and key != request.seen_in:
             response.set_cookie(
                 settings.SEEN_COOKIE_NAME,
-                sign_seen(key, int(time.time())),
+                sign_seen(key, _now()),
                 secure=settings.SESSION_COOKIE_SECURE,
                 httponly=True,
                 samesite="Lax",
@@ -48,7 +48,7 @@ class SessionEndMiddleware:
     def process_view(self, request, view, args, kwargs):
         if not getattr(view, "login_required", True) or not request.user.is_authenticated:
             return
-        session, now = request.session, int(time.time())
+        session, now = request.session, _now()
         request.seen_in = None  # the key of the session whose cookie need not be renewed
         if STARTED not in session:
             session[STARTED] = now
@@ -59,6 +59,11 @@ class SessionEndMiddleware:
             logout(request)
         elif now - seen < SEEN_EVERY or getattr(view, "unattended", False):
             request.seen_in = session.session_key
+
+
+def _now():
+    """Return the Unix time by the database's clock: hosts whose clocks differ share the sessions."""
+    return int(clock.now().timestamp())
 
 
 def sign_seen(session_key, seen):

@@ -285,6 +285,38 @@ def test_a_status_written_elsewhere_would_be_found(code):
     assert list(status_writes(ast.parse(code))) == [1]
 
 
+# --- time ----------------------------------------------------------------------------------------
+
+# What the last two do is compared with no other host, and works without a database.
+READS_HOST_CLOCK = {"didmgmt.clock", "didmgmt.headers", "didmgmt.server"}
+
+
+def host_times(tree):
+    """Yield the line of each read of the host's clock; elapsed time is measured otherwise."""
+    read = {("timezone", "now"), ("datetime", "now"), ("time", "time"), ("date", "today")}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and (getattr(node.value, "id", ""), node.attr) in read:
+            yield node.lineno
+        without_value = isinstance(node, ast.Call) and not node.args
+        if without_value and getattr(node.func, "attr", "") in ("localtime", "localdate"):
+            yield node.lineno
+
+
+def test_only_the_clock_reads_the_time_of_the_host():
+    wrong = [
+        f"{name}:{line}"
+        for name, tree in modules("didmgmt", *APPS)
+        if name not in READS_HOST_CLOCK and ".migrations." not in name
+        for line in host_times(tree)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("code", ["x = timezone.now()", "f(default=timezone.now)", "timezone.localtime()"])
+def test_a_read_of_the_clock_elsewhere_would_be_found(code):
+    assert list(host_times(ast.parse(code))) == [1]
+
+
 # --- visibility ----------------------------------------------------------------------------------
 
 

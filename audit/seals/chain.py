@@ -16,6 +16,7 @@ from audit.changes import LENIENCY
 from audit.models import Change, Seal
 from audit.seals.failures import IntegrityFailure, name_keys
 from audit.seals.hashing import sealed_models, sign
+from didmgmt.clock import database_now
 
 # The worker seals after the first midnight, so a first seal has no older rows.
 FIRST_SEAL_REACHES = timedelta(days=2)
@@ -124,7 +125,7 @@ def _time_failures(seal: Seal, walk: Walk, known: Collection[str]) -> Iterator[I
 
 def _tail_failures(walk: Walk) -> Iterator[IntegrityFailure]:
     """Yield the failures of a newest seal in the future, and of the rows that are not sealed yet."""
-    now = timezone.now()
+    now = database_now()
     if walk.seal and walk.seal.sealed_at > now + LENIENCY:
         sentence = (
             f"Seal {walk.seal.number} was made at {_local(walk.seal.sealed_at)}, which is in the future:"

@@ -15,10 +15,10 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.utils import timezone
 
 from audit.models import Seal, SealDelivery
 from audit.seals.log import append, as_lines, entry
+from didmgmt.clock import database_now
 
 BATCH = 100  # seals in one request or mail; a chain that is new to a place takes several
 RETRY_AFTER = timedelta(minutes=1)
@@ -60,7 +60,7 @@ def deliver_seals() -> int:
 
 def _deliver(delivery: SealDelivery, send: Callable[[Entries], None]) -> int:
     """Make one attempt, unless another worker is making one or one has failed within ``RETRY_AFTER``."""
-    now = timezone.now()
+    now = database_now()
     if delivery.tried_at and now - RETRY_AFTER < delivery.tried_at <= now:
         return 0
     turn = SealDelivery.objects.filter(pk=delivery.pk)

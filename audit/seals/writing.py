@@ -16,6 +16,7 @@ from audit.changes import LENIENCY
 from audit.models import Change, Seal
 from audit.seals.hashing import Span, hash_span, sealed_models, sign
 from audit.seals.spans import spans_with_gaps
+from didmgmt.clock import database_now
 
 MAX_KEYS = 50 * 4_096  # keys of a table in one seal, so that sealing does not hold up the worker
 LONGEST_LOCK = 1_000  # ms that writers may have to wait on PostgreSQL while the newest keys are read
@@ -41,7 +42,7 @@ def seal_new_rows(now: datetime | None = None) -> int:
     a long write transaction kept the newest keys from being read. Raise ClockSetBackError if the newest seal
     is later than the clock.
     """
-    now = now or timezone.now()
+    now = now or database_now()
     day = timezone.localdate(now) - timedelta(days=1)
     last = newest_seal()
     if last and last.sealed_at > now + LENIENCY:
@@ -73,7 +74,7 @@ def reseal_pruned_spans(now: datetime | None = None) -> int:
     spans = [hash_span(gap.model, gap.span["first"], gap.span["last"]) for gap in spans_with_gaps()]
     last = newest_seal()
     if last and spans:
-        _append(last, last.day, now or timezone.now(), spans, last.until, last.more)
+        _append(last, last.day, now or database_now(), spans, last.until, last.more)
     return len(spans)
 
 

@@ -14,11 +14,11 @@ from itertools import chain, count
 
 from django.contrib.auth.models import Group
 from django.db.models import Max, Min
-from django.utils import timezone
 
 import audit
 from audit.models import Change
 from clients.models import Account, Client, Package, Reseller
+from didmgmt import clock
 from dids.demo.names import (
     BOUND,
     CLIENT_FIRST,
@@ -82,7 +82,7 @@ class Customer:
 class World:
     def __init__(self, numbers, *, now=None, report=lambda text: None):
         self.numbers = numbers
-        self.clock = now or timezone.now()
+        self.clock = now or clock.now()
         # People did nothing today, so the hour does not change the world.
         self.now = self.clock.replace(hour=0, minute=0, second=0, microsecond=0)
         self.start = self.now - timedelta(days=DAYS)

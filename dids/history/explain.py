@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from audit import history
 from audit.models import Change
+from didmgmt import clock
 from dids.labels import Names
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
@@ -50,7 +51,7 @@ def explain(dids, viewer, now=None):
     Hold counts as ended. A number without history gets a sentence without a reason, and so does one that got
     its status before it came to the reseller that ``viewer`` is bound to.
     """
-    dids, now = list(dids), now or timezone.now()
+    dids, now = list(dids), now or clock.now()
     starts = _starts([did.pk for did in dids])
     if viewer.reseller_id and starts:
         rows = history.visible_to(DID, viewer).filter(pk__in=[start.history_id for start in starts.values()])

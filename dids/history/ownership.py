@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from audit.models import Change
 from audit.pruning import known_since
+from didmgmt import clock
 from dids.history.explain import actor_name
 from dids.labels import Names, NamesThen
 from dids.lifecycle import holds
@@ -192,7 +193,7 @@ def who_had(numbers: Iterable[str], at: datetime, viewer, now: datetime | None =
     ``NUMBERS_AT_ONCE`` numbers, however long their history is, and holds the versions of one number in memory
     at a time.
     """
-    now, own, since = now or timezone.now(), _own_times(viewer), known_since()
+    now, own, since = now or clock.now(), _own_times(viewer), known_since()
     numbers = iter(numbers)
     while chunk := list(islice(numbers, NUMBERS_AT_ONCE)):
         found = {}
@@ -214,7 +215,7 @@ def periods_of(number: str, viewer, now: datetime | None = None, most=PERIODS_MO
 
     Visibility is that of ``who_had``; names are the current ones.
     """
-    now, own, since = now or timezone.now(), _own_times(viewer), known_since()
+    now, own, since = now or clock.now(), _own_times(viewer), known_since()
     found = []
     for _, versions in _versions_by_number([number], _existing([number]), own):
         periods = _periods(versions, now, now, own, since)
@@ -229,7 +230,7 @@ def lifespan(did_id: int, viewer, now: datetime | None = None) -> Lifespan | Non
     It includes the lives of the same digits under other ids. Reads the newest ``VERSIONS_MOST`` versions.
     Costs at most eight queries; boundaries keep the id of their change.
     """
-    now, own = now or timezone.now(), _own_times(viewer)
+    now, own = now or clock.now(), _own_times(viewer)
     known = DIDHistory.objects.filter(object_id=did_id).order_by("-history_id")
     number = known.values_list("number", flat=True).first()
     if number is None:

@@ -18,12 +18,12 @@ SQLite every other writer waits for it, hence the limit of ``settings.REQUEST_LI
 
 from django.db import connection
 from django.db.models import Count, Exists, Max, OuterRef, Q
-from django.utils import timezone
 
 import audit
 from audit import history
 from audit.models import Change
 from clients.models import Account, Client, Package, Reseller
+from didmgmt.clock import database_now
 from dids.imports.capacity import refuse_over_limit, refuse_tags, set_others_aside, take_up_others
 from dids.imports.create_missing import create_missing
 from dids.imports.options import Options
@@ -55,7 +55,7 @@ class Apply:
         if "after" not in cursor:
             if all_or_nothing:
                 self._require_no_refusals(batch, job.result["counts"])
-            self._keep(self._create_missing(batch, Options.of(job), timezone.now()))
+            self._keep(self._create_missing(batch, Options.of(job), database_now()))
             if all_or_nothing:
                 _lock(batch)
             cursor |= {"after": batch.first, "names": [], "resolved_at": 0}
@@ -64,14 +64,14 @@ class Apply:
             if not all_or_nothing:
                 yield
         while cursor["frees"] and (chunk := batch.chunk_after(cursor.get("freed", batch.first), CHUNK)):
-            self._keep(self._free_places(chunk, Options.of(job), timezone.now()))
+            self._keep(self._free_places(chunk, Options.of(job), database_now()))
             if freed := chunk.verdicts.get("d"):
                 self._add({"updated": freed})
             cursor["freed"] = chunk.last
             if not all_or_nothing:
                 yield
         while chunk := batch.chunk_after(cursor["after"], CHUNK):
-            self._keep(self._merge(chunk, Options.of(job), timezone.now()))
+            self._keep(self._merge(chunk, Options.of(job), database_now()))
             self._add(chunk.counts)
             chunk.erase_written()
             cursor["after"] = chunk.last

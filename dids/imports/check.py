@@ -9,8 +9,8 @@ from operator import lt
 
 from django.conf import settings
 from django.db import connection
-from django.utils import timezone
 
+from didmgmt.clock import database_now
 from dids.imports.capacity import count_places, fits, frees_places, refuse_over_limit, refuse_tags
 from dids.imports.cells import CellRules
 from dids.imports.create_missing import describe
@@ -43,7 +43,7 @@ class Check:
                 old.erase()
             cursor |= {"batch": ImportBatch.objects.create(job=job).pk, "line": 0, "part": 0}
             cursor |= {"rows": 0, "groups": 0, "latest": None, "ascending": True, "validated": None}
-        batch, now = ImportBatch.objects.get(pk=cursor["batch"]), timezone.now()
+        batch, now = ImportBatch.objects.get(pk=cursor["batch"]), database_now()
         if cursor["validated"] is None:
             yield from self._stage(batch)
             options = Options.of(job)

@@ -5,8 +5,8 @@ from functools import cached_property, reduce
 from operator import or_
 
 from django.db.models import Q
-from django.utils import timezone
 
+from didmgmt import clock
 from dids.imports.cells import CellRules
 from dids.imports.options import Options
 from dids.imports.reasons import explain
@@ -135,7 +135,7 @@ class Effects:
         doubtful = [row.pk for row in rows if RESULTS[row.verdict] in ("refused", "flagged")]
         found = explain(ImportRow.objects.filter(pk__in=doubtful), self.job.owner) if doubtful else []
         refusals = {refusal["id"]: refusal for refusal in found}
-        reader = _Reader(self.job, timezone.now())
+        reader = _Reader(self.job, clock.now())
         return [reader.effect(row, refusals.get(row.pk)) for row in rows]
 
     def _staged(self):

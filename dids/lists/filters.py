@@ -8,7 +8,6 @@ from django.db.models import Q
 from django.db.models.functions import Length
 from django.db.models.lookups import Exact
 from django.urls import reverse
-from django.utils import timezone
 from django_filters.fields import ChoiceField, ModelChoiceField
 
 from audit.history import visible_to
@@ -16,6 +15,7 @@ from audit.models import Change
 from clients.filters import reseller_filter
 from clients.models import Account, Client
 from clients.names import fold
+from didmgmt import clock
 from didmgmt.choices import RemoteSelectMultiple, TickedBoxes
 from didmgmt.fields import LocalDateTimeField
 from didmgmt.filters import FilterSet, RowFilter, RowsField, RowsFilter, no_such
@@ -254,7 +254,7 @@ class DIDFilter(NumberFilter):
         ``overdue``: whether any hold is over at ``now``, if that is known already.
         """
         super().__init__(*args, **kwargs)
-        self.now = now or timezone.now()
+        self.now = now or clock.now()
         self._overdue, self._exactly = overdue, exactly
 
     def filter_queryset(self, queryset):

@@ -4,8 +4,8 @@ from functools import partial
 
 from django.db.models import Case, F, Value, When
 from django.db.models.functions import Lower, NullIf
-from django.utils import timezone
 
+from didmgmt import clock
 from didmgmt.listing import Listing
 from dids.lifecycle import statuses as st
 from dids.lists.as_of import PastListing
@@ -24,7 +24,7 @@ def did_listing(parameters, user, path="", *, besides=()):
     """
     if parameters.get("as_of", "").strip():
         return PastListing(parameters, user, path, _SORTS, besides=besides)
-    now = timezone.now()
+    now = clock.now()
     dids = DID.objects.visible_to(user)
     overdue = DID.objects.any_hold_over(now)
 

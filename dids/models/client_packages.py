@@ -8,12 +8,12 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Case, Count, F, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce, Lower
-from django.utils import timezone
 
 import audit
 from audit import history
 from audit.models import Change
 from clients.models import BranchQuerySet, Client, Package
+from didmgmt import clock
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import Result
 from dids.models.locks import lock_in_order
@@ -77,7 +77,7 @@ class ClientPackage(models.Model):
     id = models.BigAutoField(primary_key=True)
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="client_packages")
     package = models.ForeignKey(Package, on_delete=models.PROTECT, related_name="client_packages")
-    starts_at = models.DateTimeField(default=timezone.now)
+    starts_at = models.DateTimeField(default=clock.now)
     ends_at = models.DateTimeField(null=True, blank=True)
     active = models.BooleanField(default=True)
 
@@ -111,7 +111,7 @@ class ClientPackage(models.Model):
 
     def has_ended(self, now=None):
         """Tell whether its end has passed, switched off or not."""
-        return self.ends_at is not None and self.ends_at <= (now or timezone.now())
+        return self.ends_at is not None and self.ends_at <= (now or clock.now())
 
     @property
     def state_label(self):
@@ -141,7 +141,7 @@ class ClientPackage(models.Model):
 
     def preview_activate(self, now=None):
         """Return the ``Resumption`` of ``activate``; at most five queries."""
-        now = now or timezone.now()
+        now = now or clock.now()
         return self.dids.all().preview_resume(self, now=now) if self.starts_at <= now else Resumption()
 
     # --- writes
@@ -174,7 +174,7 @@ class ClientPackage(models.Model):
         closed client or an archived package.
         """
         self._refuse_closed()
-        at = now or timezone.now()
+        at = now or clock.database_now()
         with audit.change(Change.Kind.PACKAGE, by=by, label=f"Package {self} switched on", at=now) as change:
             locked = ClientPackage.objects.select_for_update(no_key=True).get(pk=self.pk)
             ended = locked.has_ended(at)
@@ -192,7 +192,7 @@ class ClientPackage(models.Model):
 
     def end_on(self, ends_at, *, by, now=None):
         """Set its end, or clear it with None; an end in the past stops it now. Return the Result of holds."""
-        if ends_at is not None and ends_at <= (now or timezone.now()):
+        if ends_at is not None and ends_at <= (now or clock.database_now()):
             return self.deactivate(by=by, now=now)
         label = f"End date of package {self} changed"
         with audit.change(Change.Kind.PACKAGE, by=by, label=label, at=now) as change:
@@ -242,7 +242,7 @@ class ClientPackage(models.Model):
 def _close(record, field, given, label, *, by, now):
     with audit.change(Change.Kind.PACKAGE, by=by, label=label, at=now) as change:
         still_open = type(record).objects.filter(**{"pk": record.pk, f"{field}__isnull": True})
-        if not still_open.update(**{field: now or timezone.now()}):
+        if not still_open.update(**{field: now or clock.database_now()}):
             return None
         change.touched += 1
         record.refresh_from_db()

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from django.db import connection, models, transaction
 from django.db.models import Sum
-from django.utils import timezone
 
 from audit import triggers
+from didmgmt import clock
 from dids.lifecycle import statuses as st
 from dids.models.number_reads import move_overdue
 from dids.models.numbers import DID
@@ -34,7 +34,7 @@ class StockQuerySet(models.QuerySet):
         Exact, with overdue holds treated as over. Two queries whose cost doesn't depend on the size
         of the inventory; ``overdue=False`` skips the second, because no hold is over.
         """
-        over = DID.objects.hold_over(now or timezone.now())
+        over = DID.objects.hold_over(now or clock.now())
         if operators is not None:
             over = over.filter(operator__in=operators)
         if tag_sets is not None:

@@ -8,12 +8,12 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connection, connections, models
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery, Value, Window
 from django.db.models.functions import Cast, Coalesce, Greatest, Left, Length, Right, RowNumber
-from django.utils import timezone
 
 from audit.history import TRACKED, visible_to
 from audit.models import Change
 from clients.models import Account, BranchQuerySet
 from clients.tags import tag_keys
+from didmgmt import clock
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.models.hold_days import hold_days
@@ -35,7 +35,7 @@ class NumberReads(BranchQuerySet):
 
     def with_status_now(self, now=None):
         """Annotate ``status_now``, the status at ``now`` with overdue holds treated as over."""
-        return self.annotate(status_now=holds.status_expression(now or timezone.now()))
+        return self.annotate(status_now=holds.status_expression(now or clock.now()))
 
     def hold_over(self, now):
         """Return the numbers whose hold is over; uses the partial index on ``hold_until``."""
@@ -54,7 +54,7 @@ class NumberReads(BranchQuerySet):
 
         ``overdue``: whether any hold is over at ``now``; costs one index lookup when not given.
         """
-        now = now or timezone.now()
+        now = now or clock.now()
         stored = Q(status__in=statuses) if len(statuses) > 1 else Q(status=statuses[0])
         if not (self.model.objects.any_hold_over(now) if overdue is None else overdue):
             return self.filter(stored)
@@ -64,7 +64,7 @@ class NumberReads(BranchQuerySet):
 
     def held_by(self, clients, now=None):
         """Return the numbers of these clients (a queryset or list), without overdue holds."""
-        over = holds.over(now or timezone.now())
+        over = holds.over(now or clock.now())
         return self.filter(~over, account__in=Account.objects.filter(client__in=clients))
 
     def tagged(self, keys):
@@ -78,7 +78,7 @@ class NumberReads(BranchQuerySet):
         """
         counts = dict.fromkeys(st.LABELS, 0)
         counts.update(self.order_by().values_list("status").annotate(Count("pk")))
-        return counts if overdue is False else move_overdue(counts, self.hold_over(now or timezone.now()))
+        return counts if overdue is False else move_overdue(counts, self.hold_over(now or clock.now()))
 
     def some_by_status(self, limit, now=None):
         """Return ``by_status`` of the first ``limit`` rows that the database finds; one query."""
@@ -196,7 +196,7 @@ class NumberReads(BranchQuerySet):
 
         Only releases that ``viewer`` may know of count.
         """
-        since = (now or timezone.now()) - timedelta(days=days)
+        since = (now or clock.now()) - timedelta(days=days)
         own = Account.objects.filter(client=client).values("pk")
         return self.with_last_holder(viewer).filter(~Q(last_account__in=own), left_at__gt=since)
 

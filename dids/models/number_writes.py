@@ -10,10 +10,10 @@ from itertools import islice
 from django.db import connection, models
 from django.db.models import Count, F, Value
 from django.db.models.functions import Coalesce
-from django.utils import timezone
 
 import audit
 from audit.models import Change
+from didmgmt import clock
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import SAMPLE, Result
@@ -132,12 +132,12 @@ class DIDQuerySet(NumberReads):
 
     def preview_edit(self, *, by, now=None, **fields):
         """Return the Result that ``edit`` would have now; two or three queries."""
-        now = now or timezone.now()
+        now = now or clock.now()
         return self._preview(edit_plan(self, by, now, **fields), now)
 
     def preview_effects(self, *, by, now=None, **fields):
         """Return the ``EditPreview`` of ``edit``; up to four queries more than ``preview_edit``."""
-        now = now or timezone.now()
+        now = now or clock.now()
         plan, result = edit_plan(self, by, now, **fields), self.preview_edit(by=by, now=now, **fields)
         status = fields.get("status")
         if not result.done or status not in (st.HOLD, st.BLOCKED):
@@ -161,7 +161,7 @@ class DIDQuerySet(NumberReads):
 
     def preview_delete(self, *, by, now=None):
         """Return the Result that ``delete_unused`` would have now."""
-        return self._preview(delete_plan(by), now or timezone.now())
+        return self._preview(delete_plan(by), now or clock.now())
 
     # --- clients
 
@@ -184,7 +184,7 @@ class DIDQuerySet(NumberReads):
 
     def preview_assign(self, client_package, account, *, by, now=None):
         """Return the Result that ``assign`` would have now; about five queries."""
-        now = now or timezone.now()
+        now = now or clock.now()
         plan = assign_plan(client_package, account, by, now)
         result = self._preview(plan, now)
         free = client_package.free_slots()
@@ -225,7 +225,7 @@ class DIDQuerySet(NumberReads):
         """
         label = f"Taken back from Hold under package {client_package.package}"
         with audit.change(Change.Kind.ASSIGN, by=by, label=label, at=now):
-            locked, at = _lock(client_package), now or timezone.now()
+            locked, at = _lock(client_package), now or clock.database_now()
             resumption = self.preview_resume(locked, now=at)
             stopped = resting(self, locked, at).values_list("pk", flat=True)
             ids = list(stopped[: locked.free_slots()])
@@ -238,7 +238,7 @@ class DIDQuerySet(NumberReads):
 
     def preview_resume(self, client_package, *, now=None):
         """Return the ``Resumption`` that ``resume`` would return now; at most five queries."""
-        return preview_resumption(self, client_package, _full(client_package), now or timezone.now())
+        return preview_resumption(self, client_package, _full(client_package), now or clock.now())
 
     def _resume(self, locked, *, by, now, within=None, status=st.ACTIVE):
         return self._write(
@@ -274,7 +274,7 @@ class DIDQuerySet(NumberReads):
 
         ``viewer``: the user in whose branch the numbers of clients are counted.
         """
-        now = now or timezone.now()
+        now = now or clock.database_now()
         in_use = self.filter(status__in=st.IN_USE).annotate(
             days=hold_days(F("hold_days")), then=F("after_hold")
         )
@@ -365,7 +365,7 @@ class DIDQuerySet(NumberReads):
         free = within.free_slots() if within else None
         with audit.change(kind, by=by, label=label, at=now) as change:
             for ids in self._locked_chunks():
-                scope, at = self.model.objects.filter(pk__among=ids), now or timezone.now()
+                scope, at = self.model.objects.filter(pk__among=ids), now or clock.database_now()
                 if release:
                     scope.release_overdue(at, at=now)
                 plan = plan_for(scope, at)

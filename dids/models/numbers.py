@@ -7,10 +7,10 @@ from functools import cached_property, reduce
 
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 
 from audit import history
 from clients.models import Account, HoldDaysField, hold_days_in_range
+from didmgmt import clock
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.models.client_packages import ClientPackage
@@ -165,7 +165,7 @@ class DID(models.Model):
     @cached_property
     def status_now(self):
         """The current status, with an overdue hold treated as over; ``with_status_now`` annotates it."""
-        return holds.status_at(self.status, self.after_hold, self.hold_until, timezone.now())
+        return holds.status_at(self.status, self.after_hold, self.hold_until, clock.now())
 
     @property
     def status_label(self):
@@ -181,7 +181,7 @@ class DID(models.Model):
         Only an Active number with a running package is reachable. A switch that asks between the end
         of a package and the worker's next round must not route to that client.
         """
-        now = now or timezone.now()
+        now = now or clock.now()
         status = holds.status_at(self.status, self.after_hold, self.hold_until, now)
         if status != st.ACTIVE:
             return Routing(None, UNREACHABLE[status])
@@ -208,7 +208,7 @@ class DID(models.Model):
         """The remaining days of a hold, rounded up; None when the number is not on Hold."""
         if self.status_now != st.HOLD:
             return None
-        return holds.days_left(self.hold_until, timezone.now())
+        return holds.days_left(self.hold_until, clock.now())
 
 
 # The indexes serve the inventory as of a point in time, see dids.lists.as_of.

@@ -10,10 +10,9 @@ from django.db.models import F, Max, Min, Value
 from django.db.models.functions import Lower, NullIf
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from didmgmt import dialogs
+from didmgmt import clock, dialogs
 from didmgmt.filters import OF_LISTS
 from didmgmt.listing import Listing, Selection
 from didmgmt.parameters import takes
@@ -47,7 +46,7 @@ _SORTS = {
     way=lambda value: value in NumbersForm.WAYS,
 )
 def client_add_dids(request, pk):
-    client, now = CLIENTS.get(request, pk), timezone.now()
+    client, now = CLIENTS.get(request, pk), clock.now()
     if request.method != "POST":
         holder = HolderForm.of(request.GET, client=client, now=now, required=False)
         return _add_page(request, client, holder, now)
@@ -140,7 +139,7 @@ def _add_page(request, client, holder, now, *, form=None, status=200):
 @may_assign
 def did_assign(request):
     """Assign the numbers selected on the list: choose the client, preview, apply."""
-    selection, step, now = selected_dids(request), request.POST.get("step", "form"), timezone.now()
+    selection, step, now = selected_dids(request), request.POST.get("step", "form"), clock.now()
     only = [reverse("dids:detail", args=[selection.ids])] if selection.ids.isdigit() else []
     back = dialogs.back_to(request, reverse("dids:list"), *only)
     if selection.error:

@@ -3,11 +3,10 @@
 from django.contrib.auth.decorators import permission_required
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from clients.names import clean_name
-from didmgmt import dialogs
+from didmgmt import clock, dialogs
 from didmgmt.choices import choices
 from didmgmt.text import count_noun
 from dids.models import DID, ClientPackage
@@ -25,7 +24,7 @@ may_give = permission_required("dids.add_clientpackage", raise_exception=True)
 @require_safe
 @may_view
 def client_detail(request, pk):
-    client, now = CLIENTS.get(request, pk), timezone.now()
+    client, now = CLIENTS.get(request, pk), clock.now()
     given = client.client_packages.with_state(now).with_numbers_in_use().select_related("package")
     context = {
         "client": client,
@@ -51,7 +50,7 @@ def client_give(request, pk):
     )
     if form.is_valid() and form.give():
         places = count_noun(given.package.did_limit, "number")
-        starts = " It has not started yet." if given.starts_at > timezone.now() else ""
+        starts = " It has not started yet." if given.starts_at > clock.now() else ""
         announce(request, f"{client} now has package {given.package}, with room for {places}.{starts}")
         return dialogs.close(request, back_url)
     context = {"form": form, "title": title, "action_url": request.path, "verb": "Give package"}

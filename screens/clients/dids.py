@@ -7,11 +7,10 @@ from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Lower, NullIf
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from clients.models import Account
-from didmgmt import dialogs
+from didmgmt import clock, dialogs
 from didmgmt.choices import choices
 from didmgmt.listing import Count, Listing, Selection
 from didmgmt.replica import may_lag
@@ -48,7 +47,7 @@ def numbers_of(request, client, now):
 @may_view
 @may_lag
 def client_dids(request, pk):
-    client, now = CLIENTS.get(request, pk), timezone.now()
+    client, now = CLIENTS.get(request, pk), clock.now()
     listing = Listing(
         request.GET,
         numbers_of(request, client, now),
@@ -94,7 +93,7 @@ def client_dids_move(request, pk, move):
     about = CLIENT_MOVES[move]
     if not about.may(request.user):
         raise PermissionDenied
-    client, now = CLIENTS.get(request, pk), timezone.now()
+    client, now = CLIENTS.get(request, pk), clock.now()
     found = numbers_of(request, client, now)
     selection = Selection.read(
         request.POST, found, partial(ClientDIDFilter, client=client), user=request.user, limit=PICK_LIMIT
@@ -129,7 +128,7 @@ def account_choices(request, pk):
 @may_view
 def package_choices(request, pk):
     """Answer the search among the client’s packages; with ``running=1`` only those that can get numbers."""
-    client, now = CLIENTS.get(request, pk), timezone.now()
+    client, now = CLIENTS.get(request, pk), clock.now()
     if request.GET.get("running"):
         offered = ClientPackage.objects.offered(client, now)
         return choices(request, offered, search="package__name", text=package_label, besides=["running"])

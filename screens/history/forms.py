@@ -4,6 +4,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from didmgmt import clock
 from didmgmt.fields import LocalDateTimeInput, PastDateTimeField
 from didmgmt.forms import Form
 from didmgmt.parameters import unknown_parameters
@@ -26,7 +27,7 @@ class WhoHadItForm(Form):
         super().__init__(data, **kwargs)
         zone = timezone.get_current_timezone_name()
         self.fields["at"].help_text = f"In {zone}. Leave empty for now."
-        self.initial.setdefault("at", timezone.localtime().replace(microsecond=0))
+        self.initial.setdefault("at", timezone.localtime(clock.now()).replace(microsecond=0))
 
     def clean(self):
         given = [name for name in self.data if name != "csrfmiddlewaretoken"]
@@ -43,7 +44,7 @@ class WhoHadItForm(Form):
         return numbers
 
     def clean_at(self):
-        return self.cleaned_data["at"] or timezone.now()
+        return self.cleaned_data["at"] or clock.now()
 
     def shown(self):
         """Return the form to show with the result: filled in again, or with its errors."""

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from audit.pruning import known_since
+from didmgmt import clock
 from didmgmt.text import count_noun
 from dids.history.ownership import (
     ABSENT,
@@ -76,7 +77,7 @@ def who_had_it_statement(request):
     context |= {
         "summary": f"{context['count']}: {', '.join(f'{n:,} {label}' for label, n in counts.items())}",
         "known_since": since and exact_time(since),
-        "created": exact_time(timezone.now()),
+        "created": exact_time(clock.now()),
         "requested_by": _person(request.user),
     }
     return render(request, "history/statement.html", context)

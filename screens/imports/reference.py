@@ -9,9 +9,9 @@ from django.core.signing import BadSignature
 from django.db import IntegrityError, OperationalError
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
+from didmgmt import clock
 from didmgmt.addresses import go_to
 from didmgmt.limits import reading_file
 from didmgmt.parameters import unknown_parameters
@@ -155,6 +155,4 @@ def reference_export(request, table):
             messages.error(request, " ".join(errors))
             return redirect(_home(request.user, table))
         filterset, found = None, resource.listed()
-    return download(
-        request.user, resource.rows(found), file_name(table, filterset, timezone.now()), file_format
-    )
+    return download(request.user, resource.rows(found), file_name(table, filterset, clock.now()), file_format)

@@ -7,9 +7,9 @@ from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
+from didmgmt import clock
 from didmgmt.addresses import go_to
 from didmgmt.listing import Selection
 from didmgmt.text import shorten
@@ -46,7 +46,7 @@ def did_missing(request):
     if not (listing.valid and listing.filterset.missing):
         return go_to(f"{reverse('dids:list')}?{request.GET.urlencode()}")
     rows = chain([("DID", "State")], listing.filterset.missing.rows())
-    return download(request.user, rows, file_name("missing", None, timezone.now()))
+    return download(request.user, rows, file_name("missing", None, clock.now()))
 
 
 def _export_list(request):
@@ -58,7 +58,7 @@ def _export_list(request):
         return go_to(f"{reverse('dids:list')}?{list_query(request)}")
     if isinstance(listing, PastListing):
         return _export_past_list(request, listing)
-    now, filterset = timezone.now(), listing.filterset
+    now, filterset = clock.now(), listing.filterset
     if request.GET.get("scope") == "page":
         rows = export_rows.rows(listing.ordered.filter(pk__in=listing.keys), now)
         return _file(
@@ -87,7 +87,7 @@ def _export_past_list(request, listing):
         return _file(request, export_rows.past_rows(listing, keys), len(keys), name)
     if count.more and format_of(request) == "xlsx":
         count = XLSX_AT_ONCE + 1  # the job counts them as it writes
-    rows = export_rows.listing_rows(listing, timezone.now())
+    rows = export_rows.listing_rows(listing, clock.now())
     return _file(request, rows, count, name, {"address": list_query(request)})
 
 
@@ -101,7 +101,7 @@ def _export_selection(request):
         messages.warning(request, selection.note)
     part = "" if selection.filterset else f"{selection.count} selected"
     source = {"address": selection.query} if selection.filterset else {"ids": selection.ids}
-    now = timezone.now()
+    now = clock.now()
     rows = export_rows.rows(selection.queryset.order_by("number"), now)
     if selection.filterset:
         rows = chain(rows, export_rows.missing_rows(selection.filterset))

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.urls import reverse
-from django.utils import timezone
 
+from didmgmt import clock
 from didmgmt.text import count_noun
 from dids.history.explain import format_day
 from dids.job_kinds import CLIENT_MOVES
@@ -56,7 +56,7 @@ class Moves:
 
 def moves_of(did, user, now=None):
     """Return the ``Moves`` of a number from ``for_page`` with hold days; one query while a client has it."""
-    now, status = now or timezone.now(), did.status_now
+    now, status = now or clock.now(), did.status_now
     in_use = did.client_package.numbers_in_use() if did.holder else 0
     possible, impossible = [], []
     for target, name in _TARGETS.items():

@@ -5,9 +5,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
+from didmgmt import clock
 from didmgmt.parameters import takes
 from didmgmt.text import count_noun, parse_whole, shorten
 from dids.history.explain import actor_name, explain
@@ -160,7 +160,7 @@ def _shown(row, sent=None):
 
     ``sent``: the status that was posted. A hold that ended after the form was shown still counts as Hold.
     """
-    over = holds.is_over(row.hold_until, timezone.now()) and sent != st.HOLD
+    over = holds.is_over(row.hold_until, clock.now()) and sent != st.HOLD
     return {
         "status": row.after_hold if over else row.status,
         "after_hold": row.after_hold,

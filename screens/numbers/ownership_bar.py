@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from django.utils import timezone
-
+from didmgmt import clock
 from dids.history.ownership import ON_HOLD, lifespan
 from dids.history.timeline import format_time
 
@@ -49,7 +48,7 @@ class OwnershipBar:
 
 def ownership_bar(did_id, viewer, now=None):
     """Return the ``OwnershipBar`` of a number, None if the viewer may see none of its history."""
-    now = now or timezone.now()
+    now = now or clock.now()
     life = lifespan(did_id, viewer, now)
     if life is None:
         return None

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.views.decorators.http import require_safe
 
-from didmgmt import dialogs
+from didmgmt import clock, dialogs
 from didmgmt.listing import Listing
 from didmgmt.replica import may_lag
 from dids.lists.client_packages import ClientPackageFilter
@@ -41,7 +41,7 @@ def client_package_list(request):
 
 def client_package_listing(request, given):
     """Return the ``Listing`` of the client packages ``given``, with their states and free numbers."""
-    now = timezone.now()
+    now = clock.now()
     return Listing(
         request.GET,
         given.with_state(now).with_numbers_in_use(),
@@ -103,7 +103,7 @@ def client_package_activate(request, pk):
 def _message_activated(request, given, result):
     if result is None:
         messages.info(request, f"Package {given} is already on.")
-    elif given.starts_at > timezone.now():
+    elif given.starts_at > clock.now():
         start = date_format(timezone.localtime(given.starts_at), "j M Y, H:i")
         announce(request, f"Package {given} switched on. It starts on {start}.")
     else:
@@ -119,7 +119,7 @@ def client_package_end(request, pk):
     form = EndForm(request.POST if request.method == "POST" else None, client_package=given)
     if form.is_valid():
         ends_at = form.cleaned_data["ends_at"]
-        if ends_at and ends_at <= timezone.now():
+        if ends_at and ends_at <= clock.now():
             return stop(
                 request,
                 _numbers(given),

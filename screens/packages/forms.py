@@ -8,6 +8,7 @@ from django.utils.formats import date_format
 
 from clients.models import DID_LIMIT_MAX, Package
 from clients.tags import split_tags, tag_label
+from didmgmt import clock
 from didmgmt.choices import RemoteSelect
 from didmgmt.fields import LocalDateTimeField
 from didmgmt.forms import Form, ModelForm
@@ -63,7 +64,7 @@ class GiveForm(ModelForm):
         field.widget.choices = field.choices
         zone = timezone.get_current_timezone_name()
         self.fields["starts_at"].help_text = f"Times are in {zone}"
-        self.initial["starts_at"] = timezone.localtime().replace(second=0, microsecond=0)
+        self.initial["starts_at"] = timezone.localtime(clock.now()).replace(second=0, microsecond=0)
 
     def give(self):
         """Save the client package; return False, with the reason among the errors, when it can’t be given."""

@@ -6,12 +6,11 @@ from django.db.models import F
 from django.db.models.functions import Lower
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from clients.filters import PackageFilter
 from clients.models import Package
-from didmgmt import dialogs
+from didmgmt import clock, dialogs
 from didmgmt.replica import may_lag
 from didmgmt.text import count_noun
 from dids.lists import row_counts
@@ -60,7 +59,7 @@ def package_list(request):
 @require_safe
 @may_view
 def package_detail(request, pk):
-    packages = row_counts.with_package_counts(PACKAGES.visible_to(request.user), timezone.now())
+    packages = row_counts.with_package_counts(PACKAGES.visible_to(request.user), clock.now())
     package = get_object_or_404(packages, pk=pk)
     listing = client_package_listing(request, ClientPackage.objects.filter(package=package))
     return render(request, "packages/detail.html", {"package": package, "listing": listing})

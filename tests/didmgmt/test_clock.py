@@ -1,14 +1,17 @@
-"""Changes and leases are dated by the database's clock, and a host with a wrong clock is named."""
+"""Changes, holds, leases and sessions follow the database's clock, and a host with a wrong clock is named."""
 
 from datetime import timedelta
+from io import StringIO
 
 import pytest
-from django.db import connection
+from django.core.management import call_command
+from django.db import connection, connections
 from django.utils import timezone
 
+from audit import SYSTEM
 from audit.models import Change
 from didmgmt.clock import database_now
-from dids.models import DIDHistory
+from dids.models import DID, ClientPackage, DIDHistory
 from jobs.models import Job, WorkerBeat
 from tests.carrier import carrier, numbers_in
 from tests.world import client_of
@@ -20,9 +23,12 @@ on_postgresql = pytest.mark.skipif(
 
 @pytest.fixture
 def fast_clock(monkeypatch):
-    """Set the clock of this process an hour ahead."""
+    """Set the clock of this process an hour ahead, as if its connection were new."""
     now = timezone.now
     monkeypatch.setattr(timezone, "now", lambda: now() + timedelta(hours=1))
+    monkeypatch.delattr(connection, "clock_skew", raising=False)
+    yield
+    vars(connections["default"]).pop("clock_skew", None)
 
 
 def test_a_host_whose_clock_is_fast_dates_its_changes_by_the_database(db, fast_clock):
@@ -48,6 +54,44 @@ def test_a_worker_whose_clock_is_fast_takes_no_job_from_a_living_worker(db, cler
     assert Job.objects.claim("fast") is None
     Job.objects.update(lease_until=database_now() - Job.lease())
     assert Job.objects.claim("fast") == job
+
+
+@on_postgresql
+def test_a_hold_begins_and_ends_by_the_database_on_a_host_whose_clock_is_fast(world, supervisor, fast_clock):
+    did = world.did("2567")
+    DID.objects.filter(pk=did.pk).hold(by=supervisor)
+    did.refresh_from_db()
+    row = DIDHistory.objects.filter(object_id=did.pk).latest("history_id")
+    assert abs(did.hold_from - row.at) < timedelta(minutes=1)
+
+    end = database_now() + timedelta(minutes=30)
+    DID.objects.filter(pk=did.pk).update(hold_until=end, hold_from=end - timedelta(days=9))
+    did = world.did("2567")
+    assert did.status_now == "hold"
+    assert did.number in [row.number for row in DID.objects.in_status(["hold"])]
+    assert f">{did.number}<" in client_of(supervisor).get("/dids/?status=hold").text
+    call_command("worker", "--once", stdout=StringIO())
+    DID.objects.filter(pk=did.pk).edit(by=supervisor, notes="still on Hold")
+    did.refresh_from_db()
+    assert (did.status, did.notes) == ("hold", "still on Hold")
+
+
+@on_postgresql
+def test_a_package_that_a_host_with_a_fast_clock_gives_runs_at_once(world, fast_clock):
+    given = ClientPackage(client=world.client, package=world.package)
+    given.give(by=SYSTEM)
+    assert given in ClientPackage.objects.running(database_now())
+
+
+@on_postgresql
+def test_a_host_whose_clock_is_fast_ends_no_session(viewer, settings, monkeypatch):
+    settings.SESSION_IDLE_MINUTES = 30
+    browser = client_of(viewer)
+    assert browser.get("/me/").status_code == 200
+    now = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: now() + timedelta(hours=1))
+    monkeypatch.delattr(connection, "clock_skew")
+    assert browser.get("/me/").status_code == 200
 
 
 @on_postgresql

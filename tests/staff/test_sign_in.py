@@ -6,7 +6,6 @@ import urllib.parse
 import urllib.request
 from datetime import datetime, timedelta
 from http.cookiejar import CookieJar
-from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -154,7 +153,7 @@ def test_an_unknown_time_zone_is_refused(viewer):
 def clock(monkeypatch):
     """Return a function that lets seconds pass for the middleware."""
     passed = []
-    monkeypatch.setattr(middleware, "time", SimpleNamespace(time=lambda: time.time() + sum(passed)))
+    monkeypatch.setattr(middleware, "_now", lambda: int(time.time() + sum(passed)))
     return passed.append
 
 

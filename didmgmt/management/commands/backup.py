@@ -9,9 +9,9 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError
 from django.db import connection, transaction
-from django.utils import timezone
 
 from audit import triggers
+from didmgmt import clock
 from didmgmt.management import archive
 from didmgmt.text import count_noun
 
@@ -52,7 +52,7 @@ class Command(BaseCommand):
         rows = self._dump(folder / member)
         manifest = {
             "engine": connection.vendor,
-            "made": timezone.now().isoformat(),
+            "made": clock.now().isoformat(),
             "rows": rows,
             "sha256": {},
         }

@@ -9,10 +9,10 @@ import json
 from functools import cached_property
 
 from django.db import connection
-from django.utils import timezone
 
 from audit import history
 from clients.models import Client, Package, Reseller
+from didmgmt.clock import database_now
 from dids.lifecycle import statuses as st
 from dids.models import DID, ClientPackage
 from dids.models.number_writes import CHUNK
@@ -37,7 +37,7 @@ class Chunk:
 
     def read_clock(self):
         """Take the current time; called again once the rows are locked."""
-        self.now = self.undo.now or timezone.now()
+        self.now = self.undo.now or database_now()
         self.params["now"] = connection.ops.adapt_datetimefield_value(self.now)
 
     def bounds(self, after):

@@ -11,6 +11,7 @@ from audit.models import Change
 from audit.roles import as_owner
 from audit.seals.verifying import verify_complete_spans
 from audit.seals.writing import reseal_pruned_spans
+from didmgmt import clock
 
 
 class Command(BaseCommand):
@@ -68,7 +69,7 @@ def _start_of_day(text):
         day = date.fromisoformat(text)
     except ValueError:
         raise CommandError(f"--before must be a day such as 2026-01-31, not {text!r}.") from None
-    newest = timezone.localdate() - timedelta(days=settings.DID_REUSE_DAYS)
+    newest = timezone.localdate(clock.now()) - timedelta(days=settings.DID_REUSE_DAYS)
     if day > newest:
         raise CommandError(
             f"--before must be {newest} or earlier: history is needed to warn when another client released"
