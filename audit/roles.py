@@ -19,6 +19,14 @@ from audit.models import Change, Seal
 
 ALL = "SELECT, INSERT, UPDATE, DELETE"
 FUNCTIONS = ("audit_lock_history(text[])", "jobs_analyze(text[])")
+# Nobody but the owner calls a function that runs as the owner, unless it is granted.
+CLOSE_FUNCTIONS = """
+DO $do$ DECLARE f regprocedure; BEGIN
+  FOR f IN SELECT oid FROM pg_proc WHERE prosecdef AND pronamespace = current_schema()::regnamespace
+           AND proowner = current_user::regrole
+  LOOP EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f); END LOOP;
+END $do$
+"""
 
 
 @contextmanager
@@ -35,6 +43,16 @@ def as_owner() -> Iterator[None]:
     finally:
         connection.close()
         connection.settings_dict = application
+
+
+def owns_tables() -> bool:
+    """Return whether the role of the connection may act as the owner of our tables, if there are any."""
+    with connection.cursor() as cursor:
+        table = Change._meta.db_table
+        cursor.execute(
+            "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass(%s)", [table]
+        )
+        return bool(cursor.fetchone() != (False,))
 
 
 def role_exists(role: str) -> bool:

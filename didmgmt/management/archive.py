@@ -21,6 +21,7 @@ from django.db import connection
 from django.db.backends.postgresql.client import DatabaseClient
 
 from audit import triggers
+from audit.roles import owns_tables
 from didmgmt.text import count_noun
 
 MANIFEST, FILES, SECRET_KEY = "manifest.json", "files", "secret_key"
@@ -77,6 +78,15 @@ def check_sqlite(path):
         if missing := triggers.missing(copy):
             raise CommandError(lacks_triggers(missing))
         return count_rows(copy)
+
+
+def require_owner():
+    """Raise CommandError unless the connection to PostgreSQL is that of the owner of the tables."""
+    if not owns_tables():
+        raise CommandError(
+            f"The role {connection.settings_dict['USER']} does not own the tables, so it can't copy or"
+            " replace all of them. Set OWNER_DATABASE_URL to their owner for this command."
+        )
 
 
 def lacks_triggers(missing):

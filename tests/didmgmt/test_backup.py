@@ -5,7 +5,9 @@ import stat
 import tarfile
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 from django.core.files.base import ContentFile
 from django.core.management import CommandError, call_command
@@ -14,10 +16,12 @@ from django.db import connection, connections
 from audit import SYSTEM
 from dids.models import DID, DIDHistory
 from jobs.models import Job
+from tests import roles
 from tests.carrier import carrier, numbers_in
 from tests.didmgmt.test_ground import manage
 
 pytestmark = pytest.mark.django_db(transaction=True)
+on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no roles")
 
 
 @pytest.fixture
@@ -56,7 +60,8 @@ def test_a_backup_made_while_others_write_is_restored_whole(house, clerk, files,
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        call_command("backup", tmp_path / "backup.tar")
+        with roles.as_owner():
+            call_command("backup", tmp_path / "backup.tar")
     finally:
         stop.set()
         writer.join()
@@ -77,6 +82,58 @@ def test_a_backup_made_while_others_write_is_restored_whole(house, clerk, files,
     assert run.returncode and "is not empty" in run.stderr
     run = manage(target, "restore", "--replace", str(tmp_path / "backup.tar"), DATABASE_URL=database_url)
     assert run.returncode == 0, run.stderr
+
+
+@pytest.fixture
+def two_roles(database_url):
+    """Make an owner of the empty database and a role for the application; return the variables for both."""
+    parts = urlsplit(database_url)
+    owner, application = (f"{parts.path[1:]}_{part}" for part in ("owner", "application"))
+    with psycopg.connect(database_url, autocommit=True) as database:
+        for role in (owner, application):
+            database.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'secret'")
+        database.execute(f"ALTER DATABASE {parts.path[1:]} OWNER TO {owner}")
+        database.execute(f"ALTER SCHEMA public OWNER TO {owner}")
+        try:
+            yield {
+                name: parts._replace(netloc=f"{role}:secret@{parts.hostname}:{parts.port}").geturl()
+                for name, role in (("DATABASE_URL", application), ("OWNER_DATABASE_URL", owner))
+            }
+        finally:
+            database.execute("ALTER SCHEMA public OWNER TO CURRENT_USER")
+            database.execute(f"ALTER DATABASE {parts.path[1:]} OWNER TO CURRENT_USER")
+            for role in (application, owner):
+                database.execute(f"DROP OWNED BY {role} CASCADE")
+                database.execute(f"DROP ROLE {role}")
+
+
+@on_postgresql
+def test_with_two_roles_the_owner_restores_and_backs_up(house, files, tmp_path, request):
+    numbers_in("instock", ["5000"], house)
+    with roles.as_owner():
+        call_command("backup", tmp_path / "first.tar")
+    urls = request.getfixturevalue("two_roles")
+    target = tmp_path / "target"
+
+    run = manage(target, "restore", str(tmp_path / "first.tar"), **urls)
+    assert run.returncode == 0, run.stderr
+    with psycopg.connect(urls["DATABASE_URL"]) as application:
+        assert application.execute("SELECT number FROM dids_did").fetchall() == [("5000",)]
+        for statement in ("DELETE FROM dids_didhistory", "SELECT dids_didhistory_write()"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), application.transaction():
+                application.execute(statement)
+
+    run = manage(target, "backup", str(tmp_path / "second.tar"), **urls)
+    assert run.returncode == 0, run.stderr
+    assert rows(tmp_path / "second.tar") == rows(tmp_path / "first.tar")
+
+
+@on_postgresql
+def test_a_backup_by_the_applications_role_asks_for_the_owner(house, files, tmp_path):
+    if not roles.made:
+        pytest.skip("the server does not let us make a role")
+    with roles.as_application(), pytest.raises(CommandError, match="Set OWNER_DATABASE_URL to their owner"):
+        call_command("backup", tmp_path / "backup.tar")
 
 
 def test_a_backup_never_overwrites_a_file(house, files, tmp_path):
@@ -102,7 +159,8 @@ def test_a_backup_without_history_triggers_is_refused(house, files, tmp_path):
 @pytest.mark.parametrize("harm", ["one byte", "cut off", "no archive"])
 def test_a_damaged_backup_is_refused_before_anything_is_replaced(house, files, tmp_path, harm):
     path: Path = tmp_path / "backup.tar"
-    call_command("backup", path)
+    with roles.as_owner():
+        call_command("backup", path)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes({"one byte": content, "cut off": content[:5000], "no archive": b"nonsense"}[harm])

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandError
 from django.db import connection, transaction
 
-from audit import triggers
+from audit import roles, triggers
 from didmgmt import clock
 from didmgmt.management import archive
 from didmgmt.text import count_noun
@@ -31,7 +31,8 @@ class Command(BaseCommand):
         if not file.absolute().parent.is_dir():
             raise CommandError(f"There is no folder {file.absolute().parent}. Create it first.")
         try:
-            with tempfile.TemporaryDirectory(prefix=f"{file.name}.", dir=file.absolute().parent) as folder:
+            parent = file.absolute().parent
+            with roles.as_owner(), tempfile.TemporaryDirectory(prefix=f"{file.name}.", dir=parent) as folder:
                 draft = Path(folder) / "archive"
                 manifest = self._write(draft, Path(folder))
                 archive.verify(draft)
@@ -77,6 +78,7 @@ class Command(BaseCommand):
         if connection.vendor == "sqlite":
             archive.copy_sqlite(connection.settings_dict["NAME"], target)
             return archive.check_sqlite(target)
+        archive.require_owner()
         if missing := triggers.missing(connection):
             raise CommandError(archive.lacks_triggers(missing))
         with transaction.atomic(), connection.cursor() as cursor:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 from django.db import connection
 
-from audit import triggers
+from audit import roles, triggers
 from didmgmt.management import archive
 from didmgmt.text import count_noun
 
@@ -23,7 +23,11 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path)
         parser.add_argument("--replace", action="store_true", help="replace the data that exists")
 
-    def handle(self, *, file, replace, **options):
+    def handle(self, *, file, **options):
+        with roles.as_owner():
+            self._handle(file, **options)
+
+    def _handle(self, file, *, replace, **options):
         began = time.monotonic()
         try:
             archive.verify(file)
@@ -48,6 +52,9 @@ class Command(BaseCommand):
             f" {sum(rows.values()):,} rows in {len(rows)} tables, {count_noun(stored, 'file')}{key}."
             " The history triggers are in place."
         )
+        role = settings.DATABASES["default"].get("USER", "")
+        if settings.OWNER_DATABASE is not None and not roles.role_exists(role):
+            self.stdout.write(f"There is no role {role} yet: run “manage.py database_roles --apply”.")
         if archive.SECRET_KEY not in members:
             self.stdout.write("The secret key was in SECRET_KEY: set it to the same value here.")
 
@@ -58,6 +65,8 @@ class Command(BaseCommand):
             raise CommandError(
                 f"The backup is of {manifest['engine']}, but DATABASE_URL names {connection.vendor}."
             )
+        if connection.vendor == "postgresql":
+            archive.require_owner()
         if not replace and (connection.introspection.table_names() or any(archive.stored_files())):
             raise CommandError(
                 "The database or the folder of uploads is not empty. Empty both, or add --replace."
@@ -95,9 +104,14 @@ class Command(BaseCommand):
             connection.close()
             shutil.move(member, connection.settings_dict["NAME"])
         else:
-            options = ("--clean", "--if-exists", "--no-owner", "--single-transaction", "--exit-on-error")
+            # The roles of this server may have other names. migrate gives them their rights again.
+            options = ("--clean", "--if-exists", "--no-owner", "--no-privileges")
             connection.close()
-            archive.run_postgresql("pg_restore", *options, str(member))
+            archive.run_postgresql(
+                "pg_restore", *options, "--single-transaction", "--exit-on-error", str(member)
+            )
+            with connection.cursor() as cursor:
+                cursor.execute(roles.CLOSE_FUNCTIONS)
             rows = self._compared(archive.count_rows(connection), manifest)
         shutil.rmtree(settings.MEDIA_ROOT, ignore_errors=True)
         if (folder / archive.FILES).exists():
