@@ -128,7 +128,7 @@ def django_db_setup(django_db_setup, django_db_blocker):
 
 @pytest.fixture(autouse=True)
 def role_of_the_test(request):
-    """Run the tests of some folders as the application's role, without those that are marked ``owner``."""
+    """Run all tests as the application's role that are not marked ``owner``."""
     node, used = request.node, {"db", "transactional_db", "module_db"} & set(request.fixturenames)
     if not (used or node.get_closest_marker("django_db")) or not roles.as_application_wanted(node):
         yield

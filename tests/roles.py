@@ -1,18 +1,14 @@
-"""The roles under which tests run on PostgreSQL: the application's in some folders, the owner's elsewhere.
+"""The roles under which tests run on PostgreSQL: the application's, and the owner's if marked ``owner``.
 
-Both belong to one connection, so that a test sees in its transaction what it did in the other role. With
-TEST_AS_APPLICATION=1 all tests run as the application that are not marked ``owner``.
+Both belong to one connection, so that a test sees in its transaction what it did in the other role.
 """
 
-import os
 from contextlib import contextmanager
 from importlib import import_module
-from pathlib import Path
 
 from django.db import connection
 from psycopg.pq import TransactionStatus
 
-AS_APPLICATION = ("audit", "jobs/test_statistics.py", "dids/lifecycle")  # folders and files of tests
 made = []  # the name of the application's role, where the server lets us make one
 
 
@@ -36,9 +32,7 @@ def drop_application_role():
 
 def as_application_wanted(test):
     """Return whether a test is to run as the application's role, and that role exists."""
-    path = str(test.path.relative_to(Path(__file__).parent))
-    wanted = path.startswith(AS_APPLICATION) or os.environ.get("TEST_AS_APPLICATION") == "1"
-    return bool(made) and wanted and test.get_closest_marker("owner") is None
+    return bool(made) and test.get_closest_marker("owner") is None
 
 
 def application_role():

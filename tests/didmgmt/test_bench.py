@@ -283,6 +283,7 @@ def test_jobs_need_at_least_twice_as_many_numbers_as_edits():
         call_command("bench", "--only-jobs", "--rows", "100", "--edits", "51")
 
 
+@pytest.mark.owner
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no permissions")
 def test_a_missing_permission_to_create_databases_is_explained(monkeypatch):
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "assume_role", "pg_monitor")

@@ -15,6 +15,7 @@ from dids.models import DID, ClientPackage
 from screens.numbers import ownership_bar as module
 from screens.numbers.ownership_bar import WIDTH, ownership_bar
 from tests.carrier import carrier, numbers_in, person
+from tests.roles import as_owner
 
 pytestmark = pytest.mark.django_db
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -150,7 +151,8 @@ def test_another_package_of_the_same_account_continues_the_segment(house, anna):
 def test_the_bar_is_cut_where_recorded_history_begins_later_than_the_number(house, anna, tmp_path):
     number().assign(house.client_package, house.account, by=SYSTEM, now=day(10))
     number().edit(by=SYSTEM, notes="x", now=day(40))
-    call_command("prune_history", before="2026-02-01", export=str(tmp_path / "old"), verbosity=0)
+    with as_owner():
+        call_command("prune_history", before="2026-02-01", export=str(tmp_path / "old"), verbosity=0)
 
     bar = ownership_bar(number().get().pk, anna, day(100))
     assert bar.is_cut and bar.begin == bar.segments[0].begin > day(0)
