@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from audit import SYSTEM
 from audit.models import Change
+from audit.seals.verifying import verify_recording
 from clients.models import Package
 from dids.history.undo.undo import Undo
 from dids.models import DID, ClientPackage
@@ -128,6 +129,14 @@ def write(house, seed, names, steps):
             known[chance.choice(names)]()
 
 
+def assert_all_is_consistent(house):
+    """Check counters, DID limits, and that each record is as its newest history row says."""
+    assert stock_is_exact()
+    assert [str(failure) for failure in verify_recording()] == []
+    for given in house.given:
+        assert given.numbers_in_use() <= given.package.did_limit
+
+
 def race(house, pair, seed):
     at_once(*(lambda n=n: write(house, f"{seed} {n}", [pair[n % 2]], steps=2) for n in range(WRITERS)))
 
@@ -135,7 +144,7 @@ def race(house, pair, seed):
 def test_writers_of_all_kinds_at_once_never_deadlock(house):
     names = list(writes(house, random.Random(0)))
     at_once(*(lambda seed=seed: write(house, seed, names, steps=4) for seed in range(WRITERS)))
-    assert stock_is_exact()
+    assert_all_is_consistent(house)
 
 
 def test_an_assignment_and_an_activation_of_the_same_numbers_never_deadlock(house):
@@ -150,4 +159,4 @@ def test_an_assignment_and_an_activation_of_the_same_numbers_never_deadlock(hous
 def test_no_pair_of_writes_deadlocks(house, pair):
     for seed in range(ROUNDS):
         race(house, pair, seed)
-    assert stock_is_exact()
+    assert_all_is_consistent(house)
