@@ -36,7 +36,24 @@ const actions = {
   x: () => document.activeElement.closest("tr")?.querySelector("input[type=checkbox]")?.click(),
 };
 
+// Escape closes the settings of a number unless something was typed, which Cancel discards.
+function closeSettings(settings) {
+  const changed = [...settings.querySelectorAll("input, select, textarea")].some((field) =>
+    field instanceof HTMLSelectElement
+      ? [...field.options].some((option) => option.selected !== option.defaultSelected)
+      : field.value !== field.defaultValue,
+  );
+  if (changed) return;
+  settings.open = false;
+  settings.querySelector("summary").focus();
+}
+
 document.addEventListener("keydown", (event) => {
+  const settings = event.key === "Escape" && event.target.closest('details[data-key="e"][open]');
+  if (settings && !document.querySelector("dialog:modal")) {
+    closeSettings(settings);
+    return;
+  }
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (typing(event.target)) {
     if (event.key === "Escape" && event.target.id === "number-search") event.target.blur();

@@ -172,6 +172,9 @@ def test_a_number_is_edited_on_its_page(signed_in, world):
     expect(page.get_by_label("Notes")).not_to_be_visible()
     page.keyboard.press("e")
     expect(page.get_by_label("After Hold")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_label("After Hold")).not_to_be_visible()
+    page.keyboard.press("e")
     page.get_by_label("Notes").fill("unpaid")
     page.get_by_role("button", name="Save settings").click()
 
