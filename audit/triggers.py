@@ -25,6 +25,7 @@ class Trigger:
     """A trigger: its name, its table and the CREATE TRIGGER statement.
 
     On PostgreSQL it runs the plpgsql function ``function`` with ``body``, which several triggers may share.
+    ``needs``: another table, without which it would refuse every write, while migrations are undone.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Trigger:
     sql: str
     function: str = ""
     body: str = ""
+    needs: str = ""
 
 
 Provider = Callable[[str], Iterable[Trigger]]
@@ -57,7 +59,8 @@ def missing(connection: BaseDatabaseWrapper) -> list[Trigger]:
     return [
         trigger
         for trigger in wanted(connection)
-        if trigger.table in tables and installed.get((trigger.table, trigger.name)) != _text(trigger)
+        if {trigger.table, trigger.needs or trigger.table} <= tables
+        and installed.get((trigger.table, trigger.name)) != _text(trigger)
     ]
 
 

@@ -238,6 +238,7 @@ def _postgresql(projections):
             f"CREATE TRIGGER {name} AFTER {on} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
             function,
             _body(projection.statements("postgresql")),
+            needs=projection.record._meta.db_table,
         )
     yield Trigger(
         "staff_user_password",
@@ -246,6 +247,7 @@ def _postgresql(projections):
         " WHEN (OLD.password IS DISTINCT FROM NEW.password) EXECUTE FUNCTION staff_user_password_write()",
         "staff_user_password_write",
         _body([_password_set("postgresql")]),
+        needs="staff_staffrecord",
     )
     for table in dict.fromkeys(table for _, table, *_ in _TABLES):  # TRUNCATE fires no other trigger
         yield Trigger(
@@ -281,12 +283,14 @@ def _sqlite(projections):
                 table,
                 f"CREATE TRIGGER {name} AFTER {_event(event, columns)} ON {table} FOR EACH ROW BEGIN"
                 f" {'; '.join(statements)}; END",
+                needs=projection.record._meta.db_table,
             )
     yield Trigger(
         "staff_user_password",
         "staff_user",
         "CREATE TRIGGER staff_user_password AFTER UPDATE OF password ON staff_user FOR EACH ROW"
         f" WHEN OLD.password IS NOT NEW.password BEGIN {_password_set('sqlite')}; END",
+        needs="staff_staffrecord",
     )
 
 
