@@ -22,6 +22,7 @@ class _Limits:
 
     excess: dict[str, str] = {}
     unknown: list[str] = []
+    writes = False
 
     def _clean_fields(self):
         super()._clean_fields()

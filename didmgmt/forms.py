@@ -1,8 +1,12 @@
 """Base classes for forms: every error is one of our sentences, none is Django's default."""
 
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 from django import forms
 
 _CHOOSE = "Choose one of the options."
+COMES_BACK = "You are signed in again. Nothing has been sent yet: check what you entered and send it."
 _NO_SUCH_OPTION = "This option doesn’t exist, or you don’t have access to it. Choose one from the list."
 
 # {field class: {error code: sentence}}; a class inherits the sentences of its bases.
@@ -43,13 +47,33 @@ _SENTENCES = {
 }
 
 
+_comes_back = ContextVar("comes back", default=False)
+
+
+@contextmanager
+def coming_back():
+    """Make forms invalid, so that their view shows them filled in instead of carrying them out."""
+    outer = _comes_back.set(True)
+    try:
+        yield
+    finally:
+        _comes_back.reset(outer)
+
+
 class OwnSentences:
-    """Replace the default error messages of all fields; those that a field declares itself stay."""
+    """Replace the default error messages of all fields; those that a field declares itself stay.
+
+    ``writes``: whether it is a form that is carried out, unlike that of a filter.
+    """
+
+    writes = True
 
     def full_clean(self):
         for field in self.fields.values():
             _replace_defaults(field)
         super().full_clean()
+        if self.is_bound and self.writes and _comes_back.get():
+            self.add_error(None, COMES_BACK)
 
 
 def _replace_defaults(field):

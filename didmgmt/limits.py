@@ -26,7 +26,8 @@ from django.template.loader import render_to_string
 from didmgmt.text import count_noun
 
 KEYS_MOST = 10_000  # buckets in memory, after which full ones are dropped
-ANONYMOUS_BODY = 64 * 1024  # bytes that somebody who has not signed in may send
+# Bytes that somebody who has not signed in may send: a form that is kept until then, such as 5,000 numbers
+ANONYMOUS_BODY = 256 * 1024
 WITHOUT_LIMIT = ("/healthz",)
 
 

@@ -79,3 +79,47 @@ class StoredSearch(models.Model):
 
     def __str__(self):
         return self.token
+
+
+class KeptFormQuerySet(models.QuerySet):
+    def store(self, owner, path, body):
+        """Store the fields of a form (URL-encoded) and return its token, None if they are too long.
+
+        Only the newest ``KeptForm.MOST`` of a user are kept.
+        """
+        if len(path) + len(body) > KeptForm.LONGEST:
+            return None
+        kept = self.create(owner_id=owner, path=path, body=body, expires_at=clock.now() + KeptForm.KEPT)
+        older = self.filter(owner=owner).order_by("-expires_at").values_list("pk", flat=True)
+        if old := list(older[KeptForm.MOST : 2 * KeptForm.MOST]):
+            self.filter(pk__in=old).delete()
+        return kept.token
+
+    def take(self, token):
+        """Return the form with this token and delete it; None if there is none or it has expired."""
+        kept = self.filter(token=token).first()
+        if kept is None or not self.filter(token=token).delete()[0]:
+            return None
+        return kept if kept.expires_at > clock.now() else None
+
+
+class KeptForm(models.Model):
+    """A form that was sent after its session had ended, see ``didmgmt.kept_forms``."""
+
+    KEPT = timedelta(hours=1)
+    MOST = 5  # of a user
+    LONGEST = 256 * 1024  # characters
+
+    token = models.CharField(max_length=22, primary_key=True, default=new_token)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    path = models.TextField()
+    body = models.TextField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    objects = KeptFormQuerySet.as_manager()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self):
+        return self.path

@@ -335,6 +335,7 @@ MIDDLEWARE = [
     "didmgmt.faults.FaultMiddleware",
     "didmgmt.form_tokens.FormTokenMiddleware",
     "axes.middleware.AxesMiddleware",
+    "didmgmt.kept_forms.KeptFormMiddleware",
 ]
 ROOT_URLCONF = "didmgmt.urls"
 WSGI_APPLICATION = "didmgmt.wsgi.application"
@@ -374,6 +375,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 SESSION_IDLE_MINUTES = env_int("SESSION_IDLE_MINUTES", 480, 1, 10_080)
 SESSION_COOKIE_AGE = env_int("SESSION_HOURS", 24, 1, 720) * 3600
+CSRF_FAILURE_VIEW = "staff.middleware.csrf_failure"
 LOGIN_URL = "staff:login"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "staff:login"
@@ -384,7 +386,7 @@ AXES_HANDLER = "staff.throttle.AddressHandler"
 SIGN_IN_FAILURES_PER_ADDRESS = env_int("SIGN_IN_FAILURES_PER_ADDRESS", 100, 10, 100_000)
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
-AXES_LOCKOUT_TEMPLATE = "staff/locked.html"
+AXES_LOCKOUT_CALLABLE = "screens.staff.views.locked"
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 AXES_SENSITIVE_PARAMETERS = []  # the log names who signs in and from where; passwords are always masked

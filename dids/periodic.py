@@ -16,7 +16,7 @@ import audit
 from audit.seals.delivery import deliver_seals
 from audit.seals.writing import seal_new_rows
 from didmgmt.form_tokens import KEPT
-from didmgmt.models import SentForm, StoredSearch
+from didmgmt.models import KeptForm, SentForm, StoredSearch
 from dids.imports.upload import delete_files
 from dids.lists import sqlite_stats
 from dids.models import DID, ClientPackage, Stock, counters
@@ -122,6 +122,12 @@ def delete_staged_rows(now):
 def delete_stored_searches(now):
     """Delete pasted lists that have expired."""
     return _delete_some(StoredSearch.objects.filter(expires_at__lt=now).order_by("expires_at"))
+
+
+@periodic_task("delete kept forms")
+def delete_kept_forms(now):
+    """Delete forms of ended sessions that nobody fetched in time."""
+    return KeptForm.objects.filter(expires_at__lt=now).delete()[0]
 
 
 @periodic_task("delete old job files")

@@ -5,13 +5,17 @@ from django.contrib.auth import logout
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.core.exceptions import DisallowedRedirect
 from django.core.signing import BadSignature, Signer
-from django.shortcuts import resolve_url
+from django.http import HttpResponse
+from django.middleware.csrf import get_token
+from django.shortcuts import render, resolve_url
 from django.utils import timezone
+from django.utils.encoding import iri_to_uri
 
-from didmgmt import clock
-from didmgmt.addresses import go_to
+from didmgmt import clock, kept_forms
+from didmgmt.addresses import go_to, is_ours
 
 STARTED = "started"  # key of the session: the Unix time of its first request
+PAGE_USER = "X-Page-User"  # header of a script's request: the primary key of the user whose page it is
 SEEN_EVERY = 60  # seconds between renewals of the cookie with the time of the last request
 
 
@@ -56,6 +60,7 @@ class SessionEndMiddleware:
         seen = read_seen(session.session_key, request.COOKIES.get(settings.SEEN_COOKIE_NAME, ""))
         is_idle = now - seen > settings.SESSION_IDLE_MINUTES * 60
         if is_idle or now - session[STARTED] > settings.SESSION_COOKIE_AGE:
+            request.ended_for = request.user.pk
             logout(request)
         elif now - seen < SEEN_EVERY or getattr(view, "unattended", False):
             request.seen_in = session.session_key
@@ -84,14 +89,59 @@ def _signer(session_key):
 
 
 class SignInMiddleware(LoginRequiredMiddleware):
-    """Redirect to the sign-in page and back, for URLs of any length."""
+    """Redirect to the sign-in page and back, for URLs of any length; keep the form that was sent.
+
+    A script gets an answer instead, with which session.js asks to sign in over the page: when the session has
+    ended, and when another user has signed in since the page was loaded.
+    """
+
+    def process_view(self, request, view_func, view_args, view_kwargs):
+        if request.user.is_authenticated and getattr(view_func, "login_required", True):
+            page_user = request.headers.get(PAGE_USER)
+            if page_user and page_user != str(request.user.pk):
+                return other_user(request)
+        return super().process_view(request, view_func, view_args, view_kwargs)
 
     def handle_no_permission(self, request, view_func):
-        try:
-            return super().handle_no_permission(request, view_func)
-        except DisallowedRedirect:
-            query = urlencode({self.redirect_field_name: request.get_full_path()})
-            return go_to(f"{resolve_url(self.get_login_url(view_func))}?{query}")
+        if PAGE_USER in request.headers:
+            return _tell_script(request, "ended", 401, "Your session has ended. Sign in again.")
+        back = request.get_full_path()
+        if request.method == "POST" and not kept_forms.keep(request, getattr(request, "ended_for", None)):
+            # A page that only takes a form can't be the next one.
+            came_from = request.headers.get("Referer", "")
+            back = came_from if is_ours(request, came_from) else resolve_url("home")
+        if request.method != "POST":
+            try:
+                return super().handle_no_permission(request, view_func)
+            except DisallowedRedirect:
+                pass
+        query = urlencode({self.redirect_field_name: back})
+        return go_to(f"{resolve_url(self.get_login_url(view_func))}?{query}")
+
+
+def other_user(request):
+    """Tell a script that the page belongs to a user other than the one who is signed in now."""
+    name = request.user.get_username()
+    response = _tell_script(
+        request, "other", 409, f"You are now {name}, but this page belongs to somebody else."
+    )
+    response.headers["X-User"] = iri_to_uri(name)
+    return response
+
+
+def csrf_failure(request, reason=""):  # noqa: ARG001 - Django names it
+    """Answer a form whose CSRF token is of an earlier sign-in; a script gets a new one and tries again."""
+    if PAGE_USER in request.headers:
+        return _tell_script(request, "stale", 403, "You have signed in since. Reload the page.")
+    return render(request, "403_csrf.html", status=403)
+
+
+def _tell_script(request, session, status, sentence):
+    response = HttpResponse(sentence, content_type="text/plain; charset=utf-8", status=status)
+    response.headers["X-Session"] = session
+    response.headers["X-CSRF-Token"] = get_token(request)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 class TimeZoneMiddleware:

@@ -100,12 +100,11 @@ def kind_of(field):
     return "check" if isinstance(widget, forms.CheckboxInput) else "text"
 
 
-@register.simple_tag
-def form_token():
+@register.simple_tag(takes_context=True)
+def form_token(context):
     """Render the field with which a form is carried out once, however often it is sent."""
-    return format_html(
-        '<input type="hidden" name="{}" value="{}">', form_tokens.FIELD, form_tokens.new_token()
-    )
+    token = form_tokens.new_token(context["request"].user)
+    return format_html('<input type="hidden" name="{}" value="{}">', form_tokens.FIELD, token)
 
 
 @register.simple_tag

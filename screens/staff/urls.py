@@ -7,6 +7,7 @@ app_name = "staff"
 
 urlpatterns = [
     path("login/", views.SignIn.as_view(), name="login"),
+    path("session/", views.session_state, name="session"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("password/", views.ChangePassword.as_view(), name="password_change"),
     path(

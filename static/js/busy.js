@@ -51,8 +51,9 @@ document.addEventListener("htmx:responseError", (event) => {
   }
   else notice(`The server reported an error (${status}). Reload the page before you try again.`);
 });
+document.addEventListener("notice", (event) => notice(event.detail));
 document.addEventListener("htmx:beforeSwap", (event) => {
-  // A whole page instead of a part is the sign-in page: the session has ended.
+  // A whole page instead of a part: the address leads elsewhere by now.
   if (/^\s*<!doctype/i.test(event.detail.xhr.responseText)) {
     event.detail.shouldSwap = false;
     location.reload();

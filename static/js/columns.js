@@ -62,26 +62,6 @@ document.addEventListener("htmx:configRequest", (event) => {
   if (elt.id === "columns" && triggeringEvent?.target.name) headers["HX-Trigger-Name"] = triggeringEvent.target.name;
 });
 
-// An answer that meets the sign-in page, which busy.js reloads, is sent again after signing in.
-const kept = `answers of ${location.pathname}`;
-document.addEventListener("htmx:beforeSwap", (event) => {
-  const { requestConfig, target, xhr } = event.detail;
-  if (target.id !== "columns" || !/^\s*<!doctype/i.test(xhr.responseText)) return;
-  const changed = requestConfig.headers["HX-Trigger-Name"];
-  sessionStorage.setItem(kept, JSON.stringify({ changed, answers: [...new FormData(document.getElementById("columns"))] }));
-});
-const unsent = sessionStorage.getItem(kept);
-sessionStorage.removeItem(kept);
-const columns = document.getElementById("columns");
-if (unsent && columns) {
-  const { changed, answers } = JSON.parse(unsent);
-  const values = new FormData();
-  for (const [name, value] of answers) values.append(name, value);
-  values.set("csrfmiddlewaretoken", columns.elements.csrfmiddlewaretoken.value);
-  const headers = { "HX-Trigger-Name": changed };
-  htmx.ajax("POST", columns.action, { target: "#columns", swap: "outerHTML", values, headers });
-}
-
 // On a refused page the first open question has the focus.
 if (document.querySelector("#columns [role=alert]")) {
   const [first] = openQuestions();

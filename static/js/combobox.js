@@ -177,8 +177,13 @@ class Combobox {
         url.searchParams.set("q", query);
         const response = await fetch(url, {
           signal: this.request.signal,
-          headers: { Accept: "application/json" },
+          headers: { Accept: "application/json", "X-Page-User": document.body.dataset.user || "" },
         });
+        if (response.headers.get("X-Session")) {
+          const goOn = () => this.load();
+          document.dispatchEvent(new CustomEvent("signin", { detail: { element: this.input, goOn } }));
+          return;
+        }
         if (!response.ok) throw new Error(response.status);
         answer = await response.json();
         this.seen.set(query, answer);

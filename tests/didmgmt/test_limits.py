@@ -73,7 +73,7 @@ def test_counting_requests_costs_no_query(world, viewer):
 
 
 def test_somebody_who_is_not_signed_in_may_not_send_much(db):
-    response = Browser().post("/login/", {"username": "x" * 70_000})
+    response = Browser().post("/login/", {"username": "x" * 300_000})
     assert response.status_code == 413
     assert "You are not signed in" in response.content.decode()
 

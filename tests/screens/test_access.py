@@ -51,6 +51,7 @@ ADDRESSES = [
     Address("readyz", "/readyz", "200 200 200 200 200", "405 405 405 405 405"),
     Address("security_txt", "/.well-known/security.txt", "404 404 404 404 404", "405 405 405 405 405"),
     Address("staff:login", "/login/", "200 302 302 302 302", "200 302 302 302 302"),
+    Address("staff:session", "/session/", "login 204 204 204 204", NO_POST),
     Address("staff:logout", "/logout/", "login 405 405 405 405", "login 302 302 302 302"),
     Address(
         "staff:password_change",

@@ -23,6 +23,8 @@ WITHOUT_TOKEN = {
     "imports/result.html",
     "imports/running.html",
     "jobs/detail.html",
+    "kept_form.html",  # repeats the token of the form
+    "staff/_session_dialog.html",
     "staff/login.html",
     "staff/me.html",
     "staff/password_change.html",

@@ -3,12 +3,11 @@
 import re
 
 import pytest
-from django.contrib.sessions.models import Session
 from playwright.sync_api import expect
 
 from dids.models import DID
 from jobs.models import Job
-from tests.world import PASSWORD, make_world, member, session_cookie
+from tests.world import make_world, member, session_cookie
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
 FILE = {
@@ -46,27 +45,6 @@ def test_a_field_moves_to_the_column_that_is_given_it_and_back_by_the_layout(ste
         step_2.get_by_text("No column of this file has the name of the DID in lists of Twilio.")
     ).to_be_visible()
     expect(step_2.get_by_label("Layout")).to_have_value("content")
-
-
-def test_an_answer_given_after_the_session_ended_is_kept_until_the_user_is_signed_in(step_2):
-    expand = step_2.get_by_label("Expand to 2 numbers")
-    Session.objects.all().delete()
-
-    expand.check()
-
-    step_2.wait_for_url(re.compile("/login/"))
-    step_2.get_by_label("Username").fill("administrator")
-    step_2.get_by_label("Password").fill(PASSWORD)
-    step_2.keyboard.press("Enter")
-    step_2.wait_for_url(re.compile("/columns/$"))
-    expect(expand).to_be_checked()
-    Session.objects.all().delete()
-    step_2.get_by_role("button", name="Check all").click()
-    step_2.get_by_label("Username").fill("administrator")
-    step_2.get_by_label("Password").fill(PASSWORD)
-    step_2.keyboard.press("Enter")
-    step_2.wait_for_url(re.compile("/columns/$"))
-    expect(expand).to_be_checked()
 
 
 def test_double_clicks_upload_check_and_import_once(step_1):
