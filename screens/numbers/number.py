@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from didmgmt import clock
+from didmgmt import clock, dialogs
 from didmgmt.parameters import takes
 from didmgmt.text import count_noun, parse_whole, shorten
 from dids.history.explain import actor_name, explain
@@ -57,7 +57,7 @@ def did_detail(request, pk):
         "undo_url": _undo_url(entries, request.user),
         "more_url": reverse("dids:history", args=[pk]) if older else "",
         "other_lives": other_lives(pk, did.number, request.user),
-        "back_url": reverse("dids:list"),
+        "back_url": dialogs.back_to(request, reverse("dids:list")),
     }
     return render(request, "numbers/detail.html", context, status=422 if form and form.errors else 200)
 
