@@ -91,7 +91,7 @@ class Page:
 class Listing:
     """One page of a queryset, filtered and sorted by query parameters.
 
-    ``user``: the filter offers what they may see.
+    ``user``: the filter offers what they may see; pages have the size that they chose last.
 
     ``path``: the path that links to other pages of the list start with.
 
@@ -145,20 +145,21 @@ class Listing:
         if not self._columns:
             known = ", ".join(sorts)
             self.errors.append(f"Sort: there is no column “{shorten(self.sort)}”. Use one of {known}.")
-        self.per_page: int = settings.PAGE_SIZES[0]
-        self._read_paging(parameters)
+        usual = getattr(user, "page_size", None) or settings.PAGE_SIZES[0]
+        self.per_page: int = usual
+        self._read_paging(parameters, usual)
         self.valid = not self.errors
         self._total, self._exact_total = total, exact_total
         self._fetch, self._make_keyset, self._keeps = fetch, keyset, keeps
 
-    def _read_paging(self, parameters: QueryDict) -> None:
+    def _read_paging(self, parameters: QueryDict, usual: int) -> None:
         size, page, count = (parameters.get(name, "").strip() for name in ("per_page", "page", "count"))
         if size:
             self.per_page = parse_whole(size) or 0
             if self.per_page not in settings.PAGE_SIZES:
                 sizes = ", ".join(map(str, settings.PAGE_SIZES))
                 self.errors.append(f"Rows per page: “{shorten(size)}” is not offered. Use one of {sizes}.")
-                self.per_page = settings.PAGE_SIZES[0]
+                self.per_page = usual
         if page and not parse_whole(page.removeprefix("-")):
             self.errors.append(f"Page: “{shorten(page)}” is not the number of a page. Enter 1 or higher.")
         if count not in ("", "exact"):

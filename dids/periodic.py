@@ -127,7 +127,7 @@ def delete_stored_searches(now):
 @periodic_task("delete kept forms")
 def delete_kept_forms(now):
     """Delete forms of ended sessions that nobody fetched in time."""
-    return KeptForm.objects.filter(expires_at__lt=now).delete()[0]
+    return _delete_some(KeptForm.objects.filter(expires_at__lt=now).order_by("expires_at"))
 
 
 @periodic_task("delete old job files")

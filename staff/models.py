@@ -44,6 +44,10 @@ class User(AbstractUser):
         help_text="Leave empty to show every reseller",
     )
     time_zone = models.CharField(max_length=50, default="UTC", validators=[known_time_zone])
+    # How lists look; the person's own, so that history doesn't record it
+    page_size = models.PositiveSmallIntegerField(null=True, blank=True)
+    is_dense = models.BooleanField("dense rows", default=False)
+    did_columns = models.CharField(max_length=300, default="", blank=True)
 
     objects: ClassVar[StaffManager] = StaffManager()
 

@@ -37,10 +37,10 @@ RANKS = {
     " check effects wizard",
     "dids.lifecycle": "__init__ statuses holds result",
     "dids.lists": "__init__ client_packages keyset row_counts sqlite_stats substring changed missing filters"
-    " picks as_of listing",
+    " picks as_of columns listing",
     "dids.models": "locks number_previews client_packages hold_days lookups prefixes staging tags"
-    " number_merge number_plans number_reads number_writes numbers counters __init__",
-    "dids.numbering": "__init__ normalise not_numbers reading ranges search",
+    " number_merge number_plans number_reads number_writes numbers counters views __init__",
+    "dids.numbering": "__init__ countries normalise not_numbers reading ranges search",
     "dids.reference_files": "__init__ result fields parsed_file resource packages clients operators accounts"
     " tables",
     "jobs": "__init__ periodic kinds statistics models filters apps",
@@ -51,7 +51,7 @@ RANKS = {
     "screens.history": "__init__ forms links audit undo who_had_it",
     "screens.imports": "__init__ forms columns panel reference_forms reference wizard check",
     "screens.jobs": "__init__ context views",
-    "screens.numbers": "__init__ forms export inventory new moves ownership_bar number mass_edit",
+    "screens.numbers": "__init__ forms export views inventory new moves ownership_bar number mass_edit",
     "screens.operators": "__init__ forms operators resellers",
     "screens.packages": "__init__ forms stopping client_packages packages",
     "screens.staff": "__init__ forms views",

@@ -10,10 +10,12 @@ from didmgmt.listing import Listing
 from dids.lifecycle import statuses as st
 from dids.lists.as_of import PastListing
 from dids.lists.changed import ChangeKeyset
+from dids.lists.columns import PARAMETER, read_columns, remembered_columns, with_columns
 from dids.lists.filters import DIDFilter
 from dids.lists.keyset import DIDKeyset
 from dids.models import DID
 
+VIEW = "view"  # parameter: the saved view that the list was opened with; it changes nothing of the list
 SORTED_MAX = 5_000  # numbers that are sorted at once; pages of more are found by key
 
 
@@ -23,7 +25,7 @@ def did_listing(parameters, user, path="", *, besides=()):
     ``besides``: further parameters that the caller reads.
     """
     if parameters.get("as_of", "").strip():
-        return PastListing(parameters, user, path, _SORTS, besides=besides)
+        return PastListing(parameters, user, path, _SORTS, besides=(PARAMETER, VIEW, *besides))
     now = clock.now()
     dids = DID.objects.visible_to(user)
     overdue = DID.objects.any_hold_over(now)
@@ -39,7 +41,7 @@ def did_listing(parameters, user, path="", *, besides=()):
     sorts, default = _OVERDUE_SORTS if overdue else _SORTS, ""
     if parameters.get("change"):
         sorts, default = sorts | _WRITTEN, "written"
-    return Listing(
+    return DIDListing(
         parameters,
         dids.with_status_now(now) if overdue else dids,
         partial(DIDFilter, now=now, overdue=overdue, exactly=parameters.get("count") == "exact"),
@@ -49,7 +51,7 @@ def did_listing(parameters, user, path="", *, besides=()):
         default=default,
         total=lambda filterset: filterset.total,
         exact_total=lambda filterset: filterset.exact_total(),
-        fetch=lambda found: found.for_table(now),
+        now=now,
         keyset=keyset,
         besides=besides,
     )
@@ -64,7 +66,40 @@ def exact_hit(listing):
     if search is None or search.kind not in ("exact", "contains", "either"):
         return None
     found = listing.matches.model.objects.filter(number=search.value).values_list("pk", flat=True).first()
-    return found and listing.matches.filter(pk=found).for_table(listing.filterset.now).first()
+    rows = listing.matches.filter(pk=found).for_table(listing.filterset.now)
+    return found and with_columns(rows, listing.columns, listing.filterset.user).first()
+
+
+class DIDListing(Listing):
+    """The current numbers, with the ``columns`` (their keys) that the address names or the user chose last.
+
+    ``view``: the primary key of the saved view with which the list was opened, as text, or "".
+    """
+
+    def __init__(self, parameters, *args, user, now, **options):
+        super().__init__(
+            parameters,
+            *args,
+            user=user,
+            keeps=(PARAMETER, VIEW),
+            fetch=lambda found: with_columns(found.for_table(now), self.columns, user),
+            **options,
+        )
+        self.view = parameters.get(VIEW, "")
+        named = parameters.get(PARAMETER, "").strip()
+        try:
+            self.columns = read_columns(named) if named else remembered_columns(user)
+        except LookupError as error:
+            self.columns, self.valid = remembered_columns(user), False
+            self.errors.append(f"Columns: {error}")
+
+    @property
+    def view_query(self):
+        """The query string that shows these numbers in this way to everybody."""
+        data = self.filterset.parameters()
+        data["sort"], data["per_page"] = self.sort, str(self.per_page)
+        data[PARAMETER] = ",".join(self.columns)
+        return data.urlencode()
 
 
 _SORTS = {

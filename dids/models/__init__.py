@@ -13,6 +13,7 @@ from dids.models.numbers import DID, DIDHistory, DigitsOnly
 from dids.models.prefixes import NumberHead
 from dids.models.staging import ImportBatch, ImportGroup, ImportRow
 from dids.models.tags import Tag, TagSet
+from dids.models.views import SavedView
 
 __all__ = [
     "DID",
@@ -25,6 +26,7 @@ __all__ = [
     "ImportGroup",
     "ImportRow",
     "NumberHead",
+    "SavedView",
     "Stock",
     "Tag",
     "TagSet",

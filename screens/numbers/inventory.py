@@ -20,6 +20,7 @@ from dids.lists.as_of import COUNTING, SECONDS, PastListing, TooLongError, time_
 from dids.lists.filters import deleted_matching
 from dids.lists.listing import did_listing, exact_hit
 from dids.models import Tag
+from screens.numbers.views import views_context
 from screens.records import record_choices
 
 DELETED_SHOWN = 5
@@ -33,7 +34,7 @@ may_view = permission_required("dids.view_did", raise_exception=True)
 @may_lag
 def did_list(request):
     listing = did_listing(request.GET, request.user, request.path)
-    if request.htmx:
+    if request.htmx and request.htmx.target != "list-table":
         return render(request, "numbers/_advanced_search.html", {"listing": listing})
     if isinstance(listing, PastListing):
         return _past_list(request, listing)
@@ -46,7 +47,7 @@ def did_list(request):
     counters = []
     if listing.valid:
         counters = status_counters(listing, listing.filterset.by_status)
-    context = {
+    context = views_context(request.user, listing) | {
         "listing": listing,
         "counters": counters,
         "xlsx_at_once": XLSX_AT_ONCE,
@@ -56,7 +57,8 @@ def did_list(request):
         "others": _others(listing) if exact else "",
         "mark": _mark(listing),
     }
-    return render(request, "numbers/list.html", context)
+    template = "numbers/_columns_applied.html" if request.htmx else "numbers/list.html"
+    return render(request, template, context)
 
 
 @require_POST

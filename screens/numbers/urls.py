@@ -1,7 +1,7 @@
 from django.urls import include, path
 
 from screens.clients import assign
-from screens.numbers import export, inventory, mass_edit, new, number
+from screens.numbers import export, inventory, mass_edit, new, number, views
 
 app_name = "dids"
 
@@ -17,6 +17,10 @@ urlpatterns = [
     path("delete/", mass_edit.did_delete, name="delete"),
     path("<int:pk>/", number.did_detail, name="detail"),
     path("<int:pk>/history/", number.did_history, name="history"),
+    path("columns/", views.list_columns, name="columns"),
+    path("views/new/", views.view_new, name="view_new"),
+    path("views/<int:pk>/", views.view_edit, name="view_edit"),
+    path("views/<int:pk>/save/", views.view_save, name="view_save"),
     path("choices/clients/", inventory.client_choices, name="client_choices"),
     path("choices/tags/", inventory.tag_choices, name="tag_choices"),
 ]

@@ -16,4 +16,5 @@ urlpatterns = [
         name="password_change_done",
     ),
     path("me/", views.me, name="me"),
+    path("me/lists/", views.list_settings, name="lists"),
 ]

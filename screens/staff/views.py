@@ -1,4 +1,5 @@
 import logging
+from urllib.parse import urlsplit
 
 from axes.helpers import get_cool_off
 from django.conf import settings
@@ -6,17 +7,18 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.core.exceptions import DisallowedRedirect
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.middleware.csrf import get_token
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from didmgmt import kept_forms
 from didmgmt.addresses import go_to, is_ours
+from didmgmt.text import parse_whole
 from screens.staff.forms import MeForm, PasswordForm, SignInForm
 from staff.middleware import PAGE_USER, other_user
 
@@ -108,3 +110,29 @@ def me(request):
         messages.success(request, "Settings saved.")
         return redirect("staff:me")
     return render(request, "staff/me.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@require_POST
+def list_settings(request):
+    """Remember how the user wants lists, and show the list in ``back`` again."""
+    user, back = request.user, request.POST.get("back", "")
+    address = urlsplit(back if is_ours(request, back) else "/")
+    query = QueryDict(address.query, mutable=True)
+    if "page_size" in request.POST:
+        size = parse_whole(request.POST["page_size"])
+        if size not in settings.PAGE_SIZES:
+            sizes = ", ".join(map(str, settings.PAGE_SIZES))
+            messages.error(request, f"A page has one of these numbers of rows: {sizes}.")
+            return go_to(_path(address, query))
+        user.page_size = size
+        for name in ("page", "after", "before", "count"):
+            query.pop(name, None)
+        query["per_page"] = str(size)
+    else:
+        user.is_dense = request.POST.get("density") == "dense"
+    user.save(update_fields=["page_size", "is_dense"])
+    return go_to(_path(address, query))
+
+
+def _path(address, query):
+    return f"{address.path}?{query.urlencode()}" if query else address.path

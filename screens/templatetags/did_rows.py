@@ -6,8 +6,10 @@ from django import template
 from django.urls import reverse
 from django.utils.safestring import mark_safe
 
-from didmgmt.templatetags.look import status
+from didmgmt.templatetags.look import moment, status
 from didmgmt.text import show_invisible
+from dids.lifecycle import statuses as st
+from dids.numbering.countries import country_of
 
 register = template.Library()
 
@@ -15,15 +17,23 @@ NONE = '<span class="none" aria-hidden="true">–</span>'
 
 
 @register.simple_block_tag
-def did_rows(content, dids, mark=""):
+def did_rows(content, dids, mark="", columns=()):
     """Repeat ``content`` for each number and fill in ``{pk}``, ``{number}`` and so on from ``_cells``.
 
-    ``mark``: the digits that ``{marked}``, the number, marks.
+    ``mark``: the digits that ``{marked}``, the number, marks. ``columns``: the keys of those that are shown,
+    if they were chosen.
 
     The content is rendered once, so permissions, icons and URLs are looked up once. The template engine
     takes ten times as long for a hundred rows.
     """
-    return mark_safe("".join([content.format_map(_cells(did, mark)) for did in dids]))
+    chosen = {key: _CHOSEN[key] for key in columns if key in _CHOSEN}
+    return mark_safe("".join([content.format_map(_cells(did, mark, chosen)) for did in dids]))
+
+
+@register.simple_tag
+def cell(key):
+    """Return the placeholder of a column."""
+    return f"{{{key}}}"
 
 
 @register.simple_tag
@@ -32,10 +42,11 @@ def row_url(name):
     return reverse(name, args=[0]).replace("/0/", "/{pk}/")
 
 
-def _cells(did, mark):
+def _cells(did, mark, chosen):
     """Return {name: HTML} for a DID of ``for_table`` with an ``explanation``."""
     return {
         "pk": did.pk,
+        "id": did.pk,
         "number": did.number,  # digits
         "marked": did.number.replace(mark, f"<mark>{mark}</mark>", 1) if mark else did.number,
         "status": status(did.status_now, did.status_label, did.days_left, did.explanation),
@@ -46,7 +57,21 @@ def _cells(did, mark):
         if did.client_name
         else NONE,
         "reseller": _cut(escape(did.reseller_name)),
-    }
+    } | {key: cell(did) or NONE for key, cell in chosen.items()}
+
+
+# Cells that are filled in only when their column is shown: {key: its HTML or ""}
+_CHOSEN = {
+    "account": lambda did: _cut(escape(did.account_name)) if did.account_name else "",
+    "package": lambda did: _cut(escape(did.package_name)) if did.client_name else "",
+    "after_hold": lambda did: escape(did.after_hold_label),
+    "hold_days": lambda did: str(did.hold_days_now),
+    "hold_until": lambda did: moment(did.hold_until) if did.status_now == st.HOLD else "",
+    "last_client": lambda did: _cut(escape(name)) if (name := did.client_name or did.past_client) else "",
+    "country": lambda did: _cut(escape(country_of(did.number))) if country_of(did.number) else "",
+    "created": lambda did: moment(did.created_at),
+    "changed": lambda did: moment(did.changed_at),
+}
 
 
 def _cut(html):

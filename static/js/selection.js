@@ -34,6 +34,8 @@ const store = {
   },
 };
 
+let current = null; // the selection of the table on the page
+
 function start(table) {
   const key = table.dataset.selection;
   const total = Number(table.dataset.total);
@@ -122,37 +124,45 @@ function start(table) {
   table.addEventListener("mousedown", (event) => {
     if (event.shiftKey && event.target.closest("input[type=checkbox]")) event.preventDefault();
   });
-  // As a link it leads to this list with an exact count, where it is a button.
-  selectAll?.addEventListener("click", () => {
-    if (selectAll.href) return;
-    all = true;
-    show();
-    bar.querySelector("button:not([hidden])")?.focus();
-  });
-  for (const button of document.querySelectorAll("[data-selection-clear-button]")) {
-    button.addEventListener("click", () => {
+  show();
+  current = {
+    isEmpty: () => !all && !ids.size,
+    takeAll() {
+      all = true;
+      show();
+      bar.querySelector("button:not([hidden])")?.focus();
+    },
+    clear() {
       clear();
       head?.focus();
-    });
-  }
-  document.addEventListener(
-    "click",
-    (event) => {
-      const button = event.target.closest("[data-needs-selection]");
-      if (!button || all || ids.size) return;
-      event.preventDefault();
-      event.stopPropagation();
-      button.dataset.tip = button.dataset.needsSelection;
-      button.dispatchEvent(new CustomEvent("tip:show", { bubbles: true }));
     },
-    true,
-  );
-  show();
+  };
 }
+
+// The buttons outlive a table that is shown with other columns.
+document.addEventListener("click", (event) => {
+  const selectAll = event.target.closest("[data-selection-all]");
+  // As a link it leads to this list with an exact count.
+  if (selectAll && !selectAll.href) current?.takeAll();
+  if (event.target.closest("[data-selection-clear-button]")) current?.clear();
+});
+document.addEventListener(
+  "click",
+  (event) => {
+    const button = event.target.closest("[data-needs-selection]");
+    if (!button || !current?.isEmpty()) return;
+    event.preventDefault();
+    event.stopPropagation();
+    button.dataset.tip = button.dataset.needsSelection;
+    button.dispatchEvent(new CustomEvent("tip:show", { bubbles: true }));
+  },
+  true,
+);
 
 if (document.querySelector("[data-selection-clear]")) store.clearAll();
 const table = document.querySelector("table[data-selection]");
 if (table) start(table);
+document.addEventListener("table:replaced", () => start(document.querySelector("table[data-selection]")));
 // Another page may have changed the selection before this one came back from the browser's cache.
 addEventListener("pageshow", (event) => {
   if (event.persisted && table) location.reload();

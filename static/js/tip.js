@@ -70,6 +70,7 @@ function markCut() {
   });
 }
 markCut();
+document.addEventListener("table:replaced", markCut);
 let resizing;
 addEventListener("resize", () => {
   clearTimeout(resizing);

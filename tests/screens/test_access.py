@@ -18,7 +18,7 @@ from audit.history import TRACKED
 from clients.models import Account, Client, Package, Reseller
 from dids.history.external_writes import ExternalWrite
 from dids.job_kinds import submit_create
-from dids.models import DID
+from dids.models import DID, SavedView
 from dids.numbering.ranges import Numbers
 from operators.models import Operator
 from tests.imports import imported
@@ -44,6 +44,8 @@ SIGNED_IN = "login 200 200 200 200"
 NO_POST = "login 405 405 405 405"
 ON_RECORD = ("login 403 404 200 200", "login 403 404 302 302")  # an action on a record of Reseller 1
 
+OF_VIEW = ("login 404 404 200 404", "login 404 404 302 404")
+
 ADDRESSES = [
     # name, address                              anonymous viewer stranger owner administrator: GET, POST
     Address("home", "/", "login 302 302 302 302", "login 302 302 302 302"),
@@ -64,6 +66,7 @@ ADDRESSES = [
     ),
     Address("staff:password_change_done", "/password/done/", SIGNED_IN, NO_POST),
     Address("staff:me", "/me/", SIGNED_IN, "login 302 302 302 302", time_zone="UTC"),
+    Address("staff:lists", "/me/lists/", NO_POST, "login 302 302 302 302", page_size="50"),
     Address("dids:list", "/dids/", SIGNED_IN, NO_POST),
     Address("dids:detail", "/dids/{number}/", "login 200 404 200 200", "login 403 404 302 302", notes="seen"),
     Address("dids:history", "/dids/{number}/history/", "login 200 404 200 200", NO_POST),
@@ -150,6 +153,13 @@ ADDRESSES = [
             ("left_out", "left-out.csv", ("login 403 404 200 404", "login 405 405 405 405")),
         )
     ),
+    Address("dids:columns", "/dids/columns/", NO_POST, "login 302 302 302 302", column="tag"),
+    Address(
+        "dids:view_new", "/dids/views/new/", SIGNED_IN, "login 302 302 302 302", name="Mine", shared="me"
+    ),
+    # A view is changed by the person who saved it alone.
+    Address("dids:view_edit", "/dids/views/{view}/", *OF_VIEW, name="Ours", shared="me"),
+    Address("dids:view_save", "/dids/views/{view}/save/", NO_POST, OF_VIEW[1]),
     Address("dids:client_choices", "/dids/choices/clients/", SIGNED_IN, NO_POST),
     Address("dids:tag_choices", "/dids/choices/tags/", SIGNED_IN, NO_POST),
     Address(
@@ -423,6 +433,9 @@ def ids(world, owner):
         "microsecond": ExternalWrite(history_of(spare).at, Operator, 1, []).microsecond,
         "change": DID.objects.filter(pk=world.did("256999").pk).edit(by=SYSTEM, notes="undone").change,
         "role": Group.objects.get(name="Viewer").pk,
+        "view": SavedView.objects.create(
+            owner=owner, reseller=world.reseller, name="Own", query="status=active"
+        ).pk,
         "person": member("Clerk", username="someone").pk,
     }
 

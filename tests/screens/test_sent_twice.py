@@ -13,6 +13,7 @@ from tests.world import client_of
 
 # Forms that sign in or out, search, or only change what a running job or the sender's own settings are.
 WITHOUT_TOKEN = {
+    "_paging.html",  # settings, the same however often they are sent
     "base.html",
     "history/who_had_it.html",
     "imports/_columns.html",
@@ -23,6 +24,7 @@ WITHOUT_TOKEN = {
     "imports/result.html",
     "imports/running.html",
     "jobs/detail.html",
+    "numbers/_columns_menu.html",
     "kept_form.html",  # repeats the token of the form
     "staff/_session_dialog.html",
     "staff/login.html",

@@ -1,0 +1,57 @@
+"""Views and columns by keyboard, in a real browser."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from dids.models import SavedView
+from tests.world import make_world, member
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
+
+
+def heads(page):
+    texts = page.locator("table.dids thead th").all_inner_texts()
+    return [text.strip() for text in texts if text.strip() and text.strip() != "Actions"]
+
+
+def test_a_view_is_saved_its_columns_change_by_keyboard_and_go_into_the_view(page_of):
+    make_world()
+    page = page_of(member("Clerk"))
+    page.goto("/dids/?status=active")
+    page.get_by_role("link", name="Save as a view…").click()
+    dialog = page.get_by_role("dialog", name="Save as a view")
+    dialog.get_by_label("Name").fill("Busy")
+    dialog.get_by_role("button", name="Save view").click()
+    expect(page.get_by_text("View “Busy” saved.")).to_be_visible()
+    views = page.get_by_role("navigation", name="Views")
+    expect(views.get_by_role("link", name="Busy", exact=True)).to_have_attribute("aria-current", "page")
+
+    page.locator("summary", has_text="Columns").click()
+    box = page.get_by_label("After Hold", exact=True)
+    box.focus()
+    page.keyboard.press("Space")
+    expect(page.locator("#polite")).to_have_text("After Hold, 9 of 9")
+    page.keyboard.press("Alt+ArrowUp")
+    expect(page.locator("#polite")).to_have_text("After Hold, 8 of 9")
+    page.wait_for_url(re.compile("after_hold%2Creseller"))
+    expect(box).to_be_focused()
+    assert heads(page)[-2:] == ["After Hold", "Reseller"]
+    page.get_by_label("Notes", exact=True).uncheck()
+    expect(page.locator("th.col-notes")).to_have_count(0)
+    page.get_by_label("DID always").press("Space")
+    expect(page.get_by_label("DID always")).to_be_checked()
+    page.keyboard.press("Escape")
+    expect(page.locator("summary", has_text="Columns")).to_be_focused()
+
+    expect(views.get_by_role("link", name=re.compile("^Busy ?, changed$"))).to_be_visible()
+    page.get_by_label("Select 2567", exact=True).check()
+    expect(page.locator("[data-selection-count]")).to_have_text("1 selected")
+    page.get_by_role("button", name="Save to Busy").click()
+    expect(page.get_by_text("Saved to “Busy”.")).to_be_visible()
+    assert "after_hold" in SavedView.objects.get().query and "notes" not in SavedView.objects.get().query
+    expect(page.locator("[data-selection-count]")).to_have_text("1 selected")
+    page.get_by_role("navigation", name="Status").get_by_role("link", name="Hold").click()
+    page.get_by_role("link", name="Reset", exact=True).first.click()
+    page.wait_for_url(re.compile("status=active"))
