@@ -180,7 +180,7 @@ def import_discard(request, pk):
     if request.method == "POST":
         number_import.discard()
         messages.success(request, f"The import of {number_import.upload.name} is discarded.")
-        return dialogs.close(request, reverse("dids:list"))
+        return dialogs.close(request, dialogs.back_to(request, reverse("dids:list"), reverse("jobs:list")))
     context = {
         "file_name": number_import.upload.name,
         "action_url": reverse("dids:import_discard", args=[pk]),

@@ -153,6 +153,15 @@ def test_a_draft_is_discarded_from_its_job(browser, path, checked):
     assert f"{path}discard/" not in browser.get(f"/jobs/{checked.job.pk}/").text
 
 
+def test_a_draft_is_discarded_from_the_list_of_jobs_by_its_owner_alone(browser, path, checked):
+    assert f'href="{path}discard/"' in browser.get("/jobs/").text
+    assert f"{path}discard/" not in client_of(member("Administrator", username="other")).get("/jobs/").text
+
+    answer = browser.post(path + "discard/", {"back": "/jobs/?state=draft"})
+    assert answer.url == "/jobs/?state=draft"
+    assert f"{path}discard/" not in browser.get("/jobs/").text
+
+
 def test_an_applied_import_cannot_be_discarded(browser, path, checked):
     browser.post(path + "check/")
 
