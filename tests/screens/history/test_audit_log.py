@@ -25,6 +25,7 @@ from dids.numbering.ranges import Numbers
 from operators.models import Operator
 from screens.history.links import source_label
 from tests.carrier import carrier, numbers_in, person
+from tests.roles import as_owner
 from tests.world import client_of, member
 
 pytestmark = pytest.mark.django_db
@@ -375,7 +376,8 @@ def test_pruned_rows_are_reported_as_missing(north, anna, browser):
     numbers_in("instock", ["100", "101"], north)
     change = Change.objects.latest("pk")
     tomorrow = timezone.now() + timedelta(days=1)
-    with audit.change("prune", by=SYSTEM, data={"horizon": tomorrow.isoformat()}) as prune:
+    horizon = {"horizon": tomorrow.isoformat()}
+    with as_owner(), audit.change("prune", by=SYSTEM, data=horizon) as prune:
         prune.touched += DIDHistory.objects.filter(number="100").delete()[0]
 
     page = browser.get(f"/audit/{change.pk}/")
