@@ -167,7 +167,7 @@ def test_a_clients_numbers_go_on_hold_once_however_often_the_worker_dies(house, 
 
 def test_packages_end_once_however_often_the_worker_dies(house, workers):
     """Each package is one transaction: it is left running, or ended with all its numbers."""
-    count, size = 12 * KILLS + 12, 50
+    count, size = 8 * KILLS + 8, 20
     numbers = [str(FIRST + n) for n in range(count * size)]
     DID.objects.create_numbers(numbers, operator=house.operator, by=SYSTEM)
     given = [ClientPackage(client=house.client, package=house.package) for _ in range(count)]
