@@ -10,6 +10,7 @@ from django.db.models import Q
 import audit
 from audit import history
 from audit.models import Change
+from clients.finding import NameKey
 from clients.names import NameField, keys
 from clients.tags import MAX_LABEL, tag_label
 from didmgmt.text import count_noun
@@ -221,7 +222,10 @@ class Client(Recorded):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["reseller", "name"], name="client_name_per_reseller")]
-        indexes = [models.Index(fields=["name"], name="client_name")]
+        indexes = [
+            models.Index(fields=["name"], name="client_name"),
+            models.Index(NameKey("name"), name="client_name_key"),
+        ]
 
     def clean(self):
         if self._changes_reseller() and (given := self.client_packages.count()):
@@ -239,6 +243,7 @@ class Account(Recorded):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["client", "name"], name="account_name_per_client")]
+        indexes = [models.Index(NameKey("name"), name="account_name_key")]
 
     def siblings(self):
         return Account.objects.filter(client=self.client_id)

@@ -21,7 +21,7 @@ RANKS = {
     "": "didmgmt sheets|audit clients staff operators jobs dids screens",
     "audit": "history changes __init__ models middleware triggers roles seals pruning checks apps",
     "audit.seals": "__init__ hashing spans failures chain verifying touched writing log delivery",
-    "clients": "__init__ names tags models filters apps",
+    "clients": "__init__ names finding tags models filters apps",
     "didmgmt": "__init__ children server clock faults logs models forms addresses compression dialogs"
     " form_tokens kept_forms headers messages text parameters templatetags fields operations proxy replica"
     " limits choices filters listing keyset timing",
@@ -37,7 +37,7 @@ RANKS = {
     " check effects wizard",
     "dids.lifecycle": "__init__ statuses holds result",
     "dids.lists": "__init__ client_packages keyset row_counts sqlite_stats substring changed missing filters"
-    " picks as_of columns listing",
+    " picks as_of columns listing finding",
     "dids.models": "locks number_previews client_packages hold_days lookups prefixes staging tags"
     " number_merge number_plans number_reads number_writes numbers counters views __init__",
     "dids.numbering": "__init__ countries normalise not_numbers reading ranges search",

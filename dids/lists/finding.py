@@ -1,0 +1,200 @@
+"""Find numbers, records, jobs and changes by what a person types into the one search.
+
+Each kind costs a few bounded queries, also among millions: numbers are found as in their list, records by the
+index of their names, jobs and changes by their ids or among the newest.
+"""
+
+import uuid
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from django.db.models import BigIntegerField, Exists, OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce
+from django.http import QueryDict
+
+from audit.models import Change, Touched
+from clients.finding import find_named, has_words, words_of
+from clients.models import Account, Client, Package
+from clients.names import NAME_MAX, clean_name, fold
+from didmgmt import clock
+from didmgmt.listing import Count
+from didmgmt.text import parse_whole
+from dids.lists import row_counts
+from dids.lists.filters import deleted_matching
+from dids.lists.listing import did_listing, exact_hit
+from dids.models import DID, Stock, Tag
+from dids.numbering.search import Search
+from jobs.models import Job
+from operators.models import Operator
+
+FEW = 3  # results of each kind among others
+MOST = 20  # results of one kind alone
+COUNTED_TO = 50  # matching names; a count of more is a lower bound
+NEWEST = 300  # jobs and changes whose labels are compared
+WORDS_MOST = 8
+
+# {kind: the permission to see it}, in the order of the results
+KINDS = {
+    "numbers": "dids.view_did",
+    "clients": "clients.view_client",
+    "accounts": "clients.view_account",
+    "operators": "operators.view_operator",
+    "packages": "clients.view_package",
+    "tags": "dids.view_did",
+    "jobs": "jobs.view_job",
+    "changes": "audit.view_change",
+}
+
+
+@dataclass
+class Found:
+    """What was found of one kind.
+
+    ``rows``: the first ones, as their lists show them. ``total``: how many match. ``exact``: whether the
+    first row is exactly what was typed. ``search``: how numbers were searched for. ``deleted``: history rows
+    of deleted numbers that match.
+    """
+
+    kind: str
+    rows: list[Any]
+    total: Count
+    exact: bool = False
+    search: Search | None = None
+    deleted: list[Any] = field(default_factory=list)
+
+    @property
+    def is_list(self):
+        return self.search is not None and self.search.kind == "list"
+
+
+def find(text, user, kind=""):
+    """Return the ``Found`` of each kind that ``user`` may see, without empty ones, the exact matches first.
+
+    ``text``: a part of a number or another search for numbers, the beginning of a name or of its words, or
+    an id; "#12" means an id only. With a ``kind`` up to ``MOST`` results of it alone.
+    """
+    kinds = [one for one, right in KINDS.items() if kind in ("", one) and user.has_perm(right)]
+    text, shown = text.replace("\0", "").strip(), MOST if kind else FEW
+    found = [_FINDERS[one](one, text, user, shown) for one in kinds] if text else []
+    found = [one for one in found if one.rows or one.deleted or one.is_list]
+    return sorted(found, key=lambda one: not one.exact)  # a stable sort
+
+
+def _id_in(text):
+    """Return the id that is typed as "12" or "#12", None for other text."""
+    return parse_whole(text.removeprefix("#").replace(",", ""))
+
+
+# --- numbers ----------------------------------------------------------------------------------------------
+
+
+def _numbers(kind, text, user, shown):
+    by_id = _visible_did(_id_in(text), user)
+    if text.startswith("#") or not any(map(str.isdigit, text)):
+        return Found(kind, by_id, Count(len(by_id)), exact=bool(by_id))
+    parameters = QueryDict(mutable=True)
+    parameters["q"] = text
+    listing = did_listing(parameters, user)
+    search = listing.form.cleaned_data["search"] if listing.valid else None
+    if search is None:
+        return Found(kind, [], Count(0))
+    exact = exact_hit(listing)
+    rows = list(listing.rows)
+    rows = [exact, *(row for row in rows if row.pk != exact.pk)] if exact else rows
+    rows, total = rows[:shown], listing.total
+    deleted = [] if rows else deleted_matching(search, user).order_by("number", "-history_id")[:shown]
+    rows += [row for row in by_id if row.pk not in {one.pk for one in rows}]
+    return Found(kind, rows, total, exact is not None, search, list(deleted))
+
+
+def _visible_did(pk, user):
+    """Return [the number with this id] if ``user`` may see it."""
+    return list(DID.objects.visible_to(user).filter(pk=pk).for_table()) if pk else []
+
+
+# --- records with names -----------------------------------------------------------------------------------
+
+
+def _named(model, decorate, kind, text, user, shown):
+    rows, pk = _visible(model, user), _id_in(text)
+    ids = list(rows.filter(pk=pk).values_list("pk", flat=True)) if pk else []
+    if not text.startswith("#") and len(text) <= NAME_MAX and len(words_of(text)) <= WORDS_MOST:
+        ids = list(dict.fromkeys([*find_named(rows, text, COUNTED_TO + 1), *ids]))
+    if not ids:
+        return Found(kind, [], Count(0))
+    by_id = {row.pk: row for row in decorate(rows.filter(pk__in=ids[:shown]), user)}
+    first = [by_id[one] for one in ids[:shown] if one in by_id]
+    exact = bool(first) and (fold(first[0].name) == fold(clean_name(text)) or text.startswith("#"))
+    return Found(kind, first, Count.up_to(COUNTED_TO, len(ids)), exact)
+
+
+def _visible(model, user):
+    """Return ``visible_to``; for accounts in a form with which SQLite reads the index of names first."""
+    if model is not Account or not user.reseller_id:
+        return model.objects.visible_to(user)
+    return model.objects.filter(Exists(Client.objects.visible_to(user).filter(pk=OuterRef("client"))))
+
+
+def _with_numbers(tags, user):
+    """Annotate ``did_count``: how many numbers that ``user`` may see have the tag, from the counters."""
+    stock = Stock.objects.filter(tag_set__tags=OuterRef("pk"))
+    if user.reseller_id:
+        stock = stock.filter(operator__reseller=user.reseller_id)
+    numbers = stock.order_by().values("tag_set__tags").annotate(all=Sum("numbers")).values("all")
+    return tags.annotate(did_count=Coalesce(Subquery(numbers), 0, output_field=BigIntegerField()))
+
+
+# --- jobs and changes -------------------------------------------------------------------------------------
+
+
+def _jobs(kind, text, user, shown):
+    jobs = Job.objects.visible_to(user)
+    try:
+        rows = list(jobs.filter(pk=uuid.UUID(text)))
+    except ValueError:
+        rows = _with_label(jobs.order_by("-created_at")[:NEWEST], text)
+    return Found(kind, rows[:shown], Count(len(rows)))
+
+
+def _changes(kind, text, user, shown):
+    by_id = list(Change.objects.visible_to(user).filter(pk=_id_in(text))) if _id_in(text) else []
+    newest = Change.objects.order_by("-at", "-pk")[:NEWEST]
+    if user.reseller_id:
+        # The index of what touched the reseller: its newest changes may be far apart among all.
+        own = Touched.objects.filter(reseller_id=user.reseller_id).order_by("-at", "-change")
+        keys = list(dict.fromkeys(own.values_list("change", flat=True)[:NEWEST]))
+        newest = Change.objects.filter(pk__in=keys).order_by("-at", "-pk")
+    newest = [] if text.startswith("#") or not words_of(text) else list(newest)
+    Change.hide_labels([*by_id, *newest], user)
+    known = {change.pk for change in by_id}
+    rows = by_id + [change for change in _with_label(newest, text) if change.pk not in known]
+    return Found(kind, rows[:shown], Count(len(rows)), exact=bool(by_id) and text.startswith("#"))
+
+
+def _with_label(rows, text):
+    """Return those of ``rows`` whose label has words that begin with those of ``text``."""
+    words = words_of(text)
+    return [row for row in rows if has_words(str(row), words)] if words else []
+
+
+_FINDERS = {
+    "numbers": _numbers,
+    "clients": partial(
+        _named,
+        Client,
+        lambda rows, _: row_counts.with_client_counts(rows, clock.now()).select_related("reseller"),
+    ),
+    "accounts": partial(
+        _named, Account, lambda rows, _: row_counts.with_account_counts(rows).select_related("client")
+    ),
+    "operators": partial(_named, Operator, lambda rows, _: rows.with_did_count().select_related("reseller")),
+    "packages": partial(
+        _named,
+        Package,
+        lambda rows, _: row_counts.with_package_counts(rows, clock.now()).select_related("reseller"),
+    ),
+    "tags": partial(_named, Tag, _with_numbers),
+    "jobs": _jobs,
+    "changes": _changes,
+}

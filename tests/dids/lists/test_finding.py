@@ -1,0 +1,111 @@
+"""The one search over numbers, records, jobs and changes."""
+
+import pytest
+
+from audit.models import Change
+from clients.models import Account, Client, Package
+from dids.lists.finding import find
+from dids.models import DID
+from jobs.models import Job
+from operators.models import Operator
+from tests.world import member
+
+pytestmark = pytest.mark.django_db
+
+
+def names(found):
+    """Return {kind: the texts of its rows}."""
+    return {one.kind: [getattr(row, "number", str(row)) for row in one.rows] for one in found}
+
+
+@pytest.fixture
+def clients(world):
+    for name in ("Hamburger Hafen", "Port of Hamburg", "Alt-hamburg_sails", "Shamburg", "Hamburg"):
+        Client.objects.create(reseller=world.reseller, name=name)
+
+
+def test_names_that_begin_with_the_text_come_before_names_with_such_a_word(world, viewer, clients):
+    (found,) = find("hamb", viewer, "clients")
+    texts = names([found])["clients"]
+    assert texts[:2] == ["Hamburg", "Hamburger Hafen"]
+    assert sorted(texts[2:]) == ["Alt-hamburg_sails", "Port of Hamburg"]
+    assert found.total == 4 and not found.exact
+
+
+def test_every_word_has_to_begin_a_word_of_the_name(world, viewer, clients):
+    assert names(find("ham haf", viewer))["clients"] == ["Hamburger Hafen"]
+    assert find("hamb 'x:* |", viewer) == []
+    assert find("%", viewer) == []
+
+
+def test_a_whole_name_comes_first(world, viewer, clients):
+    (found,) = find("HAMBURG", viewer, "clients")
+    assert found.exact and found.rows[0].name == "Hamburg"
+
+
+def test_each_kind_is_found_by_name_with_its_counts(world, administrator):
+    DID.objects.filter(number="2567").edit(tags=["rosewood"], by=administrator)
+    Operator.objects.create(reseller=world.reseller, name="Rose Telecom")
+    Package.objects.create(reseller=world.reseller, name="Rose 5", did_limit=5)
+    Job.objects.create(kind="mass_edit", label="Import roses.csv", owner=administrator)
+    found = {one.kind: one for one in find("rose", administrator)}
+    assert set(found) >= {"clients", "accounts", "operators", "packages", "tags", "jobs"}
+    assert found["clients"].rows[0].did_count == 2
+    assert found["accounts"].rows[0].did_count == 2
+    assert found["tags"].rows[0].did_count == 1
+    assert names([found["jobs"]])["jobs"] == ["Import roses.csv"]
+
+
+def test_a_number_is_found_as_in_its_list_and_the_whole_one_first(world, viewer):
+    found = find("2568", viewer)
+    assert found[0].kind == "numbers" and found[0].exact
+    assert names(found)["numbers"][:2] == ["2568", "12568"]
+    assert find("11*", viewer, "numbers")[0].total == 6
+    assert names(find("111, 999", viewer))["numbers"] == ["111"]
+
+
+def test_an_id_finds_records_numbers_and_changes(world, viewer):
+    assert names(find(f"#{world.client.pk}", viewer, "clients")) == {"clients": ["Rose Orig"]}
+    assert names(find(f"#{world.did('3333').pk}", viewer, "numbers")) == {"numbers": ["3333"]}
+    change = Change.objects.latest("pk")
+    assert find(f"#{change.pk}", viewer, "changes")[0].rows == [change]
+
+
+def test_a_deleted_number_is_found_where_no_other_matches(world, administrator):
+    DID.objects.filter(number="256999").delete_unused(by=administrator)
+    (found,) = find("256999", administrator, "numbers")
+    assert [row.number for row in found.deleted] == ["256999"] and not found.rows
+
+
+def test_a_bound_person_finds_nothing_of_another_branch(world, stranger):
+    foreign = Client.objects.create(reseller=world.reseller, name="Rose Two")
+    Account.objects.create(client=foreign, name="rose_two")
+    Client.objects.create(reseller=world.reseller_2, name="Rose Three")
+    DID.objects.filter(number__in=["2567", "3333"]).edit(tags=["rosewood"], by=stranger)
+    DID.objects.filter(number__in=["2567"]).edit(tags=["rosehip"], by=member("Supervisor"))
+    found = {one.kind: one for one in find("rose", stranger)}
+    assert names(found.values()) == {"clients": ["Rose Three"], "tags": ["rosewood"]}
+    assert found["tags"].rows[0].did_count == 1 and found["clients"].total == 1
+    assert names(find("33", stranger, "numbers")) == {"numbers": ["3333"]}
+    for text, kind in (
+        ("2568", ""),
+        ("Basic", ""),
+        (f"#{world.did('2568').pk}", "numbers"),
+        (f"#{foreign.pk}", "clients"),
+        (f"#{world.operator.pk}", "operators"),
+    ):
+        assert find(text, stranger, kind) == [], text
+    own = Change.objects.visible_to(stranger)
+    assert {row.pk for row in find("new", stranger, "changes")[0].rows} <= {change.pk for change in own}
+
+
+def test_a_kind_without_the_permission_is_not_searched(world, clerk):
+    clerk.groups.clear()
+    assert find("rose", clerk) == find("2568", clerk) == []
+
+
+def test_the_queries_do_not_grow_with_what_is_found(world, viewer, clients, django_assert_max_num_queries):
+    with django_assert_max_num_queries(45):
+        find("113", viewer)
+    with django_assert_max_num_queries(25):
+        find("hamb", viewer)
