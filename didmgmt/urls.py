@@ -16,6 +16,7 @@ urlpatterns = [
     path("client-packages/", include((client_package_urlpatterns, "client_packages"))),
     path("resellers/", include((reseller_urlpatterns, "resellers"))),
     path("audit/", include("screens.history.urls")),
+    path("find/", include("screens.find.urls")),
     path("jobs/", include("screens.jobs.urls")),
     path("", include((reference_urlpatterns, "reference"))),
     path("admin/", admin.site.urls),

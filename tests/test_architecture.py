@@ -46,8 +46,9 @@ RANKS = {
     "jobs": "__init__ periodic kinds statistics models filters apps",
     "operators": "__init__ models filters apps",
     "screens": "__init__ forms answers records templatetags packages operators jobs staff downloads numbers"
-    " history clients imports",
+    " history clients imports find",
     "screens.clients": "__init__ forms clients accounts assign_forms assign client dids",
+    "screens.find": "__init__ actions views",
     "screens.history": "__init__ forms links audit undo who_had_it",
     "screens.imports": "__init__ forms columns panel reference_forms reference wizard check",
     "screens.jobs": "__init__ context views",

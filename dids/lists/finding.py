@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.db.models import BigIntegerField, Exists, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.http import QueryDict
@@ -94,7 +95,7 @@ def _numbers(kind, text, user, shown):
     if text.startswith("#") or not any(map(str.isdigit, text)):
         return Found(kind, by_id, Count(len(by_id)), exact=bool(by_id))
     parameters = QueryDict(mutable=True)
-    parameters["q"] = text
+    parameters["q"], parameters["per_page"] = text, str(settings.PAGE_SIZES[0])
     listing = did_listing(parameters, user)
     search = listing.form.cleaned_data["search"] if listing.valid else None
     if search is None:

@@ -9,6 +9,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
+from didmgmt.parameters import takes
 from dids.job_kinds import submit_create
 from dids.models import DID
 from jobs.models import SMALL
@@ -21,9 +22,10 @@ LISTED = 50  # numbers that the address of a list can name
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("dids.add_did", raise_exception=True)
+@takes("operator")
 def did_new(request):
     if request.method != "POST":
-        return _page(request, NewForm(by=request.user))
+        return _page(request, NewForm(by=request.user, initial={"operator": request.GET.get("operator")}))
     if request.POST.get("step") == "preview":
         preview = _preview(request.POST.get("numbers", ""))
         if request.htmx:

@@ -58,7 +58,7 @@ document.addEventListener("submit", (event) => {
 
 // A one-line input drops the line breaks of a pasted list, which would merge two numbers into one.
 document.addEventListener("paste", (event) => {
-  const input = event.target.closest?.("input[data-number-search], input[data-numbers]");
+  const input = event.target.closest?.("input[data-numbers]");
   const text = event.clipboardData?.getData("text") ?? "";
   if (!input || !/[\r\n\t]/.test(text)) return;
   event.preventDefault();

@@ -1,5 +1,7 @@
 // Keyboard shortcuts without a modifier, disabled while the user types or a dialog is open.
 
+import { openPalette } from "./palette.js";
+
 function typing(element) {
   return element.closest("input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]");
 }
@@ -19,11 +21,7 @@ function step(by) {
 }
 
 const actions = {
-  "/": () => {
-    const box = document.getElementById("number-search");
-    box?.focus();
-    box?.select();
-  },
+  "/": openPalette,
   "?": () => document.querySelector('[data-dialog-open="#keys"]')?.click(),
   j: () => step(1),
   k: () => step(-1),
@@ -55,10 +53,7 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-  if (typing(event.target)) {
-    if (event.key === "Escape" && event.target.id === "number-search") event.target.blur();
-    return;
-  }
+  if (typing(event.target)) return;
   if (document.querySelector("dialog:modal")) return;
   if (event.key === "Enter" && event.target.matches("tr")) {
     event.target.querySelector("[data-row-link]")?.click();

@@ -88,6 +88,7 @@ def test_a_violation_is_found(open_page):
 
 PAGES = [
     "/dids/",
+    "/find/?q=rose",
     "/dids/?q=999999",
     "/dids/?status=nonsense",
     "/dids/?status=hold&sort=-number",
