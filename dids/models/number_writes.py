@@ -274,7 +274,7 @@ class DIDQuerySet(NumberReads):
 
         ``viewer``: the user in whose branch the numbers of clients are counted.
         """
-        now = now or clock.database_now()
+        now = now or clock.now()
         in_use = self.filter(status__in=st.IN_USE).annotate(
             days=hold_days(F("hold_days")), then=F("after_hold")
         )
