@@ -9,6 +9,7 @@ import math
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import contextmanager
 from functools import cache
 
@@ -77,6 +78,13 @@ class Slots:
                 return False
             self._taken[key] += 1
             return True
+
+    def take_one(self, key: str) -> Callable[[], None] | None:
+        """Take a slot and return what gives it back, which may be called twice; None if there is no slot."""
+        if not self.take(key):
+            return None
+        taken = [key]
+        return lambda: self.give_back(taken.pop()) if taken else None
 
     def give_back(self, key: str) -> None:
         with self._lock:

@@ -16,6 +16,7 @@ from django.conf import settings
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
+from waitress.task import WSGITask
 
 CONNECTIONS = 1_000  # of a process
 HEADER_SECONDS = 20  # until the headers of a request are complete
@@ -23,15 +24,51 @@ SILENT_SECONDS = 60  # without a byte sent or received, outside of the applicati
 CROWDED_SECONDS = 5  # for both, while more than half of the connections are taken
 STOP_SECONDS = 20  # to finish responses after a request to stop
 HEADER_BYTES = 128 * 1024  # of a request's first line and headers together
-# A response of which more than this is unread waits, and holds one of the threads until the client reads on.
-UNREAD_BYTES = 64 * 1024 * 1024
+# Unread bytes of a response are in a temporary file. A longer response waits, and holds one of the threads,
+# until the client reads on.
+UNREAD_BYTES = 1024 * 1024 * 1024
+WHEN_SENT = "didmgmt.when_sent"  # in the WSGI environment: takes a function to call when all is sent
 FORM_BYTES = 1024 * 1024  # that a form adds to an uploaded file
 
 
-class Channel(HTTPChannel):
-    """A connection that knows since when it has been waiting for the headers of a request."""
+class Task(WSGITask):
+    """A request, whose application may ask to be told when the client has got the response."""
 
+    def get_environment(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environment()
+        environ[WHEN_SENT] = self.channel.when_sent
+        return environ
+
+
+class Channel(HTTPChannel):
+    """A connection that knows since when it has been waiting for the headers of a request.
+
+    ``waiting``: functions to call when all that the application has written is sent.
+    """
+
+    task_class = Task
     headers_since: float | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.waiting: list[Callable[[], None]] = []
+        super().__init__(*arguments, **options)
+
+    def when_sent(self, call: Callable[[], None]) -> None:
+        """Call ``call`` within a second after the response is sent, or the connection has ended."""
+        with self.outbuf_lock:
+            if self.connected:
+                self.waiting.append(call)
+                return
+        call()
+
+    def handle_close(self) -> None:
+        super().handle_close()
+        self.tell()
+
+    def tell(self) -> None:
+        """Call the waiting functions."""
+        while self.waiting:
+            self.waiting.pop()()
 
     def received(self, data: bytes) -> Any:
         if self.request is None:
@@ -109,10 +146,12 @@ class Server(TcpWSGIServer):
         self.pull_trigger()
 
     def maintenance(self, now: float) -> None:
-        """Close connections whose client has kept them waiting for too long."""
+        """Tell who waits for responses that are sent; close connections whose client is too slow."""
         channels = list(self.active_channels.values())
         crowded = len(channels) > CONNECTIONS // 2
         for channel in channels:
+            if channel.waiting and not channel.requests and not channel.total_outbufs_len:
+                channel.tell()
             if channel.is_overdue(now, crowded):
                 channel.will_close = True
                 channel.handle_close()  # now: waitress would wait until the client reads

@@ -12,9 +12,11 @@ from django.utils.text import slugify
 
 import sheets
 from didmgmt.limits import LimitError, Slots
+from didmgmt.server import WHEN_SENT
 from didmgmt.text import shorten
 from dids.exports.workbook import XLSX
 
+UNSENT_MOST = 16  # files of a process that clients have not read to their end
 NAME_MAX = 80  # characters of a file name, without its timestamp
 
 
@@ -38,22 +40,32 @@ def format_of(request):
     return None
 
 
-def download(user, rows, name, file_format="csv"):
+def download(request, rows, name, file_format="csv"):
     """Send ``rows``, header first, as a file: CSV as a stream, a workbook when it is complete.
 
     Times are in the user's time zone. Raises LimitError if the user is already downloading as many files as
-    anyone may at once, or if all threads that may send files do so.
+    anyone may at once, or if as many are written or sent as may be by this process. The server keeps what
+    is written and not read yet in a temporary file, so a client that reads slowly keeps its place among
+    those that are sent, but no thread.
     """
-    key = str(user.pk)
-    if not _slots().take(key):
+    key = str(request.user.pk)
+    written, sent = _written().take_one(key), _sent().take_one(key)
+    if not (written and sent):
+        for give_back in filter(None, (written, sent)):
+            give_back()
         raise LimitError(
             f"You are already downloading {settings.EXPORTS_AT_ONCE} files, or others keep the server busy"
             " with theirs. Try again when one has finished.",
             retry_after=10,
         )
+    when_sent = request.META.get(WHEN_SENT)
+    if when_sent:
+        when_sent(sent)
+    else:
+        written = _both(written, sent)
     if file_format == "csv":
         return StreamingHttpResponse(
-            _Stream(sheets.write(rows), key),
+            _Stream(sheets.write(rows), written),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": content_disposition_header(True, f"{name}.csv")},
         )
@@ -62,26 +74,40 @@ def download(user, rows, name, file_format="csv"):
         for _ in sheets.write_workbook(rows, file):
             pass
     finally:
-        _slots().give_back(key)
+        written()
     file.seek(0)
     return FileResponse(file, as_attachment=True, filename=f"{name}.xlsx", content_type=XLSX)
 
 
 @cache
-def _slots():
-    """Return the slots of this process: files leave half of its threads to others."""
+def _written():
+    """Return the slots of this process for files that are written; half of its threads never write any."""
     return Slots(settings.EXPORTS_AT_ONCE, max(1, settings.WEB_THREADS // 2))
+
+
+@cache
+def _sent():
+    """Return the slots of this process for files that are not sent to their end yet."""
+    return Slots(settings.EXPORTS_AT_ONCE, UNSENT_MOST)
+
+
+def _both(one, other):
+    def give_back():
+        one()
+        other()
+
+    return give_back
 
 
 class _Stream:
     """Chunks of a file, each made in the time zone that was current at first.
 
-    A stream is read after the request, which deactivates the time zone. Its slot is free when it is closed.
+    A stream is read after the request, which deactivates the time zone. ``closed`` is called at its end.
     """
 
-    def __init__(self, chunks, key):
-        self._chunks, self._key = chunks, key
-        self._zone, self._closed = timezone.get_current_timezone(), False
+    def __init__(self, chunks, closed):
+        self._chunks, self._closed = chunks, closed
+        self._zone = timezone.get_current_timezone()
 
     def __iter__(self):
         return self
@@ -92,9 +118,7 @@ class _Stream:
 
     def close(self):
         self._chunks.close()
-        if not self._closed:
-            self._closed = True
-            _slots().give_back(self._key)
+        self._closed()
 
     __del__ = close  # a response that nobody has read
 

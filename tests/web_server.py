@@ -12,7 +12,8 @@ from django.conf import settings
 THREADS = 2
 MEGABYTE = 1024 * 1024
 
-# The product, and an address that streams as many megabytes as it is asked for.
+# The product, an address that streams as many megabytes as it is asked for, and one that counts the streams
+# that are not sent to their end.
 PROGRAM = """
 import sys
 from django.core.wsgi import get_wsgi_application
@@ -21,11 +22,17 @@ from didmgmt.management.commands import web
 
 if len(sys.argv) > 1:
     server.HEADER_SECONDS = server.SILENT_SECONDS = int(sys.argv[1])
-product = get_wsgi_application()
+    server.UNREAD_BYTES = 16 * 1024 * 1024
+product, unsent = get_wsgi_application(), []
 
 def application(environ, start_response):
+    if environ["PATH_INFO"] == "/unsent":
+        start_response("200 OK", [])
+        return [str(len(unsent)).encode()]
     if environ["PATH_INFO"] != "/stream":
         return product(environ, start_response)
+    unsent.append(environ)
+    environ[server.WHEN_SENT](unsent.pop)
     start_response("200 OK", [("Content-Type", "text/csv")])
     return (b"x" * 65536 for _ in range(int(environ["QUERY_STRING"]) * 16))
 

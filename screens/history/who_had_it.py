@@ -91,9 +91,7 @@ def who_had_it_csv(request):
         return _show_errors(request, form)
     at = form.cleaned_data["at"]
     found = who_had(form.cleaned_data["numbers"], at, request.user)
-    return download(
-        request.user, _csv_rows(found, at), f"who-had-it_{timezone.localtime(at):%Y-%m-%d_%H%M%S}"
-    )
+    return download(request, _csv_rows(found, at), f"who-had-it_{timezone.localtime(at):%Y-%m-%d_%H%M%S}")
 
 
 def _form(request):

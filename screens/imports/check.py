@@ -233,7 +233,7 @@ def import_result(request, pk):
 def import_refused(request, pk):
     """Download the refused rows with their reasons as CSV, to be corrected and imported again."""
     number_import = owned_import(request, pk)
-    return _file_of(number_import, number_import.refused, "refused")
+    return _file_of(request, number_import, number_import.refused, "refused")
 
 
 @require_safe
@@ -242,16 +242,14 @@ def import_refused(request, pk):
 def import_left_out(request, pk):
     """Download the flagged rows that were not ticked, as CSV."""
     number_import = owned_import(request, pk)
-    return _file_of(number_import, number_import.left_out, "left_out")
+    return _file_of(request, number_import, number_import.left_out, "left_out")
 
 
-def _file_of(number_import, rows, fate):
+def _file_of(request, number_import, rows, fate):
     if number_import.is_erased:
         raise Http404("The rows of this import are deleted.")
     name = number_import.upload.name
-    return download(
-        number_import.job.owner, number_import.file_of(rows), f"{name.rpartition('.')[0] or name}_{fate}"
-    )
+    return download(request, number_import.file_of(rows), f"{name.rpartition('.')[0] or name}_{fate}")
 
 
 def _progress_page(request, number_import, template, step):

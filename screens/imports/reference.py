@@ -155,4 +155,4 @@ def reference_export(request, table):
             messages.error(request, " ".join(errors))
             return redirect(_home(request.user, table))
         filterset, found = None, resource.listed()
-    return download(request.user, resource.rows(found), file_name(table, filterset, clock.now()), file_format)
+    return download(request, resource.rows(found), file_name(table, filterset, clock.now()), file_format)

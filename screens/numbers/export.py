@@ -46,7 +46,7 @@ def did_missing(request):
     if not (listing.valid and listing.filterset.missing):
         return go_to(f"{reverse('dids:list')}?{request.GET.urlencode()}")
     rows = chain([("DID", "State")], listing.filterset.missing.rows())
-    return download(request.user, rows, file_name("missing", None, clock.now()))
+    return download(request, rows, file_name("missing", None, clock.now()))
 
 
 def _export_list(request):
@@ -120,4 +120,4 @@ def _file(request, rows, count, name, source=None):
             )
             return go_to(f"{reverse('dids:list')}?{list_query(request)}")
         return redirect(submit_export(request.user, source, count, f"{name}.xlsx"))
-    return download(request.user, rows, name, file_format)
+    return download(request, rows, name, file_format)

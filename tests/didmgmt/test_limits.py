@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from didmgmt.limits import FILES_READ, Buckets, LimitError, LimitMiddleware, Slots, reading_file
+from didmgmt.server import WHEN_SENT
 from dids.models import DID
 from jobs.models import Job
 from tests.world import PASSWORD, client_of, member
@@ -81,7 +82,7 @@ def test_somebody_who_is_not_signed_in_may_not_send_much(db):
 @override_settings(EXPORTS_AT_ONCE=2)
 def test_a_person_downloads_two_files_at_once(world, supervisor, monkeypatch):
     slots = Slots(settings.EXPORTS_AT_ONCE, 3)
-    monkeypatch.setattr("screens.downloads._slots", lambda: slots)
+    monkeypatch.setattr("screens.downloads._written", lambda: slots)
     browser = client_of(supervisor)
     first, second = (browser.get("/dids/export/?format=csv") for _ in range(2))
     refused = browser.get("/dids/export/?format=csv")
@@ -91,6 +92,21 @@ def test_a_person_downloads_two_files_at_once(world, supervisor, monkeypatch):
 
     assert b"".join(first.streaming_content).count(b"\n") == DID.objects.count() + 1
     assert browser.get("/dids/export/?format=csv").status_code == 200
+
+
+def test_a_file_keeps_its_place_until_the_server_has_sent_it(world, supervisor, monkeypatch):
+    slots = Slots(1, 1)
+    monkeypatch.setattr("screens.downloads._sent", lambda: slots)
+    browser, told = client_of(supervisor), []
+    for file_format in ("csv", "xlsx"):
+        address = f"/dids/export/?format={file_format}"
+        file = browser.get(address, **{WHEN_SENT: told.append})
+        assert b"".join(file.streaming_content)
+        assert browser.get(address).status_code == 429
+        told.pop()()
+        again = browser.get(address)
+        assert again.status_code == 200
+        assert b"".join(again.streaming_content)
 
 
 def test_a_person_has_two_files_read_at_once(world, supervisor, monkeypatch):

@@ -48,6 +48,20 @@ def test_slow_readers_and_senders_take_no_thread_from_others(server):
         assert server.get() == (200, b"ok")
 
 
+def test_a_long_response_that_nobody_reads_keeps_no_thread_and_is_unsent(server):
+    request = "GET /stream?100 HTTP/1.1\r\nHost: a\r\n\r\n"
+    before = int(server.get("/unsent")[1])
+    readers = [server.connect(request, window=4096) for _ in range(2 * THREADS)]
+    while int(server.get("/unsent")[1]) < before + len(readers):
+        time.sleep(0.1)
+    readers[0].shutdown(socket.SHUT_WR)
+    assert read_all(readers[0]) > 100 * MEGABYTE
+    for reader in readers[1:]:
+        reader.close()
+    while int(server.get("/unsent")[1]) > before:
+        time.sleep(0.1)
+
+
 def test_a_stream_arrives_whole(server):
     status, body = server.get("/stream?5")
     assert (status, len(body)) == (200, 5 * MEGABYTE)
