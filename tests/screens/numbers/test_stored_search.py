@@ -1,10 +1,12 @@
 """A pasted list that is too long for an address is stored; the address of the list has its token."""
 
+import io
 import re
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from openpyxl import load_workbook
 from playwright.sync_api import expect
 
 from didmgmt.models import StoredSearch
@@ -71,6 +73,42 @@ def test_export_and_mass_edit_take_a_stored_list(world, supervisor, monkeypatch)
     browser.post("/dids/mass-edit/", posted | {"change_notes": "on", "notes": "seen"})
     Job.objects.claim("worker").run("worker")
     assert sorted(DID.objects.filter(notes="seen").values_list("number", flat=True)) == ["111", "112", "113"]
+
+
+def test_an_assignment_takes_a_stored_list_and_is_undone(world, supervisor, monkeypatch):
+    monkeypatch.setattr("screens.clients.assign.SMALL", 0)
+    browser = client_of(supervisor)
+    query = stored(browser, q=f"256999, {PASTED}").partition("?")[2]
+    posted = {"scope": "all", "query": query, "expected": "4", "client": world.client.pk}
+    posted |= {"package": world.client_package.pk, "account": world.account.pk}
+    preview = browser.post("/dids/assign/", posted | {"step": "preview"})
+    assert preview.status_code == 200
+    browser.post("/dids/assign/", posted | {"step": "apply"})
+    job = Job.objects.get()
+    Job.objects.claim("worker").run("worker")
+    assert world.did("256999").client_package == world.client_package
+
+    job.refresh_from_db()
+    browser.post(f"/audit/{job.change_id}/undo/", {"step": "apply"})
+    assert world.did("256999").client_package is None
+
+
+def test_a_job_writes_a_workbook_of_a_stored_list(world, supervisor, monkeypatch):
+    monkeypatch.setattr("screens.numbers.export.XLSX_AT_ONCE", 1)
+    browser = client_of(supervisor)
+    query = stored(browser, q="111, 112, 113" + " ," * 1_000).partition("?")[2]
+    browser.post(f"/dids/export/?{query}&format=xlsx", {"scope": "list", "format": "xlsx"})
+    Job.objects.claim("worker").run("worker")
+    file = b"".join(browser.get(f"/jobs/{Job.objects.get().pk}/file/").streaming_content)
+    rows = load_workbook(io.BytesIO(file), read_only=True).active.iter_rows(values_only=True)
+    assert [row[3] for row in rows if row[0]] == ["DID", "111", "112", "113"]
+
+
+def test_a_delete_takes_a_stored_list(world, supervisor):
+    browser = client_of(supervisor)
+    query = stored(browser).partition("?")[2]
+    browser.post("/dids/delete/", {"scope": "all", "query": query, "expected": "3", "step": "apply"})
+    assert not DID.objects.filter(number__in=["111", "112", "113"]).exists()
 
 
 def test_the_tabs_of_a_client_take_a_stored_list(world, supervisor):
