@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from audit.models import Change
-from bench import load, pages, report, scratch
+from bench import growth, load, pages, report, scratch
 from bench.jobs import index_names
 from dids.models import DID, DIDHistory, Stock
 from jobs.models import Job
@@ -42,7 +42,8 @@ def _own_folder(settings, tmp_path):
     settings.STATIC_ROOT.mkdir()
 
 
-def test_the_bench_reports_each_scenario_and_leaves_the_inventory_unchanged():
+def test_the_bench_reports_each_scenario_and_leaves_the_inventory_unchanged(monkeypatch):
+    monkeypatch.setattr(growth, "UNIT", 4)
     make_world()
     User.objects.create_superuser("admin")
     before = _inventory()
@@ -51,7 +52,8 @@ def test_the_bench_reports_each_scenario_and_leaves_the_inventory_unchanged():
     call_command("bench", "--writes", "50", "--rows", "0", stdout=out)
 
     lines = _lines(out)
-    assert len(lines) == 11
+    assert len(lines) == 21
+    assert all(line["grows"] > 0 for line in lines if "ms_8" in line)
     assert all(line["p50"] > 0 for line in lines if "p50" in line)
     assert all(line["ours"] > 0 and line["rows"] == 50 for line in lines if "ours" in line)
     assert _inventory() == before

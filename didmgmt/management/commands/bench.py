@@ -6,7 +6,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 
-from bench import jobs, lists, load, pages, past, report, steps, writes
+from bench import growth, jobs, lists, load, pages, past, report, steps, writes
 from bench.scratch import Scratch
 from dids.models import DID
 from dids.numbering.search import MAX_LISTED
@@ -68,6 +68,9 @@ class Command(BaseCommand):
             help=f"measure who had N of the existing numbers at a time (at most {MAX_LISTED:,})",
         )
         only.add_argument(
+            "--growth", action="store_true", help="measure how requests grow with what they send"
+        )
+        only.add_argument(
             "--plots",
             action="store_true",
             help="write the tables and plots of bench/README.md from bench/results",
@@ -109,6 +112,8 @@ class Command(BaseCommand):
         elif options["who_had_it"] is not None:
             columns = ("asked", "p50", "p95", "cpu", "queries", "raw_p50", "ratio")
             self._table(past.measure(_visitor(), options["who_had_it"], options["runs"]), columns)
+        elif options["growth"]:
+            self._measure_growth()
         elif options["indexes"] is not None:
             names = options["indexes"] or jobs.index_names()
             with Scratch() as scratch:
@@ -161,6 +166,11 @@ class Command(BaseCommand):
     def _measure_inventory(self, count):
         self._table(lists.measure(_visitor()), ("p50", "p95", "cpu", "raw_p50", "admin_p50", "queries"))
         self._table(writes.measure(count), ("ours", "raw", "ratio"))
+        self._measure_growth()
+
+    def _measure_growth(self):
+        columns = ("size", *(f"ms_{times}" for times in growth.TIMES), "grows", "status")
+        self._table(growth.measure(_visitor()), columns)
 
     def _table(self, measured, columns):
         """Print a JSON line for each row as it is measured, then all rows as a table."""
@@ -215,6 +225,7 @@ def _check(
     clients,
     who_had_it,
     plots,
+    growth,
     save,
     **_,
 ):
@@ -252,7 +263,7 @@ def _check(
         raise CommandError("--meanwhile and --indexes need --rows of at least 1.")
     if who_had_it is not None and not 1 <= who_had_it <= MAX_LISTED:
         raise CommandError(f"--who-had-it takes 1 to {MAX_LISTED:,} numbers.")
-    writes = not (made or meanwhile or indexes is not None or plots or who_had_it)
+    writes = not (made or meanwhile or indexes is not None or plots or growth or who_had_it)
     if writes and rows and not 0 < 2 * edits <= rows:
         raise CommandError("--edits must be from 1 to half of --rows; plain SQL changes the other half.")
 
