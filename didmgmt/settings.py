@@ -299,7 +299,6 @@ INSTALLED_APPS = [
     "jobs",
     "dids",
     "screens",
-    "staff.apps.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -1,4 +1,3 @@
-from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
@@ -6,6 +5,7 @@ from didmgmt import headers, health
 from screens.imports.urls import reference_urlpatterns
 from screens.operators.urls import reseller_urlpatterns
 from screens.packages.urls import client_package_urlpatterns
+from screens.people.urls import people_urlpatterns, role_urlpatterns
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="dids:list"), name="home"),
@@ -19,7 +19,8 @@ urlpatterns = [
     path("find/", include("screens.find.urls")),
     path("jobs/", include("screens.jobs.urls")),
     path("", include((reference_urlpatterns, "reference"))),
-    path("admin/", admin.site.urls),
+    path("people/", include((people_urlpatterns, "people"))),
+    path("roles/", include((role_urlpatterns, "roles"))),
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
     path(".well-known/security.txt", headers.security_txt, name="security_txt"),

@@ -6,9 +6,10 @@ check the user's rights and call one of its methods.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, wraps
 
 from django import forms
+from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError
 from django.shortcuts import get_object_or_404
 
@@ -64,6 +65,11 @@ class RecordForm(ModelForm):
         if not self.alike:
             exists = lookalike_exists(noun, others[0], name)
             self.add_error("name", f"{exists} Use it, or tick the box to have both.")
+
+    @property
+    def record_name(self):
+        """The name of the record as it is stored."""
+        return self.initial["name"]
 
     @property
     def alike(self):
@@ -169,26 +175,16 @@ class Records:
         )
 
     def save(self, request, record):
-        """Answer the dialog of a new or an existing record: OK saves and closes, Apply saves and stays."""
-        action_url, is_new, saved = request.path, record.pk is None, ""
-        form = self.form(request.POST if request.method == "POST" else None, instance=record, by=request.user)
-        back_url = dialogs.back_to(request, self.list_url(record), *self.pages(record))
-        if form.is_valid() and form.save_record():
-            saved = f"{self.noun.capitalize()} {record} saved. {form.note}".strip()
-            if "apply" not in request.POST:
-                announce(request, saved)
-                leads_to = self.created_url(record) if is_new and self.created_url else back_url
-                return dialogs.close(request, leads_to)
-            form, action_url = self.form(instance=record, by=request.user), self.edit_url(record)
-        title = f"New {self.noun.capitalize()}" if form.instance.pk is None else form.initial["name"]
-        context = {"form": form, "title": title, "action_url": action_url, "saved_text": saved}
-        status = 422 if form.errors else 200
-        response = dialogs.show(
-            request, "_record.html", context, title=title, back_url=back_url, status=status
+        """Answer the dialog of a new or an existing record, see ``save_dialog``."""
+        return save_dialog(
+            request,
+            record,
+            self.form,
+            list_url=self.list_url(record),
+            edit_url=self.edit_url,
+            pages=self.pages(record),
+            created_url=self.created_url,
         )
-        if saved:
-            response.headers["Content-Location"] = action_url  # where a repeated form leads
-        return response
 
     def delete(self, request, record):
         """Answer the dialog that deletes a record, unless other rows use it."""
@@ -214,6 +210,46 @@ class Records:
             back_url=back_url,
             status=422 if posted else 200,
         )
+
+
+def save_dialog(request, record, form_class, *, list_url, edit_url, pages=(), created_url=None, say=announce):
+    """Answer the dialog of a new or an existing record: OK saves and closes, Apply saves and stays.
+
+    ``form_class`` has the methods of ``RecordForm``, and ``say(request, sentence)`` shows what was done. The
+    other arguments are those of ``Records``.
+    """
+    action_url, is_new, saved = request.path, record.pk is None, ""
+    noun = record._meta.verbose_name
+    form = form_class(request.POST if request.method == "POST" else None, instance=record, by=request.user)
+    back_url = dialogs.back_to(request, list_url, *pages)
+    if form.is_valid() and form.save_record():
+        saved = f"{noun.capitalize()} {record} saved. {form.note}".strip()
+        if "apply" not in request.POST:
+            say(request, saved)
+            return dialogs.close(request, created_url(record) if is_new and created_url else back_url)
+        form, action_url = form_class(instance=record, by=request.user), edit_url(record)
+    title = f"New {noun.capitalize()}" if form.instance.pk is None else form.record_name
+    context = {"form": form, "title": title, "action_url": action_url, "saved_text": saved}
+    status = 422 if form.errors else 200
+    response = dialogs.show(request, "_record.html", context, title=title, back_url=back_url, status=status)
+    if saved:
+        response.headers["Content-Location"] = action_url  # where a repeated form leads
+    return response
+
+
+def installation_wide(permission):
+    """Admit users with the permission who are not bound to a reseller, for what all resellers share."""
+
+    def guard(view):
+        @wraps(view)
+        def guarded(request, *args, **kwargs):
+            if request.user.reseller_id or not request.user.has_perm(permission):
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return guard
 
 
 def record_choices(request, model):

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 from django.contrib.auth.hashers import check_password
-from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.auth.models import AbstractUser, Group, UserManager
 from django.core.exceptions import ValidationError
 from django.db import models
 
@@ -14,7 +14,7 @@ from audit.models import Change
 from clients.models import BranchQuerySet, Reseller
 from staff.records import RoleRecord, RoleRecordHistory, StaffRecord, StaffRecordHistory
 
-__all__ = ["RoleRecord", "RoleRecordHistory", "StaffRecord", "StaffRecordHistory", "User"]
+__all__ = ["Role", "RoleRecord", "RoleRecordHistory", "StaffRecord", "StaffRecordHistory", "User"]
 
 
 def known_time_zone(value):
@@ -51,6 +51,10 @@ class User(AbstractUser):
 
     objects: ClassVar[StaffManager] = StaffManager()
 
+    class Meta(AbstractUser.Meta):
+        verbose_name = "person"
+        verbose_name_plural = "people"
+
     @contextmanager
     def recorded(self, *, by):
         """Open a change of the user; what it writes is recorded by triggers, see ``staff.records``."""
@@ -68,3 +72,12 @@ class User(AbstractUser):
                 self.save(update_fields=["password"])
 
         return check_password(raw_password, self.password, renew)
+
+
+class Role(Group):
+    """A role: a group of Django's under the name that people use."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        verbose_name = "role"

@@ -87,3 +87,17 @@ def rights_beyond(person):
     if person.is_superuser:
         return Permission.objects.none()
     return Permission.objects.exclude(pk__in=rights_of(person).values("pk"))
+
+
+def permissions_named(codes):
+    """Return the ``Permission`` rows of codes such as "dids.delete_did"."""
+    found = Permission.objects.select_related("content_type")
+    found = found.filter(codename__in={one.partition(".")[2] for one in codes})
+    return [permission for permission in found if code(permission) in codes]
+
+
+def by_area(permissions):
+    """Return [(area, [what it allows])] for permissions with their content types, without empty areas."""
+    held = {code(permission) for permission in permissions}
+    found = {area: [words for right, words in of.items() if right in held] for area, of in AREAS.items()}
+    return [(area, words) for area, words in found.items() if words]

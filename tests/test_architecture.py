@@ -45,8 +45,8 @@ RANKS = {
     " tables",
     "jobs": "__init__ periodic kinds statistics models filters apps",
     "operators": "__init__ models filters apps",
-    "screens": "__init__ forms answers records templatetags packages operators jobs staff downloads numbers"
-    " history clients imports find",
+    "screens": "__init__ forms answers records templatetags packages operators jobs staff people downloads"
+    " numbers history clients imports find",
     "screens.clients": "__init__ forms clients accounts assign_forms assign client dids",
     "screens.find": "__init__ actions views",
     "screens.history": "__init__ forms links audit undo who_had_it",
@@ -55,11 +55,12 @@ RANKS = {
     "screens.numbers": "__init__ forms export views inventory new moves ownership_bar number mass_edit",
     "screens.operators": "__init__ forms operators resellers",
     "screens.packages": "__init__ forms stopping client_packages packages",
+    "screens.people": "__init__ forms people roles",
     "screens.staff": "__init__ forms views",
     "screens.templatetags": "__init__ did_rows",
     "sheets": "damage table content code_pages encoding text process workbooks loading writing __init__",
     "sheets.process": "__init__ cells binary marks markup main",
-    "staff": "__init__ records rights models middleware throttle admin admin_site apps",
+    "staff": "__init__ records models rights people middleware throttle apps",
 }
 APPS = ["audit", "clients", "staff", "operators", "jobs", "dids", "screens"]
 ROOMS = ["didmgmt", "sheets", *APPS]
@@ -346,7 +347,7 @@ def test_rows_of_a_reseller_can_be_limited_to_what_a_user_may_see(model):
 # --- templates --------------------------------------------------------------------------------------
 
 # Django loads these by name.
-BY_NAME = re.compile(r"(403|404|500)\.html|admin/.*")
+BY_NAME = re.compile(r"(403|404|500)\.html")
 
 
 def existing_templates():

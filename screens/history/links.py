@@ -24,7 +24,8 @@ _SCREENS = {
     "resellers:list": "Resellers",
     "audit:list": "Audit log",
     "jobs:list": "Jobs",
-    "admin:index": "Staff admin",
+    "people:list": "People",
+    "roles:list": "Roles",
 }
 # {beginning of a source that is no URL: label}
 _COMMANDS = {

@@ -1,8 +1,5 @@
 """Resellers, managed by users without a reseller who have permission to change them."""
 
-from functools import wraps
-
-from django.core.exceptions import PermissionDenied
 from django.db.models import F
 from django.db.models.functions import Lower
 from django.shortcuts import render
@@ -15,7 +12,7 @@ from didmgmt import dialogs
 from didmgmt.replica import may_lag
 from dids.lists import row_counts
 from screens.operators.forms import ResellerForm
-from screens.records import Records
+from screens.records import Records, installation_wide
 
 RESELLERS = Records(
     model=Reseller,
@@ -40,41 +37,26 @@ RESELLERS = Records(
 )
 
 
-def may(action):
-    """Admit users without a reseller who have permission to ``action`` resellers."""
-
-    def guard(view):
-        @wraps(view)
-        def guarded(request, *args, **kwargs):
-            if request.user.reseller_id or not request.user.has_perm(f"clients.{action}_reseller"):
-                raise PermissionDenied
-            return view(request, *args, **kwargs)
-
-        return guarded
-
-    return guard
-
-
 @require_safe
-@may("change")
+@installation_wide("clients.change_reseller")
 @may_lag
 def reseller_list(request):
     return render(request, "operators/resellers/list.html", {"listing": RESELLERS.listing(request)})
 
 
 @dialogs.view
-@may("add")
+@installation_wide("clients.add_reseller")
 def reseller_new(request):
     return RESELLERS.save(request, Reseller())
 
 
 @dialogs.view
-@may("change")
+@installation_wide("clients.change_reseller")
 def reseller_edit(request, pk):
     return RESELLERS.save(request, RESELLERS.get(request, pk))
 
 
 @dialogs.view
-@may("delete")
+@installation_wide("clients.delete_reseller")
 def reseller_delete(request, pk):
     return RESELLERS.delete(request, RESELLERS.get(request, pk))

@@ -45,14 +45,12 @@ async function load() {
   try {
     const response = await fetch(`${form.action}?${query}`, {
       signal: request.signal,
-      headers: { "HX-Request": "true", "X-Page-User": document.body.dataset.user },
+      headers: { "HX-Request": "true" },
     });
-    if (response.headers.get("X-Session")) {
-      document.dispatchEvent(new CustomEvent("signin", { detail: { element: input, goOn: load } }));
-      return;
-    }
+    const html = await response.text();
     if (!response.ok) throw new Error(response.status);
-    results.innerHTML = await response.text();
+    if (/^\s*<!doctype/i.test(html)) return location.reload(); // the session has ended
+    results.innerHTML = html;
     shown = query;
   } catch (error) {
     if (error.name === "AbortError") return;

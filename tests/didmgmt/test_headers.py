@@ -13,7 +13,7 @@ PRIVATE = [
     "/dids/export/",
     "/operators/choices/",
     "/clients/export/",
-    "/admin/",
+    "/people/",
     "/login/",
     "/nothing/",
 ]

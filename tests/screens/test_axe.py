@@ -275,6 +275,31 @@ def test_the_resellers_have_no_violation(open_page):
     assert violations(page) == []
 
 
+def test_people_and_roles_are_managed_in_the_browser(open_page):
+    page = open_page("/people/", "Administrator")
+    assert violations(page) == []
+    page.get_by_role("link", name="New Person").click()
+    dialog = page.locator("#dialog-slot dialog[open]")
+    dialog.get_by_label("User name").fill("nina")
+    dialog.get_by_label("Clerk").check()
+    dialog.get_by_role("button", name="OK").click()
+    dialog.locator(".field-error").first.wait_for()
+    assert violations(page) == []
+    for label in ("Password", "Password again"):
+        dialog.get_by_label(label, exact=True).fill("battery-staple-7")
+    dialog.get_by_role("button", name="OK").click()
+    page.get_by_text("Person nina saved.").wait_for()
+    page.get_by_role("link", name="Deactivate nina").click()
+    dialog.get_by_role("button", name="Deactivate nina").wait_for()
+    assert violations(page) == []
+    dialog.get_by_role("button", name="Deactivate nina").click()
+    page.get_by_text("nina is deactivated").wait_for()
+    visit(page, "/roles/")
+    page.get_by_role("link", name="Clerk", exact=True).click()
+    dialog.get_by_text("Import numbers").wait_for()
+    assert violations(page) == []
+
+
 def test_a_package_is_given_switched_off_and_on_in_the_browser(open_page, world):
     page = open_page("/clients/{client}/")
     page.get_by_role("link", name="Give package").click()
