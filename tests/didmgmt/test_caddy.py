@@ -93,7 +93,7 @@ def test_plain_http_is_redirected(proxy):
 
 def test_large_requests_are_refused(proxy):
     assert proxy.get(f"/dids/?q={'1' * 200_000}")[0] == 431
-    assert proxy.get("/login/", "POST", b"x" * 70_000)[0] == 413
+    assert proxy.get("/login/", "POST", b"x" * 300_000)[0] == 413
 
 
 def test_a_visitor_cannot_forge_the_address(proxy):
