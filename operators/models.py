@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
 
+import audit
 from audit import history
 from audit.models import Change
 from clients.models import BranchQuerySet, HoldDaysField, Recorded, Reseller, hold_days_in_range
@@ -54,6 +55,14 @@ class Operator(Recorded):
         if Operator.objects.filter(pk=self.pk, reseller=self.reseller_id).exists():
             return 0
         return self.dids.filter(account__isnull=False).count()
+
+    def record_with_reseller(self, reseller, *, by):
+        """Insert an unsaved reseller and this operator of it in one change; raise what ``record`` raises."""
+        label = f"New operator {self} of the new reseller {reseller}"
+        with audit.change(Change.Kind.OPERATOR, by=by, label=label):
+            reseller.record(by=by, fields=[])
+            self.reseller = reseller
+            return self.record(by=by, fields=[])
 
     def name_taken(self):
         return f"{self.reseller} already has an operator “{self.name}”."

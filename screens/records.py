@@ -12,6 +12,7 @@ from django import forms
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 
 from audit.history import deleted_records
 from clients.models import AlikeError, Reseller
@@ -129,7 +130,8 @@ class Records:
 
     - ``list_url``: the page that dialogs return to; ``pages``: other pages they may have been opened on
     - ``edit_url``: the edit dialog, where Apply on a new record continues
-    - ``created_url``: where a new record leads; None returns to the page that the user came from
+    - ``created_url``: where a new record leads, unless it is one of the first steps; None returns to the page
+      that the user came from
     - ``delete_advice``: what to do when other rows use it; ``uses_url``: the list of these rows, or ""
     """
 
@@ -221,12 +223,14 @@ def save_dialog(request, record, form_class, *, list_url, edit_url, pages=(), cr
     action_url, is_new, saved = request.path, record.pk is None, ""
     noun = record._meta.verbose_name
     form = form_class(request.POST if request.method == "POST" else None, instance=record, by=request.user)
-    back_url = dialogs.back_to(request, list_url, *pages)
+    start = reverse("start:start")
+    back_url = dialogs.back_to(request, list_url, *pages, start)
     if form.is_valid() and form.save_record():
         saved = f"{noun.capitalize()} {record} saved. {form.note}".strip()
         if "apply" not in request.POST:
             say(request, saved)
-            return dialogs.close(request, created_url(record) if is_new and created_url else back_url)
+            leads_on = is_new and created_url and back_url != start
+            return dialogs.close(request, created_url(record) if leads_on else back_url)
         form, action_url = form_class(instance=record, by=request.user), edit_url(record)
     title = f"New {noun.capitalize()}" if form.instance.pk is None else form.record_name
     context = {"form": form, "title": title, "action_url": action_url, "saved_text": saved}

@@ -37,7 +37,7 @@ RANKS = {
     " check effects wizard",
     "dids.lifecycle": "__init__ statuses holds result",
     "dids.lists": "__init__ client_packages keyset row_counts sqlite_stats substring changed missing filters"
-    " picks as_of columns listing finding",
+    " picks as_of columns listing finding first_steps",
     "dids.models": "locks number_previews client_packages hold_days lookups prefixes staging tags"
     " number_merge number_plans number_reads number_writes numbers counters views __init__",
     "dids.numbering": "__init__ countries normalise not_numbers reading ranges search",
@@ -45,8 +45,8 @@ RANKS = {
     " tables",
     "jobs": "__init__ periodic kinds statistics models filters apps",
     "operators": "__init__ models filters apps",
-    "screens": "__init__ forms answers records templatetags packages operators jobs staff people downloads"
-    " numbers history clients imports find",
+    "screens": "__init__ forms answers records templatetags start packages operators jobs staff people"
+    " downloads numbers history clients imports find",
     "screens.clients": "__init__ forms clients accounts assign_forms assign client dids",
     "screens.find": "__init__ actions views",
     "screens.history": "__init__ forms links audit undo who_had_it",
@@ -56,6 +56,7 @@ RANKS = {
     "screens.operators": "__init__ forms operators resellers",
     "screens.packages": "__init__ forms stopping client_packages packages",
     "screens.people": "__init__ forms people roles",
+    "screens.start": "__init__ views",
     "screens.staff": "__init__ forms views",
     "screens.templatetags": "__init__ did_rows",
     "sheets": "damage table content code_pages encoding text process workbooks loading writing __init__",

@@ -41,7 +41,7 @@ def client_detail(request, pk):
 def client_give(request, pk):
     client = CLIENTS.get(request, pk)
     given, title = ClientPackage(client=client), f"Give {client} a package"
-    back_url = dialogs.back_to(request, *client_pages(client))
+    back_url = dialogs.back_to(request, *client_pages(client), reverse("start:start"))
     form = GiveForm(
         request.POST if request.method == "POST" else None,
         instance=given,

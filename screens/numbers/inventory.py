@@ -2,7 +2,7 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
@@ -38,6 +38,8 @@ def did_list(request):
         return render(request, "numbers/_advanced_search.html", {"listing": listing})
     if isinstance(listing, PastListing):
         return _past_list(request, listing)
+    if listing.valid and not listing.query and not listing.total:
+        return redirect("start:start")
     exact = exact_hit(listing)
     rows = [did for did in listing.rows if not exact or did.pk != exact.pk]
     every = [exact, *rows] if exact else rows
@@ -56,6 +58,7 @@ def did_list(request):
         "rows": rows,
         "others": _others(listing) if exact else "",
         "mark": _mark(listing),
+        "unassigned": listing.valid and not listing.query and _is_unassigned(listing.filterset.by_status),
     }
     template = "numbers/_columns_applied.html" if request.htmx else "numbers/list.html"
     return render(request, template, context)
@@ -81,6 +84,11 @@ def did_search(request):
     elif text:
         parameters["q"] = text
     return go_to(f"{path}?{parameters.urlencode()}")
+
+
+def _is_unassigned(counts):
+    """Whether no number is with a client, or on Hold after one."""
+    return not any(counts[status] for status in (*st.IN_USE, st.HOLD))
 
 
 _VERBS = {"contains": ("contains", "contain"), "either": ("matches", "match")}

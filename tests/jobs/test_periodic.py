@@ -145,4 +145,4 @@ def test_expired_sessions_are_deleted_some_at_a_time(viewer, monkeypatch):
     for n in range(3):
         Session.objects.create(session_key=f"old{n}", expire_date=now - timedelta(minutes=1))
     assert [delete_expired_sessions(now) for _ in range(3)] == [2, 1, 0]
-    assert browser.get("/dids/").status_code == 200
+    assert browser.get("/me/").status_code == 200

@@ -69,6 +69,8 @@ ADDRESSES = [
     Address("staff:me", "/me/", SIGNED_IN, "login 302 302 302 302", time_zone="UTC"),
     Address("staff:lists", "/me/lists/", NO_POST, "login 302 302 302 302", page_size="50"),
     Address("find:page", "/find/?q=1", SIGNED_IN, NO_POST),
+    Address("start:start", "/start/", SIGNED_IN, NO_POST),
+    Address("start:statuses", "/start/statuses/", SIGNED_IN, NO_POST),
     Address("dids:list", "/dids/", SIGNED_IN, NO_POST),
     Address("dids:detail", "/dids/{number}/", "login 200 404 200 200", "login 403 404 302 302", notes="seen"),
     Address("dids:history", "/dids/{number}/history/", "login 200 404 200 200", NO_POST),

@@ -87,6 +87,8 @@ def test_a_violation_is_found(open_page):
 
 
 PAGES = [
+    "/start/",
+    "/start/statuses/",
     "/dids/",
     "/find/?q=rose",
     "/dids/?q=999999",

@@ -439,12 +439,13 @@ def compare(branch, other, chance):
     assert answers.exported() == expected_rows(branch, branch.numbers)
     live = [one for one in branch.numbers.values() if one != DELETED]
 
-    page = answers.get("/dids/").context
-    assert page["listing"].total == len(live)
     counts = Counter(one.status for one in live)
-    assert {row["key"]: row["count"] for row in page["counters"]} == {
-        "": len(live), **{status: counts[status] for status in st.LABELS},
-    }  # fmt: skip
+    if live:  # otherwise the list leads to the first steps
+        page = answers.get("/dids/").context
+        assert page["listing"].total == len(live)
+        assert {row["key"]: row["count"] for row in page["counters"]} == {
+            "": len(live), **{status: counts[status] for status in st.LABELS},
+        }  # fmt: skip
     for status in counts:
         found = answers.exported(status=status)
         assert found == [row for row in expected_rows(branch, branch.numbers) if row[0] == status]

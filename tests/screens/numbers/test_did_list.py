@@ -259,13 +259,6 @@ def test_a_search_without_matches_links_to_the_whole_list(show):
     assert 'href="/dids/"' in text
 
 
-def test_an_empty_inventory_explains_how_to_start(db, clerk):
-    response = client_of(clerk).get("/dids/")
-    assert "No numbers yet" in response.text
-    assert "Create an operator" in response.text
-    assert 'href="/dids/new/"' in response.text
-
-
 # --- visibility -------------------------------------------------------------------------------------
 
 
