@@ -1,0 +1,92 @@
+"""A day's work by thumb: on a screen of 390 px everything is in reach and nothing is cut."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from audit import SYSTEM
+from clients.models import Package
+from dids.models import DID
+from tests.world import make_world, member
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
+FIVE = [str(number) for number in range(49401, 49406)]
+
+# Return controls that are too small or cut, without links within text, and boxes whose cell is the target.
+OUT_OF_REACH = """() => [
+  ...document.querySelectorAll("a, button, input, select, textarea, summary"),
+].filter((control) => {
+  const { left, right, width, height } = control.getBoundingClientRect();
+  const shown = control.checkVisibility({ visibilityProperty: true, opacityProperty: true });
+  if (!shown || !width || !height || control.matches(".skip-link")) return false;
+  if (control.closest("p, dd, td, th, label, .visually-hidden, [role=listbox]")) return false;
+  return height < 40 || left < 0 || right > 390;
+}).map((control) => control.outerHTML.slice(0, 120))"""
+
+
+def test_a_days_work_is_done_by_thumb(page_of):
+    world = make_world()
+    Package.objects.update(did_limit=50)
+    DID.objects.create_numbers(FIVE, operator=world.operator, by=SYSTEM, status="instock")
+    page = page_of(member("Supervisor"))
+    page.set_viewport_size({"width": 390, "height": 844})
+
+    def in_reach():
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.evaluate(OUT_OF_REACH) == []
+
+    # Every section is in the menu, and the search is as wide as the page.
+    page.goto("/dids/")
+    in_reach()
+    page.locator("summary", has_text="Sections").click()
+    expect(page.get_by_role("link", name="Jobs")).to_be_in_viewport(ratio=1)
+    in_reach()
+    page.keyboard.press("Escape")
+    assert page.get_by_role("link", name="Search or jump to").bounding_box()["width"] > 350
+
+    # Select all, all that match, sort.
+    page.get_by_role("link", name="Status", exact=True).click()
+    page.wait_for_url(re.compile("sort=status"))
+    page.get_by_label("Select every row of this page").check()
+    expect(page.get_by_text(re.compile(r"^\d+ selected"))).to_be_visible()
+    for name in ("Mass Edit", "Assign", "Delete"):
+        expect(page.get_by_label("Selected numbers").get_by_role("button", name=name)).to_be_in_viewport(
+            ratio=1
+        )
+    in_reach()
+    page.get_by_label("Selected numbers").get_by_role("button", name="Clear").click()
+
+    # Find a number, see why, block it.
+    page.goto("/dids/?q=2567")
+    page.get_by_role("link", name="2567", exact=True).click()
+    expect(page.get_by_text("Active since")).to_be_in_viewport()
+    in_reach()
+    page.goto(f"/clients/{world.client.pk}/dids/?q==2567")
+    page.get_by_role("button", name="Block 2567").click()
+    expect(page.get_by_text("1 number blocked.")).to_be_visible()
+    in_reach()
+
+    # Give five numbers.
+    page.get_by_role("link", name="Add DIDs").click()
+    for number in FIVE:
+        page.get_by_label(f"Select {number}").check()
+    page.get_by_role("button", name="Assign to rose_orig").click()
+    page.get_by_role("button", name="Assign 5 numbers").click()
+    expect(page.get_by_text("5 numbers assigned to rose_orig under package Basic.")).to_be_visible()
+
+    # Approve an import.
+    page.goto("/dids/import/")
+    in_reach()
+    file = {"name": "new.csv", "mimeType": "text/csv", "buffer": b"DID,Operator\n441632960100,DID Operator\n"}
+    page.get_by_role("button", name="File", exact=True).set_input_files(file)
+    page.get_by_role("button", name="Upload and choose columns").click()
+    page.wait_for_url(re.compile("/columns/"))
+    page.get_by_role("button", name="Check all").click()
+    page.wait_for_url(re.compile("/check/"))
+    in_reach()
+    page.get_by_role("button", name="Import 1 number").click()
+    page.wait_for_url(re.compile("/result/"))
+    in_reach()
+    assert DID.objects.filter(number="441632960100").exists()
+    assert DID.objects.filter(number__in=FIVE, status="active").count() == 5
