@@ -19,7 +19,7 @@ from audit import history
 from audit.models import Change, Touched
 from clients.models import Account, Client, Package
 from dids.history.external_writes import ExternalWrite
-from dids.models import DID
+from dids.models import DID, SavedView
 from jobs.models import Job
 from operators.models import Operator
 from staff.models import User
@@ -80,6 +80,9 @@ class Branch:
             "change": DID.objects.filter(pk=change.pk).edit(by=self.boss, notes=f"{name} notes").change,
             "role": Group.objects.get(name="Viewer").pk,
             "person": self.people["Clerk"].pk,
+            "view": SavedView.objects.create(
+                owner=self.boss, reseller=house.reseller, name=f"{name} view", audience=SavedView.Audience.ALL
+            ).pk,
         }
         self.ids["query"] = f"operator={house.operator.pk}"
         self.ids["page"] = f"/clients/{house.client.pk}/"
@@ -95,6 +98,7 @@ class Branch:
             Touched.objects.filter(reseller_id=self.reseller.pk),
             Job.objects.filter(owner__reseller=self.reseller),
             User.objects.filter(reseller=self.reseller),
+            SavedView.objects.filter(reseller=self.reseller),
         ):
             rows.update(_text(own))
         return rows.hexdigest()
