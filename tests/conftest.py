@@ -10,10 +10,12 @@ import psycopg
 import pytest
 from django.core.management.color import no_style
 from django.db import connection, connections, transaction
+from django.db.backends.signals import connection_created
 from django.test import TransactionTestCase
 from playwright.sync_api import sync_playwright
 
 from audit import triggers
+from didmgmt import clock
 from tests import chromium, roles
 from tests.examples import scaled
 from tests.world import make_world, member, session_cookie
@@ -144,6 +146,19 @@ def transactional_tests_keep_the_roles():
     patch.setattr(TransactionTestCase, "_fixture_teardown", empty_all_tables)
     yield
     patch.undo()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def skew_is_measured_on_connecting():
+    """Compare the clocks before a test sets its own: from then on the difference would be taken for skew."""
+
+    def compare(connection, **_):
+        if connection is connections["default"]:
+            clock.now()
+
+    connection_created.connect(compare)
+    yield
+    connection_created.disconnect(compare)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 import audit
-from audit import triggers
+from audit import changes, triggers
 from audit.models import Change
 from tests.roles import as_owner
 
@@ -21,9 +21,10 @@ def days_ago(days):
 
 @contextmanager
 def on(moment):
-    """Record everything in this block with the clock at ``moment``, in one change."""
+    """Record everything in this block with the clocks at ``moment``, in one change."""
     with pytest.MonkeyPatch.context() as clock:
         clock.setattr(timezone, "now", lambda: moment)
+        clock.setattr(changes, "database_now", lambda: moment)
         with audit.change(Change.Kind.EDIT, by=audit.SYSTEM, at=moment) as change:
             yield change
 

@@ -21,7 +21,7 @@ from dids.imports.mapping import guess
 from dids.imports.wizard import Import
 from dids.lists.as_of import PastFilter
 from dids.lists.filters import ClientDIDFilter, SearchForm
-from dids.models import DID, ClientPackage, DIDHistory
+from dids.models import DID, ClientPackage, DIDHistory, SavedView
 from dids.reference_files.tables import TABLES
 from operators.models import Operator
 from screens.clients import assign_forms
@@ -32,15 +32,18 @@ from screens.imports import forms as import_forms
 from screens.imports import reference_forms
 from screens.imports.columns import ColumnsForm
 from screens.numbers import forms as number_forms
+from screens.numbers.views import ViewForm
 from screens.operators import forms as operator_forms
 from screens.packages import forms as package_forms
+from screens.people import forms as people_forms
 from screens.records import HoldDaysForm, RecordForm
 from screens.staff import forms as staff_forms
+from staff.models import Role, User
 from tests.imports import staged
 
 pytestmark = pytest.mark.django_db
 
-BASES = {Form, ModelForm, RecordForm, HoldDaysForm, import_forms.DefaultsForm}
+BASES = {Form, ModelForm, RecordForm, HoldDaysForm, import_forms.DefaultsForm, people_forms._ManagedForm}
 NO_DATA = QueryDict()
 
 for module in pkgutil.walk_packages(screens.__path__, "screens."):
@@ -87,6 +90,7 @@ def bound_forms(world, user):
         number_forms.EditForm(NO_DATA, shown=shown, by=user),
         number_forms.MassEditForm(NO_DATA, by=user),
         number_forms.NewForm(NO_DATA, by=user),
+        ViewForm(NO_DATA, instance=SavedView(owner=user), by=user),
         operator_forms.OperatorForm(NO_DATA, instance=Operator(), by=user),
         operator_forms.ResellerForm(NO_DATA, instance=Reseller(), by=user),
         package_forms.EndForm(NO_DATA, client_package=client_package),
@@ -94,6 +98,9 @@ def bound_forms(world, user):
             NO_DATA, instance=ClientPackage(client=world.client), by=user, choices_url="/"
         ),
         package_forms.PackageForm(NO_DATA, instance=Package(), by=user),
+        people_forms.NewPasswordForm(user, NO_DATA),
+        people_forms.PersonForm(NO_DATA, instance=User(), by=user),
+        people_forms.RoleForm(NO_DATA, instance=Role(), by=user),
         reference_forms.ReferenceUploadForm(NO_DATA, resource=TABLES["operators"](user)),
         staff_forms.MeForm(NO_DATA, instance=user),
         staff_forms.PasswordForm(user, NO_DATA),

@@ -120,13 +120,13 @@ def test_an_overdue_hold_is_sorted_by_its_next_status(show, overdue):
 def test_each_counter_links_to_its_filter(show):
     _, text = show("q=256&sort=-number&page=2")
     (counters,) = re.findall(r'<nav class="counters".*?</nav>', text, re.DOTALL)
-    assert words(counters) == "All 6 Reserved 1 In Stock 1 Active 1 Blocked 1 Hold 1 Archive 1"
+    assert words(counters) == "All 6 Reserved 1 In Stock 1 Active 1 Blocked 1 Hold 1 Archive 1 ?"
     assert 'href="/dids/?q=256&amp;status=hold&amp;sort=-number"' in counters
     assert re.search(r'href="/dids/\?q=256&amp;sort=-number" aria-current="true"', counters)
     numbers, text = show("q=256&status=hold")
     assert numbers == ["2563"]
     (counters,) = re.findall(r'<nav class="counters".*?</nav>', text, re.DOTALL)
-    assert words(counters) == "All 6 Reserved 1 In Stock 1 Active 1 Blocked 1 Hold 1 Archive 1"
+    assert words(counters) == "All 6 Reserved 1 In Stock 1 Active 1 Blocked 1 Hold 1 Archive 1 ?"
 
 
 def test_counters_follow_overdue_holds(show, overdue):
@@ -267,7 +267,7 @@ def test_a_stranger_sees_only_numbers_of_its_reseller(show, stranger):
     assert numbers == ["3333"]
     assert "Rose Orig" not in text and "Reseller 1" not in text
     (counters,) = re.findall(r'<nav class="counters".*?</nav>', text, re.DOTALL)
-    assert words(counters) == "All 1 Reserved 0 In Stock 1 Active 0 Blocked 0 Hold 0 Archive 0"
+    assert words(counters) == "All 1 Reserved 0 In Stock 1 Active 0 Blocked 0 Hold 0 Archive 0 ?"
 
 
 def test_a_stranger_learns_nothing_from_addresses(show, stranger, world):

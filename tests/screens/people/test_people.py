@@ -92,7 +92,7 @@ def test_a_deactivated_person_is_signed_out_and_can_be_activated_again(administr
     assert theirs.get("/dids/").url.startswith("/login/")
     assert "Deactivated" in read(browser.get("/people/?active=no"))
     browser.post(f"/people/{viewer.pk}/activate/")
-    assert client_of(viewer).get("/dids/").status_code == 200
+    assert client_of(viewer).get("/clients/").status_code == 200
     labels = [c.label for c in Change.objects.filter(kind="staff").order_by("pk")]
     assert labels == ["User viewer deactivated", "User viewer activated"]
 
