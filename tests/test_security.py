@@ -220,7 +220,7 @@ def test_signing_in_begins_a_new_session(viewer):
     assert browser.cookies[settings.SESSION_COOKIE_NAME].value != planted
 
 
-@pytest.mark.parametrize("address", ["/dids/", "/clients/", "/audit/", "/jobs/", "/me/", "/password/"])
+@pytest.mark.parametrize("address", ["/start/", "/clients/", "/audit/", "/jobs/", "/me/", "/password/"])
 def test_every_page_offers_to_sign_out(viewer, address):
     assert 'action="/logout/"' in client_of(viewer).get(address).content.decode()
 

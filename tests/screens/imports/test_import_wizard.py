@@ -2,6 +2,7 @@
 
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import Group, Permission
@@ -559,7 +560,8 @@ def test_an_import_after_the_session_has_ended_asks_to_sign_in_and_writes_nothin
     browser, check = checked_by(member("Administrator"))
     browser.logout()
 
-    assert browser.post(check).url.startswith("/login/?next=/dids/import/")
+    sent = browser.post(check, headers={"Referer": f"http://testserver{check}"})
+    assert sent.url == f"/login/?{urlencode({'next': f'http://testserver{check}'})}"
     assert browser.get(check.replace("check", "result")).url.startswith("/login/?next=/dids/import/")
     assert not DID.objects.filter(number="900").exists()
 
