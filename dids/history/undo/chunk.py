@@ -79,7 +79,7 @@ class Chunk:
         rows of the change through the index on the change.
         """
         return f"""
-            SELECT own.object_id, own.history_id, own.event, CASE WHEN own.event <> '+' THEN (
+            SELECT own.object_id, own.history_id, own.at, own.event, CASE WHEN own.event <> '+' THEN (
                 SELECT max(earlier.history_id) FROM {self.history_table} earlier
                 WHERE earlier.object_id = own.object_id AND earlier.history_id < own.history_id
             ) END AS prior_id
@@ -98,7 +98,8 @@ class Chunk:
         """Return a FROM clause: ``touched``, ``prior``, ``live`` and what a number was assigned with.
 
         For a user bound to a reseller, only objects that belonged to it before and after the change, and
-        would belong to it now, whether or not they are restored.
+        would belong to it now, whether or not they are restored. Before it is when it was made: a number may
+        have come with its operator since its earlier version was written.
         """
         packages = f"""
             LEFT JOIN {self.rows_of(ClientPackage)} given ON given.id = prior.client_package_id
@@ -114,8 +115,9 @@ class Chunk:
         """
 
     def _where_own(self):
+        was_own = self._of_reseller("prior", "touched.at")
         return f"""
-            WHERE (prior.history_id IS NULL OR ({self._was_own("prior")} AND {self._is_own("prior")}))
+            WHERE (prior.history_id IS NULL OR ({was_own} AND {self._is_own("prior")}))
               AND (live.id IS NULL OR {self._is_own("live")})
               AND NOT EXISTS (
                 SELECT 1 FROM {self.history_table} written

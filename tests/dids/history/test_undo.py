@@ -412,6 +412,21 @@ def test_a_bound_user_cannot_undo_a_move_between_resellers(house):
     assert undone(change).done == 1
 
 
+def test_a_bound_user_undoes_changes_of_numbers_that_came_with_their_operator(house):
+    south = carrier("South")
+    numbers_in("instock", ["100"], south)
+    south.operator.reseller, south.operator.name = house.reseller, "Line of the South"
+    south.operator.record(by=SYSTEM, fields=["reseller", "name"])
+    DID.objects.filter(number="100").delete_unused(by=SYSTEM)
+    bound = person("anna", "audit.undo_change", reseller=house.reseller)
+    former = person("berta", "audit.undo_change", reseller=south.reseller)
+    deleted = latest()
+
+    assert Undo(deleted, by=bound).is_visible() and not Undo(deleted, by=former).is_visible()
+    assert undone(deleted, by=bound).done == 1
+    assert DID.objects.get().number == "100"
+
+
 # --- imports ----------------------------------------------------------------------------------------
 
 
