@@ -232,8 +232,10 @@ def save_dialog(request, record, form_class, *, list_url, edit_url, pages=(), cr
             leads_on = is_new and created_url and back_url != start
             return dialogs.close(request, created_url(record) if leads_on else back_url)
         form, action_url = form_class(instance=record, by=request.user), edit_url(record)
-    title = f"New {noun.capitalize()}" if form.instance.pk is None else form.record_name
-    context = {"form": form, "title": title, "action_url": action_url, "saved_text": saved}
+    heading = title = f"New {noun.capitalize()}"
+    if form.instance.pk is not None:
+        heading, title = form.record_name, f"Edit {form.record_name}"
+    context = {"form": form, "title": heading, "action_url": action_url, "saved_text": saved}
     status = 422 if form.errors else 200
     response = dialogs.show(request, "_record.html", context, title=title, back_url=back_url, status=status)
     if saved:

@@ -58,7 +58,7 @@ RANKS = {
     "screens.people": "__init__ forms people roles",
     "screens.start": "__init__ views",
     "screens.staff": "__init__ forms views",
-    "screens.templatetags": "__init__ did_rows",
+    "screens.templatetags": "__init__ did_rows place",
     "sheets": "damage table content code_pages encoding text process workbooks loading writing __init__",
     "sheets.process": "__init__ cells binary marks markup main",
     "staff": "__init__ records models rights people middleware throttle apps",

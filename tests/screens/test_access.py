@@ -6,6 +6,7 @@ who has no reseller and manages people.
 """
 
 import re
+from html import unescape
 
 import pytest
 from django.contrib.auth.models import Group
@@ -451,3 +452,32 @@ def test_each_address_answers_each_user_with_the_listed_status(address, user, id
 def status_of(answer):
     redirects_to_sign_in = answer.status_code == 302 and re.match(r"/login/\?next=", answer.url)
     return "login" if redirects_to_sign_in else str(answer.status_code)
+
+
+def test_each_page_has_a_title_of_its_own_that_ends_with_its_section(ids, administrator):
+    browser, pages = client_of(administrator), {}
+    for address in ADDRESSES:
+        answer = browser.get(address.path.format(**ids))
+        if answer.status_code == 200 and (title := re.search(rb"<title>(.*?)</title>", b"".join(answer))):
+            pages.setdefault(unescape(title[1].decode()), set()).add(address.name)
+    assert {title: names for title, names in pages.items() if len(names) > 1} == {}
+    of = {name: title for title, names in pages.items() for name in names}
+    assert of["dids:list"] == "DIDs · DID Management"
+    assert of["dids:detail"] == "256999 · DIDs · DID Management"
+    assert of["clients:detail"] == "Rose Orig · Clients · DID Management"
+    assert of["reference:packages_import"] == "Import packages · Packages · DID Management"
+
+
+def test_the_title_of_a_list_names_its_filters_view_and_time(ids, owner):
+    browser = client_of(owner)
+
+    def title(path):
+        page = browser.get(path.format(**ids)).content.decode()
+        return unescape(re.search("<title>(.*?)</title>", page)[1]).removesuffix(" · DID Management")
+
+    assert title("/dids/?status=hold") == "Hold · DIDs"
+    assert title("/dids/?view={view}&status=active") == "Own, changed · DIDs"
+    assert title("/dids/?as_of=2999-01-01T10:00") == "DIDs"
+    assert title("/clients/?name=ros") == "ros · Clients"
+    assert title("/clients/{client}/dids/?status=active") == "Active · DIDs of Rose Orig · Clients"
+    assert title("/audit/who-had-it/?numbers=2567&at=2026-01-10T09:00").startswith("Who had 2567 on 10 Jan")
