@@ -37,9 +37,13 @@ def test_a_person_is_chosen_by_typing_part_of_the_name(page_of, world):
     page.get_by_text("Rows 1 – 1 of 1").wait_for()
 
 
-def test_a_segment_of_the_bar_links_to_its_list_entry_by_keyboard(page_of, world):
+def test_the_history_of_a_number_is_as_wide_as_the_page_and_linked_to_its_bar(page_of, world):
     page = page_of(member("Supervisor"))
+    page.set_viewport_size({"width": 1440, "height": 800})
     page.goto(f"/dids/{world.did('2563').pk}/history/")
+    ends = page.locator(".history time, .ownership-bar")
+    right = ends.evaluate_all("all => all.map(one => Math.round(one.getBoundingClientRect().right))")
+    assert len(right) > 1 and len(set(right)) == 1 and right[0] > 1380
     segment = page.locator(".ownership-bar a").first
     segment.focus()
     assert segment.get_attribute("aria-label").startswith("Rose Orig | rose_orig: in use from ")
