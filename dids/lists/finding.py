@@ -1,4 +1,4 @@
-"""Find numbers, records, jobs and changes by what a person types into the one search.
+"""Find numbers, records, saved views, jobs and changes by what a person types into the one search.
 
 Each kind costs a few bounded queries, also among millions: numbers are found as in their list, records by the
 index of their names, jobs and changes by their ids or among the newest.
@@ -24,7 +24,7 @@ from didmgmt.text import parse_whole
 from dids.lists import row_counts
 from dids.lists.filters import deleted_matching
 from dids.lists.listing import did_listing, exact_hit
-from dids.models import DID, Stock, Tag
+from dids.models import DID, SavedView, Stock, Tag
 from dids.numbering.search import Search
 from jobs.models import Job
 from operators.models import Operator
@@ -43,6 +43,7 @@ KINDS = {
     "operators": "operators.view_operator",
     "packages": "clients.view_package",
     "tags": "dids.view_did",
+    "views": "dids.view_did",
     "jobs": "jobs.view_job",
     "changes": "audit.view_change",
 }
@@ -120,14 +121,33 @@ def _visible_did(pk, user):
 def _named(model, decorate, kind, text, user, shown):
     rows, pk = _visible(model, user), _id_in(text)
     ids = list(rows.filter(pk=pk).values_list("pk", flat=True)) if pk else []
-    if not text.startswith("#") and len(text) <= NAME_MAX and len(words_of(text)) <= WORDS_MOST:
-        ids = list(dict.fromkeys([*find_named(rows, text, COUNTED_TO + 1), *ids]))
+    ids = list(dict.fromkeys([*_ids_named(rows, text), *ids]))
     if not ids:
         return Found(kind, [], Count(0))
     by_id = {row.pk: row for row in decorate(rows.filter(pk__in=ids[:shown]), user)}
     first = [by_id[one] for one in ids[:shown] if one in by_id]
-    exact = bool(first) and (fold(first[0].name) == fold(clean_name(text)) or text.startswith("#"))
+    exact = bool(first) and (_is_named(first[0], text) or text.startswith("#"))
     return Found(kind, first, Count.up_to(COUNTED_TO, len(ids)), exact)
+
+
+def _views(kind, text, user, shown):
+    """Find saved views; their ids are not shown anywhere, so they are found by name alone."""
+    views = SavedView.objects.visible_to(user)
+    ids = _ids_named(views, text)
+    by_id = views.in_bulk(ids[:shown]) if ids else {}
+    rows = [by_id[one] for one in ids[:shown] if one in by_id]
+    return Found(kind, rows, Count.up_to(COUNTED_TO, len(ids)), bool(rows) and _is_named(rows[0], text))
+
+
+def _ids_named(rows, text):
+    """Return the ids of the first ``rows`` with such a name, none for what can’t be a name."""
+    if text.startswith("#") or len(text) > NAME_MAX or len(words_of(text)) > WORDS_MOST:
+        return []
+    return find_named(rows, text, COUNTED_TO + 1)
+
+
+def _is_named(row, text):
+    return fold(row.name) == fold(clean_name(text))
 
 
 def _visible(model, user):
@@ -196,6 +216,7 @@ _FINDERS = {
         lambda rows, _: row_counts.with_package_counts(rows, clock.now()).select_related("reseller"),
     ),
     "tags": partial(_named, Tag, _with_numbers),
+    "views": _views,
     "jobs": _jobs,
     "changes": _changes,
 }

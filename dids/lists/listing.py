@@ -13,9 +13,8 @@ from dids.lists.changed import ChangeKeyset
 from dids.lists.columns import PARAMETER, read_columns, remembered_columns, with_columns
 from dids.lists.filters import DIDFilter
 from dids.lists.keyset import DIDKeyset
-from dids.models import DID
+from dids.models import DID, SavedView
 
-VIEW = "view"  # parameter: the saved view that the list was opened with; it changes nothing of the list
 SORTED_MAX = 5_000  # numbers that are sorted at once; pages of more are found by key
 
 
@@ -25,7 +24,7 @@ def did_listing(parameters, user, path="", *, besides=()):
     ``besides``: further parameters that the caller reads.
     """
     if parameters.get("as_of", "").strip():
-        return PastListing(parameters, user, path, _SORTS, besides=(PARAMETER, VIEW, *besides))
+        return PastListing(parameters, user, path, _SORTS, besides=(PARAMETER, SavedView.PARAMETER, *besides))
     now = clock.now()
     dids = DID.objects.visible_to(user)
     overdue = DID.objects.any_hold_over(now)
@@ -81,11 +80,11 @@ class DIDListing(Listing):
             parameters,
             *args,
             user=user,
-            keeps=(PARAMETER, VIEW),
+            keeps=(PARAMETER, SavedView.PARAMETER),
             fetch=lambda found: with_columns(found.for_table(now), self.columns, user),
             **options,
         )
-        self.view = parameters.get(VIEW, "")
+        self.view = parameters.get(SavedView.PARAMETER, "")
         named = parameters.get(PARAMETER, "").strip()
         try:
             self.columns = read_columns(named) if named else remembered_columns(user)

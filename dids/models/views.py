@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models import Case, Q, When
+from django.urls import reverse
 
 from clients.models import Reseller
 
@@ -37,6 +38,7 @@ class SavedView(models.Model):
         ROLE = "role", "A role"
         ALL = "all", "Everyone"
 
+    PARAMETER = "view"  # of the list: the view that it was opened with; it changes nothing of the list
     MOST = 30  # of a user
     LONGEST_NAME = 40
     LONGEST = 4_000  # characters of the query
@@ -63,6 +65,10 @@ class SavedView(models.Model):
 
     def __str__(self):
         return self.name
+
+    def get_absolute_url(self):
+        """Return the address that opens the view; it shows the same to people who don’t have the view."""
+        return f"{reverse('dids:list')}?{self.PARAMETER}={self.pk}&{self.query}"
 
     @property
     def is_shared(self):

@@ -20,6 +20,7 @@ LABELS = {
     "operators": "Operators",
     "packages": "Packages",
     "tags": "Tags",
+    "views": "Views",
     "jobs": "Jobs",
     "changes": "Changes",
     "actions": "Actions",
@@ -32,6 +33,7 @@ ICONS = {
     "operators": "building",
     "packages": "inbox",
     "tags": "list-numbers",
+    "views": "adjustments-horizontal",
     "jobs": "refresh",
     "changes": "history",
 }
@@ -191,6 +193,7 @@ _DESCRIBE = {
         None,
     ),
     "tags": lambda tag: (_did_list(tag=tag.name), "", _numbers_of(tag), None),
+    "views": lambda view: (view.get_absolute_url(), "shared" if view.is_shared else "", "", None),
     "jobs": lambda job: (job.get_absolute_url(), "", job.get_state_display(), job.created_at),
     "changes": lambda change: (
         reverse("audit:detail", args=[change.pk]),

@@ -19,7 +19,7 @@ from didmgmt.forms import ModelForm
 from didmgmt.text import parse_whole
 from dids.lists.as_of import PastListing
 from dids.lists.columns import COLUMNS, DEFAULT, PARAMETER, read_columns
-from dids.lists.listing import VIEW, did_listing
+from dids.lists.listing import did_listing
 from dids.models import SavedView
 
 may_view = permission_required("dids.view_did", raise_exception=True)
@@ -90,7 +90,7 @@ def view_new(request):
         form.add_error(None, error)
     if form.is_valid() and form.save_view():
         messages.success(request, f"View “{view}” saved.")
-        return dialogs.close(request, address_of(view))
+        return dialogs.close(request, view.get_absolute_url())
     return _dialog(request, form, back, title="Save as a view", verb="Save view", note=error)
 
 
@@ -122,7 +122,7 @@ def view_save(request, pk):
     view.query, view.reseller = listing.view_query, request.user.reseller
     view.save(update_fields=["query", "reseller"])
     messages.success(request, f"Saved to “{view}”.")
-    return go_to(address_of(view))
+    return go_to(view.get_absolute_url())
 
 
 @require_POST
@@ -149,7 +149,7 @@ def list_columns(request):
 def _default_columns(request, query):
     """Return the columns of the view that is open, or the usual ones, as text."""
     views = SavedView.objects.visible_to(request.user)
-    view = views.filter(pk=parse_whole(query.get(VIEW, "")) or 0).first()
+    view = views.filter(pk=parse_whole(query.get(SavedView.PARAMETER, "")) or 0).first()
     return QueryDict(view.query).get(PARAMETER, "") if view else ",".join(DEFAULT)
 
 
@@ -158,23 +158,23 @@ def views_context(user, listing):
     views = list(SavedView.objects.visible_to(user)[: 4 * SavedView.MOST])
     opened = next((view for view in views if str(view.pk) == listing.view), None)
     tabs = [
-        {"view": view, "url": address_of(view), "open": view == opened, "mine": view.owner_id == user.pk}
+        {
+            "view": view,
+            "url": view.get_absolute_url(),
+            "open": view == opened,
+            "mine": view.owner_id == user.pk,
+        }
         for view in views
     ]
     return {
         "views": tabs,
         "view": opened,
-        "view_url": address_of(opened) if opened else "",
+        "view_url": opened.get_absolute_url() if opened else "",
         "view_is_mine": bool(opened) and opened.owner_id == user.pk,
         "view_differs": bool(opened) and listing.valid and opened.query != listing.view_query,
         "columns": [COLUMNS[key] for key in listing.columns],
         "more_columns": [column for key, column in COLUMNS.items() if key not in listing.columns],
     }
-
-
-def address_of(view):
-    """Return the address that opens the view; it shows the same to people who don’t have the view."""
-    return f"{reverse('dids:list')}?{VIEW}={view.pk}&{view.query}"
 
 
 def _saveable(request, back):

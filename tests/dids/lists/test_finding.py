@@ -5,7 +5,7 @@ import pytest
 from audit.models import Change
 from clients.models import Account, Client, Package
 from dids.lists.finding import find
-from dids.models import DID
+from dids.models import DID, SavedView
 from jobs.models import Job
 from operators.models import Operator
 from tests.world import member
@@ -97,6 +97,26 @@ def test_a_bound_person_finds_nothing_of_another_branch(world, stranger):
         assert find(text, stranger, kind) == [], text
     own = Change.objects.visible_to(stranger)
     assert {row.pk for row in find("new", stranger, "changes")[0].rows} <= {change.pk for change in own}
+
+
+def test_saved_views_are_found_by_name_where_they_may_be_opened(world, viewer, owner, stranger):
+    for who, name, audience in (
+        (viewer, "Rose on Hold", "me"),
+        (owner, "Roses", "all"),
+        (owner, "Rose of my own", "me"),
+        (stranger, "Rose elsewhere", "all"),
+    ):
+        SavedView.objects.create(
+            owner=who, reseller=who.reseller, name=name, audience=audience, query="status=hold"
+        )
+    colleague = member("Viewer", username="colleague", reseller=world.reseller)
+    assert names(find("rose", viewer, "views")) == {"views": ["Rose on Hold"]}
+    assert names(find("on hold", viewer, "views")) == {"views": ["Rose on Hold"]}
+    assert names(find("rose", owner, "views"))["views"] == ["Rose of my own", "Roses"]
+    assert names(find("roses", colleague, "views")) == {"views": ["Roses"]}
+    assert names(find("rose", stranger, "views")) == {"views": ["Rose elsewhere"]}
+    assert find("ROSES", owner, "views")[0].exact
+    assert find(str(SavedView.objects.get(name="Roses").pk), owner, "views") == []
 
 
 def test_a_kind_without_the_permission_is_not_searched(world, clerk):

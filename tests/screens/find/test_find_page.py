@@ -56,6 +56,16 @@ def test_actions_are_those_that_the_person_may_take(world, viewer, supervisor):
     assert ("New DIDs", "/dids/new/") not in hits(client_of(viewer).get("/find/"))["actions"]
 
 
+def test_a_saved_view_opens_by_its_name(world, clerk):
+    browser = client_of(clerk)
+    saved = browser.post(
+        "/dids/views/new/", {"name": "Night shift", "shared": "me", "back": "/dids/?status=active"}
+    )
+    assert hits(browser.get("/find/?q=night"))["views"] == [("Night shift", saved.url)]
+    assert hits(browser.get("/find/?q=night&kind=views"))["views"] == [("Night shift", saved.url)]
+    assert browser.get(saved.url).context["view"].name == "Night shift"
+
+
 def test_what_is_not_found_is_said_with_the_actions(world, supervisor):
     response = client_of(supervisor).get("/find/?q=hambx")
     assert "Nothing found for “hambx”." in response.text
