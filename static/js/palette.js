@@ -67,6 +67,7 @@ async function load() {
   activate(options()[0]);
   const nothing = results.querySelector(".find-nothing")?.textContent.trim();
   status.textContent = nothing || `${options().length} results`;
+  if (shown !== wanted()) return; // more was typed meanwhile: the results that Enter waits for are still to come
   const then = waiting;
   waiting = null;
   then?.();

@@ -1,5 +1,7 @@
 """The palette over any page, with the keyboard alone; the same search without scripts."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -48,6 +50,18 @@ def test_everything_is_found_with_the_keyboard_alone(page_of, world):
     with page.context.expect_page() as opened:
         page.keyboard.press("Control+Enter")
     opened.value.wait_for_url(f"**/clients/{world.client.pk}/dids/?account={world.account.pk}")
+
+
+def test_enter_never_follows_results_of_an_earlier_text(page_of, world):
+    page, first = page_of(member("Viewer")), []
+    page.goto("/packages/")
+    page.route(re.compile(r"/find/\?q=$"), lambda route: first.append(route))
+    with page.expect_request(re.compile(r"/find/\?q=$")):
+        page.keyboard.press("/")
+    page.keyboard.type("2568")
+    page.keyboard.press("Enter")
+    first[0].fulfill(body='<a role="option" id="first" href="/dids/">First</a>')
+    page.wait_for_url(f"**/dids/{world.did('2568').pk}/")
 
 
 def test_a_phone_has_the_search_over_its_full_width(page_of, world):
