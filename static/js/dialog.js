@@ -46,7 +46,9 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 });
 
 document.addEventListener("htmx:afterSwap", (event) => {
-  if (event.detail.target === slot) open(slot.querySelector("dialog"));
+  if (event.detail.target !== slot) return;
+  htmx.process(slot); // htmx does so 20 ms later: until then the pressed button would not be sent with its form
+  open(slot.querySelector("dialog"));
 });
 
 // A click outside the dialog doesn't discard what the user typed.
