@@ -28,6 +28,8 @@ class WhoHadItForm(Form):
         zone = timezone.get_current_timezone_name()
         self.fields["at"].help_text = f"In {zone}. Leave empty for now."
         self.initial.setdefault("at", timezone.localtime(clock.now()).replace(microsecond=0))
+        if not self.is_bound:
+            self.fields["numbers"].widget.attrs["autofocus"] = True
 
     def clean(self):
         given = [name for name in self.data if name != "csrfmiddlewaretoken"]
