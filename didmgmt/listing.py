@@ -366,9 +366,13 @@ class Listing:
         if not self.keys:
             return []
         rows = self.matches.model._default_manager.filter(pk__in=self.keys)
-        by_key = {row.pk: row for row in (self._fetch(rows) if self._fetch else rows)}
+        by_key = {row.pk: row for row in self.fetched(rows)}
         # Rows deleted between the two queries are left out.
         return [by_key[key] for key in self.keys if key in by_key]
+
+    def fetched(self, rows: models.QuerySet[Any]) -> Iterable[Any]:
+        """Return these rows with all that the list shows of them."""
+        return self._fetch(rows) if self._fetch else rows
 
     @cached_property
     def query(self) -> str:

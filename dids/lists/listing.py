@@ -64,9 +64,8 @@ def exact_hit(listing):
     search = listing.form.cleaned_data["search"] if listing.valid and listing.page == 1 else None
     if search is None or search.kind not in ("exact", "contains", "either"):
         return None
-    found = listing.matches.model.objects.filter(number=search.value).values_list("pk", flat=True).first()
-    rows = listing.matches.filter(pk=found).for_table(listing.filterset.now)
-    return found and with_columns(rows, listing.columns, listing.filterset.user).first()
+    found = DID.objects.filter(number=search.value).values_list("pk", flat=True).first()
+    return found and next(iter(listing.fetched(listing.matches.filter(pk=found))), None)
 
 
 class DIDListing(Listing):

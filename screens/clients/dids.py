@@ -24,7 +24,7 @@ from jobs.models import SMALL
 from screens.answers import done, queued, refused
 from screens.clients.assign_forms import package_label
 from screens.clients.clients import CLIENTS
-from screens.numbers.inventory import may_view, status_counters
+from screens.numbers.inventory import exact_first, may_view, status_counters
 
 PACKAGES_SHOWN = 8
 
@@ -57,12 +57,14 @@ def client_dids(request, pk):
         sorts=_SORTS,
         fetch=lambda found: found.for_table(now),
     )
-    sentences = explain(listing.rows, request.user, now)
-    for did in listing.rows:
+    rows = exact_first(listing)
+    rows["rows"] = [*rows["exact"], *rows["rows"]]
+    sentences = explain(rows["rows"], request.user, now)
+    for did in rows["rows"]:
         did.explanation = sentences[did.pk]
         did.until = did.hold_until or did.package_ends_at
     given = _given(client, now)
-    context = {
+    context = rows | {
         "client": client,
         "listing": listing,
         "counters": _counters(listing, now) if listing.valid else [],

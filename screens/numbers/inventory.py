@@ -40,24 +40,20 @@ def did_list(request):
         return _past_list(request, listing)
     if listing.valid and not listing.query and not listing.total:
         return redirect("start:start")
-    exact = exact_hit(listing)
-    rows = [did for did in listing.rows if not exact or did.pk != exact.pk]
-    every = [exact, *rows] if exact else rows
+    rows = exact_first(listing)
+    every = [*rows["exact"], *rows["rows"]]
     sentences = explain(every, request.user, listing.filterset.now)
     for did in every:
         did.explanation = sentences[did.pk]
     counters = []
     if listing.valid:
         counters = status_counters(listing, listing.filterset.by_status)
-    context = views_context(request.user, listing) | {
+    context = views_context(request.user, listing) | rows
+    context |= {
         "listing": listing,
         "counters": counters,
         "xlsx_at_once": XLSX_AT_ONCE,
         "deleted": _deleted(listing, request.user),
-        "exact": [exact] if exact else [],
-        "rows": rows,
-        "others": _others(listing) if exact else "",
-        "mark": _mark(listing),
         "unassigned": listing.valid and not listing.query and _is_unassigned(listing.filterset.by_status),
     }
     template = "numbers/_columns_applied.html" if request.htmx else "numbers/list.html"
@@ -89,6 +85,17 @@ def did_search(request):
 def _is_unassigned(counts):
     """Whether no number is with a client, or on Hold after one."""
     return not any(counts[status] for status in (*st.IN_USE, st.HOLD))
+
+
+def exact_first(listing):
+    """Return the exact match as a list of it, the other ``rows``, a heading for them, and digits to mark."""
+    exact = exact_hit(listing)
+    return {
+        "exact": [exact] if exact else [],
+        "rows": [did for did in listing.rows if not exact or did.pk != exact.pk],
+        "others": _others(listing) if exact else "",
+        "mark": _mark(listing),
+    }
 
 
 _VERBS = {"contains": ("contains", "contain"), "either": ("matches", "match")}

@@ -16,6 +16,12 @@ register = template.Library()
 NONE = '<span class="none" aria-hidden="true">–</span>'
 
 
+@register.filter
+def marked(number, digits):
+    """Mark these digits in a number."""
+    return mark_safe(number.replace(digits, f"<mark>{digits}</mark>", 1)) if digits else number
+
+
 @register.simple_block_tag
 def did_rows(content, dids, mark="", columns=()):
     """Repeat ``content`` for each number and fill in ``{pk}``, ``{number}`` and so on from ``_cells``.
@@ -48,7 +54,7 @@ def _cells(did, mark, chosen):
         "pk": did.pk,
         "id": did.pk,
         "number": did.number,  # digits
-        "marked": did.number.replace(mark, f"<mark>{mark}</mark>", 1) if mark else did.number,
+        "marked": marked(did.number, mark),
         "status": status(did.status_now, did.status_label, did.days_left, did.explanation),
         "operator": _cut(escape(did.operator_name)),
         "tag": _cut(escape(did.tag_label)) if did.tag_label else NONE,

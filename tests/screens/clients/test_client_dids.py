@@ -78,6 +78,18 @@ def test_the_list_is_filtered_and_sorted_by_the_address(world, browser, tab, que
     assert listed(browser.get(f"{tab}?{query}")) == numbers
 
 
+def test_the_exact_match_of_a_search_comes_first(world, browser, tab):
+    DID.objects.filter(number="12568").update(
+        status="active", account=world.account, client_package=world.client_package
+    )
+    page = browser.get(f"{tab}?q=2568").content.decode()
+    order = ["Exact match", "><mark>2568</mark></a>", "1 more contains 2568", ">1<mark>2568</mark></a>"]
+    assert [page.count(text) for text in order] == [1] * 4
+    assert sorted(order, key=page.index) == order
+    assert "Exact match" not in browser.get(f"{tab}?q=568").content.decode()
+    assert "Exact match" not in browser.get(f"{tab}?q=3333").content.decode()
+
+
 def test_an_account_or_a_package_of_the_client_narrows_the_list(world, browser, tab):
     second = Account.objects.create(client=world.client, name="second")
     given = ClientPackage.objects.create(client=world.client, package=world.package)
