@@ -133,16 +133,25 @@ class PastFilter(DIDFilter):
     absent = "not in the inventory at that time"
 
     def present(self, numbers):
-        ids = {
-            *DID.objects.filter(number__in=numbers).values_list("pk", flat=True),
-            *DIDHistory.objects.filter(event="-", number__in=numbers).values_list("object_id", flat=True),
-        }
-        found = DIDHistory.objects.filter(current_at(self.now), object_id__in=ids)
+        found = self._versions_of(numbers)
         if bound := self.user.reseller_id:
             found = found.filter(
                 operator_id__in=[pk for pk, owner in self.resellers.items() if owner == bound]
             )
         return set(found.values_list("number", flat=True))
+
+    def _versions_of(self, numbers):
+        """Return the versions of these numbers then, by the ids of all that ever had them."""
+        ids = {
+            *DID.objects.filter(number__in=numbers).values_list("pk", flat=True),
+            *DIDHistory.objects.filter(event="-", number__in=numbers).values_list("object_id", flat=True),
+        }
+        return DIDHistory.objects.filter(current_at(self.now), object_id__in=ids)
+
+    def keys_of(self, number):
+        """Return the keys of the matches that are this whole number, at most one."""
+        found = self._versions_of([number]).filter(self._matches(self.statuses), number=number)
+        return list(found.values_list("pk", flat=True))
 
     def states_of(self, missing):
         return {self.absent: missing} if missing else {}

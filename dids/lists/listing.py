@@ -59,11 +59,13 @@ def did_listing(parameters, user, path="", *, besides=()):
 def exact_hit(listing):
     """Return the match that is the whole number searched for; None without one, and on later pages.
 
-    At most two lookups in a unique index.
+    A few lookups in indexes.
     """
     search = listing.form.cleaned_data["search"] if listing.valid and listing.page == 1 else None
     if search is None or search.kind not in ("exact", "contains", "either"):
         return None
+    if isinstance(listing, PastListing):
+        return next(iter(listing.rows_of(listing.filterset.keys_of(search.value))), None)
     found = DID.objects.filter(number=search.value).values_list("pk", flat=True).first()
     return found and next(iter(listing.fetched(listing.matches.filter(pk=found))), None)
 

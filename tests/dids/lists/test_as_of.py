@@ -332,6 +332,23 @@ def test_a_number_deleted_later_is_listed_and_links_to_its_history(show):
     assert numbers_of(response) == [] and "No numbers match" in text
 
 
+def test_the_exact_match_then_comes_first(show, past):
+    number, longer, deleted = NUMBERS[5], f"1{NUMBERS[5]}", START + 3 * HOUR
+    DID.objects.create_numbers([longer], operator=past.operator, by=SYSTEM, now=START)
+    before, text = show(deleted - timedelta(seconds=1), q=NUMBERS[5])
+    order = [
+        "Exact match",
+        f"<mark>{NUMBERS[5]}</mark>",
+        f"1 more contains {NUMBERS[5]}",
+        f"1<mark>{NUMBERS[5]}",
+    ]
+    assert sorted(order, key=before.text.index) == order and "All 2" in text
+    for query in ({"status": "active"}, {"q": number[1:]}):
+        assert "Exact match" not in show(deleted - timedelta(seconds=1), **{"q": number} | query)[1]
+    after, text = show(deleted, q=number)
+    assert "Exact match" not in text and longer in after.text
+
+
 def test_every_link_of_the_list_keeps_the_time(show, plan, settings):
     settings.PAGE_SIZES = [2, 20]
     response, _ = show(START + HOUR, sort="-number", page="2")
