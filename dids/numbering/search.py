@@ -31,6 +31,12 @@ class Search:
     low: str = ""
     high: str = ""
 
+    def found_at(self, number: str) -> int:
+        """Return where in ``number`` the searched digits are, -1 without any."""
+        if not self.value:
+            return -1
+        return number.rfind(self.value) if self.kind == "ends" else number.find(self.value)
+
 
 def parse_search(text: str, match: str = "") -> Search | None:
     """Return the search for ``text``, or None when it is blank. Punctuation is ignored.

@@ -88,7 +88,7 @@ def _is_unassigned(counts):
 
 
 def exact_first(listing):
-    """Return the exact match as a list of it, the other ``rows``, a heading for them, and digits to mark."""
+    """Return the exact match in a list, the other ``rows``, a heading for them, and the search to mark."""
     exact = exact_hit(listing)
     return {
         "exact": [exact] if exact else [],
@@ -112,9 +112,8 @@ def _others(listing):
 
 
 def _mark(listing):
-    """Return the digits that are marked in each number: those searched for."""
-    search = listing.form.cleaned_data["search"] if listing.valid else None
-    return search.value if search and search.kind in ("exact", "contains", "begins", "ends", "either") else ""
+    """Return the search whose digits are marked in each number."""
+    return listing.form.cleaned_data["search"] if listing.valid else None
 
 
 def _deleted(listing, user):

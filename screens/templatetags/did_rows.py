@@ -17,17 +17,21 @@ NONE = '<span class="none" aria-hidden="true">–</span>'
 
 
 @register.filter
-def marked(number, digits):
-    """Mark these digits in a number."""
-    return mark_safe(number.replace(digits, f"<mark>{digits}</mark>", 1)) if digits else number
+def marked(number, search):
+    """Mark the digits of a ``Search`` in a number."""
+    start = search.found_at(number) if search else -1
+    if start < 0:
+        return number
+    end = start + len(search.value)
+    return mark_safe(f"{number[:start]}<mark>{number[start:end]}</mark>{number[end:]}")
 
 
 @register.simple_block_tag
-def did_rows(content, dids, mark="", columns=()):
+def did_rows(content, dids, mark=None, columns=()):
     """Repeat ``content`` for each number and fill in ``{pk}``, ``{number}`` and so on from ``_cells``.
 
-    ``mark``: the digits that ``{marked}``, the number, marks. ``columns``: the keys of those that are shown,
-    if they were chosen.
+    ``mark``: the search whose digits ``{marked}``, the number, marks. ``columns``: the keys of those that
+    are shown, if they were chosen.
 
     The content is rendered once, so permissions, icons and URLs are looked up once. The template engine
     takes ten times as long for a hundred rows.

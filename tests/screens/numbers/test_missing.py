@@ -106,6 +106,12 @@ def test_the_exact_match_comes_first_in_a_group_of_its_own(world, browser):
     assert groups(browser.get("/dids/?q=%3D2568")) == (["2568"], [])
 
 
+def test_the_searched_digits_are_marked_where_the_search_found_them(world, browser):
+    assert ">11<mark>1</mark></a>" in browser.get("/dids/?q=*1").text
+    assert "><mark>1</mark>11</a>" in browser.get("/dids/?q=1*").text
+    assert ">111</a>" in browser.get("/dids/?q=110-112").text
+
+
 def test_only_a_match_of_all_filters_and_of_the_own_branch_is_the_exact_one(world, browser, stranger):
     assert groups(browser.get("/dids/?q=2568&status=reserved")) == ([], ["12568"])
     assert groups(browser.get("/dids/?q=256")) == ([], ["12567", "12568", "2563", "2567", "2568", "256999"])
