@@ -1,6 +1,6 @@
 # Works from a fresh clone with Python 3.11+, make and a package index.
 .DEFAULT_GOAL := help
-.PHONY: help run setup test lint bench explore attack kills mutants vendor clean
+.PHONY: help run setup test lint bench explore attack kills mutants pictures vendor clean
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 MANAGE = .venv/bin/python manage.py
@@ -36,6 +36,9 @@ kills: setup  ## kill workers, web processes and connections, 40 of each, and ra
 
 mutants: .venv/.installed-mutants  ## list the mutations of ROOM (all: none given) that no test notices
 	.venv/bin/python -m tests.mutants $(ROOM)
+
+pictures: setup  ## take the pictures of docs/ again, of the product with demonstration data
+	@exec .venv/bin/python -m tests.pictures
 
 vendor: setup  ## fetch the front-end files in static/vendor again
 	$(MANAGE) vendor

@@ -1,0 +1,142 @@
+"""Take the pictures of docs/ again, of the product as it is, filled with demonstration data.
+
+python -m tests.pictures
+"""
+
+import csv
+import io
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+
+from playwright.sync_api import expect, sync_playwright
+
+from tests import chromium
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+SIZE = {"width": 1440, "height": 900}
+START_WITHIN = 300  # seconds, with the demonstration data
+ROWS = 120  # of the inventory's own, in the file to import
+
+
+def main():
+    path = chromium.chromium() or sys.exit("Error: there is no Chromium; name one with CHROMIUM.")
+    with product() as (address, password), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
+        page = browser.new_page(base_url=address, viewport=SIZE, color_scheme="light")
+        page.goto("/")
+        page.locator("[name=username]").fill("admin")
+        page.locator("[name=password]").fill(password)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/dids/")
+        for name, show in PICTURES.items():
+            show(page)
+            page.screenshot(path=DOCS / f"{name}.png", animations="disabled")
+            print(f"docs/{name}.png", flush=True)
+        browser.close()
+
+
+@contextmanager
+def product():
+    """Run the product on an empty folder; yield its address and the administrator's password."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        mine = {"VAR_DIR": folder, "PORT": str(port), "HOST": "127.0.0.1", "DEMO": "1"}
+        mine["ADMIN_PASSWORD"] = secrets.token_urlsafe(12)
+        others = {name: value for name, value in os.environ.items() if not name.endswith("DATABASE_URL")}
+        command = [sys.executable, "manage.py", "serve"]
+        with subprocess.Popen(command, cwd=ROOT, env=others | mine, stdout=sys.stderr) as server:
+            try:
+                wait_for(server, port)
+                yield f"http://127.0.0.1:{port}", mine["ADMIN_PASSWORD"]
+            finally:
+                server.terminate()
+
+
+def wait_for(server, port):
+    last = time.monotonic() + START_WITHIN
+    while server.poll() is None and time.monotonic() < last:
+        try:
+            connection = HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.request("GET", "/healthz")
+            if connection.getresponse().status == 200:
+                return
+        except OSError:
+            time.sleep(0.5)
+    sys.exit("Error: the product did not start; the lines above say why.")
+
+
+def the_list(page):
+    page.goto("/dids/?q=*05")
+
+
+def a_number(page):
+    page.goto("/dids/?status=hold")
+    page.locator("[data-row-link]").first.click()
+    page.get_by_text("On Hold since").wait_for()
+
+
+def a_mass_edit(page):
+    page.goto("/dids/?status=active&status=blocked&status=instock&per_page=500")
+    page.get_by_label("Select every row of this page").check()
+    page.get_by_label("Selected numbers").get_by_role("button", name="Mass Edit").click()
+    dialog = page.locator("dialog[open]")
+    dialog.get_by_role("combobox", name="Status").select_option("hold")
+    dialog.get_by_label("Hold days", exact=True).fill("14")
+    expect(dialog.get_by_text("also get: Hold days 14")).to_be_visible(timeout=30_000)
+
+
+def an_import(page):
+    """Check a file with new numbers, changed ones, unchanged ones and one that is refused."""
+    text = page.request.get("/dids/export/?status=instock&format=csv").text()
+    known = list(csv.DictReader(text.splitlines()))[:ROWS]
+    new = [known[0] | {"ID": "", "DID": f"441632960{n}"} for n in range(100, 400)]
+    unreadable = known[0] | {"ID": "", "DID": "ask Clara"}
+    for row in known[::2]:
+        row["Notes"] = "Fax"
+    text = io.StringIO()
+    table = csv.DictWriter(text, known[0])
+    table.writeheader()
+    table.writerows([*new[:5], *known, unreadable, *new[5:]])
+    file = {"name": "oldmoor-exchange.csv", "mimeType": "text/csv", "buffer": text.getvalue().encode()}
+    page.goto("/dids/import/")
+    page.get_by_role("button", name="File", exact=True).set_input_files(file)
+    page.get_by_role("button", name="Upload and choose columns").click()
+    page.wait_for_url("**/columns/")
+    page.get_by_role("button", name="Check all").click()
+    page.wait_for_url("**/check/")
+
+
+def dids_of_a_client(page):
+    page.goto("/dids/?status=active&sort=client")
+    page.locator("[data-row-link]").first.click()
+    page.get_by_role("link", name="All numbers of").click()
+    page.wait_for_url("**/dids/")
+    page.get_by_role("heading", level=1).wait_for()
+
+
+def the_audit_log(page):
+    page.goto("/audit/")
+
+
+PICTURES = {
+    "list": the_list,
+    "number": a_number,
+    "mass-edit": a_mass_edit,
+    "import": an_import,
+    "client-dids": dids_of_a_client,
+    "audit-log": the_audit_log,
+}
+
+if __name__ == "__main__":
+    main()
