@@ -323,7 +323,10 @@ def wait_for_a_writer():
     """Wait until another connection waits for a lock of this one; SQLite offers no way to find out."""
     if connection.vendor != "postgresql":
         return
-    query = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()"
+    query = (
+        "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        " WHERE NOT granted AND datname = current_database()"
+    )
     with connection.cursor() as cursor:
         for _ in range(100_000):
             cursor.execute(query)
