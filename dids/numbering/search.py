@@ -31,11 +31,16 @@ class Search:
     low: str = ""
     high: str = ""
 
-    def found_at(self, number: str) -> int:
-        """Return where in ``number`` the searched digits are, -1 without any."""
-        if not self.value:
-            return -1
-        return number.rfind(self.value) if self.kind == "ends" else number.find(self.value)
+    def split(self, number: str) -> tuple[str, str, str]:
+        """Return what is before the searched digits in ``number``, these digits, and what is after them.
+
+        The last two are "" where they are not in it, as in a range or a list.
+        """
+        start = number.rfind(self.value) if self.kind == "ends" else number.find(self.value)
+        if not self.value or start < 0:
+            return number, "", ""
+        end = start + len(self.value)
+        return number[:start], number[start:end], number[end:]
 
 
 def parse_search(text: str, match: str = "") -> Search | None:

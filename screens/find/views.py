@@ -75,12 +75,11 @@ def _group(found, text, kind):
 
 
 def _number_hits(found, text):
-    searched = found.search.value if found.search else ""
     hits = [
         Hit(
             reverse("dids:detail", args=[did.pk]),
             ICONS["numbers"],
-            _pieces(did.number, searched),
+            _pieces(did.number, found.search),
             about=f"{did.client_name} | {did.account_name}" if did.client_name else did.operator_name,
             end=f"ID {did.pk}",
             did=did,
@@ -91,7 +90,7 @@ def _number_hits(found, text):
         Hit(
             reverse("dids:history", args=[gone.object_id]),
             "trash",
-            _pieces(gone.number, searched),
+            _pieces(gone.number, found.search),
             about="deleted",
             at=gone.at,
         )
@@ -121,9 +120,11 @@ def _every_number(found, text):
     return Hit(f"{reverse('dids:list')}?{urlencode({'q': text})}", "list-numbers", label, end="List")
 
 
-def _pieces(number, searched):
-    before, match, after = number.partition(searched) if searched else (number, "", "")
-    return [(piece, piece is match) for piece in (before, match, after) if piece]
+def _pieces(number, search):
+    before, match, after = search.split(number) if search else (number, "", "")
+    return [
+        (piece, is_match) for piece, is_match in ((before, False), (match, True), (after, False)) if piece
+    ]
 
 
 # --- everything else --------------------------------------------------------------------------------------

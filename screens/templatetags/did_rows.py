@@ -19,11 +19,8 @@ NONE = '<span class="none" aria-hidden="true">–</span>'
 @register.filter
 def marked(number, search):
     """Mark the digits of a ``Search`` in a number."""
-    start = search.found_at(number) if search else -1
-    if start < 0:
-        return number
-    end = start + len(search.value)
-    return mark_safe(f"{number[:start]}<mark>{number[start:end]}</mark>{number[end:]}")
+    before, match, after = search.split(number) if search else (number, "", "")
+    return mark_safe(f"{before}<mark>{match}</mark>{after}") if match else number
 
 
 @register.simple_block_tag

@@ -78,6 +78,12 @@ def test_names_are_escaped_and_marked(world, viewer):
     assert "<mark>Haf</mark>en &lt;b&gt;Süd&lt;/b&gt; &amp; Co" in page
 
 
+def test_digits_are_marked_where_the_search_found_them(world, viewer):
+    browser = client_of(viewer)
+    assert "11<mark>1</mark>" in browser.get("/find/?q=*1").text
+    assert "<mark>1</mark>11" in browser.get("/find/?q=1*").text
+
+
 def test_an_unknown_kind_or_parameter_is_refused(world, viewer):
     browser = client_of(viewer)
     assert "There is no kind of results “client”" in browser.get("/find/?q=a&kind=client").text
