@@ -13,8 +13,9 @@ from didmgmt.text import shorten
 
 VALUES_MOST = 50  # values of one parameter
 LONGEST = 20_000  # characters of a value; longer lists of numbers are stored
-# Parameters of every list besides its filter: order, page, and whether Advanced Search is open.
-OF_LISTS = ("sort", "per_page", "page", "after", "before", "count", "advanced")
+OF_LIST = ("sort", "per_page")  # parameters of all pages of a list, besides those of its filter
+OF_PAGE = ("page", "after", "before", "count")  # parameters of one page
+OF_LISTS = (*OF_LIST, *OF_PAGE, "advanced")  # all of every list; the last opens Advanced Search
 
 
 class _Limits:

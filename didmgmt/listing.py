@@ -16,13 +16,12 @@ from django.db.models.expressions import Combinable
 from django.forms import BaseForm
 from django.http import QueryDict
 
-from didmgmt.filters import FilterSet
+from didmgmt.filters import OF_LIST, FilterSet
 from didmgmt.text import parse_whole, shorten
 
 TICKED_LIMIT = 20_000  # ticked rows; each is a parameter of every query
 TICKED_CHARACTERS = 1_000_000  # of their ids with commas; checked before they are split
 NAMED = 5  # missing rows that a sentence names
-OF_LIST = ("sort", "per_page")  # parameters of all pages of a list, besides those of its filter
 
 # (cursor, primary key). The cursor is None where pages are not found by key.
 Row = tuple[str | None, Any]

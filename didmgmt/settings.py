@@ -407,8 +407,8 @@ MEDIA_ROOT = VAR_DIR / "files"
 FILE_UPLOAD_PERMISSIONS = 0o600
 # A form may contain the ticked rows of several pages of 500.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
-# A pasted list has at most 100,000 entries and 2,500,000 characters: a byte for each digit, and six ("%0D%0A")
-# between entries.
+# A pasted list has at most 100,000 entries and 2,500,000 characters: a byte for each digit, and six
+# ("%0D%0A") between entries.
 # Decoding a form takes 80 times its size in the worst case.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 from clients.names import clean_name
 from didmgmt import dialogs, form_tokens
 from didmgmt.addresses import go_to
+from didmgmt.filters import OF_PAGE
 from didmgmt.forms import ModelForm
 from didmgmt.text import parse_whole
 from dids.lists.as_of import PastListing
@@ -23,7 +24,6 @@ from dids.lists.listing import did_listing
 from dids.models import SavedView
 
 may_view = permission_required("dids.view_did", raise_exception=True)
-PAGE = ("page", "after", "before", "count", "advanced")  # parameters that a view does not have
 
 
 class ViewForm(ModelForm):
@@ -180,7 +180,7 @@ def views_context(user, listing):
 def _saveable(request, back):
     """Return the listing of an address and "", or a sentence why it can’t be a view."""
     query = QueryDict(urlsplit(back).query, mutable=True)
-    for name in PAGE:
+    for name in (*OF_PAGE, "advanced"):  # which a view does not have
         query.pop(name, None)
     listing = did_listing(query, request.user, reverse("dids:list"))
     if isinstance(listing, PastListing):

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from didmgmt import kept_forms
 from didmgmt.addresses import go_to, is_ours
+from didmgmt.filters import OF_PAGE
 from didmgmt.text import parse_whole
 from screens.staff.forms import MeForm, PasswordForm, SignInForm
 from staff.middleware import PAGE_USER, other_user
@@ -125,7 +126,7 @@ def list_settings(request):
             messages.error(request, f"A page has one of these numbers of rows: {sizes}.")
             return go_to(_path(address, query))
         user.page_size = size
-        for name in ("page", "after", "before", "count"):
+        for name in OF_PAGE:
             query.pop(name, None)
         query["per_page"] = str(size)
     else:
