@@ -31,7 +31,15 @@ def new_token():
     return secrets.token_urlsafe(16)
 
 
-class StoredSearchQuerySet(models.QuerySet):
+class _OwnedQuerySet(models.QuerySet):
+    def delete_older(self, owner):
+        """Delete what ``owner`` has beyond the newest ``MOST`` of the model."""
+        older = self.filter(owner=owner).order_by("-expires_at").values_list("pk", flat=True)
+        if old := list(older[self.model.MOST : 2 * self.model.MOST]):
+            self.filter(pk__in=old).delete()
+
+
+class StoredSearchQuerySet(_OwnedQuerySet):
     def store(self, owner, text):
         """Store ``text`` for ``owner`` for ``StoredSearch.KEPT`` and return its token.
 
@@ -42,9 +50,7 @@ class StoredSearchQuerySet(models.QuerySet):
         stored, _ = self.update_or_create(
             owner=owner, digest=digest, defaults=fields, create_defaults=fields | {"text": text}
         )
-        older = self.filter(owner=owner).order_by("-expires_at").values_list("pk", flat=True)
-        if old := list(older[StoredSearch.MOST : 2 * StoredSearch.MOST]):
-            self.filter(pk__in=old).delete()
+        self.delete_older(owner)
         return stored.token
 
     def text_of(self, owner, token):
@@ -81,7 +87,7 @@ class StoredSearch(models.Model):
         return self.token
 
 
-class KeptFormQuerySet(models.QuerySet):
+class KeptFormQuerySet(_OwnedQuerySet):
     def store(self, owner, path, body):
         """Store the fields of a form (URL-encoded) and return its token, None if they are too long.
 
@@ -90,9 +96,7 @@ class KeptFormQuerySet(models.QuerySet):
         if len(path) + len(body) > KeptForm.LONGEST:
             return None
         kept = self.create(owner_id=owner, path=path, body=body, expires_at=clock.now() + KeptForm.KEPT)
-        older = self.filter(owner=owner).order_by("-expires_at").values_list("pk", flat=True)
-        if old := list(older[KeptForm.MOST : 2 * KeptForm.MOST]):
-            self.filter(pk__in=old).delete()
+        self.delete_older(owner)
         return kept.token
 
     def take(self, token):
