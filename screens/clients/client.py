@@ -55,9 +55,7 @@ def client_give(request, pk):
         return dialogs.close(request, back_url)
     context = {"form": form, "title": title, "action_url": request.path, "verb": "Give package"}
     status = 422 if form.errors else 200
-    return dialogs.show(
-        request, "packages/client_packages/_form.html", context, title=title, back_url=back_url, status=status
-    )
+    return dialogs.show(request, "_dialog_form.html", context, title=title, back_url=back_url, status=status)
 
 
 @require_safe

@@ -138,7 +138,7 @@ def client_package_end(request, pk):
     context = {"form": form, "title": title, "action_url": request.path, "verb": "Save"}
     return dialogs.show(
         request,
-        "packages/client_packages/_form.html",
+        "_dialog_form.html",
         context,
         title=title,
         back_url=back_url,

@@ -91,10 +91,10 @@ def person_password(request, pk):
             form.save()
         messages.success(request, f"{person} has a new password and is signed out everywhere.")
         return dialogs.close(request, back_url)
-    context = {"form": form, "person": person, "title": f"New password of {person}"}
+    context = {"form": form, "title": f"New password of {person}", "verb": "Set password"}
     return dialogs.show(
         request,
-        "people/_password.html",
+        "_dialog_form.html",
         context | {"action_url": request.path},
         title=context["title"],
         back_url=back_url,
