@@ -24,6 +24,7 @@ from dids.lists.listing import did_listing
 from dids.models import SavedView
 
 may_view = permission_required("dids.view_did", raise_exception=True)
+TAKEN = "You have a view “{}” already. Choose another name."
 
 
 class ViewForm(ModelForm):
@@ -53,7 +54,7 @@ class ViewForm(ModelForm):
         name = clean_name(self.cleaned_data["name"])
         own = SavedView.objects.filter(owner=self.instance.owner_id)
         if own.filter(name=name).exclude(pk=self.instance.pk).exists():
-            raise forms.ValidationError(f"You have a view “{name}” already. Choose another name.")
+            raise forms.ValidationError(TAKEN.format(name))
         return name
 
     def clean(self):
@@ -73,7 +74,7 @@ class ViewForm(ModelForm):
             with form_tokens.atomic():
                 view.save()
         except IntegrityError:
-            self.add_error("name", "You have a view with this name already. Choose another name.")
+            self.add_error("name", TAKEN.format(view))
             return False
         return True
 
