@@ -15,6 +15,8 @@ from staff.models import Role, User
 from staff.people import RefusedError, managing, roles_for
 from staff.rights import AREAS, code, permissions_named, rights_beyond
 
+HELP_FOR_ANOTHER = "At least 8 characters, not only digits. The person can change it after signing in."
+
 
 class _ManagedForm(ModelForm):
     """Base class for the form of a person or a role in a dialog, see ``screens.records.Records``.
@@ -76,7 +78,7 @@ class PersonForm(_ManagedForm):
         label="Password",
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="At least 8 characters, not only digits. The person can change it after signing in.",
+        help_text=HELP_FOR_ANOTHER,
     )
     password2 = forms.CharField(
         label="Password again",
@@ -143,6 +145,9 @@ class NewPasswordForm(OwnSentences, auth_forms.SetPasswordForm):
 
     def __init__(self, user, data=None):
         super().__init__(user, data, auto_id="dialog_%s")
+        # Django's own words are for people who change their own password.
+        first, second = self.fields["new_password1"], self.fields["new_password2"]
+        first.help_text, second.help_text, second.label = HELP_FOR_ANOTHER, "", "New password again"
 
 
 class RoleForm(_ManagedForm):

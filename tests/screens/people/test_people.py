@@ -99,6 +99,8 @@ def test_a_deactivated_person_is_signed_out_and_can_be_activated_again(administr
 
 def test_a_new_password_ends_the_sessions_of_its_person(administrator, viewer):
     theirs, url = client_of(viewer), f"/people/{viewer.pk}/password/"
+    opened = read(client_of(administrator).get(url))
+    assert "The person can change it after signing in." in opened and "Your password" not in opened
     wrong = ANOTHER | {"new_password2": "another"}
     assert "The two passwords differ." in read(client_of(administrator).post(url, wrong))
     assert client_of(administrator).post(url, ANOTHER).status_code == 302
