@@ -45,12 +45,14 @@ async function load() {
   try {
     const response = await fetch(`${form.action}?${query}`, {
       signal: request.signal,
-      headers: { "HX-Request": "true" },
+      headers: { "HX-Request": "true", "X-Page-User": document.body.dataset.user },
     });
-    const html = await response.text();
+    if (response.headers.get("X-Session")) {
+      document.dispatchEvent(new CustomEvent("signin", { detail: { element: input, goOn: load } }));
+      return;
+    }
     if (!response.ok) throw new Error(response.status);
-    if (/^\s*<!doctype/i.test(html)) return location.reload(); // the session has ended
-    results.innerHTML = html;
+    results.innerHTML = await response.text();
     shown = query;
   } catch (error) {
     if (error.name === "AbortError") return;

@@ -128,3 +128,20 @@ def test_a_page_of_one_user_sends_nothing_once_another_has_signed_in(piotr, live
     page.get_by_role("button", name="Back to the page").click()
     expect(page.get_by_role("dialog").get_by_label("Name")).to_have_value("Lily")
     assert not Client.objects.filter(name="Lily").exists() and DID.objects.exists()
+
+
+def test_a_search_goes_on_over_the_page_after_the_password(piotr, world):
+    page = piotr
+    page.goto("/packages/")
+    end_session()
+    page.keyboard.press("/")
+    box = page.get_by_role("combobox", name="Search or jump to")
+    sign_in(page, "Sign in and continue")
+    box.press_sequentially("ros")
+    expect(page.locator(".find-hit.is-active")).to_contain_text("Rose Orig")
+    expect(box).to_have_value("ros")
+    end_session()
+    box.press_sequentially("e")
+    sign_in(page, "Sign in and continue")
+    expect(box).to_have_value("rose")
+    expect(page.locator(".find-hit.is-active")).to_contain_text("Rose Orig")
