@@ -4,6 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.core.management import call_command
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from audit.models import Change
 from dids.job_kinds import submit_create
@@ -193,7 +194,7 @@ def test_signing_in_has_no_violation(page, db):
     page.get_by_label("Username").fill("nobody")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
-    assert page.locator(".notice-error").is_visible()
+    expect(page.locator(".notice-error")).to_be_visible()
     assert violations(page) == []
 
 
@@ -371,7 +372,7 @@ def test_the_steps_of_an_import_have_no_violation(open_page, tmp_path):
     page.get_by_text("1 number created").wait_for()
     assert violations(page) == []
     page.get_by_role("link", name="Show the number").click()
-    assert page.get_by_role("link", name="100", exact=True).is_visible()
+    expect(page.get_by_role("link", name="100", exact=True)).to_be_visible()
 
 
 def test_a_running_job_is_followed_to_its_end(open_page, world):
