@@ -18,6 +18,7 @@ from django.db.models import AutoField, Model
 
 from audit import history
 from audit.models import Change, Seal
+from didmgmt.clock import SQLITE_CLOCK
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,7 @@ def _sqlite_history(model: type[history.TrackedModel], past: type[Model]) -> Ite
             table,
             f"CREATE TRIGGER {history_table}_{event.lower()} AFTER {event} ON {table} FOR EACH ROW BEGIN"
             f" INSERT INTO {history_table} ({columns}, at, event, change_id)"
-            f" SELECT {values}, coalesce(at, strftime('%Y-%m-%d %H:%M:%f000', 'now')), '{sign}', change_id"
+            f" SELECT {values}, coalesce(at, {SQLITE_CLOCK}), '{sign}', change_id"
             f" FROM audit_current; END",
         )
     # SQLite can't tell who inserts a row. Verification finds keys and times that were made up, and any other

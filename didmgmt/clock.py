@@ -16,6 +16,10 @@ from django.utils import timezone
 MAX_SKEW = 5  # seconds between a process and the database, above which people are told
 
 
+# As Django writes a time: microseconds, but no fraction for a whole second. SQLite compares times as text.
+SQLITE_CLOCK = "replace(strftime('%Y-%m-%d %H:%M:%f000', 'now'), '.000000', '')"
+
+
 class DatabaseClock(Func):
     """The time at which the statement runs; as a column's ``db_default``, the time of the INSERT."""
 
@@ -23,9 +27,7 @@ class DatabaseClock(Func):
     function = "clock_timestamp"
 
     def as_sqlite(self, compiler, connection, **context):
-        """Write microseconds, as Django does: SQLite compares timestamps as text."""
-        template = "strftime('%%%%Y-%%%%m-%%%%d %%%%H:%%%%M:%%%%f000', 'now')"
-        return self.as_sql(compiler, connection, template=template, **context)
+        return self.as_sql(compiler, connection, template=SQLITE_CLOCK.replace("%", "%%%%"), **context)
 
 
 def database_now() -> datetime:

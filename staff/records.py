@@ -17,6 +17,7 @@ from audit.models import Change
 from audit.seals.failures import count_and_name
 from audit.triggers import Trigger
 from clients.models import BranchQuerySet, Reseller
+from didmgmt.clock import SQLITE_CLOCK
 
 
 class PermissionsField(models.TextField):
@@ -83,7 +84,7 @@ RoleRecordHistory = history.track(RoleRecord, has_rows_of_migrations=True)
 
 # --- from the tables to the records -------------------------------------------------------------------
 
-_CLOCK = {"postgresql": "clock_timestamp()", "sqlite": "strftime('%Y-%m-%d %H:%M:%f000', 'now')"}
+_CLOCK = {"postgresql": "clock_timestamp()", "sqlite": SQLITE_CLOCK}
 _PERMISSION = "ct.app_label || '.' || p.codename"
 _GRANTED = (
     "auth_permission p JOIN django_content_type ct ON ct.id = p.content_type_id"

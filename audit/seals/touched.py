@@ -42,9 +42,13 @@ def verify_touched(horizon: datetime | None) -> Iterator[IntegrityFailure]:
 
 
 def _contradicting_sql() -> str:
-    return """
+    changed_at = "c.at"
+    if connection.vendor == "sqlite":
+        # Earlier versions dated a change of a whole second with a fraction of zeros, but not its counts.
+        changed_at = "replace(c.at, '.000000', '')"
+    return f"""
         SELECT DISTINCT t.change_id AS id FROM audit_touched t JOIN audit_change c ON c.id = t.change_id
-        WHERE t.at <> c.at OR t.action <> c.kind
+        WHERE t.at <> {changed_at} OR t.action <> c.kind
     """
 
 

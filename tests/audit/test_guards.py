@@ -11,6 +11,7 @@ import audit
 from audit import SYSTEM
 from audit.models import Change, Seal
 from audit.seals.writing import seal_new_rows
+from didmgmt.clock import SQLITE_CLOCK
 from dids.models import DID, DIDHistory
 from tests.audit.forging import days_ago, verify
 from tests.carrier import carrier, numbers_in
@@ -18,7 +19,6 @@ from tests.carrier import carrier, numbers_in
 pytestmark = [pytest.mark.django_db, pytest.mark.owner]
 
 COLUMNS = [field.column for field in DIDHistory._meta.concrete_fields]
-CLOCK = "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def refused(sql, *params, match="append-only"):
 
 def copied(number, copied_event, **changed):
     """Return SQL that inserts a copy of a history row, with other values in some columns."""
-    now = CLOCK if connection.vendor == "sqlite" else "clock_timestamp()"
+    now = SQLITE_CLOCK if connection.vendor == "sqlite" else "clock_timestamp()"
     values = {column: f'"{column}"' for column in COLUMNS} | {"at": now, "change_id": "NULL"} | changed
     if "history_id" not in changed:
         del values["history_id"]

@@ -1,6 +1,6 @@
 """Changes, holds, leases and sessions follow the database's clock, and a host with a wrong clock is named."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from audit import SYSTEM
 from audit.models import Change
-from didmgmt.clock import database_now
+from didmgmt.clock import SQLITE_CLOCK, database_now
 from dids.models import DID, ClientPackage, DIDHistory
 from jobs.models import Job, WorkerBeat
 from tests.carrier import carrier, numbers_in
@@ -19,6 +19,16 @@ from tests.world import client_of
 on_postgresql = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="SQLite runs on the clock of its host"
 )
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="only SQLite compares times as text")
+@pytest.mark.parametrize("milliseconds", [0, 1, 500, 999])
+def test_the_database_writes_its_clock_as_django_writes_times(db, milliseconds):
+    moment = datetime(2026, 11, 29, 12, 0, 0, milliseconds * 1000, tzinfo=UTC)
+    with connection.cursor() as cursor:
+        clock = SQLITE_CLOCK.replace("now", f"{moment:%F %T}.{milliseconds:03}")
+        cursor.execute(f"SELECT {clock}")
+        assert cursor.fetchone() == (connection.ops.adapt_datetimefield_value(moment),)
 
 
 @pytest.fixture
