@@ -8,6 +8,8 @@ from django.db.models import OuterRef, Subquery
 
 from audit.history import visible_to
 from didmgmt.text import shorten
+from dids.labels import Names
+from dids.lists.sqlite_stats import without_jit
 from dids.models import DID
 
 PARAMETER = "columns"
@@ -77,14 +79,30 @@ def remembered_columns(user) -> list[str]:
     return keys or list(DEFAULT)
 
 
-def with_columns(dids, keys, viewer):
-    """Annotate what some columns need in addition to ``for_table``: index lookups within the same query."""
+def rows_with_columns(dids, keys, viewer, now):
+    """Return ``dids`` as rows ``for_table`` with what these columns need besides; a page of numbers.
+
+    Costs one query, with index lookups for each row; the last clients cost another one, and those of names.
+    """
     past = visible_to(DID, viewer).filter(object_id=OuterRef("pk"))
+    found = dids.for_table(now)
     if "created" in keys:
         created = past.filter(event="+").order_by("history_id")
-        dids = dids.annotate(created_at=Subquery(created.values("at")[:1]))
+        found = found.annotate(created_at=Subquery(created.values("at")[:1]))
     if "changed" in keys:
-        dids = dids.annotate(changed_at=Subquery(past.order_by("-history_id").values("at")[:1]))
+        found = found.annotate(changed_at=Subquery(past.order_by("-history_id").values("at")[:1]))
+    rows = list(found.with_hold_days() if "hold_days" in keys else found)
     if "last_client" in keys:
-        dids = dids.with_past_client(viewer)
-    return dids.with_hold_days() if "hold_days" in keys else dids
+        _add_past_clients(rows, viewer)
+    return rows
+
+
+def _add_past_clients(rows, viewer):
+    """Set ``past_client`` of each row: its client, or the last one that ``viewer`` may know of, or ""."""
+    free = DID.objects.filter(pk__in=[row.pk for row in rows if not row.client_name])
+    with without_jit(free.db):
+        accounts = dict(free.with_last_holder(viewer).values_list("pk", "last_account"))
+    names = Names(viewer, accounts=accounts.values())
+    for row in rows:
+        account = accounts.get(row.pk)
+        row.past_client = row.client_name if account is None else names.client(account)

@@ -10,7 +10,7 @@ from didmgmt.listing import Listing
 from dids.lifecycle import statuses as st
 from dids.lists.as_of import PastListing
 from dids.lists.changed import ChangeKeyset
-from dids.lists.columns import PARAMETER, read_columns, remembered_columns, with_columns
+from dids.lists.columns import PARAMETER, read_columns, remembered_columns, rows_with_columns
 from dids.lists.filters import DIDFilter
 from dids.lists.keyset import DIDKeyset
 from dids.models import DID, SavedView
@@ -82,7 +82,7 @@ class DIDListing(Listing):
             *args,
             user=user,
             keeps=(PARAMETER, SavedView.PARAMETER),
-            fetch=lambda found: with_columns(found.for_table(now), self.columns, user),
+            fetch=lambda found: rows_with_columns(found, self.columns, user, now),
             **options,
         )
         self.view = parameters.get(SavedView.PARAMETER, "")

@@ -76,7 +76,7 @@ def pick_consecutive(available, count):
 
 def rows_to_pick(dids, viewer, now):
     """Return the rows of a page of numbers to pick from, with the clients that had them last."""
-    with without_jit():
+    with without_jit(dids.db):
         return list(dids.for_table(now).with_last_holder(viewer))
 
 

@@ -173,7 +173,7 @@ class NumberReads(BranchQuerySet):
 
         Both are None for numbers that no client had, as far as ``viewer`` may see their history. A number
         that was deleted and created again has its past under several ids, which its deletions name. Costs
-        index lookups in history for each row, so it is meant for a page of numbers.
+        index lookups in history for each row, so it is meant for a page of numbers, read ``without_jit``.
         """
         past, every = visible_to(self.model, viewer), self._history()
         held = past.filter(account_id__isnull=False).exclude(event="-").order_by("-history_id")
@@ -190,14 +190,6 @@ class NumberReads(BranchQuerySet):
         found = found.alias(_last_life=Subquery(last.values("object_id")[:1]))
         free = past.filter(object_id=OuterRef("_last_life"), history_id__gt=OuterRef("_last_held"))
         return found.annotate(left_at=Subquery(free.order_by("history_id").values("at")[:1]))
-
-    def with_past_client(self, viewer):
-        """Annotate ``past_client``, the name of the last client; costs index lookups for each row."""
-        held = visible_to(self.model, viewer).filter(object_id=OuterRef("pk"), account_id__isnull=False)
-        account = Account.objects.visible_to(viewer).filter(pk=OuterRef("past_account"))
-        return self.annotate(
-            past_account=Subquery(held.order_by("-history_id").values("account_id")[:1])
-        ).annotate(past_client=Subquery(account.values("client__name")[:1]))
 
     def recently_released(self, days, client, viewer, now=None):
         """Return those that a client other than ``client`` released less than ``days`` days ago.

@@ -74,7 +74,7 @@ _CHOSEN = {
     "after_hold": lambda did: escape(did.after_hold_label),
     "hold_days": lambda did: str(did.hold_days_now),
     "hold_until": lambda did: moment(did.hold_until) if did.status_now == st.HOLD else "",
-    "last_client": lambda did: _cut(escape(name)) if (name := did.client_name or did.past_client) else "",
+    "last_client": lambda did: _cut(escape(did.past_client)) if did.past_client else "",
     "country": lambda did: _cut(escape(country_of(did.number))) if country_of(did.number) else "",
     "created": lambda did: moment(did.created_at),
     "changed": lambda did: moment(did.changed_at),

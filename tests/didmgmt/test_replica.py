@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections, transaction
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from clients.models import Reseller
@@ -62,6 +63,12 @@ def numbers_at(browser, url="/dids/"):
 
 def test_a_list_comes_from_the_replica(replicated, viewer):
     assert numbers_at(client_of(viewer)) == [LATE]
+
+
+def test_the_column_of_last_clients_is_read_from_the_replica(replicated, viewer):
+    with CaptureQueriesContext(connections["replica"]) as seen:
+        assert numbers_at(client_of(viewer), "/dids/?columns=number,last_client") == [LATE]
+    assert any("dids_didhistory" in query["sql"] for query in seen.captured_queries)
 
 
 @pytest.mark.parametrize("query", ["q=447", "q=*471", "tag=late", "tag=late&status=instock", "sort=operator"])

@@ -12,6 +12,7 @@ from audit import SYSTEM
 from dids.lists.columns import COLUMNS, DEFAULT
 from dids.models import DID, SavedView
 from dids.numbering.countries import country_of
+from tests.carrier import carrier, numbers_in
 from tests.world import client_of, member
 
 pytestmark = pytest.mark.django_db
@@ -173,16 +174,36 @@ def test_every_column_has_its_value_at_no_query_for_a_row(world):
     assert counts[0] == counts[1]
 
 
-def test_the_last_client_of_a_free_number_is_one_that_the_reader_may_know(world):
-    held = world.did("2567")
-    name = held.account.client.name
-    number = DID.objects.filter(pk=held.pk)
-    number.hold(by=SYSTEM)
-    number.end_hold(by=SYSTEM)
-    query = urlencode({"columns": "number,last_client", "q": "=2567"})
-    cell = re.compile(r'<td class="col-last_client">(.*?)</td>', re.DOTALL)
-    seen = cell.search(text(client_of(member("Viewer")), f"/dids/?{query}"))[1]
-    assert name in seen
+def last_clients(user):
+    """Return {number: its last client as the list shows it, "–" for none} as ``user`` sees them."""
+    page = text(client_of(user), "/dids/?columns=number,last_client")
+    rows = re.findall(r"data-row-link>(.*?)</a>.*?col-last_client\">(.*?)</td>", page, re.DOTALL)
+    return {re.sub("<.*?>", "", number): re.sub("<.*?>", "", name) for number, name in rows}
+
+
+def test_the_last_client_of_a_number_is_known_by_its_digits_also_when_number_and_account_were_deleted():
+    house, other = carrier(), carrier("South")
+    dids = numbers_in("hold", ["100", "101"], house)
+    dids.end_hold(by=SYSTEM)
+    DID.objects.filter(number="100").delete_unused(by=SYSTEM)
+    numbers_in("instock", ["100", "102"], house)
+    numbers_in("active", ["103"], other)
+    admin = member("Administrator")
+    seen = {"100": "North Bakery", "101": "North Bakery", "102": "–", "103": "South Bakery"}
+    assert last_clients(admin) == seen
+    assert house.account.delete_unused(by=SYSTEM) == []
+    assert last_clients(admin) == seen
+
+
+def test_the_last_client_is_one_of_the_readers_reseller():
+    north, south = carrier(), carrier("South")
+    numbers_in("hold", ["100", "101"], north).end_hold(by=SYSTEM)
+    DID.objects.all().delete_unused(by=SYSTEM)
+    numbers_in("instock", ["100"], south)
+    numbers_in("hold", ["101"], south).end_hold(by=SYSTEM)
+    bound = member("Viewer", username="southern", reseller=south.reseller)
+    assert last_clients(bound) == {"100": "–", "101": "South Bakery"}
+    assert last_clients(member("Viewer")) == {"100": "North Bakery", "101": "South Bakery"}
 
 
 @pytest.mark.parametrize(
