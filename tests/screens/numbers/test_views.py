@@ -1,7 +1,7 @@
 """Saved views of the list of numbers, its columns, and what lists remember about a person."""
 
 import re
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.contrib.auth.models import Group
