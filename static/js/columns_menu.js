@@ -80,6 +80,11 @@ if (form) {
     apply();
   });
 
+  let scrolled = null;
+  document.addEventListener("htmx:beforeSwap", ({ target }) => {
+    if (target.id === "list-table") scrolled = [target.scrollLeft, target.scrollTop];
+  });
+
   // The page is at the address with the new columns, and its links keep them.
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
     if (detail.target.id !== "list-table" || !detail.xhr.responseURL) return;
@@ -91,6 +96,7 @@ if (form) {
       url.searchParams.set("columns", address.searchParams.get("columns"));
       link.href = url;
     }
+    document.getElementById("list-table").scrollTo(...scrolled);
     document.dispatchEvent(new CustomEvent("table:replaced"));
   });
 }

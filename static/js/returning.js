@@ -31,10 +31,14 @@ const table = document.querySelector("table[data-keys]");
 
 if (table) {
   const here = location.pathname + location.search;
+  const frame = table.closest(".table-frame"); // scrolls by itself when its columns are wider than the page
   let row = null;
   document.addEventListener("focusin", ({ target }) => (row = target.closest("table[data-keys] tbody tr") || row));
   document.addEventListener("click", ({ target }) => (row = target.closest("table[data-keys] tbody tr") || row));
-  addEventListener("pagehide", () => write(listKey(location.pathname), { here, link: linkOf(row), scroll: scrollY }));
+  addEventListener("pagehide", () => {
+    const scrolled = { scroll: scrollY, frame: [frame.scrollLeft, frame.scrollTop] };
+    write(listKey(location.pathname), { here, link: linkOf(row), ...scrolled });
+  });
 
   const left = read(listKey(location.pathname));
   const isBack = performance.getEntriesByType("navigation")[0]?.type === "back_forward";
@@ -45,6 +49,7 @@ if (table) {
       row.focus({ preventScroll: true });
     }
     scrollTo(0, left.scroll);
+    frame.scrollTo(...left.frame);
   }
 
   document.addEventListener("click", ({ target }) => {

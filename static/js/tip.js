@@ -10,7 +10,8 @@ document.body.append(tip);
 let owner = null;
 let timer;
 
-const isCut = (element) => element.scrollWidth > element.clientWidth + 1;
+const isCut = ({ scrollWidth, clientWidth, scrollHeight, clientHeight }) =>
+  scrollWidth > clientWidth + 1 || scrollHeight > clientHeight + 1;
 
 function textFor(element) {
   if (element.dataset.tip) return element.dataset.tip;

@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from clients.models import Reseller
+from dids.lists.columns import COLUMNS
 from dids.models import SavedView
 from tests.world import make_world, member
 
@@ -55,3 +57,37 @@ def test_a_view_is_saved_its_columns_change_by_keyboard_and_go_into_the_view(pag
     page.get_by_role("navigation", name="Status").get_by_role("link", name="Hold").click()
     page.get_by_role("link", name="Reset", exact=True).first.click()
     page.wait_for_url(re.compile("status=active"))
+
+
+def test_the_header_and_the_numbers_stay_in_view_with_all_columns(page_of):
+    world = make_world()
+    page = page_of(member("Clerk"))
+    page.set_viewport_size({"width": 1440, "height": 560})
+    page.goto(f"/dids/?columns={','.join(COLUMNS)}")
+    scrolled = page.locator("#list-table").evaluate(
+        "it => { it.scrollTo(9999, 9999); return it.scrollLeft * it.scrollTop }"
+    )
+    assert scrolled > 0 and page.evaluate("document.documentElement.scrollHeight") == 560
+    for head in ("DID", "Changed"):
+        expect(page.get_by_role("columnheader", name=head, exact=True)).to_be_in_viewport(ratio=1)
+    last = page.locator("tbody tr").last
+    expect(last.locator(".col-number a")).to_be_in_viewport(ratio=1)
+    expect(last.locator(".col-changed")).to_be_in_viewport(ratio=1)
+    number = last.locator(".col-number a").inner_text()
+    last.locator(".col-number a").click()
+    page.go_back()
+    expect(page.locator("tr:focus .col-number")).to_have_text(number)
+    assert page.locator("#list-table").evaluate("it => it.scrollLeft * it.scrollTop") == scrolled
+
+    page.set_viewport_size({"width": 390, "height": 560})
+    page.locator("tbody tr").last.scroll_into_view_if_needed()
+    expect(page.get_by_label("Select every row of this page")).to_be_in_viewport(ratio=1)
+    expect(last.locator(".col-status")).to_be_in_viewport(ratio=1)
+
+    # A long name has the room that short texts leave.
+    Reseller.objects.filter(pk=world.reseller.pk).update(name="Quillan & Daughters Telephony of Tessaly")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto("/dids/?columns=id,status,operator,number,tag,notes,client,reseller")
+    name = page.locator("td.col-reseller > .cut").first
+    expect(name).to_have_text("Quillan & Daughters Telephony of Tessaly")
+    assert name.evaluate("it => it.scrollHeight <= it.clientHeight && it.scrollWidth <= it.clientWidth")
