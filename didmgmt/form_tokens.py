@@ -1,16 +1,14 @@
 """Carry out a form once, however often it is sent: a double click, Back and resubmit, a repeated request.
 
-Each form that writes contains a random token, signed with its user (``{% form_token %}``). The first write
-of a request inserts the hash of token and content into ``SentForm``, in the transaction of the write, so both
-are committed or neither is. A second request with the same token and content finds the hash, writes nothing,
-and is redirected to the result of the first. A form that the user went back to and changed has another hash
-and is carried out.
+Each form that writes contains a random token (``{% form_token %}``). The first write of a request inserts the
+hash of token and content into ``SentForm``, in the transaction of the write, so both are committed or neither
+is. A second request with the same token and content finds the hash, writes nothing, and is redirected to the
+result of the first. A form that the user went back to and changed has another hash and is carried out.
 
 Requests without a token are not protected: scripts that post to our URLs need none.
 """
 
 import hashlib
-import secrets
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -18,7 +16,6 @@ from datetime import timedelta
 
 from django.apps import apps
 from django.contrib import messages
-from django.core.signing import BadSignature, Signer
 from django.db import connection, transaction
 from django.urls import reverse
 
@@ -75,22 +72,6 @@ class _Form:
         while not (first := self.stored.get()).location and time.monotonic() < deadline:
             time.sleep(0.05)
         return first
-
-
-def new_token(user):
-    """Return a token for a form on a page of ``user``."""
-    return _signer.sign(f"{secrets.token_urlsafe(16)}.{user.pk}")
-
-
-def owner_of(token):
-    """Return the primary key of the user on whose page the form was; None for a forged token."""
-    try:
-        return int(_signer.unsign(token).rpartition(".")[2])
-    except (BadSignature, ValueError):
-        return None
-
-
-_signer = Signer(sep=".", salt="didmgmt.form_tokens")
 
 
 @contextmanager

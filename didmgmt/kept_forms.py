@@ -16,12 +16,12 @@ from django.http import QueryDict
 from django.shortcuts import render
 from django.utils.datastructures import MultiValueDict
 
-from didmgmt import form_tokens
 from didmgmt.faults import READ
 from didmgmt.forms import coming_back
 
 KEY = "kept_form"  # key of the session
 SECRET = re.compile("password|csrfmiddlewaretoken", re.IGNORECASE)
+LOST = "Your session has ended, so nothing was done, and what you sent could not be kept. Send it again."
 OTHERS = "The form that was sent from this browser belongs to another person, so it was dropped."
 
 
@@ -29,13 +29,12 @@ class _WriteError(Exception):
     """The view of a form that comes back tries to write."""
 
 
-def keep(request, owner=None):
+def keep(request, owner):
     """Store the fields of a refused POST; return whether they come back after sign-in.
 
-    ``owner``: the primary key of the user whose session has just ended, if that is known; else the form's
-    token tells it.
+    ``owner``: the primary key of the user whose session has ended, None if unknown. It is also the user whose
+    page it was: signing in replaces the CSRF token, so forms of an earlier user are refused before.
     """
-    owner = owner or form_tokens.owner_of(request.POST.get(form_tokens.FIELD, ""))
     fields = request.POST.copy()
     for name in [name for name in fields if SECRET.search(name)]:
         del fields[name]

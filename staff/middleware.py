@@ -1,20 +1,24 @@
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.sessions import middleware as sessions
 from django.core.exceptions import DisallowedRedirect
 from django.core.signing import BadSignature, Signer
 from django.http import HttpResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render, resolve_url
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.encoding import iri_to_uri
 
 from didmgmt import clock, kept_forms
 from didmgmt.addresses import go_to, is_ours
 
 STARTED = "started"  # key of the session: the Unix time of its first request
+SESSION = "X-Session"  # header that tells a script why its request was refused
 PAGE_USER = "X-Page-User"  # header of a script's request: the primary key of the user whose page it is
 SEEN_EVERY = 60  # seconds between renewals of the cookie with the time of the last request
 
@@ -23,6 +27,19 @@ def unattended(view):
     """Mark a view that pages request by themselves: it doesn't keep a session alive."""
     view.unattended = True
     return view
+
+
+class SessionMiddleware(sessions.SessionMiddleware):
+    """Leave the cookie of an ended session to the sign-in that replaces it.
+
+    Pages that show progress send requests during that sign-in. An answer that deletes the cookie may arrive
+    after the new one and would sign the user out again.
+    """
+
+    def process_response(self, request, response):
+        if response.headers.get(SESSION) == "ended":
+            return response
+        return super().process_response(request, response)
 
 
 class SessionEndMiddleware:
@@ -42,7 +59,7 @@ class SessionEndMiddleware:
         if key and hasattr(request, "seen_in") and key != request.seen_in:
             response.set_cookie(
                 settings.SEEN_COOKIE_NAME,
-                sign_seen(key, _now()),
+                sign_seen(key, request.user.pk, _now()),
                 secure=settings.SESSION_COOKIE_SECURE,
                 httponly=True,
                 samesite="Lax",
@@ -50,14 +67,17 @@ class SessionEndMiddleware:
         return response
 
     def process_view(self, request, view, args, kwargs):
-        if not getattr(view, "login_required", True) or not request.user.is_authenticated:
+        if not getattr(view, "login_required", True):
             return
         session, now = request.session, _now()
+        seen, user = read_seen(session.session_key, request.COOKIES.get(settings.SEEN_COOKIE_NAME, ""))
+        if not request.user.is_authenticated:
+            request.ended_for = user
+            return
         request.seen_in = None  # the key of the session whose cookie need not be renewed
         if STARTED not in session:
             session[STARTED] = now
             return
-        seen = read_seen(session.session_key, request.COOKIES.get(settings.SEEN_COOKIE_NAME, ""))
         is_idle = now - seen > settings.SESSION_IDLE_MINUTES * 60
         if is_idle or now - session[STARTED] > settings.SESSION_COOKIE_AGE:
             request.ended_for = request.user.pk
@@ -71,21 +91,31 @@ def _now():
     return int(clock.now().timestamp())
 
 
-def sign_seen(session_key, seen):
-    """Return the value of the cookie that says when the session made its last request, a Unix time."""
-    return _signer(session_key).sign(str(seen))
+def sign_seen(session_key, user, seen):
+    """Return the value of the cookie that says whose session made its last request when.
+
+    ``user``: the primary key. ``seen``: a Unix time.
+    """
+    return _signer.sign(f"{seen}.{user}.{_digest(session_key)}")
 
 
 def read_seen(session_key, value):
-    """Return the Unix time in the cookie, 0 if it is missing, forged or of another session."""
+    """Return (seen, user) of the cookie: a Unix time, 0 if it is of another session, and a primary key.
+
+    (0, None) if it is missing or forged. The user is also known when the session is not any more.
+    """
     try:
-        return int(_signer(session_key).unsign(value))
+        seen, user, digest = _signer.unsign(value).split(".")
     except BadSignature:
-        return 0
+        return 0, None
+    return int(seen) if digest == _digest(session_key) else 0, int(user)
 
 
-def _signer(session_key):
-    return Signer(salt=f"staff.seen.{session_key}")
+def _digest(session_key):
+    return salted_hmac("staff.seen", session_key or "").hexdigest()
+
+
+_signer = Signer(salt="staff.seen")
 
 
 class SignInMiddleware(LoginRequiredMiddleware):
@@ -106,7 +136,8 @@ class SignInMiddleware(LoginRequiredMiddleware):
         if PAGE_USER in request.headers:
             return _tell_script(request, "ended", 401, "Your session has ended. Sign in again.")
         back = request.get_full_path()
-        if request.method == "POST" and not kept_forms.keep(request, getattr(request, "ended_for", None)):
+        if request.method == "POST" and not kept_forms.keep(request, request.ended_for):
+            messages.warning(request, kept_forms.LOST)
             # A page that only takes a form can't be the next one.
             came_from = request.headers.get("Referer", "")
             back = came_from if is_ours(request, came_from) else resolve_url("home")
@@ -138,7 +169,7 @@ def csrf_failure(request, reason=""):  # noqa: ARG001 - Django names it
 
 def _tell_script(request, session, status, sentence):
     response = HttpResponse(sentence, content_type="text/plain; charset=utf-8", status=status)
-    response.headers["X-Session"] = session
+    response.headers[SESSION] = session
     response.headers["X-CSRF-Token"] = get_token(request)
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -101,7 +101,7 @@ def client_of(user):
     session = browser.session
     session[STARTED] = now
     session.save()
-    browser.cookies[settings.SEEN_COOKIE_NAME] = sign_seen(session.session_key, now)
+    browser.cookies[settings.SEEN_COOKIE_NAME] = sign_seen(session.session_key, user.pk, now)
     return browser
 
 

@@ -1,5 +1,6 @@
 """Template tags for a consistent look: icons, status, numbers, times, form controls, sorting."""
 
+import secrets
 from datetime import timedelta
 from functools import cache
 from html import escape
@@ -100,10 +101,10 @@ def kind_of(field):
     return "check" if isinstance(widget, forms.CheckboxInput) else "text"
 
 
-@register.simple_tag(takes_context=True)
-def form_token(context):
+@register.simple_tag
+def form_token():
     """Render the field with which a form is carried out once, however often it is sent."""
-    token = form_tokens.new_token(context["request"].user)
+    token = secrets.token_urlsafe(16)
     return format_html('<input type="hidden" name="{}" value="{}">', form_tokens.FIELD, token)
 
 

@@ -3,6 +3,8 @@
 //   <body data-user="7" data-user-name="clara.okafor" data-session-url="/session/">   whose page this is
 //   <form data-session-ended>    has no session to check: the dialog itself, signing out
 //   <button data-goes-on="save"> what the dialog's button says goes on, instead of the button's own words
+//   <div data-quiet>             requests by itself what nobody waits for, such as a preview
+//   <div data-quiet="watched">   … what somebody may watch, such as progress: asks once
 //
 // A plain form is checked before it is sent, because afterwards the page and an upload would be lost. A request of htmx
 // or of another script ({signin: {detail: {element, goOn}}}) is answered with the header X-Session and sent again.
@@ -11,12 +13,14 @@ const { user, userName, sessionUrl } = document.body.dataset;
 const dialog = document.getElementById("session");
 let waiting = new Map(); // {element: what goes on once its user is signed in}
 let isChecking = false;
+let isStill = false; // what is watched stands still, and its user has been asked to sign in
 
 function takeToken(token) {
   if (!token) return;
   for (const field of document.querySelectorAll("[name=csrfmiddlewaretoken]")) field.value = token;
 }
 
+const isWatched = (element) => element.matches('[data-quiet="watched"]');
 const notice = (text) => document.dispatchEvent(new CustomEvent("notice", { detail: text }));
 
 // "Create 112 DIDs" → "Sign in and create 112 DIDs"
@@ -32,14 +36,22 @@ function show(isOther) {
   dialog.querySelector("[data-session-other]").hidden = !isOther;
   dialog.setAttribute("aria-labelledby", isOther ? "session-other-title" : "session-title");
   if (!dialog.open) dialog.showModal();
+  isStill = [...waiting.keys()].some(isWatched);
   dialog.querySelector(isOther ? "[data-session-other] .btn" : "#again-password").focus();
 }
 
 function proceed() {
   const next = [...waiting.values()];
   waiting = new Map();
+  isStill = false;
   dialog.close();
   for (const goOn of next) goOn();
+}
+
+async function fail(sentence) {
+  const somebodyWaits = ![...waiting.keys()].every(isWatched);
+  waiting.clear();
+  if (somebodyWaits) notice(await sentence);
 }
 
 // Calls goOn() as soon as the user of this page is known to be signed in; once for an element.
@@ -51,8 +63,7 @@ async function ensure(element, goOn, button) {
   try {
     response = await fetch(sessionUrl, { headers: { "X-Page-User": user, "HX-Request": "true" }, cache: "no-store" });
   } catch {
-    waiting.clear();
-    notice("The server did not answer, so nothing was sent. Check the connection and try again.");
+    fail("The server did not answer, so nothing was sent. Check the connection and try again.");
     return;
   } finally {
     isChecking = false;
@@ -64,14 +75,24 @@ async function ensure(element, goOn, button) {
     dialog.querySelector("[data-goes-on]").textContent = label(button);
     show(false);
   } else if (response.status === 409) {
-    waiting.clear();
     const now = decodeURI(response.headers.get("X-User"));
     dialog.querySelector("[data-now]").textContent = `You are now ${now}; this page belongs to ${userName}.`;
     show(true);
-  } else {
     waiting.clear();
-    notice(await response.text());
+  } else {
+    await fail(response.text());
   }
+}
+
+// What is watched is requested every second anyway, so nothing has to be sent again.
+function still(element) {
+  if (dialog.open) isStill = true;
+  else if (!isStill) ensure(element, () => {});
+}
+
+function moves() {
+  if (isStill && dialog.open && [...waiting.keys()].every(isWatched)) proceed(); // signed in on another page
+  isStill = false;
 }
 
 if (user) {
@@ -93,9 +114,9 @@ if (user) {
 
   document.addEventListener("htmx:beforeOnLoad", (event) => {
     const { elt, requestConfig, target, xhr } = event.detail;
-    if (!xhr.getResponseHeader("X-Session")) return;
+    if (!xhr.getResponseHeader("X-Session")) return isWatched(elt) && moves();
     event.preventDefault();
-    // Nobody waits for what a page asks by itself.
+    if (isWatched(elt)) return still(elt);
     if (elt.matches("[data-quiet]")) return;
     const { formData, path, triggeringEvent, verb } = requestConfig;
     const repeat = () => {
@@ -117,7 +138,10 @@ if (user) {
   dialog.addEventListener("htmx:afterSwap", () => dialog.querySelector("#again-password").focus());
   for (const way of ["cancel", "click"]) {
     dialog.addEventListener(way, ({ target, type }) => {
-      if (type === "cancel" || target.closest("[data-dialog-close]")) waiting.clear();
+      if (type !== "cancel" && !target.closest("[data-dialog-close]")) return;
+      waiting.clear();
+      const say = () => notice("Progress on this page no longer updates: the session has ended. Reload the page to sign in.");
+      if (isStill) dialog.addEventListener("close", say, { once: true }); // an open dialog would get the notice
     });
   }
   dialog.querySelector("[data-reload]").addEventListener("click", () => location.assign(location.href));

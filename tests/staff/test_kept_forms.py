@@ -5,14 +5,16 @@ from datetime import timedelta
 from urllib.parse import unquote
 
 import pytest
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.test import Client as Browser
 from django.utils import timezone
 
 from didmgmt.forms import COMES_BACK
-from didmgmt.kept_forms import OTHERS
+from didmgmt.kept_forms import LOST, OTHERS
 from didmgmt.models import KeptForm
 from dids.models import DID
+from tests.screens.imports.test_import_wizard import columns_of, upload
 from tests.world import PASSWORD, client_of, member
 
 pytestmark = pytest.mark.django_db
@@ -103,6 +105,30 @@ def test_what_has_no_fields_is_asked_about_before_it_is_carried_out(piotr, world
     assert did.status == "blocked"
 
 
+def test_forms_without_a_token_come_back_although_the_row_of_their_session_is_gone(piotr):
+    browser = client_of(piotr)
+    sent = ended(browser).post("/dids/search/", {"q": LIST})
+    page = browser.get(sign_in(browser, sent.url).url).content.decode()
+    assert "Send it now?" in page and LIST.splitlines()[-1] in page and 'action="/dids/search/"' in page
+
+    sent = ended(browser).post("/me/", {"time_zone": "Asia/Tokyo"})
+    page = browser.get(sign_in(browser, sent.url).url).content.decode()
+    assert COMES_BACK in page and re.search(r'value="Asia/Tokyo"[^>]* selected', page)
+    piotr.refresh_from_db()
+    assert piotr.time_zone != "Asia/Tokyo"
+
+
+def test_a_mapping_comes_back_as_it_was_and_is_checked_when_sent_again(piotr, world):
+    browser = client_of(piotr)
+    step_2 = browser.get(upload(browser, "DID,Operator,Tag\n4940123,DID Operator,gold\n").url)
+    path, mapping = step_2.request["PATH_INFO"], columns_of(step_2) | {"column2": "notes"}
+    sent = ended(browser).post(path, mapping)
+    again = browser.get(sign_in(browser, sent.url).url)
+    assert COMES_BACK in again.content.decode() and columns_of(again) == mapping
+    check = browser.get(browser.post(path, mapping).url)
+    assert check.context["counts"]["created"] == 1
+
+
 def test_another_user_of_the_browser_gets_nothing_of_the_form(piotr, world):
     member("Supervisor", username="clara")
     browser = client_of(piotr)
@@ -127,7 +153,9 @@ def test_a_form_is_kept_for_the_browser_that_sent_it_and_for_an_hour(piotr, worl
 def test_only_forms_of_our_pages_are_kept_and_few_of_a_user(piotr, world):
     browser = client_of(piotr)
     fields = new_form(browser, world, "4940123")
-    ended(browser).post("/dids/new/", fields | {"form_token": "forged.1.signature"})
+    forged = Browser()
+    forged.cookies[settings.SEEN_COOKIE_NAME] = f"1.{piotr.pk}.digest:signature"
+    forged.post("/dids/new/", fields)
     ended(browser).post("/dids/new/", fields | {"notes": "x" * KeptForm.LONGEST})
     assert not KeptForm.objects.exists()
     for _ in range(KeptForm.MOST + 2):
@@ -137,12 +165,13 @@ def test_only_forms_of_our_pages_are_kept_and_few_of_a_user(piotr, world):
 
 
 def test_a_form_that_cannot_be_kept_leads_back_to_its_page_and_never_to_another_site(piotr, world):
-    browser = client_of(piotr)
+    browser = Browser()
     move = f"/clients/{world.client.pk}/dids/block/"
-    sent = ended(browser).post(move, {"ids": "1"}, headers={"Referer": "http://testserver/dids/?q=25"})
+    sent = browser.post(move, {"ids": "1"}, headers={"Referer": "http://testserver/dids/?q=25"})
     assert sent.url == "/login/?next=http%3A%2F%2Ftestserver%2Fdids%2F%3Fq%3D25"
-    sent = ended(browser).post(move, {"ids": "1"}, headers={"Referer": "https://evil.example/"})
+    sent = browser.post(move, {"ids": "1"}, headers={"Referer": "https://evil.example/"})
     assert sent.url == "/login/?next=%2F"
+    assert LOST in browser.get(sent.url).content.decode()
 
 
 def test_a_script_is_told_of_an_ended_session_of_another_user_and_of_an_old_token(piotr, world):
@@ -156,6 +185,7 @@ def test_a_script_is_told_of_an_ended_session_of_another_user_and_of_an_old_toke
     browser = client_of(piotr)
     over = ended(browser).post("/dids/new/", {}, headers=page)
     assert (over.status_code, over["X-Session"], over.has_header("Location")) == (401, "ended", False)
+    assert settings.SESSION_COOKIE_NAME not in over.cookies  # by then it may be that of a new session
 
     strict = Browser(enforce_csrf_checks=True)
     stale = strict.post("/dids/new/", {}, headers=page)

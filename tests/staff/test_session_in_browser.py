@@ -8,6 +8,8 @@ from playwright.sync_api import expect
 
 from clients.models import Client
 from dids.models import DID
+from jobs.models import Job
+from staff.models import User
 from tests.world import PASSWORD, make_world, member, session_cookie
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
@@ -145,3 +147,25 @@ def test_a_search_goes_on_over_the_page_after_the_password(piotr, world):
     sign_in(page, "Sign in and continue")
     expect(box).to_have_value("rose")
     expect(page.locator(".find-hit.is-active")).to_contain_text("Rose Orig")
+
+
+def test_progress_that_stands_still_asks_once_and_moves_again_after_the_password(piotr, live_server):
+    owner = User.objects.get(username="piotr")
+    job = Job.objects.create(kind="export", owner=owner, state=Job.State.QUEUED, total=100)
+    page = piotr
+    page.goto(f"/jobs/{job.pk}/")
+    end_session()
+    dialog(page).get_by_role("button", name="Back to the page").click()
+    expect(
+        page.get_by_text("Progress on this page no longer updates: the session has ended.")
+    ).to_be_visible()
+    with page.expect_response(re.compile("/progress/")):
+        pass
+    expect(dialog(page)).not_to_be_visible()
+
+    page.context.add_cookies([session_cookie(owner, live_server.url)])
+    page.goto("/jobs/")
+    end_session()
+    sign_in(page, "Sign in and continue")
+    Job.objects.update(state=Job.State.RUNNING, done=40)
+    expect(page.locator(".job-state")).to_contain_text("Running · 40 %")
