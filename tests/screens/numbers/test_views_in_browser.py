@@ -58,6 +58,32 @@ def test_a_view_is_saved_its_columns_change_by_keyboard_and_go_into_the_view(pag
     page.get_by_role("link", name="Reset", exact=True).first.click()
     page.wait_for_url(re.compile("status=active"))
 
+    # The first four views are tabs, and so is the open one. The actions are on the line of the section.
+    owner = SavedView.objects.get().owner
+    for name in "ABCDE":
+        SavedView.objects.create(
+            owner=owner, name=f"{name} with numbers to keep an eye on", query="status=hold"
+        )
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto("/dids/")
+    assert [text[:4] for text in views.get_by_role("link").all_inner_texts()] == [
+        "All ",
+        "Busy",
+        "A wi",
+        "B wi",
+        "C wi",
+    ]
+    page.locator("summary", has_text="All views").click()
+    page.get_by_role("link", name="E with numbers to keep an eye on").click()
+    page.wait_for_url(re.compile("view="))
+    expect(views.locator("[aria-current]")).to_be_in_viewport(ratio=1)
+    section = page.get_by_role("navigation", name="DIDs")
+    for control in (
+        section.get_by_role("link", name="Operators"),
+        page.locator("summary", has_text="Export DIDs"),
+    ):
+        assert abs(control.bounding_box()["y"] - section.bounding_box()["y"]) < 12
+
 
 def test_the_header_and_the_numbers_stay_in_view_with_all_columns(page_of):
     world = make_world()
