@@ -6,7 +6,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 
-from bench import growth, jobs, lists, load, pages, past, report, steps, writes
+from bench import cpu, growth, jobs, lists, load, pages, past, report, steps, writes
 from bench.scratch import Scratch
 from dids.models import DID
 from dids.numbering.search import MAX_LISTED
@@ -70,6 +70,7 @@ class Command(BaseCommand):
         only.add_argument(
             "--growth", action="store_true", help="measure how requests grow with what they send"
         )
+        only.add_argument("--cpu", action="store_true", help="measure the processor time of a few pages")
         only.add_argument(
             "--plots",
             action="store_true",
@@ -114,6 +115,8 @@ class Command(BaseCommand):
             self._table(past.measure(_visitor(), options["who_had_it"], options["runs"]), columns)
         elif options["growth"]:
             self._measure_growth()
+        elif options["cpu"]:
+            self._measure_cpu(options["runs"])
         elif options["indexes"] is not None:
             names = options["indexes"] or jobs.index_names()
             with Scratch() as scratch:
@@ -165,8 +168,12 @@ class Command(BaseCommand):
 
     def _measure_inventory(self, count):
         self._table(lists.measure(_visitor()), ("p50", "p95", "cpu", "raw_p50", "admin_p50", "queries"))
+        self._measure_cpu(lists.RUNS)
         self._table(writes.measure(count), ("ours", "raw", "ratio"))
         self._measure_growth()
+
+    def _measure_cpu(self, runs):
+        self._table(cpu.measure(_visitor(), runs), ("web", "db", "cpu", "bytes"))
 
     def _measure_growth(self):
         columns = ("size", *(f"ms_{times}" for times in growth.TIMES), "grows", "status")
@@ -226,6 +233,7 @@ def _check(
     who_had_it,
     plots,
     growth,
+    cpu,
     save,
     **_,
 ):
@@ -263,7 +271,7 @@ def _check(
         raise CommandError("--meanwhile and --indexes need --rows of at least 1.")
     if who_had_it is not None and not 1 <= who_had_it <= MAX_LISTED:
         raise CommandError(f"--who-had-it takes 1 to {MAX_LISTED:,} numbers.")
-    writes = not (made or meanwhile or indexes is not None or plots or growth or who_had_it)
+    writes = not (made or meanwhile or indexes is not None or plots or growth or cpu or who_had_it)
     if writes and rows and not 0 < 2 * edits <= rows:
         raise CommandError("--edits must be from 1 to half of --rows; plain SQL changes the other half.")
 

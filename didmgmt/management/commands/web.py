@@ -10,7 +10,7 @@ from django.core.management import BaseCommand
 from django.core.wsgi import get_wsgi_application
 
 from didmgmt.children import Children, end_with_parent
-from didmgmt.server import Server, allow_files, listen
+from didmgmt.server import Server, allow_files, collect_seldom, listen
 
 
 class Command(BaseCommand):
@@ -39,6 +39,7 @@ class Command(BaseCommand):
 def serve_on(listener, application):
     """Serve ``application`` in this process until it gets SIGTERM or its parent is gone."""
     allow_files()
+    collect_seldom()
     server = Server(application, listener)
     signal.signal(signal.SIGTERM, server.stop)
     end_with_parent()
