@@ -1,60 +1,102 @@
-"""Form fields for dates and times in the user's time zone."""
-
-import re
+"""Form fields for dates and times: text as pages show it, with a button that opens the browser's calendar."""
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from django.utils.html import format_html
 
 from didmgmt import clock
-
-LONGEST = 100  # characters that may be a date and time; trying every format on more takes long
-YEARS = range(2000, 2200)  # in any time zone far from the limits of both databases
-_PICKER_VALUE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?")
+from didmgmt.dates import read_day, read_time, readings, show_day, show_time
+from didmgmt.templatetags.look import icon
 
 
-class LocalDateTimeInput(forms.DateTimeInput):
-    """Show a date and time in the browser's picker, or as text if the picker can't hold it.
+class CalendarInput(forms.TextInput):
+    """A text input, and the button with which static/js/calendar.js opens the browser's control ``picker``.
 
-    The picker takes no UTC offset, which a time in the repeated hour of a clock change needs. ``seconds``:
-    the picker offers seconds.
+    Text that can't be read stays as it was typed.
     """
 
-    def __init__(self, *, seconds=False):
-        super().__init__(attrs={"step": "1"} if seconds else {})
+    picker = example = calendar_label = ""
 
-    def input_type_for(self, value):
-        """Return the type of the control that can hold ``value``."""
-        shown = self.format_value(value)
+    def __init__(self, *, step=None):
+        attrs = {"autocomplete": "off", "spellcheck": "false", "placeholder": f"like {self.example}"}
+        super().__init__(attrs)
+        self.step = step
+
+    def value_from_datadict(self, data, files, name):
+        """Return what was entered as ISO 8601, because addresses are made of it."""
+        text = super().value_from_datadict(data, files, name)
         try:
-            LocalDateTimeField(required=False).to_python(shown)
-        except ValidationError:
-            return "text"
-        return "datetime-local" if not shown or _PICKER_VALUE.fullmatch(shown) else "text"
-
-    def get_context(self, name, value, attrs):
-        context = super().get_context(name, value, attrs)
-        context["widget"]["type"] = self.input_type_for(value)
-        return context
+            return self.iso(self.read(text or ""))
+        except ValueError:
+            return text
 
     def format_value(self, value):
-        """Return the local time; text that can't be read is returned as it is."""
         if isinstance(value, str):
             try:
-                value = LocalDateTimeField(required=False).to_python(value)
-            except ValidationError:
+                value = self.read(value)
+            except ValueError:
                 return value
-        if not value:
-            return ""
-        local = timezone.localtime(value) if timezone.is_aware(value) else value
-        first, second = _readings(local.replace(tzinfo=None))
-        if first.utcoffset() != second.utcoffset() and timezone.is_aware(local):
-            return local.isoformat(" ", "milliseconds" if local.microsecond else "seconds")
-        exact = local.second or local.microsecond
-        return local.replace(tzinfo=None).isoformat(timespec="milliseconds" if exact else "minutes")
+        return self.show(value) if value else None
+
+    def render(self, name, value, attrs=None, renderer=None):
+        return format_html(
+            '<span class="calendar-field">{}<button type="button" class="icon-button" data-calendar="{}"'
+            ' data-step="{}" aria-label="{}">{}</button></span>',
+            super().render(name, value, attrs, renderer),
+            self.picker,
+            self.step or "",
+            self.calendar_label,
+            icon("calendar"),
+        )
 
 
-class LocalDateTimeField(forms.DateTimeField):
+class DayInput(CalendarInput):
+    """Show a day as "28 Nov 2026"."""
+
+    picker, example = "date", "28 Nov 2026"
+    read, show = staticmethod(read_day), staticmethod(show_day)
+
+    def iso(self, day):
+        return day.isoformat()
+
+
+class LocalDateTimeInput(CalendarInput):
+    """Show a time in the active zone as "28 Nov 2026, 17:45". ``step``: seconds between choices, 1 or 60."""
+
+    picker, example = "datetime-local", "28 Nov 2026, 17:45"
+    read, show = staticmethod(read_time), staticmethod(show_time)
+
+    def iso(self, at):
+        return at.isoformat(timespec="auto" if at.second or at.microsecond else "minutes")
+
+
+class _CalendarField:
+    """Read text as the field's widget does."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.widget.calendar_label = f"Calendar: {self.label}"
+
+    def read(self, value):
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.widget.read(value) if value.strip() else None
+        except ValueError as error:
+            raise ValidationError(str(error) or self.error_messages["invalid"], "invalid") from None
+
+
+class DayField(_CalendarField, forms.DateField):
+    """A day."""
+
+    widget = DayInput
+
+    def to_python(self, value):
+        return super().to_python(self.read(value))
+
+
+class LocalDateTimeField(_CalendarField, forms.DateTimeField):
     """A date and time in the user's time zone, or with a UTC offset.
 
     A local time that a clock change repeats is refused with both its readings; one that it skips is refused.
@@ -67,23 +109,12 @@ class LocalDateTimeField(forms.DateTimeField):
         return value
 
     def to_python(self, value):
-        if isinstance(value, str) and len(value) > LONGEST:
-            raise ValidationError(self.error_messages["invalid"], "invalid")
         try:
-            time = super().to_python(value)
-            year = time and timezone.localtime(time).year
-        except OverflowError:
-            time, year = None, 0
+            return super().to_python(self.read(value))
         except ValidationError as error:
             if error.code != "ambiguous_timezone":
                 raise
-            local = error.params["datetime"]
-            time, year = None, local.year
-            if year in YEARS:
-                raise ValidationError(_repeated_or_skipped(local), error.code) from None
-        if year is not None and year not in YEARS:
-            raise ValidationError(f"Choose a year from {YEARS[0]} to {YEARS[-1]}.")
-        return time
+            raise ValidationError(_repeated_or_skipped(error.params["datetime"]), error.code) from None
 
 
 class PastDateTimeField(LocalDateTimeField):
@@ -96,18 +127,12 @@ class PastDateTimeField(LocalDateTimeField):
         return time
 
 
-def _readings(local):
-    """Return the two times that a local time can mean; equal except in the repeated hour."""
-    zone = timezone.get_current_timezone()
-    return [local.replace(tzinfo=zone, fold=fold) for fold in (0, 1)]
-
-
 def _repeated_or_skipped(local):
-    first, second = _readings(local)
-    zone = first.tzinfo
+    first, second = readings(local)
+    zone = timezone.get_current_timezone_name()
     if first.utcoffset() < second.utcoffset():
         return f"{local:%H:%M} did not exist that day in {zone}: clocks went forward. Choose another time."
     return (
         f"{local:%H:%M} occurred twice that day in {zone}: clocks went back."
-        f" Enter {first.isoformat(' ')} for the first time, {second.isoformat(' ')} for the second."
+        f" Enter {show_time(first)} for the first time, {show_time(second)} for the second."
     )

@@ -7,6 +7,7 @@ from django.http import QueryDict
 from django_filters.fields import ModelChoiceField, ModelMultipleChoiceField
 
 from didmgmt.choices import NAMED, RemoteSelect, RemoteSelectMultiple, Typed, fits
+from didmgmt.fields import CalendarInput
 from didmgmt.forms import Form
 from didmgmt.parameters import unknown_parameters
 from didmgmt.text import shorten
@@ -114,9 +115,10 @@ class FilterSet(django_filters.FilterSet):
                 label, text = self.form[name.removesuffix(NAMED)].label, data[name]
                 yield name, text, label, f"contains “{shorten(text)}”"
                 continue
-            names, label = self._names(name), self.form[name].label
+            names, label, widget = self._names(name), self.form[name].label, self.form.fields[name].widget
             for value in data.getlist(name):
-                yield name, value, label, names.get(value) or shorten(value)
+                shown = widget.format_value(value) if isinstance(widget, CalendarInput) else value
+                yield name, value, label, names.get(value) or shorten(shown)
 
     def _names(self, name):
         """Return {value: displayed value} for the chosen rows of a field, or for all its choices."""

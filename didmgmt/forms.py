@@ -22,8 +22,8 @@ _SENTENCES = {
         "min_value": "Enter %(limit_value)s or more.",
         "max_value": "Enter %(limit_value)s or less.",
     },
-    forms.DateTimeField: {"invalid": "Enter a date and time like 2026-11-03 14:05."},
-    forms.DateField: {"invalid": "Enter a date like 2026-11-03."},
+    forms.DateTimeField: {"invalid": "Enter a date and time like 28 Nov 2026, 17:45."},
+    forms.DateField: {"invalid": "Enter a date like 28 Nov 2026."},
     forms.EmailField: {"invalid": "Enter an email address like name@example.com."},
     forms.ChoiceField: {
         "required": _CHOOSE,

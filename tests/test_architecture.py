@@ -23,8 +23,8 @@ RANKS = {
     "audit.seals": "__init__ hashing spans failures chain verifying touched writing log delivery",
     "clients": "__init__ names finding tags models filters apps",
     "didmgmt": "__init__ children server clock faults logs models forms addresses compression dialogs"
-    " form_tokens kept_forms headers messages text parameters templatetags fields operations proxy replica"
-    " limits choices filters listing keyset timing",
+    " form_tokens kept_forms headers messages text parameters templatetags dates fields operations proxy"
+    " replica limits choices filters listing keyset timing",
     "didmgmt.templatetags": "__init__ look",
     "dids": "__init__ lifecycle numbering models labels lists history imports exports reference_files"
     " job_kinds periodic demo apps",

@@ -84,6 +84,13 @@ def control(field, described_by=""):
     return field.as_widget(attrs=attrs)
 
 
+@register.filter
+def required_control(field, control_id):
+    """Render a required control for a form field that the page shows elsewhere as an optional one."""
+    attrs = {"id": control_id, "class": _control_class(field.field.widget), "required": True}
+    return field.as_widget(attrs=attrs)
+
+
 def _control_class(widget):
     if isinstance(widget, forms.CheckboxInput | forms.CheckboxSelectMultiple | forms.RadioSelect):
         return "form-check-input"

@@ -479,12 +479,6 @@ class PastListing(Listing):
         return bool(self.form.cleaned_data.get("as_of"))
 
     @property
-    def time_input(self):
-        """The {type, value} of a control for the time of the list."""
-        widget, value = self.form.fields["as_of"].widget, self._query["as_of"]
-        return {"type": widget.input_type_for(value), "value": widget.format_value(value)}
-
-    @property
     def is_filtered(self):
         return set(self.filterset.parameters()) != {"as_of"}
 

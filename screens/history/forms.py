@@ -21,7 +21,7 @@ class WhoHadItForm(Form):
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
         error_messages={"required": "Enter one or more numbers."},
     )
-    at = PastDateTimeField(label="Date and time", required=False, widget=LocalDateTimeInput(seconds=True))
+    at = PastDateTimeField(label="Date and time", required=False, widget=LocalDateTimeInput(step=1))
 
     def __init__(self, data=None, **kwargs):
         super().__init__(data, **kwargs)

@@ -63,7 +63,7 @@ class GiveForm(ModelForm):
         field.queryset, field.empty_label = packages_for(instance.client), "Choose a package"
         field.widget.choices = field.choices
         zone = timezone.get_current_timezone_name()
-        self.fields["starts_at"].help_text = f"Times are in {zone}"
+        self.fields["starts_at"].help_text = f"Times are in {zone}; a day alone means 00:00"
         self.initial["starts_at"] = timezone.localtime(clock.now()).replace(second=0, microsecond=0)
 
     def give(self):
@@ -92,7 +92,7 @@ class EndForm(Form):
         super().__init__(data, auto_id="dialog_%s", initial={"ends_at": ends_at})
         self.client_package = client_package
         zone = timezone.get_current_timezone_name()
-        self.fields["ends_at"].help_text = f"Time in {zone}. Leave empty for no end."
+        self.fields["ends_at"].help_text = f"Time in {zone}; a day alone means 00:00. Leave empty for no end."
 
     def clean_ends_at(self):
         ends_at, starts_at = self.cleaned_data["ends_at"], self.client_package.starts_at

@@ -1,12 +1,14 @@
-"""Dates and times that users enter in their time zone."""
+"""Form fields of dates and times."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.http import QueryDict
 from django.utils import timezone
 
-from didmgmt.fields import LocalDateTimeField, LocalDateTimeInput
+from didmgmt.fields import DayField, DayInput, LocalDateTimeField, LocalDateTimeInput
+from didmgmt.forms import Form
 
 
 @pytest.fixture(autouse=True)
@@ -15,39 +17,72 @@ def vilnius():
         yield
 
 
-def test_a_local_time_is_read_in_the_time_zone_of_the_user():
-    assert LocalDateTimeField().clean("2026-05-03T14:03") == datetime(2026, 5, 3, 11, 3, tzinfo=UTC)
+TWICE = (
+    "03:30 occurred twice that day in Europe/Vilnius: clocks went back. Enter 26 Oct 2025, 03:30 +03:00 for"
+    " the first time, 26 Oct 2025, 03:30 +02:00 for the second."
+)
+
+
+class Dates(Form):
+    day = DayField(label="From")
+    at = LocalDateTimeField(label="Ends on", required=False)
+
+
+@pytest.mark.parametrize("text", ["3 May 2026, 14:03", "2026-05-03T14:03", "2026-05-03 11:03Z"])
+def test_a_local_time_is_read_in_the_time_zone_of_the_user(text):
+    form = Dates({"day": "3 May 2026", "at": text})
+    assert form.is_valid()
+    assert form.cleaned_data == {"day": date(2026, 5, 3), "at": datetime(2026, 5, 3, 11, 3, tzinfo=UTC)}
+    assert 'value="3 May 2026"' in str(form["day"]) and 'value="3 May 2026, 14:03"' in str(form["at"])
+
+
+def test_blanks_are_no_date():
+    assert LocalDateTimeField(required=False).clean("  ") is None
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("2025-10-26T03:30", "03:30 occurred twice that day"),
-        ("2026-03-29T03:30", "03:30 did not exist that day"),
-        ("0001-01-01T00:00", "Choose a year from 2000 to 2199."),
-        ("9999-12-31T23:59", "Choose a year from 2000 to 2199."),
+        ("26 Oct 2025, 03:30", TWICE),
+        (
+            "29 Mar 2026, 03:30",
+            "03:30 did not exist that day in Europe/Vilnius: clocks went forward. Choose another time.",
+        ),
+        ("03/04/2026", "Write the month as a word: 3 Apr 2026 or 4 Mar 2026."),
+        ("yesterday", "Enter a date and time like 28 Nov 2026, 17:45."),
     ],
 )
-def test_a_time_without_one_meaning_is_refused(text, sentence):
-    with pytest.raises(ValidationError) as raised:
-        LocalDateTimeField().clean(text)
-    assert raised.value.messages[0].startswith(sentence)
+def test_a_time_without_one_meaning_is_refused_and_stays_as_it_was_typed(text, sentence):
+    form = Dates({"day": "31 Feb 2026", "at": text})
+    assert form.errors == {"day": ["There is no 31 Feb 2026."], "at": [sentence]}
+    assert f'value="{text}"' in str(form["at"]) and 'value="31 Feb 2026"' in str(form["day"])
+
+
+def test_a_day_refuses_a_time():
+    with pytest.raises(ValidationError):
+        DayField().clean("2026-05-03T14:03")
+    assert Dates({"day": "2026-05-03T14:03"}).errors["day"] == ["Enter a date like 28 Nov 2026."]
 
 
 @pytest.mark.parametrize(
-    ("value", "kind", "shown"),
+    ("text", "iso"),
     [
-        (None, "datetime-local", ""),
-        (datetime(2026, 5, 3, 11, 3, tzinfo=UTC), "datetime-local", "2026-05-03T14:03"),
-        (datetime(2026, 5, 3, 11, 3, 7, tzinfo=UTC), "datetime-local", "2026-05-03T14:03:07.000"),
-        (datetime(2025, 10, 26, 1, 30, tzinfo=UTC), "text", "2025-10-26 03:30:00+02:00"),
-        ("2025-10-26 03:30:00+03:00", "text", "2025-10-26 03:30:00+03:00"),
-        ("2025-10-26T03:30", "text", "2025-10-26T03:30"),
-        ("2026-05-03 11:03Z", "datetime-local", "2026-05-03T14:03"),
-        ("yesterday", "text", "yesterday"),
+        ("28 Nov 2026", "2026-11-28T00:00"),
+        ("28 Nov 2026, 17:45", "2026-11-28T17:45"),
+        ("28 Nov 2026, 17:45:07", "2026-11-28T17:45:07"),
+        ("26 Oct 2025, 03:30 +02:00", "2025-10-26T03:30+02:00"),
+        ("yesterday", "yesterday"),
+        ("", ""),
     ],
 )
-def test_the_type_of_the_control_fits_the_value(value, kind, shown):
-    html = LocalDateTimeInput().render("at", value)
-    assert f'type="{kind}"' in html
-    assert f'value="{shown}"' in html
+def test_addresses_have_iso_dates(text, iso):
+    sent = QueryDict(mutable=True)
+    sent["at"] = text
+    assert LocalDateTimeInput().value_from_datadict(sent, {}, "at") == iso
+    assert DayInput().value_from_datadict(QueryDict("day=3+May+2026"), {}, "day") == "2026-05-03"
+
+
+def test_the_button_of_the_calendar_names_its_field():
+    form = Dates()
+    assert 'data-calendar="date" data-step="" aria-label="Calendar: From"' in str(form["day"])
+    assert 'data-calendar="datetime-local" data-step="" aria-label="Calendar: Ends on"' in str(form["at"])

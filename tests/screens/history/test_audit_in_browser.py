@@ -1,6 +1,7 @@
 """The audit log and the ownership bar in a real browser."""
 
 import pytest
+from playwright.sync_api import expect
 
 from audit import SYSTEM
 from audit.models import Change
@@ -35,6 +36,42 @@ def test_a_person_is_chosen_by_typing_part_of_the_name(page_of, world):
     page.get_by_role("option", name="clerk").click()
     page.get_by_role("button", name="Search", exact=True).click()
     page.get_by_text("Rows 1 – 1 of 1").wait_for()
+
+
+def test_days_are_typed_or_picked_and_an_ambiguous_one_is_refused_at_its_field(page_of, world):
+    page = page_of(member("Supervisor"))
+    page.goto("/audit/?advanced=1")
+    since, until = (page.get_by_label(label, exact=True) for label in ("From", "To"))
+    since.fill("1 november 2026")
+    until.fill("03/04/2026")
+    until.press("Enter")
+    expect(page.locator(".field-error")).to_have_text("Write the month as a word: 3 Apr 2026 or 4 Mar 2026.")
+    expect(since).to_have_value("1 Nov 2026")
+
+    until.fill("28 Nov 2026")
+    page.get_by_role("button", name="Calendar: To").press("Enter")
+    expect(page.locator(".calendar-picker:open")).to_have_value("2026-11-28")
+    page.locator(".calendar-picker").fill("2026-11-29")
+    expect(until).to_have_value("29 Nov 2026")
+    expect(page.locator(".field-error")).to_have_count(0)
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.wait_for_url("/audit/?since=2026-11-01&until=2026-11-29")
+    expect(page.locator(".chip").first).to_contain_text("From: 1 Nov 2026")
+
+
+def test_a_time_is_typed_picked_to_the_second_and_shown_as_the_page_shows_it(page_of, world):
+    page = page_of(member("Supervisor", time_zone="Europe/Vilnius"))
+    page.goto("/audit/who-had-it/")
+    at = page.get_by_label("Date and time", exact=True)
+    at.fill("2 Mar 2026 07:05")
+    page.get_by_role("button", name="Calendar: Date and time").click()
+    expect(page.locator(".calendar-picker:open")).to_have_value("2026-03-02T07:05")
+    page.locator(".calendar-picker").fill("2026-03-29T03:30:07")
+    expect(at).to_have_value("29 Mar 2026, 03:30:07")
+    page.get_by_label("Numbers").fill("111")
+    page.get_by_role("button", name="Look up").click()
+    expect(page.locator(".field-error")).to_contain_text("03:30 did not exist that day in Europe/Vilnius")
+    expect(at).to_have_value("29 Mar 2026, 03:30:07")
 
 
 def test_the_history_of_a_number_is_as_wide_as_the_page_and_linked_to_its_bar(page_of, world):

@@ -213,9 +213,10 @@ def test_changes_are_found_by_the_name_of_an_object_even_if_it_is_deleted(north,
     [
         ({"type": "planet"}, "Object type: There is no object type “planet”."),
         ({"action": "explode"}, "Action: There is no action “explode”."),
-        ({"since": "2026-02-30"}, "From: Enter a date such as 2026-11-03."),
-        ({"until": "0001-01-01"}, "To: The log doesn’t go back before 2000. Enter a later date."),
-        ({"until": "9999-12-31"}, "To: Enter a date before the year 3000."),
+        ({"since": "2026-02-30"}, "From: There is no 30 Feb 2026."),
+        ({"until": "0001-01-01"}, "To: Choose a year from 2000 to 2199."),
+        ({"until": "9999-12-31"}, "To: Choose a year from 2000 to 2199."),
+        ({"until": "03/04/2026"}, "To: Write the month as a word: 3 Apr 2026 or 4 Mar 2026."),
         (
             {"since": "2026-03-02", "until": "2026-03-01"},
             "To: The range ends before it begins. Choose a later date.",

@@ -1,0 +1,154 @@
+"""Dates and times as text: how pages show them, and how people and addresses write them.
+
+Read are the form of the pages, "28 Nov 2026, 17:45", forms near it and ISO 8601. A day that is written in
+numbers only, such as 03/04/2026, is refused, because its first number may be the day or the month.
+"""
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from datetime import timezone as offset
+
+from django.utils import timezone
+from django.utils.formats import date_format
+
+LONGEST = 100  # characters that may be a date and time
+YEARS = range(2000, 2200)  # in any time zone far from the limits of both databases
+
+_MONTHS = (
+    *("january", "february", "march", "april", "may", "june", "july"),
+    *("august", "september", "october", "november", "december"),
+)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text, re.ASCII | re.IGNORECASE)
+
+
+_DAYS = [
+    _pattern(r"(?P<day>\d{1,2})(?:\.|st|nd|rd|th)?[ -]?(?P<month>[a-z]{3,9})\.?,?[ -]?(?P<year>\d{4})"),
+    _pattern(r"(?P<month>[a-z]{3,9})\.? (?P<day>\d{1,2})(?:st|nd|rd|th)?,? (?P<year>\d{4})"),
+    _pattern(r"(?P<year>\d{4})[-/](?P<month>\d{1,2})[-/](?P<day>\d{1,2})"),
+]
+_TIME = _pattern(
+    r"(?:, ?| at | |T)(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?"
+    r"(?: ?(?P<zone>[+-]\d\d(?::?[0-5]\d)?|[a-z][a-z0-9_/+-]*))?"
+)
+_NUMBERS = _pattern(r"(\d{1,2})[./ -]{1,2}(\d{1,2})[./ -]{1,2}(\d{4})\b")
+
+
+def read_day(text: str) -> date:
+    """Return the day that ``text`` says.
+
+    Raises ValueError with a sentence, without one if ``text`` is nothing like a day.
+    """
+    day, rest = _read_day(_tidied(text))
+    if rest:
+        raise ValueError
+    return day
+
+
+def read_time(text: str) -> datetime:
+    """Return the time that ``text`` says: aware if it has a zone, else naive and in the active zone.
+
+    A day alone is its midnight. Raises ValueError like ``read_day``.
+    """
+    day, rest = _read_day(_tidied(text))
+    if not rest:
+        return datetime.combine(day, time())
+    found = _TIME.fullmatch(rest)
+    if found is None:
+        raise ValueError
+    try:
+        fraction = (found["fraction"] or "").ljust(6, "0")[:6]
+        at = time(int(found["hour"]), int(found["minute"]), int(found["second"] or 0), int(fraction))
+    except ValueError:
+        clock = rest[found.start("hour") : found.end("minute")]
+        raise ValueError(f"There is no time {clock}. Enter one from 00:00 to 23:59.") from None
+    local = datetime.combine(day, at)
+    return _in_zone(local, found["zone"]) if found["zone"] else local
+
+
+def show_day(day: date) -> str:
+    """Return "28 Nov 2026"."""
+    return date_format(day, "j M Y")
+
+
+def show_time(at: datetime) -> str:
+    """Return "28 Nov 2026, 17:45" in the active zone; ``read_time`` reads the same time from it.
+
+    Seconds are shown unless they are 0, and the UTC offset in an hour that a clock change repeats.
+    """
+    local = timezone.localtime(at) if timezone.is_aware(at) else at
+    text = date_format(local, "j M Y, H:i")
+    if local.second or local.microsecond:
+        text += f"{local::%S}"
+    if local.microsecond:
+        text += f"{local:.%f}".rstrip("0")
+    first, second = readings(local)
+    if timezone.is_aware(at) and first.utcoffset() != second.utcoffset():
+        text += f" {local.isoformat()[-6:]}"
+    return text
+
+
+def readings(local: datetime) -> tuple[datetime, datetime]:
+    """Return the two times that a local time can mean; equal unless a clock change repeats or skips it."""
+    zone = timezone.get_current_timezone()
+    first, second = (local.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    return first, second
+
+
+def _tidied(text: str) -> str:
+    if len(text) > LONGEST:
+        raise ValueError
+    return " ".join(text.split())
+
+
+def _read_day(text: str) -> tuple[date, str]:
+    """Return the day at the beginning of ``text``, and the rest."""
+    if numbers := _NUMBERS.match(text):
+        raise ValueError(_name_the_month(*map(int, numbers.groups())))
+    found = next(filter(None, (pattern.match(text) for pattern in _DAYS)), None)
+    month = _month(found["month"]) if found else None
+    if found is None or month is None:
+        raise ValueError
+    year, day = int(found["year"]), int(found["day"])
+    if year not in YEARS:
+        raise ValueError(f"Choose a year from {YEARS[0]} to {YEARS[-1]}.")
+    try:
+        return date(year, month, day), text[found.end() :]
+    except ValueError:
+        raise ValueError(f"There is no {day} {_MONTHS[month - 1][:3].capitalize()} {year}.") from None
+
+
+def _month(text: str) -> int | None:
+    if text.isdigit():
+        return int(text) if 1 <= int(text) <= 12 else None
+    return next((n for n, name in enumerate(_MONTHS, 1) if name.startswith(text.lower())), None)
+
+
+def _name_the_month(first: int, second: int, year: int) -> str:
+    """Return the sentence about a day in numbers, with the days that it can be."""
+    possible = []
+    for day, month in dict.fromkeys([(first, second), (second, first)]):
+        try:
+            possible.append(show_day(date(year, month, day)))
+        except ValueError:
+            continue
+    return f"Write the month as a word: {' or '.join(possible) or '28 Nov 2026'}."
+
+
+def _in_zone(local: datetime, name: str) -> datetime:
+    """Return the time with its zone: a UTC offset, or what the active zone is called at that time."""
+    zone = timezone.get_current_timezone()
+    if name[0] in "+-":
+        hours, minutes = int(name[1:3]), int(name[3:].removeprefix(":") or 0)
+        size = timedelta(hours=hours, minutes=minutes)
+        return local.replace(tzinfo=offset(-size if name[0] == "-" else size))
+    if name.upper() in ("Z", "UTC", "GMT"):
+        return local.replace(tzinfo=UTC)
+    if name == str(zone):
+        return local
+    for reading in readings(local):
+        if name == reading.tzname():
+            return reading.astimezone(UTC)  # a time in a repeated hour equals none in another zone
+    raise ValueError
