@@ -1,4 +1,4 @@
-"""Selects with too many options to render: a page has the chosen ones, others load while typing.
+"""Selects with many options: too many to render, so that others load while typing, or some hundreds.
 
 static/js/combobox.js sends the typed text as ``?q=`` to the URL in ``data-choices-url``, which ``choices``
 answers.
@@ -8,9 +8,11 @@ from unicodedata import normalize
 
 from django import forms
 from django.db import models
+from django.forms.utils import flatatt
 from django.http import JsonResponse
 from django.urls import reverse_lazy
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
+from django.utils.safestring import mark_safe
 
 from didmgmt.parameters import unknown_parameters
 from didmgmt.text import parse_whole
@@ -23,6 +25,18 @@ class Typed(str):
     """Text that was typed into a choice: a part of the names of the rows that are meant."""
 
     __slots__ = ()
+
+
+class LongSelect(forms.Select):
+    """A select with hundreds of options, all text; Django would render a template for each of them."""
+
+    def render(self, name, value, attrs=None, renderer=None):  # noqa: ARG002 - it needs no template
+        options = "".join(
+            f'<option value="{escape(key)}"{" selected" if key == value else ""}>{escape(label)}</option>'
+            for key, label in self.choices
+        )
+        about = flatatt(self.build_attrs(self.attrs, {"name": name} | (attrs or {})))
+        return mark_safe(f"<select{about}>{options}</select>")
 
 
 class _Remote:

@@ -30,8 +30,8 @@ HEADER_BYTES = 128 * 1024  # of a request's first line and headers together
 UNREAD_BYTES = 1024 * 1024 * 1024
 WHEN_SENT = "didmgmt.when_sent"  # in the WSGI environment: takes a function to call when all is sent
 FORM_BYTES = 1024 * 1024  # that a form adds to an uploaded file
-# Objects that a collection of reference cycles waits for. Python's default of 700 collects 20 times in a page of
-# 100 numbers, which leaves next to no cycles: a tenth of its processor time.
+# Objects that a collection of reference cycles waits for. Python's default of 700 collects 20 times in a page
+# of 100 numbers, which leaves next to no cycles: a tenth of its processor time.
 COLLECTED = (10_000, 20, 50)
 
 

@@ -1,10 +1,9 @@
-import zoneinfo
-
 from django import forms
 from django.contrib.auth import forms as auth_forms
 
+from didmgmt.choices import LongSelect
 from didmgmt.forms import ModelForm, OwnSentences
-from staff.models import User
+from staff.models import User, time_zones
 
 
 class SignInForm(OwnSentences, auth_forms.AuthenticationForm):
@@ -25,7 +24,8 @@ class MeForm(ModelForm):
     """What users may change about themselves."""
 
     time_zone = forms.ChoiceField(
-        choices=lambda: [(name, name.replace("_", " ")) for name in sorted(zoneinfo.available_timezones())],
+        choices=lambda: [(name, name.replace("_", " ")) for name in time_zones()],
+        widget=LongSelect,
         help_text="Dates and times are shown in this zone",
         error_messages={"invalid_choice": "There is no time zone “%(value)s”. Choose one from the list."},
     )

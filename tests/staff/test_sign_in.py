@@ -1,5 +1,6 @@
 """Signing in and out, the throttle, passwords, and the time zone of the signed-in user."""
 
+import re
 import time
 import urllib.error
 import urllib.parse
@@ -16,7 +17,7 @@ from django.test import Client
 from django.utils import timezone
 
 from staff import middleware
-from staff.models import User
+from staff.models import User, time_zones
 from tests.world import PASSWORD, client_of, member
 
 
@@ -138,6 +139,17 @@ def test_times_are_shown_in_the_users_time_zone(viewer):
     page = browser.get("/people/").content.decode()
     assert "17:45" in page
     assert timezone.get_current_timezone_name() == settings.TIME_ZONE
+
+
+def test_the_settings_offer_every_time_zone_with_that_of_the_user_chosen(viewer):
+    viewer.time_zone = "America/Port-au-Prince"
+    viewer.save()
+    page = client_of(viewer).get("/me/").content.decode()
+    select = re.search(r'<select [^>]*name="time_zone".*?</select>', page)[0]
+    assert 'id="id_time_zone"' in select and 'aria-describedby="id_time_zone_helptext"' in select
+    assert re.findall(r'value="([^"]*)"', select) == time_zones()
+    assert re.findall(r"<option value=\S* selected>([^<]*)<", select) == ["America/Port-au-Prince"]
+    assert ">America/New York</option>" in select
 
 
 def test_an_unknown_time_zone_is_refused(viewer):
