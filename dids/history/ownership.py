@@ -33,6 +33,7 @@ VERSIONS_MOST = 1_000  # read for the lifespan of one number, newest first
 
 # Kinds of period.
 USED = "used"
+BLOCKED = "blocked"  # a part of use, only in a Lifespan
 ON_HOLD = "on hold"
 FREE = "free"
 DELETED = "deleted"
@@ -157,12 +158,14 @@ class Lifespan:
     """The recorded life of one number and its periods of use and Hold, oldest first.
 
     ``deleted``: when the number was deleted, None while it exists. ``is_cut``: there may be older periods.
+    ``blocked``: the periods within those of use in which it was Blocked, oldest first.
     """
 
     begin: datetime
     deleted: datetime | None
     is_cut: bool
     periods: list[Period]
+    blocked: list[Period]
 
 
 class _Version(NamedTuple):
@@ -241,6 +244,7 @@ def lifespan(did_id: int, viewer, now: datetime | None = None) -> Lifespan | Non
     versions = _known(versions, own)
     if not versions:
         return None
+    blocked = _blocked(_parts(versions[:VERSIONS_MOST], now, own, None))[::-1]
     periods = list(_periods(versions[:VERSIONS_MOST], now, now, own, None))
     while periods and periods[-1].kind in (ABSENT, UNKNOWN):
         periods.pop()
@@ -250,9 +254,9 @@ def lifespan(did_id: int, viewer, now: datetime | None = None) -> Lifespan | Non
     deleted = periods[0].began.at if periods[0].kind == DELETED else None
     held = [one for one in reversed(periods) if one.kind in (USED, ON_HOLD)]
     names = Names(viewer, accounts={one.account for one in held})
-    for one in held:
+    for one in (*held, *blocked):
         one.client, one.account_name = names.client(one.account), names.account(one.account)
-    return Lifespan(begin.at, deleted, is_cut or begin.cause == FIRST_KNOWN, held)
+    return Lifespan(begin.at, deleted, is_cut or begin.cause == FIRST_KNOWN, held, blocked)
 
 
 def _own_times(viewer):
@@ -360,6 +364,20 @@ def _periods(versions, at, now, own, since):
             yield period
         period = part
     yield period
+
+
+def _blocked(parts):
+    """Return the periods in which the number was Blocked, newest first as ``parts``, see ``_parts``."""
+    found, later = [], None
+    for part in parts:
+        if part.kind == USED and part.status_key == st.BLOCKED:
+            continues = found and found[-1].began is later.began and found[-1].account == part.account
+            if continues:
+                found[-1].began = part.began
+            else:
+                found.append(replace(part, kind=BLOCKED, ended=later and later.began))
+        later = part
+    return found
 
 
 def _parts(versions, now, own, since):

@@ -18,8 +18,21 @@ from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.models.hold_days import hold_days
 from dids.models.tags import TagSet
+from operators.models import Operator
 
 RUN_DIGITS = 9  # trailing digits within which numbers are compared as integers
+# Raw SQL, because compiling twelve subqueries took longer than running them.
+_NEAREST = """
+    (SELECT number FROM dids_did WHERE operator_id = operator.pk AND status = possible.status
+     AND number {} %s ORDER BY number {} LIMIT 1)
+"""
+_NEIGHBOURS = f"""
+    SELECT max(previous), min(following) FROM (
+        SELECT {_NEAREST.format("<", "DESC")} AS previous, {_NEAREST.format(">", "")} AS following
+        FROM ({{operators}}) AS operator
+        CROSS JOIN ({" UNION ALL ".join(f"SELECT '{status}' AS status" for status in st.LABELS)}) AS possible
+    ) AS nearest
+"""
 
 
 class NumberReads(BranchQuerySet):
@@ -139,6 +152,24 @@ class NumberReads(BranchQuerySet):
         found = self.in_status([st.INSTOCK], now).filter(operator__reseller=package.reseller_id)
         allowed = tag_keys(package.allowed_tags)
         return found.tagged(allowed) if allowed else found
+
+    def neighbours(self, number, viewer):
+        """Return the previous and the next number by digits as (pk, number) or None, in the viewer's branch.
+
+        Two queries of index lookups. For a bound viewer there are two for each operator of the reseller in
+        each status, because a scan in the order of numbers might read all those of other resellers.
+        """
+        if viewer.reseller_id is None:
+            ordered = self.order_by("number").values_list("pk", "number")
+            return ordered.filter(number__lt=number).last(), ordered.filter(number__gt=number).first()
+        operators, params = (
+            Operator.objects.visible_to(viewer).order_by().values("pk").query.sql_with_params()
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(_NEIGHBOURS.format(operators=operators), [number, number, *params])
+            found = cursor.fetchone()
+        pks = dict(self.filter(number__in=[one for one in found if one]).values_list("number", "pk"))
+        return tuple((pks[one], one) if one in pks else None for one in found)
 
     def first_consecutive(self, count):
         """Return (low, high) of the first ``count`` consecutive numbers of this queryset, or None.

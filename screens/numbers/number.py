@@ -1,5 +1,7 @@
 """One number: its details, the edit form and its history."""
 
+from urllib.parse import urlencode
+
 from django.contrib.auth.decorators import permission_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
@@ -22,10 +24,12 @@ from screens.numbers.moves import moves_of
 from screens.numbers.ownership_bar import ownership_bar
 
 RECENT = 20  # entries of the timeline on the page of the number
+ONLY = ("status",)  # which entries the timeline can be limited to
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("dids.view_did", raise_exception=True)
+@takes(only=ONLY.__contains__)
 def did_detail(request, pk):
     try:
         did = _number(request.user, pk)
@@ -43,7 +47,9 @@ def did_detail(request, pk):
         if form is None:
             return redirect("dids:detail", pk)
         did = _number(request.user, pk)
-    entries, older = timeline(pk, request.user, size=RECENT)
+    only = request.GET.get("only", "").strip()
+    entries, older = timeline(pk, request.user, size=RECENT, only_status=bool(only))
+    previous, following = DID.objects.neighbours(did.number, request.user)
     context = {
         "did": did,
         "explanation": explain([did], request.user)[pk],
@@ -51,11 +57,14 @@ def did_detail(request, pk):
         "moves": moves_of(did, request.user),
         "facts": _facts(did),
         "settings": _settings(did),
-        "ownership_bar": ownership_bar(pk, request.user),
+        "ownership_bar": ownership_bar(pk, request.user, did=did),
         "form": form,
         "entries": entries,
-        "undo_url": _undo_url(entries, request.user),
-        "more_url": reverse("dids:history", args=[pk]) if older else "",
+        "only": only,
+        "previous": previous,
+        "next": following,
+        "undo_url": "" if only else _undo_url(entries, request.user),
+        "more_url": reverse("dids:history", args=[pk]) + _query(only) if older else "",
         "other_lives": other_lives(pk, did.number, request.user),
         "back_url": dialogs.back_to(request, reverse("dids:list")),
     }
@@ -64,28 +73,36 @@ def did_detail(request, pk):
 
 @require_safe
 @permission_required("dids.view_did", raise_exception=True)
-@takes(before=parse_whole)
+@takes(before=parse_whole, only=ONLY.__contains__)
 def did_history(request, pk):
     """Show the timeline of a number, also of one that was deleted or has left the user's reseller."""
     did = DID.objects.visible_to(request.user).for_table().filter(pk=pk).first()
     last = None if did else versions(pk, request.user).first()
     if did is None and last is None:
         raise Http404
-    before, number = request.GET.get("before", ""), (did or last).number
-    entries, older = timeline(pk, request.user, before=parse_whole(before))
+    before, only = (request.GET.get(name, "").strip() for name in ("before", "only"))
+    number = (did or last).number
+    entries, older = timeline(pk, request.user, before=parse_whole(before), only_status=bool(only))
     context = {
         "did": did,
         "number": number,
         "other_lives": other_lives(pk, number, request.user),
         "is_deleted": bool(last) and last.event == "-",
         "values": [] if did or before else field_texts(last, request.user),
-        "ownership_bar": None if before else ownership_bar(pk, request.user),
+        "ownership_bar": None if before else ownership_bar(pk, request.user, did=did),
         "entries": entries,
-        "older_url": f"?before={older}" if older else "",
-        "newest_url": request.path if before else "",
+        "only": only,
+        "older_url": _query(only, before=older) if older else "",
+        "newest_url": request.path + _query(only) if before else "",
         "back_url": reverse("dids:detail", args=[pk]) if did else reverse("dids:list"),
     }
     return render(request, "numbers/history.html", context)
+
+
+def _query(only, **parameters):
+    """Return the query string of a page of the history, "" without parameters."""
+    query = urlencode(({"only": only} if only else {}) | parameters)
+    return f"?{query}" if query else ""
 
 
 def _number(user, pk):

@@ -12,7 +12,10 @@ function rows() {
 
 function step(by) {
   const all = rows();
-  if (!all.length) return;
+  if (!all.length) {
+    document.querySelector(`a[data-key="${by > 0 ? "j" : "k"}"]`)?.click();
+    return;
+  }
   const at = all.indexOf(document.activeElement.closest("tr"));
   const row = all[at < 0 ? (by > 0 ? 0 : all.length - 1) : Math.min(Math.max(at + by, 0), all.length - 1)];
   row.tabIndex = -1;

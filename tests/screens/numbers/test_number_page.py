@@ -10,7 +10,7 @@ from audit.models import Change
 from dids.models import DID, DIDHistory
 from screens.numbers.number import RECENT
 from tests.carrier import person
-from tests.world import client_of
+from tests.world import client_of, member
 
 pytestmark = pytest.mark.django_db
 
@@ -352,6 +352,51 @@ def test_a_long_history_is_read_in_pages(world, browser):
     assert len(browser.get(address(dids.get())).context["entries"]) == RECENT
 
 
+def test_a_history_can_be_limited_to_changes_of_the_status(world, browser):
+    dids = DID.objects.filter(number="2567")
+    dids.edit(by=SYSTEM, notes="first")
+    dids.block(by=SYSTEM)
+    dids.edit(by=SYSTEM, notes="second")
+    dids.unblock(by=SYSTEM)
+    pk = dids.get().pk
+    for url in (f"/dids/{pk}/", f"/dids/{pk}/history/"):
+        assert "?only=status#history-title" in page(browser, url)
+        some = browser.get(f"{url}?only=status")
+        changed = [[one.field for one in entry.differences][:1] for entry in some.context["entries"][:3]]
+        assert changed == [["Status"], ["Status"], ["Status"]]
+        assert some.context["entries"][-1].event == "+" and ">first<" not in some.text
+        assert 'href="?#history-title"' in some.text
+        assert browser.get(f"{url}?only=notes").status_code == 400
+
+
+def test_status_changes_are_read_in_pages(world, browser, monkeypatch):
+    monkeypatch.setattr("screens.numbers.number.RECENT", 2)
+    dids = DID.objects.filter(number="2567")
+    for _ in range(2):
+        dids.block(by=SYSTEM)
+        dids.unblock(by=SYSTEM)
+    shown = browser.get(f"/dids/{dids.get().pk}/?only=status")
+    assert len(shown.context["entries"]) == 2
+    assert f"/dids/{dids.get().pk}/history/?only=status" in shown.text
+
+
+def test_a_number_leads_to_its_neighbours_in_the_branch(world, browser, owner, django_assert_num_queries):
+    did = world.did("2568")  # the next one is another reseller's
+
+    def around(viewer):
+        ours = DID.objects.visible_to(viewer).order_by("number")
+        return ours.filter(number__lt=did.number).last(), ours.filter(number__gt=did.number).first()
+
+    for viewer, browsed in ((member("Supervisor", username="everyone"), browser), (owner, client_of(owner))):
+        with django_assert_num_queries(2):
+            found = DID.objects.neighbours(did.number, viewer)
+        assert found == tuple(one and (one.pk, one.number) for one in around(viewer))
+        html = page(browsed, address(did))
+        for one in filter(None, found):
+            assert f'href="/dids/{one[0]}/"' in html
+    assert DID.objects.neighbours("0", owner)[0] is DID.objects.neighbours("9" * 20, owner)[1] is None
+
+
 @pytest.mark.parametrize(
     ("before", "status"), [("x", 400), ("-1", 400), ("²", 400), ("9" * 40, 400), ("", 200)]
 )
@@ -371,4 +416,4 @@ def test_the_page_needs_the_same_queries_for_any_history(world, browser):
     with CaptureQueriesContext(connection) as long:
         browser.get(url)
 
-    assert len(long) == len(short) <= 24
+    assert len(long) == len(short) <= 25

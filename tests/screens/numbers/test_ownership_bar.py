@@ -13,7 +13,7 @@ from clients.models import Account, Package
 from dids.history import ownership
 from dids.models import DID, ClientPackage
 from screens.numbers import ownership_bar as module
-from screens.numbers.ownership_bar import WIDTH, ownership_bar
+from screens.numbers.ownership_bar import ownership_bar
 from tests.carrier import carrier, numbers_in, person
 from tests.roles import as_owner
 
@@ -75,17 +75,48 @@ def test_use_and_hold_by_one_account_are_two_segments(house, anna):
 
     assert drawn(anna) == [
         ("use", "North Bakery | north_bakery", 10, 20),
+        ("blocked", "North Bakery | north_bakery", 14, 20),
         ("hold", "North Bakery | north_bakery", 20, 25),
         ("use", "North Bakery | other", 60, None),
     ]
     bar = ownership_bar(number().get().pk, anna, day(100))
-    assert [(one.x * 100 // WIDTH, one.width * 100 // WIDTH) for one in bar.segments] == [
-        (10, 10),
-        (20, 5),
-        (60, 40),
+    assert [(one.x, one.width) for one in bar.segments] == [(10, 10), (14, 6), (20, 5), (60, 40)]
+    assert [one.shade for one in bar.segments] == [0, 0, 0, 1]
+    assert [one.length for one in bar.segments] == ["10 days", "6 days", "5 days", "40 days"]
+    assert (bar.begin, bar.end, bar.is_cut, bar.next) == (day(0), None, False, None)
+
+
+def test_the_times_in_which_a_number_was_blocked_are_segments_within_its_use(house, anna):
+    number().assign(house.client_package, house.account, by=SYSTEM, now=day(10))
+    number().block(by=SYSTEM, now=day(20))
+    number().edit(by=SYSTEM, notes="unpaid", now=day(25))
+    number().unblock(by=SYSTEM, now=day(30))
+    number().block(by=SYSTEM, now=day(50))
+    holder = "North Bakery | north_bakery"
+    assert drawn(anna) == [
+        ("use", holder, 10, None),
+        ("blocked", holder, 20, 30),
+        ("blocked", holder, 50, None),
     ]
-    assert [one.shade for one in bar.segments] == [0, 0, 1]
-    assert (bar.begin, bar.end, bar.is_cut) == (day(0), None, False)
+
+
+def next_of(viewer, now):
+    did = DID.objects.for_table(now).get(number="100")
+    return ownership_bar(did.pk, viewer, now, did=did)
+
+
+def test_the_bar_goes_on_to_the_end_of_the_hold_or_of_the_package(house, anna):
+    number().assign(house.client_package, house.account, by=SYSTEM, now=day(10))
+    assert next_of(anna, day(50)).next is None  # the package has no end
+    ClientPackage.objects.update(ends_at=day(200))
+    bar = next_of(anna, day(50))
+    assert (bar.next.at, bar.next.event, bar.next.x, bar.next.width) == (day(200), "Basic ends", 50, 50)
+    assert (bar.segments[0].x, bar.segments[0].width) == (10, 40)  # the future takes half at the most
+    number().hold(by=SYSTEM, now=day(50))
+    bar = next_of(anna, day(60))
+    assert (bar.next.at, bar.next.event) == (day(80), "becomes In Stock")
+    assert bar.segments[-1].length == "10 of 30 days" and bar.next.width == 25
+    assert next_of(anna, day(80)).next is None  # over, whether or not the worker has written it
 
 
 def test_a_hold_ends_by_the_clock_before_the_worker_writes_it(house, anna):

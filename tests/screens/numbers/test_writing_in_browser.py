@@ -184,3 +184,9 @@ def test_a_number_is_edited_on_its_page(signed_in, world):
     ).to_be_visible()
     expect(page.locator(".history > li").first).to_contain_text("unpaid")
     assert world.did("2567").status == "blocked"
+    page.get_by_role("link", name="Only status changes").click()
+    expect(page.locator(".history")).not_to_contain_text("unpaid")
+    page.keyboard.press("j")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("2568")
+    page.keyboard.press("k")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("2567")
