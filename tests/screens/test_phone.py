@@ -46,8 +46,13 @@ def test_a_days_work_is_done_by_thumb(page_of):
     assert page.get_by_role("link", name="Search or jump to").bounding_box()["width"] > 350
 
     # Select all, all that match, sort.
-    page.get_by_role("link", name="Status", exact=True).click()
+    page.get_by_role("button", name="Sort").click()
+    in_reach()
+    page.get_by_role("dialog", name="Sort by").get_by_role("link", name="Status").click()
     page.wait_for_url(re.compile("sort=status"))
+    page.get_by_role("button", name="Sort").click()
+    page.get_by_role("link", name="Status, descending").click()
+    page.wait_for_url(re.compile("sort=-status"))
     page.get_by_label("Select every row of this page").check()
     expect(page.get_by_text(re.compile(r"^\d+ selected"))).to_be_visible()
     for name in ("Mass Edit", "Assign", "Delete"):
@@ -57,13 +62,23 @@ def test_a_days_work_is_done_by_thumb(page_of):
     in_reach()
     page.get_by_label("Selected numbers").get_by_role("button", name="Clear").click()
 
+    # A row's menu has the actions that its icons have on wide screens.
+    page.goto("/dids/?q=256999")
+    page.get_by_role("button", name="Actions for 256999").click()
+    page.get_by_role("dialog", name="Actions for 256999").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("dialog", name=re.compile("^Delete "))).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Actions for 256999")).to_be_focused()
+
     # Find a number, see why, block it.
     page.goto("/dids/?q=2567")
     page.get_by_role("link", name="2567", exact=True).click()
     expect(page.get_by_text("Active since")).to_be_in_viewport()
     in_reach()
     page.goto(f"/clients/{world.client.pk}/dids/?q==2567")
-    page.get_by_role("button", name="Block 2567").click()
+    page.get_by_role("button", name="Actions for 2567").click()
+    in_reach()
+    page.get_by_role("button", name="Block: unreachable until unblocked").click()
     expect(page.get_by_text("1 number blocked.")).to_be_visible()
     in_reach()
 
