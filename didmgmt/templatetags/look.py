@@ -29,6 +29,29 @@ def icon(name, label=""):
     return format_html('<svg class="icon" aria-hidden="true"><use href="{}"/></svg>', href)
 
 
+@register.tag
+def once(parser, _token):
+    """Render what is the same on every page, for everybody, only once in each process.
+
+    It is rendered without the page's context, so nothing of a user or a request can get into it.
+    """
+    nodelist = parser.parse(["endonce"])
+    parser.delete_first_token()
+    return _Once(nodelist)
+
+
+class _Once(template.Node):
+    def __init__(self, nodelist):
+        self.nodelist, self.html = nodelist, None
+
+    def render(self, context):
+        if self.html is None:
+            empty = template.Context()
+            with empty.bind_template(context.template):
+                self.html = self.nodelist.render(empty)
+        return self.html
+
+
 @register.simple_tag
 def status(key, label, days_left=None, explanation=""):
     """Render the badge of a status; ``explanation`` shows on hover, ``days_left`` is only for Hold."""

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from django import forms
 from django.http import HttpResponse, StreamingHttpResponse
-from django.template import RequestContext, Template
+from django.template import Context, RequestContext, Template
 from django.test import RequestFactory
 from django.utils import timezone
 
@@ -109,3 +109,10 @@ def test_paging_shows_the_range_of_rows_and_keeps_the_filter():
 def test_the_time_left_of_a_lock_is_rounded_up_to_minutes():
     assert render("{{ wait|in_words }}", wait=timedelta(minutes=14, seconds=1)) == "15 minutes"
     assert render("{{ wait|in_words }}", wait=timedelta(seconds=30)) == "1 minute"
+
+
+def test_what_is_rendered_once_has_nothing_of_the_page_that_came_first():
+    page = Template("{% load look %}{% once %}<i>{{ user }}{% icon 'x' %}</i>{% endonce %}{{ user }}")
+    first, second = (page.render(Context({"user": name})) for name in ("Ann", "Bob"))
+    assert first.endswith("</i>Ann") and "Ann" not in first.removesuffix("Ann")
+    assert second == first.replace("Ann", "Bob")
