@@ -101,6 +101,7 @@ def _undo(kind, rows, one, other, scratch, **arguments):
 def _row(name, rows, ours, raw):
     ours, raw = list(ours), list(raw)
     ours_took, raw_took = (sum(part["seconds"] for part in parts) for parts in (ours, raw))
+    ours_cpu, raw_cpu = (sum(part["cpu"] for part in parts) for parts in (ours, raw))
     return {
         "scenario": name,
         "rows": rows,
@@ -108,6 +109,9 @@ def _row(name, rows, ours, raw):
         "ours": round(ours_took, 4),
         "raw": round(raw_took, 4),
         "ratio": round(ours_took / raw_took, 2),
+        "cpu": round(ours_cpu, 4),
+        "raw_cpu": round(raw_cpu, 4),
+        "cpu_ratio": round(ours_cpu / raw_cpu, 2),
         "memory": max(part["memory"] for part in ours),
     }
 

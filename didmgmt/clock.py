@@ -30,6 +30,12 @@ class DatabaseClock(Func):
         return self.as_sql(compiler, connection, template=SQLITE_CLOCK.replace("%", "%%%%"), **context)
 
 
+class StatementClock(DatabaseClock):
+    """The time at which the statement began: one value for all rows, which an index can be searched for."""
+
+    function = "statement_timestamp"
+
+
 def database_now() -> datetime:
     """Return the database's time; one query on PostgreSQL. SQLite has no clock but that of the host."""
     if connection.vendor == "sqlite":

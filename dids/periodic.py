@@ -29,11 +29,11 @@ PACKAGES_PER_ROUND = 1_000
 ORPHANS_EVERY = 3600  # seconds
 ORPHAN_AGE = timedelta(days=1)
 FILES_AT_ONCE = 500
-ROWS_PER_ROUND = 1_000  # expired rows of one table; a round follows each second
+ROWS_PER_ROUND = 1_000  # expired rows of one table; the next round follows soon if there were any
 JOBS_PER_ROUND = 20  # the staged rows of one job may be a million
 
 
-@periodic_task("end due holds")
+@periodic_task("end due holds", due=lambda now: DID.objects.hold_over(now).order_by("hold_until"))
 def end_due_holds(now):
     """Move numbers whose hold has ended to their After Hold status, one chunk a transaction."""
     ended = 0
@@ -43,10 +43,14 @@ def end_due_holds(now):
     return ended
 
 
-@periodic_task("end due client packages")
+def _due_packages(now):
+    return ClientPackage.objects.filter(active=True, ends_at__lte=now)
+
+
+@periodic_task("end due client packages", due=_due_packages)
 def end_due_packages(now):
     """Deactivate client packages whose end has come; their numbers go on Hold."""
-    due = list(ClientPackage.objects.filter(active=True, ends_at__lte=now)[:PACKAGES_PER_ROUND])
+    due = list(_due_packages(now)[:PACKAGES_PER_ROUND])
     for client_package in due:
         client_package.deactivate(by=audit.SYSTEM, ended=True)
     return len(due)

@@ -18,7 +18,7 @@ from django.urls import reverse
 
 from audit.models import Change
 from didmgmt import clock, form_tokens
-from didmgmt.clock import MAX_SKEW, database_now, skew
+from didmgmt.clock import MAX_SKEW, DatabaseClock, database_now, skew
 from didmgmt.faults import is_full
 from didmgmt.limits import LimitError
 from jobs.kinds import KINDS, JobError, JobKind
@@ -38,6 +38,7 @@ LONGEST_WAIT = timedelta(minutes=2)  # of a job for room on a full disk
 ROOM_EVERY = 1  # second between looks for the room to write that a job waits
 RETRY_AFTER = timedelta(seconds=2)  # for errors that may be temporary, such as a deadlock
 REQUEST_SECONDS = 5  # that a request works on a job before leaving it to a worker
+CHANNEL = "jobs"  # of the notification that wakes PostgreSQL's workers
 STATISTICS_EVERY = 1  # second between looks at the statistics of tables
 SQLITE_PAUSE = 0.1  # pause that frees SQLite's one write lock, as a share of the chunk's time
 
@@ -77,7 +78,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Return waiting and running jobs."""
         return self.filter(state__in=(Job.State.QUEUED, Job.State.RUNNING))
 
-    def claimable(self, now: datetime) -> JobQuerySet:
+    def claimable(self, now: datetime | DatabaseClock) -> JobQuerySet:
         """Return waiting jobs, and running jobs whose worker let its lease expire."""
         waiting = Q(state=Job.State.QUEUED) & (Q(lease_until__isnull=True) | Q(lease_until__lte=now))
         abandoned = Q(state=Job.State.RUNNING, lease_until__lte=now)
@@ -95,6 +96,7 @@ class JobQuerySet(models.QuerySet["Job"]):
             job.save()
         else:
             job.file.save(f"{job.pk}.txt", ContentFile(content))
+        wake_workers()
         return job
 
     def claim(self, worker: str) -> Job | None:
@@ -205,7 +207,7 @@ class Job(models.Model):
         Raises LimitError if its owner has too many jobs in the queue.
         """
         Job.objects.refuse_many_waiting(self.owner)
-        return self._move(
+        queued = self._move(
             self.STARTABLE,
             self.State.QUEUED,
             attempts=0,
@@ -214,6 +216,9 @@ class Job(models.Model):
             started_at=None,
             finished_at=None,
         )
+        if queued:
+            wake_workers()
+        return queued
 
     def request_cancel(self) -> bool:
         """Cancel the job after its current chunk, keeping what is written; return False if it is finished."""
@@ -290,6 +295,7 @@ class Job(models.Model):
             while True:
                 if stop():
                     self._owned_by(worker).update(state=self.State.QUEUED, worker="", lease_until=None)
+                    wake_workers()
                     break
                 began = time.monotonic()
                 if began >= next_look:
@@ -485,6 +491,13 @@ class Job(models.Model):
         if self.state != self.State.RUNNING or not self.total or not self.rate:
             return None
         return timedelta(seconds=max(0, self.total - self.done) / self.rate)
+
+
+def wake_workers() -> None:
+    """Wake the workers that rest, once the transaction is committed; see ``jobs.waking``."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"NOTIFY {CHANNEL}")
 
 
 class WorkerBeat(models.Model):

@@ -3,22 +3,40 @@
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+
+from didmgmt.clock import StatementClock
 
 log = logging.getLogger("jobs")
 
 Task = Callable[[datetime], int]
+Due = Callable[[StatementClock], QuerySet[Any]]
 
 _tasks: dict[str, Task] = {}
+_due: list[Due] = []
 
 
-def periodic_task(name: str) -> Callable[[Task], Task]:
-    """Register ``function(now)``, which returns how many rows it handled, to run in every round."""
+def periodic_task(name: str, due: Due | None = None) -> Callable[[Task], Task]:
+    """Register ``function(now)``, which returns how many rows it handled, to run in every round.
+
+    ``due(now)`` returns the rows that it would handle, in the order of an index, for a task that can't wait
+    for the next round: a round begins as soon as there are any. ``now`` is an expression.
+    """
 
     def register(function: Task) -> Task:
         _tasks[name] = function
+        if due:
+            _due.append(due)
         return function
 
     return register
+
+
+def due_rows() -> list[QuerySet[Any]]:
+    """Return the rows of each task that can't wait, unevaluated."""
+    return [rows(StatementClock()) for rows in _due]
 
 
 def run_periodic_tasks(now: datetime) -> tuple[dict[str, int], list[str]]:

@@ -11,6 +11,8 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from audit.models import SealDelivery
 from didmgmt.listing import Listing
+from didmgmt.parameters import takes
+from didmgmt.text import parse_whole
 from jobs.filters import JobFilter
 from jobs.models import SMALL, Job, WorkerBeat
 from staff.middleware import unattended
@@ -22,6 +24,8 @@ SORTS = {
     "state": ("state",),
     "owner": ("owner__username",),
 }
+
+LONGEST_PAUSE = 1_000  # milliseconds between requests for the progress of a job
 
 may_view = permission_required("jobs.view_job", raise_exception=True)
 
@@ -72,12 +76,18 @@ def job_detail(request, pk):
 @require_safe
 @may_view
 @never_cache
+@takes(after=lambda value: parse_whole(value) is not None)
 def job_progress(request, pk):
-    """Render the progress, which the page requests every second; reload the page when the job has ended."""
+    """Render the progress, which the page requests again and again; reload the page when the job has ended.
+
+    ``after``: milliseconds that the page has waited. It waits longer each time, so that the end of a short
+    job is seen at once and a long one costs a request a second.
+    """
     job = _job(request, pk)
     if request.htmx and not job.is_unfinished:
         return HttpResponseClientRefresh()
-    return render(request, "jobs/_progress.html", {"job": job})
+    waited = parse_whole(request.GET.get("after", "")) or LONGEST_PAUSE
+    return render(request, "jobs/_progress.html", {"job": job, "pause": min(waited * 3 // 2, LONGEST_PAUSE)})
 
 
 @unattended

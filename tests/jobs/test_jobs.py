@@ -441,10 +441,21 @@ def test_the_progress_is_polled_until_the_job_is_finished(world, browser):
     polled = browser.get(f"/jobs/{job.pk}/progress/", headers={"HX-Request": "true"})
     assert "5,000 of 12,000 numbers" in polled.text
     assert re.search(r'max="100" value="41"', polled.text)
-    assert "every 1s" in polled.text
+    assert "every 1000ms" in polled.text
     work(job)
     finished = browser.get(f"/jobs/{job.pk}/progress/", headers={"HX-Request": "true"})
     assert finished.headers["HX-Refresh"] == "true"
+
+
+def test_the_progress_is_polled_soon_and_then_less_and_less_often(world, browser):
+    job = queue_numbers(browser, world)
+    text, pauses = browser.get(f"/jobs/{job.pk}/").text, []
+    for _ in range(7):
+        address, pause = re.search(r'hx-get="(\S*/progress/\S*)"\s+hx-trigger="every (\d+)ms"', text).groups()
+        pauses.append(int(pause))
+        text = browser.get(address, headers={"HX-Request": "true"}).text
+    assert pauses == [150, 225, 337, 505, 757, 1000, 1000]
+    assert browser.get(f"/jobs/{job.pk}/progress/?after=soon").status_code == 400
 
 
 def test_jobs_are_filtered_by_state_and_kind(world, browser):

@@ -6,7 +6,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 
-from bench import cpu, growth, jobs, lists, load, pages, past, report, steps, writes
+from bench import cpu, growth, idle, jobs, lists, load, pages, past, report, steps, uploads, writes
 from bench.scratch import Scratch
 from dids.models import DID
 from dids.numbering.search import MAX_LISTED
@@ -72,6 +72,15 @@ class Command(BaseCommand):
         )
         only.add_argument("--cpu", action="store_true", help="measure the processor time of a few pages")
         only.add_argument(
+            "--upload",
+            type=int,
+            metavar="TIMES",
+            help="measure imports of --rows numbers from the upload to the result, over HTTP",
+        )
+        only.add_argument(
+            "--idle", type=int, metavar="SECONDS", help="measure the CPU of a worker that has nothing to do"
+        )
+        only.add_argument(
             "--plots",
             action="store_true",
             help="write the tables and plots of bench/README.md from bench/results",
@@ -117,6 +126,14 @@ class Command(BaseCommand):
             self._measure_growth()
         elif options["cpu"]:
             self._measure_cpu(options["runs"])
+        elif options["upload"]:
+            with Scratch() as scratch:
+                made = uploads.measure(scratch, jobs.prepare(scratch, rows), rows, options["upload"])
+                self._table(made, ("rows", "seconds", "cpu", "polls"))
+        elif options["idle"]:
+            with Scratch() as scratch:
+                url = pages.fill(scratch, pages.BASE)
+                self._table(idle.measure(scratch, url, options["idle"]), ("worker", "database", "both"))
         elif options["indexes"] is not None:
             names = options["indexes"] or jobs.index_names()
             with Scratch() as scratch:
@@ -158,7 +175,17 @@ class Command(BaseCommand):
     def _measure_jobs(self, rows, edits):
         with Scratch() as scratch:
             empty = jobs.prepare(scratch, rows)
-            columns = ("ours", "raw", "ratio", "memory", "first_byte", "first_rows", "preview")
+            columns = (
+                "ours",
+                "raw",
+                "ratio",
+                "cpu",
+                "raw_cpu",
+                "cpu_ratio",
+                "memory",
+                "first_byte",
+                "preview",
+            )
             self._table(jobs.measure(scratch, empty, rows, edits), columns)
             self._measure_meanwhile(scratch, empty, rows)
 

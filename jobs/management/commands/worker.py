@@ -14,9 +14,11 @@ from didmgmt.children import end_with_parent
 from didmgmt.clock import database_now
 from jobs.models import Job, WorkerBeat
 from jobs.periodic import run_periodic_tasks
+from jobs.waking import rest
 
 LONGEST_PAUSE = 30  # seconds between tries while the database fails
 ROUND_EVERY = 10  # seconds between rounds of periodic tasks while a job runs
+IDLE_ROUND_EVERY = 60  # seconds between rounds otherwise, unless a task that can't wait is due
 BEAT_EVERY = 15  # seconds between heartbeats: after each write, a copy of SQLite's file starts over
 
 log = logging.getLogger("worker")
@@ -32,13 +34,18 @@ class Command(BaseCommand):
             help="run everything that is queued now, then exit (for cron and tests)",
         )
         parser.add_argument(
-            "--every", type=float, default=1.0, metavar="SECONDS", help="pause when nothing is queued"
+            "--every",
+            type=float,
+            default=1.0,
+            metavar="SECONDS",
+            help="pause between looks for due work; a new job ends it",
         )
 
     def handle(self, *args: Any, once: bool, every: float, **options: Any) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self.stopped = threading.Event()
-        self.next_round = self.next_beat = 0.0
+        self.every = every
+        self.next_beat = 0.0
         self.failing: list[str] = []
         if once:
             self._round()
@@ -48,19 +55,23 @@ class Command(BaseCommand):
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, lambda *_: self.stopped.set())
         end_with_parent()
-        pause = every
+        due, pause = True, every
         while not self.stopped.is_set():
-            busy = False
             try:
-                self._round()
-                busy, pause = self._job(), every
+                if due:
+                    self._round()
+                self._beat()
+                while self._job() and not self._between_chunks():
+                    pass
+                close_old_connections()
+                resting = min(self._seconds_to_round(IDLE_ROUND_EVERY), self.next_beat - time.monotonic())
+                due = rest(resting, every, self.stopped) or self._seconds_to_round(IDLE_ROUND_EVERY) <= 0
+                pause = every
             except (OperationalError, InterfaceError):
                 # The database is down, busy or out of disk space; due work stays due.
-                pause = min(pause * 2, LONGEST_PAUSE)
+                due, pause = True, min(pause * 2, LONGEST_PAUSE)
                 log.exception("The database did not answer; trying again in %s s", pause)
                 connection.close()
-            close_old_connections()
-            if not busy:
                 self.stopped.wait(pause)
         WorkerBeat.objects.filter(worker=self.name).delete()
 
@@ -69,11 +80,20 @@ class Command(BaseCommand):
             counts, failing = run_periodic_tasks(database_now())
         for task, count in counts.items():
             self.stdout.write(f"{task}: {count:,}")
-        now = time.monotonic()
-        if now >= self.next_beat or failing != self.failing:
-            WorkerBeat.beat(self.name, failing)
-            self.failing, self.next_beat = failing, now + BEAT_EVERY
-        self.next_round = now + ROUND_EVERY
+        self.last_round, self.left_some = time.monotonic(), bool(counts)
+        if failing != self.failing:
+            self.failing, self.next_beat = failing, 0.0
+        self._beat()
+
+    def _seconds_to_round(self, every: float) -> float:
+        """Return the seconds to the next round; one that handled many rows may have left some."""
+        return self.last_round + (min(self.every, every) if self.left_some else every) - time.monotonic()
+
+    def _beat(self) -> None:
+        """Record a heartbeat if it is time."""
+        if time.monotonic() >= self.next_beat:
+            WorkerBeat.beat(self.name, self.failing)
+            self.next_beat = time.monotonic() + BEAT_EVERY
 
     def _job(self) -> bool:
         """Run the oldest queued job; return False when there was none."""
@@ -87,6 +107,7 @@ class Command(BaseCommand):
 
     def _between_chunks(self) -> bool:
         """Run periodic tasks and record a heartbeat during a long job; return whether the job must stop."""
-        if time.monotonic() >= self.next_round:
+        if self._seconds_to_round(ROUND_EVERY) <= 0:
             self._round()
+        self._beat()
         return self.stopped.is_set()
