@@ -2,7 +2,7 @@
 
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details[data-menu][open]")) {
-    if (!menu.contains(event.target) || event.target.closest("a, [data-dialog-open]")) menu.open = false;
+    if (!menu.contains(event.target) || event.target.closest("a, [data-dialog-open], [data-download]")) menu.open = false;
   }
 
   const dismiss = event.target.closest("[data-dismiss]");

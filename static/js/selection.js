@@ -5,6 +5,7 @@
 //   <form data-selection-form>                           [data-selection-scope], [data-selection-ids] and
 //                                                        [data-selection-expected] are filled in
 //   [data-selection-bar] [data-selection-count] [data-selection-all] [data-selection-clear-button]
+//   [data-selection-number]                              has the number of selected rows
 //   [data-needs-selection]                               a button that explains itself while nothing is selected
 
 const PREFIX = "selection:";
@@ -43,6 +44,7 @@ function start(table) {
   const boxes = [...table.querySelectorAll("tbody input[type=checkbox]")];
   const bar = document.querySelector("[data-selection-bar]");
   const counter = document.querySelector("[data-selection-count]");
+  const numbers = document.querySelectorAll("[data-selection-number]");
   const selectAll = document.querySelector("[data-selection-all]");
   const forms = [...document.querySelectorAll("form[data-selection-form]")];
   const format = (number) => number.toLocaleString("en-GB");
@@ -76,6 +78,7 @@ function start(table) {
           : `${format(count)} selected${elsewhere ? `, ${format(elsewhere)} on other pages` : ""}`
         : "";
     }
+    for (const number of numbers) number.textContent = format(count);
     if (selectAll) selectAll.hidden = all || !head?.checked || total <= count;
     for (const form of forms) {
       form.querySelector("[data-selection-scope]").value = all ? "all" : "ids";
@@ -130,7 +133,7 @@ function start(table) {
     takeAll() {
       all = true;
       show();
-      bar.querySelector("button:not([hidden])")?.focus();
+      bar.querySelector("button:not([hidden]), summary")?.focus();
     },
     clear() {
       clear();

@@ -50,6 +50,12 @@ def test_a_view_is_saved_its_columns_change_by_keyboard_and_go_into_the_view(pag
     expect(views.get_by_role("link", name=re.compile("^Busy ?, changed$"))).to_be_visible()
     page.get_by_label("Select 2567", exact=True).check()
     expect(page.locator("[data-selection-count]")).to_have_text("1 selected")
+    export = page.get_by_label("Selected numbers").locator("summary", has_text="Export")
+    export.press("Enter")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="1 as CSV").press("Enter")
+    assert "1-selected" in download.value.suggested_filename
+    expect(page.get_by_role("button", name="1 as Excel")).not_to_be_visible()
     page.get_by_role("button", name="Save to Busy").click()
     expect(page.get_by_text("Saved to “Busy”.")).to_be_visible()
     assert "after_hold" in SavedView.objects.get().query and "notes" not in SavedView.objects.get().query
