@@ -1,6 +1,6 @@
 # Works from a fresh clone with Python 3.11+, make and a package index.
 .DEFAULT_GOAL := help
-.PHONY: help run setup test lint bench explore attack kills mutants pictures vendor clean
+.PHONY: help run setup test lint bench explore attack html kills mutants pictures vendor clean
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
 MANAGE = .venv/bin/python manage.py
@@ -26,6 +26,10 @@ explore: setup  ## run the property tests with ten times as many examples, on th
 attack: setup  ## try to reach another reseller's records by every address and in random histories, on that engine
 	EXAMPLES=$${EXAMPLES:-10} .venv/bin/python -m pytest -q -s -n 0 -m "not browser" tests/screens/test_access.py \
 		tests/screens/test_attack.py tests/screens/test_branches.py
+
+html: setup  ## check every page with the Nu HTML checker, whose vnu.jar VNU_JAR names
+	@test -n "$$VNU_JAR" || { echo "Error: name the vnu.jar of the Nu HTML checker with VNU_JAR=/path/to/vnu.jar." >&2; exit 1; }
+	.venv/bin/python -m pytest -q -n 0 tests/screens/test_html.py
 
 bench: setup  ## measure lists and writes on the database of DATABASE_URL
 	$(MANAGE) bench
