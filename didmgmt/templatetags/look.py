@@ -53,12 +53,11 @@ class _Once(template.Node):
 
 
 @register.simple_tag
-def status(key, label, days_left=None, explanation=""):
-    """Render the badge of a status; ``explanation`` shows on hover, ``days_left`` is only for Hold."""
-    tip = f' data-tip="{escape(explanation)}"' if explanation else ""
+def status(key, label, days_left=None):
+    """Render the badge of a status; ``days_left`` is only for Hold."""
     days = "" if days_left is None else f'<span class="did-status-days"> · {days_left} d</span>'
     # escape instead of format_html, for speed: a page shows hundreds
-    return mark_safe(f'<span class="did-status did-status-{escape(key)}"{tip}>{escape(label)}{days}</span>')
+    return mark_safe(f'<span class="did-status did-status-{escape(key)}">{escape(label)}{days}</span>')
 
 
 @register.filter

@@ -522,8 +522,6 @@ class PastListing(Listing):
 class PastDID:
     """The values of a version for a row of the list or of a file."""
 
-    explanation = ""  # exists for the current status only
-
     def __init__(self, version, names, reseller, time):
         over = holds.is_over(version.hold_until, time)
         self.pk, self.number, self.notes = version.object_id, version.number, version.notes

@@ -14,7 +14,6 @@ from didmgmt import clock, dialogs
 from didmgmt.choices import choices
 from didmgmt.listing import Count, Listing, Selection
 from didmgmt.replica import may_lag
-from dids.history.explain import explain
 from dids.job_kinds import CLIENT_MOVES, submit_move
 from dids.lifecycle import statuses as st
 from dids.lists.filters import ClientDIDFilter
@@ -59,9 +58,7 @@ def client_dids(request, pk):
     )
     rows = exact_first(listing)
     rows["rows"] = [*rows["exact"], *rows["rows"]]
-    sentences = explain(rows["rows"], request.user, now)
     for did in rows["rows"]:
-        did.explanation = sentences[did.pk]
         did.until = did.hold_until or did.package_ends_at
     given = _given(client, now)
     context = rows | {

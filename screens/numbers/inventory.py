@@ -14,7 +14,6 @@ from didmgmt.listing import Count
 from didmgmt.models import StoredSearch
 from didmgmt.replica import may_lag
 from dids.exports.workbook import XLSX_AT_ONCE
-from dids.history.explain import explain
 from dids.lifecycle import statuses as st
 from dids.lists.as_of import COUNTING, SECONDS, PastListing, TooLongError, time_limit
 from dids.lists.filters import deleted_matching
@@ -41,10 +40,6 @@ def did_list(request):
     if listing.valid and not listing.query and not listing.total:
         return redirect("start:start")
     rows = exact_first(listing)
-    every = [*rows["exact"], *rows["rows"]]
-    sentences = explain(every, request.user, listing.filterset.now)
-    for did in every:
-        did.explanation = sentences[did.pk]
     counters = []
     if listing.valid:
         counters = status_counters(listing, listing.filterset.by_status)

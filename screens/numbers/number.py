@@ -4,13 +4,14 @@ from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import permission_required
 from django.core.exceptions import PermissionDenied
-from django.http import Http404
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from didmgmt import clock, dialogs
 from didmgmt.parameters import takes
+from didmgmt.replica import may_lag
 from didmgmt.text import count_noun, parse_whole, shorten
 from dids.history.explain import actor_name, explain
 from dids.history.timeline import differences, field_texts, other_lives, timeline, versions
@@ -69,6 +70,16 @@ def did_detail(request, pk):
         "back_url": dialogs.back_to(request, reverse("dids:list")),
     }
     return render(request, "numbers/detail.html", context, status=422 if form and form.errors else 200)
+
+
+@require_safe
+@permission_required("dids.view_did", raise_exception=True)
+@may_lag
+@takes()
+def did_explanation(request, pk):
+    """Return the sentence that explains a status as text, which a list shows when it is pointed at."""
+    did = get_object_or_404(DID.objects.visible_to(request.user).for_table(), pk=pk)
+    return HttpResponse(explain([did], request.user)[pk], content_type="text/plain; charset=utf-8")
 
 
 @require_safe

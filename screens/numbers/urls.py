@@ -16,6 +16,7 @@ urlpatterns = [
     path("assign/", assign.did_assign, name="assign"),
     path("delete/", mass_edit.did_delete, name="delete"),
     path("<int:pk>/", number.did_detail, name="detail"),
+    path("<int:pk>/explanation/", number.did_explanation, name="explanation"),
     path("<int:pk>/history/", number.did_history, name="history"),
     path("columns/", views.list_columns, name="columns"),
     path("views/new/", views.view_new, name="view_new"),

@@ -50,13 +50,13 @@ def row_url(name):
 
 
 def _cells(did, mark, chosen):
-    """Return {name: HTML} for a DID of ``for_table`` with an ``explanation``."""
+    """Return {name: HTML} for a DID of ``for_table``."""
     return {
         "pk": did.pk,
         "id": did.pk,
         "number": did.number,  # digits
         "marked": marked(did.number, mark),
-        "status": status(did.status_now, did.status_label, did.days_left, did.explanation),
+        "status": status(did.status_now, did.status_label, did.days_left),
         "operator": _cut(escape(did.operator_name)),
         "tag": _cut(escape(did.tag_label)) if did.tag_label else NONE,
         "notes": _cut(escape(show_invisible(did.notes))) if did.notes else NONE,

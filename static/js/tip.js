@@ -1,4 +1,5 @@
-// Truncated text (.cut) shows its full text on hover and focus; [data-tip] shows its explanation.
+// Truncated text (.cut) shows its full text on hover and focus; [data-tip] shows its explanation, and [data-tip-url]
+// the one that is at that address, loaded when it is first wanted.
 
 const tip = document.createElement("div");
 tip.className = "tip";
@@ -13,16 +14,29 @@ let timer;
 const isCut = ({ scrollWidth, clientWidth, scrollHeight, clientHeight }) =>
   scrollWidth > clientWidth + 1 || scrollHeight > clientHeight + 1;
 
+async function load(element) {
+  try {
+    const headers = { "X-Page-User": document.body.dataset.user };
+    const response = await fetch(element.dataset.tipUrl, { headers });
+    if (!response.ok || response.headers.get("X-Session")) throw new Error(response.status);
+    element.dataset.tip = await response.text();
+    return element.dataset.tip;
+  } catch {
+    return "The explanation could not be loaded. Reload the page.";
+  }
+}
+
 function textFor(element) {
   if (element.dataset.tip) return element.dataset.tip;
+  if (element.dataset.tipUrl) return load(element);
   return element.matches(".cut") && isCut(element) ? element.textContent.trim() : "";
 }
 
-function show(element) {
-  const text = textFor(element);
-  if (!text) return;
+async function show(element) {
   hide();
   owner = element;
+  const text = await textFor(element);
+  if (!text || owner !== element) return;
   tip.textContent = text;
   element.setAttribute("aria-describedby", "tip");
   tip.showPopover();
@@ -41,7 +55,7 @@ function hide() {
   tip.hidePopover();
 }
 
-const OWNERS = ".cut, [data-tip]";
+const OWNERS = ".cut, [data-tip], [data-tip-url]";
 document.addEventListener("pointerover", (event) => {
   const element = event.target.closest?.(OWNERS);
   if (!element || element === owner) return;

@@ -74,6 +74,7 @@ ADDRESSES = [
     Address("start:statuses", "/start/statuses/", SIGNED_IN, NO_POST),
     Address("dids:list", "/dids/", SIGNED_IN, NO_POST),
     Address("dids:detail", "/dids/{number}/", "login 200 404 200 200", "login 403 404 302 302", notes="seen"),
+    Address("dids:explanation", "/dids/{number}/explanation/", "login 200 404 200 200", NO_POST),
     Address("dids:history", "/dids/{number}/history/", "login 200 404 200 200", NO_POST),
     Address(
         "dids:new",

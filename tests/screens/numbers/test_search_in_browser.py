@@ -8,9 +8,11 @@ from tests.world import make_world, member, session_cookie
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
 
 
-def test_the_search_is_loaded_when_opened_and_filled_in_from_the_first_field(page_of, world):
+def test_explanations_and_the_search_are_loaded_when_they_are_wanted(page_of, world):
     page = page_of(member("Viewer"))
     page.goto("/dids/?sort=-number&per_page=50&q=1")
+    page.locator("td .did-status").first.hover()
+    expect(page.get_by_role("tooltip")).to_contain_text(" since ")
     page.get_by_role("button", name="Advanced Search").click()
     form = page.get_by_role("search", name="Advanced Search")
     expect(form.get_by_label("Number", exact=True)).to_be_focused()
