@@ -172,8 +172,9 @@ def _whens(chunk):
     """
 
 
-def _columns_equal(chunk, row):
-    return " AND ".join(f"live.{column} {null_safe_equal()} {row}.{column}" for column in chunk.columns)
+def _columns_equal(chunk, row, besides=()):
+    columns = (column for column in chunk.columns if column not in besides)
+    return " AND ".join(f"live.{column} {null_safe_equal()} {row}.{column}" for column in columns)
 
 
 def _newest_change(chunk):
@@ -185,8 +186,19 @@ def _newest_change(chunk):
 
 
 def _is_touched(chunk):
-    """Return SQL for whether a later change wrote the object, and no undo restored what this one left."""
+    """Return SQL for whether a later change wrote the object, and no undo restored what this one left.
+
+    Rows from before ``resumes_as`` existed lack it. The upgrade wrote it to the numbers on Hold, in an edit
+    by the system, which left everything else as it was.
+    """
     table = chunk.history_table
+    restored = f"undo.kind = '{Change.Kind.UNDO}'"
+    as_left = _columns_equal(chunk, "final")
+    if chunk.model is DID:
+        upgraded = f"undo.kind = '{Change.Kind.EDIT}' AND undo.actor_kind = '{Change.Actor.SYSTEM}'"
+        restored = f"({restored} OR ({upgraded}))"
+        same = f"live.resumes_as {null_safe_equal()} final.resumes_as"
+        as_left = f"{_columns_equal(chunk, 'final', ['resumes_as'])} AND (final.resumes_as IS NULL OR {same})"
     return f"""(
         (
             SELECT 1 FROM {table} later
@@ -197,7 +209,7 @@ def _is_touched(chunk):
         AND NOT (
             EXISTS (
                 SELECT 1 FROM audit_change undo
-                WHERE undo.id = {_newest_change(chunk)} AND undo.kind = '{Change.Kind.UNDO}'
+                WHERE undo.id = {_newest_change(chunk)} AND {restored}
             )
             AND EXISTS (
                 SELECT 1 FROM {table} final
@@ -207,7 +219,7 @@ def _is_touched(chunk):
                 )
                 AND CASE WHEN live.id IS NULL OR final.event = '-'
                     THEN live.id IS NULL AND final.event = '-'
-                    ELSE {_columns_equal(chunk, "final")} END
+                    ELSE {as_left} END
             )
         )
     )"""

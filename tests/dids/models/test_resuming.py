@@ -9,7 +9,9 @@ from django.db import connection
 
 from audit import SYSTEM, triggers
 from audit.models import Change, Touched
+from dids.history.undo.undo import Undo
 from dids.models import DID, DIDHistory
+from tests.audit.forging import forge
 from tests.carrier import carrier, numbers_in, person
 
 pytestmark = [pytest.mark.django_db, pytest.mark.owner]
@@ -19,9 +21,9 @@ migration = import_module("dids.migrations.0008_resume_stopped_numbers")
 
 def migrate():
     """Run the migration on rows of before it, as ``migrate`` does: SQLite has no triggers meanwhile."""
+    forge(*(f"UPDATE {table} SET resumes_as = NULL" for table in ("dids_did", "dids_didhistory")))
     if connection.vendor == "sqlite":
         triggers.drop(connection)
-    DID.objects.filter(resumes_as__isnull=False).update(resumes_as=None)
     migration.remember(apps, SimpleNamespace(connection=connection))
     triggers.install(connection)
 
@@ -47,6 +49,27 @@ def test_numbers_on_hold_by_a_stop_remember_what_it_found_and_others_nothing():
         ("101", "hold", "blocked", "~"),
     ]
     assert Touched.objects.get(change=change).rows == 2
+
+
+def test_a_stop_of_before_the_migration_can_be_undone_unless_something_else_changed_since():
+    house = carrier()
+    numbers_in("active", ["100"], house)
+    numbers_in("blocked", ["101"], house)
+    numbers_in("active", ["102"], house)
+    house.client_package.deactivate(by=person("anna", "dids.change_clientpackage"))
+    stop = Change.objects.latest("pk")
+    DID.objects.filter(number="102").edit(by=SYSTEM, notes="written on Hold")
+
+    migrate()
+
+    preview, result = Undo(stop, by=SYSTEM).preview(), Undo(stop, by=SYSTEM).run()
+    assert result.results == preview.results
+    assert (result.of(DID).done, list(result.of(DID).refusals)) == (2, ["touched"])
+    assert dict(DID.objects.values_list("number", "status")) == {
+        "100": "active",
+        "101": "blocked",
+        "102": "hold",
+    }
 
 
 def test_without_numbers_on_hold_by_a_stop_the_migration_records_nothing():
