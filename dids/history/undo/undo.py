@@ -7,7 +7,8 @@ its columns back. Anything else is refused with a reason and left alone.
 
 **Order.** A change may touch packages and numbers together. Parents are restored before numbers (a client is
 reopened before its client package is switched on, and that before its numbers are Active), then numbers, then
-parents are closed and deleted, children first, if nothing uses them.
+parents are closed and deleted, children first, if nothing uses them. Numbers that find their package full are
+tried again when all others have been handled: a later chunk may free the places that an earlier one needs.
 
 **How.** A chunk is up to ``CHUNK`` history rows of the change, in their order. Its client packages are
 locked, then its numbers, in the order of ``dids.models.locks``; overdue holds are released; one
@@ -18,6 +19,7 @@ deletes, updates and creates. Only the ids of a chunk are held in Python.
 written is passed on to later ones: the history ids of restored parents, and ``PendingUses``.
 """
 
+from array import array
 from functools import cached_property
 
 import audit
@@ -28,9 +30,11 @@ from dids.history.undo.chunk import Chunk
 from dids.history.undo.result import UndoResult
 from dids.history.undo.uses import PendingUses, free_places, used_ids
 from dids.history.undo.verdicts import (
+    AGAIN,
     CLOSE,
     CREATE,
     DELETE,
+    FULL,
     NUMBERS,
     REASONS,
     REMOVE,
@@ -52,6 +56,7 @@ PARENTS = (Reseller, Operator, Client, Package, Account, ClientPackage)  # paren
 PASSES = (
     *((RESTORE, model) for model in PARENTS),
     (NUMBERS, DID),
+    (AGAIN, DID),
     *((REMOVE, model) for model in reversed(PARENTS)),
 )
 START = [0, 0]  # a cursor: index of the pass, history id of the last row that was handled
@@ -143,6 +148,7 @@ class _Run:
         self.undo, self.is_preview, self.cursor = undo, is_preview, cursor
         self.result = result or UndoResult()
         self.restored = {}  # {model: history ids of the rows that a preview restored}
+        self.full = {}  # {last history id of a chunk: ids that a preview found without a place}
         self.pending = PendingUses()
         self.written = self.rows = 0  # objects written and history rows handled by the last chunk
 
@@ -151,24 +157,34 @@ class _Run:
         disable_jit()
         number, after = self.cursor
         while number < len(PASSES):
+            if PASSES[number][0] == AGAIN and not self._tries_again(after):
+                number, after = number + 1, 0
+                continue
             chunk = Chunk(self.undo, *PASSES[number], restored=self.restored)
             last, rows = chunk.bounds(after)
             if rows:
                 chunk.set_bounds(after, last)
                 self._handle(chunk)
                 self.cursor = [number, last]
-                self.rows = 0 if chunk.phase == RESTORE else rows
+                self.rows = 0 if chunk.phase in (RESTORE, AGAIN) else rows
                 return True
             number, after = number + 1, 0
         self.written = self.rows = 0
         return False
+
+    def _tries_again(self, after):
+        """Return whether numbers are tried again; at the start they no longer count as refused."""
+        numbers = self.result.results.get(DID._meta.model_name)
+        return after > 0 or (numbers is not None and numbers.refusals.pop(FULL, None) is not None)
 
     def _handle(self, chunk):
         if not self.is_preview:
             writes.lock(chunk)
             self.pending.clear()  # earlier chunks have been written
         groups = list(verdict_groups(chunk))
-        if chunk.phase == NUMBERS:
+        if chunk.phase == AGAIN:
+            groups = self._without_place(chunk, groups)
+        if chunk.phase in (NUMBERS, AGAIN):
             groups = self._refuse_without_place(chunk, groups)
         elif chunk.phase == REMOVE:
             groups = self._refuse_used(chunk, groups)
@@ -181,6 +197,14 @@ class _Run:
         for group in writable:
             self.pending.add(chunk, group)
         self.written = self._count(chunk, groups)
+
+    def _without_place(self, chunk, groups):
+        """Return the groups that were refused for want of a place; the others have been written meanwhile."""
+        waiting = [group for group in groups if group.takes_place and group.verdict in WRITES[AGAIN]]
+        if self.is_preview:
+            full = set(self.full.get(chunk.params["last"], ()))
+            waiting = [group.split(full)[0] for group in waiting]
+        return [group for group in waiting if group.ids]
 
     def _refuse_without_place(self, chunk, groups):
         """Refuse numbers that exceed the DID limit of their client package; lower ids come first."""
@@ -204,7 +228,9 @@ class _Run:
                 self.pending.places[package] += len(fitting.ids)
                 if group.leaves_place:
                     self.pending.places[group.live["client_package_id"]] -= len(fitting.ids)
-                full.verdict = "full"
+                full.verdict = FULL
+                if self.is_preview and chunk.phase == NUMBERS:
+                    self.full.setdefault(chunk.params["last"], array("q")).extend(full.ids)
                 others += [fitting, full]
         return [group for group in others if group.ids]
 

@@ -19,8 +19,14 @@ from operators.models import Operator
 CREATE, UPDATE, DELETE, CLOSE = "create", "update", "delete", "close"
 UNCHANGED, UNDONE = "unchanged", "undone"  # as before the change already; by another undo of it
 
-RESTORE, NUMBERS, REMOVE = "restore", "numbers", "remove"  # the phases of an undo
-WRITES = {RESTORE: (CREATE, UPDATE), NUMBERS: (CREATE, UPDATE, DELETE), REMOVE: (DELETE, CLOSE)}
+RESTORE, NUMBERS, AGAIN, REMOVE = "restore", "numbers", "again", "remove"  # the phases of an undo
+WRITES = {
+    RESTORE: (CREATE, UPDATE),
+    NUMBERS: (CREATE, UPDATE, DELETE),
+    AGAIN: (CREATE, UPDATE),
+    REMOVE: (DELETE, CLOSE),
+}
+FULL = "full"  # the verdict on numbers without a place in their package, which are tried again
 
 REASONS = {
     "touched": "changed again by a later change; edit it by hand if it still has to be undone",
@@ -37,7 +43,7 @@ REASONS = {
     "client closed": "its client is closed; reopen the client first",
     "package archived": "its package is archived; restore the package first",
     "package off": "its client package is not active; activate it first",
-    "full": "its package is full; raise the DID limit or put numbers on Hold",
+    FULL: "its package is full; raise the DID limit or put numbers on Hold",
     "other reseller": "its operator and its package belong to different resellers now; assign it by hand",
     "used": "it is in use; remove what uses it first",
     "still on": "numbers or client packages use it; deactivate, close or archive it instead",
@@ -142,7 +148,7 @@ def verdict_groups(chunk):
 
 def _is_in_phase(verdict, phase):
     """Return whether a verdict belongs to a phase: parents have two, and are removed in the second."""
-    return phase == NUMBERS or (verdict in (DELETE, CLOSE)) == (phase == REMOVE)
+    return phase in (NUMBERS, AGAIN) or (verdict in (DELETE, CLOSE)) == (phase == REMOVE)
 
 
 def _whens(chunk):

@@ -12,6 +12,7 @@ from audit import SYSTEM
 from audit.models import Change
 from clients.models import Account, Client, Package, Reseller
 from dids.history.undo.job import submit_undo
+from dids.history.undo.result import UndoResult
 from dids.history.undo.undo import Undo
 from dids.models import DID, ClientPackage, DIDHistory, Stock, counters
 from jobs.models import Job
@@ -494,3 +495,30 @@ def test_a_preview_of_several_chunks_has_the_result_of_the_undo(house, monkeypat
     change = latest()
     numbers_in("active", ["200", "201", "202"], small)
     assert refused(undone(change)) == {"full": ["117", "118", "119"]}
+
+
+@pytest.mark.parametrize("by_job", [False, True])
+def test_numbers_that_swapped_places_in_a_full_package_swap_back_in_any_number_of_chunks(
+    house, monkeypatch, by_job
+):
+    monkeypatch.setattr("dids.history.undo.chunk.CHUNK", 7)
+    small = carrier("South", did_limit=20)
+    leaving = numbers_in("active", [str(n) for n in range(100, 120)], small)
+    entering = numbers_in("instock", [str(n) for n in range(200, 220)], small)
+    before = dict(DID.objects.values_list("number", "status"))
+    with audit.change("edit", by=SYSTEM, label="Swap") as change:
+        leaving.hold(by=SYSTEM)
+        entering.assign(small.client_package, small.account, by=SYSTEM)
+    DID.objects.filter(number="219").edit(by=SYSTEM, notes="changed since")  # so it keeps its place
+    if by_job:
+        job = submit_undo(Undo(change, by=person("anna", "audit.undo_change")))
+        preview = Undo(change, by=job.owner).preview()
+        call_command("worker", "--once")
+        job.refresh_from_db()
+        result = UndoResult.from_json(job.result)
+        assert result.results == preview.results and job.done == job.total
+    else:
+        result = undone(change)
+    assert (result.done, refused(result)) == (38, {"touched": ["219"], "full": ["119"]})
+    changed = {"119": "hold", "219": "active"}
+    assert dict(DID.objects.values_list("number", "status")) == before | changed
