@@ -29,18 +29,18 @@ def change_undo(request, pk):
     is_large = undo.rows > SMALL
     # The preview of a large change is slow: the dialog opens at once and requests it with htmx.
     is_deferred = is_large and request.htmx and "preview" not in request.GET
-    title = f"{change.undo_word} this change?"
     context = {
         "change": change,
         "actor": actor_name(change),
-        "title": title,
+        "title": f"{change.undo_word} this change?",
         "obstacle": obstacle,
         "preview": None if obstacle or is_deferred else undo.preview(),
         "history_rows": undo.rows,
         "in_background": is_large,
     }
     back_url = _back_url(request, change)
-    return dialogs.show(request, "history/_undo.html", context, title=title, back_url=back_url)
+    page_title = f"{change.undo_word} change {change.pk}"
+    return dialogs.show(request, "history/_undo.html", context, title=page_title, back_url=back_url)
 
 
 def _apply(request, undo):

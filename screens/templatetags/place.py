@@ -18,6 +18,8 @@ SECTIONS = {
     "packages": "Packages",
     "audit": "Audit log",
     "jobs": "Jobs",
+    "people": "People",
+    "roles": "People",
 }
 
 

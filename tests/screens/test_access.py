@@ -6,6 +6,7 @@ who has no reseller and manages people.
 """
 
 import re
+from collections import Counter
 from html import unescape
 
 import pytest
@@ -22,6 +23,7 @@ from dids.job_kinds import submit_create
 from dids.models import DID, SavedView
 from dids.numbering.ranges import Numbers
 from operators.models import Operator
+from screens.templatetags.place import section
 from tests.imports import imported
 from tests.world import PASSWORD, client_of, make_world, member
 
@@ -455,14 +457,22 @@ def status_of(answer):
     return "login" if redirects_to_sign_in else str(answer.status_code)
 
 
-def test_each_page_has_a_title_of_its_own_that_ends_with_its_section(ids, administrator):
-    browser, pages = client_of(administrator), {}
+def test_each_page_has_a_title_of_its_own_that_ends_with_its_section(ids, owner, administrator):
+    of, outside = {}, set()
     for address in ADDRESSES:
-        answer = browser.get(address.path.format(**ids))
-        if answer.status_code == 200 and (title := re.search(rb"<title>(.*?)</title>", b"".join(answer))):
-            pages.setdefault(unescape(title[1].decode()), set()).add(address.name)
-    assert {title: names for title, names in pages.items() if len(names) > 1} == {}
-    of = {name: title for title, names in pages.items() for name in names}
+        answers = [client_of(user).get(address.path.format(**ids)) for user in (administrator, owner)]
+        page = next((answer for answer in answers if answer.status_code == 200), None)
+        if page and (title := re.search(rb"<title>(.*?)</title>", b"".join(page))):
+            of[address.name] = unescape(title[1].decode())
+            where = section({"request": page.wsgi_request})
+            end = [where, "DID Management"] if where else ["DID Management"]
+            assert of[address.name].split(" · ")[-len(end) :] == end
+            outside |= set() if where else {address.name.partition(":")[0]}
+    assert outside == {"find", "staff"}
+    assert {title: n for title, n in Counter(of.values()).items() if n > 1} == {}
+    assert of["audit:undo"] == f"Undo change {ids['change']} · Audit log · DID Management"
+    assert of["people:edit"] == "Edit someone · People · DID Management"
+    assert of["dids:import_result"] == "numbers.csv: result · Import DIDs · DIDs · DID Management"
     assert of["dids:list"] == "DIDs · DID Management"
     assert of["dids:detail"] == "256999 · DIDs · DID Management"
     assert of["clients:detail"] == "Rose Orig · Clients · DID Management"
