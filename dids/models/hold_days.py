@@ -4,11 +4,12 @@ The hold days of a number are its own, else those of its package, operator or re
 setting ``HOLD_DAYS``. The expressions also apply to staged rows, whose columns have the same names.
 """
 
+from collections import Counter
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Case, ExpressionWrapper, OuterRef, Subquery, Value, When
+from django.db.models import Case, Count, ExpressionWrapper, OuterRef, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import Exact
 
@@ -41,16 +42,37 @@ def distinct_hold_days(rows, own=UNSET):
     combinations, so the days are looked up once per combination instead of once per row.
     """
     keys = rows.order_by().values_list("hold_days", "client_package", "operator").distinct()
-    keys = [(row_own if own is UNSET else own, *parents) for row_own, *parents in keys]
+    keys = {(row_own if own is UNSET else own, *parents) for row_own, *parents in keys}
+    return sorted(set(days_of(keys).values()))
+
+
+def count_by_days(rows, own=UNSET):
+    """Return {(status, hold days, ``then``): rows}; four queries. ``own`` replaces the rows' own values.
+
+    ``then`` is an annotation. The days are looked up once per combination, as in ``distinct_hold_days``.
+    """
+    found = rows.order_by().values_list("hold_days", "client_package", "operator", "status", "then")
+    found = [
+        ((row_own if own is UNSET else own, *parents), status, then, count)
+        for row_own, *parents, status, then, count in found.annotate(Count("pk"))
+    ]
+    days, counts = days_of({key for key, *_ in found}), Counter()
+    for key, status, then, count in found:
+        counts[status, days[key], then] += count
+    return counts
+
+
+def days_of(keys):
+    """Return {key: hold days} for keys (own days, client package, operator); three queries."""
     packages = _values(ClientPackage, {package for _, package, _ in keys}, "package__hold_days")
     operators = _values(Operator, {operator for *_, operator in keys}, "hold_days")
     resellers = _values(Operator, {operator for *_, operator in keys}, "reseller__hold_days")
-    found = set()
-    for row_own, package, operator in keys:
-        found.add(
-            first_given(row_own, packages.get(package), operators.get(operator), resellers.get(operator))
+    return {
+        (own, package, operator): first_given(
+            own, packages.get(package), operators.get(operator), resellers.get(operator)
         )
-    return sorted(found)
+        for own, package, operator in keys
+    }
 
 
 def first_given(own, package, operator, reseller):
@@ -60,7 +82,7 @@ def first_given(own, package, operator, reseller):
 
 
 def _values(model, keys, field):
-    return dict(model.objects.filter(pk__in=keys - {None}).values_list("pk", field))
+    return dict(model.objects.filter(pk__among=keys - {None}).values_list("pk", field))
 
 
 def hold_end(start, days, distinct):

@@ -18,7 +18,7 @@ from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import SAMPLE, Result
 from dids.models.client_packages import ClientPackage
-from dids.models.hold_days import UNSET, hold_days
+from dids.models.hold_days import UNSET, count_by_days
 from dids.models.locks import lock_in_order
 from dids.models.number_merge import insert_new, stage_holds, update_changed
 from dids.models.number_plans import (
@@ -136,7 +136,7 @@ class DIDQuerySet(NumberReads):
         return self._preview(edit_plan(self, by, now, **fields), now)
 
     def preview_effects(self, *, by, now=None, **fields):
-        """Return the ``EditPreview`` of ``edit``; up to four queries more than ``preview_edit``."""
+        """Return the ``EditPreview`` of ``edit``; up to six queries more than ``preview_edit``."""
         now = now or clock.now()
         plan, result = edit_plan(self, by, now, **fields), self.preview_edit(by=by, now=now, **fields)
         status = fields.get("status")
@@ -146,11 +146,8 @@ class DIDQuerySet(NumberReads):
         if status == st.BLOCKED:
             return EditPreview(result, blocked=losses(written, by))
         own_days, after_hold = (fields.get(name, UNSET) for name in ("hold_days", "after_hold"))
-        going = written.annotate(
-            days=hold_days(F("hold_days") if own_days is UNSET else Value(own_days, models.IntegerField())),
-            then=F("after_hold") if after_hold is UNSET else Value(after_hold),
-        )
-        hold = preview_hold(going, by, now)
+        going = written.annotate(then=F("after_hold") if after_hold is UNSET else Value(after_hold))
+        hold = preview_hold(going, count_by_days(going, own_days), by, now)
         return EditPreview(result, hold=hold if hold.count else None)
 
     def delete_unused(self, *, by, now=None):
@@ -270,18 +267,16 @@ class DIDQuerySet(NumberReads):
         )
 
     def preview_hold(self, viewer, now=None):
-        """Return the ``HoldPreview`` of ``hold`` for the numbers in use here; at most five queries.
+        """Return the ``HoldPreview`` of ``hold`` for the numbers in use here; at most seven queries.
 
         ``viewer``: the user in whose branch the numbers of clients are counted.
         """
         now = now or clock.now()
-        in_use = self.filter(status__in=st.IN_USE).annotate(
-            days=hold_days(F("hold_days")), then=F("after_hold")
-        )
-        first = list(in_use.order_by("number").select_related("account")[:PREVIEWED])
+        in_use = self.filter(status__in=st.IN_USE).annotate(then=F("after_hold"))
+        first = list(in_use.with_hold_days().order_by("number").select_related("account")[:PREVIEWED])
         for did in first:
-            did.hold_ends = holds.end(now, did.days)
-        return replace(preview_hold(in_use, viewer, now), first=first)
+            did.hold_ends = holds.end(now, did.hold_days_now)
+        return replace(preview_hold(in_use, count_by_days(in_use), viewer, now), first=first)
 
     def end_hold(self, *, by, now=None):
         """Move numbers on Hold to their After Hold status, whether the hold is over or not."""
