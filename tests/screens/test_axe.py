@@ -1,4 +1,4 @@
-"""axe-core finds no violation on any page, in both themes, on desktop and phone."""
+"""axe-core finds nothing on any page, in both themes, on desktop and phone; a thumb reaches everything."""
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -10,6 +10,7 @@ from audit.models import Change
 from dids.job_kinds import submit_create
 from dids.numbering.ranges import Numbers
 from jobs.models import Job
+from tests.screens.thumb import out_of_reach
 from tests.world import member
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -23,7 +24,7 @@ SETTLED = "!document.querySelector('.htmx-request, .htmx-settling') && !document
 
 
 def violations(page):
-    """Return the violations in both themes and at both widths, one line each."""
+    """Return the violations in both themes and widths, and what a thumb can’t reach, one line each."""
     for _ in range(50):  # wait_for_function is refused by the Content-Security-Policy
         if page.evaluate(SETTLED):
             break
@@ -31,6 +32,8 @@ def violations(page):
     found = []
     for width, (x, y) in WIDTHS.items():
         page.set_viewport_size({"width": x, "height": y})
+        if width == "phone":
+            found += out_of_reach(page)
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             for violation in Axe().run(page).response["violations"]:
@@ -85,6 +88,21 @@ def test_a_violation_is_found(open_page):
     assert {line.split(": ")[0] for line in violations(page) if "image-alt" in line} == {
         f"{width}, {scheme}" for width in WIDTHS for scheme in ("light", "dark")
     }
+
+
+SMALL_AND_WIDE = """() => {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(".actions .btn { min-height: 30px !important } .table-frame { width: 420px }");
+  document.adoptedStyleSheets = [sheet];
+}"""
+
+
+def test_what_a_thumb_cannot_reach_is_found(open_page):
+    page = open_page("/operators/")
+    page.evaluate(SMALL_AND_WIDE)
+    found = violations(page)
+    assert any("New Operator" in line or "operators/new" in line for line in found)
+    assert any("px wide" in line for line in found)
 
 
 PAGES = [

@@ -8,21 +8,11 @@ from playwright.sync_api import expect
 from audit import SYSTEM
 from clients.models import Package
 from dids.models import DID
+from tests.screens.thumb import out_of_reach
 from tests.world import make_world, member
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
 FIVE = [str(number) for number in range(49401, 49406)]
-
-# Return controls that are too small or cut, without links within text, and boxes whose cell is the target.
-OUT_OF_REACH = """() => [
-  ...document.querySelectorAll("a, button, input, select, textarea, summary"),
-].filter((control) => {
-  const { left, right, width, height } = control.getBoundingClientRect();
-  const shown = control.checkVisibility({ visibilityProperty: true, opacityProperty: true });
-  if (!shown || !width || !height || control.matches(".skip-link")) return false;
-  if (control.closest("p, dd, td, th, label, .visually-hidden, [role=listbox]")) return false;
-  return height < 40 || left < 0 || right > 390;
-}).map((control) => control.outerHTML.slice(0, 120))"""
 
 
 def test_a_days_work_is_done_by_thumb(page_of):
@@ -33,8 +23,7 @@ def test_a_days_work_is_done_by_thumb(page_of):
     page.set_viewport_size({"width": 390, "height": 844})
 
     def in_reach():
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        assert page.evaluate(OUT_OF_REACH) == []
+        assert out_of_reach(page) == []
 
     # Every section is in the menu, and the search is as wide as the page.
     page.goto("/dids/")
