@@ -23,7 +23,7 @@ from audit.models import Change
 from clients.models import Account
 from didmgmt import clock
 from didmgmt.text import count_noun, shorten
-from dids.exports.rows import listing_rows, rows_in_chunks
+from dids.exports.rows import listing_rows_in_chunks, rows_in_chunks
 from dids.exports.workbook import write_workbook
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import SAMPLE, Result
@@ -388,7 +388,7 @@ class ExportJob(JobKind):
             listing = did_listing(QueryDict(job.params["address"]), job.owner)
             if not listing.valid:
                 raise JobError(" ".join(["The search is no longer valid.", *listing.errors]))
-            rows = listing_rows(listing, clock.now(), in_chunks=True)
+            rows = listing_rows_in_chunks(listing, clock.now())
         return write_workbook(rows, job)
 
     def sentence(self, job):

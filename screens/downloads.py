@@ -14,6 +14,7 @@ import sheets
 from didmgmt.limits import LimitError, Slots
 from didmgmt.server import WHEN_SENT
 from didmgmt.text import shorten
+from dids.exports.rows import as_csv
 from dids.exports.workbook import XLSX
 
 UNSENT_MOST = 16  # files of a process that clients have not read to their end
@@ -65,7 +66,7 @@ def download(request, rows, name, file_format="csv"):
         written = _both(written, sent)
     if file_format == "csv":
         return StreamingHttpResponse(
-            _Stream(sheets.write(rows), written),
+            _Stream(as_csv(rows), written),
             content_type="text/csv; charset=utf-8",
             headers={"Content-Disposition": content_disposition_header(True, f"{name}.csv")},
         )

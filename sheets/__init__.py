@@ -10,13 +10,15 @@ from sheets.encoding import ENCODINGS, LONGEST_LINE, encoding_name
 from sheets.loading import Loaded, load, read
 from sheets.table import LIMITS, Format, Limits, Problem, Row, SheetError
 from sheets.text import DELIMITERS, sniff
-from sheets.writing import escape, unescape, write, write_workbook
+from sheets.writing import FORMULA, MARKED, escape, unescape, write, write_workbook
 
 __all__ = [
     "DELIMITERS",
     "ENCODINGS",
+    "FORMULA",
     "LIMITS",
     "LONGEST_LINE",
+    "MARKED",
     "SUFFIXES",
     "Damage",
     "Format",

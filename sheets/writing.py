@@ -13,8 +13,9 @@ from sheets.table import SheetError
 CHUNK = 1 << 16  # characters
 BATCH = 500  # rows
 _RUNS = "=+-@\t\r\n＝＋－＠"  # the first characters of cells that spreadsheets run as formulas
-_FORMULA = re.compile(f"'*[{re.escape(_RUNS)}]")
-_MARKED = frozenset(_RUNS + "'")
+FORMULA = f"'*[{re.escape(_RUNS)}]"  # the beginning of text that is escaped, a regular expression
+_FORMULA = re.compile(FORMULA)
+MARKED = frozenset(_RUNS + "'")  # its first characters
 # Detect whether some cell of a CSV may need an escape; a quoted cell with a delimiter may be a false alarm.
 # Searching the text of many rows costs a fraction of checking each cell, and searching for signs even less.
 _SIGNS = (*"=+-@\t'＝＋－＠", '"\r', '"\n')
@@ -60,7 +61,7 @@ def _csv(rows: Iterable[Iterable[str | int | None]]) -> str:
 
 
 def _escaped(row: Iterable[str | int | None]) -> list[str | int | None]:
-    return [escape(cell) if cell.__class__ is str and cell[:1] in _MARKED else cell for cell in row]
+    return [escape(cell) if cell.__class__ is str and cell[:1] in MARKED else cell for cell in row]
 
 
 MOST_ROWS = 1_048_576  # of a worksheet

@@ -29,7 +29,7 @@ RANKS = {
     "dids": "__init__ lifecycle numbering models labels lists history imports exports reference_files"
     " job_kinds periodic demo apps",
     "dids.demo": "__init__ names world",
-    "dids.exports": "__init__ columns rows workbook",
+    "dids.exports": "__init__ columns copying rows workbook",
     "dids.history": "__init__ explain ownership timeline rows audit_log external_writes undo",
     "dids.history.undo": "__init__ result chunk verdicts uses writes undo job",
     "dids.imports": "__init__ limits synonyms names content layouts mapping options cells parse reasons"

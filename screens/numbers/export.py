@@ -60,7 +60,7 @@ def _export_list(request):
         return _export_past_list(request, listing)
     now, filterset = clock.now(), listing.filterset
     if request.GET.get("scope") == "page":
-        rows = export_rows.rows(listing.ordered.filter(pk__in=listing.keys), now)
+        rows = export_rows.CurrentRows(listing.ordered.filter(pk__in=listing.keys), now)
         return _file(
             request, rows, len(listing.keys), file_name("dids", filterset, now, f"page {listing.page}")
         )
@@ -102,9 +102,8 @@ def _export_selection(request):
     part = "" if selection.filterset else f"{selection.count} selected"
     source = {"address": selection.query} if selection.filterset else {"ids": selection.ids}
     now = clock.now()
-    rows = export_rows.rows(selection.queryset.order_by("number"), now)
-    if selection.filterset:
-        rows = chain(rows, export_rows.missing_rows(selection.filterset))
+    missing = export_rows.missing_rows(selection.filterset) if selection.filterset else ()
+    rows = export_rows.CurrentRows(selection.queryset.order_by("number"), now, missing)
     return _file(request, rows, selection.count, file_name("dids", selection.filterset, now, part), source)
 
 

@@ -30,7 +30,7 @@ def test_past_rows_have_the_columns_of_current_rows(house):
     now = timezone.now() + timedelta(microseconds=1)
     listing = did_listing(QueryDict(f"as_of={now.isoformat().replace('+', '%2B')}"), member("Administrator"))
     assert listing.valid, listing.errors
-    current = list(export_rows.rows(DID.objects.order_by("number"), now))
+    current = list(export_rows.CurrentRows(DID.objects.order_by("number"), now))
     assert list(export_rows.past_rows(listing)) == current
     assert current[0] == HEADER
     assert len(current) == 6
@@ -52,8 +52,8 @@ def test_rows_in_chunks_keep_the_order_and_leave_out_numbers_deleted_since(house
     assert numbers == ["DID", "4424", "4423", "4422", "4420"]
 
 
-@pytest.mark.parametrize("in_chunks", [False, True])
-def test_a_current_list_is_exported_in_its_order(house, in_chunks):
+@pytest.mark.parametrize("rows_of", [export_rows.listing_rows, export_rows.listing_rows_in_chunks])
+def test_a_current_list_is_exported_in_its_order(house, rows_of):
     listing = did_listing(QueryDict("sort=-number&status=active&status=hold"), member("Administrator"))
-    _, *rows = export_rows.listing_rows(listing, timezone.now(), in_chunks=in_chunks)
+    _, *rows = rows_of(listing, timezone.now())
     assert [row[3] for row in rows] == ["4424", "4422"]

@@ -65,7 +65,7 @@ def as_file(rows):
 
 
 def exported():
-    return b"".join(sheets.write(export_rows.rows(DID.objects.order_by("number"), timezone.now())))
+    return b"".join(export_rows.CurrentRows(DID.objects.order_by("number"), timezone.now()).csv())
 
 
 def without_ids(data):
@@ -127,7 +127,7 @@ def test_numbers_with_any_names_and_tags_are_imported_back_unchanged(world, name
         for digit, name in enumerate(names):
             operator = Operator.objects.create(reseller=world.reseller, name=name)
             DID.objects.create_numbers([f"90{digit}"], operator=operator, by=SYSTEM, tags=tags)
-        rows = export_rows.rows(DID.objects.filter(number__startswith="90"), timezone.now())
+        rows = export_rows.CurrentRows(DID.objects.filter(number__startswith="90"), timezone.now())
         done = staged(b"".join(sheets.write(rows)), user, create=True)
         return done.job.result["counts"]
 

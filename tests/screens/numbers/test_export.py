@@ -214,7 +214,7 @@ def test_any_number_of_rows_needs_one_query(world, django_assert_max_num_queries
     DID.objects.create_numbers(map(str, range(20_000, 25_000)), operator=world.operator, by=SYSTEM)
     # PostgreSQL needs a transaction for the server-side cursor.
     with django_assert_max_num_queries(3) as spent:
-        rows = list(export_rows.rows(DID.objects.order_by("number"), timezone.now()))
+        rows = list(export_rows.CurrentRows(DID.objects.order_by("number"), timezone.now()))
     assert len(rows) == 1 + 5_000 + len(NUMBERS)
     assert sum(query["sql"].lstrip("(").startswith("SELECT") for query in spent.captured_queries) <= 1
 

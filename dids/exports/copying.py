@@ -1,0 +1,61 @@
+"""CSV that PostgreSQL formats: COPY takes half the CPU of reading rows and formatting them here."""
+
+import re
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connections, transaction
+
+import sheets
+from dids.exports.columns import COLUMNS
+
+UNESCAPED = {"id", "status", "number", "after_hold"}  # never empty, and never begin like a formula
+CHUNK = 1 << 16  # bytes
+_QUOTED_OR_LF = re.compile(rb'"[^"]*"|\n')  # a quote in a cell is doubled, so it ends one and begins one
+
+
+def copied(values):
+    """Yield the rows of ``values``, a queryset of the columns of a file, as the bytes of ``sheets.write``.
+
+    All rows come from one snapshot; memory doesn't grow with them.
+    """
+    try:
+        sql, params = values.query.sql_with_params()
+    except EmptyResultSet:  # an empty IN, such as a client without accounts
+        return
+    # A subquery with an order is evaluated first, so each column is computed once, and keeps its order.
+    cells = ", ".join(name if name in UNESCAPED else _escaped(name) for name in COLUMNS)
+    statement = f"COPY (SELECT {cells} FROM ({sql}) AS file ({', '.join(COLUMNS)})) TO STDOUT (FORMAT csv)"
+    with transaction.atomic(using=values.db), connections[values.db].cursor() as cursor:
+        # Otherwise names would be joined by lookups in the order of rows, at a third more CPU.
+        cursor.execute("SET LOCAL enable_memoize = off")
+        with cursor.copy(statement, params) as copy:
+            block, rows = bytearray(), 0
+            for line in copy:  # one for each row
+                block += line
+                rows += 1
+                if len(block) > CHUNK:
+                    yield _with_crlf(block, rows)
+                    block, rows = bytearray(), 0
+            if rows:
+                yield _with_crlf(block, rows)
+
+
+def _with_crlf(block, rows):
+    """Return ``rows`` of CSV with CRLF instead of LF, but cells with their line breaks as they are."""
+    if block.count(b"\n") == rows:
+        return bytes(block.replace(b"\n", b"\r\n"))
+    return _QUOTED_OR_LF.sub(lambda found: b"\r\n" if found[0] == b"\n" else found[0], bytes(block))
+
+
+def _escaped(column):
+    """Return SQL for the text of a column as ``sheets.escape`` returns it.
+
+    COPY writes "" for an empty text and nothing for NULL.
+    """
+    first = ", ".join(str(ord(sign)) for sign in sorted(sheets.MARKED))
+    pattern = sheets.FORMULA.replace("'", "''")
+    # Comparing the first character costs much less than the regular expression.
+    return (
+        f"CASE WHEN ascii({column}) IN ({first}) AND {column} ~ '^{pattern}' THEN '''' || {column}"
+        f" ELSE nullif({column}, '') END"
+    )
