@@ -120,6 +120,14 @@ class FilterSet(django_filters.FilterSet):
                 shown = widget.format_value(value) if isinstance(widget, CalendarInput) else value
                 yield name, value, label, names.get(value) or shorten(shown)
 
+    def fields_of(self, name):
+        """Return the names of the visible fields that change a parameter, itself and those that refine it."""
+        shown = [field.name for field in self.form.visible_fields()]
+        name = name.removesuffix(NAMED)
+        refined = self.refines.get(name, (name,))
+        refining = [one for one, others in self.refines.items() if {*others} & {*refined}]
+        return [one for one in shown if name in shown and one in (*refined, *refining)]
+
     def _names(self, name):
         """Return {value: displayed value} for the chosen rows of a field, or for all its choices."""
         field, cleaned = self.form.fields[name], getattr(self.form, "cleaned_data", {}).get(name)

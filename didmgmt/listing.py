@@ -384,17 +384,29 @@ class Listing:
         return self._filter_url(QueryDict(mutable=True))
 
     @cached_property
-    def chips(self) -> list[dict[str, str]]:
-        """{label, value, remove_url} for each value that the list is filtered by."""
+    def chips(self) -> list[dict[str, Any]]:
+        """{label, value, fields, remove_url} for each value that the list is filtered by.
+
+        ``fields``: the names of the visible fields that change it, none for a value that no field shows.
+        """
         described = list(self.filterset.described())
         return [
             {
                 "label": label,
                 "value": shown,
+                "fields": self.filterset.fields_of(name),
                 "remove_url": self.url(**{name: [v for n, v, *_ in described if n == name and v != value]}),
             }
             for name, value, label, shown in described
         ]
+
+    @property
+    def kept(self) -> dict[str, str]:
+        """The order, the page size unless it was refused, and the other parameters that every filter keeps."""
+        kept = {name: value for name in (*OF_LIST, *self._keeps) if (value := self._query.get(name))}
+        if kept.get("per_page") != str(self.per_page):
+            kept.pop("per_page", None)
+        return kept
 
     def url(self, **parameters: list[str]) -> str:
         """Return the URL of the first page with other values for some parameters of the filter."""
@@ -405,11 +417,8 @@ class Listing:
 
     def _filter_url(self, data: QueryDict) -> str:
         """Return the URL for another filter, with the same order and page size."""
-        for name in (*OF_LIST, *self._keeps):
-            if value := self._query.get(name):
-                if name == "per_page" and value != str(self.per_page):
-                    continue  # it was refused
-                data[name] = value
+        for name, value in self.kept.items():
+            data[name] = value
         query = data.urlencode()
         return f"{self._path}?{query}" if query else self._path
 

@@ -85,12 +85,21 @@ if (form) {
     if (target.id === "list-table") scrolled = [target.scrollLeft, target.scrollTop];
   });
 
+  // Advanced Search, which loads late, keeps them as well.
+  document.addEventListener("htmx:configRequest", ({ detail }) => {
+    if (detail.elt.id !== "advanced-search") return;
+    const address = new URL(location);
+    address.searchParams.set("advanced", "1");
+    detail.path = address.pathname + address.search;
+  });
+
   // The page is at the address with the new columns, and its links keep them.
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
     if (detail.target.id !== "list-table" || !detail.xhr.responseURL) return;
     const address = new URL(detail.xhr.responseURL);
     history.replaceState(null, "", address);
     for (const back of document.querySelectorAll("input[name=back]")) back.value = address.pathname + address.search;
+    for (const kept of document.querySelectorAll("input[name=columns]")) kept.value = address.searchParams.get("columns");
     for (const link of document.querySelectorAll("a[href*='columns=']:not(#view-tabs a)")) {
       const url = new URL(link.href);
       url.searchParams.set("columns", address.searchParams.get("columns"));

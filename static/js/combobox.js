@@ -75,10 +75,13 @@ class Combobox {
       const index = [...this.list.children].indexOf(event.target.closest("[role=option]"));
       if (index >= 0) this.choose(index);
     });
-    this.select.form?.addEventListener("reset", () => setTimeout(() => this.show()));
-    this.show();
-    if (typed?.value) this.input.value = typed.value;
-    this.name();
+    const begin = () => {
+      this.show();
+      if (typed?.value) this.input.value = typed.value;
+      this.name();
+    };
+    this.select.form?.addEventListener("reset", () => setTimeout(begin));
+    begin();
   }
 
   // Gives the input a name while its text is a search and not the text of the chosen option.

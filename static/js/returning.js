@@ -11,14 +11,14 @@ const read = (key) => {
     return null; // storage is switched off
   }
 };
-const write = (key, value) => {
+export const write = (key, value) => {
   try {
     sessionStorage.setItem(key, JSON.stringify(value));
   } catch {
     // Storage is full or switched off: the list opens at its top.
   }
 };
-const take = (key) => {
+export const take = (key) => {
   const value = read(key);
   if (value) sessionStorage.removeItem(key);
   return value;

@@ -215,6 +215,7 @@ def test_a_chip_shows_one_value_and_removes_it(clients):
     chips = listing(f"name=c0&reseller={north.pk}&sort=id&page=2").chips
     assert [(chip["label"], chip["value"]) for chip in chips] == [("Name", "c0"), ("Reseller", "North")]
     assert chips[0]["remove_url"] == f"/clients/?reseller={north.pk}&sort=id"
+    assert [chip["fields"] for chip in chips] == [["name"], ["reseller"]]
 
 
 def test_an_invalid_value_has_a_chip(clients):

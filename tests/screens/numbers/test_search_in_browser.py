@@ -42,6 +42,35 @@ def test_a_reopened_search_keeps_its_values(page_of, world):
     expect(number).to_have_value("256")
 
 
+def test_a_filter_is_changed_in_place_and_the_others_are_kept(page_of, world):
+    page = page_of(member("Viewer"))
+    page.goto("/dids/?q=256&match=begins&status=active&client_name=rose&columns=number,status&sort=-number")
+    page.get_by_role("link", name="Change the filter Number: 256").press("Enter")
+    search = page.get_by_role("search", name="Advanced Search")
+    number = search.get_by_label("Number", exact=True)
+    expect(number).to_be_focused()
+    expect(search.get_by_label("Match")).to_be_visible()
+    expect(search.locator("[name=client_name]")).to_be_hidden()
+    number.fill("999")
+    number.press("Escape")
+    expect(search).to_be_hidden()
+    status = page.get_by_role("link", name="Change the filter Status: Active")
+    expect(page.get_by_role("link", name="Change the filter Number: 256")).to_be_focused()
+    status.click()
+    expect(number).to_be_hidden()
+    search.get_by_label("Blocked").check()
+    search.get_by_role("button", name="Search").click()
+    page.wait_for_url(
+        "**/dids/?sort=-number&columns=number%2Cstatus&q=256&match=begins&status=active&status=blocked&client_name=rose"
+    )
+
+    status.press("Backspace")
+    page.wait_for_url("**/dids/?q=256&match=begins&status=blocked&client_name=rose&sort=-number&columns=*")
+    expect(page.get_by_role("link", name="Change the filter Status: Blocked")).to_be_focused()
+    page.get_by_role("button", name="Advanced Search").click()
+    expect(search.get_by_role("combobox", name="Client")).to_have_value("rose")
+
+
 def test_without_scripts_a_link_opens_the_search(browser, live_server, transactional_db):
     make_world()
     context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
