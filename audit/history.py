@@ -120,7 +120,8 @@ def last_known(
     """Return {id: {field: value}} of rows as they are now, or as they were when they were deleted.
 
     A ``viewer`` who is bound to a reseller gets the last values of each row while it belonged to that
-    reseller. Unknown ids are left out. One query, a second one only if some rows were deleted or moved.
+    reseller. Unknown ids are left out. A field of a related row, such as "client__name", is known of existing
+    rows only. One query, a second one only if some rows were deleted or moved.
     """
     wanted = {pk for pk in ids if pk is not None}
     if not wanted:
@@ -131,7 +132,8 @@ def last_known(
     known = {row.pop("pk"): row for row in existing.filter(pk__in=wanted).values("pk", *fields)}
     if gone := wanted - known.keys():
         last = past.filter(object_id__in=gone).order_by("history_id")
-        known |= {row.pop("object_id"): row for row in last.values("object_id", *fields)}
+        own = [field for field in fields if "__" not in field]
+        known |= {row.pop("object_id"): row for row in last.values("object_id", *own)}
     return known
 
 

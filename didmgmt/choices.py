@@ -4,6 +4,7 @@ static/js/combobox.js sends the typed text as ``?q=`` to the URL in ``data-choic
 answers.
 """
 
+from html import escape  # Django’s escape also checks for safe strings, which takes three times as long
 from unicodedata import normalize
 
 from django import forms
@@ -11,7 +12,7 @@ from django.db import models
 from django.forms.utils import flatatt
 from django.http import JsonResponse
 from django.urls import reverse_lazy
-from django.utils.html import escape, format_html
+from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 
 from didmgmt.parameters import unknown_parameters

@@ -357,6 +357,8 @@ TEMPLATES = [
     }
 ]
 
+FORM_RENDERER = "didmgmt.forms.Renderer"
+
 # Signing in
 AUTH_USER_MODEL = "staff.User"
 AUTHENTICATION_BACKENDS = [

@@ -11,7 +11,7 @@ from operators.models import Operator
 
 
 class Names:
-    """Look up the names of sets of ids: one query per model, a second one when records were deleted or moved.
+    """Look up the names of sets of ids: at most four queries, and more when records were deleted or moved.
 
     A ``viewer`` who is bound to a reseller gets the names that records had while they belonged to it. An id
     without any known name gets a generic one ("operator 12").
@@ -20,19 +20,27 @@ class Names:
     def __init__(self, viewer=None, *, operators=(), accounts=(), client_packages=(), tag_sets=()):
         self._viewer = viewer
         self._operators = self._last_known(Operator, operators, "name")
-        self._accounts = self._last_known(Account, accounts, "name", "client_id")
-        self._clients = self._last_known(
-            Client, {row["client_id"] for row in self._accounts.values()}, "name"
+        self._accounts, self._clients = self._with_parents(Account, accounts, "client", Client, "name")
+        self._client_packages, self._packages = self._with_parents(
+            ClientPackage, client_packages, "package", Package
         )
-        self._client_packages = self._last_known(ClientPackage, client_packages, "package_id")
-        packages = {row["package_id"] for row in self._client_packages.values()}
-        self._packages = self._last_known(Package, packages, "name")
         self._tag_sets = {pk for pk in tag_sets if pk is not None}
         if self._tag_sets:
             self._tag_sets = dict(TagSet.objects.filter(pk__in=self._tag_sets).values_list("pk", "label"))
 
     def _last_known(self, tracked, ids, *fields):
         return last_known(tracked, ids, *fields, viewer=self._viewer)
+
+    def _with_parents(self, tracked, ids, parent, parents, *fields):
+        """Return {id: values} of records and of their parents, which existing records name in one query."""
+        known = self._last_known(tracked, ids, f"{parent}_id", f"{parent}__name", *fields)
+        named = {
+            row[f"{parent}_id"]: {"name": row[f"{parent}__name"]}
+            for row in known.values()
+            if f"{parent}__name" in row
+        }
+        unnamed = {row[f"{parent}_id"] for row in known.values()} - named.keys()
+        return known, named | self._last_known(parents, unnamed, "name")
 
     @classmethod
     def of(cls, versions, viewer):

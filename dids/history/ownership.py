@@ -227,18 +227,23 @@ def periods_of(number: str, viewer, now: datetime | None = None, most=PERIODS_MO
     return found[:most], len(found) > most
 
 
-def lifespan(did_id: int, viewer, now: datetime | None = None) -> Lifespan | None:
+def lifespan(did_id: int, viewer, now: datetime | None = None, *, did=None) -> Lifespan | None:
     """Return the lifespan of the number with this id, None if the viewer may see none of it.
 
     It includes the lives of the same digits under other ids. Reads the newest ``VERSIONS_MOST`` versions.
-    Costs at most eight queries; boundaries keep the id of their change.
+    Costs at most seven queries, two less with ``did``, the number if it exists; boundaries keep the id of
+    their change.
     """
     now, own = now or clock.now(), _own_times(viewer)
-    known = DIDHistory.objects.filter(object_id=did_id).order_by("-history_id")
-    number = known.values_list("number", flat=True).first()
-    if number is None:
-        return None
-    rows = _versions([number], _existing([number])).order_by("-history_id")
+    if did is not None:
+        number, existing = did.number, {did.number: (did.pk, did.operator_id)}
+    else:
+        known = DIDHistory.objects.filter(object_id=did_id).order_by("-history_id")
+        number = known.values_list("number", flat=True).first()
+        if number is None:
+            return None
+        existing = _existing([number])
+    rows = _versions([number], existing).order_by("-history_id")
     versions = [_Version(*row) for row in rows.values_list(*_COLUMNS)[: VERSIONS_MOST + 1]]
     is_cut = len(versions) > VERSIONS_MOST
     versions = _known(versions, own)

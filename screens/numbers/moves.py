@@ -55,9 +55,9 @@ class Moves:
 
 
 def moves_of(did, user, now=None):
-    """Return the ``Moves`` of a number from ``for_page`` with hold days; one query while a client has it."""
+    """Return the ``Moves`` of a number from ``for_page`` with hold days; one query while it is on Hold."""
     now, status = now or clock.now(), did.status_now
-    in_use = did.client_package.numbers_in_use() if did.holder else 0
+    in_use = did.client_package.numbers_in_use() if status == st.HOLD else 0
     possible, impossible = [], []
     for target, name in _TARGETS.items():
         move = st.MOVES.get((status, target))
@@ -131,7 +131,7 @@ def _move(did, target, in_use, now):
 
 
 def _client_move(did, target, in_use, now):
-    """Return a move of a number that a client has; ``in_use``: how many places of its package are taken."""
+    """Return a move of a number that a client has; ``in_use``: places taken of its package, for Hold."""
     status, client, package = did.status_now, did.client_name, did.client_package.package
     limit = package.did_limit
     if target == st.BLOCKED:

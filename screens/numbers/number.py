@@ -193,7 +193,9 @@ def _shown(row, sent=None):
         "status": row.after_hold if over else row.status,
         "after_hold": row.after_hold,
         "hold_days": row.hold_days,
-        "tags": Names(tag_sets=[row.tag_set_id]).tags(row.tag_set_id),
+        "tags": row.tag_label
+        if isinstance(row, DID)
+        else Names(tag_sets=[row.tag_set_id]).tags(row.tag_set_id),
         "notes": row.notes,
     }
 

@@ -92,7 +92,7 @@ def ownership_bar(did_id, viewer, now=None, *, did=None):
     ``did``: the number as ``for_table`` annotates it, for what happens next; None for a deleted one.
     """
     now = now or clock.now()
-    life = lifespan(did_id, viewer, now)
+    life = lifespan(did_id, viewer, now, did=did)
     if life is None:
         return None
     segments = _segments([*life.periods, *life.blocked])

@@ -1,6 +1,7 @@
 """Errors of forms: every form of ours shows our sentences, none shows a default of Django."""
 
 import pkgutil
+import re
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -10,13 +11,15 @@ from django import forms
 from django.contrib.auth import forms as auth_forms
 from django.core import validators
 from django.forms import fields, models
+from django.forms.renderers import DjangoTemplates
 from django.http import QueryDict
 from django.utils import timezone
+from django.utils.safestring import mark_safe
 
 import screens
 from clients.models import Account, Client, Package, Reseller
 from didmgmt.filters import FilterSet
-from didmgmt.forms import Form, ModelForm, OwnSentences
+from didmgmt.forms import Form, ModelForm, OwnSentences, Renderer
 from dids.imports.mapping import guess
 from dids.imports.wizard import Import
 from dids.lists.as_of import PastFilter
@@ -183,3 +186,27 @@ def test_a_refused_value_is_explained_in_a_sentence(world, clerk, sent, error):
     form = number_forms.NewForm(data | sent, by=clerk)
     (name,) = sent
     assert form.errors[name][0].startswith(error)
+
+
+@pytest.mark.parametrize(
+    "widget",
+    [
+        forms.TextInput(),
+        forms.NumberInput(),
+        forms.EmailInput(),
+        forms.HiddenInput(),
+        forms.PasswordInput(render_value=True),
+        forms.CheckboxInput(),
+        forms.Textarea(),
+        forms.Select(choices=[("", "none"), ("a", "A & <b>"), ('Group "g"', [(5, "five"), ("c", "C")])]),
+        forms.SelectMultiple(choices=[("a", "A"), ("b", mark_safe("<i>B</i>"))]),
+    ],
+    ids=lambda widget: type(widget).__name__,
+)
+@pytest.mark.parametrize("value", [None, "", "a", 5, "two\nlines", "\"<&>'", mark_safe("&amp;"), ["a", "b"]])
+def test_controls_are_the_same_as_from_djangos_templates(widget, value):
+    attrs = {"id": "id_x", "class": 'a "b"', "required": True, "disabled": False, "rows": 3}
+    ours, djangos = (
+        widget.render("x", value, attrs, renderer) for renderer in (Renderer(), DjangoTemplates())
+    )
+    assert ours == re.sub(r"\s*(</?(option|optgroup|select)\b)", r"\1", djangos)

@@ -248,5 +248,5 @@ def test_five_hundred_sentences_cost_no_more_queries_than_five(house):
     with CaptureQueriesContext(connection) as many:
         sentences = explain(rows, ANYONE)
 
-    assert len(few) == len(many) == 5
+    assert len(few) == len(many) == 3
     assert len(sentences) == 100 and all(sentences.values())

@@ -176,7 +176,7 @@ def test_a_long_timeline_costs_no_more_queries_than_a_short_one(house, anna):
         entries, _ = timeline(pk, anna)
 
     assert len(entries) == 53
-    assert len(short) == len(long) == 7
+    assert len(short) == len(long) == 5
 
 
 def test_a_number_that_never_existed_has_an_empty_timeline(anna):

@@ -121,6 +121,14 @@ def test_a_parameter_that_was_not_sent_leaves_its_field_unchanged(world, browser
     assert (did.status, did.notes, did.tag_set.label) == ("reserved", "keep me", "gold")
 
 
+def test_the_page_costs_few_queries_and_counts_no_package(world, browser, django_assert_max_num_queries):
+    with django_assert_max_num_queries(19) as spent:
+        assert browser.get(f"/dids/{world.did('2567').pk}/").status_code == 200
+    assert not [
+        query for query in spent.captured_queries if "COUNT" in query["sql"] and "dids_did" in query["sql"]
+    ]
+
+
 def test_a_refused_move_is_explained_at_the_status_and_input_is_kept(world, browser):
     did = world.did("2567")
     seen = fields_of(browser.get(address(did)))
