@@ -402,7 +402,7 @@ class Listing:
 
     @property
     def kept(self) -> dict[str, str]:
-        """The order, the page size unless it was refused, and the other parameters that every filter keeps."""
+        """The order, the page size unless it was refused, and other parameters that any filter keeps."""
         kept = {name: value for name in (*OF_LIST, *self._keeps) if (value := self._query.get(name))}
         if kept.get("per_page") != str(self.per_page):
             kept.pop("per_page", None)

@@ -224,6 +224,7 @@ def test_the_open_search_has_no_violation(open_page):
     page.get_by_role("link", name="Change the filter Status: Reserved").click()
     expect(page.get_by_label("Blocked")).to_be_visible()
     assert violations(page) == []
+    page.keyboard.press("Escape")
     page.get_by_role("button", name="Advanced Search").click()
     assert violations(page) == []
 
