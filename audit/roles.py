@@ -18,7 +18,7 @@ from audit.history import TRACKED
 from audit.models import Change, Seal
 
 ALL = "SELECT, INSERT, UPDATE, DELETE"
-FUNCTIONS = ("audit_lock_history(text[])", "jobs_analyze(text[])")
+FUNCTIONS = ("audit_lock_history(text[])", "dids_index_key(anyelement)", "jobs_analyze(text[])")
 # Nobody but the owner calls a function that runs as the owner, unless it is granted.
 CLOSE_FUNCTIONS = """
 DO $do$ DECLARE f regprocedure; BEGIN

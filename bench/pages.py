@@ -31,12 +31,16 @@ BUDGET = 4  # seconds for the runs of one scenario, but at least three runs
 LISTED = "/dids/"
 JUMPS = {"a quarter": 1, "the middle": 2, "three quarters": 3}  # how deep, in quarters of the list
 FILTERS = ("status", "operator", "reseller", "client", "tag")
+LARGEST = (("status",), ("operator",), ("status", "operator"))
 
 
-def fill(scratch, numbers):
-    """Return the URL of a new database with demonstration data of so many numbers."""
+def fill(scratch, numbers, *, large_operator=False):
+    """Return the URL of a new database with demonstration data of so many numbers.
+
+    ``large_operator``: one operator has 35 % of them, see ``bench.steps.deliver``.
+    """
     url = scratch.new()
-    scratch.run("fill", url, numbers=numbers)
+    scratch.run("fill", url, numbers=numbers, large_operator=large_operator)
     return url
 
 
@@ -113,6 +117,9 @@ def scenarios(chosen):
     for names, values in chosen.filters.items():
         group = "filter" if len(names) == 1 else "two filters"
         yield Scenario(" and ".join(names), group, admin, _address(dict(zip(names, values, strict=True))))
+    for names, values in chosen.largest.items():
+        name = f"largest {' and '.join(names)}"
+        yield Scenario(name, "largest", admin, _address(dict(zip(names, values, strict=True))))
     for name, (search, finds) in chosen.searches.items():
         yield Scenario(name, "search", admin, _address({"q": search}), finds)
     for name, address in _browse(bound, chosen.total, 100):
@@ -157,7 +164,8 @@ class Chosen:
     """Choose users and average values, so that databases of different sizes can be compared.
 
     ``administrator``, and ``bound`` to a reseller: browsers; ``filters``: {names of one or two parameters:
-    their values}; ``searches``: {name: (text, whether it finds any)}; ``times``: {name: a time in the past};
+    their values}; ``largest``: the same with the values that most numbers have; ``searches``: {name: (text,
+    whether it finds any)}; ``times``: {name: a time in the past};
     ``pk`` of a number.
     """
 
@@ -166,7 +174,9 @@ class Chosen:
         self.total = sum(counts.values())
         if not self.total:
             raise CommandError("The database has no numbers. Load some first: manage.py demo_data.")
-        self.filters = dict(_filters(counts))
+        sizes = _sizes(counts)
+        self.filters = {names: _median(found) for names, found in sizes.items()}
+        self.largest = {names: max(sizes[names], key=sizes[names].get) for names in LARGEST}
         (reseller,) = self.filters["reseller",]
         self.administrator = _browser(_user("bench"))
         bound = _user("bench-bound", reseller)
@@ -218,8 +228,8 @@ def _counts():
     return {tuple(values): count for *values, count in found}
 
 
-def _filters(counts):
-    """Yield (names, values) of each parameter and each pair: the median by count."""
+def _sizes(counts):
+    """Return {names: {values: numbers}} of each parameter and each pair."""
     tags = {row.pk: [tag.name for tag in row.tags.all()] for row in TagSet.objects.prefetch_related("tags")}
     groups = {names: Counter() for n in (1, 2) for names in combinations(FILTERS, n)}
     for (status, operator, reseller, client, tag_set), count in counts.items():
@@ -228,10 +238,13 @@ def _filters(counts):
         for names, sizes in groups.items():
             for values in product(*(row[name] for name in names)):
                 sizes[values] += count
-    for names, sizes in groups.items():
-        some = {values for values, count in sizes.items() if count > ENOUGH}
-        by_size = sorted(sizes, key=lambda values: (sizes[values], *map(str, values)))
-        yield names, _middle([values for values in by_size if values in some] or by_size[-1:])
+    return groups
+
+
+def _median(sizes):
+    some = {values for values, count in sizes.items() if count > ENOUGH}
+    by_size = sorted(sizes, key=lambda values: (sizes[values], *map(str, values)))
+    return _middle([values for values in by_size if values in some] or by_size[-1:])
 
 
 def _middle(ordered):

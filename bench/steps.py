@@ -31,6 +31,7 @@ from django.utils import timezone
 from openpyxl import Workbook
 
 import sheets
+from audit import SYSTEM
 from audit.models import Change
 from bench import load, pages
 from bench.processor import cpu, session
@@ -57,6 +58,9 @@ TAGS = ["", "", "Gold", "Gold, Mobile"]
 HEADER = ["DID", "Status", "Operator", "Client", "Account", "Package", "Tag", "Notes"]
 SAMPLES_EVERY = 0.02  # seconds
 IDLE = 20  # pages and edits without a job, for comparison
+LARGE_PERCENT = 35  # of all numbers, which the large operator has
+HIGHEST = 990_000_000_000_000  # its first number, higher than those of demo_data
+DELIVERED = 20_000  # numbers created at once
 STARTED = 10  # turns after which a worker has allocated memory for its first chunks
 
 
@@ -115,9 +119,29 @@ def settle():
 
 
 @step
-def fill(*, numbers):
-    call_command("demo_data", numbers=numbers, stdout=sys.stderr)
+def fill(*, numbers, large_operator=False):
+    large = numbers * LARGE_PERCENT // 100 if large_operator else 0
+    call_command("demo_data", numbers=numbers - large, stdout=sys.stderr)
+    if large:
+        deliver(large)
     return settle()
+
+
+def deliver(count):
+    """Give one operator so many numbers, In Stock and higher than all others.
+
+    A planner that assumes that they are spread evenly reads all others first. PostgreSQL does so where the
+    rows of the table are in the order of number, as after the import of a sorted file, and not in that of
+    operators.
+    """
+    operators = Operator.objects.order_by("pk")
+    operator, end = operators[operators.count() // 3], HIGHEST + count
+    for first in range(HIGHEST, end, DELIVERED):
+        numbers = map(str, range(first, min(first + DELIVERED, end)))
+        DID.objects.create_numbers(numbers, operator=operator, by=SYSTEM)
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("CLUSTER dids_did USING did_number")
 
 
 STEPS["pages"] = pages.visit

@@ -14,6 +14,7 @@ from django.urls import reverse
 from audit import history
 from dids.lists.keyset import DIDKeyset, Partition, Partitions
 from dids.models import DID, DIDHistory
+from dids.models.lookups import IndexKey
 
 IDS_MAX = 10_000  # rows of history
 
@@ -31,7 +32,7 @@ class ChangedNumbers:
     """
 
     def __init__(self, change, user):
-        self.rows = history.visible_to(DID, user).filter(change=change)
+        self.rows = history.visible_to(DID, user).filter(change=IndexKey(change.pk))
         self._change = change
 
     @cached_property

@@ -27,6 +27,7 @@ from didmgmt.text import parse_whole
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.models import DID, Stock, TagSet
+from dids.models.lookups import IndexKey
 from dids.models.prefixes import NumberHead
 from dids.numbering.normalise import MAX_DIGITS
 from operators.models import Operator
@@ -41,6 +42,7 @@ SKIP_MAX = 20_000  # rows skipped by merging; more are counted by prefix first
 PREFIXES_MAX = 20_000
 GUESSES_MAX = 6
 BATCH = 50  # partitions read together, and accounts found together
+UNTAGGED = [None]  # the values of tag_set for numbers without tags
 # {order: its columns}; "written" is that of history rows.
 COLUMNS = {"number": ("number",), "id": ("pk",), "notes": ("notes", "number"), "written": ("history_id",)}
 
@@ -355,8 +357,9 @@ class FilteredScans:
         lead = self._leading_column(values)
         wanted = statuses or self.statuses
         dids = self._dids if where is None else self._dids.filter(where)
-        others = {f"{name}__in": keys for name, keys in values.items() if name != lead and keys is not None}
-        dids = dids.filter(**others)
+        for name, keys in values.items():
+            if name != lead and keys is not None:
+                dids = dids.filter(**{f"{name}__isnull": True} if keys == UNTAGGED else {f"{name}__in": keys})
         held = values["account"] is not None
         if held:
             dids = dids.exclude(self.over)
@@ -369,10 +372,10 @@ class FilteredScans:
         if lead == "tag_set" and not wanted:  # an index covers tag sets without a status
             leads = list(dict.fromkeys(tag_set for tag_set, _ in pairs))
             if len(leads) <= most:
-                return [dids.filter(tag_set=tag_set) for tag_set in leads]
+                return [dids.filter(tag_set=IndexKey(tag_set)) for tag_set in leads]
         if len(pairs) >= most:
             return [led.in_status(every, self.filterset.now)]
-        found = [self._stored(dids if lead is None else dids.filter(**{lead: one}), s) for one, s in pairs]
+        found = [self._stored(dids, lead, one, status) for one, status in pairs]
         if self._overdue and not held:
             # By primary key: SQLite would scan all numbers in order to find these few.
             over = DID.objects.hold_over(self.filterset.now).values("pk")
@@ -381,7 +384,7 @@ class FilteredScans:
 
     def _leading_column(self, values: Mapping[str, list[Any] | None]) -> str | None:
         """Return the account column, since accounts have few numbers, or the column with fewer numbers."""
-        given = {name: keys for name, keys in values.items() if keys is not None}
+        given = {name: keys for name, keys in values.items() if keys is not None and keys != UNTAGGED}
         if len(given) < 2 or "account" in given:
             return next(iter(given), None)
         return min(given, key=lambda name: sum(self._stock[name][one] for one in given[name]))
@@ -397,13 +400,16 @@ class FilteredScans:
         Otherwise all numbers of an operator without any of them would be scanned for nothing.
         """
         tag_sets = values["tag_set"]
-        if tag_sets is None or lead is None or lead == "account":
+        if tag_sets is None or lead == "account":
             return list(pairs)
-        operators, index = values["operator"], ("operator", "tag_set").index(lead)
+        operators, stock = (
+            values["operator"],
+            self._untagged if tag_sets == UNTAGGED else self._stock["pairs"],
+        )
         existing = {
-            ((operator, tag_set)[index], status)
+            ({"operator": operator, "tag_set": tag_set}.get(lead or ""), status)
             for tag_set in tag_sets
-            for operator, status in self._stock["pairs"][tag_set]
+            for operator, status in stock[tag_set]
             if operators is None or operator in operators
         }
         return [pair for pair in pairs if pair in existing]
@@ -429,9 +435,17 @@ class FilteredScans:
             stock["pairs"][tag_set].add((operator, status))
         return stock
 
-    def _stored(self, dids: Scan, status: str) -> Scan:
-        """Return the numbers stored with a status, without overdue holds."""
-        dids = dids.filter(status=status)
+    @cached_property
+    def _untagged(self) -> dict[None, set[tuple[int, str]]]:
+        """The same "pairs" for numbers without tags."""
+        stock = Stock.objects.of(self.filterset.operators, None).filter(tag_set=None)
+        return {None: set(stock.values_list("operator", "status"))}
+
+    def _stored(self, dids: Scan, lead: str | None, value: Any, status: str) -> Scan:
+        """Return the numbers stored with ``value`` of ``lead`` and a status, without overdue holds."""
+        dids = dids.filter(
+            **{lead: IndexKey(value), "status": status} if lead else {"status": IndexKey(status)}
+        )
         return dids.exclude(self.over) if self._overdue and status == st.HOLD else dids
 
     def operators(self) -> list[tuple[int, int]]:
@@ -614,7 +628,7 @@ def _by_tag(rows: FilteredScans, descending: bool) -> Partitioning:
     keys = _directed(rows.tag_sets(), descending)
     partitions = [Partition(str(pk), partial(rows.scans, tag_set=[pk])) for pk in keys]
     if rows.filterset.tag_sets is None:
-        partitions.append(Partition("", partial(rows.scans, where=Q(tag_set__isnull=True))))
+        partitions.append(Partition("", partial(rows.scans, tag_set=UNTAGGED)))
     return Partitions(partitions, lambda: {str(pk or ""): n for pk, n in rows.counts("tag_set").items()})
 
 

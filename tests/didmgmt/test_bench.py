@@ -140,7 +140,8 @@ def test_the_list_is_measured_at_several_sizes(monkeypatch, tmp_path):
     monkeypatch.setattr(pages, "BASE", 220)
     databases, saved, out = _databases(), tmp_path / "lists.jsonl", StringIO()
 
-    call_command("bench", "--lists", "300", "--runs", "1", "--save", str(saved), stdout=out)
+    options = ("--large-operator", "--runs", "1", "--save", str(saved))
+    call_command("bench", "--lists", "300", *options, stdout=out)
 
     lines = _lines(out)
     assert [json.loads(line) for line in saved.read_text().splitlines()] == lines
@@ -162,6 +163,7 @@ def test_the_list_is_measured_at_several_sizes(monkeypatch, tmp_path):
     assert (shown["first"], shown["next"], shown["contains what there is not"]) == (100, 100, 0)
     addresses = {line["scenario"]: line["address"] for line in lines}
     assert len({addresses[name] for name in ("first", "next", "last", "first, 20 a page")}) == 4
+    assert shown["largest status and operator"] == 100  # of the 35 %
     assert _databases() == databases
 
 
@@ -203,6 +205,7 @@ def test_a_database_without_numbers_is_not_measured(capfd):
     [
         (["--lists"], "Give the sizes"),
         (["--lists", "0"], "Sizes must be from 1 to"),
+        (["--large-operator"], "applies to --lists with sizes"),
         (["--lists", "20000001"], "Sizes must be from 1 to"),
         (["--lists", "500", "--at", "sqlite:////x"], "not both"),
         (["--lists", "--at", "sqlite:////there/is/none"], "There is no file /there/is/none"),

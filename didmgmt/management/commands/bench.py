@@ -46,6 +46,11 @@ class Command(BaseCommand):
             metavar="N",
             help=f"compare the list's pages at {pages.BASE:,} and at each N numbers",
         )
+        parser.add_argument(
+            "--large-operator",
+            action="store_true",
+            help="give one operator 35 %% of the numbers of --lists, In Stock and higher than all others",
+        )
         only.add_argument(
             "--mixed",
             type=int,
@@ -158,9 +163,10 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(one))
             self.stdout.flush()
 
-    def _measure_lists(self, *, lists, at, runs, keep, **_):
+    def _measure_lists(self, *, lists, at, runs, keep, large_operator, **_):
         with Scratch(keep=keep) as scratch:
-            urls = at or [pages.fill(scratch, size) for size in sorted({pages.BASE, *lists})]
+            sizes = sorted({pages.BASE, *(lists or ())})
+            urls = at or [pages.fill(scratch, size, large_operator=large_operator) for size in sizes]
             self._print_kept(scratch)
             columns = ("rows", "p50", "p95", "cpu", "queries", "ratio", "grows")
             self._table(pages.measure(scratch, urls, runs), columns)
@@ -261,6 +267,7 @@ def _check(
     plots,
     growth,
     cpu,
+    large_operator,
     save,
     **_,
 ):
@@ -272,6 +279,8 @@ def _check(
         raise CommandError("Databases given with --at are never dropped. Remove --keep.")
     if at and lists:
         raise CommandError("Give sizes for --lists or databases with --at, not both.")
+    if large_operator and not lists:
+        raise CommandError("--large-operator applies to --lists with sizes. Give the sizes.")
     if lists == [] and not at:
         raise CommandError("Give the sizes: manage.py bench --lists 100000 1000000.")
     if mixed is not None and at and len(at) > 1:

@@ -1,0 +1,100 @@
+"""PostgreSQL reads the index that a page is written for, however the numbers are spread."""
+
+import re
+from urllib.parse import urlencode
+
+import pytest
+from django.db import connection
+from django.db.models import Max
+from django.http import QueryDict
+from django.test.utils import CaptureQueriesContext
+
+from audit import SYSTEM
+from audit.models import Change
+from clients.models import Reseller
+from dids.lifecycle import statuses as st
+from dids.lists import changed, keyset
+from dids.lists import listing as lists
+from dids.lists.listing import did_listing
+from dids.models import DID
+from jobs.statistics import analyze
+from operators.models import Operator
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's plans are fixed"),
+]
+SKIPPED_MAX = 10_000  # rows that a scan may read and not return; half of the others' numbers here
+NUMBERS, LARGE = 30_000, 10_500  # those of all operators, and of the largest, which come last
+
+
+@pytest.fixture(scope="module")
+def inventory(module_db):
+    """Create numbers of which one operator has 35 %, all In Stock and the highest; no other is In Stock."""
+    resellers = [Reseller.objects.create(name=f"Reseller {n}") for n in range(2)]
+    others = [Operator.objects.create(reseller=resellers[n % 2], name=f"Operator {n}") for n in range(5)]
+    large = Operator.objects.create(reseller=resellers[1], name="Large")
+    first = 370_600_000_000
+    share = (NUMBERS - LARGE) // len(others)
+    for n, operator in enumerate(others):
+        numbers = map(str, range(first, first + share))
+        status, tags = (st.RESERVED, ("Gold",)) if n % 2 else (st.ARCHIVE, ())
+        DID.objects.create_numbers(numbers, operator=operator, by=SYSTEM, status=status, tags=tags)
+        first += share
+    numbers = map(str, range(first, first + LARGE))
+    DID.objects.create_numbers(numbers, operator=large, by=SYSTEM, tags=("Silver",))
+    analyze([DID._meta.db_table, "dids_didhistory", "dids_stock", "operators_operator"])
+    return large
+
+
+def plans_of(user, query):
+    """Return the plans of the queries on numbers that a page makes, as executed."""
+    with CaptureQueriesContext(connection) as seen:
+        listing = did_listing(QueryDict(urlencode(query, doseq=True)), user)
+        assert list(listing.rows), listing.errors
+    reads = [one["sql"] for one in seen.captured_queries if re.match(r'\(?SELECT.*"dids_did', one["sql"])]
+    assert reads
+    plans = []
+    for sql in reads:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF) {sql}")
+            plans.append("\n".join(line for (line,) in cursor.fetchall()))
+    return plans
+
+
+def skipped(plans):
+    return max(int(rows) for rows in ["0", *re.findall(r"Rows Removed by Filter: (\d+)", "\n".join(plans))])
+
+
+@pytest.mark.parametrize("sort", [f"{sign}{key}" for key in keyset.SORTS for sign in ("", "-")])
+def test_a_sorted_page_skips_few_rows(inventory, administrator, sort):
+    for page in (1, 150, 300):
+        plans = plans_of(administrator, {"sort": sort, "page": page, "per_page": 100})
+        assert skipped(plans) <= SKIPPED_MAX, "\n".join(plans)
+
+
+@pytest.mark.parametrize("sort", ["number", "-number", "operator", "reseller", "status", "tag"])
+@pytest.mark.parametrize("names", [["operator"], ["reseller"], ["status"], ["tag"], ["operator", "status"]])
+def test_a_filtered_page_skips_few_rows(inventory, administrator, names, sort, monkeypatch):
+    monkeypatch.setattr(lists, "SORTED_MAX", 0)
+    large = {
+        "operator": inventory.pk,
+        "reseller": inventory.reseller_id,
+        "status": st.INSTOCK,
+        "tag": "Silver",
+    }
+    plans = plans_of(administrator, {name: large[name] for name in names} | {"sort": sort, "per_page": 100})
+    assert skipped(plans) <= SKIPPED_MAX, "\n".join(plans)
+
+
+def test_a_status_without_numbers_of_an_operator_skips_few_rows(inventory, administrator):
+    """Statistics know no pair of operator and status, so PostgreSQL expects thousands of Reserved numbers."""
+    plans = plans_of(administrator, {"operator": inventory.pk, "status": [st.RESERVED, st.INSTOCK]})
+    assert skipped(plans) <= SKIPPED_MAX, "\n".join(plans)
+
+
+def test_the_numbers_of_a_large_change_skip_few_rows(inventory, administrator, monkeypatch):
+    monkeypatch.setattr(changed, "IDS_MAX", 500)
+    change = Change.objects.aggregate(last=Max("pk"))["last"]
+    plans = plans_of(administrator, {"change": change, "per_page": 100})
+    assert skipped(plans) <= SKIPPED_MAX, "\n".join(plans)
