@@ -53,13 +53,14 @@ def refused(request, error, title, back_url):
     )
 
 
-def done(request, sentence, result, back_url, *, undo_word="Undo"):
+def done(request, sentence, result, back_url, *, undo_word="Undo", refused_url=""):
     """Return to the page that the action came from, with a message and its selection cleared.
 
-    ``undo_word`` is "Redo" after an undo.
+    ``undo_word`` is "Redo" after an undo. ``refused_url``: of the list of the refused numbers.
     """
     level = messages.SUCCESS if result.done else messages.WARNING
-    announce(request, sentence, level=level, tags="selection-clear", undo_word=undo_word)
+    tags = f"selection-clear refused-{refused_url}" if refused_url else "selection-clear"
+    announce(request, sentence, level=level, tags=tags, undo_word=undo_word)
     return dialogs.close(request, back_url)
 
 

@@ -52,7 +52,8 @@ RANKS = {
     "screens.history": "__init__ forms links audit undo who_had_it",
     "screens.imports": "__init__ forms columns panel reference_forms reference wizard check",
     "screens.jobs": "__init__ context views",
-    "screens.numbers": "__init__ forms export views inventory new moves ownership_bar number mass_edit",
+    "screens.numbers": "__init__ forms export views inventory new moves ownership_bar number addresses"
+    " mass_edit",
     "screens.operators": "__init__ forms operators resellers",
     "screens.packages": "__init__ forms stopping client_packages packages",
     "screens.people": "__init__ forms people roles",
@@ -365,7 +366,8 @@ def templates_mentioned():
             ):
                 yield node.value
     for path in (ROOT / "templates").rglob("*.html"):
-        yield from re.findall(r"{%\s*(?:include|extends)\s+\"([^\"]+)\"", path.read_text())
+        for tag in re.findall(r"{%\s*(?:include|extends)\s.*?%}", path.read_text()):
+            yield from re.findall(r"\"([^\"]+\.html)\"", tag)
 
 
 def test_every_named_template_exists_and_compiles():

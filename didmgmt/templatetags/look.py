@@ -153,6 +153,13 @@ def undo_of(message):
 
 
 @register.filter
+def refused_url_of(message):
+    """Return the address of the refused numbers from a message's tag "refused-/dids/?…", else ""."""
+    tags = (tag.partition("refused-") for tag in message.tags.split())
+    return next((url for before, tag, url in tags if tag and not before), "")
+
+
+@register.filter
 def visible(value):
     """Show invisible signs of a text, see ``show_invisible``."""
     return show_invisible(value) if isinstance(value, str) else value

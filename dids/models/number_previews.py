@@ -36,13 +36,15 @@ class HoldGroup:
 class Loss:
     """A client that loses the use of ``count`` numbers, of ``total`` that it uses.
 
-    ``package``: the package of these numbers, "" for several.
+    ``package``: the package of these numbers, "" for several. ``url``: of their list, if a screen has one.
     """
 
+    pk: int
     client: str
     package: str
     count: int
     total: int
+    url: str = ""
 
     @property
     def is_total(self):
@@ -53,12 +55,14 @@ class Loss:
 class Losses:
     """The clients that lose the use of numbers: the ``first`` of them, those with the most numbers.
 
-    ``more``: how many other clients do, and ``more_numbers`` how many numbers these lose.
+    ``more``: how many other clients do, and ``more_numbers`` how many numbers these lose. ``url``: of the
+    list of all the numbers, if a screen has one.
     """
 
     first: list[Loss]
     more: int = 0
     more_numbers: int = 0
+    url: str = ""
 
     @property
     def clients(self):
@@ -186,7 +190,13 @@ def losses(numbers, viewer):
     )
     totals = dict(used.order_by().values_list("account__client").annotate(Count("pk")))
     first = [
-        Loss(name, package if package == last_package else "", int(count), totals.get(client, int(count)))
+        Loss(
+            client,
+            name,
+            package if package == last_package else "",
+            int(count),
+            totals.get(client, int(count)),
+        )
         for client, name, count, package, last_package, *_ in shown
     ]
     if len(found) == len(shown):

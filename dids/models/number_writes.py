@@ -135,14 +135,24 @@ class DIDQuerySet(NumberReads):
         now = now or clock.now()
         return self._preview(edit_plan(self, by, now, **fields), now)
 
+    def with_edit_verdict(self, *, by, now=None, **fields):
+        """Annotate ``verdict``: the code of the refusal by ``edit``, or what it does, see ``Plan``."""
+        now = now or clock.now()
+        return self._with_verdict(edit_plan(self, by, now, **fields), now)
+
+    def losing_by_edit(self, *, by, now=None, **fields):
+        """Return the numbers in use that ``edit`` would write."""
+        verdicts = self.with_edit_verdict(by=by, now=now, **fields)
+        return verdicts.filter(verdict=Plan.WRITE, status_now__in=st.IN_USE)
+
     def preview_effects(self, *, by, now=None, **fields):
         """Return the ``EditPreview`` of ``edit``; up to six queries more than ``preview_edit``."""
         now = now or clock.now()
-        plan, result = edit_plan(self, by, now, **fields), self.preview_edit(by=by, now=now, **fields)
+        result = self.preview_edit(by=by, now=now, **fields)
         status = fields.get("status")
         if not result.done or status not in (st.HOLD, st.BLOCKED):
             return EditPreview(result)
-        written = self._with_verdict(plan, now).filter(verdict=Plan.WRITE, status_now__in=st.IN_USE)
+        written = self.losing_by_edit(by=by, now=now, **fields)
         if status == st.BLOCKED:
             return EditPreview(result, blocked=losses(written, by))
         own_days, after_hold = (fields.get(name, UNSET) for name in ("hold_days", "after_hold"))

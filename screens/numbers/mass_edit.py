@@ -1,5 +1,7 @@
 """Mass edit and delete: a preview, then the action, which is a job for many numbers."""
 
+from dataclasses import replace
+
 from django.contrib.auth.decorators import permission_required, user_passes_test
 from django.core.exceptions import PermissionDenied
 from django.shortcuts import render
@@ -13,6 +15,7 @@ from dids.lifecycle import statuses as st
 from jobs.models import SMALL
 from screens.answers import done, preview_context, queued, refused, selected_dids
 from screens.forms import ConfirmCountForm
+from screens.numbers.addresses import list_of, part_of
 from screens.numbers.forms import MassEditForm
 
 
@@ -38,7 +41,13 @@ def did_mass_edit(request):
         result = selection.queryset.edit(
             by=request.user, kind=Change.Kind.MASS_EDIT, label=mass_edit_label(fields), **fields
         )
-        return done(request, result.sentence("changed"), result, _back(request))
+        return done(
+            request,
+            result.sentence("changed"),
+            result,
+            _back(request),
+            refused_url=_refused_url(selection, result, fields, request.user),
+        )
     if step == "deletable":
         count = selection.queryset.preview_delete(by=request.user).done
         return render(request, "numbers/_deletable.html", {"count": count, "of": selection.count})
@@ -54,7 +63,56 @@ def _preview(selection, fields, user):
     effects = selection.queryset.preview_effects(by=user, **fields)
     others = {name: value for name, value in fields.items() if name != "status"}
     also = edit_words(others) if effects.hold or effects.blocked else ""
-    return preview_context(effects.result) | {"hold": effects.hold, "blocked": effects.blocked, "also": also}
+    context = preview_context(effects.result) | {
+        "hold": effects.hold,
+        "blocked": effects.blocked,
+        "also": also,
+    }
+    verdicts = selection.queryset.with_edit_verdict(by=user, **fields)
+    for refusal, code in zip(context["refused"], effects.result.refusals, strict=True):
+        refused, statuses = verdicts.filter(verdict=code), _statuses(code)
+        refusal["url"] = part_of(selection, refused, user, status=statuses)
+    if losses := effects.blocked or (effects.hold and effects.hold.losses):
+        context["losses"] = _with_urls(losses, selection, effects.result, fields, user)
+    return context
+
+
+def _statuses(code):
+    """Return the statuses that select the numbers of a refusal from all that match, None if none do."""
+    source, is_move, _ = code.partition(">")
+    return [source] if is_move else None
+
+
+def _with_urls(losses, selection, result, fields, user):
+    """Return the ``Losses`` with the addresses of the lists of their numbers."""
+    losing = selection.queryset.losing_by_edit(by=user, **fields)
+    refused = {code.partition(">")[0] for code in result.refusals}
+    statuses = [one for one in st.IN_USE if one not in refused and one != fields["status"]]
+    if selection.filterset and (chosen := selection.filterset.form.cleaned_data["status"]):
+        statuses = [one for one in statuses if one in chosen]
+    statuses = statuses or None
+    every = part_of(selection, losing, user, status=statuses)
+    first = [
+        replace(
+            loss,
+            url=part_of(
+                selection, losing.filter(account__client=loss.pk), user, status=statuses, client=[loss.pk]
+            ),
+        )
+        for loss in losses.first
+    ]
+    return replace(losses, first=first, url=every and f"{every}&sort=client")
+
+
+def _refused_url(selection, result, fields, user):
+    """Return the address of the list of the numbers that an edit has refused, "" for none.
+
+    What it has changed is unchanged now, so the refused ones are those with any other verdict.
+    """
+    if not result.refused:
+        return ""
+    verdicts = selection.queryset.with_edit_verdict(by=user, **fields)
+    return list_of(verdicts.filter(verdict__in=result.refusals), user)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

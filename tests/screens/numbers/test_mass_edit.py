@@ -1,5 +1,8 @@
 """Mass Edit: a preview; only ticked fields change; refusals give the reason."""
 
+import re
+from html import unescape
+
 import pytest
 from django.contrib.messages import get_messages
 from django.db import connection
@@ -10,6 +13,7 @@ from audit.models import Change
 from clients.models import Account, Client
 from dids.models import DID, ClientPackage, DIDHistory
 from jobs.models import SMALL, Job
+from screens.numbers import addresses
 from tests.carrier import person
 from tests.world import client_of
 
@@ -102,9 +106,9 @@ def test_the_preview_of_holds_says_what_clients_lose_and_until_when(world, brows
         '2 become <span class="did-status did-status-instock">In Stock</span>',
         'and 1 <span class="did-status did-status-reserved">Reserved</span>',
         "3 numbers also get: Hold days 14, Notes “n”.",
-        "2 clients lose numbers",
-        "2 of 2",
-        "1 of 1",
+        "2 clients</a> lose numbers",
+        "2</a> of 2",
+        "1</a> of 1",
         "1 will be refused and stays as it is",
         "Update 3 numbers",
     ]
@@ -135,8 +139,61 @@ def test_the_preview_names_few_of_many_clients_and_counts_the_others(world, brow
     data = ticked(world, *map(str, range(900, 907))) | change(status="blocked")
     html = preview(browser, data)
     assert "<b>7 become unreachable</b> as soon as you update, until they are unblocked." in html
-    assert "7 clients can’t be reached on numbers" in html and "3 more clients, 3 numbers" in html
+    assert "7 clients</a> can’t be reached on numbers" in html and "3 more clients, 3 numbers" in html
     assert "Client 903" in html and "Client 904" not in html
+
+
+def numbers_at(browser, address):
+    page = browser.get(address).text
+    rows = re.findall(r"data-row-link[^>]*>(.*?)</a>", page)
+    return {re.sub("<.*?>", "", row) for row in rows}
+
+
+def lists_of(browser, html):
+    """Return {(text of a link, the numbers that it leads to)} of a preview."""
+    links = re.findall(r'<a href="(/dids/[^"]*)" target="_blank"[^>]*>(.*?)</a>', html)
+    return {
+        (re.sub("<.*?>", "", text).strip(), frozenset(numbers_at(browser, unescape(url))))
+        for url, text in links
+    }
+
+
+@pytest.mark.parametrize("scope", ["ticked", "all", "many"])
+def test_each_count_of_the_preview_leads_to_its_numbers_in_the_branch(world, owner, monkeypatch, scope):
+    if scope == "many":
+        monkeypatch.setattr(addresses, "SHORT", 3)  # so that lists are stored
+    other = Client.objects.create(reseller=world.reseller, name="Altona")
+    account = Account.objects.create(client=other, name="altona")
+    given = ClientPackage.objects.create(client=other, package=world.package)
+    DID.objects.filter(number="256999").assign(given, account, by=SYSTEM)
+    browser, ours = client_of(owner), DID.objects.visible_to(owner)
+    data = {"scope": "all", "query": "", "expected": str(ours.count())}
+    if scope != "all":
+        data = ticked(world, *ours.values_list("number", flat=True))
+    assert lists_of(browser, preview(browser, data | change(status="hold"))) == {
+        ("2 clients", frozenset({"2567", "2568", "256999"})),
+        ("2", frozenset({"2567", "2568"})),
+        ("1", frozenset({"256999"})),
+        ("7", frozenset({"111", "112", "113", "114", "115", "116", "12568"})),
+        ("1", frozenset({"12567"})),
+    }
+    if scope == "all":
+        data = {"scope": "all", "query": "status=active", "expected": "2"}
+        found = lists_of(browser, preview(browser, data | change(status="blocked")))
+        assert found == {
+            ("2 clients", frozenset({"2567", "256999"})),
+            ("1", frozenset({"2567"})),
+            ("1", frozenset({"256999"})),
+        }
+
+
+def test_the_result_leads_to_the_numbers_that_it_refused(world, browser):
+    done = update(browser, ticked(world, "2567", "111", "112") | change(status="hold"))
+    html = browser.get(done.headers["HX-Redirect"]).text
+    url = unescape(re.search(r'<a href="([^"]*)">Show the refused</a>', html)[1])
+    assert numbers_at(browser, url) == {"111", "112"}
+    done = update(browser, ticked(world, "2568") | change(status="hold"))
+    assert "Show the refused" not in browser.get(done.headers["HX-Redirect"]).text
 
 
 def test_delete_is_offered_with_how_many_it_can_delete(world, browser, clerk):
