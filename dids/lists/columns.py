@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from dataclasses import dataclass
+from functools import cache
 
 from django.db.models import OuterRef, Subquery
 
@@ -11,6 +13,7 @@ from didmgmt.text import shorten
 from dids.labels import Names
 from dids.lists.sqlite_stats import without_jit
 from dids.models import DID
+from dids.models.numbers import AsListed
 
 PARAMETER = "columns"
 ALWAYS = "number"
@@ -82,7 +85,8 @@ def remembered_columns(user) -> list[str]:
 def rows_with_columns(dids, keys, viewer, now):
     """Return ``dids`` as rows ``for_table`` with what these columns need besides; a page of numbers.
 
-    Costs one query, with index lookups for each row; the last clients cost another one, and those of names.
+    They are tuples with the attributes of ``AsListed``, because instances take five times as long. Costs one
+    query, with index lookups for each row; the last clients cost another one, and those of names.
     """
     past = visible_to(DID, viewer).filter(object_id=OuterRef("pk"))
     found = dids.for_table(now)
@@ -91,10 +95,22 @@ def rows_with_columns(dids, keys, viewer, now):
         found = found.annotate(created_at=Subquery(created.values("at")[:1]))
     if "changed" in keys:
         found = found.annotate(changed_at=Subquery(past.order_by("-history_id").values("at")[:1]))
-    rows = list(found.with_hold_days() if "hold_days" in keys else found)
+    if "hold_days" in keys:
+        found = found.with_hold_days()
+    names = (*_STORED, *found.query.annotation_select)
+    rows = list(map(_listed(names)._make, found.values_list(*names)))
     if "last_client" in keys:
         _add_past_clients(rows, viewer)
     return rows
+
+
+_STORED = ("pk", "number", "after_hold", "hold_until", "notes")
+
+
+@cache
+def _listed(names):
+    """Return the class of rows with these columns."""
+    return type("ListedDID", (AsListed, namedtuple("ListedDID", names)), {})
 
 
 def _add_past_clients(rows, viewer):

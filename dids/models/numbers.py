@@ -54,7 +54,35 @@ class DigitsOnly(models.Func):
         return self.as_sql(compiler, connection, template=template, **context)
 
 
-class DID(models.Model):
+class AsListed:
+    """What lists show of a number that has the annotations of ``for_table``."""
+
+    @property
+    def status_label(self):
+        return st.LABELS[self.status_now]
+
+    @property
+    def after_hold_label(self):
+        return st.LABELS[self.after_hold]
+
+    @property
+    def client_name(self):
+        """The client that the number is listed with, or ""."""
+        return self.last_client if self.status_now in st.HELD else ""
+
+    @property
+    def account_name(self):
+        return self.last_account if self.status_now in st.HELD else ""
+
+    @property
+    def days_left(self):
+        """The remaining days of a hold, rounded up; None when the number is not on Hold."""
+        if self.status_now != st.HOLD:
+            return None
+        return holds.days_left(self.hold_until, clock.now())
+
+
+class DID(AsListed, models.Model):
     """One telephone number. Its reseller is that of its operator.
 
     ``hold_from`` and ``hold_until`` are set only on Hold, account and client package only on Active,
@@ -167,14 +195,6 @@ class DID(models.Model):
         """The current status, with an overdue hold treated as over; ``with_status_now`` annotates it."""
         return holds.status_at(self.status, self.after_hold, self.hold_until, clock.now())
 
-    @property
-    def status_label(self):
-        return st.LABELS[self.status_now]
-
-    @property
-    def after_hold_label(self):
-        return st.LABELS[self.after_hold]
-
     def routing(self, now=None):
         """Return the Routing of calls at ``now``; no query for numbers from ``for_page``.
 
@@ -193,22 +213,6 @@ class DID(models.Model):
     def holder(self):
         """The account that the number is listed with, or None; on Hold the last one."""
         return self.account if self.status_now in st.HELD else None
-
-    @property
-    def client_name(self):
-        """The client that the number is listed with, or ""; needs ``for_table``, as does ``account_name``."""
-        return self.last_client if self.status_now in st.HELD else ""
-
-    @property
-    def account_name(self):
-        return self.last_account if self.status_now in st.HELD else ""
-
-    @property
-    def days_left(self):
-        """The remaining days of a hold, rounded up; None when the number is not on Hold."""
-        if self.status_now != st.HOLD:
-            return None
-        return holds.days_left(self.hold_until, clock.now())
 
 
 # The indexes serve the inventory as of a point in time, see dids.lists.as_of.
