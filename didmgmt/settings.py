@@ -374,6 +374,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+SESSION_ENGINE = "staff.sessions"
 SESSION_IDLE_MINUTES = env_int("SESSION_IDLE_MINUTES", 480, 1, 10_080)
 SESSION_COOKIE_AGE = env_int("SESSION_HOURS", 24, 1, 720) * 3600
 CSRF_FAILURE_VIEW = "staff.middleware.csrf_failure"

@@ -24,7 +24,7 @@ RANKS = {
     "clients": "__init__ names finding tags models filters apps",
     "didmgmt": "__init__ children server clock faults logs models forms addresses compression dialogs"
     " form_tokens kept_forms headers messages text parameters templatetags dates fields operations proxy"
-    " replica limits choices filters listing keyset timing",
+    " replica limits choices filters listing keyset timing statements",
     "didmgmt.templatetags": "__init__ look",
     "dids": "__init__ lifecycle numbering models labels lists history imports exports reference_files"
     " job_kinds periodic demo apps",
@@ -62,7 +62,7 @@ RANKS = {
     "screens.templatetags": "__init__ did_rows place",
     "sheets": "damage table content code_pages encoding text process workbooks loading writing __init__",
     "sheets.process": "__init__ cells binary marks markup main",
-    "staff": "__init__ records models rights people middleware throttle apps",
+    "staff": "__init__ records models rights people middleware throttle sessions apps",
 }
 APPS = ["audit", "clients", "staff", "operators", "jobs", "dids", "screens"]
 ROOMS = ["didmgmt", "sheets", *APPS]

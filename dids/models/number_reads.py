@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from django.apps import apps
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, connections, models
 from django.db.models import Count, Exists, F, OuterRef, Q, Subquery, Value, Window
@@ -14,6 +15,7 @@ from audit.models import Change
 from clients.models import Account, BranchQuerySet
 from clients.tags import tag_keys
 from didmgmt import clock
+from didmgmt.statements import Statement
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.models.hold_days import hold_days
@@ -55,12 +57,12 @@ class NumberReads(BranchQuerySet):
         return self.filter(holds.over(now))
 
     def any_hold_over(self, now):
-        """Tell whether any hold is over, with one index lookup.
+        """Tell whether any hold of the inventory is over, with one index lookup.
 
         ORDER BY forces the index: with statistics older than millions of new rows, a planner would
         choose a sequential scan.
         """
-        return self.hold_over(now).order_by("hold_until").values("pk").first() is not None
+        return bool(_first_hold_over.rows(now=now))
 
     def in_status(self, statuses, now=None, *, overdue=None):
         """Return the numbers whose status at ``now`` is one of ``statuses``.
@@ -233,6 +235,13 @@ class NumberReads(BranchQuerySet):
 
     def _history(self):
         return TRACKED[self.model].objects.all()
+
+
+_first_hold_over = Statement(
+    lambda now: (
+        apps.get_model("dids", "DID").objects.hold_over(now).order_by("hold_until").values_list("pk")[:1]
+    )
+)
 
 
 def move_overdue(counts, overdue):

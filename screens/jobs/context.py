@@ -1,4 +1,9 @@
+from didmgmt.statements import Statement
 from jobs.models import Job
+
+_unfinished = Statement(
+    lambda owner: Job.objects.unfinished().filter(owner=owner).order_by().values_list("pk")
+)
 
 
 def running_jobs(request):
@@ -8,6 +13,6 @@ def running_jobs(request):
         user = getattr(request, "user", None)
         if user is None or not user.is_authenticated:
             return 0
-        return Job.objects.unfinished().filter(owner=user).count()
+        return len(_unfinished.rows(owner=user.pk))
 
     return {"running_jobs": count}

@@ -1,0 +1,58 @@
+"""Queries that are compiled once."""
+
+from datetime import timedelta
+
+import pytest
+from django.db.models import Value
+
+from didmgmt.statements import Statement
+from dids.models import DID
+from tests.world import make_world
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_statement_finds_what_its_queryset_does_each_time():
+    make_world()
+    statement = Statement(
+        lambda status, number: (
+            DID.objects.filter(status=status, number__gt=number)
+            .order_by("number")
+            .values_list("pk", "number", "hold_until")
+        )
+    )
+    for status, number in (
+        ("hold", "0"),
+        ("active", "2560"),
+        ("hold", "9"),
+        ("active", "o'clock"),
+        ("x", ""),
+    ):
+        found = DID.objects.filter(status=status, number__gt=number).order_by("number")
+        expected = list(found.values_list("pk", "number", "hold_until"))
+        assert list(map(tuple, statement.rows(number=number, status=status))) == expected
+
+
+def test_a_statement_takes_times_and_sees_writes_at_once(world):
+    over = Statement(lambda now: DID.objects.hold_over(now).values_list("number"))
+    latest = DID.objects.filter(status="hold").latest("hold_until")
+    now = latest.hold_until
+    assert (latest.number,) in map(tuple, over.rows(now=now))
+    assert (latest.number,) not in map(tuple, over.rows(now=now - timedelta(microseconds=1)))
+    DID.objects.filter(pk=latest.pk).delete()
+    assert (latest.number,) not in map(tuple, over.rows(now=now))
+
+
+def test_instances_have_their_annotations_and_related_records(django_assert_num_queries, world):
+    statement = Statement(
+        lambda pk, word: (
+            DID.objects.for_page().annotate(word=Value("-") if word is None else word).filter(pk=pk)
+        )
+    )
+    did = DID.objects.for_page().get(number="2567")
+    with django_assert_num_queries(1):
+        (found,) = statement.instances(pk=did.pk, word="x")
+        assert found.account.client.name == did.account.client.name
+    assert vars(found) | {"_state": None} == vars(did) | {"_state": None, "word": "x"}
+    assert found == did and not found._state.adding
+    assert statement.instances(pk=0, word="") == []
