@@ -77,7 +77,7 @@ def moment(value):
     local = timezone.localtime(value)
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
-        value.isoformat(timespec="milliseconds"),  # HTML knows no shorter fractions
+        value.isoformat(timespec="seconds"),  # HTML knows no microseconds
         f"{date_format(local, 'j M Y, H:i:s')} {timezone.get_current_timezone_name()}",
         date_format(local, "j M Y, H:i"),
     )

@@ -28,6 +28,12 @@ def test_the_page_shows_the_server_time(rf):
     assert response.headers["Server-Timing"].startswith("app;dur=")
 
 
+def test_a_page_is_drawn_when_it_is_whole(client, db):
+    page = client.get("/login/").text
+    (last,) = re.findall('<link rel="expect" href="#([^"]+)" blocking="render">', page)
+    assert page.index("</main>") < page.index(f'id="{last}"')
+
+
 def test_a_streamed_response_is_timed_without_being_read(rf):
     def rows():
         raise AssertionError("the middleware read the stream")
