@@ -350,6 +350,7 @@ def test_rows_of_a_reseller_can_be_limited_to_what_a_user_may_see(model):
 
 # Django loads these by name.
 BY_NAME = re.compile(r"(403|404|500)\.html")
+NAME = re.compile(r"[\w/]+\.html")
 
 
 def existing_templates():
@@ -359,15 +360,11 @@ def existing_templates():
 def templates_mentioned():
     for _, tree in modules("didmgmt", *APPS):
         for node in ast.walk(tree):
-            if (
-                isinstance(node, ast.Constant)
-                and isinstance(node.value, str)
-                and node.value.endswith(".html")
-            ):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and NAME.fullmatch(node.value):
                 yield node.value
     for path in (ROOT / "templates").rglob("*.html"):
         for tag in re.findall(r"{%\s*(?:include|extends)\s.*?%}", path.read_text()):
-            yield from re.findall(r"\"([^\"]+\.html)\"", tag)
+            yield from re.findall(rf"\"({NAME.pattern})\"", tag)
 
 
 def test_every_named_template_exists_and_compiles():
