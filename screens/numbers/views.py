@@ -174,6 +174,7 @@ def views_context(user, listing):
         "view_is_mine": bool(opened) and opened.owner_id == user.pk,
         "view_differs": bool(opened) and listing.valid and opened.query != listing.view_query,
         "columns": [COLUMNS[key] for key in listing.columns],
+        "is_wide": len(listing.columns) > len(DEFAULT),
         "more_columns": [column for key, column in COLUMNS.items() if key not in listing.columns],
     }
 

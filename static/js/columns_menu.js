@@ -105,6 +105,8 @@ if (form) {
       url.searchParams.set("columns", address.searchParams.get("columns"));
       link.href = url;
     }
+    // A class, because :has() costs every tick of a row a search of all rows.
+    document.body.classList.toggle("is-wide", Boolean(document.querySelector("#list-table > .many")));
     document.getElementById("list-table").scrollTo(...scrolled);
     document.dispatchEvent(new CustomEvent("table:replaced"));
   });

@@ -40,8 +40,10 @@ def test_a_view_is_saved_its_columns_change_by_keyboard_and_go_into_the_view(pag
     page.wait_for_url(re.compile("after_hold%2Creseller"))
     expect(box).to_be_focused()
     assert heads(page)[-2:] == ["After Hold", "Reseller"]
+    expect(page.locator("body.is-wide .many")).to_have_count(1)
     page.get_by_label("Notes", exact=True).uncheck()
     expect(page.locator("th.col-notes")).to_have_count(0)
+    expect(page.locator(".is-wide")).to_have_count(0)
     page.get_by_label("DID always").press("Space")
     expect(page.get_by_label("DID always")).to_be_checked()
     page.keyboard.press("Escape")
