@@ -69,18 +69,21 @@ def _preview(selection, fields, user):
         "also": also,
     }
     verdicts = selection.queryset.with_edit_verdict(by=user, **fields)
-    for refusal, code in zip(context["refused"], effects.result.refusals, strict=True):
-        refused, statuses = verdicts.filter(verdict=code), _statuses(code)
-        refusal["url"] = part_of(selection, refused, user, status=statuses)
+    _add_urls(context, effects.result, selection, user, lambda code: verdicts.filter(verdict=code))
     if losses := effects.blocked or (effects.hold and effects.hold.losses):
         context["losses"] = _with_urls(losses, selection, effects.result, fields, user)
     return context
 
 
-def _statuses(code):
-    """Return the statuses that select the numbers of a refusal from all that match, None if none do."""
-    source, is_move, _ = code.partition(">")
-    return [source] if is_move else None
+def _add_urls(context, result, selection, user, numbers_of):
+    """Add the address of its list to each refusal in the context; ``numbers_of(code)``: the refused ones.
+
+    Those that a move refuses are all that match in its first status.
+    """
+    for refusal, code in zip(context["refused"], result.refusals, strict=True):
+        source, is_move, _ = code.partition(">")
+        statuses = [source] if is_move else None
+        refusal["url"] = part_of(selection, numbers_of(code), user, status=statuses)
 
 
 def _with_urls(losses, selection, result, fields, user):
@@ -129,8 +132,14 @@ def did_delete(request):
         if selection.count > SMALL:
             return queued(request, submit_delete(request.user, selection))
         result = selection.queryset.delete_unused(by=request.user)
-        return done(request, result.sentence("deleted"), result, _back(request))
-    context = {"selection": selection, "form": form, "preview": preview_context(result)}
+        url = list_of(selection.queryset, request.user) if result.refused else ""  # the others are gone
+        return done(request, result.sentence("deleted"), result, _back(request), refused_url=url)
+    preview, chosen = preview_context(result), selection.queryset
+    if request.method == "POST":  # a long list is stored, which a GET must not do
+        _add_urls(
+            preview, result, selection, request.user, lambda code: chosen.in_status([code.partition(">")[0]])
+        )
+    context = {"selection": selection, "form": form, "preview": preview}
     return _dialog(request, "numbers/_delete.html", "Delete", context)
 
 

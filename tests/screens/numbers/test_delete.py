@@ -1,5 +1,8 @@
 """Delete: the preview, refused numbers in use, and the count typed to confirm many."""
 
+import re
+from html import unescape
+
 import pytest
 from django.contrib.messages import get_messages
 
@@ -26,6 +29,11 @@ def ticked(world, *numbers):
 
 def delete(browser, data):
     return browser.post(ADDRESS, data | {"step": "apply"}, headers=HTMX)
+
+
+def numbers_at(browser, address):
+    rows = re.findall(r"data-row-link[^>]*>(.*?)</a>", browser.get(address).text)
+    return {re.sub("<.*?>", "", row) for row in rows}
 
 
 def last_message(response):
@@ -60,6 +68,22 @@ def test_deleting_on_the_numbers_own_page_leads_to_the_list(world, browser):
     response = browser.post(ADDRESS, ticked(world, "111") | {"step": "apply"}, headers=page)
 
     assert response.headers["HX-Redirect"] == "/dids/"
+
+
+@pytest.mark.parametrize("scope", ["ids", "all"])
+def test_the_refused_numbers_are_listed_from_the_preview_and_the_result(world, browser, scope):
+    data = ticked(world, "111", "2567", "2563")
+    if scope == "all":
+        data = {"scope": "all", "query": "status=active&status=hold&status=blocked", "expected": "3"}
+    html = browser.post(ADDRESS, data, headers=HTMX).text
+    lists = [unescape(url) for url in re.findall(r'<a href="(/dids/[^"]*)" target="_blank"', html)]
+    found = {number for url in lists for number in numbers_at(browser, url)}
+    refused = {"2567", "2563"} | ({"2568"} if scope == "all" else set())
+    assert found == refused and len(lists) == len(refused)
+    if scope == "ids":
+        page = browser.get(delete(browser, data).headers["HX-Redirect"]).text
+        url = unescape(re.search(r'<a href="([^"]*)">Show the refused</a>', page)[1])
+        assert numbers_at(browser, url) == refused
 
 
 def test_numbers_in_use_are_refused_in_the_preview_and_on_delete(world, browser):
