@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.files.base import ContentFile
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, models, transaction
 from django.db.models import F, Q
@@ -54,7 +55,9 @@ class JobQuerySet(models.QuerySet["Job"]):
             return self.filter(owner=user)
         if user.reseller_id is None:
             return self
-        return self.filter(Q(owner=user) | Q(owner__reseller=user.reseller_id))
+        # A list: with a subquery, planners read the jobs of everybody, newest first, until enough are found.
+        owners = get_user_model().objects.filter(reseller=user.reseller_id)
+        return self.filter(owner__in=list(owners.values_list("pk", flat=True)))
 
     def refuse_many_waiting(self, owner: User) -> None:
         """Raise LimitError if the owner has as many unfinished jobs as anyone may have."""
@@ -171,6 +174,7 @@ class Job(models.Model):
         indexes = [
             models.Index(fields=["state", "lease_until"], name="job_to_claim"),
             models.Index(fields=["owner", "-created_at"], name="job_of_owner"),
+            models.Index(fields=["-created_at"], name="job_newest"),
         ]
 
     # Set by a chunk, and written with it.

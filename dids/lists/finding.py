@@ -8,9 +8,9 @@ import uuid
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
-from django.conf import settings
-from django.db.models import BigIntegerField, Exists, OuterRef, Subquery, Sum
+from django.db.models import BigIntegerField, Exists, F, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.http import QueryDict
 
@@ -22,8 +22,8 @@ from didmgmt import clock
 from didmgmt.listing import Count
 from didmgmt.text import parse_whole
 from dids.lists import row_counts
-from dids.lists.filters import deleted_matching
-from dids.lists.listing import did_listing, exact_hit
+from dids.lists.filters import DIDFilter, deleted_matching
+from dids.lists.keyset import DIDKeyset
 from dids.models import DID, SavedView, Stock, Tag
 from dids.numbering.search import Search
 from jobs.models import Job
@@ -32,6 +32,7 @@ from operators.models import Operator
 FEW = 3  # results of each kind among others
 MOST = 20  # results of one kind alone
 COUNTED_TO = 50  # matching names; a count of more is a lower bound
+NEAR = 500  # numbers with the digits, among which those of a reseller are looked for first
 NEWEST = 300  # jobs and changes whose labels are compared
 WORDS_MOST = 8
 
@@ -95,19 +96,52 @@ def _numbers(kind, text, user, shown):
     by_id = _visible_did(_id_in(text), user)
     if text.startswith("#") or not any(map(str.isdigit, text)):
         return Found(kind, by_id, Count(len(by_id)), exact=bool(by_id))
-    parameters = QueryDict(mutable=True)
-    parameters["q"], parameters["per_page"] = text, str(settings.PAGE_SIZES[0])
-    listing = did_listing(parameters, user)
-    search = listing.form.cleaned_data["search"] if listing.valid else None
+    now, dids = clock.now(), DID.objects.visible_to(user)
+    filterset = DIDFilter(QueryDict(urlencode({"q": text})), dids, user=user, now=now)
+    search = filterset.form.cleaned_data["search"] if filterset.is_valid() else None
     if search is None:
         return Found(kind, [], Count(0))
-    exact = exact_hit(listing)
-    rows = list(listing.rows)
-    rows = [exact, *(row for row in rows if row.pk != exact.pk)] if exact else rows
-    rows, total = rows[:shown], listing.total
+    first, total = _first_numbers(filterset, search)
+    exact = list(dids.filter(number=search.value).values_list("pk", flat=True)) if search.value else []
+    exact = [] if search.kind in ("begins", "ends") else exact
+    ids = list(dict.fromkeys([*exact, *first]))[:shown]
+    by_pk = {row.pk: row for row in DID.objects.filter(pk__in=ids).for_table(now)}
+    rows = [by_pk[pk] for pk in ids if pk in by_pk]
     deleted = [] if rows else deleted_matching(search, user).order_by("number", "-history_id")[:shown]
-    rows += [row for row in by_id if row.pk not in {one.pk for one in rows}]
-    return Found(kind, rows, total, exact is not None, search, list(deleted))
+    rows += [row for row in by_id if row.pk not in by_pk]
+    return Found(kind, rows, total, bool(exact), search, list(deleted))
+
+
+def _first_numbers(filterset, search):
+    """Return the ids of the first matches by number, and how many match, without counting very many.
+
+    The numbers of a list are counted, others up to ``COUNTED_TO``.
+    """
+    if search.kind in ("exact", "list"):
+        found = filterset.qs.order_by("number").values_list("pk", flat=True)
+        return list(found[:MOST]), Count(found.count())
+    ids = _first_with_substring(filterset, search)
+    if ids is None and filterset.is_few:
+        ids = list(filterset.qs.order_by("number").values_list("pk", flat=True)[: COUNTED_TO + 1])
+    elif ids is None:
+        overdue = DID.objects.any_hold_over(filterset.now)
+        keyset = DIDKeyset(filterset, "number", descending=False, overdue=overdue)
+        ids = [pk for _, pk in keyset.after(None, COUNTED_TO + 1)]
+    return ids, Count.up_to(COUNTED_TO, len(ids))
+
+
+def _first_with_substring(filterset, search):
+    """Return these ids where they are among the very first with the digits; None where they are not."""
+    if search.kind not in ("contains", "ends"):
+        return None
+    first = filterset.substring.first(NEAR)
+    if first is None:
+        return None
+    # Without the operators in the query: SQLite would read all of their numbers.
+    found = DID.objects.filter(pk__named=first).order_by("number").values_list("pk", "operator_id")
+    own = filterset.operators
+    ids = [pk for pk, operator in found if own is None or operator in own][: COUNTED_TO + 1]
+    return ids if len(ids) > COUNTED_TO or len(first) < NEAR else None
 
 
 def _visible_did(pk, user):
@@ -151,9 +185,11 @@ def _is_named(row, text):
 
 
 def _visible(model, user):
-    """Return ``visible_to``; for accounts in a form with which SQLite reads the index of names first."""
-    if model is not Account or not user.reseller_id:
+    """Return ``visible_to``, in forms with which SQLite reads the index of names first."""
+    if not user.reseller_id or model not in (Account, Client):
         return model.objects.visible_to(user)
+    if model is Client:
+        return Client.objects.alias(_own=F("reseller_id") + 0).filter(_own=user.reseller_id)
     return model.objects.filter(Exists(Client.objects.visible_to(user).filter(pk=OuterRef("client"))))
 
 
@@ -174,7 +210,8 @@ def _jobs(kind, text, user, shown):
     try:
         rows = list(jobs.filter(pk=uuid.UUID(text)))
     except ValueError:
-        rows = _with_label(jobs.order_by("-created_at")[:NEWEST], text)
+        newest = jobs.only("pk", "kind", "label", "state", "created_at").order_by("-created_at")
+        rows = _with_label(newest[:NEWEST], text)
     return Found(kind, rows[:shown], Count(len(rows)))
 
 

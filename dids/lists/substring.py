@@ -62,6 +62,13 @@ class Substring:
     def ids(self):
         return None if self._beginnings is None else self._scan(self._beginnings)
 
+    def first(self, most):
+        """Return the ids of the first ``most`` by number; None if too many scans are needed.
+
+        Unlike ``ids`` it ends its index scans there.
+        """
+        return None if self._beginnings is None else self._scan(self._beginnings, most=most)
+
     def front(self, *, backwards=False):
         """Return a Q for the first ``IDS_MAX`` by number (``backwards``: the last); None if unknown.
 
@@ -128,8 +135,10 @@ class Substring:
             for before in product("0123456789", repeat=free)
         ]
 
-    def _scan(self, beginnings, order="ASC"):
-        """Return the ids of numbers with these beginnings, in their order, up to ``IDS_MAX`` and one more.
+    def _scan(self, beginnings, order="ASC", most=None):
+        """Return the ids of the first ``most`` numbers with these beginnings, in their order.
+
+        Without ``most`` up to ``IDS_MAX`` and one more.
 
         One index scan for each beginning, which may end early. For a plain join the planner decides, and
         PostgreSQL may compare all numbers with all beginnings; sorting everything would read everything.
@@ -139,9 +148,9 @@ class Substring:
             if self.at_end
             else f"d.number >= b.value AND d.number < b.value || '{AFTER_DIGITS}'"
         )
-        limit = IDS_MAX + 1
+        most = most or IDS_MAX + 1
         connection = connections[NumberHead.objects.db]
-        scan = f"SELECT d.id FROM dids_did AS d WHERE {matches} ORDER BY d.number {order} LIMIT {limit}"
+        scan = f"SELECT d.id FROM dids_did AS d WHERE {matches} ORDER BY d.number {order} LIMIT {most}"
         if connection.vendor == "postgresql":
             sql = f"SELECT s.id FROM unnest(%s::text[]) AS b(value) CROSS JOIN LATERAL ({scan}) AS s"
         else:
@@ -149,5 +158,5 @@ class Substring:
             ids = f"json_each((SELECT json_group_array(id) FROM ({scan})))"
             sql = f"SELECT s.value FROM json_each(%s) AS b CROSS JOIN {ids} AS s"
         with connection.cursor() as cursor:
-            cursor.execute(f"{sql} LIMIT {limit}", [beginnings])
+            cursor.execute(f"{sql} LIMIT {most}", [beginnings])
             return [pk for (pk,) in cursor.fetchall()]

@@ -1,7 +1,10 @@
 """The one search over numbers, records, jobs and changes."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
+from audit import SYSTEM
 from audit.models import Change
 from clients.models import Account, Client, Package
 from dids.lists.finding import find
@@ -129,3 +132,36 @@ def test_the_queries_do_not_grow_with_what_is_found(world, viewer, clients, djan
         find("113", viewer)
     with django_assert_max_num_queries(25):
         find("hamb", viewer)
+
+
+def test_very_many_numbers_are_not_counted(world, viewer, stranger):
+    many = [str(number) for number in range(700_000, 700_600)]
+    DID.objects.create_numbers(many, operator=world.operator, by=SYSTEM)
+    DID.objects.create_numbers(["7009990"], operator=world.operator_2, by=SYSTEM)
+    for text in ("700*", "700", "*0", "700000-700599"):
+        with CaptureQueriesContext(connection) as seen:
+            (found,) = find(text, viewer, "numbers")
+        assert found.total.more and found.total == 50, text
+        assert not any("count(" in query["sql"].lower() for query in seen.captured_queries), text
+    for text in ("700*", "700", "*9990"):  # after the numbers of others
+        (found,) = find(text, stranger, "numbers")
+        assert [row.number for row in found.rows] == ["7009990"] and found.total == 1
+
+
+def test_jobs_and_changes_are_read_in_the_order_of_an_index(world, administrator):
+    """Sorting all jobs took longer than everything else among 100,000."""
+    with CaptureQueriesContext(connection) as seen:
+        find("rose", administrator)
+    for table, index in (("jobs_job", "job_newest"), ("audit_change", "change_log")):
+        (query,) = [query["sql"] for query in seen.captured_queries if f'FROM "{table}"' in query["sql"]]
+        assert index in explained(query)
+
+
+def explained(query):
+    """Return the plan of a query as for a large table."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")
+            cursor.execute("SET LOCAL enable_sort = off")
+        cursor.execute(f"{'EXPLAIN' if connection.vendor == 'postgresql' else 'EXPLAIN QUERY PLAN'} {query}")
+        return "\n".join(str(row) for row in cursor.fetchall())
