@@ -18,6 +18,7 @@ from django.db import connection
 from audit.models import Change
 from bench import growth, load, pages, report, scratch
 from bench.jobs import index_names
+from clients.models import Client
 from dids.models import DID, DIDHistory, Stock
 from jobs.models import Job
 from staff.models import User
@@ -40,6 +41,19 @@ def _own_folder(settings, tmp_path):
     """
     settings.VAR_DIR, settings.STATIC_ROOT = tmp_path, tmp_path / "static"
     settings.STATIC_ROOT.mkdir()
+
+
+def test_the_one_search_is_measured_with_more_clients_which_are_removed():
+    make_world()
+    User.objects.create_superuser("admin")
+    before, out = _inventory(), StringIO()
+    call_command("bench", "--find", "30", "--runs", "1", stdout=out)
+    lines = _lines(out)
+    assert len(lines) == 32 and {line["status"] for line in lines} == {200}
+    assert all(line["found"] for line in lines)
+    assert _inventory() == before and not Job.objects.exists() and Client.objects.count() < 30
+    with pytest.raises(CommandError, match="--find must be at least 1"):
+        call_command("bench", "--find", "0")
 
 
 def test_the_bench_reports_each_scenario_and_leaves_the_inventory_unchanged(monkeypatch):

@@ -6,7 +6,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 
-from bench import cpu, growth, idle, jobs, lists, load, pages, past, report, steps, uploads, writes
+from bench import cpu, finding, growth, idle, jobs, lists, load, pages, past, report, steps, uploads, writes
 from bench.scratch import Scratch
 from dids.models import DID
 from dids.numbering.search import MAX_LISTED
@@ -73,6 +73,12 @@ class Command(BaseCommand):
             help=f"measure who had N of the existing numbers at a time (at most {MAX_LISTED:,})",
         )
         only.add_argument(
+            "--find",
+            type=int,
+            metavar="N",
+            help="measure the one search on the existing numbers with N clients, accounts and jobs more",
+        )
+        only.add_argument(
             "--growth", action="store_true", help="measure how requests grow with what they send"
         )
         only.add_argument("--cpu", action="store_true", help="measure the processor time of a few pages")
@@ -127,6 +133,9 @@ class Command(BaseCommand):
         elif options["who_had_it"] is not None:
             columns = ("asked", "p50", "p95", "cpu", "queries", "raw_p50", "ratio")
             self._table(past.measure(_visitor(), options["who_had_it"], options["runs"]), columns)
+        elif options["find"] is not None:
+            columns = ("found", "p50", "p95", "cpu", "queries")
+            self._table(finding.measure(_visitor(), options["find"], options["runs"]), columns)
         elif options["growth"]:
             self._measure_growth()
         elif options["cpu"]:
@@ -264,6 +273,7 @@ def _check(
     numbers,
     clients,
     who_had_it,
+    find,
     plots,
     growth,
     cpu,
@@ -307,7 +317,9 @@ def _check(
         raise CommandError("--meanwhile and --indexes need --rows of at least 1.")
     if who_had_it is not None and not 1 <= who_had_it <= MAX_LISTED:
         raise CommandError(f"--who-had-it takes 1 to {MAX_LISTED:,} numbers.")
-    writes = not (made or meanwhile or indexes is not None or plots or growth or cpu or who_had_it)
+    if find is not None and find < 1:
+        raise CommandError("--find must be at least 1.")
+    writes = not (made or meanwhile or indexes is not None or plots or growth or cpu or who_had_it or find)
     if writes and rows and not 0 < 2 * edits <= rows:
         raise CommandError("--edits must be from 1 to half of --rows; plain SQL changes the other half.")
 
