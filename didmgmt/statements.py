@@ -4,7 +4,7 @@ Building a queryset and compiling it to SQL takes several times as long as the i
 """
 
 import inspect
-from functools import cached_property
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from django.db import connections
@@ -22,14 +22,16 @@ class Statement:
     """A queryset whose SQL stays the same while some of its values differ.
 
     ``build`` returns the queryset; its parameters are the values, which it may only pass on to conditions and
-    expressions. A statement reads, in the database that the router chooses each time. ::
+    expressions. ``viewer`` is a user to pass on to ``visible_to``. A statement reads, in the database that
+    the router chooses each time. ::
 
-        number_of = Statement(lambda pk: DID.objects.filter(pk=pk).values_list("number"))
-        number_of.rows(pk=5)
+        named = Statement(lambda viewer, name: Client.objects.visible_to(viewer).filter(name=name))
+        named.instances(viewer=user, name="Rose Orig")
     """
 
     def __init__(self, build):
-        self._build, self._compiled = build, {}
+        self._build, self._names = build, inspect.signature(build).parameters
+        self._querysets, self._compiled = {}, {}
 
     def rows(self, **values):
         """Return the rows as sequences of the columns that the queryset selects."""
@@ -52,20 +54,32 @@ class Statement:
             found.append(one)
         return found
 
-    @cached_property
-    def _queryset(self):
-        names = inspect.signature(self._build).parameters
-        return self._build(**{name: RawSQL("%s", [_Slot(name)]) for name in names})
+    def _queryset(self, is_bound):
+        """Return the queryset for viewers who are bound to a reseller, or see all."""
+        if is_bound not in self._querysets:
+            slots = {name: RawSQL("%s", [_Slot(name)]) for name in self._names}
+            if "viewer" in slots:
+                reseller = slots["viewer"] if is_bound else None
+                slots["viewer"] = SimpleNamespace(is_authenticated=True, reseller_id=reseller)
+            self._querysets[is_bound] = self._build(**slots)
+        return self._querysets[is_bound]
 
     def _fetched(self, values):
         """Return the database, the compiler and the rows."""
-        alias = self._queryset.db
-        if alias not in self._compiled:
-            compiler = self._queryset.query.get_compiler(alias)
+        is_bound = False
+        if "viewer" in self._names:
+            viewer = values["viewer"]
+            # Nothing equals NULL, so somebody who has not signed in sees nothing.
+            values["viewer"] = viewer.reseller_id if viewer.is_authenticated else None
+            is_bound = not viewer.is_authenticated or viewer.reseller_id is not None
+        queryset = self._queryset(is_bound)
+        alias = queryset.db
+        if (alias, is_bound) not in self._compiled:
+            compiler = queryset.query.get_compiler(alias)
             statement = compiler.as_sql()
             converters = compiler.get_converters([column for column, *_ in compiler.select])
-            self._compiled[alias] = compiler, statement, converters
-        compiler, (sql, params), converters = self._compiled[alias]
+            self._compiled[alias, is_bound] = compiler, statement, converters
+        compiler, (sql, params), converters = self._compiled[alias, is_bound]
         connection = connections[alias]
         with connection.cursor() as cursor:
             cursor.execute(sql, [_value(param, values, connection) for param in params])

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import NamedTuple
 
 from django.db.models import F, Q, Window
@@ -11,6 +12,7 @@ from django.utils.formats import date_format
 
 from audit import history
 from audit.models import Change
+from didmgmt.statements import Statement
 from dids.history.explain import actor_name
 from dids.labels import Names
 from dids.lifecycle import statuses as st
@@ -55,8 +57,23 @@ def other_lives(did_id, number, viewer):
 
     A number that is deleted and created again gets a new id; ``viewer`` may see these history rows.
     """
-    deletions = history.visible_to(DID, viewer).filter(event="-", number=number).exclude(object_id=did_id)
-    return deletions.order_by("-history_id")[:LIVES_MOST]
+    return _other_lives.instances(did_id=did_id, number=number, viewer=viewer)
+
+
+_other_lives = Statement(
+    lambda did_id, number, viewer: (
+        history.visible_to(DID, viewer)
+        .filter(event="-", number=number)
+        .exclude(object_id=did_id)
+        .order_by("-history_id")[:LIVES_MOST]
+    )
+)
+
+
+@cache
+def _newest(count):
+    """Return the statement that reads the newest versions of a number with their changes."""
+    return Statement(lambda did_id, viewer: versions(did_id, viewer).select_related("change")[:count])
 
 
 def timeline(did_id, viewer, *, before=None, size=PAGE, only_status=False):
@@ -65,12 +82,13 @@ def timeline(did_id, viewer, *, before=None, size=PAGE, only_status=False):
     ``cursor`` is the ``before`` of the next page, None on the last one. ``only_status``: only the writes that
     created or deleted the number or changed its status. Costs at most fourteen queries.
     """
-    rows = versions(did_id, viewer).select_related("change")
-    if only_status:
-        rows = _status_changes(rows)
-    if before is not None:
-        rows = rows.filter(history_id__lt=before)
-    rows = list(rows[: size + 1])
+    if before is None and not only_status:
+        rows = _newest(size + 1).instances(did_id=did_id, viewer=viewer)
+    else:
+        found = versions(did_id, viewer).select_related("change")
+        found = _status_changes(found) if only_status else found
+        found = found if before is None else found.filter(history_id__lt=before)
+        rows = list(found[: size + 1])
     shown, following = rows[:size], rows[1:]
     if only_status:
         known = versions(did_id, viewer).in_bulk([row.before_id for row in shown if row.before_id])

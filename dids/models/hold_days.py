@@ -19,8 +19,11 @@ from operators.models import Operator
 UNSET = object()  # a value that is not given, where None has a meaning of its own
 
 
-def hold_days(own):
-    """Return the hold days as an expression; ``own`` is the expression for the number's own."""
+def hold_days(own, rest=None):
+    """Return the hold days as an expression; ``own`` is the expression for the number's own.
+
+    ``rest``: the expression for numbers without any; the setting by default.
+    """
 
     def from_parent(model, key, field):
         return Subquery(model.objects.filter(pk=OuterRef(key)).values(field)[:1])
@@ -30,7 +33,7 @@ def hold_days(own):
         from_parent(ClientPackage, "client_package", "package__hold_days"),
         from_parent(Operator, "operator", "hold_days"),
         from_parent(Operator, "operator", "reseller__hold_days"),
-        Value(settings.HOLD_DAYS),
+        Value(settings.HOLD_DAYS) if rest is None else rest,
         output_field=models.IntegerField(),
     )
 

@@ -123,15 +123,15 @@ class NumberReads(BranchQuerySet):
             package_ends_at=F("client_package__ends_at"),
         )
 
-    def for_page(self):
+    def for_page(self, now=None):
         """Return ``for_table`` with the related rows as objects, in one query."""
-        return self.for_table().select_related(
+        return self.for_table(now).select_related(
             "operator__reseller", "tag_set", "account__client", "client_package__package"
         )
 
-    def with_hold_days(self):
-        """Annotate ``hold_days_now``, the hold days with inherited values."""
-        return self.annotate(hold_days_now=hold_days(F("hold_days")))
+    def with_hold_days(self, rest=None):
+        """Annotate ``hold_days_now``, the hold days with inherited values; ``rest``: see ``hold_days``."""
+        return self.annotate(hold_days_now=hold_days(F("hold_days"), rest))
 
     def with_version(self):
         """Annotate ``version``, the id of the newest history row; ``edit`` compares it."""
@@ -162,8 +162,7 @@ class NumberReads(BranchQuerySet):
         each status, because a scan in the order of numbers might read all those of other resellers.
         """
         if viewer.reseller_id is None:
-            ordered = self.order_by("number").values_list("pk", "number")
-            return ordered.filter(number__lt=number).last(), ordered.filter(number__gt=number).first()
+            return tuple(next(map(tuple, one.rows(number=number)), None) for one in _nearest)
         operators, params = (
             Operator.objects.visible_to(viewer).order_by().values("pk").query.sql_with_params()
         )
@@ -237,11 +236,20 @@ class NumberReads(BranchQuerySet):
         return TRACKED[self.model].objects.all()
 
 
+# The number before and after another one
+_nearest = (
+    Statement(lambda number: _numbers().filter(number__lt=number).order_by("-number")[:1]),
+    Statement(lambda number: _numbers().filter(number__gt=number).order_by("number")[:1]),
+)
 _first_hold_over = Statement(
     lambda now: (
         apps.get_model("dids", "DID").objects.hold_over(now).order_by("hold_until").values_list("pk")[:1]
     )
 )
+
+
+def _numbers():
+    return apps.get_model("dids", "DID").objects.values_list("pk", "number")
 
 
 def move_overdue(counts, overdue):

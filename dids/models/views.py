@@ -23,7 +23,7 @@ class SavedViewQuerySet(models.QuerySet[Any]):
         )
         branch = Q(reseller=user.reseller_id) if user.reseller_id else Q(reseller=None)
         own_first = Case(When(owner=user, then=0), default=1)
-        return self.filter(Q(owner=user) | (shared & branch)).distinct().order_by(own_first, "pk")
+        return self.filter(Q(owner=user) | (shared & branch)).order_by(own_first, "pk")
 
 
 class SavedView(models.Model):

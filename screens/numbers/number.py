@@ -2,8 +2,10 @@
 
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib.auth.decorators import permission_required
 from django.core.exceptions import PermissionDenied
+from django.db import models
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -12,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from didmgmt import clock, dialogs
 from didmgmt.parameters import takes
 from didmgmt.replica import may_lag
+from didmgmt.statements import Statement
 from didmgmt.text import count_noun, parse_whole, shorten
 from dids.history.explain import actor_name, explain
 from dids.history.timeline import differences, field_texts, other_lives, timeline, versions
@@ -25,6 +28,7 @@ from screens.numbers.moves import moves_of
 from screens.numbers.ownership_bar import ownership_bar
 
 RECENT = 20  # entries of the timeline on the page of the number
+BIGGEST = models.BigIntegerField.MAX_BIGINT  # id that the databases have
 ONLY = ("status",)  # which entries the timeline can be limited to
 
 
@@ -116,9 +120,20 @@ def _query(only, **parameters):
     return f"?{query}" if query else ""
 
 
+_page = Statement(
+    lambda pk, viewer, now, rest: (
+        DID.objects.visible_to(viewer).for_page(now).with_hold_days(rest).with_version().filter(pk=pk)
+    )
+)
+
+
 def _number(user, pk):
-    dids = DID.objects.visible_to(user).for_page().with_hold_days().with_version()
-    return get_object_or_404(dids, pk=pk)
+    if pk > BIGGEST:
+        raise Http404
+    found = _page.instances(pk=pk, viewer=user, now=clock.now(), rest=settings.HOLD_DAYS)
+    if not found:
+        raise Http404
+    return found[0]
 
 
 def _save(request, did):

@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.db.models import Value
 
 from didmgmt.statements import Statement
 from dids.models import DID
+from staff.models import User
 from tests.world import make_world
 
 pytestmark = pytest.mark.django_db
@@ -41,6 +43,14 @@ def test_a_statement_takes_times_and_sees_writes_at_once(world):
     assert (latest.number,) not in map(tuple, over.rows(now=now - timedelta(microseconds=1)))
     DID.objects.filter(pk=latest.pk).delete()
     assert (latest.number,) not in map(tuple, over.rows(now=now))
+
+
+def test_each_viewer_gets_the_rows_of_their_branch_alone(world, owner, viewer):
+    statement = Statement(lambda viewer: DID.objects.visible_to(viewer).values_list("number"))
+    for user in (owner, viewer, User(reseller_id=0), AnonymousUser(), owner):
+        expected = set(DID.objects.visible_to(user).values_list("number"))
+        assert set(map(tuple, statement.rows(viewer=user))) == expected
+    assert viewer.reseller_id is None and owner.reseller_id
 
 
 def test_instances_have_their_annotations_and_related_records(django_assert_num_queries, world):

@@ -121,6 +121,12 @@ def test_a_parameter_that_was_not_sent_leaves_its_field_unchanged(world, browser
     assert (did.status, did.notes, did.tag_set.label) == ("reserved", "keep me", "gold")
 
 
+def test_an_id_that_no_number_can_have_is_not_found(browser):
+    for pk in (0, 2**63, 10**30):
+        assert browser.get(f"/dids/{pk}/").status_code == 404
+        assert browser.post(f"/dids/{pk}/", {"notes": "x"}).status_code == 404
+
+
 def test_the_page_costs_few_queries_and_counts_no_package(world, browser, django_assert_max_num_queries):
     with django_assert_max_num_queries(19) as spent:
         assert browser.get(f"/dids/{world.did('2567').pk}/").status_code == 200
