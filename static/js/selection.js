@@ -47,45 +47,60 @@ function start(table) {
   const numbers = document.querySelectorAll("[data-selection-number]");
   const selectAll = document.querySelector("[data-selection-all]");
   const forms = [...document.querySelectorAll("form[data-selection-form]")];
-  const format = (number) => number.toLocaleString("en-GB");
+  const { format } = new Intl.NumberFormat("en-GB");
 
   const saved = store.read(key);
   const ids = new Set(saved.ids);
   let all = Boolean(saved.all);
+  let ticked = 0; // rows of this page
   let last = null;
+  let unsaved = 0; // a timer
 
   // Without this script each box is sent with the form; with it the hidden field lists the rows of all pages.
   for (const box of boxes) box.removeAttribute("form");
 
-  function show() {
-    for (const box of boxes) {
-      box.checked = all || ids.has(box.value);
-      box.closest("tr").classList.toggle("is-ticked", box.checked);
-    }
-    const ticked = boxes.filter((box) => box.checked).length;
+  const count = () => (all ? total : ids.size);
+
+  // A tick changes its row and the bar; touching the other rows would make the browser lay out hundreds of them.
+  function mark(box, on) {
+    box.checked = on;
+    box.closest("tr").classList.toggle("is-ticked", on);
+  }
+
+  function markAll() {
+    for (const box of boxes) mark(box, all || ids.has(box.value));
+    ticked = boxes.filter((box) => box.checked).length;
+  }
+
+  function summary() {
+    const elsewhere = all ? 0 : ids.size - ticked;
+    if (!count()) return "";
+    if (all) return `All ${format(total)} that match are selected`;
+    return `${format(count())} selected${elsewhere ? `, ${format(elsewhere)} on other pages` : ""}`;
+  }
+
+  function showCount() {
     if (head) {
       head.checked = ticked > 0 && ticked === boxes.length;
       head.indeterminate = ticked > 0 && ticked < boxes.length;
     }
-    const count = all ? total : ids.size;
-    if (bar) bar.toggleAttribute("data-open", count > 0);
-    document.body.classList.toggle("has-selection", count > 0);
-    if (counter) {
-      const elsewhere = all ? 0 : count - ticked;
-      counter.textContent = count
-        ? all
-          ? `All ${format(total)} that match are selected`
-          : `${format(count)} selected${elsewhere ? `, ${format(elsewhere)} on other pages` : ""}`
-        : "";
-    }
-    for (const number of numbers) number.textContent = format(count);
-    if (selectAll) selectAll.hidden = all || !head?.checked || total <= count;
+    if (bar) bar.toggleAttribute("data-open", count() > 0);
+    if (counter) counter.textContent = summary();
+    for (const number of numbers) number.textContent = format(count());
+    if (selectAll) selectAll.hidden = all || !head?.checked || total <= count();
+    // What is sent and stored can wait until the tick is painted.
+    unsaved ||= setTimeout(save);
+  }
+
+  function save() {
+    clearTimeout(unsaved);
+    unsaved = 0;
     for (const form of forms) {
       form.querySelector("[data-selection-scope]").value = all ? "all" : "ids";
       form.querySelector("[data-selection-ids]").value = all ? "" : [...ids].join(",");
-      form.querySelector("[data-selection-expected]").value = count;
+      form.querySelector("[data-selection-expected]").value = count();
     }
-    store.write(key, count ? { all, ids: [...ids] } : null);
+    store.write(key, count() ? { all, ids: [...ids] } : null);
   }
 
   // Removing one row from "all that match" leaves the other rows of this page selected.
@@ -97,46 +112,52 @@ function start(table) {
   }
 
   function tick(box, on) {
-    leaveAll();
+    if (ids.has(box.value) === on) return;
     if (on) ids.add(box.value);
     else ids.delete(box.value);
-  }
-
-  function clear() {
-    all = false;
-    ids.clear();
-    show();
+    ticked += on ? 1 : -1;
+    mark(box, on);
   }
 
   table.addEventListener("click", (event) => {
     const box = event.target.closest("input[type=checkbox]");
     if (!box) return;
+    const on = box.checked;
+    leaveAll();
     if (box === head) {
-      for (const other of boxes) tick(other, head.checked);
+      for (const other of boxes) tick(other, on);
     } else {
       const from = boxes.indexOf(last);
       const to = boxes.indexOf(box);
       const run = event.shiftKey && from >= 0 ? boxes.slice(Math.min(from, to), Math.max(from, to) + 1) : [box];
-      const on = box.checked;
       for (const other of run) tick(other, on);
       last = box;
     }
-    show();
+    showCount();
   });
   // Shift-click would also select the text between the two rows.
   table.addEventListener("mousedown", (event) => {
     if (event.shiftKey && event.target.closest("input[type=checkbox]")) event.preventDefault();
   });
-  show();
+  markAll();
+  showCount();
+  save();
   current = {
-    isEmpty: () => !all && !ids.size,
+    isEmpty: () => !count(),
+    save() {
+      if (unsaved) save();
+    },
     takeAll() {
       all = true;
-      show();
+      markAll();
+      showCount();
       bar.querySelector("button:not([hidden]), summary")?.focus();
     },
     clear() {
-      clear();
+      all = false;
+      ids.clear();
+      markAll();
+      showCount();
       head?.focus();
     },
   };
@@ -152,6 +173,7 @@ document.addEventListener("click", (event) => {
 document.addEventListener(
   "click",
   (event) => {
+    current?.save();
     const button = event.target.closest("[data-needs-selection]");
     if (!button || !current?.isEmpty()) return;
     event.preventDefault();
@@ -161,6 +183,8 @@ document.addEventListener(
   },
   true,
 );
+
+addEventListener("pagehide", () => current?.save());
 
 if (document.querySelector("[data-selection-clear]")) store.clearAll();
 const table = document.querySelector("table[data-selection]");

@@ -34,11 +34,19 @@ function build() {
   return dialog;
 }
 
+function picture(icon) {
+  const svg = icon.querySelector("svg");
+  if (svg) return svg.cloneNode(true);
+  const background = document.createElement("span");
+  background.className = [...icon.classList].filter((name) => name.startsWith("row-icon")).join(" ");
+  return background;
+}
+
 // Presses the icon itself, so that its rights, its sentences and what it sends are the same.
 function action(icon) {
   const choice = document.createElement("button");
   choice.type = "button";
-  choice.append(icon.querySelector("svg").cloneNode(true), icon.dataset.tip);
+  choice.append(picture(icon), icon.dataset.tip);
   choice.addEventListener("click", () => {
     sheet.close();
     icon.click();

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 from django import forms
+from django.conf import settings
 from django.http import HttpResponse, StreamingHttpResponse
 from django.template import Context, RequestContext, Template
 from django.test import RequestFactory
@@ -122,3 +123,15 @@ def test_what_is_rendered_once_has_nothing_of_the_page_that_came_first():
     first, second = (page.render(Context({"user": name})) for name in ("Ann", "Bob"))
     assert first.endswith("</i>Ann") and "Ann" not in first.removesuffix("Ann")
     assert second == first.replace("Ann", "Bob")
+
+
+def test_has_selects_no_elements_by_their_tag():
+    """After each click a browser would restyle all elements with the tag, such as every ``a``."""
+    css = re.sub(r"/\*.*?\*/", "", (settings.BASE_DIR / "static/css/app.css").read_text(), flags=re.DOTALL)
+    selectors = [
+        selector for rule in re.findall(r"([^{}]+){", css) for selector in re.split(r",(?![^(]*\))", rule)
+    ]
+    assert any(":has(" in selector for selector in selectors)
+    assert [
+        s for s in selectors if re.search(r":has\([^)]*\)+[ >+~]+(a|button|input|td|span|svg)\b[^ .#[]*$", s)
+    ] == []

@@ -62,6 +62,32 @@ def test_rows_of_two_pages_are_edited_together(signed_in):
     assert [did.number for did in reserved] == ["5001", "5002", "5021"]
 
 
+def test_a_tick_changes_only_its_row_and_the_bar(signed_in):
+    page = signed_in
+    page.goto("/dids/?q=5000-5044")
+    tick(page, "5001")
+    page.evaluate(
+        """() => {
+            window.changed = new Set();
+            new MutationObserver((changes) => {
+                for (const { target } of changes) {
+                    const owner = target.closest("tbody tr, [data-selection-bar]") ?? target;
+                    changed.add(owner.querySelector("[data-row-link]")?.textContent ?? owner.ariaLabel);
+                }
+            }).observe(document, { attributes: true, childList: true, characterData: true, subtree: true });
+        }"""
+    )
+    tick(page, "5003")
+    page.get_by_label("Select 5006", exact=True).click(modifiers=["Shift"])
+    expect(page.locator("[data-selection-count]")).to_have_text("5 selected")
+    assert set(page.evaluate("[...changed]")) == {"Selected numbers", "5003", "5004", "5005", "5006"}
+    assert page.locator("tr.is-ticked").count() == 5
+    page.get_by_label("Select every row of this page").click()
+    page.get_by_label("Select every row of this page").click()
+    expect(page.locator("[data-selection-bar]")).not_to_be_visible()
+    assert page.locator("tr.is-ticked").count() == 0
+
+
 def test_all_that_match_are_edited_without_being_on_the_page(signed_in):
     page = signed_in
     page.goto("/dids/?q=5000-5044")
