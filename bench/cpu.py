@@ -3,14 +3,16 @@
 import gc
 import statistics
 import time
+from operator import itemgetter
 from pathlib import Path
 
 from django.db import connection
+from django.db.models import Sum
 from django.test import Client
 
 from didmgmt.server import collect_seldom
 from dids.lifecycle import statuses as st
-from dids.models import DID
+from dids.models import DID, Stock
 
 WARM = 3  # requests before measuring: they load templates and prepare statements
 
@@ -60,6 +62,12 @@ def _pages():
     yield "your settings", "/me/"
     yield "first page of 100", "/dids/?per_page=100"
     yield "first page of 500", "/dids/?per_page=500"
+    for sort in ("operator", "-operator", "reseller", "-reseller"):
+        yield f"sorted by {sort}", f"/dids/?per_page=100&sort={sort}"
+    stock = Stock.objects.order_by().values_list("operator").annotate(all=Sum("numbers"))
+    largest = max(stock, key=itemgetter(1))[0]
+    yield "largest operator", f"/dids/?per_page=100&operator={largest}"
+    yield "largest operator, In Stock", f"/dids/?per_page=100&operator={largest}&status={st.INSTOCK}"
 
 
 def _spent(browser, address):

@@ -66,7 +66,7 @@ def test_the_bench_reports_each_scenario_and_leaves_the_inventory_unchanged(monk
     call_command("bench", "--writes", "50", "--rows", "0", stdout=out)
 
     lines = _lines(out)
-    assert len(lines) == 26
+    assert len(lines) == 32
     assert all(line["web"] > 0 and line["cpu"] >= line["web"] for line in lines if "web" in line)
     assert all(line["grows"] > 0 for line in lines if "ms_8" in line)
     assert all(line["p50"] > 0 for line in lines if "p50" in line)
