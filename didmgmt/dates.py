@@ -31,7 +31,7 @@ _DAYS = [
 ]
 _TIME = _pattern(
     r"(?:, ?| at | |T)(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?"
-    r"(?: ?(?P<zone>[+-]\d\d(?::?[0-5]\d)?|[a-z][a-z0-9_/+-]*))?"
+    r"(?: ?(?P<zone>[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?|[a-z][a-z0-9_/+-]*))?"
 )
 _NUMBERS = _pattern(r"(\d{1,2})[./ -]{1,2}(\d{1,2})[./ -]{1,2}(\d{4})\b")
 
@@ -62,7 +62,7 @@ def read_time(text: str) -> datetime:
         fraction = (found["fraction"] or "").ljust(6, "0")[:6]
         at = time(int(found["hour"]), int(found["minute"]), int(found["second"] or 0), int(fraction))
     except ValueError:
-        clock = rest[found.start("hour") : found.end("minute")]
+        clock = rest[found.start("hour") : found.end("second" if found["second"] else "minute")]
         raise ValueError(f"There is no time {clock}. Enter one from 00:00 to 23:59.") from None
     local = datetime.combine(day, at)
     return _in_zone(local, found["zone"]) if found["zone"] else local
