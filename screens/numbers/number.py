@@ -7,7 +7,7 @@ from django.contrib.auth.decorators import permission_required
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -82,7 +82,9 @@ def did_detail(request, pk):
 @takes()
 def did_explanation(request, pk):
     """Return the sentence that explains a status as text, which a list shows when it is pointed at."""
-    did = get_object_or_404(DID.objects.visible_to(request.user).for_table(), pk=pk)
+    did = _found(_in_list, request.user, pk)
+    if did is None:
+        raise Http404
     return HttpResponse(explain([did], request.user)[pk], content_type="text/plain; charset=utf-8")
 
 
@@ -91,7 +93,7 @@ def did_explanation(request, pk):
 @takes(before=parse_whole, only=ONLY.__contains__)
 def did_history(request, pk):
     """Show the timeline of a number, also of one that was deleted or has left the user's reseller."""
-    did = DID.objects.visible_to(request.user).for_table().filter(pk=pk).first()
+    did = _found(_in_list, request.user, pk)
     last = None if did else versions(pk, request.user).first()
     if did is None and last is None:
         raise Http404
@@ -127,13 +129,20 @@ _page = Statement(
 )
 
 
+_in_list = Statement(lambda pk, viewer, now: DID.objects.visible_to(viewer).for_table(now).filter(pk=pk))
+
+
 def _number(user, pk):
-    if pk > BIGGEST:
+    did = _found(_page, user, pk, rest=settings.HOLD_DAYS)
+    if did is None:
         raise Http404
-    found = _page.instances(pk=pk, viewer=user, now=clock.now(), rest=settings.HOLD_DAYS)
-    if not found:
-        raise Http404
-    return found[0]
+    return did
+
+
+def _found(statement, user, pk, **values):
+    """Return the number that ``statement`` finds, None without one."""
+    found = pk <= BIGGEST and statement.instances(pk=pk, viewer=user, now=clock.now(), **values)
+    return found[0] if found else None
 
 
 def _save(request, did):

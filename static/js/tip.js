@@ -1,5 +1,5 @@
 // Truncated text (.cut) shows its full text on hover and focus; [data-tip] shows its explanation, and [data-tip-url]
-// the one that is at that address, loaded when it is first wanted.
+// the one at that address, relative to the link of its row, loaded when it is first wanted.
 
 const tip = document.createElement("div");
 tip.className = "tip";
@@ -17,7 +17,8 @@ const isCut = ({ scrollWidth, clientWidth, scrollHeight, clientHeight }) =>
 async function load(element) {
   try {
     const headers = { "X-Page-User": document.body.dataset.user };
-    const response = await fetch(element.dataset.tipUrl, { headers });
+    const { href } = element.closest("tr").querySelector("[data-row-link]");
+    const response = await fetch(new URL(element.dataset.tipUrl, href), { headers });
     if (!response.ok || response.headers.get("X-Session")) throw new Error(response.status);
     element.dataset.tip = await response.text();
     return element.dataset.tip;

@@ -93,12 +93,14 @@ def test_a_row_links_to_its_number_and_offers_delete_to_permitted_users(show, wo
     assert f'hx-get="/dids/delete/?ids={pk}"' in text
 
 
-def test_a_status_is_explained_on_request(show, viewer, django_assert_max_num_queries):
+def test_a_status_is_explained_on_request(show, world, viewer, django_assert_max_num_queries):
     _, text = show("q=2567")
-    (address,) = re.findall(r'data-tip-url="([^"]+)">\s*<span class="did-status did-status-active"', text)
+    assert re.search(r'data-tip-url="explanation/">\s*<span class="did-status did-status-active"', text)
+    link = f"/dids/{world.did('2567').pk}/"
+    assert f'<a href="{link}" data-row-link' in text
     browser = client_of(viewer)
     with django_assert_max_num_queries(11):
-        answer = browser.get(address)
+        answer = browser.get(f"{link}explanation/")
     assert answer.headers["Content-Type"].startswith("text/plain")
     assert re.fullmatch(r"Active since .+\.", answer.text)
 

@@ -123,7 +123,8 @@ def test_a_parameter_that_was_not_sent_leaves_its_field_unchanged(world, browser
 
 def test_an_id_that_no_number_can_have_is_not_found(browser):
     for pk in (0, 2**63, 10**30):
-        assert browser.get(f"/dids/{pk}/").status_code == 404
+        for page in ("", "history/", "explanation/"):
+            assert browser.get(f"/dids/{pk}/{page}").status_code == 404
         assert browser.post(f"/dids/{pk}/", {"notes": "x"}).status_code == 404
 
 
