@@ -113,7 +113,7 @@ class _WriteJob(JobKind):
         kind, label = self.change(job)
         ids = _selected_ids(job)
         for start in range(0, len(ids), CHUNK):
-            chunk = ids[start : start + CHUNK].tolist()
+            chunk = ids[start : start + CHUNK]  # an array: Django would look at each id of a list
             with audit.change(kind, by=job.owner, label=label, resume=job.change) as change:
                 result = self.write(job, DID.objects.visible_to(job.owner).filter(pk__among=chunk))
             if missing := len(chunk) - result.selected:

@@ -1,5 +1,7 @@
 """Write the undo of one chunk, each verdict with one statement."""
 
+from array import array
+
 from django.db import connection
 
 from audit import history
@@ -33,7 +35,9 @@ def lock_all(parents, numbers):
     if not connection.features.has_select_for_update:
         return
     for chunk in parents:
-        ids = _touched_ids(chunk) + (_given_ids(numbers) if chunk.model is ClientPackage else [])
+        ids = _touched_ids(chunk)
+        if chunk.model is ClientPackage:
+            ids.extend(_given_ids(numbers))
         if ids:
             lock_in_order(chunk.model.objects.filter(pk__in=ids))
 
@@ -46,7 +50,8 @@ def _rows(chunk):
 
 
 def _touched_ids(chunk):
-    return [pk for (pk,) in chunk.fetch_all(f"SELECT DISTINCT own.object_id {_rows(chunk)}")]
+    found = chunk.fetch_all(f"SELECT DISTINCT own.object_id {_rows(chunk)}")
+    return array("q", (pk for (pk,) in found))
 
 
 def _given_ids(chunk):
