@@ -5,11 +5,12 @@ import re
 import secrets
 import urllib.request
 
+import brotli
 import pytest
 from django.http import HttpResponse, StreamingHttpResponse
 
 from audit import SYSTEM
-from didmgmt.compression import CompressionMiddleware
+from didmgmt.compression import CompressionMiddleware, compressed
 from dids.exports.workbook import XLSX
 from dids.models import DID
 from tests.world import client_of, make_world, member
@@ -49,6 +50,45 @@ def test_a_page_of_rows_is_compressed_to_a_tenth_of_its_size(get):
     assert page.count(b'name="ids" value="') >= 100
     assert re.search(rb"Served in \d+\.\d{3} s", page)
     assert stable(page) == stable(plain)
+
+
+def test_a_page_of_rows_is_smaller_with_brotli(get):
+    _, plain = get("/dids/?per_page=100")
+    _, gzipped = get("/dids/?per_page=100", **{"Accept-Encoding": "gzip"})
+    headers, small = get("/dids/?per_page=100", **{"Accept-Encoding": "gzip, deflate, br, zstd"})
+    assert headers["Content-Encoding"] == "br"
+    assert "Accept-Encoding" in headers["Vary"]
+    assert int(headers["Content-Length"]) == len(small) < len(gzipped) * 0.8
+    assert stable(brotli.decompress(small)) == stable(plain)
+
+
+@pytest.mark.parametrize(
+    ("accepts", "encoding"),
+    [
+        ("br", "br"),
+        ("gzip,br;q=0.5", "br"),
+        ("br;q=0, gzip", "gzip"),
+        ("br; q=0.000", None),
+        ("brotli, gzip", "gzip"),
+        ("", None),
+    ],
+)
+def test_brotli_is_sent_to_browsers_that_accept_it(rf, accepts, encoding):
+    page = HttpResponse("<p>Numbers</p>" * 100, headers={"ETag": '"1"'})
+    request = rf.get("/", headers={"Accept-Encoding": accepts})
+    response = CompressionMiddleware(lambda _request: page)(request)
+    assert response.headers.get("Content-Encoding") == encoding
+    assert response.headers["ETag"] == ('W/"1"' if encoding else '"1"')
+
+
+@pytest.mark.parametrize("most", [1, 4, 5, 100, 256])
+def test_equal_pages_differ_in_length_with_brotli(most):
+    page = b"<p>Numbers</p>" * 100
+    streams = [compressed(page, most) for _ in range(300)]
+    assert {brotli.decompress(stream) for stream in streams} == {page}
+    lengths = {len(stream) for stream in streams}
+    assert max(lengths) - min(lengths) < most
+    assert len(lengths) > most / 2
 
 
 def test_two_compressed_pages_have_different_tokens(get):
