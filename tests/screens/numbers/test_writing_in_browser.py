@@ -69,11 +69,18 @@ def test_a_tick_changes_only_its_row_and_the_bar(signed_in):
     page.evaluate(
         """() => {
             window.changed = new Set();
+            const note = (target) => {
+                const owner = target.closest("tbody tr, [data-selection-bar]") ?? target;
+                changed.add(owner.querySelector("[data-row-link]")?.textContent ?? owner.ariaLabel);
+            };
+            const checked = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "checked");
+            const set = function (on) {
+                if (this.closest("tbody")) note(this);
+                checked.set.call(this, on);
+            };
+            Object.defineProperty(HTMLInputElement.prototype, "checked", { ...checked, set });
             new MutationObserver((changes) => {
-                for (const { target } of changes) {
-                    const owner = target.closest("tbody tr, [data-selection-bar]") ?? target;
-                    changed.add(owner.querySelector("[data-row-link]")?.textContent ?? owner.ariaLabel);
-                }
+                for (const { target } of changes) note(target);
             }).observe(document, { attributes: true, childList: true, characterData: true, subtree: true });
         }"""
     )
