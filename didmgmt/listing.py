@@ -544,8 +544,9 @@ class Selection:
         elif not expected:
             self.refuse(f"The number of {self._noun} you saw is missing. Select them again in the list.")
         elif self.count != expected:
+            verb = "matches" if self.count == 1 else "match"
             self.refuse(
-                f"{expected:,} {self._noun} matched when you selected them; {self.count:,} match now."
+                f"{expected:,} {self._noun} matched when you selected them; {self.count:,} {verb} now."
                 " Check the list and select them again."
             )
 

@@ -64,6 +64,11 @@ document.addEventListener(
   true,
 );
 
+// With Tab the focus would move on to rows below the fields. A dialog that they open leads back to them.
+document.addEventListener("focusin", ({ target }) => {
+  if (!target.closest("#advanced-search, dialog")) close();
+});
+
 document.addEventListener("htmx:afterSwap", ({ target }) => {
   if (opened && target.id === "advanced-search") show();
 });

@@ -303,6 +303,8 @@ def test_a_changed_number_of_matches_is_refused(clients):
     Client.objects.get(name="c011").delete()
     selection = selected(scope="all", query="name=c01", expected="10")
     assert_refused(selection, "10 clients matched when you selected them; 9 match now.")
+    selection = selected(scope="all", query="name=c012", expected="10")
+    assert_refused(selection, "10 clients matched when you selected them; 1 matches now.")
 
 
 @pytest.mark.parametrize("expected", ["", "0", "many", "-10"])

@@ -58,6 +58,9 @@ def test_a_filter_is_changed_in_place_and_the_others_are_kept(page_of, world):
     expect(page.get_by_role("link", name="Change the filter Number: 256")).to_be_focused()
     status.click()
     expect(number).to_be_hidden()
+    search.get_by_role("button", name="Search").press("Tab")
+    expect(search).to_be_hidden()
+    status.click()
     search.get_by_label("Blocked").check()
     search.get_by_role("button", name="Search").click()
     page.wait_for_url(
