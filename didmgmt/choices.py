@@ -83,9 +83,8 @@ class _Remote:
 
     def optgroups(self, name, value, attrs=None):
         all_choices, field = self.choices, self.choices.field
-        chosen = [key for key in map(str, value) if key and fits(field, key)]
         key = field.to_field_name or "pk"
-        rows = _chosen_rows(field, key, chosen) if chosen else []
+        rows = chosen_rows(field, [one for one in map(str, value) if one])
         value = [str(getattr(row, key)) for row in rows] or value
         if self.printed:
             rows += [row for row in field.queryset[: self.printed] if row not in rows]
@@ -133,11 +132,14 @@ class RemoteSelectMultiple(_Remote, _WithoutBlanks, forms.SelectMultiple):
         return [one for one in value or () if not isinstance(one, Typed)], text
 
 
-def _chosen_rows(field, key, values):
-    """Return the rows with these keys, through ``rows_by_key`` if the field accepts deleted rows."""
+def chosen_rows(field, keys):
+    """Return the rows with one of these keys, through ``rows_by_key`` if the field accepts deleted rows."""
+    possible = [key for key in keys if fits(field, key)]
+    if not possible:
+        return []
     if hasattr(field, "rows_by_key"):
-        return list(dict.fromkeys(field.rows_by_key(values).values()))
-    return list(field.queryset.filter(**{f"{key}__in": values}))
+        return list(dict.fromkeys(field.rows_by_key(possible).values()))
+    return list(field.queryset.filter(**{f"{field.to_field_name or 'pk'}__in": possible}))
 
 
 def fits(field, value):

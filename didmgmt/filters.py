@@ -6,7 +6,7 @@ from django.db import models
 from django.http import QueryDict
 from django_filters.fields import ModelChoiceField, ModelMultipleChoiceField
 
-from didmgmt.choices import NAMED, RemoteSelect, RemoteSelectMultiple, Typed, fits
+from didmgmt.choices import NAMED, RemoteSelect, RemoteSelectMultiple, Typed, chosen_rows, fits
 from didmgmt.fields import CalendarInput
 from didmgmt.forms import Form
 from didmgmt.parameters import unknown_parameters
@@ -115,8 +115,9 @@ class FilterSet(django_filters.FilterSet):
                 label, text = self.form[name.removesuffix(NAMED)].label, data[name]
                 yield name, text, label, f"contains “{shorten(text)}”"
                 continue
-            names, label, widget = self._names(name), self.form[name].label, self.form.fields[name].widget
-            for value in data.getlist(name):
+            values, label, widget = data.getlist(name), self.form[name].label, self.form.fields[name].widget
+            names = self._names(name, values)
+            for value in values:
                 shown = widget.format_value(value) if isinstance(widget, CalendarInput) else value
                 yield name, value, label, names.get(value) or shorten(shown)
 
@@ -128,12 +129,14 @@ class FilterSet(django_filters.FilterSet):
         refining = [one for one, others in self.refines.items() if {*others} & {*refined}]
         return [one for one in shown if name in shown and one in (*refined, *refining)]
 
-    def _names(self, name):
+    def _names(self, name, values):
         """Return {value: displayed value} for the chosen rows of a field, or for all its choices."""
         field, cleaned = self.form.fields[name], getattr(self.form, "cleaned_data", {}).get(name)
         if hasattr(field, "queryset"):
             key = field.to_field_name or "pk"
             rows = [cleaned] if isinstance(cleaned, models.Model) else cleaned or []
+            if name in self.errors:
+                rows = chosen_rows(field, values)
             return {str(getattr(row, key)): field.label_from_instance(row) for row in rows}
         return {str(key): label for key, label in getattr(field, "choices", ())}
 

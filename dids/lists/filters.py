@@ -168,9 +168,9 @@ class NumberFilter(FilterSet):
             data.pop("list", None)
         return super().without_idle(data)
 
-    def _names(self, name):
+    def _names(self, name, values):
         if name != "list":
-            return super()._names(name)
+            return super()._names(name, values)
         search = getattr(self.form, "cleaned_data", {}).get("search")
         return {self.data.get("list"): _pasted(search.values)} if search and search.values else {}
 

@@ -2,11 +2,13 @@
 //
 //   <a data-filter="q match">   the names of these fields. Backspace removes the filter
 //
+// Afterwards the focus is on the filter again, or on the field that is wrong.
+//
 // It is the form of Advanced Search with its other fields hidden, so what is sent has all other filters as well.
 
 import { take, write } from "./returning.js";
 
-const REMOVED = "filter removed";
+const CHANGED = "filter changed"; // or removed
 const links = [...document.querySelectorAll("[data-filter]")];
 const search = () => document.getElementById("advanced-search");
 let opened = null; // the filter that is changed
@@ -81,9 +83,16 @@ document.addEventListener("keydown", (event) => {
   }
   const link = event.target.closest("[data-filter]");
   if (!link || !["Backspace", "Delete"].includes(event.key)) return;
-  write(REMOVED, { at: links.indexOf(link) });
+  write(CHANGED, { at: links.indexOf(link) });
   link.nextElementSibling.click();
 });
 
-const removed = take(REMOVED);
-if (removed) links.at(Math.min(removed.at, links.length - 1))?.focus();
+addEventListener("pagehide", () => {
+  if (opened) write(CHANGED, { at: links.indexOf(opened) });
+});
+
+const changed = take(CHANGED);
+if (changed) {
+  const wrong = search().querySelector('[aria-invalid="true"]:not([hidden])');
+  (wrong || links.at(Math.min(changed.at, links.length - 1)))?.focus();
+}

@@ -65,6 +65,23 @@ def test_typed_text_adds_to_what_was_picked(world, owner):
     assert listing.query == f"client={other.pk}&client_name=rose"
 
 
+@pytest.mark.parametrize("wrong", ["operator_name=nobody", "operator=999999999", "operator=x"])
+def test_a_choice_keeps_its_name_beside_an_error_in_the_same_field(world, owner, wrong):
+    query = f"/dids/?operator={world.operator.pk}&{wrong}"
+    listing = client_of(owner).get(query).context["listing"]
+    assert listing.errors
+    assert listing.chips[0]["value"] == str(world.operator)
+
+
+def test_an_error_names_no_choice_of_another_reseller(world, stranger):
+    listing = (
+        client_of(stranger)
+        .get(f"/dids/?operator={world.operator.pk}&operator_name=nobody")
+        .context["listing"]
+    )
+    assert listing.chips[0]["value"] == str(world.operator.pk)
+
+
 def test_a_name_is_found_however_its_letters_are_composed(world, owner):
     Client.objects.filter(pk=world.client.pk).update(name="Caf\u00e9 Rose")
     assert listed(client_of(owner), "client_name=cafe%CC%81") == (OF_ROSE, [])

@@ -66,12 +66,20 @@ def test_a_filter_is_changed_in_place_and_the_others_are_kept(page_of, world):
     page.wait_for_url(
         "**/dids/?sort=-number&columns=number%2Cstatus&q=256&match=begins&status=active&status=blocked&client_name=rose"
     )
+    expect(status).to_be_focused()
 
     status.press("Backspace")
     page.wait_for_url("**/dids/?q=256&match=begins&status=blocked&client_name=rose&sort=-number&columns=*")
     expect(page.get_by_role("link", name="Change the filter Status: Blocked")).to_be_focused()
     page.get_by_role("button", name="Advanced Search").click()
     expect(search.get_by_role("combobox", name="Client")).to_have_value("rose")
+    page.get_by_role("button", name="Advanced Search").click()
+
+    page.get_by_role("link", name="Change the filter Number: 256").press("Enter")
+    number.fill("abc")
+    number.press("Enter")
+    page.wait_for_url("**/dids/?*q=abc*")
+    expect(number).to_be_focused()
 
 
 def test_without_scripts_a_link_opens_the_search(browser, live_server, transactional_db):
