@@ -195,7 +195,7 @@ class NowField(LocalDateTimeField):
     )
 
     def clean(self, value):
-        if value not in self.empty_values:
+        if value and value.strip():
             raise forms.ValidationError(self.refusal)
 
 

@@ -430,6 +430,13 @@ def test_an_invalid_time_shows_an_error_and_no_rows(past, supervisor, value, err
     assert client_of(supervisor).get("/dids/export/", {"as_of": value}).status_code == 302
 
 
+def test_a_blank_time_is_no_time(past, supervisor):
+    browser = client_of(supervisor)
+    current = numbers_of(browser.get("/dids/"))
+    assert current
+    assert numbers_of(browser.get("/dids/", {"as_of": "  "})) == current
+
+
 def test_the_time_is_read_in_the_users_time_zone(past, supervisor):
     supervisor.time_zone = "Asia/Tokyo"
     supervisor.save()
