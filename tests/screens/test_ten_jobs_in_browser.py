@@ -67,6 +67,7 @@ def test_the_ten_jobs_of_a_day_take_few_clicks(page_of, width, scheme):
     with click.expected(2):  # make a range
         click(page.get_by_role("link", name="New DIDs").first)
         page.wait_for_url("**/dids/new/")
+        expect(page.get_by_label("DID(s)")).to_be_focused()
         write("700000-700499")
         press("Tab")
         pick("DID Operator")
