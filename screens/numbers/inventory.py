@@ -34,7 +34,7 @@ may_view = permission_required("dids.view_did", raise_exception=True)
 def did_list(request):
     listing = did_listing(request.GET, request.user, request.path)
     if request.htmx and request.htmx.target != "list-table":
-        return render(request, "numbers/_advanced_search.html", {"listing": listing})
+        return render(request, "numbers/_advanced_search.html", {"listing": listing, "noun": "numbers"})
     if isinstance(listing, PastListing):
         return _past_list(request, listing)
     if listing.valid and not listing.query and not listing.total:

@@ -242,6 +242,7 @@ def test_an_invalid_search_shows_its_error_and_no_numbers(show, query, error):
     assert numbers == []
     assert error in words(text)
     assert "No numbers are shown until the search is corrected." in words(text)
+    assert text.index("notice-error") < text.index('id="advanced-search"')  # in view on a phone
     assert "selection-form" not in text
     assert "/dids/export/" not in text
     assert 'class="counters"' not in text
