@@ -1,6 +1,9 @@
 """Take the pictures of docs/ again, of the product as it is, filled with demonstration data.
 
 python -m tests.pictures
+
+``PICTURES`` are those of the README. ``PAGES`` are all pages, at a desk and on a phone in the dark;
+docs/pages.md, which shows them, is written as well.
 """
 
 import csv
@@ -23,6 +26,8 @@ from tests import chromium
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 SIZE = {"width": 1440, "height": 900}
+PHONE = {"width": 390, "height": 844}
+QUALITY = 50  # of JPEG files: 130 kB for a page and its phone
 START_WITHIN = 300  # seconds, with the demonstration data
 ROWS = 120  # of the inventory's own, in the file to import
 
@@ -33,6 +38,7 @@ def main():
         browser = playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
         page = browser.new_page(base_url=address, viewport=SIZE, color_scheme="light")
         page.goto("/")
+        sections = [take(page, "sign-in", "Sign in")]
         page.locator("[name=username]").fill("admin")
         page.locator("[name=password]").fill(password)
         page.get_by_role("button", name="Sign in").click()
@@ -41,7 +47,30 @@ def main():
             show(page)
             page.screenshot(path=DOCS / f"{name}.png", animations="disabled")
             print(f"docs/{name}.png", flush=True)
+        for name, (path, *rest) in PAGES.items():
+            page.goto(path)
+            for below in rest:
+                page.goto(page.locator("[data-row-link]").first.get_attribute("href") + below)
+            sections.append(take(page, name, page.title().removesuffix(" · DID Management")))
         browser.close()
+    (DOCS / "pages.md").write_text("\n".join([HEAD, *sections]), encoding="utf-8")
+
+
+def take(page, name, title):
+    """Take a page at a desk, and on a phone in the dark; return the section of docs/pages.md about it."""
+    for suffix, size, scheme in (("", SIZE, "light"), ("-phone", PHONE, "dark")):
+        page.set_viewport_size(size)
+        page.emulate_media(color_scheme=scheme)
+        path = DOCS / "pages" / f"{name}{suffix}.jpg"
+        page.screenshot(path=path, animations="disabled", type="jpeg", quality=QUALITY)
+    page.set_viewport_size(SIZE)
+    page.emulate_media(color_scheme="light")
+    print(f"docs/pages/{name}.jpg", flush=True)
+    return (
+        f"## {title}\n\n"
+        f'<img src="pages/{name}.jpg" width="700" alt="{title}, at a desk">'
+        f' <img src="pages/{name}-phone.jpg" width="200" alt="{title}, on a phone in the dark">\n'
+    )
 
 
 @contextmanager
@@ -136,6 +165,50 @@ PICTURES = {
     "import": an_import,
     "client-dids": dids_of_a_client,
     "audit-log": the_audit_log,
+}
+
+HEAD = "# The pages\n\nWith demonstration data; `make pictures` takes them again.\n"
+
+# An address, and what follows the address of the first row's link on the page before.
+PAGES = {
+    "first-steps": ("/start/",),
+    "statuses": ("/start/statuses/",),
+    "find": ("/find/?q=meri",),
+    "dids": ("/dids/",),
+    "dids-searched": ("/dids/?status=hold&advanced=1",),
+    "dids-none": ("/dids/?q=999999999999",),
+    "dids-refused": ("/dids/?stauts=reserved",),
+    "dids-as-of": ("/dids/?as_of=2026-06-01",),
+    "did-active": ("/dids/?status=active", ""),
+    "did-in-stock": ("/dids/?status=instock", ""),
+    "did-history": ("/dids/?status=hold", "history/"),
+    "new-dids": ("/dids/new/",),
+    "view": ("/dids/views/new/",),
+    "import-file": ("/dids/import/",),
+    "who-had-it": ("/audit/who-had-it/",),
+    "operators": ("/operators/",),
+    "operator-new": ("/operators/new/",),
+    "operators-import": ("/operators/import/",),
+    "clients": ("/clients/",),
+    "client-new": ("/clients/new/",),
+    "client": ("/clients/", ""),
+    "client-give": ("/clients/", "give/"),
+    "client-add-dids": ("/clients/", "dids/add/"),
+    "packages": ("/packages/",),
+    "package": ("/packages/", ""),
+    "client-packages": ("/client-packages/",),
+    "resellers": ("/resellers/",),
+    "audit": ("/audit/",),
+    "change": ("/audit/", ""),
+    "undo": ("/audit/?page=2", "undo/"),
+    "jobs": ("/jobs/",),
+    "job": ("/jobs/", ""),
+    "people": ("/people/",),
+    "person-new": ("/people/new/",),
+    "roles": ("/roles/",),
+    "role-new": ("/roles/new/",),
+    "settings": ("/me/",),
+    "password": ("/password/",),
 }
 
 if __name__ == "__main__":
