@@ -42,13 +42,13 @@ def verify_touched(horizon: datetime | None) -> Iterator[IntegrityFailure]:
 
 
 def _contradicting_sql() -> str:
-    changed_at = "c.at"
+    counted_at, changed_at = "t.at", "c.at"
     if connection.vendor == "sqlite":
-        # Earlier versions dated a change of a whole second with a fraction of zeros, but not its counts.
-        changed_at = "replace(c.at, '.000000', '')"
+        # Earlier versions wrote some times of a whole second with a fraction of zeros.
+        counted_at, changed_at = (f"replace({at}, '.000000', '')" for at in (counted_at, changed_at))
     return f"""
         SELECT DISTINCT t.change_id AS id FROM audit_touched t JOIN audit_change c ON c.id = t.change_id
-        WHERE t.at <> {changed_at} OR t.action <> c.kind
+        WHERE {counted_at} <> {changed_at} OR t.action <> c.kind
     """
 
 
