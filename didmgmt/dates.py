@@ -58,14 +58,19 @@ def read_time(text: str) -> datetime:
     found = _TIME.fullmatch(rest)
     if found is None:
         raise ValueError
-    try:
-        fraction = (found["fraction"] or "").ljust(6, "0")[:6]
-        at = time(int(found["hour"]), int(found["minute"]), int(found["second"] or 0), int(fraction))
-    except ValueError:
-        clock = rest[found.start("hour") : found.end("second" if found["second"] else "minute")]
-        raise ValueError(f"There is no time {clock}. Enter one from 00:00 to 23:59.") from None
-    local = datetime.combine(day, at)
-    return _in_zone(local, found["zone"]) if found["zone"] else local
+    hour, minute, second = (int(found[part] or 0) for part in ("hour", "minute", "second"))
+    clock = rest[found.start("hour") : found.end("second" if found["second"] else "minute")]
+    for parts, value, last in (("hours", hour, 23), ("minutes", minute, 59), ("seconds", second, 59)):
+        if value > last:
+            raise ValueError(f"There is no time {clock}: {parts} go from 00 to {last}.")
+    fraction = (found["fraction"] or "").ljust(6, "0")[:6]
+    local = datetime.combine(day, time(hour, minute, second, int(fraction)))
+    if not found["zone"]:
+        return local
+    at = _in_zone(local, found["zone"])
+    if timezone.is_aware(at):
+        _check_year(timezone.localtime(at).year)  # it is shown in that year
+    return at
 
 
 def show_day(day: date) -> str:
@@ -112,12 +117,16 @@ def _read_day(text: str) -> tuple[date, str]:
     if found is None or month is None:
         raise ValueError
     year, day = int(found["year"]), int(found["day"])
-    if year not in YEARS:
-        raise ValueError(f"Choose a year from {YEARS[0]} to {YEARS[-1]}.")
+    _check_year(year)
     try:
         return date(year, month, day), text[found.end() :]
     except ValueError:
         raise ValueError(f"There is no {day} {_MONTHS[month - 1][:3].capitalize()} {year}.") from None
+
+
+def _check_year(year: int) -> None:
+    if year not in YEARS:
+        raise ValueError(f"Choose a year from {YEARS[0]} to {YEARS[-1]}.")
 
 
 def _month(text: str) -> int | None:
