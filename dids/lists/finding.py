@@ -4,6 +4,7 @@ Each kind costs a few bounded queries, also among millions: numbers are found as
 index of their names, jobs and changes by their ids or among the newest.
 """
 
+import re
 import uuid
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +22,7 @@ from clients.names import NAME_MAX, clean_name, fold
 from didmgmt import clock
 from didmgmt.listing import Count
 from didmgmt.text import parse_whole
+from dids.lifecycle import statuses as st
 from dids.lists import row_counts
 from dids.lists.filters import DIDFilter, deleted_matching
 from dids.lists.keyset import DIDKeyset
@@ -56,7 +58,8 @@ class Found:
 
     ``rows``: the first ones, as their lists show them. ``total``: how many match. ``exact``: whether the
     first row is exactly what was typed. ``search``: how numbers were searched for. ``deleted``: history rows
-    of deleted numbers that match.
+    of deleted numbers that match. ``query``: the parameters of the list of all numbers that match;
+    ``narrowed``: what they have besides the digits, in words.
     """
 
     kind: str
@@ -65,6 +68,8 @@ class Found:
     exact: bool = False
     search: Search | None = None
     deleted: list[Any] = field(default_factory=list)
+    query: dict[str, Any] = field(default_factory=dict)
+    narrowed: str = ""
 
     @property
     def is_list(self):
@@ -74,8 +79,9 @@ class Found:
 def find(text, user, kind=""):
     """Return the ``Found`` of each kind that ``user`` may see, without empty ones, the exact matches first.
 
-    ``text``: a part of a number or another search for numbers, the beginning of a name or of its words, or
-    an id; "#12" means an id only. With a ``kind`` up to ``MOST`` results of it alone.
+    ``text``: a part of a number or another search for numbers, also with a status, an operator or a tag such
+    as "44 active", the beginning of a name or of its words, or an id; "#12" means an id only. With a ``kind``
+    up to ``MOST`` results of it alone.
     """
     kinds = [one for one, right in KINDS.items() if kind in ("", one) and user.has_perm(right)]
     text, shown = text.replace("\0", "").strip(), MOST if kind else FEW
@@ -96,20 +102,62 @@ def _numbers(kind, text, user, shown):
     by_id = _visible_did(_id_in(text), user)
     if text.startswith("#") or not any(map(str.isdigit, text)):
         return Found(kind, by_id, Count(len(by_id)), exact=bool(by_id))
-    now, dids = clock.now(), DID.objects.visible_to(user)
-    filterset = DIDFilter(QueryDict(urlencode({"q": text})), dids, user=user, now=now)
-    search = filterset.form.cleaned_data["search"] if filterset.is_valid() else None
-    if search is None:
+    now, query, narrowed = clock.now(), {"q": text}, ""
+    filterset = _number_filter(query, user, now)
+    if filterset is None:
+        query, narrowed = _query_of_words(text, user)
+        filterset = _number_filter(query, user, now)
+    if filterset is None:
         return Found(kind, [], Count(0))
+    search = filterset.form.cleaned_data["search"]
     first, total = _first_numbers(filterset, search)
+    dids = filterset.qs if narrowed else filterset.queryset
     exact = list(dids.filter(number=search.value).values_list("pk", flat=True)) if search.value else []
     exact = [] if search.kind in ("begins", "ends") else exact
     ids = list(dict.fromkeys([*exact, *first]))[:shown]
     by_pk = {row.pk: row for row in DID.objects.filter(pk__in=ids).for_table(now)}
     rows = [by_pk[pk] for pk in ids if pk in by_pk]
-    deleted = [] if rows else deleted_matching(search, user).order_by("number", "-history_id")[:shown]
+    deleted = [] if rows or narrowed else deleted_matching(search, user).order_by("number", "-history_id")
     rows += [row for row in by_id if row.pk not in by_pk]
-    return Found(kind, rows, total, bool(exact), search, list(deleted))
+    return Found(kind, rows, total, bool(exact), search, list(deleted[:shown]), query, narrowed)
+
+
+def _number_filter(query, user, now):
+    """Return the filter of numbers with these parameters, None if it searches for no digits."""
+    parameters = QueryDict(urlencode(query, doseq=True))
+    filterset = DIDFilter(parameters, DID.objects.visible_to(user), user=user, now=now)
+    return filterset if filterset.is_valid() and filterset.form.cleaned_data["search"] else None
+
+
+_STATUSES = {"on hold": st.HOLD, "archived": st.ARCHIVE, **{st.LABELS[key].lower(): key for key in st.LABELS}}
+_STATUS = re.compile(rf"\b({'|'.join(_STATUSES)})\b", re.IGNORECASE)
+
+
+def _query_of_words(text, user):
+    """Return the parameters that digits with words mean, and the words; both empty for other text.
+
+    The words are statuses, then the beginning of the names of operators or, if there is none, of tags.
+    """
+    if len(text) > NAME_MAX:
+        return {}, ""
+    statuses = list(dict.fromkeys(_STATUSES[found.lower()] for found in _STATUS.findall(text)))
+    rest = _STATUS.sub(" ", text).split()
+    name = " ".join(word for word in rest if not any(map(str.isdigit, word)))
+    query = {"q": " ".join(word for word in rest if any(map(str.isdigit, word))), "status": statuses}
+    labels = [st.LABELS[status] for status in statuses]
+    if name:
+        rows = Operator.objects.visible_to(user)
+        if ids := _ids_named(rows, name):
+            parameter, key = "operator", "pk"
+        else:
+            rows, parameter, key = Tag.objects.visible_to(user), "tag", "name"
+            ids = _ids_named(rows, name)
+        if not 0 < len(ids) <= COUNTED_TO:
+            return {}, ""
+        named = list(rows.filter(pk__in=ids).order_by("name").values(key, "name"))
+        query[parameter] = [one[key] for one in named]
+        labels += [one["name"] for one in named] if len(named) < FEW else [f"{len(named)} {parameter}s"]
+    return query, ", ".join(labels)
 
 
 def _first_numbers(filterset, search):
@@ -132,7 +180,8 @@ def _first_numbers(filterset, search):
 
 def _first_with_substring(filterset, search):
     """Return these ids where they are among the very first with the digits; None where they are not."""
-    if search.kind not in ("contains", "ends"):
+    chosen = filterset.form.cleaned_data
+    if search.kind not in ("contains", "ends") or chosen["status"] or chosen["tag"]:
         return None
     first = filterset.substring.first(NEAR)
     if first is None:

@@ -68,14 +68,14 @@ def find_page(request):
 
 
 def _group(found, text, kind):
-    hits = _number_hits(found, text) if found.kind == "numbers" else _record_hits(found, text, kind)
+    hits = _number_hits(found) if found.kind == "numbers" else _record_hits(found, text, kind)
     return {"kind": found.kind, "label": LABELS[found.kind], "hits": hits}
 
 
 # --- numbers ----------------------------------------------------------------------------------------------
 
 
-def _number_hits(found, text):
+def _number_hits(found):
     hits = [
         Hit(
             reverse("dids:detail", args=[did.pk]),
@@ -97,13 +97,13 @@ def _number_hits(found, text):
         )
         for gone in found.deleted
     ]
-    if every := _every_number(found, text):
+    if every := _every_number(found):
         # The list answers a part of a number, the number itself a whole one.
         hits.insert(len(hits) if found.exact else 0, every)
     return hits
 
 
-def _every_number(found, text):
+def _every_number(found):
     """Return the line that opens the list of all matches; None where the matches are shown anyway."""
     search, total = found.search, found.total
     if search is None or (total < 2 and not found.is_list):
@@ -118,7 +118,9 @@ def _every_number(found, text):
         label = [(f"{total.label} of {count_noun(len(search.values), 'number')} of the list", False)]
     else:
         label = [(f"{numbers} {that} ", False), (search.value, True)]
-    return Hit(f"{reverse('dids:list')}?{urlencode({'q': text})}", "list-numbers", label, end="List")
+    if found.narrowed:
+        label.append((f", {found.narrowed}", False))
+    return Hit(_did_list(**found.query), "list-numbers", label, end="List")
 
 
 def _pieces(number, search):
@@ -165,7 +167,7 @@ def _numbers_of(row):
 
 
 def _did_list(**parameters):
-    return f"{reverse('dids:list')}?{urlencode(parameters)}"
+    return f"{reverse('dids:list')}?{urlencode(parameters, doseq=True)}"
 
 
 # {kind: row → (URL, about, end, timestamp)}

@@ -43,9 +43,9 @@ PAGES = [
 NEED_SCRIPTS = """() => {
   for (const menu of document.querySelectorAll("details")) menu.open = true;
   return [...document.querySelectorAll(
-    "button[type=button], button:not([form], form button), [data-copy], [data-toggle], [data-print], [data-dismiss],"
-    + "[data-selection-clear-button], [data-selection-all], [data-selection-bar], thead [type=checkbox], .row-menu,"
-    + "[name=theme], .topbar kbd, summary > kbd"
+    "button[type=button], button:not([form], form button), [data-copy], [data-toggle], [data-print],"
+    + "[data-dismiss], [data-selection-clear-button], [data-selection-all], [data-selection-bar],"
+    + "thead [type=checkbox], .row-menu, [name=theme], .topbar kbd, summary > kbd"
   )].filter((element) => element.checkVisibility({ visibilityProperty: true }))
     .map((element) => element.outerHTML.replace(/\\s+/g, " ").slice(0, 110));
 }"""

@@ -67,6 +67,37 @@ def test_a_number_is_found_as_in_its_list_and_the_whole_one_first(world, viewer)
     assert names(find("111, 999", viewer))["numbers"] == ["111"]
 
 
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("256 active", ["2567"]),
+        ("Active 256", ["2567"]),
+        ("25 in stock", ["256999"]),
+        ("2563 on hold", ["2563"]),
+        ("256 hold blocked", ["2563", "2568"]),
+        ("2567, 2568 blocked", ["2568"]),
+        ("2568 blocked", ["2568"]),
+        ("12* did oper reserved", ["12568"]),
+        ("12* did oper blocked", None),
+        ("256 gold", ["2567", "256999"]),
+        ("256 gold active", ["2567"]),
+        ("256 active nobody", None),
+        ("active", None),
+        ("2568 active", None),
+    ],
+)
+def test_digits_are_found_with_a_status_an_operator_or_a_tag(world, supervisor, text, numbers):
+    DID.objects.filter(number__in=["2567", "256999"]).edit(tags=["gold"], by=supervisor)
+    found = find(text, supervisor, "numbers")
+    assert names(found) == ({"numbers": numbers} if numbers else {})
+
+
+def test_an_operator_of_another_branch_is_no_word_of_a_search(world, stranger):
+    assert names(find("33 did oper", stranger, "numbers")) == {"numbers": ["3333"]}
+    Operator.objects.create(reseller=world.reseller, name="Thornwick")
+    assert find("33 thornwick", stranger) == []
+
+
 def test_an_id_finds_records_numbers_and_changes(world, viewer):
     assert names(find(f"#{world.client.pk}", viewer, "clients")) == {"clients": ["Rose Orig"]}
     assert names(find(f"#{world.did('3333').pk}", viewer, "numbers")) == {"numbers": ["3333"]}

@@ -39,6 +39,14 @@ def test_a_part_of_a_number_opens_the_list_and_a_whole_one_the_number(world, sup
     assert free[0] == ("Give 256999 to a client", f"/dids/assign/?ids={world.did('256999').pk}")
 
 
+def test_digits_with_words_open_the_list_that_is_filtered_by_both(world, owner):
+    browser = client_of(owner)
+    text, url = hits(browser.get("/find/?q=11 did oper reserved"))["numbers"][0]
+    assert text == "6 numbers with 11, Reserved, DID Operator"
+    assert url == f"/dids/?q=11&status=reserved&operator={world.operator.pk}"
+    assert browser.get(url).context["listing"].total == 6
+
+
 def test_more_than_three_of_a_kind_lead_to_all_of_them(world, viewer):
     Client.objects.bulk_create(Client(reseller=world.reseller, name=f"Hamburg {n}") for n in range(60))
     browser = client_of(viewer)
