@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, ClassVar, Protocol
 
 from django.db import models
@@ -17,6 +18,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, Func, Manager, Model, QuerySet
 from django.db.models.lookups import Exact
 from django.db.models.options import Options
+
+from didmgmt.statements import EVERYBODY, Statement
 
 
 class TrackedQuerySet(Protocol):
@@ -126,15 +129,26 @@ def last_known(
     wanted = {pk for pk in ids if pk is not None}
     if not wanted:
         return {}
-    existing, past = manager(tracked).all(), _past(tracked).filter(event="-")
-    if viewer and viewer.reseller_id:
-        existing, past = existing.visible_to(viewer), visible_to(tracked, viewer)
-    known = {row.pop("pk"): row for row in existing.filter(pk__in=wanted).values("pk", *fields)}
+    bound = viewer if viewer and viewer.reseller_id else None
+    rows = _existing(tracked, fields).rows(ids=wanted, viewer=bound or EVERYBODY)
+    known = {pk: dict(zip(fields, row, strict=True)) for pk, *row in rows}
     if gone := wanted - known.keys():
+        past = visible_to(tracked, bound) if bound else _past(tracked).filter(event="-")
         last = past.filter(object_id__in=gone).order_by("history_id")
         own = [field for field in fields if "__" not in field]
         known |= {row.pop("object_id"): row for row in last.values("object_id", *own)}
     return known
+
+
+@cache
+def _existing(tracked: type[TrackedModel], fields: tuple[str, ...]) -> Statement:
+    """Return the statement that reads (id, *fields) of existing rows."""
+    return Statement(
+        lambda ids, viewer: (
+            manager(tracked).all().visible_to(viewer).filter(pk__in=ids).values_list("pk", *fields)
+        ),
+        lists=["ids"],
+    )
 
 
 def deleted_records(tracked: type[TrackedModel], user: Viewer, **conditions: Any) -> list[TrackedModel]:

@@ -34,7 +34,7 @@ def measure(user, runs):
 def _measured(user, runs):
     # Pages are compressed for browsers, which costs time too.
     browser = Client(headers={"accept-encoding": "gzip, deflate, br, zstd"})
-    browser.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    browser.force_login(user, backend="staff.backends.StaffBackend")
     for name, address in _pages():
         for _ in range(WARM):
             response = browser.get(address)

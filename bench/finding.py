@@ -29,7 +29,7 @@ def measure(user, count, runs):
         people = {"all resellers": user, "one reseller": bound}
         for (name, text), (who, person) in product(_texts().items(), people.items()):
             browser = Browser(headers={"HX-Request": "true"})
-            browser.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+            browser.force_login(person, backend="staff.backends.StaffBackend")
 
             def search(browser=browser, text=text):
                 return browser.get("/find/", {"q": text})

@@ -21,7 +21,7 @@ def measure(user):
     Time that is linear grows up to 8 times. What exceeds a limit is refused in less.
     """
     browser = Client()
-    browser.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    browser.force_login(user, backend="staff.backends.StaffBackend")
 
     def get(**query):
         return browser.get("/dids/", query).status_code

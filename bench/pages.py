@@ -272,7 +272,7 @@ def _user(username, reseller=None):
 
 def _browser(user):
     browser = Client()
-    browser.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    browser.force_login(user, backend="staff.backends.StaffBackend")
     return browser
 
 

@@ -663,5 +663,5 @@ def _operator():
 
 def _browser():
     browser = Browser()
-    browser.force_login(_user(), backend="django.contrib.auth.backends.ModelBackend")
+    browser.force_login(_user(), backend="staff.backends.StaffBackend")
     return browser

@@ -18,7 +18,7 @@ COMPRESSED_ALREADY = ("application/zip", "application/gzip", "application/vnd.op
 
 
 ACCEPTS_BROTLI = re.compile(r"(?:^|,)\s*br\s*(?:,|$|;(?!\s*q=0(?:\.0*)?\s*(?:,|$)))")
-QUALITY = 4  # a page of 500 numbers has half the size of gzip's and takes less time
+QUALITY = 2  # a page of 500 numbers has 55 % of the size of gzip's and takes less than a third of the time
 SHORT = 200  # bytes that are not worth it, as in GZipMiddleware
 
 

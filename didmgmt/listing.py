@@ -364,13 +364,13 @@ class Listing:
         """The rows of the page with all that they show."""
         if not self.keys:
             return []
-        rows = self.matches.model._default_manager.filter(pk__in=self.keys)
-        by_key = {row.pk: row for row in self.fetched(rows)}
+        by_key = {row.pk: row for row in self.fetched(self.keys)}
         # Rows deleted between the two queries are left out.
         return [by_key[key] for key in self.keys if key in by_key]
 
-    def fetched(self, rows: models.QuerySet[Any]) -> Iterable[Any]:
-        """Return these rows with all that the list shows of them."""
+    def fetched(self, keys: list[Any]) -> Iterable[Any]:
+        """Return the rows with these primary keys and all that the list shows of them."""
+        rows: models.QuerySet[Any] = self.matches.model._default_manager.filter(pk__in=keys)
         return self._fetch(rows) if self._fetch else rows
 
     @cached_property

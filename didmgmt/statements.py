@@ -12,33 +12,47 @@ from django.db.models.expressions import RawSQL
 from django.db.models.query import get_related_populators
 
 
+LISTED_MOST = 512  # values of a list for which SQL is kept
+
+
 class _Slot(NamedTuple):
-    """The place of a value in the parameters of a statement."""
+    """The place of a value in the parameters of a statement; ``position``: in a value that is a list."""
 
     name: str
+    position: int | None = None
+
+
+EVERYBODY = SimpleNamespace(is_authenticated=True, reseller_id=None, pk=None)  # a viewer who sees all
 
 
 class Statement:
     """A queryset whose SQL stays the same while some of its values differ.
 
     ``build`` returns the queryset; its parameters are the values, which it may only pass on to conditions and
-    expressions. ``viewer`` is a user to pass on to ``visible_to``. A statement reads, in the database that
-    the router chooses each time. ::
+    expressions. ``viewer`` is a user to pass on to ``visible_to``. The names in ``lists`` are those of lists
+    for ``…__in``; without any value there is no row. Their SQL is kept for 1, 2, 4, 8 and up to
+    ``LISTED_MOST`` values, of which the last one is repeated; that of longer lists is compiled each time. A
+    statement reads, in the database that the router chooses each time. ::
 
         named = Statement(lambda viewer, name: Client.objects.visible_to(viewer).filter(name=name))
         named.instances(viewer=user, name="Rose Orig")
     """
 
-    def __init__(self, build):
+    def __init__(self, build, *, lists=()):
         self._build, self._names = build, inspect.signature(build).parameters
+        self._lists = tuple(lists)
         self._querysets, self._compiled = {}, {}
 
     def rows(self, **values):
         """Return the rows as sequences of the columns that the queryset selects."""
+        if not all(values[name] for name in self._lists):
+            return []
         return self._fetched(values)[2]
 
     def instances(self, **values):
         """Return the rows as instances of the model, with annotations and ``select_related``."""
+        if not all(values[name] for name in self._lists):
+            return []
         alias, compiler, rows = self._fetched(values)
         about, select = compiler.klass_info, compiler.select
         first, last = about["select_fields"][0], about["select_fields"][-1] + 1
@@ -54,42 +68,73 @@ class Statement:
             found.append(one)
         return found
 
-    def _queryset(self, is_bound):
-        """Return the queryset for viewers who are bound to a reseller, or see all."""
-        if is_bound not in self._querysets:
-            slots = {name: RawSQL("%s", [_Slot(name)]) for name in self._names}
-            if "viewer" in slots:
-                reseller = slots["viewer"] if is_bound else None
-                slots["viewer"] = SimpleNamespace(is_authenticated=True, reseller_id=reseller)
-            self._querysets[is_bound] = self._build(**slots)
-        return self._querysets[is_bound]
-
     def _fetched(self, values):
         """Return the database, the compiler and the rows."""
         is_bound = False
         if "viewer" in self._names:
             viewer = values["viewer"]
+            values["viewer.pk"] = viewer.pk
             # Nothing equals NULL, so somebody who has not signed in sees nothing.
             values["viewer"] = viewer.reseller_id if viewer.is_authenticated else None
             is_bound = not viewer.is_authenticated or viewer.reseller_id is not None
-        queryset = self._queryset(is_bound)
-        alias = queryset.db
-        if (alias, is_bound) not in self._compiled:
-            compiler = queryset.query.get_compiler(alias)
-            statement = compiler.as_sql()
-            converters = compiler.get_converters([column for column, *_ in compiler.select])
-            self._compiled[alias, is_bound] = compiler, statement, converters
-        compiler, (sql, params), converters = self._compiled[alias, is_bound]
+        alias, compiler, (sql, params), converters = self._compile(is_bound, values)
         connection = connections[alias]
         with connection.cursor() as cursor:
             cursor.execute(sql, [_value(param, values, connection) for param in params])
             rows = cursor.fetchall()
         return alias, compiler, list(compiler.apply_converters(rows, converters)) if converters else rows
 
+    def _compile(self, is_bound, values):
+        """Return (database, compiler, SQL with its parameters, converters)."""
+        lengths = tuple([_pad(values, name) for name in self._lists])
+        shape = is_bound, lengths
+        if None in lengths:
+            return _compiled(self._queryset(is_bound, values, lengths))
+        if shape not in self._querysets:
+            self._querysets[shape] = self._queryset(is_bound, values, lengths)
+        queryset = self._querysets[shape]
+        key = queryset.db, shape
+        if key not in self._compiled:
+            self._compiled[key] = _compiled(queryset)
+        return self._compiled[key]
+
+    def _queryset(self, is_bound, values, lengths):
+        """Return the queryset for viewers who are bound to a reseller, or see all."""
+        slots = {name: RawSQL("%s", [_Slot(name)]) for name in self._names}
+        for name, length in zip(self._lists, lengths, strict=True):
+            places = range(length or 0)
+            slots[name] = [RawSQL("%s", [_Slot(name, place)]) for place in places] or values[name]
+        if "viewer" in slots:
+            slots["viewer"] = SimpleNamespace(
+                is_authenticated=True,
+                reseller_id=slots["viewer"] if is_bound else None,
+                pk=RawSQL("%s", [_Slot("viewer.pk")]),
+            )
+        return self._build(**slots)
+
+
+def _compiled(queryset):
+    alias = queryset.db
+    compiler = queryset.query.get_compiler(alias)
+    statement = compiler.as_sql()
+    return alias, compiler, statement, compiler.get_converters([column for column, *_ in compiler.select])
+
+
+def _pad(values, name):
+    """Repeat the last value of a list up to a power of two, and return that; None for a long list."""
+    some = list(values[name])
+    if len(some) > LISTED_MOST:
+        return None
+    length = 1 << (len(some) - 1).bit_length()
+    values[name] = some + some[-1:] * (length - len(some))
+    return length
+
 
 def _value(param: Any, values: dict[str, Any], connection: Any) -> Any:
     if not isinstance(param, _Slot):
         return param
     value = values[param.name]
+    if param.position is not None:
+        return value[param.position]
     # SQLite stores times as text.
     return connection.ops.adapt_datetimefield_value(value) if hasattr(value, "tzinfo") else value

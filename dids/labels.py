@@ -6,6 +6,7 @@ from django.utils.formats import date_format
 from audit.history import last_known, visible_to
 from audit.models import Change
 from clients.models import Account, Client, Package
+from didmgmt.statements import Statement
 from dids.models import ClientPackage, TagSet
 from operators.models import Operator
 
@@ -24,9 +25,8 @@ class Names:
         self._client_packages, self._packages = self._with_parents(
             ClientPackage, client_packages, "package", Package
         )
-        self._tag_sets = {pk for pk in tag_sets if pk is not None}
-        if self._tag_sets:
-            self._tag_sets = dict(TagSet.objects.filter(pk__in=self._tag_sets).values_list("pk", "label"))
+        tag_sets = {pk for pk in tag_sets if pk is not None}
+        self._tag_sets = dict(map(tuple, _labels.rows(ids=tag_sets)))
 
     def _last_known(self, tracked, ids, *fields):
         return last_known(tracked, ids, *fields, viewer=self._viewer)
@@ -83,6 +83,9 @@ class Names:
 
     def tags(self, tag_set):
         return "" if tag_set is None else self._tag_sets.get(tag_set, f"tag set {tag_set}")
+
+
+_labels = Statement(lambda ids: TagSet.objects.filter(pk__in=ids).values_list("pk", "label"), lists=["ids"])
 
 
 class NamesThen(Names):

@@ -102,7 +102,7 @@ def csv(text, name="numbers.csv"):
 
 def test_every_address_refuses_a_form_from_another_site(administrator):
     browser = Browser(enforce_csrf_checks=True)
-    browser.force_login(administrator, backend="django.contrib.auth.backends.ModelBackend")
+    browser.force_login(administrator, backend="staff.backends.StaffBackend")
     ids = defaultdict(lambda: 1, {"import": UUID(int=1), "job": UUID(int=1)})
     accepted = [
         address.name

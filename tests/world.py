@@ -107,7 +107,7 @@ def client_of(user):
 
 def _signed_in(user):
     browser = Browser()
-    browser.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    browser.force_login(user, backend="staff.backends.StaffBackend")
     return browser
 
 

@@ -20,6 +20,7 @@ from django.utils import timezone
 from audit.models import Change
 from audit.pruning import known_since
 from didmgmt import clock
+from didmgmt.statements import Statement
 from dids.history.explain import actor_name
 from dids.labels import Names, NamesThen
 from dids.lifecycle import holds
@@ -243,8 +244,8 @@ def lifespan(did_id: int, viewer, now: datetime | None = None, *, did=None) -> L
         if number is None:
             return None
         existing = _existing([number])
-    rows = _versions([number], existing).order_by("-history_id")
-    versions = [_Version(*row) for row in rows.values_list(*_COLUMNS)[: VERSIONS_MOST + 1]]
+    ids = _ids([number], existing)
+    versions = list(map(_Version._make, _newest_versions.rows(ids=ids)))
     is_cut = len(versions) > VERSIONS_MOST
     versions = _known(versions, own)
     if not versions:
@@ -307,21 +308,34 @@ def _versions_by_number(numbers, existing, own):
     A number that was deleted and created again has several ids; those that were never the viewer's are left
     out.
     """
-    rows = _versions(numbers, existing).order_by("number", "-history_id")
+    rows = _versions(_ids(numbers, existing)).order_by("number", "-history_id")
     rows = map(_Version._make, rows.values_list(*_COLUMNS).iterator(chunk_size=NUMBERS_AT_ONCE))
     for number, group in groupby(rows, lambda version: version.number):
         if versions := _known(list(group), own):
             yield number, versions
 
 
-def _versions(numbers, existing):
-    """Return the history rows of these numbers, under all ids that they had.
+def _ids(numbers, existing):
+    """Return all ids that these numbers had.
 
     ``existing`` is read before the deletions, so that a number deleted meanwhile is not missed.
     """
-    deleted = DIDHistory.objects.filter(event="-", number__in=numbers).values_list("object_id", flat=True)
-    ids = {pk for pk, _ in existing.values()}.union(deleted)
+    return {pk for pk, _ in existing.values()}.union(pk for (pk,) in _deleted.rows(numbers=numbers))
+
+
+def _versions(ids):
+    """Return the history rows of the numbers with these ids."""
     return DIDHistory.objects.filter(object_id__in=ids)
+
+
+_deleted = Statement(
+    lambda numbers: DIDHistory.objects.filter(event="-", number__in=numbers).values_list("object_id"),
+    lists=["numbers"],
+)
+_newest_versions = Statement(
+    lambda ids: _versions(ids).order_by("-history_id").values_list(*_COLUMNS)[: VERSIONS_MOST + 1],
+    lists=["ids"],
+)
 
 
 def _known(versions, own):

@@ -6,9 +6,12 @@ from collections import namedtuple
 from dataclasses import dataclass
 from functools import cache
 
+from django.conf import settings
 from django.db.models import OuterRef, Subquery
 
 from audit.history import visible_to
+from didmgmt import clock
+from didmgmt.statements import EVERYBODY, Statement
 from didmgmt.text import shorten
 from dids.labels import Names
 from dids.lists.sqlite_stats import without_jit
@@ -82,35 +85,44 @@ def remembered_columns(user) -> list[str]:
     return keys or list(DEFAULT)
 
 
-def rows_with_columns(dids, keys, viewer, now):
-    """Return ``dids`` as rows ``for_table`` with what these columns need besides; a page of numbers.
+def rows_with_columns(pks, keys, viewer, now):
+    """Return the numbers with these ids as rows ``for_table`` with what these columns need besides.
 
-    They are tuples with the attributes of ``AsListed``, because instances take five times as long. Costs one
-    query, with index lookups for each row; the last clients cost another one, and those of names.
+    They are tuples with the attributes of ``AsListed``. Costs one query, with index lookups for each row; the
+    last clients cost another one, and those of names.
     """
-    past = visible_to(DID, viewer).filter(object_id=OuterRef("pk"))
-    found = dids.for_table(now)
-    if "created" in keys:
-        created = past.filter(event="+").order_by("history_id")
-        found = found.annotate(created_at=Subquery(created.values("at")[:1]))
-    if "changed" in keys:
-        found = found.annotate(changed_at=Subquery(past.order_by("-history_id").values("at")[:1]))
-    if "hold_days" in keys:
-        found = found.with_hold_days()
-    names = (*_STORED, *found.query.annotation_select)
-    rows = list(map(_listed(names)._make, found.values_list(*names)))
+    needed = frozenset(keys) & {"created", "changed", "hold_days"}
+    statement, listed = _rows(needed)
+    found = statement.rows(ids=pks, now=now, viewer=viewer, rest=settings.HOLD_DAYS)
+    rows = list(map(listed._make, found))
     if "last_client" in keys:
         _add_past_clients(rows, viewer)
     return rows
 
 
-_STORED = ("pk", "number", "after_hold", "hold_until", "notes")
-
-
 @cache
-def _listed(names):
-    """Return the class of rows with these columns."""
-    return type("ListedDID", (AsListed, namedtuple("ListedDID", names)), {})
+def _rows(needed):
+    """Return the statement that reads rows by their ids with the columns ``needed``, and their class."""
+
+    def annotated(ids, now, viewer, rest):
+        past = visible_to(DID, viewer).filter(object_id=OuterRef("pk"))
+        found = DID.objects.filter(pk__in=ids).for_table(now)
+        if "created" in needed:
+            created = past.filter(event="+").order_by("history_id")
+            found = found.annotate(created_at=Subquery(created.values("at")[:1]))
+        if "changed" in needed:
+            found = found.annotate(changed_at=Subquery(past.order_by("-history_id").values("at")[:1]))
+        return found.with_hold_days(rest) if "hold_days" in needed else found
+
+    names = (*_STORED, *annotated([0], clock.now(), EVERYBODY, 0).query.annotation_select)
+    statement = Statement(
+        lambda ids, now, viewer, rest: annotated(ids, now, viewer, rest).values_list(*names), lists=["ids"]
+    )
+    # Rows, because instances take five times as long.
+    return statement, type("ListedDID", (AsListed, namedtuple("ListedDID", names)), {})
+
+
+_STORED = ("pk", "number", "after_hold", "hold_until", "notes")
 
 
 def _add_past_clients(rows, viewer):

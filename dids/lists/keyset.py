@@ -18,7 +18,7 @@ from itertools import islice, product
 from typing import TYPE_CHECKING, Any, Protocol
 
 from django.db import connections
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum, Value
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.expressions import OrderBy
 from django.db.models.functions import Lower
 
@@ -467,7 +467,7 @@ class FilteredScans:
             stock = Stock.objects.of(self.filterset.operators, self.filterset.tag_sets)
             if self.statuses:
                 stock = stock.filter(status__in=self.statuses)
-            return dict(stock.order_by().values_list(column).annotate(Sum("numbers")))
+            return dict(stock.grouped_by(column))
         return dict(self.filterset.qs.order_by().values_list(column).annotate(_rows=Count("*")))
 
 

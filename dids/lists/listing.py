@@ -67,7 +67,8 @@ def exact_hit(listing):
     if isinstance(listing, PastListing):
         return next(iter(listing.rows_of(listing.filterset.keys_of(search.value))), None)
     found = DID.objects.filter(number=search.value).values_list("pk", flat=True).first()
-    return found and next(iter(listing.fetched(listing.matches.filter(pk=found))), None)
+    matches = found and listing.matches.filter(pk=found).exists()
+    return next(iter(listing.fetched([found])), None) if matches else None
 
 
 class DIDListing(Listing):
@@ -82,9 +83,9 @@ class DIDListing(Listing):
             *args,
             user=user,
             keeps=(PARAMETER, SavedView.PARAMETER),
-            fetch=lambda found: rows_with_columns(found, self.columns, user, now),
             **options,
         )
+        self._user, self._now = user, now
         self.view = parameters.get(SavedView.PARAMETER, "")
         named = parameters.get(PARAMETER, "").strip()
         try:
@@ -92,6 +93,9 @@ class DIDListing(Listing):
         except LookupError as error:
             self.columns, self.valid = remembered_columns(user), False
             self.errors.append(f"Columns: {error}")
+
+    def fetched(self, keys):
+        return rows_with_columns(keys, self.columns, self._user, self._now)
 
     @property
     def view_query(self):

@@ -12,6 +12,7 @@ from django.db.models import Sum
 
 from audit import triggers
 from didmgmt import clock
+from didmgmt.statements import Statement
 from dids.lifecycle import statuses as st
 from dids.models.number_reads import move_overdue
 from dids.models.numbers import DID
@@ -34,15 +35,23 @@ class StockQuerySet(models.QuerySet):
         Exact, with overdue holds treated as over. Two queries whose cost doesn't depend on the size
         of the inventory; ``overdue=False`` skips the second, because no hold is over.
         """
+        counts = dict.fromkeys(st.LABELS, 0)
+        if operators is None and tag_sets is None:
+            counts.update(map(tuple, _all_by_status.rows()))
+        else:
+            counts.update(self.of(operators, tag_sets).grouped_by("status"))
+        if overdue is False:
+            return counts
         over = DID.objects.hold_over(now or clock.now())
         if operators is not None:
             over = over.filter(operator__in=operators)
         if tag_sets is not None:
             over = over.filter(tag_set__in=tag_sets)
-        counts = dict.fromkeys(st.LABELS, 0)
-        stock = self.of(operators, tag_sets).order_by()
-        counts.update(stock.values_list("status").annotate(Sum("numbers")))
-        return counts if overdue is False else move_overdue(counts, over)
+        return move_overdue(counts, over)
+
+    def grouped_by(self, column):
+        """Return the pairs (value of the column, sum of its counters)."""
+        return self.order_by().values_list(column).annotate(Sum("numbers"))
 
 
 class Stock(models.Model):
@@ -74,6 +83,9 @@ class Stock(models.Model):
 
     def __str__(self):
         return f"{self.operator_id} {self.status}: {self.numbers}"
+
+
+_all_by_status = Statement(lambda: Stock.objects.grouped_by("status"))
 
 
 def compact():

@@ -3,12 +3,14 @@
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models import Case, Q, When
 from django.urls import reverse
 
 from clients.models import Reseller
+from didmgmt.statements import Statement
 
 
 class SavedViewQuerySet(models.QuerySet[Any]):
@@ -18,12 +20,11 @@ class SavedViewQuerySet(models.QuerySet[Any]):
         The branch is that of the time when the view was saved, so that a person who moves to another
         reseller takes no names along.
         """
-        shared = Q(audience=SavedView.Audience.ALL) | Q(
-            audience=SavedView.Audience.ROLE, role__in=user.groups.all()
-        )
+        roles = get_user_model().groups.through.objects.filter(user=user.pk).values("group")
+        shared = Q(audience=SavedView.Audience.ALL) | Q(audience=SavedView.Audience.ROLE, role__in=roles)
         branch = Q(reseller=user.reseller_id) if user.reseller_id else Q(reseller=None)
-        own_first = Case(When(owner=user, then=0), default=1)
-        return self.filter(Q(owner=user) | (shared & branch)).order_by(own_first, "pk")
+        own_first = Case(When(owner=user.pk, then=0), default=1)
+        return self.filter(Q(owner=user.pk) | (shared & branch)).order_by(own_first, "pk")
 
 
 class SavedView(models.Model):

@@ -17,6 +17,7 @@ from didmgmt import dialogs, form_tokens
 from didmgmt.addresses import go_to
 from didmgmt.filters import OF_PAGE
 from didmgmt.forms import ModelForm
+from didmgmt.statements import Statement
 from didmgmt.text import parse_whole
 from dids.lists.as_of import PastListing
 from dids.lists.columns import COLUMNS, DEFAULT, PARAMETER, read_columns
@@ -154,9 +155,12 @@ def _default_columns(request, query):
     return QueryDict(view.query).get(PARAMETER, "") if view else ",".join(DEFAULT)
 
 
+_visible = Statement(lambda viewer: SavedView.objects.visible_to(viewer)[: 4 * SavedView.MOST])
+
+
 def views_context(user, listing):
     """Return the context of ``numbers/_views.html`` and of the columns menu."""
-    views = list(SavedView.objects.visible_to(user)[: 4 * SavedView.MOST])
+    views = _visible.instances(viewer=user)
     opened = next((view for view in views if str(view.pk) == listing.view), None)
     tabs = [
         {

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Value
 
-from didmgmt.statements import Statement
+from didmgmt.statements import LISTED_MOST, Statement
 from dids.models import DID
 from staff.models import User
 from tests.world import make_world
@@ -66,3 +66,22 @@ def test_instances_have_their_annotations_and_related_records(django_assert_num_
     assert vars(found) | {"_state": None} == vars(did) | {"_state": None, "word": "x"}
     assert found == did and not found._state.adding
     assert statement.instances(pk=0, word="") == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 9])
+def test_a_statement_takes_lists_of_any_length(count):
+    make_world()
+    statement = Statement(
+        lambda numbers, viewer: (
+            DID.objects.visible_to(viewer).filter(number__in=numbers).values_list("number")
+        ),
+        lists=["numbers"],
+    )
+    numbers = list(DID.objects.order_by("number").values_list("number", flat=True)[:count])
+    somebody = User(reseller_id=None)
+    assert len(numbers) == count
+    long = [*numbers, *(f"0{number}" for number in range(LISTED_MOST))]
+    for wanted in (numbers, [*numbers, "0"], numbers[:1], ["0"], long):
+        found = {number for (number,) in statement.rows(numbers=wanted, viewer=somebody)}
+        assert found == {*wanted} & {*numbers}
+    assert statement.rows(numbers=[], viewer=somebody) == []

@@ -81,7 +81,7 @@ def test_a_long_list_is_answered_without_a_redirect(browser, house):
 
 def test_a_post_from_another_site_is_refused(viewer, house):
     strict = Browser(enforce_csrf_checks=True)
-    strict.force_login(viewer, backend="django.contrib.auth.backends.ModelBackend")
+    strict.force_login(viewer, backend="staff.backends.StaffBackend")
     for path in (PAGE, STATEMENT, CSV):
         assert strict.post(path, {"numbers": "100"}).status_code == 403
 
