@@ -11,7 +11,6 @@ from django.db import connections
 from django.db.models.expressions import RawSQL
 from django.db.models.query import get_related_populators
 
-
 LISTED_MOST = 512  # values of a list for which SQL is kept
 
 

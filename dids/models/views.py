@@ -10,7 +10,6 @@ from django.db.models import Case, Q, When
 from django.urls import reverse
 
 from clients.models import Reseller
-from didmgmt.statements import Statement
 
 
 class SavedViewQuerySet(models.QuerySet[Any]):

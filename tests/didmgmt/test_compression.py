@@ -58,7 +58,7 @@ def test_a_page_of_rows_is_smaller_with_brotli(get):
     headers, small = get("/dids/?per_page=100", **{"Accept-Encoding": "gzip, deflate, br, zstd"})
     assert headers["Content-Encoding"] == "br"
     assert "Accept-Encoding" in headers["Vary"]
-    assert int(headers["Content-Length"]) == len(small) < len(gzipped) * 0.8
+    assert int(headers["Content-Length"]) == len(small) < len(gzipped) * 0.9
     assert stable(brotli.decompress(small)) == stable(plain)
 
 
