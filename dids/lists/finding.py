@@ -27,6 +27,7 @@ from dids.lists import row_counts
 from dids.lists.filters import DIDFilter, deleted_matching
 from dids.lists.keyset import DIDKeyset
 from dids.models import DID, SavedView, Stock, Tag
+from dids.models.number_reads import any_hold_over
 from dids.numbering.search import Search
 from jobs.models import Job
 from operators.models import Operator
@@ -172,7 +173,7 @@ def _first_numbers(filterset, search):
     if ids is None and filterset.is_few:
         ids = list(filterset.qs.order_by("number").values_list("pk", flat=True)[: COUNTED_TO + 1])
     elif ids is None:
-        overdue = DID.objects.any_hold_over(filterset.now)
+        overdue = any_hold_over(filterset.now)
         keyset = DIDKeyset(filterset, "number", descending=False, overdue=overdue)
         ids = [pk for _, pk in keyset.after(None, COUNTED_TO + 1)]
     return ids, Count.up_to(COUNTED_TO, len(ids))

@@ -14,6 +14,7 @@ from dids.lists.columns import PARAMETER, read_columns, remembered_columns, rows
 from dids.lists.filters import DIDFilter
 from dids.lists.keyset import DIDKeyset
 from dids.models import DID, SavedView
+from dids.models.number_reads import any_hold_over
 
 SORTED_MAX = 5_000  # numbers that are sorted at once; pages of more are found by key
 
@@ -27,7 +28,7 @@ def did_listing(parameters, user, path="", *, besides=()):
         return PastListing(parameters, user, path, _SORTS, besides=(PARAMETER, SavedView.PARAMETER, *besides))
     now = clock.now()
     dids = DID.objects.visible_to(user)
-    overdue = DID.objects.any_hold_over(now)
+    overdue = any_hold_over(now)
 
     def keyset(filterset, sort, descending):
         if sort == "written":

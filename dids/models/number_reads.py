@@ -56,14 +56,6 @@ class NumberReads(BranchQuerySet):
         """Return the numbers whose hold is over; uses the partial index on ``hold_until``."""
         return self.filter(holds.over(now))
 
-    def any_hold_over(self, now):
-        """Tell whether any hold of the inventory is over, with one index lookup.
-
-        ORDER BY forces the index: with statistics older than millions of new rows, a planner would
-        choose a sequential scan.
-        """
-        return bool(_first_hold_over.rows(now=now))
-
     def in_status(self, statuses, now=None, *, overdue=None):
         """Return the numbers whose status at ``now`` is one of ``statuses``.
 
@@ -71,7 +63,7 @@ class NumberReads(BranchQuerySet):
         """
         now = now or clock.now()
         stored = Q(status__in=statuses) if len(statuses) > 1 else Q(status=statuses[0])
-        if not (self.model.objects.any_hold_over(now) if overdue is None else overdue):
+        if not (any_hold_over(now) if overdue is None else overdue):
             return self.filter(stored)
         over = holds.over(now)
         released = over & Q(after_hold__in=statuses)
@@ -155,23 +147,6 @@ class NumberReads(BranchQuerySet):
         allowed = tag_keys(package.allowed_tags)
         return found.tagged(allowed) if allowed else found
 
-    def neighbours(self, number, viewer):
-        """Return the previous and the next number by digits as (pk, number) or None, in the viewer's branch.
-
-        Two queries of index lookups. For a bound viewer there are two for each operator of the reseller in
-        each status, because a scan in the order of numbers might read all those of other resellers.
-        """
-        if viewer.reseller_id is None:
-            return tuple(next(map(tuple, one.rows(number=number)), None) for one in _nearest)
-        operators, params = (
-            Operator.objects.visible_to(viewer).order_by().values("pk").query.sql_with_params()
-        )
-        with connection.cursor() as cursor:
-            cursor.execute(_NEIGHBOURS.format(operators=operators), [number, number, *params])
-            found = cursor.fetchone()
-        pks = dict(self.filter(number__in=[one for one in found if one]).values_list("number", "pk"))
-        return tuple((pks[one], one) if one in pks else None for one in found)
-
     def first_consecutive(self, count):
         """Return (low, high) of the first ``count`` consecutive numbers of this queryset, or None.
 
@@ -246,6 +221,31 @@ _first_hold_over = Statement(
         apps.get_model("dids", "DID").objects.hold_over(now).order_by("hold_until").values_list("pk")[:1]
     )
 )
+
+
+def any_hold_over(now):
+    """Tell whether any hold of the inventory is over, with one index lookup.
+
+    ORDER BY forces the index: with statistics older than millions of new rows, a planner would
+    choose a sequential scan.
+    """
+    return bool(_first_hold_over.rows(now=now))
+
+
+def neighbours(number, viewer):
+    """Return the previous and the next number by digits as (pk, number) or None, in the viewer's branch.
+
+    Two queries of index lookups. For a bound viewer there are two for each operator of the reseller in
+    each status, because a scan in the order of numbers might read all those of other resellers.
+    """
+    if viewer.reseller_id is None:
+        return tuple(next(map(tuple, one.rows(number=number)), None) for one in _nearest)
+    operators, params = Operator.objects.visible_to(viewer).order_by().values("pk").query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(_NEIGHBOURS.format(operators=operators), [number, number, *params])
+        found = cursor.fetchone()
+    pks = {one: pk for pk, one in _numbers().filter(number__in=[one for one in found if one])}
+    return tuple((pks[one], one) if one in pks else None for one in found)
 
 
 def _numbers():

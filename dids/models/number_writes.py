@@ -39,7 +39,7 @@ from dids.models.number_previews import (
     preview_resumption,
     resting,
 )
-from dids.models.number_reads import NumberReads
+from dids.models.number_reads import NumberReads, any_hold_over
 from dids.models.staging import ImportRow
 from dids.models.tags import TagSet
 
@@ -331,7 +331,7 @@ class DIDQuerySet(NumberReads):
         """
         overdue = self.hold_over(now)
         # One lookup in the small partial index instead of one per id.
-        if self.model.objects.any_hold_over(now) and overdue.exists():
+        if any_hold_over(now) and overdue.exists():
             with audit.change(
                 Change.Kind.END_HOLD, by=audit.SYSTEM, label="Overdue hold ended", at=at, apart=True
             ) as change:

@@ -22,6 +22,7 @@ from dids.labels import Names
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.models import DID
+from dids.models.number_reads import neighbours
 from screens.answers import announce
 from screens.numbers.forms import EditForm
 from screens.numbers.moves import moves_of
@@ -54,7 +55,7 @@ def did_detail(request, pk):
         did = _number(request.user, pk)
     only = request.GET.get("only", "").strip()
     entries, older = timeline(pk, request.user, size=RECENT, only_status=bool(only))
-    previous, following = DID.objects.neighbours(did.number, request.user)
+    previous, following = neighbours(did.number, request.user)
     context = {
         "did": did,
         "explanation": explain([did], request.user)[pk],

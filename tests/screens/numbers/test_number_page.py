@@ -8,6 +8,7 @@ from django.utils.html import escape
 from audit import SYSTEM
 from audit.models import Change
 from dids.models import DID, DIDHistory
+from dids.models.number_reads import neighbours
 from screens.numbers.number import RECENT
 from tests.carrier import person
 from tests.world import client_of, member
@@ -404,12 +405,12 @@ def test_a_number_leads_to_its_neighbours_in_the_branch(world, browser, owner, d
 
     for viewer, browsed in ((member("Supervisor", username="everyone"), browser), (owner, client_of(owner))):
         with django_assert_num_queries(2):
-            found = DID.objects.neighbours(did.number, viewer)
+            found = neighbours(did.number, viewer)
         assert found == tuple(one and (one.pk, one.number) for one in around(viewer))
         html = page(browsed, address(did))
         for one in filter(None, found):
             assert f'href="/dids/{one[0]}/"' in html
-    assert DID.objects.neighbours("0", owner)[0] is DID.objects.neighbours("9" * 20, owner)[1] is None
+    assert neighbours("0", owner)[0] is neighbours("9" * 20, owner)[1] is None
 
 
 @pytest.mark.parametrize(
