@@ -95,6 +95,26 @@ def test_a_tick_changes_only_its_row_and_the_bar(signed_in):
     assert page.locator("tr.is-ticked").count() == 0
 
 
+def test_rows_out_of_sight_are_no_layers_until_they_come_into_sight(signed_in, world):
+    DID.objects.create_numbers([str(n) for n in range(6000, 6100)], operator=world.operator, by=SYSTEM)
+    page = signed_in
+    page.goto("/dids/?q=6000-6099&per_page=100")
+    numbers = page.locator("tbody [data-row-link]")
+    expect(numbers).to_have_text([str(n) for n in range(6000, 6100)])
+    isolation = "row => getComputedStyle(row).isolation"
+    first, last = page.locator("tbody tr", has_text="6000"), page.locator("tbody tr", has_text="6099")
+    expect(last.locator("xpath=..")).to_have_class("is-far")
+    assert (first.evaluate(isolation), last.evaluate(isolation)) == ("isolate", "auto")
+
+    last.scroll_into_view_if_needed()
+    expect(last.locator("xpath=..")).not_to_have_class("is-far")
+    expect(first.locator("xpath=..")).to_have_class("is-far")
+    cell = last.locator(".col-select").bounding_box()
+    page.mouse.click(cell["x"] + 2, cell["y"] + 3)  # a corner of the cell, not its box
+    expect(page.locator("[data-selection-count]")).to_have_text("1 selected")
+    assert (first.evaluate(isolation), last.evaluate(isolation)) == ("auto", "isolate")
+
+
 def test_all_that_match_are_edited_without_being_on_the_page(signed_in):
     page = signed_in
     page.goto("/dids/?q=5000-5044")
