@@ -17,7 +17,8 @@ import time
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.http import HttpResponse
 from django.template.loader import render_to_string
-from django.views.defaults import server_error
+
+from didmgmt import measures
 
 TRIES = 3  # after the first one
 PAUSE = 0.1  # seconds before the second try, on average; doubled for each further one
@@ -127,7 +128,11 @@ def _rewind(request):
 def handler500(request):
     """Answer an exception that no middleware handled: 503 if the database or a disk failed, else 500."""
     error = sys.exc_info()[1]
-    return unavailable(request, error) if is_fault(error) else server_error(request)
+    if is_fault(error):
+        return unavailable(request, error)
+    measures.EXCEPTIONS.labels("page").inc()
+    page = render_to_string("500.html", {"request_id": getattr(request, "id", "")})
+    return HttpResponse(page, status=500)
 
 
 def unavailable(request, error):

@@ -29,7 +29,7 @@ from didmgmt.text import count_noun
 KEYS_MOST = 10_000  # buckets in memory, after which full ones are dropped
 # Bytes that somebody who has not signed in may send: a form that is kept until then, such as 5,000 numbers
 ANONYMOUS_BODY = 256 * 1024
-WITHOUT_LIMIT = ("/healthz",)
+WITHOUT_LIMIT = ("/healthz", "/metrics")
 
 
 class LimitError(Exception):

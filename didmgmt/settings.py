@@ -3,6 +3,7 @@
 An invalid value is refused by the variable's name, so that a typing error never becomes a silent default.
 """
 
+import ipaddress
 import os
 import secrets
 import stat
@@ -143,6 +144,27 @@ def env_addresses(name):
     return addresses
 
 
+def env_token(name):
+    """Return a secret of at least 16 characters or ""; the error never repeats it."""
+    value = env.str(name, "").strip()
+    if value and (len(value) < 16 or not value.isascii() or not value.isprintable() or " " in value):
+        raise ImproperlyConfigured(f"{name} must have at least 16 characters, ASCII without blanks.")
+    return value
+
+
+def env_networks(name):
+    networks = []
+    for value in env_list(name):
+        try:
+            networks.append(ipaddress.ip_network(value))
+        except ValueError:
+            raise ImproperlyConfigured(
+                f"{name} must be networks such as 10.0.0.0/8 or addresses, separated by commas; {value!r} is"
+                " none."
+            ) from None
+    return networks
+
+
 def env_mail_server(name):
     """Return Django's EMAIL_… settings; the error never repeats the value, because it holds a password."""
     value = env.str(name, "").strip()
@@ -227,6 +249,13 @@ TIME_ZONE = env_choice(
     "TIME_ZONE", "UTC", zoneinfo.available_timezones(), "a time zone such as UTC or Europe/Vilnius"
 )
 
+# /metrics is for whoever sends the token, from one of the networks, as far as they are set; else for nobody.
+METRICS_TOKEN = env_token("METRICS_TOKEN")
+METRICS_NETWORKS = env_networks("METRICS_NETWORKS")
+METRICS_OPEN = bool(METRICS_TOKEN or METRICS_NETWORKS)
+# Shown by /metrics, such as the commit that an image was built from
+BUILD = env.str("BUILD", "").strip() or "unknown"
+
 # `manage.py serve` (make run) and `manage.py web`
 DEMO = env_bool("DEMO", True)
 WEB_PROCESSES = env_int("WEB_PROCESSES", 2, 1, 64)
@@ -267,7 +296,7 @@ COOKIE_PREFIX = "__Host-" if TLS else ""
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid", f"{COOKIE_PREFIX}csrftoken"
 SEEN_COOKIE_NAME = f"{COOKIE_PREFIX}seen"
 MESSAGE_STORAGE = "didmgmt.messages.MessageStorage"
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = TLS
 # The browsers' preload list binds a domain for years, so its owner decides.
@@ -311,6 +340,7 @@ INSTALLED_APPS = [
     "import_export",
 ]
 MIDDLEWARE = [
+    "didmgmt.requests.RequestMiddleware",
     "didmgmt.compression.CompressionMiddleware",
     "didmgmt.timing.ServerTimeMiddleware",
     "didmgmt.proxy.ClientAddressMiddleware",
@@ -415,11 +445,15 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 # Decoding a form takes 80 times its size in the worst case.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 
+LOG_FORMAT = env_choice("LOG_FORMAT", "line", ("line", "json"), "line or json")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"()": "didmgmt.logs.LineFormatter"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"()": "didmgmt.logs.LineFormatter"},
+        "json": {"()": "didmgmt.logs.JsonFormatter"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {
         "handlers": ["stderr"],
         "level": env_choice(
@@ -433,6 +467,8 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "axes": {"level": "WARNING"},
+        # One record for each request, which a proxy's log has in lines already.
+        **({"didmgmt.requests": {"level": "WARNING"}} if LOG_FORMAT == "line" else {}),
         # It warns whenever a request waits for a thread.
         "waitress.queue": {"level": "ERROR"},
     },

@@ -1,7 +1,7 @@
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from didmgmt import headers, health
+from didmgmt import headers, health, metrics
 from screens.imports.urls import reference_urlpatterns
 from screens.operators.urls import reseller_urlpatterns
 from screens.packages.urls import client_package_urlpatterns
@@ -24,6 +24,7 @@ urlpatterns = [
     path("roles/", include((role_urlpatterns, "roles"))),
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
+    path("metrics", metrics.metrics, name="metrics"),
     path(".well-known/security.txt", headers.security_txt, name="security_txt"),
     path("", include("screens.staff.urls")),
 ]

@@ -81,6 +81,19 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Return waiting and running jobs."""
         return self.filter(state__in=(Job.State.QUEUED, Job.State.RUNNING))
 
+    def by_kind(self) -> dict[tuple[str, str], tuple[int, datetime]]:
+        """Return how many unfinished jobs of each (kind, state) there are; one query of their index.
+
+        With the earliest time since when one of them could have been run; in the future while it pauses after
+        an error, and without meaning for running jobs.
+        """
+        since = models.Min(Coalesce("lease_until", "created_at"))
+        counted = self.unfinished().order_by().values_list("kind", "state")
+        return {
+            (kind, state): (jobs, since)
+            for kind, state, jobs, since in counted.annotate(models.Count("pk"), since=since)
+        }
+
     def claimable(self, now: datetime | DatabaseClock) -> JobQuerySet:
         """Return waiting jobs, and running jobs whose worker let its lease expire."""
         waiting = Q(state=Job.State.QUEUED) & (Q(lease_until__isnull=True) | Q(lease_until__lte=now))
@@ -133,7 +146,8 @@ class Job(models.Model):
     """Long work: its parameters, progress and result.
 
     ``cursor`` is where the next chunk continues, in a format of the job's kind, and is written in the
-    transaction of the chunk before. ``lease_until`` is when another worker may take over a running job.
+    transaction of the chunk before. ``lease_until`` is when another worker may take over a running job, and
+    from when one may take a waiting one.
 
     **Exactly once.** Each chunk is a transaction: it locks the job's row, checks that the worker still owns
     the job, and writes data, cursor and counts. When a worker dies, the job stays as its last chunk left it.
@@ -216,7 +230,7 @@ class Job(models.Model):
             self.State.QUEUED,
             attempts=0,
             cancel_asked_at=None,
-            lease_until=None,
+            lease_until=database_now(),
             started_at=None,
             finished_at=None,
         )
@@ -298,7 +312,8 @@ class Job(models.Model):
         try:
             while True:
                 if stop():
-                    self._owned_by(worker).update(state=self.State.QUEUED, worker="", lease_until=None)
+                    waiting = {"state": self.State.QUEUED, "worker": "", "lease_until": database_now()}
+                    self._owned_by(worker).update(**waiting)
                     wake_workers()
                     break
                 began = time.monotonic()

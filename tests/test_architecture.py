@@ -22,9 +22,9 @@ RANKS = {
     "audit": "history changes __init__ models middleware triggers roles seals pruning checks apps",
     "audit.seals": "__init__ hashing spans failures chain verifying touched writing log delivery",
     "clients": "__init__ names finding tags models filters apps",
-    "didmgmt": "__init__ children server clock faults logs models forms addresses compression dialogs"
-    " form_tokens kept_forms headers messages text parameters templatetags dates fields operations proxy"
-    " replica limits choices filters listing keyset timing statements",
+    "didmgmt": "__init__ children server clock measures requests faults logs models forms addresses"
+    " compression dialogs form_tokens kept_forms headers messages text parameters templatetags dates fields"
+    " operations proxy replica limits choices filters listing keyset timing statements",
     "didmgmt.templatetags": "__init__ look",
     "dids": "__init__ lifecycle numbering models labels lists history imports exports reference_files"
     " job_kinds periodic demo apps",
@@ -68,7 +68,7 @@ APPS = ["audit", "clients", "staff", "operators", "jobs", "dids", "screens"]
 ROOMS = ["didmgmt", "sheets", *APPS]
 # These see everything, and only Django and the command line load them.
 ENTRY_POINTS = re.compile(
-    r"didmgmt\.(settings|wsgi|health)|.*\.urls|.*\.management(\..*)?|.*\.migrations(\..*)?"
+    r"didmgmt\.(settings|wsgi|health|metrics)|.*\.urls|.*\.management(\..*)?|.*\.migrations(\..*)?"
 )
 
 

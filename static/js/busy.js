@@ -49,7 +49,11 @@ document.addEventListener("htmx:responseError", (event) => {
   else if ([413, 429, 503].includes(status) && detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/plain")) {
     notice(detail.xhr.responseText);
   }
-  else notice(`The server reported an error (${status}). Reload the page before you try again.`);
+  else {
+    const id = status >= 500 && detail.xhr.getResponseHeader("X-Request-ID");
+    const quote = id ? ` If it happens again, tell an administrator this number: ${id}` : "";
+    notice(`The server reported an error (${status}). Reload the page before you try again.${quote}`);
+  }
 });
 document.addEventListener("notice", (event) => notice(event.detail));
 document.addEventListener("htmx:beforeSwap", (event) => {

@@ -96,6 +96,11 @@ def assert_refused(run, *words):
         ("SEAL_MAIL", "auditor@example.com"),  # without MAIL_URL
         ("MAIL_URL", "imap://u:hidden@h"),
         ("MAIL_FROM", "did@"),
+        ("METRICS_TOKEN", "hidden"),
+        ("METRICS_TOKEN", "hidden token of two words"),
+        ("METRICS_NETWORKS", "10.0.0.1/8"),
+        ("METRICS_NETWORKS", "10.0.0.0/8,intranet"),
+        ("LOG_FORMAT", "xml"),
     ],
 )
 def test_an_invalid_value_is_refused_by_its_variable(tmp_path, name, value):

@@ -55,6 +55,7 @@ ADDRESSES = [
     Address("home", "/", "login 302 302 302 302", "login 302 302 302 302"),
     Address("healthz", "/healthz", "200 200 200 200 200", "405 405 405 405 405"),
     Address("readyz", "/readyz", "200 200 200 200 200", "405 405 405 405 405"),
+    Address("metrics", "/metrics", "404 404 404 404 404", "405 405 405 405 405"),
     Address("security_txt", "/.well-known/security.txt", "404 404 404 404 404", "405 405 405 405 405"),
     Address("staff:login", "/login/", "200 302 302 302 302", "200 302 302 302 302"),
     Address("staff:session", "/session/", "login 204 204 204 204", NO_POST),

@@ -23,6 +23,7 @@ import audit
 from audit import triggers
 from didmgmt.children import Children
 from didmgmt.management.commands.web import listening, refuse, stop_event, web_commands
+from didmgmt.measures import shared_by_children
 
 ANSWER_WITHIN = 60
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - and the address to connect to
@@ -44,7 +45,8 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             raise SystemExit("Stopped during the start. Run it again.") from None
         connections.close_all()
-        self._run(listener)
+        with shared_by_children():
+            self._run(listener)
 
     # --- checks before anything starts ---
 

@@ -10,6 +10,7 @@ from django.core.management import BaseCommand
 from django.core.wsgi import get_wsgi_application
 
 from didmgmt.children import Children, end_with_parent
+from didmgmt.measures import shared_by_children
 from didmgmt.server import Server, allow_files, collect_seldom, listen
 
 
@@ -25,7 +26,7 @@ class Command(BaseCommand):
             serve_on(socket.socket(fileno=options["socket"]), get_wsgi_application())
             return
         stop = stop_event()
-        with listening() as listener:
+        with listening() as listener, shared_by_children():
             children = Children(web_commands(listener), files=[listener.fileno()], say=self._say)
             try:
                 children.keep_running(stop)
