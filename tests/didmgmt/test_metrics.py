@@ -2,6 +2,7 @@
 
 import contextlib
 import ipaddress
+import json
 import os
 import re
 import select
@@ -14,6 +15,7 @@ import urllib.request
 from datetime import timedelta
 
 import pytest
+import yaml
 from django.conf import settings as real_settings
 from django.db import connection, connections
 from django.http import HttpResponse, StreamingHttpResponse
@@ -28,9 +30,12 @@ from didmgmt import metrics
 from didmgmt.urls import urlpatterns as ours
 from dids.models import DID
 from jobs.models import Job, WorkerBeat
+from tests.kills import database_url
+from tests.web_server import running
 from tests.world import client_of
 
 on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="needs a server")
+DEPLOY = real_settings.BASE_DIR / "deploy"
 TOKEN = "a-token-of-the-tests"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 
@@ -355,3 +360,52 @@ def test_a_frozen_server_is_given_up_and_keeps_no_thread(
         frozen.close()
     monkeypatch.undo()
     connections.close_all()
+
+
+# --- what is built on it ------------------------------------------------------------------------------
+
+
+def used():
+    """Yield (where, expression) of the alert rules and the dashboard."""
+    rules = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text())
+    for rule in (rule for group in rules["groups"] for rule in group["rules"]):
+        yield rule["alert"], rule["expr"]
+    for panel in json.loads((DEPLOY / "grafana" / "did.json").read_text())["panels"]:
+        for target in panel["targets"]:
+            yield panel["title"], target["expr"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_alerts_and_dashboard_use_only_what_is_exposed(tmp_path, world):
+    WorkerBeat.beat("a worker")
+    variables = {"DATABASE_URL": database_url(), "METRICS_TOKEN": TOKEN}
+    if connection.vendor == "postgresql":
+        variables["REPLICA_URL"] = database_url()
+    with running(tmp_path, **variables) as server:
+        assert server.get("/login/")[0] == 200
+        status, body = server.get("/metrics", **BEARER)
+    text = body.decode()
+    assert (status, figures(text)["did_database_up"]) == (200, 1)
+    exposed = {"up": {"job"}}
+    for family in text_string_to_metric_families(text):
+        exposed.setdefault(family.name, set())
+        for sample in family.samples:
+            exposed.setdefault(sample.name, set()).update(sample.labels)
+    if connection.vendor == "sqlite":  # which has no replica
+        exposed |= {f"did_replica_{what}": set() for what in ("up", "lag_seconds", "lag_bytes")}
+    found = 0
+    for where, expression in used():
+        for name, labels in re.findall(r"\b(did_\w+|up)\b(?:\{([^}]*)\})?", expression):
+            assert name in exposed, f"{where}: {name}"
+            assert set(re.findall(r"(\w+)=", labels)) <= exposed[name], f"{where}: {labels}"
+            found += 1
+        names = re.findall(r"did_\w+", expression)
+        for labels in re.findall(r"\bby \(([^)]*)\)", expression):
+            assert set(labels.split(", ")) <= set().union(*(exposed[name] for name in names)), where
+    assert found > 30
+    documented = set(
+        re.findall(r"`(did_\w+)`", (real_settings.BASE_DIR / "docs" / "operations.md").read_text())
+    )
+    assert documented <= set(exposed)
+    families = {family.name for family in text_string_to_metric_families(text)}
+    assert [name for name in families if not any(one.startswith(name) for one in documented)] == []
