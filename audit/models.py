@@ -25,6 +25,19 @@ class ChangeQuerySet(models.QuerySet["Change"]):
         own = Touched.objects.filter(change=models.OuterRef("pk"), reseller_id=user.reseller_id)
         return self.filter(models.Exists(own))
 
+    def with_readable_label(self, viewer: history.Viewer) -> ChangeQuerySet:
+        """Return the changes whose label ``viewer`` may read.
+
+        A viewer bound to a reseller reads the labels of changes that touched nothing else. Those of imports
+        and undos name files, so their actors must belong to the reseller as well.
+        """
+        if viewer.reseller_id is None:
+            return self
+        foreign = Touched.objects.filter(change=models.OuterRef("pk")).exclude(reseller_id=viewer.reseller_id)
+        names_files = models.Q(kind__in=(Change.Kind.IMPORT, Change.Kind.UNDO))
+        own = ~names_files | models.Q(actor__reseller=viewer.reseller_id)
+        return self.filter(~models.Exists(foreign), own)
+
 
 class Change(models.Model):
     """Record one action of one actor.
@@ -106,21 +119,11 @@ class Change(models.Model):
 
     @classmethod
     def hide_labels(cls, changes: Iterable[Change | None], viewer: history.Viewer) -> None:
-        """Blank the labels that ``viewer`` may not read, in these instances; one query for a bound viewer.
-
-        A viewer bound to a reseller reads the labels of changes that touched nothing else. Those of imports
-        and undos name files, so their actors must belong to the reseller as well.
-        """
+        """Blank the labels that ``viewer`` may not read, in these instances; one query for a bound viewer."""
         found = [change for change in changes if change]
         if not found or viewer.reseller_id is None:
             return
-        foreign = Touched.objects.filter(change=models.OuterRef("pk")).exclude(reseller_id=viewer.reseller_id)
-        names_files = models.Q(kind__in=(cls.Kind.IMPORT, cls.Kind.UNDO))
-        readable = cls.objects.filter(
-            ~models.Exists(foreign),
-            ~names_files | models.Q(actor__reseller=viewer.reseller_id),
-            pk__in={change.pk for change in found},
-        )
+        readable = cls.objects.with_readable_label(viewer).filter(pk__in={change.pk for change in found})
         keys = set(readable.values_list("pk", flat=True))
         for change in found:
             if change.pk not in keys:

@@ -27,6 +27,7 @@ class Trigger:
 
     On PostgreSQL it runs the plpgsql function ``function`` with ``body``, which several triggers may share.
     ``needs``: another table, without which it would refuse every write, while migrations are undone.
+    ``before``: statements to run before it is created, which catch up with what was written without it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Trigger:
     function: str = ""
     body: str = ""
     needs: str = ""
+    before: tuple[str, ...] = ()
 
 
 Provider = Callable[[str], Iterable[Trigger]]
@@ -96,6 +98,7 @@ def _statements(vendor: str, triggers: list[Trigger]) -> Iterator[str]:
         yield _as_owner(f"{function}()")
     for trigger in triggers:
         yield _drop_statement(vendor, trigger)
+        yield from trigger.before
         yield trigger.sql
 
 

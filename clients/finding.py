@@ -1,25 +1,21 @@
 """Find records by the beginning of their name, then by the beginnings of its words.
 
 An index has the names in lower case in the order of their characters, so those with the same beginning are
-neighbours. For words PostgreSQL has another one (migration 0002); SQLite compares every name, which takes
-about 10 ms for 100,000.
+neighbours. Another one has their words, see ``audit.words``.
 """
 
 import re
-from functools import reduce
-from operator import and_, or_
 
 from django.db import connections
-from django.db.models import BooleanField, CharField, F, Func, Q, Value
+from django.db.models import CharField, F, Func, Q, Value
 from django.db.models.functions import Concat
 
+from audit.words import HasWords, words_query
 from clients.names import clean_name
+from didmgmt.statements import Statement
 
 LAST = "\U0010ffff"  # sorts after every character
 _WORD = re.compile(r"[^\W_]+")
-_BETWEEN = " _-./&(@"  # what separates words
-# The expression of PostgreSQL's index.
-_WORDS = "to_tsvector('simple', translate({}, '_-./&(@', '       '))"
 
 
 class NameKey(Func):
@@ -31,19 +27,6 @@ class NameKey(Func):
     def as_postgresql(self, compiler, connection, **context):
         template = '(%(function)s(%(expressions)s) COLLATE "C")'
         return self.as_sql(compiler, connection, template=template, **context)
-
-
-class _HasWords(Func):
-    """Whether the words of a name begin with those of a PostgreSQL query."""
-
-    template = "%(expressions)s)"
-    function = ""
-    arg_joiner = " @@ to_tsquery('simple', "
-    output_field = BooleanField()
-
-
-class _Words(Func):
-    template = _WORDS.format("%(expressions)s")
 
 
 def words_of(text):
@@ -66,37 +49,60 @@ def has_words(name, words):
     return all(any(one.startswith(word) for one in own) for word in words)
 
 
+class Names:
+    """The names of the rows that ``visible(viewer)`` returns; their queries are compiled once.
+
+    ``most``: how many results are found.
+    """
+
+    def __init__(self, visible, most):
+        self._most = most
+        self._beginning = Statement(lambda viewer, text: _beginning(visible(viewer), text, most))
+        self._with_words = Statement(lambda viewer, query: _with_words(visible(viewer), query, most))
+
+    def find(self, viewer, text):
+        """Return the ids of the rows that ``text`` finds, see ``find_named``."""
+        return _found(
+            text,
+            self._most,
+            lambda text: self._beginning.rows(viewer=viewer, text=text),
+            lambda query: self._with_words.rows(viewer=viewer, query=query),
+        )
+
+
 def find_named(rows, text, most):
     """Return the ids of up to ``most`` of ``rows`` that ``text`` finds.
 
     Those whose name begins with it come first, sorted by name, so one that is ``text`` is the first. Others
     have words that begin with those of ``text``, unless it is a number. One query or two.
     """
+    return _found(
+        text,
+        most,
+        lambda text: _beginning(rows, Value(text), most),
+        lambda query: _with_words(rows, Value(query), most),
+    )
+
+
+def _found(text, most, beginning, with_words):
     text = clean_name(text)
     if not text:
         return []
-    rows, key = rows.order_by().alias(_key=NameKey("name")), NameKey(Value(text))
-    begins = Q(_key__gte=key, _key__lt=Concat(key, Value(LAST)))
-    named = rows.filter(begins).order_by("_key", "pk")
-    found = list(named.values_list("pk", flat=True)[:most])
-    words = words_of(text)
+    found = [row[0] for row in beginning(text)]
     if len(found) < most and any(map(str.isalpha, text)):
-        others = _with_words(rows, words).values_list("pk", flat=True)
-        known = set(found)
-        found += [pk for pk in others[: most + len(found)] if pk not in known]
-    return found[:most]
+        found += [row[0] for row in with_words(words_query(words_of(text)))]
+    return list(dict.fromkeys(found))[:most]
 
 
-def _with_words(rows, words):
-    """Return the rows whose names have words that begin with each of ``words``."""
-    if connections[rows.db].vendor != "postgresql":
-        return rows.filter(reduce(and_, map(_word_begins, words)))
-    query = " & ".join(f"'{word}':*" for word in words)
-    # For a few rows in any order, or in that of an index, the planner would compare name after name.
-    return rows.filter(Q(_HasWords(_Words("name"), Value(query)))).order_by(F("pk") + 0)
+def _beginning(rows, text, most):
+    rows, key = rows.order_by().alias(_key=NameKey("name")), NameKey(text)
+    begins = Q(_key__gte=key, _key__lt=Concat(key, Value(LAST)))
+    return rows.filter(begins).order_by("_key", "pk").values_list("pk")[:most]
 
 
-def _word_begins(word):
-    inside = (Q(_key__contains=f"{before}{word}") for before in _BETWEEN)
-    # Few names contain the word at all, and only these are compared with the rest.
-    return Q(name__contains=word) & reduce(or_, inside, Q(_key__startswith=word))
+def _with_words(rows, query, most):
+    rows = rows.order_by().filter(HasWords("name", query))
+    if connections[rows.db].vendor == "postgresql":
+        # For a few rows in any order, or in that of an index, its planner would compare name after name.
+        rows = rows.order_by(F("pk") + 0)
+    return rows.values_list("pk")[:most]

@@ -10,6 +10,7 @@ from django.db.models import Q
 import audit
 from audit import history
 from audit.models import Change
+from audit.words import index_words
 from clients.finding import NameKey
 from clients.names import NameField, keys
 from clients.tags import MAX_LABEL, tag_label
@@ -288,3 +289,6 @@ ResellerHistory = history.track(Reseller)
 ClientHistory = history.track(Client)
 AccountHistory = history.track(Account)
 PackageHistory = history.track(Package)
+
+for named in (Client, Account, Package):
+    index_words(named._meta.db_table, "name")

@@ -18,6 +18,7 @@ from django.db.models.functions import Coalesce
 from django.urls import reverse
 
 from audit.models import Change
+from audit.words import index_words
 from didmgmt import clock, form_tokens
 from didmgmt.clock import MAX_SKEW, DatabaseClock, database_now, skew
 from didmgmt.faults import is_full
@@ -569,3 +570,6 @@ class WorkerBeat(models.Model):
         beat = {"seen_at": now, "failing": list(failing), "skew": skew()}
         cls.objects.update_or_create(worker=worker, defaults=beat)
         cls.objects.filter(seen_at__lt=now - timedelta(days=1)).delete()
+
+
+index_words(Job._meta.db_table, "label", "kind", has_integer_key=False)

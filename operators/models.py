@@ -8,6 +8,7 @@ from django.db.models.functions import Coalesce
 import audit
 from audit import history
 from audit.models import Change
+from audit.words import index_words
 from clients.models import BranchQuerySet, HoldDaysField, Recorded, Reseller, hold_days_in_range
 from clients.names import NameField
 from didmgmt.text import count_noun
@@ -74,3 +75,5 @@ class Operator(Recorded):
 
 
 OperatorHistory = history.track(Operator)
+
+index_words(Operator._meta.db_table, "name")

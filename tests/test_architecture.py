@@ -19,7 +19,7 @@ ROOT = Path(settings.BASE_DIR)
 # for what a package exports.
 RANKS = {
     "": "didmgmt sheets|audit clients staff operators jobs dids screens",
-    "audit": "history changes __init__ models middleware triggers roles seals pruning checks apps",
+    "audit": "history changes __init__ models middleware triggers words roles seals pruning checks apps",
     "audit.seals": "__init__ hashing spans failures chain verifying touched writing log delivery",
     "clients": "__init__ names finding tags models filters apps",
     "didmgmt": "__init__ children server clock measures requests faults logs models forms addresses"

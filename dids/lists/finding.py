@@ -1,13 +1,13 @@
 """Find numbers, records, saved views, jobs and changes by what a person types into the one search.
 
-Each kind costs a few bounded queries, also among millions: numbers are found as in their list, records by the
-index of their names, jobs and changes by their ids or among the newest.
+Each kind costs a few bounded queries, also among millions: numbers are found as in their list, records, jobs
+and changes by the indexes of their names, words and ids. Most are compiled once: building them took longer
+than running them.
 """
 
 import re
 import uuid
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,11 +16,13 @@ from django.db.models.functions import Coalesce
 from django.http import QueryDict
 
 from audit.models import Change, Touched
-from clients.finding import find_named, has_words, words_of
+from audit.words import keys_with_words, words_query
+from clients.finding import Names, find_named, has_words, words_of
 from clients.models import Account, Client, Package
 from clients.names import NAME_MAX, clean_name, fold
 from didmgmt import clock
 from didmgmt.listing import Count
+from didmgmt.statements import Statement
 from didmgmt.text import parse_whole
 from dids.lifecycle import statuses as st
 from dids.lists import row_counts
@@ -36,7 +38,8 @@ FEW = 3  # results of each kind among others
 MOST = 20  # results of one kind alone
 COUNTED_TO = 50  # matching names; a count of more is a lower bound
 NEAR = 500  # numbers with the digits, among which those of a reseller are looked for first
-NEWEST = 300  # jobs and changes whose labels are compared
+NEWEST = 100  # jobs and changes that are looked through before the index of their words
+LOOKED = 2_000  # jobs and changes with the words among which those of a person are looked for
 WORDS_MOST = 8
 
 # {kind: the permission to see it}, in the order of the results
@@ -60,7 +63,8 @@ class Found:
     ``rows``: the first ones, as their lists show them. ``total``: how many match. ``exact``: whether the
     first row is exactly what was typed. ``search``: how numbers were searched for. ``deleted``: history rows
     of deleted numbers that match. ``query``: the parameters of the list of all numbers that match;
-    ``narrowed``: what they have besides the digits, in words.
+    ``narrowed``: what they have besides the digits, in words. ``is_cut``: whether only some of the very many
+    jobs or changes with these words were looked through.
     """
 
     kind: str
@@ -71,6 +75,7 @@ class Found:
     deleted: list[Any] = field(default_factory=list)
     query: dict[str, Any] = field(default_factory=dict)
     narrowed: str = ""
+    is_cut: bool = False
 
     @property
     def is_list(self):
@@ -87,7 +92,7 @@ def find(text, user, kind=""):
     kinds = [one for one, right in KINDS.items() if kind in ("", one) and user.has_perm(right)]
     text, shown = text.replace("\0", "").strip(), MOST if kind else FEW
     found = [_FINDERS[one](one, text, user, shown) for one in kinds] if text else []
-    found = [one for one in found if one.rows or one.deleted or one.is_list]
+    found = [one for one in found if one.rows or one.deleted or one.is_list or one.is_cut]
     return sorted(found, key=lambda one: not one.exact)  # a stable sort
 
 
@@ -194,24 +199,51 @@ def _first_with_substring(filterset, search):
     return ids if len(ids) > COUNTED_TO or len(first) < NEAR else None
 
 
+_did_with_id = Statement(lambda viewer, pk, now: DID.objects.visible_to(viewer).filter(pk=pk).for_table(now))
+
+
 def _visible_did(pk, user):
     """Return [the number with this id] if ``user`` may see it."""
-    return list(DID.objects.visible_to(user).filter(pk=pk).for_table()) if pk else []
+    return _did_with_id.instances(viewer=user, pk=pk, now=clock.now()) if pk else []
 
 
 # --- records with names -----------------------------------------------------------------------------------
 
 
-def _named(model, decorate, kind, text, user, shown):
-    rows, pk = _visible(model, user), _id_in(text)
-    ids = list(rows.filter(pk=pk).values_list("pk", flat=True)) if pk else []
-    ids = list(dict.fromkeys([*_ids_named(rows, text), *ids]))
-    if not ids:
-        return Found(kind, [], Count(0))
-    by_id = {row.pk: row for row in decorate(rows.filter(pk__in=ids[:shown]), user)}
-    first = [by_id[one] for one in ids[:shown] if one in by_id]
-    exact = bool(first) and (_is_named(first[0], text) or text.startswith("#"))
-    return Found(kind, first, Count.up_to(COUNTED_TO, len(ids)), exact)
+class _Records:
+    """The records of a model with names. ``decorate(rows, viewer, now)`` adds what a result shows."""
+
+    def __init__(self, model, decorate=lambda rows, viewer, now: rows):
+        def visible(viewer):
+            return _visible(model, viewer)
+
+        self._names = Names(visible, COUNTED_TO + 1)
+        self._with_id = Statement(lambda viewer, pk: visible(viewer).filter(pk=pk).values_list("pk"))
+        # Results among others are few, so their queries are always the same.
+        self._few = Statement(
+            lambda viewer, now, one, two, three: decorate(
+                model.objects.filter(pk__in=[one, two, three]), viewer, now
+            )
+        )
+        self._many = lambda ids, viewer, now: decorate(model.objects.filter(pk__in=ids), viewer, now)
+
+    def __call__(self, kind, text, user, shown):
+        pk = _id_in(text)
+        ids = [row[0] for row in self._with_id.rows(viewer=user, pk=pk)] if pk else []
+        ids = list(dict.fromkeys([*(self._names.find(user, text) if _may_be_name(text) else []), *ids]))
+        if not ids:
+            return Found(kind, [], Count(0))
+        by_id = {row.pk: row for row in self._decorated(ids[:shown], user)}
+        first = [by_id[one] for one in ids[:shown] if one in by_id]
+        exact = bool(first) and (_is_named(first[0], text) or text.startswith("#"))
+        return Found(kind, first, Count.up_to(COUNTED_TO, len(ids)), exact)
+
+    def _decorated(self, ids, user):
+        now = clock.now()
+        if len(ids) > FEW:
+            return self._many(ids, user, now)
+        one, two, three = [*ids, ids[-1], ids[-1]][:FEW]
+        return self._few.instances(viewer=user, now=now, one=one, two=two, three=three)
 
 
 def _views(kind, text, user, shown):
@@ -225,9 +257,11 @@ def _views(kind, text, user, shown):
 
 def _ids_named(rows, text):
     """Return the ids of the first ``rows`` with such a name, none for what can’t be a name."""
-    if text.startswith("#") or len(text) > NAME_MAX or len(words_of(text)) > WORDS_MOST:
-        return []
-    return find_named(rows, text, COUNTED_TO + 1)
+    return find_named(rows, text, COUNTED_TO + 1) if _may_be_name(text) else []
+
+
+def _may_be_name(text):
+    return not text.startswith("#") and len(text) <= NAME_MAX and len(words_of(text)) <= WORDS_MOST
 
 
 def _is_named(row, text):
@@ -243,7 +277,7 @@ def _visible(model, user):
     return model.objects.filter(Exists(Client.objects.visible_to(user).filter(pk=OuterRef("client"))))
 
 
-def _with_numbers(tags, user):
+def _with_numbers(tags, user, _now):
     """Annotate ``did_count``: how many numbers that ``user`` may see have the tag, from the counters."""
     stock = Stock.objects.filter(tag_set__tags=OuterRef("pk"))
     if user.reseller_id:
@@ -259,50 +293,72 @@ def _jobs(kind, text, user, shown):
     jobs = Job.objects.visible_to(user)
     try:
         rows = list(jobs.filter(pk=uuid.UUID(text)))
+        return Found(kind, rows, Count(len(rows)))
     except ValueError:
-        newest = jobs.only("pk", "kind", "label", "state", "created_at").order_by("-created_at")
-        rows = _with_label(newest[:NEWEST], text)
-    return Found(kind, rows[:shown], Count(len(rows)))
+        pass
+    newest = jobs.order_by("-created_at").values_list("pk", "label", "kind")
+    only = jobs.only("pk", "kind", "label", "state", "created_at")
+    rows, total, is_cut = _with_label(newest, only, text, shown, "created_at")
+    return Found(kind, rows[:shown], total, is_cut=is_cut)
 
 
 def _changes(kind, text, user, shown):
     by_id = list(Change.objects.visible_to(user).filter(pk=_id_in(text))) if _id_in(text) else []
-    newest = Change.objects.order_by("-at", "-pk")[:NEWEST]
+    Change.hide_labels(by_id, user)
+    newest = Change.objects.order_by("-at", "-pk").values_list("pk", "label", "kind")
     if user.reseller_id:
         # The index of what touched the reseller: its newest changes may be far apart among all.
         own = Touched.objects.filter(reseller_id=user.reseller_id).order_by("-at", "-change")
-        keys = list(dict.fromkeys(own.values_list("change", flat=True)[:NEWEST]))
-        newest = Change.objects.filter(pk__in=keys).order_by("-at", "-pk")
-    newest = [] if text.startswith("#") or not words_of(text) else list(newest)
-    Change.hide_labels([*by_id, *newest], user)
-    known = {change.pk for change in by_id}
-    rows = by_id + [change for change in _with_label(newest, text) if change.pk not in known]
-    return Found(kind, rows[:shown], Count(len(rows)), exact=bool(by_id) and text.startswith("#"))
+        newest = own.values_list("change_id", "change__label", "change__kind")
+    readable = Change.objects.visible_to(user).with_readable_label(user)
+    rows, total, is_cut = _with_label(newest, readable, text, shown, "at")
+    if by_id:
+        rows = [*by_id, *(change for change in rows if change.pk != by_id[0].pk)]
+        total = Count(max(total, len(rows)), more=total.more)
+    exact = bool(by_id) and text.startswith("#")
+    return Found(kind, rows[:shown], total, exact, is_cut=is_cut)
 
 
-def _with_label(rows, text):
-    """Return those of ``rows`` whose label has words that begin with those of ``text``."""
+def _with_label(newest, visible, text, shown, timestamp):
+    """Return the first rows of ``visible`` whose label has words that begin with those of ``text``.
+
+    Returns up to ``MOST`` and one more, the newest first; how many there are; and whether others may have
+    been missed. ``newest``: (id, label, kind) of the newest rows. They are looked through first, because
+    PostgreSQL's index gives what is found often in any order.
+    """
     words = words_of(text)
-    return [row for row in rows if has_words(str(row), words)] if words else []
+    if not words or not _may_be_name(text):
+        return [], Count(0), False
+    near = [pk for pk, label, kind in newest[:NEWEST] if has_words(label or kind, words)]
+    found = _newest_of(visible, near, timestamp)
+    if len(found) > shown:
+        return found, Count(len(found), more=True), False
+    table, query = visible.model._meta.db_table, words_query(words)
+    keys = keys_with_words(table, query, LOOKED, timestamp, using=visible.db)
+    keys = [visible.model._meta.pk.to_python(key) for key in keys]
+    found = _newest_of(visible, list(dict.fromkeys([*near, *keys])), timestamp)
+    return found, Count.up_to(MOST, len(found)), len(keys) == LOOKED and len(found) <= shown
+
+
+def _newest_of(rows, keys, timestamp):
+    return list(rows.filter(pk__in=keys).order_by(f"-{timestamp}", "-pk")[: MOST + 1]) if keys else []
 
 
 _FINDERS = {
     "numbers": _numbers,
-    "clients": partial(
-        _named,
+    "clients": _Records(
         Client,
-        lambda rows, _: row_counts.with_client_counts(rows, clock.now()).select_related("reseller"),
+        lambda rows, _, now: row_counts.with_client_counts(rows, now).select_related("reseller"),
     ),
-    "accounts": partial(
-        _named, Account, lambda rows, _: row_counts.with_account_counts(rows).select_related("client")
+    "accounts": _Records(
+        Account, lambda rows, *_: row_counts.with_account_counts(rows).select_related("client")
     ),
-    "operators": partial(_named, Operator, lambda rows, _: rows.with_did_count().select_related("reseller")),
-    "packages": partial(
-        _named,
+    "operators": _Records(Operator, lambda rows, *_: rows.with_did_count().select_related("reseller")),
+    "packages": _Records(
         Package,
-        lambda rows, _: row_counts.with_package_counts(rows, clock.now()).select_related("reseller"),
+        lambda rows, _, now: row_counts.with_package_counts(rows, now).select_related("reseller"),
     ),
-    "tags": partial(_named, Tag, _with_numbers),
+    "tags": _Records(Tag, _with_numbers),
     "views": _views,
     "jobs": _jobs,
     "changes": _changes,

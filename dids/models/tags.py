@@ -4,6 +4,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Sum
 
+from audit.words import index_words
 from clients.names import fold, lookalike_exists, shape
 from clients.tags import MAX_LABEL, MAX_TAG, split_tags, tag_label
 from operators.models import Operator
@@ -115,3 +116,6 @@ class TagSet(models.Model):
         if created:
             tag_set.tags.add(*Tag.objects.filter(key__in=map(fold, names)))
         return tag_set
+
+
+index_words(Tag._meta.db_table, "name")

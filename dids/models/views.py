@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Case, Q, When
 from django.urls import reverse
 
+from audit.words import index_words
 from clients.models import Reseller
 
 
@@ -73,3 +74,6 @@ class SavedView(models.Model):
     @property
     def is_shared(self):
         return self.audience != self.Audience.ME
+
+
+index_words(SavedView._meta.db_table, "name")

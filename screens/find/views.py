@@ -10,7 +10,7 @@ from clients.finding import mark_words, words_of
 from didmgmt.parameters import takes
 from didmgmt.replica import may_lag
 from didmgmt.text import count_noun, shorten
-from dids.lists.finding import NEWEST, find
+from dids.lists.finding import LOOKED, find
 from screens.find.actions import Hit, actions_for, actions_on, pages_for
 
 LABELS = {
@@ -61,7 +61,6 @@ def find_page(request):
         "kind": kind,
         "kind_label": LABELS.get(kind, ""),
         "groups": groups,
-        "newest": NEWEST if kind in ("", "jobs", "changes") else None,
         "nothing": bool(text) and not any(group["kind"] not in ("actions", "pages") for group in groups),
     }
     return render(request, "find/_results.html" if request.htmx else "find/page.html", context)
@@ -69,7 +68,10 @@ def find_page(request):
 
 def _group(found, text, kind):
     hits = _number_hits(found) if found.kind == "numbers" else _record_hits(found, text, kind)
-    return {"kind": found.kind, "label": LABELS[found.kind], "hits": hits}
+    note = ""
+    if found.is_cut:
+        note = f"Very many {found.kind} have these words, and only {LOOKED:,} were looked through. Type more."
+    return {"kind": found.kind, "label": LABELS[found.kind], "hits": hits, "note": note}
 
 
 # --- numbers ----------------------------------------------------------------------------------------------

@@ -77,7 +77,6 @@ def test_a_saved_view_opens_by_its_name(world, clerk):
 def test_what_is_not_found_is_said_with_the_actions(world, supervisor):
     response = client_of(supervisor).get("/find/?q=hambx")
     assert "Nothing found for “hambx”." in response.text
-    assert "Jobs and changes are searched by ID, and the newest 300 by name." in response.text
     assert ("Import DIDs", "/dids/import/") in hits(response)["actions"]
 
 
