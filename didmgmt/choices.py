@@ -15,7 +15,7 @@ from django.urls import reverse_lazy
 from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 
-from didmgmt.parameters import unknown_parameters
+from didmgmt.parameters import parameter_errors
 from didmgmt.text import parse_whole
 
 SHOWN = 20
@@ -161,7 +161,7 @@ def choices(
     view reads; all others are refused. Costs one query, and another one for deleted records.
     """
     known = ["q", *(["gone"] if deleted else []), *besides]
-    if errors := unknown_parameters(request.GET, known):
+    if errors := parameter_errors(request.GET, known):
         return JsonResponse({"results": [], "more": False, "errors": errors}, status=400)
     typed = read(request.GET.get("q", "").replace("\0", ""))
     lookups = {f"{search}__icontains": typed} if typed else {}

@@ -9,7 +9,7 @@ from django_filters.fields import ModelChoiceField, ModelMultipleChoiceField
 from didmgmt.choices import NAMED, RemoteSelect, RemoteSelectMultiple, Typed, chosen_rows, fits
 from didmgmt.fields import CalendarInput
 from didmgmt.forms import Form
-from didmgmt.parameters import unknown_parameters
+from didmgmt.parameters import parameter_errors
 from didmgmt.text import shorten
 
 VALUES_MOST = 50  # values of one parameter
@@ -18,17 +18,19 @@ OF_LIST = ("sort", "per_page")  # parameters of all pages of a list, besides tho
 OF_PAGE = ("page", "after", "before", "count")  # parameters of one page
 OF_LISTS = (*OF_LIST, *OF_PAGE, "advanced")  # all of every list; the last opens Advanced Search
 
+_MANY = (forms.MultipleChoiceField, forms.ModelMultipleChoiceField)
+
 
 class _Limits:
-    """Add the errors of parameters that are unknown, or that exceed a limit, by the name of their field."""
+    """Add the errors of parameters that are refused, or that exceed a limit, by the name of their field."""
 
     excess: dict[str, str] = {}
-    unknown: list[str] = []
+    refused: list[str] = []
     writes = False
 
     def _clean_fields(self):
         super()._clean_fields()
-        for sentence in self.unknown:
+        for sentence in self.refused:
             self.add_error(None, sentence)
         for name, sentence in self.excess.items():
             self.add_error(name, sentence)
@@ -39,7 +41,8 @@ class FilterSet(django_filters.FilterSet):
 
     A parameter with more than ``VALUES_MOST`` values, or one longer than ``LONGEST``, is an error. Only the
     first values are read and repeated, so a request costs no more than its limits. So is a parameter that is
-    neither one of the filter nor of every list (``OF_LISTS``) nor ``besides``.
+    neither one of the filter nor of every list (``OF_LISTS``) nor ``besides``, and one with several values
+    that takes one.
 
     ``refines``: {parameter: the parameters that it modifies}. A parameter that only says how to read
     others is ignored without them.
@@ -52,7 +55,8 @@ class FilterSet(django_filters.FilterSet):
     def __init__(self, data=None, queryset=None, *, user, besides=()):
         self.user = user
         known = [*self.names(), *OF_LISTS, *besides]
-        self._unknown = unknown_parameters(data or (), known, "filter" if self.base_filters else "parameter")
+        noun = "filter" if self.base_filters else "parameter"
+        self._refused = parameter_errors(data or QueryDict(), known, noun, many=self._choosing_many())
         data, self._excess = _limited(data, self.names())
         super().__init__(data, queryset)
 
@@ -64,11 +68,16 @@ class FilterSet(django_filters.FilterSet):
         ]
         return [*cls.base_filters, *typed]
 
+    @classmethod
+    def _choosing_many(cls):
+        """Return the names of the filters of which several values may be chosen."""
+        return [name for name, one in cls.base_filters.items() if issubclass(one.field_class, _MANY)]
+
     def get_form_class(self):
         """Build the form on our base class, so that its errors are our sentences."""
         base = self._meta.form if issubclass(self._meta.form, Form) else Form
         fields = {name: one.field for name, one in self.filters.items()}
-        fields |= {"excess": self._excess, "unknown": self._unknown, "user": self.user}
+        fields |= {"excess": self._excess, "refused": self._refused, "user": self.user}
         return type(f"{type(self).__name__}Form", (_Limits, base), fields)
 
     @property
@@ -83,10 +92,7 @@ class FilterSet(django_filters.FilterSet):
         ]
 
     def parameters(self):
-        """Return the filter's own parameters as a QueryDict, without blanks.
-
-        Values are read as the form reads them: where a parameter takes one value, the last one counts.
-        """
+        """Return the filter's own parameters as a QueryDict, without blanks, as the form reads them."""
         data = QueryDict(mutable=True)
         for name, field in self.form.fields.items():
             value = field.widget.value_from_datadict(self.data, {}, name)

@@ -1,11 +1,14 @@
-"""Refuse query parameters that nothing reads: a misspelt filter must not show or change everything."""
+"""Refuse query parameters that nothing reads, or of which only one value would be read.
 
-from collections.abc import Callable, Collection, Iterable
+A misspelt filter must not show or change everything, and no value of a repeated one may be dropped.
+"""
+
+from collections.abc import Callable, Collection
 from difflib import get_close_matches
 from functools import wraps
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 
 from didmgmt.text import shorten
@@ -16,13 +19,30 @@ COMPARED = 40  # characters of a name that are compared with known ones
 View = Callable[..., HttpResponse]
 
 
-def unknown_parameters(given: Iterable[str], known: Collection[str], noun: str = "parameter") -> list[str]:
-    """Return a sentence for each name in ``given`` that is not ``known``, with the nearest known one."""
+def parameter_errors(
+    given: QueryDict, known: Collection[str], noun: str = "parameter", *, many: Collection[str] = ()
+) -> list[str]:
+    """Return a sentence for each name in ``given`` that is not ``known``, with the nearest known one.
+
+    One, too, for each known name with several values, unless it is one of ``many``. Blank and equal values
+    contradict nothing.
+    """
     unknown = [name for name in given if name not in known]
     sentences = [_unknown(name, known, noun) for name in unknown[:NAMED]]
     if more := len(unknown) - NAMED:
         sentences += [f"{more:,} more {noun}s are unknown."] if more > 0 else []
+    for name in given:
+        if name in known and name not in many and len(given.getlist(name)) > 1:
+            values = list(dict.fromkeys(value for value in given.getlist(name) if value.strip()))
+            if len(values) > 1:
+                sentences.append(_several(name, values, noun))
     return sentences
+
+
+def _several(name: str, values: list[str], noun: str) -> str:
+    named = " and ".join(f"“{shorten(value)}”" for value in values[:2])
+    named += f" and {len(values) - 2:,} more" if len(values) > 2 else ""
+    return f"The {noun} “{name}” takes one value, and has {named}. Keep one of them."
 
 
 def _unknown(name: str, known: Collection[str], noun: str) -> str:
@@ -46,7 +66,7 @@ def takes(*names: str, **valid: Callable[[str], object]) -> Callable[[View], Vie
     def guard(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            errors = unknown_parameters(request.GET, known)
+            errors = parameter_errors(request.GET, known)
             values = {name: request.GET.get(name, "").strip() for name in valid}
             errors += [
                 f"“{shorten(value)}” is not a valid value of “{name}”."

@@ -8,7 +8,7 @@ from django.http import Http404, QueryDict
 import audit
 from didmgmt import dialogs
 from didmgmt.listing import Selection
-from didmgmt.parameters import unknown_parameters
+from didmgmt.parameters import parameter_errors
 from didmgmt.text import count_noun
 from dids.lists.filters import DIDFilter, NowField
 from dids.models import DID
@@ -28,7 +28,7 @@ def selected_dids(request):
     if _has_as_of(request):
         selection.refuse(NowField.refusal)
         return selection
-    if errors := unknown_parameters(request.GET, OF_SELECTIONS):
+    if errors := parameter_errors(request.GET, OF_SELECTIONS, many=["ids"]):
         selection.refuse(" ".join(errors))
         return selection
     if selection.error and request.GET.get("ids"):

@@ -7,7 +7,7 @@ from django.utils import timezone
 from didmgmt import clock
 from didmgmt.fields import LocalDateTimeInput, PastDateTimeField
 from didmgmt.forms import Form
-from didmgmt.parameters import unknown_parameters
+from didmgmt.parameters import parameter_errors
 from dids.numbering.search import MAX_LISTED, parse_list
 from screens.numbers.forms import number_problems
 
@@ -32,8 +32,9 @@ class WhoHadItForm(Form):
             self.fields["numbers"].widget.attrs["autofocus"] = True
 
     def clean(self):
-        given = [name for name in self.data if name != "csrfmiddlewaretoken"]
-        for sentence in unknown_parameters(given, self.fields):
+        given = self.data.copy()
+        given.pop("csrfmiddlewaretoken", None)
+        for sentence in parameter_errors(given, self.fields):
             self.add_error(None, sentence)
         return super().clean()
 

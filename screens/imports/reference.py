@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from didmgmt import clock
 from didmgmt.addresses import go_to
 from didmgmt.limits import reading_file
-from didmgmt.parameters import unknown_parameters
+from didmgmt.parameters import parameter_errors
 from dids.reference_files.result import ChangedSinceCheckError
 from dids.reference_files.tables import TABLES
 from screens.answers import announce
@@ -151,7 +151,7 @@ def reference_export(request, table):
             return go_to(f"{reverse(f'{table}:list')}?{list_query(request)}")
         filterset, found = listing.filterset, listing.ordered.select_related(resource.related)
     else:
-        if errors := unknown_parameters(request.GET, ["format"]):
+        if errors := parameter_errors(request.GET, ["format"]):
             messages.error(request, " ".join(errors))
             return redirect(_home(request.user, table))
         filterset, found = None, resource.listed()

@@ -199,10 +199,12 @@ def test_the_query_contains_only_the_filter(clients):
     assert listing("page=2&sort=id").query == ""
 
 
-def test_the_last_of_repeated_values_is_used_everywhere(clients):
+def test_two_values_of_a_parameter_that_takes_one_are_refused(clients):
     found = listing("name=c01&name=c02")
-    assert (found.query, found.total, len(found.chips)) == ("name=c02", 10, 1)
-    assert {row.name[:3] for row in found.rows} == {"c02"}
+    assert (found.rows, found.total) == ([], 0)
+    assert found.errors == ["The filter “name” takes one value, and has “c01” and “c02”. Keep one of them."]
+    assert not listing("page=1&page=2").valid
+    assert listing("name=c01&name=&name=c01").total == 10
 
 
 def test_reset_keeps_order_and_page_size(clients):

@@ -235,6 +235,8 @@ def test_the_page_costs_the_same_queries_for_any_number_of_rows(
         ("page=x", "Page: “x” is not the number of a page"),
         ("per_page=21", "Rows per page: “21” is not offered"),
         ("stauts=reserved", "There is no filter “stauts”; did you mean “status”?"),
+        ("q=256&q=257", "The filter “q” takes one value, and has “256” and “257”."),
+        ("page=1&page=2", "The filter “page” takes one value, and has “1” and “2”."),
     ],
 )
 def test_an_invalid_search_shows_its_error_and_no_numbers(show, query, error):
