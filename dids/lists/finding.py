@@ -117,15 +117,22 @@ def _numbers(kind, text, user, shown):
         return Found(kind, [], Count(0))
     search = filterset.form.cleaned_data["search"]
     first, total = _first_numbers(filterset, search)
-    dids = filterset.qs if narrowed else filterset.queryset
-    exact = list(dids.filter(number=search.value).values_list("pk", flat=True)) if search.value else []
-    exact = [] if search.kind in ("begins", "ends") else exact
+    exact = []
+    if search.value and search.kind not in ("begins", "ends"):
+        exact = [row[0] for row in _with_number.rows(viewer=user, number=search.value)]
+        exact = list(filterset.qs.filter(pk__in=exact).values_list("pk", flat=True)) if narrowed else exact
     ids = list(dict.fromkeys([*exact, *first]))[:shown]
-    by_pk = {row.pk: row for row in DID.objects.filter(pk__in=ids).for_table(now)}
+    by_pk = {row.pk: row for row in _table_rows.instances(ids=ids, now=now)}
     rows = [by_pk[pk] for pk in ids if pk in by_pk]
     deleted = [] if rows or narrowed else deleted_matching(search, user).order_by("number", "-history_id")
     rows += [row for row in by_id if row.pk not in by_pk]
     return Found(kind, rows, total, bool(exact), search, list(deleted[:shown]), query, narrowed)
+
+
+_with_number = Statement(
+    lambda viewer, number: DID.objects.visible_to(viewer).filter(number=number).values_list("pk")
+)
+_table_rows = Statement(lambda ids, now: DID.objects.filter(pk__in=ids).for_table(now), lists=["ids"])
 
 
 def _number_filter(query, user, now):
@@ -219,38 +226,28 @@ class _Records:
 
         self._names = Names(visible, COUNTED_TO + 1)
         self._with_id = Statement(lambda viewer, pk: visible(viewer).filter(pk=pk).values_list("pk"))
-        # Results among others are few, so their queries are always the same.
-        self._few = Statement(
-            lambda viewer, now, one, two, three: decorate(
-                model.objects.filter(pk__in=[one, two, three]), viewer, now
-            )
+        self._decorated = Statement(
+            lambda viewer, now, ids: decorate(model.objects.filter(pk__in=ids), viewer, now), lists=["ids"]
         )
-        self._many = lambda ids, viewer, now: decorate(model.objects.filter(pk__in=ids), viewer, now)
 
     def __call__(self, kind, text, user, shown):
         pk = _id_in(text)
         ids = [row[0] for row in self._with_id.rows(viewer=user, pk=pk)] if pk else []
         ids = list(dict.fromkeys([*(self._names.find(user, text) if _may_be_name(text) else []), *ids]))
-        if not ids:
-            return Found(kind, [], Count(0))
-        by_id = {row.pk: row for row in self._decorated(ids[:shown], user)}
+        found = self._decorated.instances(viewer=user, now=clock.now(), ids=ids[:shown])
+        by_id = {row.pk: row for row in found}
         first = [by_id[one] for one in ids[:shown] if one in by_id]
         exact = bool(first) and (_is_named(first[0], text) or text.startswith("#"))
         return Found(kind, first, Count.up_to(COUNTED_TO, len(ids)), exact)
 
-    def _decorated(self, ids, user):
-        now = clock.now()
-        if len(ids) > FEW:
-            return self._many(ids, user, now)
-        one, two, three = [*ids, ids[-1], ids[-1]][:FEW]
-        return self._few.instances(viewer=user, now=now, one=one, two=two, three=three)
+
+_view_names = Names(lambda viewer: SavedView.objects.visible_to(viewer), COUNTED_TO + 1)
 
 
 def _views(kind, text, user, shown):
     """Find saved views; their ids are not shown anywhere, so they are found by name alone."""
-    views = SavedView.objects.visible_to(user)
-    ids = _ids_named(views, text)
-    by_id = views.in_bulk(ids[:shown]) if ids else {}
+    ids = _view_names.find(user, text) if _may_be_name(text) else []
+    by_id = SavedView.objects.in_bulk(ids[:shown]) if ids else {}
     rows = [by_id[one] for one in ids[:shown] if one in by_id]
     return Found(kind, rows, Count.up_to(COUNTED_TO, len(ids)), bool(rows) and _is_named(rows[0], text))
 
@@ -335,13 +332,15 @@ def _with_label(newest, visible, text, shown, timestamp):
         return found, Count(len(found), more=True), False
     table, query = visible.model._meta.db_table, words_query(words)
     keys = keys_with_words(table, query, LOOKED, timestamp, using=visible.db)
-    keys = [visible.model._meta.pk.to_python(key) for key in keys]
-    found = _newest_of(visible, list(dict.fromkeys([*near, *keys])), timestamp)
+    # Where all rows are visible, the first ones are enough.
+    first = keys if visible.query.where else keys[: MOST + 1]
+    first = [visible.model._meta.pk.to_python(key) for key in first]
+    found = _newest_of(visible, list(dict.fromkeys([*near, *first])), timestamp)
     return found, Count.up_to(MOST, len(found)), len(keys) == LOOKED and len(found) <= shown
 
 
 def _newest_of(rows, keys, timestamp):
-    return list(rows.filter(pk__in=keys).order_by(f"-{timestamp}", "-pk")[: MOST + 1]) if keys else []
+    return list(rows.filter(pk__named=keys).order_by(f"-{timestamp}", "-pk")[: MOST + 1]) if keys else []
 
 
 _FINDERS = {

@@ -1,5 +1,6 @@
 """Lookups that pass many ids as one parameter, and values that an index must find."""
 
+import json
 from array import array
 
 from django.core.exceptions import EmptyResultSet
@@ -27,6 +28,25 @@ class Named(models.Lookup):
     def _condition(self, compiler, connection, one_of, opening, closing):
         column, params = self.process_lhs(compiler, connection)
         return f"{column} {one_of}", [*params, f"{opening}{','.join(map(str, self.rhs))}{closing}"]
+
+
+@models.UUIDField.register_lookup
+class NamedByUUID(models.Lookup):
+    """Match a list of UUIDs like ``in``: ``pk__named=ids``."""
+
+    lookup_name = "named"
+
+    def get_prep_lookup(self):
+        return [one.hex for one in self.rhs]
+
+    def as_postgresql(self, compiler, connection):
+        column, params = self.process_lhs(compiler, connection)
+        return f"{column} = ANY(%s::uuid[])", [*params, self.rhs]
+
+    def as_sqlite(self, compiler, connection):
+        column, params = self.process_lhs(compiler, connection)
+        one_of = "IN (SELECT value FROM json_each(%s))"
+        return f"{column} {one_of}", [*params, json.dumps(self.rhs)]
 
 
 @models.BigAutoField.register_lookup
