@@ -9,14 +9,11 @@ from django_filters.fields import ModelChoiceField, ModelMultipleChoiceField
 from didmgmt.choices import NAMED, RemoteSelect, RemoteSelectMultiple, Typed, chosen_rows, fits
 from didmgmt.fields import CalendarInput
 from didmgmt.forms import Form
-from didmgmt.parameters import parameter_errors
+from didmgmt.parameters import OF_LISTS, parameter_errors
 from didmgmt.text import shorten
 
 VALUES_MOST = 50  # values of one parameter
 LONGEST = 20_000  # characters of a value; longer lists of numbers are stored
-OF_LIST = ("sort", "per_page")  # parameters of all pages of a list, besides those of its filter
-OF_PAGE = ("page", "after", "before", "count")  # parameters of one page
-OF_LISTS = (*OF_LIST, *OF_PAGE, "advanced")  # all of every list; the last opens Advanced Search
 
 _MANY = (forms.MultipleChoiceField, forms.ModelMultipleChoiceField)
 

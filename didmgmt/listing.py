@@ -16,7 +16,8 @@ from django.db.models.expressions import Combinable
 from django.forms import BaseForm
 from django.http import QueryDict
 
-from didmgmt.filters import OF_LIST, FilterSet
+from didmgmt.filters import FilterSet
+from didmgmt.parameters import OF_LIST
 from didmgmt.text import parse_whole, shorten
 
 TICKED_LIMIT = 20_000  # ticked rows; each is a parameter of every query
@@ -198,6 +199,10 @@ class Listing:
     def pages(self) -> int:
         """The number of pages, as far as rows were counted."""
         return max(1, -(-self.total // self.per_page))
+
+    @property
+    def has_several_pages(self) -> bool:
+        return self.pages > 1
 
     @cached_property
     def page(self) -> int:

@@ -15,6 +15,9 @@ from didmgmt.text import shorten
 
 NAMED = 5  # unknown parameters that sentences name
 COMPARED = 40  # characters of a name that are compared with known ones
+OF_LIST = ("sort", "per_page")  # parameters of all pages of a list, besides those of its filter
+OF_PAGE = ("page", "after", "before", "count")  # parameters of one page
+OF_LISTS = (*OF_LIST, *OF_PAGE, "advanced")  # all of every list; the last opens Advanced Search
 
 View = Callable[..., HttpResponse]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db.models import OuterRef, Subquery
@@ -22,8 +22,7 @@ PARAMETER = "columns"
 ALWAYS = "number"
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """A column of the list; ``sorts``: its name is a sort key of the list."""
 
     key: str

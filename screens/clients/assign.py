@@ -13,9 +13,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from didmgmt import clock, dialogs
-from didmgmt.filters import OF_LISTS
 from didmgmt.listing import Listing, Selection
-from didmgmt.parameters import takes
+from didmgmt.parameters import OF_LISTS, takes
 from dids.job_kinds import assigned_verb, submit_assign
 from dids.lists.filters import AvailableFilter
 from dids.lists.picks import PICK_LIMIT, Pick, reuse_warning, rows_to_pick

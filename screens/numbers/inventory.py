@@ -1,7 +1,10 @@
 """The list of numbers, now or as of a past time, and the choices of its filters."""
 
+from functools import cache
+
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.http import QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -13,12 +16,14 @@ from didmgmt.choices import choices
 from didmgmt.listing import Count
 from didmgmt.models import StoredSearch
 from didmgmt.replica import may_lag
+from didmgmt.statements import EVERYBODY
+from didmgmt.templatetags.look import required_control
 from dids.exports.workbook import XLSX_AT_ONCE
 from dids.lifecycle import statuses as st
 from dids.lists.as_of import COUNTING, SECONDS, PastListing, TooLongError, time_limit
-from dids.lists.filters import deleted_matching
+from dids.lists.filters import DIDFilter, deleted_matching
 from dids.lists.listing import did_listing, exact_hit
-from dids.models import Tag
+from dids.models import DID, Tag
 from screens.numbers.views import views_context
 from screens.records import record_choices
 
@@ -47,12 +52,23 @@ def did_list(request):
     context |= {
         "listing": listing,
         "counters": counters,
-        "xlsx_at_once": XLSX_AT_ONCE,
+        "is_large": listing.total > XLSX_AT_ONCE,
+        "as_of_control": _as_of_control() if listing.valid else _control_of(listing.form),
         "deleted": _deleted(listing, request.user),
         "unassigned": listing.valid and not listing.query and _is_unassigned(listing.filterset.by_status),
     }
     template = "numbers/_columns_applied.html" if request.htmx else "numbers/list.html"
     return render(request, template, context)
+
+
+def _control_of(form):
+    return required_control(form["as_of"], "as-of")
+
+
+@cache
+def _as_of_control():
+    """Return the control of the current list, where it is empty."""
+    return _control_of(DIDFilter(QueryDict(), DID.objects.none(), user=EVERYBODY).form)
 
 
 @require_POST
@@ -129,7 +145,12 @@ def _past_list(request, listing):
         counters = []
         listing.refuse(str(error))
         rows = exact_first(listing)
-    context = rows | {"listing": listing, "counters": counters, "xlsx_at_once": XLSX_AT_ONCE}
+    context = rows | {
+        "listing": listing,
+        "counters": counters,
+        "is_large": listing.total > XLSX_AT_ONCE,
+        "as_of_control": _control_of(listing.form),
+    }
     return render(request, "numbers/past_list.html", context)
 
 

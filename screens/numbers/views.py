@@ -15,8 +15,8 @@ from django.views.decorators.http import require_POST
 from clients.names import clean_name
 from didmgmt import dialogs, form_tokens
 from didmgmt.addresses import go_to
-from didmgmt.filters import OF_PAGE
 from didmgmt.forms import ModelForm
+from didmgmt.parameters import OF_PAGE
 from didmgmt.statements import Statement
 from didmgmt.text import parse_whole
 from dids.lists.as_of import PastListing
@@ -177,9 +177,10 @@ def views_context(user, listing):
         "view_url": opened.get_absolute_url() if opened else "",
         "view_is_mine": bool(opened) and opened.owner_id == user.pk,
         "view_differs": bool(opened) and listing.valid and opened.query != listing.view_query,
-        "columns": [COLUMNS[key] for key in listing.columns],
+        "has_view": bool(opened),
+        "columns": tuple(COLUMNS[key] for key in listing.columns),
         "is_wide": len(listing.columns) > len(DEFAULT),
-        "more_columns": [column for key, column in COLUMNS.items() if key not in listing.columns],
+        "more_columns": tuple(column for key, column in COLUMNS.items() if key not in listing.columns),
     }
 
 

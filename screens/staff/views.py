@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from didmgmt import kept_forms
 from didmgmt.addresses import go_to, is_ours
-from didmgmt.filters import OF_PAGE
+from didmgmt.parameters import OF_PAGE
 from didmgmt.text import parse_whole
 from screens.staff.forms import MeForm, PasswordForm, SignInForm
 from staff.middleware import PAGE_USER, other_user

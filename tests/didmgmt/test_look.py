@@ -7,11 +7,16 @@ from django import forms
 from django.conf import settings
 from django.http import HttpResponse, StreamingHttpResponse
 from django.template import Context, RequestContext, Template
+from django.template.library import SimpleNode
 from django.test import RequestFactory
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
+from django.utils.safestring import mark_safe
 
 from didmgmt.listing import Count
+from didmgmt.templatetags.look import FRAGMENTS_MOST
 from didmgmt.timing import ServerTimeMiddleware
+from staff.models import User
 
 
 def render(source, **context):
@@ -135,3 +140,61 @@ def test_has_selects_no_elements_by_their_tag():
     assert [
         s for s in selectors if re.search(r":has\([^)]*\)+[ >+~]+(a|button|input|td|span|svg)\b[^ .#[]*$", s)
     ] == []
+
+
+def test_a_fragment_sees_its_values_alone_and_is_rendered_once_for_each_combination():
+    template = Template(
+        "{% load look %}{% fragment key=key holes name=name %}{{ key }}{{ other }}{{ user }}"
+        "{% page_sizes %}: {{ name }}{% endfragment %}"
+    )
+    rendered = []
+    (counter,) = template.nodelist.get_nodes_by_type(SimpleNode)
+    counter.func = lambda: rendered.append(1) or len(rendered)
+
+    def page(key, name):
+        return template.render(Context({"key": key, "name": name, "other": "secret", "user": "secret"}))
+
+    assert page("a", "Ann") == "a1: Ann"
+    assert page("a", "<i>Bob</i>") == "a1: &lt;i&gt;Bob&lt;/i&gt;"
+    assert page("b", mark_safe("<i>")) == "b2: <i>"
+    # Equal values that look different
+    assert page("<", "") == "&lt;3: " and page(mark_safe("<"), "") == "<4: "
+    assert page(1, "") == "15: " and page(True, "") == "True6: " and page((1,), "") == "(1,)7: "
+    assert page((True,), "") == "(True,)8: " and page(None, "") == "None9: "
+    assert page("a", "Cid") == "a1: Cid"
+
+
+@pytest.mark.parametrize("value", [User(pk=1), SimpleLazyObject(lambda: "x"), ["x"], (User(pk=1),)])
+def test_a_fragment_is_not_kept_by_a_record(value):
+    with pytest.raises(TypeError, match="can’t be kept"):
+        render("{% fragment key=value %}{% endfragment %}", value=value)
+
+
+def test_a_hole_of_a_fragment_is_nothing_but_text():
+    with pytest.raises(ValueError, match="something else"):
+        render("{% fragment holes name=name %}{{ name|urlencode }}{% endfragment %}", name="a b")
+
+
+def test_each_copy_of_a_fragment_has_tokens_of_its_own():
+    template = Template(
+        "{% load look %}{% fragment %}{% csrf_token %}{% form_token %}{% form_token %}{% endfragment %}"
+    )
+    pages = [template.render(Context({"csrf_token": token})) for token in ("one", "two")]
+    assert 'value="one"' in pages[0] and 'value="two"' in pages[1]
+    tokens = [token for page in pages for token in re.findall('name="form_token" value="([^"]{22})"', page)]
+    assert len(set(tokens)) == 4
+
+
+def test_a_fragment_keeps_a_bounded_number_of_texts():
+    template = Template("{% load look %}{% fragment key=key %}{{ key }}{% endfragment %}")
+    for key in range(FRAGMENTS_MOST + 5):
+        assert template.render(Context({"key": key})) == str(key)
+    (node,) = (one for one in template.nodelist if hasattr(one, "kept"))
+    assert len(node.kept) == 5
+
+
+def test_a_query_without_parameters_can_be_continued():
+    source = (
+        "{% query_without 'page' as query %}{{ query }}format=csv|{% query_without 'page' 'sort' 'status' %}|"
+    )
+    assert render(source) == "?status=hold&amp;sort=number&amp;format=csv|?|"

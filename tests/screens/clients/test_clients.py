@@ -64,7 +64,7 @@ def test_a_page_needs_the_same_queries_for_any_number_of_clients(world, viewer, 
     Client.objects.bulk_create(Client(reseller=world.reseller, name=f"Client {n}") for n in range(120))
     browser = client_of(viewer)
     # Session, user, own and group permissions, running jobs, count, ids, rows.
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(7):
         page = browser.get("/clients/?per_page=100&sort=-dids")
     assert len(rows_of(page)) == 100 and rows_of(page)[0] == "Rose Orig"
 
@@ -168,7 +168,7 @@ def test_the_page_needs_the_same_queries_for_any_client(world, viewer, django_as
     browser = client_of(viewer)
     # Session, user, own and group permissions, client, packages and their count, numbers by status and
     # overdue ones, count, ids and rows of accounts, running jobs.
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(12):
         browser.get(f"/clients/{world.client.pk}/?per_page=50")
 
 

@@ -96,7 +96,7 @@ def test_a_page_needs_the_same_queries_for_any_number_of_operators(
     Operator.objects.bulk_create(Operator(reseller=world.reseller, name=f"Op {n}") for n in range(120))
     browser = client_of(viewer)
     # Session, user, own and group permissions, count, ids, rows.
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(7):
         page = browser.get(f"/operators/?per_page=100&sort={sort}")
     assert len(rows_of(page)) == 100
 

@@ -68,7 +68,7 @@ def test_a_page_needs_the_same_queries_for_any_number_of_packages(world, viewer,
         Package(reseller=world.reseller, name=f"P {n}", did_limit=1) for n in range(120)
     )
     browser = client_of(viewer)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(7):
         page = browser.get("/packages/?per_page=100&sort=-dids")
     assert rows_of(page)[0] == "Basic" and len(rows_of(page)) == 100
 
