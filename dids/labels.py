@@ -53,6 +53,23 @@ class Names:
             tag_sets={version.tag_set_id for version in versions},
         )
 
+    @classmethod
+    def of_differing(cls, pairs, viewer):
+        """Return the names of the ids that differ in pairs of a version and the one before it or None."""
+        return cls(
+            viewer,
+            **{
+                f"{column.removesuffix('_id')}s": {
+                    getattr(version, column)
+                    for new, old in pairs
+                    if old is None or getattr(old, column) != getattr(new, column)
+                    for version in (new, old)
+                    if version
+                }
+                for column in ("operator_id", "account_id", "client_package_id", "tag_set_id")
+            },
+        )
+
     def operator(self, pk):
         return _name(self._operators, pk, "operator")
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
+from operator import attrgetter
 from typing import NamedTuple
 
 from django.db.models import F, Q, Window
@@ -118,14 +119,24 @@ def _status_changes(rows):
 
 
 def differences(old, new, names):
-    """Return the differences between two versions; all fields that are set if ``old`` is None."""
-    before = _texts(old, names) if old else {}
-    after = _texts(new, names)
-    if old and old.status != new.status:
-        del after["Hold since"]  # the time of the change itself, which the entry shows
-        if not new.resumes_as:
-            del after["Returns to"]  # a Hold that is over returns to nothing
-    return text_differences(before, after)
+    """Return the differences between two versions; all fields that are set if ``old`` is None.
+
+    Makes the text only of fields whose values differ.
+    """
+    values, found = _values(new), []
+    if old is None:
+        compared = zip(_FIELDS, values, values, strict=True)
+    else:
+        fields = zip(_FIELDS, values, _values(old), strict=True)
+        compared = (one for one in fields if one[1] != one[2])
+    moved = old is not None and old.status != new.status
+    for (name, _, text), value, earlier in compared:
+        if moved and (name == "Hold since" or (name == "Returns to" and not value)):
+            continue  # the time of the change itself; a Hold that is over returns to nothing
+        before, after = "" if old is None else text(names, earlier), text(names, value)
+        if after != before:
+            found.append(Difference(name, before, after))
+    return found
 
 
 def text_differences(before, after):
@@ -139,7 +150,7 @@ def text_differences(before, after):
 
 def field_texts(version, viewer):
     """Return [(field, text)] of all fields that are set in a version of a number."""
-    return [(name, text) for name, text in _texts(version, Names.of([version], viewer)).items() if text]
+    return [(name, text) for name, _, text in differences(None, version, Names.of([version], viewer))]
 
 
 def _entry(row, previous, names):
@@ -153,23 +164,33 @@ def _entry(row, previous, names):
     return Entry(row.at, actor_name(row.change), label, row.event, changed)
 
 
-def _texts(row, names):
-    return {
-        "DID": row.number,
-        "Operator": names.operator(row.operator_id),
-        "Status": st.LABELS.get(row.status, row.status),
-        "Client": names.holder(row.account_id),
-        "Package": names.package(row.client_package_id),
-        "Hold since": format_time(row.hold_from),
-        "Hold until": format_time(row.hold_until),
-        "Returns to": st.LABELS.get(row.resumes_as, ""),
-        "After Hold": st.LABELS.get(row.after_hold, row.after_hold),
-        "Hold days": "" if row.hold_days is None else str(row.hold_days),
-        "Tag": names.tags(row.tag_set_id),
-        "Notes": row.notes,
-    }
+def _status(_, status):
+    return st.LABELS.get(status, status or "")
+
+
+# (name, column of a version, text of its value by the names of ids)
+_FIELDS = (
+    ("DID", "number", lambda _, number: number),
+    ("Operator", "operator_id", Names.operator),
+    ("Status", "status", _status),
+    ("Client", "account_id", Names.holder),
+    ("Package", "client_package_id", Names.package),
+    ("Hold since", "hold_from", lambda _, time: format_time(time)),
+    ("Hold until", "hold_until", lambda _, time: format_time(time)),
+    ("Returns to", "resumes_as", _status),
+    ("After Hold", "after_hold", _status),
+    ("Hold days", "hold_days", lambda _, days: "" if days is None else str(days)),
+    ("Tag", "tag_set_id", Names.tags),
+    ("Notes", "notes", lambda _, notes: notes),
+)
+_values = attrgetter(*(column for _, column, _ in _FIELDS))
 
 
 def format_time(value):
     """Return a time in the active time zone, to the minute; "" for None."""
-    return date_format(timezone.localtime(value), "j M Y, H:i") if value else ""
+    return _format_time(value, timezone.get_current_timezone()) if value else ""
+
+
+@lru_cache(1_000)  # numbers that were changed together have the same times
+def _format_time(value, time_zone):
+    return date_format(value.astimezone(time_zone), "j M Y, H:i")

@@ -68,7 +68,7 @@ def change_rows_csv(request, pk):
     types = log_entries([change], request.user)[0].counts
     rows = {one: _rows_of(change, one, request.user) for one in OBJECT_TYPES.values() if one in types}
     name = f"change_{change.pk}_{timezone.localtime(change.at):%Y-%m-%d_%H%M}"
-    return download(request, csv_rows(rows, request.user), name)
+    return download(request, csv_rows(change, rows, request.user), name)
 
 
 @require_safe

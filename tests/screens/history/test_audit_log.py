@@ -9,21 +9,25 @@ from urllib.parse import urlencode
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.db.models.signals import pre_init
 from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 import audit
 from audit import SYSTEM
+from audit.history import TRACKED
 from audit.models import Change
 from clients.models import Client, Reseller
 from dids.history import external_writes
 from dids.history.audit_log import log_listing
+from dids.history.rows import describe, noun, with_previous
 from dids.job_kinds import submit_create
 from dids.models import DID, ClientPackage, DIDHistory
 from dids.numbering.ranges import Numbers
 from operators.models import Operator
 from screens.history.links import source_label
+from sheets.writing import escape
 from tests.carrier import carrier, numbers_in, person
 from tests.roles import as_owner
 from tests.world import client_of, member
@@ -358,6 +362,44 @@ def test_the_csv_has_one_line_per_field_and_is_harmless_in_a_spreadsheet(north, 
         ("number", "101", "Status", "Hold"),
         ("client package", "Basic of North Bakery", "Active", "no"),
     }
+
+
+def test_the_csv_says_what_the_pages_say_without_making_instances(world, supervisor, browser):
+    DID.objects.all().edit(by=supervisor, notes="seen", hold_days=7, tags=["gold"])
+    DID.objects.filter(status="active").hold(by=supervisor)
+    made = []
+    for model in TRACKED.values():
+        pre_init.connect(
+            lambda **of: made.append(of["sender"]), sender=model, weak=False, dispatch_uid="made"
+        )
+    try:
+        files = {change: downloaded(browser, change) for change in Change.objects.all()}
+    finally:
+        for model in TRACKED.values():
+            pre_init.disconnect(sender=model, dispatch_uid="made")
+    assert made == []
+    described = 0
+    for change, lines in files.items():
+        expected = []
+        for tracked, model in TRACKED.items():
+            rows = with_previous(
+                model.objects.filter(change=change).order_by("history_id"), tracked, supervisor
+            )
+            expected += [
+                [noun(tracked), str(row.object_id), row.title, row.event_word, *map(escape, difference)]
+                for row in describe(rows, tracked, supervisor)
+                for difference in row.differences or [("", "", "")]
+            ]
+        assert sorted(line[1:8] for line in lines) == sorted(expected)
+        assert {line[8] for line in lines} == {change.actor_name}
+        described += len(lines)
+    assert described > 100
+
+
+def downloaded(browser, change):
+    """Return the rows of a change's file without the header, as lists of cells."""
+    file = b"".join(browser.get(f"/audit/{change.pk}/rows.csv")).decode()
+    return list(csv.reader(file.splitlines()))[1:]
 
 
 def test_an_undo_and_the_undone_change_link_to_each_other(north, anna, browser):
