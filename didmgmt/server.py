@@ -7,7 +7,9 @@ a long response is being written.
 """
 
 import gc
+import os
 import resource
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -24,6 +26,8 @@ HEADER_SECONDS = 20  # until the headers of a request are complete
 SILENT_SECONDS = 60  # without a byte sent or received, outside of the application
 CROWDED_SECONDS = 5  # for both, while more than half of the connections are taken
 STOP_SECONDS = 20  # to finish responses after a request to stop
+FIRST_SECONDS = 2  # for a new connection to send something after a request to stop
+GIVEN = 3  # descriptor of the first socket from systemd, see sd_listen_fds(3)
 HEADER_BYTES = 128 * 1024  # of a request's first line and headers together
 # Unread bytes of a response are in a temporary file. A longer response waits, and holds one of the threads,
 # until the client reads on.
@@ -52,6 +56,7 @@ class Channel(HTTPChannel):
 
     task_class = Task
     headers_since: float | None = None
+    silent = True  # has sent nothing so far
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self.waiting: list[Callable[[], None]] = []
@@ -75,6 +80,7 @@ class Channel(HTTPChannel):
             self.waiting.pop()()
 
     def received(self, data: bytes) -> Any:
+        self.silent = False
         if self.request is None:
             self.headers_since = time.time()
         result = super().received(data)
@@ -86,6 +92,10 @@ class Channel(HTTPChannel):
     def is_busy(self) -> bool:
         """Whether a request is being received or answered."""
         return bool(self.request or self.requests or self.total_outbufs_len)
+
+    def is_owed(self, now: float) -> bool:
+        """Return whether a server that stops waits for the connection: a request is there, or on its way."""
+        return self.is_busy or (self.silent and now - self.creation_time < FIRST_SECONDS)
 
     def is_overdue(self, now: float, crowded: bool) -> bool:
         """Return whether the client has kept the connection waiting for too long."""
@@ -133,13 +143,27 @@ class Server(TcpWSGIServer):
         """Serve until stopped; then finish the responses that have begun, for up to ``STOP_SECONDS``."""
         while not self.stopping:
             self._poll()
+        self._accept_waiting()
         self.accepting = False
         self.socket.close()
         self.del_channel()
         deadline = time.monotonic() + STOP_SECONDS
-        while time.monotonic() < deadline and any(one.is_busy for one in self.active_channels.values()):
+        while time.monotonic() < deadline and self._owes():
             self._poll()
         self.task_dispatcher.shutdown(timeout=1)
+
+    def _accept_waiting(self) -> None:
+        """Accept the connections that a close would reset."""
+        waiting = select.poll()
+        waiting.register(self.socket, select.POLLIN)
+        for _ in range(CONNECTIONS):
+            if not waiting.poll(0):
+                break
+            self.handle_accept()
+
+    def _owes(self) -> bool:
+        now = time.time()
+        return any(channel.is_owed(now) for channel in self.active_channels.values())
 
     def _poll(self) -> None:
         self.asyncore.loop(timeout=1, map=self._map, use_poll=True, count=1)
@@ -187,6 +211,17 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def given_socket() -> socket.socket | None:
+    """Return the listening socket that systemd holds for this process, None without one.
+
+    Source: sd_listen_fds(3). A socket that outlives the process keeps connections until the next one starts.
+    """
+    process, count = os.environ.pop("LISTEN_PID", ""), os.environ.pop("LISTEN_FDS", "")
+    if process != str(os.getpid()) or count != "1":
+        return None
+    return socket.socket(fileno=GIVEN)
 
 
 def collect_seldom() -> None:

@@ -11,7 +11,7 @@ from django.core.wsgi import get_wsgi_application
 
 from didmgmt.children import Children, end_with_parent
 from didmgmt.measures import shared_by_children
-from didmgmt.server import Server, allow_files, collect_seldom, listen
+from didmgmt.server import Server, allow_files, collect_seldom, given_socket, listen
 
 
 class Command(BaseCommand):
@@ -31,6 +31,7 @@ class Command(BaseCommand):
             try:
                 children.keep_running(stop)
             finally:
+                listener.close()  # so that it ends with the last child, which accepts who is waiting
                 children.stop()
 
     def _say(self, sentence):
@@ -56,7 +57,9 @@ def stop_event():
 
 
 def listening():
-    """Return a socket that listens at HOST and PORT; exit with the reason if that is impossible."""
+    """Return the socket that systemd holds, or one that listens at HOST and PORT; exit if it can't."""
+    if given := given_socket():
+        return given
     host, port = settings.HOST, settings.PORT
     try:
         return listen(host, port)
