@@ -31,6 +31,10 @@ READ = re.compile(r"\s*(SELECT|SET|SHOW|EXPLAIN|PRAGMA|BEGIN|SAVEPOINT|RELEASE|R
 NOTHING_CHANGED = "Nothing was changed."
 MAYBE_CHANGED = "Each change is written whole or not at all: check what was done before you try again."
 BUSY = "The database is busy: others were writing the same records. {} Try again in a few seconds."
+BUSY_FILE = (
+    "The database is busy: another process has been writing for a long time. {} Try again in a few seconds;"
+    " if it lasts, ask an administrator to look for a worker that hangs and to end it."
+)
 FULL = (
     "The disk is full, so nothing can be saved. {} Ask an administrator to make room. Jobs wait until"
     " then and continue by themselves."
@@ -140,7 +144,8 @@ def unavailable(request, error):
     if not is_transient(error):
         log.error("%s %s: %s", request.method, request.path, _first_line(error), exc_info=error)
     committed = getattr(request, "writes", None) is None or request.writes.committed
-    sentence = FULL if is_full(error) else BUSY if is_transient(error) else DOWN
+    busy = BUSY if _sqlite_code(error) is None else BUSY_FILE
+    sentence = FULL if is_full(error) else busy if is_transient(error) else DOWN
     # A connection that was lost at COMMIT leaves it open whether the transaction was committed.
     unknown = committed or sentence is DOWN
     sentence = sentence.format(MAYBE_CHANGED if unknown and request.method == "POST" else NOTHING_CHANGED)

@@ -82,7 +82,10 @@ def env_database(name, default):
         }
     else:
         database["CONN_HEALTH_CHECKS"] = True
-        database.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+        # A host that is gone is noticed within half a minute.
+        keepalives = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+        waiting = {"connect_timeout": 5, "tcp_user_timeout": 30_000, **keepalives}
+        database["OPTIONS"] = waiting | database.get("OPTIONS", {})
     return database
 
 

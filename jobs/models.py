@@ -23,6 +23,7 @@ from didmgmt import clock, form_tokens
 from didmgmt.clock import MAX_SKEW, DatabaseClock, database_now, skew
 from didmgmt.faults import is_full
 from didmgmt.limits import LimitError
+from jobs import leases
 from jobs.kinds import KINDS, JobError, JobKind
 from jobs.statistics import analyze_outgrown_tables
 
@@ -119,24 +120,29 @@ class JobQuerySet(models.QuerySet["Job"]):
     def claim(self, worker: str) -> Job | None:
         """Claim the oldest claimable job for ``worker`` and return it, None if there is none.
 
-        Only one of two workers gets it: on PostgreSQL the other skips the locked row, on SQLite it waits for
-        the write lock before it reads.
+        Only one of two workers gets it: the other finds that the row has changed and looks again. No
+        transaction is open meanwhile, in which a worker could freeze and keep the row locked.
         """
-        now = database_now()
-        if not self.claimable(now).exists():  # without a transaction, which would take SQLite's write lock
-            return None
-        with transaction.atomic():
-            oldest = self.claimable(now).order_by("created_at", "pk")
-            if connection.features.has_select_for_update_skip_locked:
-                oldest = oldest.select_for_update(skip_locked=True, of=("self",))
-            job = oldest.first()
-            if job is None:
-                return None
-            job.state, job.worker, job.lease_until = Job.State.RUNNING, worker, now + Job.lease()
-            job.started_at = job.started_at or now
-            job.attempts += 1
-            job.save(update_fields=["state", "worker", "lease_until", "started_at", "attempts"])
-        return job
+        while job := self._next():
+            found = self.filter(pk=job.pk, state=job.state, worker=job.worker, lease_until=job.lease_until)
+            now = database_now()
+            fields = {"worker": worker, "lease_until": now + Job.lease(), "attempts": job.attempts + 1}
+            fields |= {"state": Job.State.RUNNING, "started_at": job.started_at or now}
+            if found.update(**fields):
+                for name, value in fields.items():
+                    setattr(job, name, value)
+                return job
+        return None
+
+    def _next(self) -> Job | None:
+        """Return the oldest claimable job whose former worker, if it has one, can no longer write."""
+        refused: list[uuid.UUID] = []
+        oldest = self.claimable(database_now()).order_by("created_at", "pk")
+        while job := oldest.exclude(pk__in=refused).first():
+            if job.state == Job.State.QUEUED or leases.end_session(job):
+                return job
+            refused.append(job.pk)
+        return None
 
 
 class LeaseLostError(Exception):
@@ -150,9 +156,10 @@ class Job(models.Model):
     transaction of the chunk before. ``lease_until`` is when another worker may take over a running job, and
     from when one may take a waiting one.
 
-    **Exactly once.** Each chunk is a transaction: it locks the job's row, checks that the worker still owns
-    the job, and writes data, cursor and counts. When a worker dies, the job stays as its last chunk left it.
-    When a worker was only slow, it finds that another one has taken over, and its chunk is rolled back.
+    **Exactly once.** Each chunk is a transaction: it writes data, and last the job's row with cursor and
+    counts, on condition that the worker still owns the job. When a worker dies, the job stays as its last
+    chunk left it. When a worker was only frozen or cut off, the one that takes over has ended its session
+    (``jobs.leases``), and its chunk is rolled back.
     """
 
     class State(models.TextChoices):
@@ -309,23 +316,9 @@ class Job(models.Model):
                 f"The worker stopped in each of {ATTEMPTS} attempts. Ask an administrator to check the log.",
             )
             return
-        work, next_look = None, 0.0
         try:
-            while True:
-                if stop():
-                    waiting = {"state": self.State.QUEUED, "worker": "", "lease_until": database_now()}
-                    self._owned_by(worker).update(**waiting)
-                    wake_workers()
-                    break
-                began = time.monotonic()
-                if began >= next_look:
-                    analyze_outgrown_tables()
-                    next_look = began + STATISTICS_EVERY
-                work = self._chunk(worker, work, kind)
-                if work is None:
-                    break
-                if connection.vendor == "sqlite":
-                    time.sleep((time.monotonic() - began) * SQLITE_PAUSE)
+            with leases.Renewal(lambda: self._renew(worker), self.lease()):
+                self._run_chunks(worker, kind, stop)
         except LeaseLostError:
             log.info("%s: another worker has taken over", self)
         except JobError as failure:
@@ -349,6 +342,29 @@ class Job(models.Model):
                 sentence = "An unexpected error occurred. Ask an administrator to check the log."
                 self._fail(worker, sentence, error)
         self.refresh_from_db()
+
+    def _run_chunks(self, worker: str, kind: JobKind, stop: Callable[[], bool]) -> None:
+        """Run chunk by chunk until the job is finished or ``stop()`` returns True."""
+        work, next_look = None, 0.0
+        while True:
+            if stop():
+                waiting = {"state": self.State.QUEUED, "worker": "", "lease_until": database_now()}
+                self._owned_by(worker).update(**waiting)
+                wake_workers()
+                break
+            began = time.monotonic()
+            if began >= next_look:
+                analyze_outgrown_tables()
+                next_look = began + STATISTICS_EVERY
+            work = self._chunk(worker, work, kind)
+            if work is None:
+                break
+            if connection.vendor == "sqlite":
+                time.sleep((time.monotonic() - began) * SQLITE_PAUSE)
+
+    def _renew(self, worker: str) -> bool:
+        """Renew the lease of a chunk that takes long; return False if another worker has taken over."""
+        return bool(self._owned_by(worker).update(lease_until=database_now() + self.lease()))
 
     def _wait_for_room(self, worker: str, error: Exception, stop: Callable[[], bool]) -> None:
         """Let the job wait in the queue while the disk is full, longer each time; it is no failed attempt.
@@ -374,16 +390,16 @@ class Job(models.Model):
     def _chunk(self, worker: str, work: Work | None, kind: JobKind) -> Work | None:
         """Run one chunk; return the generator to continue with, None at the end."""
         with transaction.atomic():
-            if not self._reload_locked(worker):
+            leases.begin_chunk(self.pk)
+            if not self._reload(worker):
                 return None
             if kind.writes:
                 return self._advance(worker, work or kind.run(self))
         return self._advance(worker, work or kind.run(self))
 
-    def _reload_locked(self, worker: str) -> bool:
-        """Lock and reload the job's row; return False if cancellation was requested, which ends the job."""
-        jobs = Job.objects.select_for_update(of=("self",)).select_related("owner", "change")
-        job = jobs.filter(pk=self.pk, worker=worker, state=self.State.RUNNING).first()
+    def _reload(self, worker: str) -> bool:
+        """Reload the job's row; return False if cancellation was requested, which ends the job."""
+        job = self._owned_by(worker).select_related("owner", "change").first()
         if job is None:
             raise LeaseLostError
         # Reloading the owner makes revoked permissions take effect at the next chunk.
@@ -484,6 +500,12 @@ class Job(models.Model):
     def lacks_worker(self) -> bool:
         """Whether the job waits and no worker is alive."""
         return self.state == self.State.QUEUED and not WorkerBeat.is_recent()
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether its worker is silent: it has died, is frozen or is cut off from the database."""
+        expired = self.lease_until is not None and self.lease_until <= clock.now()
+        return self.state == self.State.RUNNING and expired
 
     @property
     def percent(self) -> int | None:

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from audit import SYSTEM
 from clients.models import Account, Client, Package, Reseller
+from didmgmt.listing import Selection
 from dids.models import DID, ClientPackage
 from operators.models import Operator
 from staff.models import User
@@ -28,6 +29,14 @@ def carrier(name="North", *, did_limit=100, **package):
             client=client, package=package, starts_at=timezone.now() - timedelta(days=30)
         ),
     )
+
+
+def everything(operator):
+    """Return the numbers of ``operator`` as the list selects them."""
+    dids = DID.objects.filter(operator=operator)
+    selection = Selection(dids, "all", query=f"operator={operator.pk}")
+    selection.queryset, selection.count = dids, dids.count()
+    return selection
 
 
 def numbers_in(status, numbers, house, *, now=None, **new):

@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -24,7 +25,7 @@ from django.conf import settings
 from django.db import connection
 
 from didmgmt.clock import database_now
-from tests.roles import application_role
+from tests.roles import PASSWORD, made
 
 CHUNK = 200  # numbers
 LEASE = 1  # second
@@ -32,29 +33,33 @@ RETRY_AFTER = timedelta(seconds=0.1)  # so that a job soon continues after its c
 STALLED = 300  # seconds without any progress after which a test fails; a busy machine is only slow
 
 
-def database_url(port=None):
-    """Return the URL of the test database for another process, through another ``port`` if given."""
+def database_url(port=None, host=None):
+    """Return the URL of the test database for another process, at another ``port`` and ``host`` if given."""
     database = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{database['NAME']}"
-    password = f":{quote(database['PASSWORD'])}" if database["PASSWORD"] else ""
-    where = f"{database['HOST'] or '127.0.0.1'}:{port or database['PORT'] or 5432}"
-    role = f"?assume_role={quote(application_role())}" if application_role() else ""
-    return f"postgres://{quote(database['USER'])}{password}@{where}/{database['NAME']}{role}"
+    user, password = database["USER"], database["PASSWORD"]
+    if made:  # a session that only assumes the role could not end others of it
+        user, password = made[0], PASSWORD
+    where = f"{host or database['HOST'] or '127.0.0.1'}:{port or database['PORT'] or 5432}"
+    return f"postgres://{quote(user)}:{quote(password)}@{where}/{database['NAME']}"
 
 
 class Nursery:
-    """Start processes by forking one that has loaded Django."""
+    """Start processes by forking one that has loaded Django.
 
-    def __init__(self, port=None):
+    ``port``, ``host``: where they find PostgreSQL. ``prefix``: the beginning of the command that starts them.
+    """
+
+    def __init__(self, port=None, host=None, prefix=()):
         environment = os.environ | {
-            "DATABASE_URL": database_url(port),
+            "DATABASE_URL": database_url(port, host),
             "DJANGO_SETTINGS_MODULE": "didmgmt.settings",
             "JOB_LEASE": str(LEASE),
             "LOG_LEVEL": "ERROR",
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.kills"],
+            [*prefix, sys.executable, "-m", "tests.kills"],
             cwd=settings.BASE_DIR,
             env=environment,
             stdin=subprocess.PIPE,
@@ -77,10 +82,15 @@ class Nursery:
         self.process.stdout.close()
 
 
-def kill(pid):
+def kill(pid, signum=signal.SIGKILL):
     """Kill a process, unless it has ended."""
     with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, signum)
+
+
+def is_name_of(name, worker):
+    """Return whether a job's ``worker`` is the process with this id: host:process:random."""
+    return name.split(":")[1:2] == [str(worker)]
 
 
 def is_running(pid):
@@ -92,11 +102,16 @@ def is_running(pid):
 
 
 class Proxy:
-    """Pass TCP connections on to a port of this machine, until they are ``cut``."""
+    """Pass TCP connections on to a port of this machine, until they are ``cut``.
 
-    def __init__(self, target):
-        self.target, self.pairs = target, []
-        self.server = socket.create_server(("127.0.0.1", 0))
+    ``flows``: cleared, nothing is passed on, as through a network that loses everything.
+    """
+
+    def __init__(self, target, host="127.0.0.1"):
+        self.target, self.pairs, self.threads = target, [], []
+        self.flows = threading.Event()
+        self.flows.set()
+        self.server = socket.create_server((host, 0))
         self.port = self.server.getsockname()[1]
 
     def __enter__(self):
@@ -107,6 +122,7 @@ class Proxy:
         self.server.shutdown(socket.SHUT_RDWR)
         self.server.close()
         self.cut()
+        self.flows.set()
 
     def _accept(self):
         while True:
@@ -117,12 +133,17 @@ class Proxy:
             pair = one, socket.create_connection(("127.0.0.1", self.target))
             self.pairs.append(pair)
             for source, sink in (pair, pair[::-1]):
-                threading.Thread(target=self._pass_on, args=(source, sink), daemon=True).start()
+                thread = threading.Thread(target=self._pass_on, args=(source, sink), daemon=True)
+                thread.start()
+                self.threads.append(thread)
 
     def _pass_on(self, source, sink):
         with suppress(OSError):  # cut
             while data := source.recv(65_536):
+                self.flows.wait()
                 sink.sendall(data)
+            self.flows.wait()
+            sink.shutdown(socket.SHUT_WR)
 
     def cut(self):
         """Drop all connections at once, without a farewell, whatever is on its way."""
@@ -130,6 +151,19 @@ class Proxy:
             for end in self.pairs.pop():
                 with suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
+                end.close()
+
+    def reset(self):
+        """Drop all connections with a packet that is sent once, and lost where there is no link."""
+        for one, other in self.pairs:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            for end in (one, other):
+                with suppress(OSError):
+                    end.shutdown(socket.SHUT_RD)  # wakes the thread that reads, which keeps the socket open
+        while self.threads:
+            self.threads.pop().join()
+        while self.pairs:
+            for end in self.pairs.pop():
                 end.close()
 
 
@@ -142,14 +176,13 @@ def killed_again_and_again(workers, job, times, until):
     chance, kills = random.Random(f"{job.kind} {times}"), 0
     while kills < times and not until(job):
         worker, before = workers.start(), job.done
-        name = f":{worker}"
-        wait_for(job, lambda name=name: until(job) or job.worker.endswith(name))
+        wait_for(job, lambda worker=worker: until(job) or is_name_of(job.worker, worker))
         if kills % 2:
             wait_for(job, lambda before=before: until(job) or job.done != before)
         time.sleep(chance.uniform(0, 0.2))
         kill(worker)
         job.refresh_from_db()
-        kills += job.worker.endswith(name)
+        kills += is_name_of(job.worker, worker)
         # The next worker takes over at once, perhaps while the server still runs a statement of this one.
         orphaned = type(job).objects.filter(pk=job.pk, worker=job.worker, state=job.State.RUNNING)
         orphaned.update(lease_until=database_now())

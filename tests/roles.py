@@ -9,6 +9,7 @@ from importlib import import_module
 from django.db import connection
 from psycopg.pq import TransactionStatus
 
+PASSWORD = "application"  # with which other processes connect as that role
 made = []  # the name of the application's role, where the server lets us make one
 
 
@@ -16,7 +17,7 @@ def make_application_role():
     role = f"{connection.settings_dict['NAME']}_application"
     with connection.cursor() as cursor:
         cursor.execute(f"DROP ROLE IF EXISTS {connection.ops.quote_name(role)}")
-        cursor.execute(f"CREATE ROLE {connection.ops.quote_name(role)}")
+        cursor.execute(f"CREATE ROLE {connection.ops.quote_name(role)} LOGIN PASSWORD '{PASSWORD}'")
         # tests.kills imports this module before Django is set up.
         for statement in import_module("audit.roles").grants(connection, role):
             cursor.execute(statement)

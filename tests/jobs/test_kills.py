@@ -17,7 +17,6 @@ from django.utils import timezone
 import sheets
 from audit import SYSTEM
 from audit.models import Change
-from didmgmt.listing import Selection
 from dids.history.undo.job import submit_undo
 from dids.history.undo.undo import Undo
 from dids.imports.options import KEEP
@@ -33,7 +32,7 @@ from dids.job_kinds import (
 from dids.models import DID, ClientPackage, DIDHistory, counters
 from dids.numbering.ranges import Numbers
 from jobs.models import ATTEMPTS, Job
-from tests.carrier import carrier
+from tests.carrier import carrier, everything
 from tests.dids.models.test_racing import stock_is_exact
 from tests.imports import DEFAULTS
 from tests.kills import Nursery, Proxy, interrupted_again_and_again, is_running, kill, killed_again_and_again
@@ -92,14 +91,6 @@ def assert_written_once(change, event):
     assert rows.count() == rows.values("object_id").distinct().count() == COUNT
 
 
-def everything(house):
-    """Return all numbers as the list selects them."""
-    dids = DID.objects.filter(operator=house.operator)
-    selection = Selection(dids, "all", query=f"operator={house.operator.pk}")
-    selection.queryset, selection.count = dids, COUNT
-    return selection
-
-
 def create_all(house):
     DID.objects.create_numbers(numbers(), operator=house.operator, by=SYSTEM)
 
@@ -114,7 +105,7 @@ def test_numbers_are_created_once_however_often_the_worker_dies(house, owner, wo
 
 def test_numbers_are_changed_once_however_often_the_worker_dies(house, owner, workers):
     create_all(house)
-    job = submit_edit(owner, everything(house), {"status": "reserved", "notes": "rested"})
+    job = submit_edit(owner, everything(house.operator), {"status": "reserved", "notes": "rested"})
     assert_survives(workers, job)
     assert DID.objects.filter(status="reserved", notes="rested").count() == COUNT
     assert_written_once(job.change, "~")
@@ -122,7 +113,7 @@ def test_numbers_are_changed_once_however_often_the_worker_dies(house, owner, wo
 
 def test_numbers_are_deleted_once_however_often_the_worker_dies(house, owner, workers):
     create_all(house)
-    job = submit_delete(owner, everything(house))
+    job = submit_delete(owner, everything(house.operator))
     assert_survives(workers, job)
     assert not DID.objects.exists()
     assert_written_once(job.change, "-")
@@ -151,7 +142,7 @@ def assign_all(house):
 
 def test_numbers_are_assigned_once_however_often_the_worker_dies(house, owner, workers):
     create_all(house)
-    job = submit_assign(owner, everything(house), house.client_package, house.account)
+    job = submit_assign(owner, everything(house.operator), house.client_package, house.account)
     assert_survives(workers, job)
     assert house.client_package.numbers_in_use() == COUNT
     assert_written_once(job.change, "~")
@@ -159,7 +150,7 @@ def test_numbers_are_assigned_once_however_often_the_worker_dies(house, owner, w
 
 def test_a_clients_numbers_go_on_hold_once_however_often_the_worker_dies(house, owner, workers):
     assign_all(house)
-    job = submit_move(owner, everything(house), "hold", house.client)
+    job = submit_move(owner, everything(house.operator), "hold", house.client)
     assert_survives(workers, job)
     assert DID.objects.filter(status="hold", account=house.account).count() == COUNT
     assert_written_once(job.change, "~")
@@ -250,7 +241,7 @@ def test_numbers_are_created_once_however_often_the_server_ends_the_connection(h
 def test_numbers_are_changed_once_however_often_the_connection_is_cut(house, owner):
     """A cut at COMMIT leaves it open whether the chunk was committed; its cursor tells."""
     create_all(house)
-    job = submit_edit(owner, everything(house), {"status": "reserved"})
+    job = submit_edit(owner, everything(house.operator), {"status": "reserved"})
     port = int(connection.settings_dict["PORT"] or 5432)
     with Proxy(port) as proxy, Nursery(proxy.port) as workers:
         assert interrupted_again_and_again(workers, job, KILLS, proxy.cut) == KILLS

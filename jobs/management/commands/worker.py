@@ -1,5 +1,6 @@
 import logging
 import os
+import secrets
 import signal
 import socket
 import threading
@@ -20,6 +21,7 @@ LONGEST_PAUSE = 30  # seconds between tries while the database fails
 ROUND_EVERY = 10  # seconds between rounds of periodic tasks while a job runs
 IDLE_ROUND_EVERY = 60  # seconds between rounds otherwise, unless a task that can't wait is due
 BEAT_EVERY = 15  # seconds between heartbeats: after each write, a copy of SQLite's file starts over
+DRAWN = secrets.token_hex(3)  # in the name of the worker: containers may share host name and process id
 
 log = logging.getLogger("worker")
 
@@ -42,7 +44,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, once: bool, every: float, **options: Any) -> None:
-        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.name = f"{socket.gethostname()[:60]}:{os.getpid()}:{DRAWN}"
         self.stopped = threading.Event()
         self.every = every
         self.next_beat = 0.0
