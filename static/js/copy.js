@@ -1,4 +1,4 @@
-// [data-copy="12568"]: a click copies the value and announces it, or [data-copied] instead.
+// [data-copy="12568"]: a click copies the value and announces it, or [data-copied] instead. Then "copied" is dispatched.
 
 async function copy(text) {
   if (navigator.clipboard) {
@@ -24,6 +24,7 @@ document.addEventListener("click", async (event) => {
     await copy(button.dataset.copy);
     polite.textContent = `Copied ${button.dataset.copied ?? button.dataset.copy}`;
     button.classList.add("is-copied");
+    button.dispatchEvent(new CustomEvent("copied", { bubbles: true, detail: polite.textContent }));
     setTimeout(() => button.classList.remove("is-copied"), 1500);
   } catch {
     polite.textContent = "The browser did not allow copying";

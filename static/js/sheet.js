@@ -1,7 +1,7 @@
 // Sheets for phones, built when they are opened: the actions of a row, and the orders of a list.
 //
-//   <button class="row-menu">   opens the actions that its cell offers as icons on wide screens
-//   <a class="sort">            several in the head of a table get a button that opens them
+//   <button class="row-menu">   opens the actions that its row offers as icons on wide screens
+//   <a class="sort">            several in the head of a table get a button that names the order and opens them
 
 const title = document.createElement("h2");
 title.id = "sheet-title";
@@ -46,13 +46,22 @@ function picture(icon) {
 function action(icon) {
   const choice = document.createElement("button");
   choice.type = "button";
-  choice.append(picture(icon), icon.dataset.tip);
+  choice.append(picture(icon), icon.dataset.tip || icon.ariaLabel);
   choice.addEventListener("click", () => {
     sheet.close();
     icon.click();
   });
   return choice;
 }
+
+// Its icon is not shown on phones, so the button that opened the sheet says it.
+document.addEventListener("copied", ({ target, detail }) => {
+  const rowMenu = target.closest("tr")?.querySelector(".row-menu");
+  if (!rowMenu?.checkVisibility()) return;
+  rowMenu.dataset.tip = detail;
+  rowMenu.dispatchEvent(new CustomEvent("tip:show", { bubbles: true }));
+  delete rowMenu.dataset.tip;
+});
 
 function order(label, href, isCurrent) {
   const choice = document.createElement("a");
@@ -73,7 +82,10 @@ function orders(link) {
 
 document.addEventListener("click", ({ target }) => {
   const rowMenu = target.closest(".row-menu");
-  if (rowMenu) open(rowMenu.ariaLabel, [...rowMenu.parentElement.querySelectorAll("[data-tip]")].map(action));
+  if (rowMenu) {
+    const icons = rowMenu.closest("tr").querySelectorAll(".col-actions [data-tip], [data-copy]");
+    open(rowMenu.ariaLabel, [...icons].map(action));
+  }
   const head = target.closest(".sort-menu")?.closest("tr");
   if (head) open("Sort by", [...head.querySelectorAll(".sort")].flatMap(orders));
 });
@@ -86,7 +98,12 @@ function addSortMenus() {
     button.type = "button";
     button.className = "btn btn-quiet";
     button.ariaHasPopup = "dialog";
-    button.append(head.querySelector("th:not([aria-sort]) > .sort > svg").cloneNode(true), "Sort");
+    const selector = head.querySelector("th:not([aria-sort]) > .sort > svg").cloneNode(true);
+    const current = head.querySelector("[aria-sort]");
+    const by = document.createElement("span");
+    by.className = "visually-hidden";
+    by.textContent = "Sort by ";
+    button.append(selector, ...(current ? [by, `${current.textContent.trim()}, ${current.ariaSort}`] : ["Sort"]));
     const cell = document.createElement("td");
     cell.className = "sort-menu";
     cell.append(button);

@@ -9,7 +9,7 @@ from audit import SYSTEM
 from clients.models import Package
 from dids.models import DID
 from tests.screens.thumb import out_of_reach
-from tests.world import make_world, member
+from tests.world import client_of, make_world, member
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
 FIVE = [str(number) for number in range(49401, 49406)]
@@ -19,6 +19,7 @@ def test_a_days_work_is_done_by_thumb(page_of):
     world = make_world()
     Package.objects.update(did_limit=50)
     DID.objects.create_numbers(FIVE, operator=world.operator, by=SYSTEM, status="instock")
+    DID.objects.filter(number="256999").edit(tags=["gold"], by=SYSTEM)
     page = page_of(member("Supervisor"))
     page.set_viewport_size({"width": 390, "height": 844})
 
@@ -35,11 +36,12 @@ def test_a_days_work_is_done_by_thumb(page_of):
     assert page.get_by_role("link", name="Search or jump to").bounding_box()["width"] > 350
 
     # Select all, all that match, sort.
-    page.get_by_role("button", name="Sort").click()
+    page.get_by_role("button", name="Sort by DID, ascending").click()
     in_reach()
     page.get_by_role("dialog", name="Sort by").get_by_role("link", name="Status").click()
     page.wait_for_url(re.compile("sort=status"))
-    page.get_by_role("button", name="Sort").click()
+    expect(page.locator("th[aria-sort]")).to_be_hidden()  # the button alone names the order
+    page.get_by_role("button", name="Sort by Status, ascending").click()
     page.get_by_role("link", name="Status, descending").click()
     page.wait_for_url(re.compile("sort=-status"))
     page.get_by_label("Select every row of this page").check()
@@ -58,6 +60,15 @@ def test_a_days_work_is_done_by_thumb(page_of):
     expect(page.get_by_role("dialog", name=re.compile("^Delete "))).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="Actions for 256999")).to_be_focused()
+    page.get_by_role("button", name="Actions for 256999").click()
+    page.get_by_role("dialog").get_by_role("button", name="Copy 256999").click()
+    expect(page.get_by_role("tooltip")).to_have_text("Copied 256999")
+
+    # A number without a client says its tags instead.
+    row = page.locator("tbody tr", has=page.get_by_role("link", name="256999"))
+    expect(row.locator(".col-tag")).to_have_text("gold")
+    expect(row.locator(".col-tag")).to_be_visible()
+    expect(row.locator(".col-client")).to_be_hidden()
 
     # Find a number, see why, block it.
     page.goto("/dids/?q=2567")
@@ -94,3 +105,21 @@ def test_a_days_work_is_done_by_thumb(page_of):
     in_reach()
     assert DID.objects.filter(number="441632960100").exists()
     assert DID.objects.filter(number__in=FIVE, status="active").count() == 5
+
+
+def test_the_menu_of_views_on_a_phone_names_what_is_shown(page_of):
+    make_world()
+    clerk = member("Clerk")
+    fields = {"name": "Night shift", "shared": "me", "back": "/dids/?status=active"}
+    view = client_of(clerk).post("/dids/views/new/", fields).url
+    page = page_of(clerk)
+    page.set_viewport_size({"width": 390, "height": 844})
+    for address, name in (
+        ("/dids/", "All numbers"),
+        ("/dids/?q=256", "Unsaved search"),
+        ("/dids/?stauts=active", "Unsaved search"),
+        (view, "Night shift"),
+        (view.replace("active", "hold"), "Night shift, changed"),
+    ):
+        page.goto(address)
+        expect(page.locator(".view-menu .phone-only")).to_have_text(re.compile(rf"^\s*{name}\s*$"))
