@@ -67,6 +67,7 @@ def env_database(name, default):
         )
     database.setdefault("CONN_MAX_AGE", 600)  # reconnecting costs SQLite as much as three queries
     if engine == "sqlite3":
+        database["ENGINE"] = "didmgmt.sqlite3"
         if database["NAME"] != ":memory:":
             database["NAME"] = BASE_DIR / database["NAME"]
         database["OPTIONS"] = {

@@ -12,6 +12,7 @@ for each chunk would take quadratic time.
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from django.db.models import Max
 from django.http import QueryDict
@@ -57,7 +58,8 @@ class CreateJob(JobKind):
     def run(self, job):
         with job.file.open("rb") as file:
             numbers = Numbers(line.decode().split() for line in file)
-        for chunk in numbers.chunks(CHUNK, job.cursor.get("after", "")):
+        left = numbers.after(job.cursor.get("after", ""))
+        while chunk := list(islice(left, job.at_once(CHUNK))):
             # Checked for each chunk: the operator may be deleted, or the right revoked, while the job runs.
             operator = Operator.objects.visible_to(job.owner).filter(pk=job.params["operator"]).first()
             if operator is None:
@@ -109,11 +111,14 @@ class _WriteJob(JobKind):
         """Return the past participle for the result: "changed"."""
         raise NotImplementedError
 
+    def prepare(self, job):
+        job.selected = _selected_ids(job)
+
     def run(self, job):
         kind, label = self.change(job)
-        ids = _selected_ids(job)
-        for start in range(0, len(ids), CHUNK):
-            chunk = ids[start : start + CHUNK]  # an array: Django would look at each id of a list
+        ids, start = job.selected, 0
+        while chunk := ids[start : start + job.at_once(CHUNK)]:
+            start += len(chunk)  # of an array: Django would look at each id of a list
             with audit.change(kind, by=job.owner, label=label, resume=job.change) as change:
                 result = self.write(job, DID.objects.visible_to(job.owner).filter(pk__among=chunk))
             if missing := len(chunk) - result.selected:

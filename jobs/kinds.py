@@ -24,6 +24,10 @@ class JobKind(Protocol):
     url_label: str = "Show the numbers"
     writes: bool = True
 
+    def prepare(self, job: "Job") -> None:
+        """Read what may take long, before the first chunk of each worker and outside of its transaction."""
+        return
+
     def run(self, job: "Job") -> Iterator[None]:
         """Work from ``job.cursor`` on, one chunk between two yields.
 

@@ -23,6 +23,7 @@ from didmgmt import clock, form_tokens
 from didmgmt.clock import MAX_SKEW, DatabaseClock, database_now, skew
 from didmgmt.faults import is_full
 from didmgmt.limits import LimitError
+from didmgmt.sqlite3.waiting import give_way
 from jobs import leases
 from jobs.kinds import KINDS, JobError, JobKind
 from jobs.statistics import analyze_outgrown_tables
@@ -43,7 +44,9 @@ RETRY_AFTER = timedelta(seconds=2)  # for errors that may be temporary, such as 
 REQUEST_SECONDS = 5  # that a request works on a job before leaving it to a worker
 CHANNEL = "jobs"  # of the notification that wakes PostgreSQL's workers
 STATISTICS_EVERY = 1  # second between looks at the statistics of tables
-SQLITE_PAUSE = 0.1  # pause that frees SQLite's one write lock, as a share of the chunk's time
+LONGEST_WAY = 0.1  # seconds for which a job lets those go first who wait for SQLite's one write lock
+SHORT = 0.04  # seconds for which a chunk should have it while others wait
+LEAST = 1 / 8  # of a full chunk
 
 log = logging.getLogger("jobs")
 
@@ -199,6 +202,8 @@ class Job(models.Model):
             models.Index(fields=["-created_at"], name="job_newest"),
         ]
 
+    # Of the worker that runs it: how large its chunks are now, and how many seconds the last one took.
+    share, held = 1.0, 0.0
     # Set by a chunk, and written with it.
     CHUNK_FIELDS = ("cursor", "done", "total", "result", "change", "file")
     FINISHED = (State.DONE, State.FAILED, State.CANCELLED)
@@ -318,6 +323,7 @@ class Job(models.Model):
             return
         try:
             with leases.Renewal(lambda: self._renew(worker), self.lease()):
+                kind.prepare(self)
                 self._run_chunks(worker, kind, stop)
         except LeaseLostError:
             log.info("%s: another worker has taken over", self)
@@ -360,7 +366,7 @@ class Job(models.Model):
             if work is None:
                 break
             if connection.vendor == "sqlite":
-                time.sleep((time.monotonic() - began) * SQLITE_PAUSE)
+                self._give_way()
 
     def _renew(self, worker: str) -> bool:
         """Renew the lease of a chunk that takes long; return False if another worker has taken over."""
@@ -387,14 +393,28 @@ class Job(models.Model):
                     raise
                 time.sleep(ROOM_EVERY)
 
+    def at_once(self, most: int) -> int:
+        """Return how many of ``most`` rows the next chunk should have: fewer while others wait to write."""
+        return max(1, round(most * self.share))
+
+    def _give_way(self) -> None:
+        """Let others have SQLite's write lock; if any waited, have it for a shorter time from now on."""
+        if give_way(LONGEST_WAY):
+            self.share = max(LEAST, self.share * min(1, SHORT / max(self.held, 0.001)))
+        else:
+            self.share = min(1, self.share * 1.5)
+
     def _chunk(self, worker: str, work: Work | None, kind: JobKind) -> Work | None:
         """Run one chunk; return the generator to continue with, None at the end."""
         with transaction.atomic():
+            began = time.monotonic()
             leases.begin_chunk(self.pk)
             if not self._reload(worker):
                 return None
             if kind.writes:
-                return self._advance(worker, work or kind.run(self))
+                work = self._advance(worker, work or kind.run(self))
+                self.held = time.monotonic() - began
+                return work
         return self._advance(worker, work or kind.run(self))
 
     def _reload(self, worker: str) -> bool:

@@ -22,9 +22,10 @@ RANKS = {
     "audit": "history changes __init__ models middleware triggers words roles seals pruning checks apps",
     "audit.seals": "__init__ hashing spans failures chain verifying touched writing log delivery",
     "clients": "__init__ names finding tags models filters apps",
-    "didmgmt": "__init__ children server clock measures requests faults logs models forms addresses"
+    "didmgmt": "__init__ sqlite3 children server clock measures requests faults logs models forms addresses"
     " compression dialogs form_tokens kept_forms headers messages text parameters templatetags dates fields"
     " operations proxy replica limits choices filters listing keyset timing statements",
+    "didmgmt.sqlite3": "__init__ waiting base",
     "didmgmt.templatetags": "__init__ look",
     "dids": "__init__ lifecycle numbering models labels lists history imports exports reference_files"
     " job_kinds periodic demo apps",

@@ -63,14 +63,14 @@ class Apply:
             job.result |= {"applied": {}}
             if not all_or_nothing:
                 yield
-        while cursor["frees"] and (chunk := batch.chunk_after(cursor.get("freed", batch.first), CHUNK)):
+        while cursor["frees"] and (chunk := self._chunk_after(batch, cursor.get("freed", batch.first))):
             self._keep(self._free_places(chunk, Options.of(job), database_now()))
             if freed := chunk.verdicts.get("d"):
                 self._add({"updated": freed})
             cursor["freed"] = chunk.last
             if not all_or_nothing:
                 yield
-        while chunk := batch.chunk_after(cursor["after"], CHUNK):
+        while chunk := self._chunk_after(batch, cursor["after"]):
             self._keep(self._merge(chunk, Options.of(job), database_now()))
             self._add(chunk.counts)
             chunk.erase_written()
@@ -84,6 +84,9 @@ class Apply:
         job.result |= {"reasons": reasons, "more_reasons": more_reasons, "statuses": self._statuses()}
         for key in ("blocks", "rows", "sample"):
             job.result.pop(key, None)
+
+    def _chunk_after(self, batch, row_id):
+        return batch.chunk_after(row_id, self.job.at_once(CHUNK))
 
     def _add(self, counts):
         applied = add_counts(self.job.result["applied"], counts)

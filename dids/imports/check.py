@@ -18,7 +18,7 @@ from dids.imports.lookalikes import refuse_lookalikes, spell_tags
 from dids.imports.options import Options
 from dids.imports.parse import RowParser, too_many_numbers
 from dids.imports.resolve import resolve
-from dids.imports.tally import Tally
+from dids.imports.tally import BLOCK, Tally
 from dids.imports.upload import Upload
 from dids.imports.validate import refuse_duplicates, validate
 from dids.lifecycle import statuses as st
@@ -57,7 +57,7 @@ class Check:
             yield
         options = Options.of(job)
         while cursor["validated"] < cursor["rows"]:
-            last = min(cursor["validated"] + CHUNK, cursor["rows"])
+            last = min(cursor["validated"] + job.at_once(CHUNK), cursor["rows"])
             first = batch.first + cursor["validated"] + 1
             validate(first, batch.first + last, options, now, faulty=cursor.get("faulty", True))
             cursor["validated"] = last
@@ -94,7 +94,7 @@ class Check:
         # An earlier worker may have stopped within a range: skip the part of it that is staged.
         for _ in islice(staged, cursor["part"]):
             pass
-        while chunk := list(islice(staged, CHUNK)):
+        while chunk := list(islice(staged, job.at_once(CHUNK))):
             bulk_load(ImportGroup, parser.new_groups)
             parser.new_groups.clear()
             bulk_load(ImportRow, chunk)
@@ -137,7 +137,8 @@ class Check:
     def _count(self, batch):
         cursor = self.cursor
         while cursor["counted"] < cursor["rows"]:
-            counted = min(cursor["counted"] + COUNT_CHUNK, cursor["rows"])
+            blocks = -(-self.job.at_once(COUNT_CHUNK) // BLOCK)
+            counted = min(cursor["counted"] + blocks * BLOCK, cursor["rows"])
             first, last = batch.first + cursor["counted"] + 1, batch.first + counted
             count_in_groups(first, last)
             Tally(cursor["tally"]).add(batch, first, last, self.job.params.get("written", ()))

@@ -63,8 +63,9 @@ def write_statistics(numbers):
         if cursor.fetchone():
             cursor.execute("SELECT idx, stat FROM sqlite_stat1 WHERE tbl = 'dids_did'")
             current = dict(cursor.fetchall())
-        if current == wanted:
-            return False
+    if current == wanted:
+        return False
+    with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("ANALYZE sqlite_master")  # creates the table if it is missing
         cursor.execute("DELETE FROM sqlite_stat1 WHERE tbl = 'dids_did'")
         rows = [("dids_did", index, stat) for index, stat in wanted.items()]

@@ -15,7 +15,6 @@ from clients.models import Client, Package, Reseller
 from didmgmt.clock import database_now
 from dids.lifecycle import statuses as st
 from dids.models import DID, ClientPackage
-from dids.models.number_writes import CHUNK
 
 IN_PLACE = "('{}')".format("', '".join(st.IN_USE))
 # The condition for a row that is in use itself, of models that others can't be closed without.
@@ -40,14 +39,14 @@ class Chunk:
         self.now = self.undo.now or database_now()
         self.params["now"] = connection.ops.adapt_datetimefield_value(self.now)
 
-    def bounds(self, after):
-        """Return the last history id and the row count of the chunk after history id ``after``."""
+    def bounds(self, after, rows):
+        """Return the last history id and the row count of the next ``rows`` after history id ``after``."""
         return self.fetch_one(
             f"""
             SELECT max(history_id), count(*) FROM (
                 SELECT history_id FROM {self.history_table} written
                 WHERE change_id = %(change)s AND history_id > {after:d} AND {self._was_own("written")}
-                ORDER BY history_id LIMIT {CHUNK}
+                ORDER BY history_id LIMIT {rows:d}
             ) AS chunk
             """
         )

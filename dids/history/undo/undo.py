@@ -49,6 +49,7 @@ from dids.history.undo.verdicts import (
 from dids.lifecycle.result import SAMPLE
 from dids.lists.sqlite_stats import disable_jit
 from dids.models import DID, ClientPackage
+from dids.models.number_writes import CHUNK
 from jobs.models import Job
 from operators.models import Operator
 
@@ -117,13 +118,13 @@ class Undo:
         run.result.change = current.pk
         return run.result
 
-    def run_next(self, cursor, result, resume):
+    def run_next(self, cursor, result, resume, size):
         """Undo the chunk after ``cursor`` in its own transaction and add it to ``result``.
 
-        ``cursor``: ``START`` at first. ``resume``: the change of earlier chunks or None. Return (the next
-        cursor, history rows handled, the change), None at the end.
+        ``cursor``: ``START`` at first. ``resume``: the change of earlier chunks or None. ``size``: history
+        rows of the chunk. Return (the next cursor, history rows handled, the change), None at the end.
         """
-        run = _Run(self, cursor=cursor, result=result)
+        run = _Run(self, cursor=cursor, result=result, size=size)
         with self._recorded(resume) as current:
             advanced = run.advance()
             current.touched += run.written
@@ -144,8 +145,8 @@ class Undo:
 class _Run:
     """A run over the chunks of an undo, from ``cursor`` on; ``result`` adds up its verdicts."""
 
-    def __init__(self, undo, *, is_preview=False, cursor=START, result=None):
-        self.undo, self.is_preview, self.cursor = undo, is_preview, cursor
+    def __init__(self, undo, *, is_preview=False, cursor=START, result=None, size=None):
+        self.undo, self.is_preview, self.cursor, self.size = undo, is_preview, cursor, size or CHUNK
         self.result = result or UndoResult()
         self.restored = {}  # {model: history ids of the rows that a preview restored}
         self.full = {}  # {last history id of a chunk: ids that a preview found without a place}
@@ -161,7 +162,7 @@ class _Run:
                 number, after = number + 1, 0
                 continue
             chunk = Chunk(self.undo, *PASSES[number], restored=self.restored)
-            last, rows = chunk.bounds(after)
+            last, rows = chunk.bounds(after, self.size)
             if rows:
                 chunk.set_bounds(after, last)
                 self._handle(chunk)

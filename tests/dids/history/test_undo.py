@@ -488,7 +488,7 @@ def test_records_created_by_an_import_are_kept_while_others_use_them(house):
 
 
 def test_a_preview_of_several_chunks_has_the_result_of_the_undo(house, monkeypatch):
-    monkeypatch.setattr("dids.history.undo.chunk.CHUNK", 7)
+    monkeypatch.setattr("dids.history.undo.undo.CHUNK", 7)
     small = carrier("South", did_limit=20)
     dids = numbers_in("active", [str(n) for n in range(100, 120)], small)
     dids.hold(by=SYSTEM)
@@ -501,7 +501,7 @@ def test_a_preview_of_several_chunks_has_the_result_of_the_undo(house, monkeypat
 def test_numbers_that_swapped_places_in_a_full_package_swap_back_in_any_number_of_chunks(
     house, monkeypatch, by_job
 ):
-    monkeypatch.setattr("dids.history.undo.chunk.CHUNK", 7)
+    monkeypatch.setattr("dids.history.undo.undo.CHUNK", 7)
     small = carrier("South", did_limit=20)
     leaving = numbers_in("active", [str(n) for n in range(100, 120)], small)
     entering = numbers_in("instock", [str(n) for n in range(200, 220)], small)

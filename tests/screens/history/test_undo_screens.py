@@ -187,7 +187,7 @@ def test_the_dialog_requests_a_large_preview_itself(supervisor_client, many):
 
 
 def test_a_job_fails_when_its_owner_loses_the_permission(world, many, monkeypatch):
-    monkeypatch.setattr("dids.history.undo.chunk.CHUNK", 500)
+    monkeypatch.setattr("dids.history.undo.undo.CHUNK", 500)
     anna = person("anna", "audit.undo_change")
     job = submit_undo(Undo(Change.objects.get(pk=many), by=anna))
     stops = iter([False, False, True])
@@ -206,7 +206,7 @@ def test_a_job_fails_when_its_owner_loses_the_permission(world, many, monkeypatc
 
 
 def test_a_cancelled_undo_keeps_what_it_did_and_can_continue(world, many, monkeypatch, supervisor):
-    monkeypatch.setattr("dids.history.undo.chunk.CHUNK", 500)
+    monkeypatch.setattr("dids.history.undo.undo.CHUNK", 500)
     job = submit_undo(Undo(Change.objects.get(pk=many), by=supervisor))
     claimed = Job.objects.claim("here")
 
