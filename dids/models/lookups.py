@@ -2,6 +2,7 @@
 
 import json
 from array import array
+from collections.abc import Sequence
 
 from django.core.exceptions import EmptyResultSet
 from django.db import models
@@ -94,3 +95,22 @@ class IndexKey(models.Func):
 
     def as_sqlite(self, compiler, _connection, **_context):
         return compiler.compile(self.source_expressions[0])
+
+
+class AmongIndexKeys(models.Func):
+    """Whether a column is one of ``values``, ids: ``IndexKey`` for several of them."""
+
+    output_field = models.BooleanField()
+
+    def __init__(self, column: str, values: Sequence[int]) -> None:
+        super().__init__(models.F(column))
+        self._values = list(values)
+
+    def as_postgresql(self, compiler, connection, **_context):
+        column, params = compiler.compile(self.source_expressions[0])
+        values = f"{{{','.join(map(str, self._values))}}}"
+        return f"{column} = ANY(dids_index_key(%s::bigint[]))", (*params, values)
+
+    def as_sqlite(self, compiler, connection, **_context):
+        column, params = compiler.compile(self.source_expressions[0])
+        return f"{column} IN (SELECT value FROM json_each(%s))", (*params, json.dumps(self._values))
