@@ -1,5 +1,9 @@
 """Base classes for filters whose choices depend on the user."""
 
+from copy import copy, deepcopy
+from functools import cache, cached_property
+from types import SimpleNamespace
+
 import django_filters
 from django import forms
 from django.db import models
@@ -10,6 +14,7 @@ from didmgmt.choices import NAMED, RemoteSelect, RemoteSelectMultiple, Typed, ch
 from didmgmt.fields import CalendarInput
 from didmgmt.forms import Form
 from didmgmt.parameters import OF_LISTS, parameter_errors
+from didmgmt.statements import EVERYBODY
 from didmgmt.text import shorten
 
 VALUES_MOST = 50  # values of one parameter
@@ -21,9 +26,13 @@ _MANY = (forms.MultipleChoiceField, forms.ModelMultipleChoiceField)
 class _Limits:
     """Add the errors of parameters that are refused, or that exceed a limit, by the name of their field."""
 
-    excess: dict[str, str] = {}
-    refused: list[str] = []
     writes = False
+    shared_fields: dict[str, forms.Field] = {}
+
+    def __init__(self, filterset):
+        super().__init__(filterset.data if filterset.is_bound else None)
+        self.user, self.excess, self.refused = filterset.user, filterset.excess, filterset.refused
+        self.fields = {name: filterset.field_for_user(name, one) for name, one in self.shared_fields.items()}
 
     def _clean_fields(self):
         super()._clean_fields()
@@ -53,9 +62,15 @@ class FilterSet(django_filters.FilterSet):
         self.user = user
         known = [*self.names(), *OF_LISTS, *besides]
         noun = "filter" if self.base_filters else "parameter"
-        self._refused = parameter_errors(data or QueryDict(), known, noun, many=self._choosing_many())
-        data, self._excess = _limited(data, self.names())
-        super().__init__(data, queryset)
+        self.refused = parameter_errors(data or QueryDict(), known, noun, many=self._choosing_many())
+        data, self.excess = _limited(data, self.names())
+        # Instead of super().__init__, which copies all filters
+        self.is_bound, self.data, self.queryset = data is not None, data or QueryDict(), queryset
+
+    @cached_property
+    def filters(self):
+        """Copies of the filters, which only a filterset without a ``filter_queryset`` of its own needs."""
+        return _filters(type(self), self)
 
     @classmethod
     def names(cls):
@@ -70,12 +85,19 @@ class FilterSet(django_filters.FilterSet):
         """Return the names of the filters of which several values may be chosen."""
         return [name for name, one in cls.base_filters.items() if issubclass(one.field_class, _MANY)]
 
-    def get_form_class(self):
-        """Build the form on our base class, so that its errors are our sentences."""
-        base = self._meta.form if issubclass(self._meta.form, Form) else Form
-        fields = {name: one.field for name, one in self.filters.items()}
-        fields |= {"excess": self._excess, "refused": self._refused, "user": self.user}
-        return type(f"{type(self).__name__}Form", (_Limits, base), fields)
+    @cached_property
+    def form(self):
+        return _form_class(type(self))(self)
+
+    def field_for_user(self, name, field):
+        """Return the shared ``field``, or a copy of one whose rows depend on the user."""
+        rows = getattr(self.base_filters[name], "queryset", None)
+        if rows is None:
+            return field
+        field, widget = copy(field), copy(field.widget)
+        field.widget, widget.attrs = widget, dict(widget.attrs)
+        field.queryset = rows(self.user) if callable(rows) else rows
+        return field
 
     @property
     def error_messages(self):
@@ -90,6 +112,13 @@ class FilterSet(django_filters.FilterSet):
 
     def parameters(self):
         """Return the filter's own parameters as a QueryDict, without blanks, as the form reads them."""
+        data = QueryDict(mutable=True)
+        for name, values in self._parameters.lists():
+            data.setlist(name, values[:])
+        return data
+
+    @cached_property
+    def _parameters(self):
         data = QueryDict(mutable=True)
         for name, field in self.form.fields.items():
             value = field.widget.value_from_datadict(self.data, {}, name)
@@ -142,6 +171,27 @@ class FilterSet(django_filters.FilterSet):
                 rows = chosen_rows(field, values)
             return {str(getattr(row, key)): field.label_from_instance(row) for row in rows}
         return {str(key): label for key, label in getattr(field, "choices", ())}
+
+
+def _filters(filterset_class, parent):
+    """Return copies of a filterset's filters."""
+    filters = deepcopy(filterset_class.base_filters)
+    for one in filters.values():
+        one.model, one.parent = filterset_class._meta.model, parent
+    return filters
+
+
+@cache
+def _form_class(filterset_class):
+    """Return the form's class, built on our base class, so that its errors are our sentences.
+
+    All forms of the class share their fields, because copying them takes longer than reading a page's rows.
+    """
+    base = filterset_class._meta.form
+    base = base if issubclass(base, Form) else Form
+    filters = _filters(filterset_class, SimpleNamespace(user=EVERYBODY, request=None))
+    fields = {name: one.field for name, one in filters.items()}
+    return type(f"{filterset_class.__name__}Form", (_Limits, base), {"shared_fields": fields})
 
 
 def _limited(data, names):
@@ -253,6 +303,9 @@ class RowsField(_Named, ModelMultipleChoiceField):
     """
 
     deleted = None
+
+    def clean(self, value):
+        return super().clean(value) if value else []
 
     def rows_by_key(self, values):
         """Return {key as text: row} for the keys that exist."""

@@ -24,7 +24,7 @@ RANKS = {
     "clients": "__init__ names finding tags models filters apps",
     "didmgmt": "__init__ sqlite3 children server clock measures requests faults logs models forms addresses"
     " compression dialogs form_tokens kept_forms headers messages text parameters templatetags dates fields"
-    " operations proxy replica limits choices filters listing keyset timing statements",
+    " operations proxy replica limits choices statements filters listing keyset timing",
     "didmgmt.sqlite3": "__init__ waiting base",
     "didmgmt.templatetags": "__init__ look",
     "dids": "__init__ lifecycle numbering models labels lists history imports exports reference_files"

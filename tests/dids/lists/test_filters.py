@@ -251,3 +251,19 @@ def test_many_operators_cost_no_more_queries(world, viewer, django_assert_num_qu
         assert filterset.is_valid()
         assert list(filterset.qs.values_list("number", flat=True)) == ["777"]
         assert filterset.total == 1
+
+
+def test_filters_of_several_people_share_nothing_that_depends_on_a_person(world, owner, viewer):
+    """Fields are shared by all forms of a filter, but not their rows, nor what a filter adds to its own."""
+    foreign = Operator.objects.exclude(reseller=owner.reseller).first()
+    query = f"operator={foreign.pk}"
+    for_owner, for_viewer, again = (make_filterset(query, user) for user in (owner, viewer, owner))
+    assert [one.form.is_valid() for one in (again, for_viewer, for_owner)] == [False, True, False]
+    fields = for_owner.form.fields, for_viewer.form.fields
+    for_owner.form.fields["operator"].widget.load_from("/elsewhere/")
+    for name in ("operator", "client", "tag", "reseller", "change"):
+        one, other = (some[name] for some in fields)
+        assert one is not other and one.widget is not other.widget
+        assert "/elsewhere/" not in other.widget.attrs.values()
+    assert fields[0]["q"] is fields[1]["q"]
+    assert not for_viewer.form.cleaned_data["client"]
