@@ -26,6 +26,7 @@ from django.db.models import CASCADE, Exists, Model, OuterRef, Q, QuerySet
 from audit.changes import change
 from audit.history import TRACKED, TrackedModel, manager
 from audit.models import Change
+from didmgmt.streams import stream
 
 CHUNK = 5_000  # rows deleted in one transaction
 PAUSE = 0.1  # on SQLite, as a fraction of the time of a chunk, so that other writers get a turn
@@ -133,7 +134,7 @@ def _write(path: Path, rows: QuerySet[Any]) -> int:
         ):
             writer = csv.writer(text)
             writer.writerow(field.column for field in fields)
-            for row in rows.values_list(*(field.attname for field in fields)).iterator(CHUNK):
+            for row in stream(rows.values_list(*(field.attname for field in fields))):
                 writer.writerow(json.dumps(value) if isinstance(value, dict) else value for value in row)
                 count += 1
         raw.flush()

@@ -14,6 +14,7 @@ from audit.words import index_words
 from clients.finding import NameKey
 from clients.names import NameField, keys
 from clients.tags import MAX_LABEL, tag_label
+from didmgmt.streams import stream
 from didmgmt.text import count_noun
 
 HOLD_DAYS_MAX = 365
@@ -90,7 +91,7 @@ class Recorded(models.Model):
         Reads the names of all siblings.
         """
         mine, names = keys(self.name), self.siblings().exclude(pk=self.pk).values_list("name", flat=True)
-        return sorted(name for name in names.iterator() if name != self.name and keys(name) & mine)
+        return sorted(name for name in stream(names) if name != self.name and keys(name) & mine)
 
     @classmethod
     def lock_names(cls, reseller=None):

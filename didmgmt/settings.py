@@ -82,10 +82,11 @@ def env_database(name, default):
             ),
         }
     else:
+        database["ENGINE"] = "didmgmt.postgresql"
         database["CONN_HEALTH_CHECKS"] = True
         # A host that is gone is noticed within half a minute.
         keepalives = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
-        waiting = {"connect_timeout": 5, "tcp_user_timeout": 30_000, **keepalives}
+        waiting = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": 30_000, **keepalives}
         database["OPTIONS"] = waiting | database.get("OPTIONS", {})
     return database
 
@@ -227,6 +228,12 @@ vars().update(mail_server)
 EMAIL_TIMEOUT = 10
 if MAIL_FROM := env_addresses("MAIL_FROM"):
     DEFAULT_FROM_EMAIL = MAIL_FROM[0]
+# How long to wait for PostgreSQL, see didmgmt/patience.py
+CONNECT_SECONDS = env_int("DATABASE_CONNECT_SECONDS", 3, 2, 60)
+DATABASE_REQUEST_SECONDS = env_int("DATABASE_REQUEST_SECONDS", 8, 1, 600)
+DATABASE_LOCK_SECONDS = env_int("DATABASE_LOCK_SECONDS", 5, 1, 600)
+DATABASE_JOB_SECONDS = env_int("DATABASE_JOB_SECONDS", 900, 10, 86_400)
+DATABASE_IDLE_SECONDS = env_int("DATABASE_IDLE_SECONDS", 120, 10, 3600)
 DATABASES = {"default": env_database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'db.sqlite3'}")}
 # The role that owns the tables, for migrations and prunings (audit.roles); unset if DATABASE_URL's does.
 OWNER_DATABASE = env_database("OWNER_DATABASE_URL", "") if env.str("OWNER_DATABASE_URL", "").strip() else None
@@ -239,8 +246,17 @@ if OWNER_DATABASE and {
 # Lists are read from the replica; see didmgmt/replica.py.
 if env.str("REPLICA_URL", "").strip():
     DATABASES["replica"] = env_database("REPLICA_URL", "")
-    if any(database["ENGINE"] != "django.db.backends.postgresql" for database in DATABASES.values()):
+    if any(database["ENGINE"] != "didmgmt.postgresql" for database in DATABASES.values()):
         raise ImproperlyConfigured("REPLICA_URL is for PostgreSQL: it and DATABASE_URL must be postgres://….")
+# A pooler in transaction mode gives each transaction another connection, so nothing may outlive one.
+POOLED_TRANSACTIONS = (
+    env_choice("DATABASE_POOLER", "none", ("none", "transaction"), "none or transaction") == "transaction"
+)
+for option in ("assume_role", "options", "prepare_threshold") if POOLED_TRANSACTIONS else ():
+    if any(option in database["OPTIONS"] for database in DATABASES.values()):
+        raise ImproperlyConfigured(
+            f"DATABASE_POOLER=transaction: a connection can't keep {option}. Remove it from the address."
+        )
 DATABASE_ROUTERS = ["didmgmt.replica.ReplicaRouter"] if "replica" in DATABASES else []
 REPLICA_LAG = env_int("REPLICA_LAG", 10, 1, 3600)
 HOST = env.str("HOST", "").strip() or "127.0.0.1"

@@ -23,6 +23,7 @@ from audit import history
 from audit.models import Change
 from clients.models import Account
 from didmgmt import clock
+from didmgmt.streams import stream
 from didmgmt.text import count_noun, shorten
 from dids.exports.rows import listing_rows_in_chunks, rows_in_chunks
 from dids.exports.workbook import write_workbook
@@ -147,7 +148,7 @@ def _selected_ids(job):
             " Search and select again."
         )
     found = filterset.qs.filter(pk__gt=after, pk__lte=job.params["newest"]).order_by("pk")
-    return array("q", found.values_list("pk", flat=True).iterator(chunk_size=CHUNK))
+    return array("q", stream(found.values_list("pk", flat=True)))
 
 
 def _deleted_numbers(user, ids, change):

@@ -2,7 +2,7 @@
 
 A worker looks for work with one statement each second, and at once when there may be a new job: PostgreSQL
 sends a notification, and SQLite counts the commits of other connections, which is read from shared memory.
-Where a connection pool drops notifications, jobs wait for the next look.
+Behind a pooler in transaction mode no connection can listen, so jobs wait for the next look.
 """
 
 import select
@@ -12,6 +12,7 @@ from collections import deque
 from functools import cache
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, models
 
 from didmgmt.clock import StatementClock
@@ -27,7 +28,7 @@ def rest(seconds: float, every: float, stopped: threading.Event) -> bool:
     ``every``: seconds between looks if nothing wakes the worker.
     """
     end = time.monotonic() + seconds
-    if connection.vendor == "postgresql":
+    if connection.vendor == "postgresql" and not settings.POOLED_TRANSACTIONS:
         with connection.cursor() as cursor:
             cursor.execute(f"LISTEN {CHANNEL}")
     while True:

@@ -22,9 +22,11 @@ RANKS = {
     "audit": "history changes __init__ models middleware triggers words roles seals pruning checks apps",
     "audit.seals": "__init__ hashing spans failures chain verifying touched writing log delivery",
     "clients": "__init__ names finding tags models filters apps",
-    "didmgmt": "__init__ sqlite3 children server clock measures requests faults logs models forms addresses"
-    " compression dialogs form_tokens kept_forms headers messages text parameters templatetags dates fields"
-    " operations proxy replica limits choices statements filters listing keyset timing",
+    "didmgmt": "__init__ sqlite3 children server clock measures requests patience postgresql streams faults"
+    " logs models forms addresses compression dialogs form_tokens kept_forms headers messages text parameters"
+    " templatetags dates fields operations proxy replica limits choices statements filters listing keyset"
+    " timing",
+    "didmgmt.postgresql": "__init__ driver base",
     "didmgmt.sqlite3": "__init__ waiting base",
     "didmgmt.templatetags": "__init__ look",
     "dids": "__init__ lifecycle numbering models labels lists history imports exports reference_files"
@@ -189,6 +191,17 @@ def test_an_import_that_points_back_would_be_found(name, target):
 )
 def test_an_import_of_what_is_below_is_allowed(name, target):
     assert may_import(name, target)
+
+
+def test_rows_are_streamed_in_one_place():
+    """Outside a transaction a cursor is lost behind a pooler, see ``didmgmt.streams``."""
+    found = {
+        name
+        for name, tree in modules(*ROOMS)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("iterator", "aiterator")
+    }
+    assert found == {"didmgmt.streams"}
 
 
 def test_nothing_imports_the_entry_points():

@@ -16,14 +16,14 @@ MEGABYTE = 1024 * 1024
 # that are not sent to their end.
 PROGRAM = """
 import sys
-from django.core.wsgi import get_wsgi_application
+from didmgmt.wsgi import application as product
 from didmgmt import server
 from didmgmt.management.commands import web
 
 if len(sys.argv) > 1:
     server.HEADER_SECONDS = server.SILENT_SECONDS = int(sys.argv[1])
     server.UNREAD_BYTES = 16 * 1024 * 1024
-product, unsent = get_wsgi_application(), []
+unsent = []
 
 def application(environ, start_response):
     if environ["PATH_INFO"] == "/unsent":

@@ -8,6 +8,8 @@ from django.db.models import Model
 from audit.models import Seal
 from audit.seals.hashing import Span, sealed_models
 
+SEALS_AT_ONCE = 100
+
 
 class SealedSpan(NamedTuple):
     """A sealed range of one model's rows, with the seal that holds its hashes."""
@@ -26,6 +28,14 @@ class SealedSpan(NamedTuple):
         return self.model._default_manager.filter(pk__range=keys).count()
 
 
+def all_seals() -> Iterator[Seal]:
+    """Yield the seals in their order; no transaction is open while the rows of one are compared."""
+    last = 0
+    while seals := list(Seal.objects.filter(number__gt=last).order_by("number")[:SEALS_AT_ONCE]):
+        yield from seals
+        last = seals[-1].number
+
+
 def current_spans() -> Iterator[SealedSpan]:
     """Yield every sealed range once, from the newest seal that covers it, in the order of seals.
 
@@ -33,7 +43,7 @@ def current_spans() -> Iterator[SealedSpan]:
     """
     models = {model._meta.db_table: model for model in sealed_models()}
     newest = {}
-    for seal in Seal.objects.order_by("number").iterator(100):
+    for seal in all_seals():
         for span in seal.spans:
             newest[span["table"], span["first"]] = seal.number
     current: Seal | None = None

@@ -81,7 +81,15 @@ def check_sqlite(path):
 
 
 def require_owner():
-    """Raise CommandError unless the connection to PostgreSQL is that of the owner of the tables."""
+    """Raise CommandError unless the connection to PostgreSQL is direct, and that of the owner of the tables.
+
+    pg_dump and pg_restore set parameters of their connections, which a pooler would hand on to others.
+    """
+    if settings.POOLED_TRANSACTIONS and settings.OWNER_DATABASE is None:
+        raise CommandError(
+            "DATABASE_URL leads to a pooler in transaction mode, through which the database can’t be copied."
+            " Set OWNER_DATABASE_URL to the address of the database itself."
+        )
     if not owns_tables():
         raise CommandError(
             f"The role {connection.settings_dict['USER']} does not own the tables, so it can't copy or"

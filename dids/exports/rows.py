@@ -1,13 +1,13 @@
 """The rows of a file of numbers: the header, then a tuple of values for each number."""
 
 from array import array
-from contextlib import nullcontext
 from itertools import chain
 from operator import attrgetter
 
-from django.db import connection, connections, transaction
+from django.db import connections
 
 import sheets
+from didmgmt.streams import stream
 from dids.exports.columns import HEADER, PAST_VALUES, VALUES, missing_row
 from dids.exports.copying import copied
 from dids.lists.as_of import PastListing
@@ -27,8 +27,7 @@ class CurrentRows:
 
     def __iter__(self):
         yield HEADER
-        with _cursor():
-            yield from _values(self.dids, self.now).iterator(chunk_size=CHUNK)
+        yield from stream(_values(self.dids, self.now))
         yield from self.missing
 
     def csv(self):
@@ -73,7 +72,7 @@ def rows_in_chunks(dids, now):
     needed; numbers deleted since are left out.
     """
     yield HEADER
-    keys = array("q", dids.values_list("pk", flat=True).iterator(chunk_size=CHUNK))
+    keys = array("q", stream(dids.values_list("pk", flat=True)))
     for start in range(0, len(keys), CHUNK):
         chunk = keys[start : start + CHUNK].tolist()
         found = {row[0]: row for row in _values(dids.model.objects.filter(pk__among=chunk), now)}
@@ -93,11 +92,3 @@ def past_rows(listing, keys=None):
 
 def _values(dids, now):
     return dids.with_status_now(now).values_list(*VALUES)
-
-
-def _cursor():
-    """Open a transaction on PostgreSQL, which otherwise collects all rows before it sends the first one.
-
-    SQLite reads a snapshot anyway, and a transaction there would block all writers.
-    """
-    return transaction.atomic() if connection.vendor == "postgresql" else nullcontext()

@@ -21,6 +21,7 @@ from audit.models import Change
 from audit.pruning import known_since
 from didmgmt import clock
 from didmgmt.statements import Statement
+from didmgmt.streams import stream
 from dids.history.explain import actor_name
 from dids.labels import Names, NamesThen
 from dids.lifecycle import holds
@@ -309,7 +310,7 @@ def _versions_by_number(numbers, existing, own):
     out.
     """
     rows = _versions(_ids(numbers, existing)).order_by("number", "-history_id")
-    rows = map(_Version._make, rows.values_list(*_COLUMNS).iterator(chunk_size=NUMBERS_AT_ONCE))
+    rows = map(_Version._make, stream(rows.values_list(*_COLUMNS)))
     for number, group in groupby(rows, lambda version: version.number):
         if versions := _known(list(group), own):
             yield number, versions

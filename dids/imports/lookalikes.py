@@ -13,6 +13,7 @@ from django.db import connection
 from clients.models import Account, Client, Package, Reseller
 from clients.names import fold, keys, lookalike_exists, lookalike_in_file, shape
 from clients.tags import split_tags, tag_label
+from didmgmt.streams import stream
 from didmgmt.text import shorten
 from dids.models import Tag, TagSet
 from operators.models import Operator
@@ -100,7 +101,7 @@ class _Names:
         """Refuse groups by the keys of one of several parts, into which keys fall at random."""
         first_names, repeated = {}, set()
         distinct = self.groups.order_by().values_list(*self.columns[1:]).distinct()
-        for _, key, name in self._keys((None, *row) for row in distinct.iterator()):
+        for _, key, name in self._keys((None, *row) for row in stream(distinct)):
             if hash(key) % parts == part and first_names.setdefault(hash(key), hash(name)) != hash(name):
                 repeated.add(key)
         existing = defaultdict(set)
@@ -142,12 +143,12 @@ class _Names:
         """Yield (scope, name) of the records that may look like a missing one."""
         records = MODELS[self.kind].objects.visible_to(self.options.user)
         if self.kind == "reseller":
-            yield from (((), name) for name in records.values_list("name", flat=True).iterator())
+            yield from (((), name) for name in stream(records.values_list("name", flat=True)))
             return
         parent = "client" if self.kind == "account" else "reseller"
         if parent == "client":  # a system has many accounts, and few of these clients
             records = records.filter(client__in=self.groups.order_by().values("client"))
-        for owner, name in records.values_list(f"{parent}_id", "name").iterator():
+        for owner, name in stream(records.values_list(f"{parent}_id", "name")):
             yield (owner,), name
 
     def _flaws(self, existing, repeated):

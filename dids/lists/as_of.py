@@ -35,6 +35,7 @@ from clients.models import Account, AccountHistory, Client, Reseller
 from clients.names import fold
 from didmgmt.fields import PastDateTimeField
 from didmgmt.listing import Count, Listing
+from didmgmt.patience import statements_may_take
 from dids.labels import Names
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
@@ -600,10 +601,8 @@ def time_limit(seconds):
     """Raise TooLongError if a statement (PostgreSQL) or the whole block (SQLite) takes longer."""
     try:
         if connection.vendor == "postgresql":
-            with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{seconds}s"])
+            with transaction.atomic(), statements_may_take(seconds, connection.alias):
                 yield
-                cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
             return
         connection.ensure_connection()
         until = monotonic() + seconds

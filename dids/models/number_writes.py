@@ -14,6 +14,7 @@ from django.db.models.functions import Coalesce
 import audit
 from audit.models import Change
 from didmgmt import clock
+from didmgmt.streams import stream
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import SAMPLE, Result
@@ -410,7 +411,7 @@ class DIDQuerySet(NumberReads):
         found = array("q", every[:CHUNK])
         if len(found) == CHUNK:
             # All ids at once, 8 bytes each: a query per chunk would sort the remaining rows every time.
-            found.extend(every.filter(pk__gt=found[-1]).iterator(chunk_size=CHUNK))
+            found.extend(stream(every.filter(pk__gt=found[-1])))
         for start in range(0, len(found), CHUNK):
             ids = found[start : start + CHUNK]
             if connection.features.has_select_for_update:

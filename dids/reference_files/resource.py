@@ -32,13 +32,14 @@ import sheets
 from audit.models import Change
 from clients.models import Reseller
 from clients.names import keys, lookalike_exists
+from didmgmt.streams import stream
 from didmgmt.text import parse_whole, shorten
 from dids.imports import names as column_names
 from dids.reference_files.fields import NameWidget, read_only
 from dids.reference_files.parsed_file import cell_text
 from dids.reference_files.result import ChangedSinceCheckError, FileResult, RowChange
 
-CHUNK = 1_000  # rows fetched or written at a time
+CHUNK = 1_000  # rows written at a time
 LINE = "line"  # the dataset's column with the row's line in the file
 
 
@@ -137,7 +138,7 @@ class ReferenceResource(ModelResource):
         """
         yield self.get_export_headers()
         fields = self.get_export_fields()
-        for row in queryset.iterator(chunk_size=CHUNK):
+        for row in stream(queryset):
             yield tuple(self._exported(field.get_value(row)) for field in fields)
 
     def _exported(self, value):
@@ -235,7 +236,7 @@ class ReferenceResource(ModelResource):
         """Return {(parent's id, key of a name): names that have this key}, for the names in the file."""
         wanted = {key for name in self._texts(dataset, "name") for key in keys(name)}
         found = defaultdict(set)
-        for parent, name in self._siblings(dataset).values_list(f"{self.parent}_id", "name").iterator():
+        for parent, name in stream(self._siblings(dataset).values_list(f"{self.parent}_id", "name")):
             for key in keys(name) & wanted:
                 found[parent, key].add(name)
         return found

@@ -87,6 +87,9 @@ def assert_refused(run, *words):
         ("REPLICA_URL", "sqlite:///copy.sqlite3"),
         ("REPLICA_URL", "postgres://u:hidden@h/n"),  # DATABASE_URL is not PostgreSQL
         ("REPLICA_LAG", "0"),
+        ("DATABASE_POOLER", "session"),
+        ("DATABASE_CONNECT_SECONDS", "1"),
+        ("DATABASE_REQUEST_SECONDS", "0"),
         ("OWNER_DATABASE_URL", "postgres://u:hidden@h/n"),  # DATABASE_URL is not PostgreSQL
         ("SEAL_LOG", "/nowhere/seals.log"),
         ("SEAL_LOG", "/"),
@@ -107,6 +110,22 @@ def test_an_invalid_value_is_refused_by_its_variable(tmp_path, name, value):
     run = manage(tmp_path, "check", **{name: value})
     assert_refused(run, name)
     assert "hidden" not in run.stderr
+
+
+@pytest.mark.parametrize("option", ["assume_role=r", "options=-cjit%3Doff", "prepare_threshold=5"])
+def test_what_a_pooled_connection_cannot_keep_is_refused(tmp_path, option):
+    url = f"postgres://u:hidden@h/n?{option}"
+    run = manage(tmp_path, "check", DATABASE_URL=url, DATABASE_POOLER="transaction")
+    assert_refused(run, "DATABASE_POOLER")
+    assert option.partition("=")[0] in run.stderr
+
+
+def test_a_backup_through_a_pooler_is_refused(tmp_path):
+    url = "postgres://u@127.0.0.1:1/n"
+    run = manage(tmp_path, "backup", str(tmp_path / "file"), DATABASE_URL=url, DATABASE_POOLER="transaction")
+    assert run.returncode != 0
+    assert run.stderr.startswith("CommandError: DATABASE_URL leads to a pooler")
+    assert "OWNER_DATABASE_URL" in run.stderr
 
 
 def test_a_generated_secret_key_is_private_and_stays_the_same(tmp_path):

@@ -379,6 +379,10 @@ def owner(world):
 
 @pytest.fixture(scope="module")
 def ids(world, owner):
+    return ids_of(world, owner)
+
+
+def ids_of(world, owner):
     """Return the ids for the names in braces: records of Reseller 1, a role and a user without changes."""
     spare = Operator.objects.create(reseller=world.reseller, name="Spare Line")
     return {

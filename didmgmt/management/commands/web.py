@@ -7,7 +7,6 @@ import threading
 
 from django.conf import settings
 from django.core.management import BaseCommand
-from django.core.wsgi import get_wsgi_application
 
 from didmgmt.children import Children, end_with_parent
 from didmgmt.measures import shared_by_children
@@ -23,7 +22,10 @@ class Command(BaseCommand):
 
     def handle(self, *args, **options):
         if options["socket"] is not None:
-            serve_on(socket.socket(fileno=options["socket"]), get_wsgi_application())
+            # Imported by web processes alone, since it sets their limits.
+            from didmgmt.wsgi import application  # noqa: PLC0415
+
+            serve_on(socket.socket(fileno=options["socket"]), application)
             return
         stop = stop_event()
         with listening() as listener, shared_by_children():

@@ -1,5 +1,6 @@
 import time
 
+from django.conf import settings
 from django.core.management import BaseCommand, CommandError
 from django.core.management.base import CommandParser
 from django.db import connection
@@ -26,7 +27,7 @@ class Command(BaseCommand):
                 "Set DATABASE_URL to an empty database."
             )
         started = time.monotonic()
-        if connection.vendor == "postgresql":
+        if connection.vendor == "postgresql" and not settings.POOLED_TRANSACTIONS:
             self._execute("SET synchronous_commit TO off")  # hundreds of small transactions
         written = World(numbers, report=self.stdout.write).build()
         counters.compact()

@@ -1,0 +1,97 @@
+"""The database wrapper, which Django finds by this module's name."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.db.backends import utils
+from django.db.backends.postgresql import base
+
+from didmgmt import patience
+from didmgmt.postgresql import driver
+
+CHECK_SECONDS = 1  # that a connection may take to answer at the beginning of a request
+PAUSES = 2, 8  # seconds for which a server that does not answer gets no new connection, at first and at most
+# So that the server notices within half a minute that our host is gone, and ends the transaction.
+KEEPALIVES = {
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "30s",
+}
+
+breakers: dict[Any, patience.Breaker] = defaultdict(partial(patience.Breaker, *PAUSES))  # by address
+
+
+class _Copying:
+    @contextmanager
+    def copy(self: Any, statement: Any, params: Any = None) -> Iterator[Any]:
+        """Copy rows as psycopg does, but raise Django's exceptions, as all other methods do."""
+        with self.db.wrap_database_errors, self.cursor.copy(statement, params) as copy:
+            yield copy
+
+
+class CursorWrapper(_Copying, utils.CursorWrapper):
+    pass
+
+
+class CursorDebugWrapper(_Copying, utils.CursorDebugWrapper):
+    pass
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    Database = driver
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        breaker = breakers[self.settings_dict["HOST"], self.settings_dict["PORT"]]
+        if not breaker.allows():
+            raise driver.OperationalError("The database did not answer a moment ago.")
+        try:
+            connection = super().get_new_connection(conn_params)
+        except driver.ConnectionTimeout:
+            if patience.seconds_left() is None:
+                breaker.trip()
+            raise
+        breaker.reset()
+        limits = patience.limits_of(self.alias)
+        connection.silence = limits.statement + patience.GRACE if limits.statement else None
+        connection.on_silence = breaker.trip
+        return connection
+
+    def _configure_connection(self, connection: Any) -> bool:
+        commit: bool = super()._configure_connection(connection)  # type: ignore[misc]
+        if settings.POOLED_TRANSACTIONS:
+            return commit  # they would reach others; the pooler sets them
+        limits = patience.limits_of(self.alias)
+        wanted = KEEPALIVES | {
+            "statement_timeout": f"{limits.statement}s",
+            "lock_timeout": f"{limits.lock}s",
+            "idle_in_transaction_session_timeout": f"{limits.idle}s",
+        }
+        calls = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in wanted.items())
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {calls}")
+        return True
+
+    def is_usable(self) -> bool:
+        left = patience.seconds_left()
+        with patience.hurry(CHECK_SECONDS if left is None else min(CHECK_SECONDS, left)):
+            usable: bool = super().is_usable()
+            return usable
+
+    def chunked_cursor(self) -> Any:
+        """Return a server-side cursor in a transaction, else one that fetches all rows at once.
+
+        Outside a transaction the server would hold all rows, and a pooler in transaction mode loses the
+        cursor. Django itself reads choices of forms so; for many rows there is ``didmgmt.streams``.
+        """
+        return super().chunked_cursor() if self.in_atomic_block else self.cursor()
+
+    def make_cursor(self, cursor: Any) -> Any:
+        return CursorWrapper(cursor, self)
+
+    def make_debug_cursor(self, cursor: Any) -> Any:
+        return CursorDebugWrapper(cursor, self)

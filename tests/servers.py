@@ -1,0 +1,89 @@
+"""Servers beside the application, as processes of their own: PgBouncer."""
+
+import os
+import pwd
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from tests.roles import PASSWORD, made
+
+PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+
+
+def require(program, path):
+    """Skip the test if there is no such program; fail with CI=true."""
+    if path is None:
+        missing = f"there is no {program}"
+        pytest.fail(missing) if os.environ.get("CI", "").lower() in ("1", "true") else pytest.skip(missing)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def accepts_connections(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def folder_of_postgres():
+    """Yield (a folder, options of subprocess): servers of databases refuse to run as root."""
+    with tempfile.TemporaryDirectory(prefix="did-servers-") as folder:
+        options = {}
+        if os.geteuid() == 0:
+            names = {entry.pw_name for entry in pwd.getpwall()}
+            user = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
+            os.chown(folder, user.pw_uid, user.pw_gid)
+            options = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        yield Path(folder), options
+
+
+@contextmanager
+def pgbouncer(size, port=None):
+    """Yield the port of a PgBouncer with deploy/pgbouncer.ini and ``size`` connections to the test database.
+
+    ``port``: of the PostgreSQL behind it, by default the one of the tests.
+    """
+    require("pgbouncer", PGBOUNCER)
+    database, own = connection.settings_dict, free_port()
+    where = f"host={database['HOST'] or '127.0.0.1'} port={port or database['PORT'] or 5432}"
+    user, password = (made[0], PASSWORD) if made else (database["USER"], database["PASSWORD"])
+    where += f" user={user} password='{password}'"
+    text = (settings.BASE_DIR / "deploy" / "pgbouncer.ini").read_text()
+    for written, here in (
+        (r"\ndid_jobs = .*", ""),
+        (r"did = host=database port=5432 pool_size=\d+", f"{database['NAME']} = {where} pool_size={size}"),
+        (r"listen_addr = \*", "listen_addr = 127.0.0.1\nunix_socket_dir ="),
+        ("listen_port = 6432", f"listen_port = {own}"),
+        ("auth_type = scram-sha-256\nauth_file = .*", "auth_type = any"),
+    ):
+        text, count = re.subn(written, here, text)
+        assert count, written
+    with folder_of_postgres() as (folder, options):
+        configuration = folder / "pgbouncer.ini"
+        configuration.write_text(text)
+        configuration.chmod(0o644)
+        with open(folder / "log", "wb") as log:
+            command = [PGBOUNCER, "--quiet", configuration]
+            process = subprocess.Popen(command, stderr=log, stdout=log, **options)
+        try:
+            while process.poll() is None and not accepts_connections(own):
+                time.sleep(0.02)
+            assert process.poll() is None, (folder / "log").read_text()
+            yield own
+        finally:
+            process.kill()
+            process.wait()
