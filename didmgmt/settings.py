@@ -416,13 +416,7 @@ AUTHENTICATION_BACKENDS = [
     "staff.backends.StaffBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+    {"NAME": f"staff.passwords.{name}"} for name in ("Length", "NotPersonal", "NotCommon", "NotOnlyDigits")
 ]
 SESSION_ENGINE = "staff.sessions"
 SESSION_IDLE_MINUTES = env_int("SESSION_IDLE_MINUTES", 480, 1, 10_080)

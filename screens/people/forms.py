@@ -11,11 +11,12 @@ from clients.models import Reseller
 from didmgmt.choices import RemoteSelect, TickedBoxes
 from didmgmt.filters import FilterSet, RowFilter, no_such
 from didmgmt.forms import ModelForm, OwnSentences
+from staff import passwords
 from staff.models import Role, User
 from staff.people import RefusedError, managing, roles_for
 from staff.rights import AREAS, code, permissions_named, rights_beyond
 
-HELP_FOR_ANOTHER = "At least 8 characters, not only digits. The person can change it after signing in."
+HELP_FOR_ANOTHER = f"{passwords.HELP} The person can change it after signing in."
 
 
 class _ManagedForm(ModelForm):

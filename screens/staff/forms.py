@@ -3,6 +3,7 @@ from django.contrib.auth import forms as auth_forms
 
 from didmgmt.choices import LongSelect
 from didmgmt.forms import ModelForm, OwnSentences
+from staff import passwords
 from staff.models import User, time_zones
 
 
@@ -18,6 +19,12 @@ class PasswordForm(OwnSentences, auth_forms.PasswordChangeForm):
         "password_incorrect": "This is not your current password. Enter it again.",
         "password_mismatch": "The two new passwords differ. Enter the same password twice.",
     }
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        first, second = self.fields["new_password1"], self.fields["new_password2"]
+        self.fields["old_password"].label, second.label = "Current password", "New password again"
+        first.help_text, second.help_text = passwords.HELP, ""
 
 
 class MeForm(ModelForm):

@@ -63,8 +63,40 @@ def test_what_is_wrong_with_a_new_person_is_said_at_its_field(administrator):
     page = read(client_of(administrator).post("/people/new/", fields))
     assert "There is already a person with this user name." in page
     assert "The two passwords differ." in page
-    weak = {"username": "nina", "password1": "12345678", "password2": "12345678"}
-    assert "too common" in read(client_of(administrator).post("/people/new/", weak))
+
+
+WEAK = {
+    "1234567": ["has fewer than 8 characters", "is one of the most common ones", "has only digits"],
+    "nina.ross": ["is too much like the user name, name or email address"],
+}
+
+
+@pytest.mark.parametrize(("password", "reasons"), WEAK.items(), ids=list(WEAK))
+def test_a_weak_password_is_refused_in_the_same_words_everywhere(administrator, password, reasons):
+    nina = member("Clerk", username="nina.ross")
+    forms = {
+        "/people/new/": (
+            administrator,
+            {"username": "nina.roos", "password1": password, "password2": password},
+        ),
+        f"/people/{nina.pk}/password/": (
+            administrator,
+            {"new_password1": password, "new_password2": password},
+        ),
+        "/password/": (
+            nina,
+            {"old_password": PASSWORD, "new_password1": password, "new_password2": password},
+        ),
+    }
+    for address, (who, fields) in forms.items():
+        browser = client_of(who)
+        form = read(browser.get(address))
+        assert "At least 8 characters, not only digits, and not like the user name." in form, address
+        page = read(browser.post(address, fields))
+        for reason in reasons:
+            assert f"This password {reason}" in page, (address, reason)
+        for django in ("Your password", "too similar", "too common", "Old password", "confirmation"):
+            assert django not in form + page, address
 
 
 def test_an_edit_writes_what_was_changed_and_says_who_did_it(administrator, viewer):
