@@ -130,6 +130,7 @@ class Records:
 
     - ``list_url``: the page that dialogs return to; ``pages``: other pages they may have been opened on
     - ``edit_url``: the edit dialog, where Apply on a new record continues
+    - ``whose``: what a new record belongs to, such as "for Jarrow Dental", or ""
     - ``created_url``: where a new record leads, unless it is one of the first steps; None returns to the page
       that the user came from
     - ``delete_advice``: what to do when other rows use it; ``uses_url``: the list of these rows, or ""
@@ -144,6 +145,7 @@ class Records:
     edit_url: Callable
     delete_advice: Callable
     pages: Callable = lambda record: []
+    whose: Callable = lambda record: ""
     created_url: Callable | None = None
     uses_url: Callable = lambda record: ""
     related: str = "reseller"
@@ -186,6 +188,7 @@ class Records:
             edit_url=self.edit_url,
             pages=self.pages(record),
             created_url=self.created_url,
+            whose=self.whose(record),
         )
 
     def delete(self, request, record):
@@ -214,7 +217,9 @@ class Records:
         )
 
 
-def save_dialog(request, record, form_class, *, list_url, edit_url, pages=(), created_url=None, say=announce):
+def save_dialog(
+    request, record, form_class, *, list_url, edit_url, pages=(), created_url=None, whose="", say=announce
+):
     """Answer the dialog of a new or an existing record: OK saves and closes, Apply saves and stays.
 
     ``form_class`` has the methods of ``RecordForm``, and ``say(request, sentence)`` shows what was done. The
@@ -232,7 +237,7 @@ def save_dialog(request, record, form_class, *, list_url, edit_url, pages=(), cr
             leads_on = is_new and created_url and back_url != start
             return dialogs.close(request, created_url(record) if leads_on else back_url)
         form, action_url = form_class(instance=record, by=request.user), edit_url(record)
-    heading = title = f"New {noun.capitalize()}"
+    heading = title = f"New {noun.capitalize()} {whose}".strip()
     if form.instance.pk is not None:
         heading, title = form.record_name, f"Edit {form.record_name}"
     context = {"form": form, "title": heading, "action_url": action_url, "saved_text": saved}

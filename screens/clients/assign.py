@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods
 from didmgmt import clock, dialogs
 from didmgmt.listing import Listing, Selection
 from didmgmt.parameters import OF_LISTS, takes
+from didmgmt.text import count_noun
 from dids.job_kinds import assigned_verb, submit_assign
 from dids.lists.filters import AvailableFilter
 from dids.lists.picks import PICK_LIMIT, Pick, reuse_warning, rows_to_pick
@@ -25,7 +26,6 @@ from screens.clients.assign_forms import ChooseClientForm, HolderForm, NumbersFo
 from screens.clients.clients import CLIENTS
 
 may_assign = permission_required("dids.assign_did", raise_exception=True)
-TITLE = "Add DIDs"
 _KEEPS = ("package", "account", "way")
 _SORTS = {
     "number": ("number",),
@@ -51,17 +51,18 @@ def client_add_dids(request, pk):
         return _add_page(request, client, holder, now)
     holder = HolderForm(request.POST, client=client, now=now)
     back = dialogs.back_to(request, reverse("clients:add_dids", args=[pk]))
+    title = f"Add DIDs to {client}"
     if not holder.is_valid():
         if not request.htmx:
             return _add_page(request, client, holder, now, status=422)
         wrong = [error for errors in holder.errors.values() for error in errors]
-        return refused(request, " ".join(wrong), TITLE, back)
+        return refused(request, " ".join(wrong), title, back)
     given, account = holder.holder
     pick, form = _pick(request, given, now)
     if pick is None:
         return _add_page(request, client, holder, now, form=form, status=422)
     if pick.error:
-        return refused(request, pick.error, TITLE, back)
+        return refused(request, pick.error, title, back)
     if request.POST.get("step") == "apply":
         return _assign(request, pick, given, account, reverse("clients:dids", args=[pk]))
     context = {
@@ -71,7 +72,7 @@ def client_add_dids(request, pk):
         "selection": pick,
         "preview": _preview(request, pick, given, account, now),
     }
-    return dialogs.show(request, "clients/_assign.html", context, title=TITLE, back_url=back)
+    return dialogs.show(request, "clients/_assign.html", context, title=title, back_url=back)
 
 
 def _pick(request, given, now):
@@ -142,7 +143,7 @@ def did_assign(request):
     only = [reverse("dids:detail", args=[selection.ids])] if selection.ids.isdigit() else []
     back = dialogs.back_to(request, reverse("dids:list"), *only)
     if selection.error:
-        return refused(request, selection.error, "Assign to a client", back)
+        return refused(request, selection.error, "Assign numbers to a client", back)
     clients = ChooseClientForm(request.POST if step != "form" else None, by=request.user)
     client = clients.cleaned_data["client"] if clients.is_valid() else None
     holder = HolderForm.of(
@@ -161,7 +162,7 @@ def did_assign(request):
         request,
         "clients/_assign_ticked.html",
         context,
-        title="Assign to a client",
+        title=f"Assign {count_noun(selection.count, 'number')} to a client",
         back_url=back,
         status=422 if wrong else 200,
     )

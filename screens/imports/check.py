@@ -189,7 +189,7 @@ def import_discard(request, pk):
         request,
         "imports/_discard.html",
         context,
-        title="Discard the import",
+        title=f"Discard the import of {number_import.upload.name}",
         back_url=number_import.job.url,
     )
 

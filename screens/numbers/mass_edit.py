@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from audit.models import Change
 from didmgmt import dialogs
+from didmgmt.text import count_noun
 from dids.job_kinds import edit_words, mass_edit_label, submit_delete, submit_edit
 from dids.lifecycle import statuses as st
 from jobs.models import SMALL
@@ -55,7 +56,9 @@ def did_mass_edit(request):
     context = {"selection": selection, "form": form, "preview": preview}
     if step == "preview" and request.htmx:
         return render(request, "numbers/_preview.html", context | {"oob": True})
-    return _dialog(request, "numbers/_mass_edit.html", "Mass Edit", context)
+    return _dialog(
+        request, "numbers/_mass_edit.html", f"Mass Edit of {count_noun(selection.count, 'number')}", context
+    )
 
 
 def _preview(selection, fields, user):
@@ -123,7 +126,7 @@ def _refused_url(selection, result, fields, user):
 def did_delete(request):
     selection, step = selected_dids(request), request.POST.get("step", "form")
     if selection.error:
-        return refused(request, selection.error, "Delete", _back(request))
+        return refused(request, selection.error, "Delete numbers", _back(request))
     result = selection.queryset.preview_delete(by=request.user)
     form = ConfirmCountForm.when_needed(
         request.POST if step == "apply" else None, count=result.done, fate="will be deleted"
@@ -139,8 +142,9 @@ def did_delete(request):
         _add_urls(
             preview, result, selection, request.user, lambda code: chosen.in_status([code.partition(">")[0]])
         )
+    title = f"Delete {preview['changed_label']}" if result.done else "Nothing can be deleted"
     context = {"selection": selection, "form": form, "preview": preview}
-    return _dialog(request, "numbers/_delete.html", "Delete", context)
+    return _dialog(request, "numbers/_delete.html", title, context)
 
 
 def _dialog(request, template, title, context):

@@ -109,7 +109,7 @@ def view_edit(request, pk):
     if form.is_valid() and form.save_view():
         messages.success(request, f"View “{view}” saved.")
         return dialogs.close(request, back)
-    return _dialog(request, form, back, title="Edit view", verb="Save", view=view)
+    return _dialog(request, form, back, title=f"Edit view {view.name}", verb="Save", view=view)
 
 
 @require_POST
