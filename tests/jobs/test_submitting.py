@@ -94,7 +94,7 @@ CHOICES = {"mapping": ["number"], "skip": [1], "existing": KEEP, "create": False
 
 @pytest.mark.parametrize("small", [0, 2_000], ids=["queued", "in the request"])
 def test_an_import_is_as_before_or_goes_on_by_itself(world, clerk, monkeypatch, small):
-    monkeypatch.setattr(wizard, "SMALL", small)
+    monkeypatch.setattr(wizard, "IN_REQUEST", small)
     monkeypatch.setattr(Job, "run_here", lambda job: None)  # the process ends here at the latest
     number_import = new_import(world, clerk)
     statement, reached = 0, True

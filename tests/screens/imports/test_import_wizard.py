@@ -478,6 +478,14 @@ def test_all_or_nothing_is_limited_to_the_rows_of_one_transaction(browser, opera
     assert "“All or nothing” works for at most 2 rows" in page.text
 
 
+def test_ten_thousand_rows_need_no_worker(browser, operator):
+    rows = "".join(f"{10_000_000 + n}\n" for n in range(10_000))
+    step = browser.get(upload(browser, f"DID\n{rows}", operator=operator.pk).url)
+    check = browser.post(step.request["PATH_INFO"], columns_of(step), follow=True)
+    result = browser.post(check.request["PATH_INFO"], follow=True)
+    assert outcome(result) == "10,000 created, 0 updated, 0 unchanged, 0 refused"
+
+
 # --- in a worker ------------------------------------------------------------------------------------
 
 MANY = "DID,Notes\n" + "".join(f"{10_000_000 + n},n{n % 3}\n" for n in range(12_000))
