@@ -40,8 +40,9 @@ from dids.labels import Names
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lists.filters import DIDFilter, NowFilter, search_condition
-from dids.lists.keyset import DIDKeyset, Partition, Partitions
-from dids.models import DID, DIDHistory, Tag
+from dids.lists.keyset import PREFIXES_MAX, DIDKeyset, Partition, Partitions
+from dids.models import DID, DIDHistory, NumberHead, Tag
+from dids.models.prefixes import TAIL
 from operators.models import Operator, OperatorHistory
 
 CANDIDATES_MAX = 5_000
@@ -55,6 +56,9 @@ STATEMENT_MAX = timedelta(
 )  # the longest statement that creates numbers, from an id to its timestamp
 SECONDS = 8  # time limit for a page
 COUNTING = 30  # time limit for a page with an exact count
+LATER_MIN = 20_000  # later ids, below which reading and skipping their numbers costs less than avoiding them
+LATER_HEADS_MIN = 5  # consecutive prefixes of later numbers that are avoided
+RANGES_MAX = 25  # ranges of numbers that are merged, since each is read for a whole page
 INDEXED = ("exact", "begins", "range", "list")  # searches that the index on number serves
 
 
@@ -351,11 +355,33 @@ class PastFilter(DIDFilter):
         ).aggregate(last=Max("pk", filter=Q(at__lte=self.now)), first=Min("pk", filter=Q(at__gt=self.now)))
         return None not in around.values() and around["last"] > around["first"]
 
+    @cached_property
+    def _ranges(self):
+        """Conditions for ranges of numbers that have all numbers created by then; ``[Q()]``: everything.
+
+        An import since then may have created millions of numbers next to one another, which a scan in the
+        order of number would have to skip one by one. Prefixes whose numbers are all later ones are known by
+        their lowest id. Reads all prefixes, unless there are few later ids or very many prefixes.
+        """
+        if self._last_created is None:
+            return [Q()]
+        newest = DIDHistory.objects.aggregate(last=Max("object_id"))["last"]
+        heads = NumberHead.objects.order_by("head").values_list("head", "first_id")[: PREFIXES_MAX + 1]
+        if newest - self._last_created < LATER_MIN or len(heads := list(heads)) > PREFIXES_MAX:
+            return [Q()]
+        by_then = {head for head, first in heads if first is None or first <= self._last_created}
+        ranges, gap_min = None, LATER_HEADS_MIN
+        while ranges is None or len(ranges) > RANGES_MAX:
+            ranges = _ranges_of(dict.fromkeys(head for head, _ in heads), by_then, gap_min)
+            gap_min *= 2
+        return [Q(number__gte=first, number__lte=last) for first, last in ranges]
+
     def scans(self, most):
         """Return index scans with ``version``, as ``dids.lists.keyset.Partition`` needs them."""
         candidates = self._candidates(self.statuses)
         if candidates is None:
-            return [numbers.filter(version__isnull=False) for numbers in self._numbers(self.statuses)]
+            every = [numbers.filter(version__isnull=False) for numbers in self._numbers(self.statuses)]
+            return [numbers.filter(one) for numbers in every for one in self._ranges]
         _, values = self._leading_column(self.statuses)
         each = [candidates]
         if len(values) < most:
@@ -567,6 +593,27 @@ class PastDID:
     @property
     def status_label(self):
         return st.LABELS[self.status_now]
+
+
+def _ranges_of(heads, wanted, gap_min):
+    """Return [first, last] of the ranges of numbers that have all numbers with the ``wanted`` prefixes.
+
+    ``heads``: all prefixes in order. Ranges with fewer than ``gap_min`` other prefixes between them are one.
+    Numbers of other lengths may be in a gap, as 99900123 is between 9990000000 and 9990009999, so a range
+    ends with the last number of any prefix in it. Without any prefix the range is empty.
+    """
+    ranges, others = [], 0
+    for head in heads:
+        if head not in wanted:
+            others += 1
+            continue
+        first, last = head and head + "0" * TAIL, head + "9" * TAIL
+        if ranges and (others < gap_min or first <= ranges[-1][1]):
+            ranges[-1][1] = max(ranges[-1][1], last)
+        else:
+            ranges.append([first, last])
+        others = 0
+    return ranges or [["", ""]]
 
 
 def _first_versions(ids):

@@ -1,8 +1,9 @@
 """The prefixes of numbers (all digits but the last four), maintained by triggers.
 
 Numbers come in ranges, so many share a prefix, and the table is about a thousand times smaller than the
-inventory. Triggers only add prefixes. Removing one would have to wait for every writer that adds a number
-with it, and an unused prefix costs only one empty index lookup.
+inventory. Triggers only add prefixes, once for the first number and again for one with a lower id. Removing
+one would have to wait for every writer that adds a number with it, and an unused prefix costs only one empty
+index lookup.
 """
 
 from django.db import models
@@ -15,11 +16,13 @@ TAIL = 4  # digits of a number after its prefix
 class NumberHead(models.Model):
     """A prefix: all but the last ``TAIL`` digits, or "" for shorter numbers. Only triggers write it.
 
-    PostgreSQL may have duplicates, because concurrent writers don't wait for each other.
+    PostgreSQL may have duplicates, because concurrent writers don't wait for each other. ``first_id``: no
+    number that has or had the prefix has a lower id than the lowest one of its rows; None if that is unknown.
     """
 
     id = models.BigAutoField(primary_key=True)
     head = models.CharField(max_length=20)
+    first_id = models.BigIntegerField(null=True)
 
     class Meta:
         default_permissions = ()
@@ -45,7 +48,7 @@ def _postgresql():
         (
             "update",
             "UPDATE OF number ON dids_did FOR EACH ROW WHEN (OLD.number <> NEW.number)",
-            "(SELECT NEW.number) AS row_new",
+            "(SELECT NEW.number, NEW.id) AS row_new",
         ),
     ):
         name = f"dids_numberhead_{event}"
@@ -56,9 +59,10 @@ def _postgresql():
             name,
             f"""
 BEGIN
-  INSERT INTO dids_numberhead (head)
-  SELECT n.head FROM (SELECT DISTINCT left(number, -{TAIL}) AS head FROM {source}) AS n
-  WHERE NOT EXISTS (SELECT 1 FROM dids_numberhead AS h WHERE h.head = n.head);
+  INSERT INTO dids_numberhead (head, first_id)
+  SELECT n.head, n.first_id
+  FROM (SELECT left(number, -{TAIL}) AS head, min(id) AS first_id FROM {source} GROUP BY 1) AS n
+  WHERE NOT EXISTS (SELECT 1 FROM dids_numberhead AS h WHERE h.head = n.head AND h.first_id <= n.first_id);
   RETURN NULL;
 END
 """,
@@ -73,6 +77,6 @@ def _sqlite():
             name,
             "dids_did",
             f"CREATE TRIGGER {name} AFTER {on} ON dids_did FOR EACH ROW"
-            f" WHEN NOT EXISTS (SELECT 1 FROM dids_numberhead WHERE head = {head})"
-            f" BEGIN INSERT INTO dids_numberhead (head) VALUES ({head}); END",
+            f" WHEN NOT EXISTS (SELECT 1 FROM dids_numberhead WHERE head = {head} AND first_id <= NEW.id)"
+            f" BEGIN INSERT INTO dids_numberhead (head, first_id) VALUES ({head}, NEW.id); END",
         )

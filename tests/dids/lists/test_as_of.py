@@ -10,6 +10,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.http import QueryDict
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
@@ -63,6 +64,8 @@ def plan(request, monkeypatch):
     if request.param == "many":
         monkeypatch.setattr(as_of, "CANDIDATES_MAX", 0)
         monkeypatch.setattr(as_of, "EARLY_MAX", -1)
+        monkeypatch.setattr(as_of, "LATER_MIN", 0)
+        monkeypatch.setattr(as_of, "LATER_HEADS_MIN", 1)
         monkeypatch.setattr(export_rows, "CHUNK", 2)
 
 
@@ -303,6 +306,79 @@ def test_no_number_is_skipped_if_history_is_pruned(house, administrator, plan, t
     then = listed(administrator, START + DAY)
     assert then.known_since
     assert {row.number for row in then.rows} == {*NUMBERS} - {old.number}
+
+
+def spread(start, count, heads=50):
+    """Return numbers with these first digits and several prefixes."""
+    return [f"{start}{n % heads:03}{n // heads:04}" for n in range(count)]
+
+
+def rows_read(read):
+    """Return how many rows the database skips to answer ``read()``; on SQLite hundreds of its steps."""
+    if connection.vendor == "sqlite":
+        steps = []
+        connection.connection.set_progress_handler(lambda: steps.append(1), 100)
+        read()
+        connection.connection.set_progress_handler(None, 0)
+        return len(steps)
+    with CaptureQueriesContext(connection) as queries:
+        read()
+    skipped = 0
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")  # which small tables invite
+        for query in queries.captured_queries:
+            cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF) {query['sql']}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+            skipped += sum(map(int, re.findall(r"Rows Removed by Filter: (\d+)", plan)))
+    return skipped
+
+
+@pytest.mark.parametrize("dir_", ["", "-"])
+def test_a_page_before_an_import_does_not_read_the_imported_numbers(house, administrator, monkeypatch, dir_):
+    monkeypatch.setattr(as_of, "CANDIDATES_MAX", 0)
+    monkeypatch.setattr(as_of, "EARLY_MAX", -1)
+    monkeypatch.setattr(as_of, "LATER_MIN", 100)
+    old = [*spread("500", 30, heads=3), *spread("600", 30, heads=3)]
+    DID.objects.create_numbers(old, operator=house.operator, by=SYSTEM, now=START)
+    for start in ("100", "550", "999"):  # before, between and after the old ones
+        later = START + 5 * DAY
+        DID.objects.create_numbers(spread(start, 1_500), operator=house.operator, by=SYSTEM, now=later)
+    pages = {"sort": f"{dir_}number", "per_page": "20"}
+
+    def shown(page):
+        return listed(administrator, START + DAY, page=page, **pages)
+
+    expected = sorted(old, reverse=bool(dir_))
+    for page in (1, 2, 3):  # the second crosses the middle
+        rows = shown(page).rows
+        assert [row.number for row in rows] == expected[page * 20 - 20 : page * 20]
+
+    def cost(read):
+        keyset = shown(1)._keyset
+        keyset._filterset.scans(1)  # finds the ids and ranges once
+        return rows_read(lambda: read(keyset))
+
+    reads = [lambda keyset: keyset.after(None, 61), lambda keyset: keyset.before(None, 20)]
+    mended = [cost(read) for read in reads]
+    monkeypatch.setattr(as_of, "LATER_MIN", 1_000_000)
+    for read, skipped in zip(reads, mended, strict=True):
+        assert skipped * 3 < cost(read), (skipped, cost(read))
+
+
+@given(
+    numbers=some.sets(some.text("0129", min_size=1, max_size=8), min_size=1, max_size=40),
+    dice=some.randoms(use_true_random=False),
+    gap=some.integers(1, 4),
+)
+def test_the_ranges_of_prefixes_have_all_their_numbers_once(numbers, dice, gap):
+    heads = sorted({number[:-4] for number in numbers})
+    wanted = {head for head in heads if dice.random() < 0.4}
+    ranges = as_of._ranges_of(heads, wanted, gap)
+    for number in numbers:
+        found = sum(first <= number <= last for first, last in ranges)
+        assert found == 1 if number[:-4] in wanted else found <= 1
+    # The gaps are what is avoided: no range is longer than its prefixes need.
+    assert all(first[:-4] in wanted and last[:-4] in wanted for first, last in ranges if wanted)
 
 
 # --- the page -------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """The search for digits inside numbers finds the same as Python does, after any kind of write."""
 
+from importlib import import_module
+
 import pytest
 from django.db import connection, transaction
 from django.db.models import Q
@@ -12,6 +14,7 @@ from dids.lists.substring import Substring
 from dids.models import DID
 from dids.models.prefixes import NumberHead
 from tests.carrier import carrier, numbers_in
+from tests.roles import as_owner
 
 pytestmark = pytest.mark.django_db
 
@@ -186,6 +189,34 @@ def test_consecutive_numbers_share_one_prefix(house):
     insert(["442000009999", "17"], house.operator)
 
     assert sorted(NumberHead.objects.values_list("head", flat=True)) == ["", "44200000"]
+
+
+def test_a_prefix_has_the_lowest_id_that_a_number_with_it_has_or_had(house):
+    numbers_in("instock", ["442000000001", "442000000002", "553000000001"], house)
+    first, second, third = DID.objects.order_by("pk").values_list("pk", flat=True)
+    DID.objects.filter(pk=first).delete_unused(by=SYSTEM)
+    numbers_in("instock", ["442000000003"], house)
+    assert lowest() == {"44200000": first, "55300000": third}
+    DID.objects.filter(pk=second).update(number="553000000002")
+    assert lowest() == {"44200000": first, "55300000": second}
+
+
+def lowest():
+    """Return {prefix: its lowest id}."""
+    rows = NumberHead.objects.order_by("head", "-first_id").values_list("head", "first_id")
+    return dict(rows)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_migration_reads_the_lowest_ids_of_numbers_and_deletions(house):
+    numbers_in("instock", ["442000000001", "442000000002", "553000000001", "7"], house)
+    first, _, third, short = DID.objects.order_by("pk").values_list("pk", flat=True)
+    DID.objects.filter(pk=first).delete_unused(by=SYSTEM)
+    NumberHead.objects.update(first_id=None)
+    fill = import_module("dids.migrations.0012_first_ids").fill
+    with as_owner(), connection.schema_editor() as editor:
+        fill(None, editor)
+    assert lowest() == {"44200000": first, "55300000": third, "": short}
 
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
