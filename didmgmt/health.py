@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from audit import triggers
 from audit.models import SealDelivery
+from didmgmt import keys
 from jobs.models import WorkerBeat
 
 ROOM = 5 * 1024 * 1024  # bytes free, below which a disk counts as full
@@ -33,7 +34,7 @@ def ready(request):
     """Answer 200 when this host can work, else 503; the JSON names the checks that failed.
 
     Failing periodic tasks, places that seals can't be delivered to and wrong clocks are named too, but don't
-    take the host out of service. Costs eleven queries, two of them on the catalogue.
+    take the host out of service. Costs thirteen queries, two of them on the catalogue.
     """
     checks = {}
     for name, check in (
@@ -42,12 +43,14 @@ def ready(request):
         ("history", _history_is_written),
         ("worker", _worker_was_seen),
         ("disk", _disk_has_room),
+        ("keys", _keys_are_those_of_other_hosts),
     ):
         try:
             checks[name] = check()
         except (Error, OSError):
             checks[name] = False
     details = {name: "ok" if passed else "failed" for name, passed in checks.items()}
+    details["keys"] = _named("other hosts have another", keys.differing)
     details["periodic tasks"] = _named("failing", WorkerBeat.failing_tasks)
     details["seals"] = _named("not delivered to", _failing_places)
     details["clocks"] = _named("wrong", WorkerBeat.wrong_clocks)
@@ -84,6 +87,10 @@ def _history_is_written():
 
 def _worker_was_seen():
     return WorkerBeat.is_recent()
+
+
+def _keys_are_those_of_other_hosts():
+    return not keys.differing()
 
 
 def _disk_has_room():

@@ -127,3 +127,16 @@ class KeptForm(models.Model):
 
     def __str__(self):
         return self.path
+
+
+class KeyFingerprint(models.Model):
+    """A digest by which hosts find that their keys differ, see ``didmgmt.keys``."""
+
+    name = models.CharField(max_length=30, primary_key=True)
+    fingerprint = models.CharField(max_length=64)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self):
+        return self.name

@@ -215,6 +215,12 @@ def secret_key():
 DEBUG = env_bool("DEBUG", False)
 VAR_DIR = private_folder(BASE_DIR / Path(env.str("VAR_DIR", "") or "var").expanduser())
 SECRET_KEY = secret_key()
+# Former and next keys, whose signatures are valid as well: see didmgmt/keys.py
+SECRET_KEY_FALLBACKS = env_list("SECRET_KEY_FALLBACKS")
+if any(len(key) < 50 for key in SECRET_KEY_FALLBACKS):
+    raise ImproperlyConfigured(
+        "SECRET_KEY_FALLBACKS must be keys of at least 50 characters, separated by commas."
+    )
 # Signs the seals of history (audit.seals); set it where SECRET_KEY is rotated.
 SEAL_KEY = env.str("SEAL_KEY", "") or SECRET_KEY
 # Where the worker sends each seal, outside of the database (audit.seals.delivery)

@@ -45,7 +45,7 @@ log = logging.getLogger("jobs")
 def begin_chunk(job: UUID) -> None:
     """Make the transaction known as the one of a chunk of this job; wait for the end of another one."""
     if connection.vendor == "postgresql":
-        pause = max(LONGEST_PAUSE, settings.JOB_LEASE)
+        pause = max(LONGEST_PAUSE, settings.JOB_LEASE, settings.DATABASE_IDLE_SECONDS)
         with connection.cursor() as cursor:
             cursor.execute(BEGIN, [f"{pause}s", _key(job)])
 

@@ -69,8 +69,8 @@ class SessionEndMiddleware:
     def process_view(self, request, view, args, kwargs):
         if not getattr(view, "login_required", True):
             return
-        session, now = request.session, _now()
-        seen, user = read_seen(session.session_key, request.COOKIES.get(settings.SEEN_COOKIE_NAME, ""))
+        session, key, now = request.session, request.session.session_key, _now()
+        seen, user = read_seen(key, request.COOKIES.get(settings.SEEN_COOKIE_NAME, ""))
         if not request.user.is_authenticated:
             request.ended_for = user
             return
@@ -83,7 +83,8 @@ class SessionEndMiddleware:
             request.ended_for = request.user.pk
             logout(request)
         elif now - seen < SEEN_EVERY or getattr(view, "unattended", False):
-            request.seen_in = session.session_key
+            # Not its key now: a session of a former SECRET_KEY gets another one with its user.
+            request.seen_in = key
 
 
 def _now():
@@ -96,7 +97,7 @@ def sign_seen(session_key, user, seen):
 
     ``user``: the primary key. ``seen``: a Unix time.
     """
-    return _signer.sign(f"{seen}.{user}.{_digest(session_key)}")
+    return _signer().sign(f"{seen}.{user}.{_digest(session_key, settings.SECRET_KEY)}")
 
 
 def read_seen(session_key, value):
@@ -105,17 +106,19 @@ def read_seen(session_key, value):
     (0, None) if it is missing or forged. The user is also known when the session is not any more.
     """
     try:
-        seen, user, digest = _signer.unsign(value).split(".")
+        seen, user, digest = _signer().unsign(value).split(".")
     except BadSignature:
         return 0, None
-    return int(seen) if digest == _digest(session_key) else 0, int(user)
+    keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    return int(seen) if any(digest == _digest(session_key, key) for key in keys) else 0, int(user)
 
 
-def _digest(session_key):
-    return salted_hmac("staff.seen", session_key or "").hexdigest()
+def _digest(session_key, secret):
+    return salted_hmac("staff.seen", session_key or "", secret).hexdigest()
 
 
-_signer = Signer(salt="staff.seen")
+def _signer():
+    return Signer(salt="staff.seen")
 
 
 class SignInMiddleware(LoginRequiredMiddleware):

@@ -23,9 +23,9 @@ RANKS = {
     "audit.seals": "__init__ hashing spans failures chain verifying touched writing log delivery",
     "clients": "__init__ names finding tags models filters apps",
     "didmgmt": "__init__ sqlite3 children server clock measures requests patience postgresql streams faults"
-    " logs models forms addresses compression dialogs form_tokens kept_forms headers messages text parameters"
-    " templatetags dates fields operations proxy replica limits choices statements filters listing keyset"
-    " timing",
+    " logs models keys forms addresses compression dialogs form_tokens kept_forms headers messages text"
+    " parameters templatetags dates fields operations proxy replica limits choices statements filters listing"
+    " keyset timing",
     "didmgmt.postgresql": "__init__ driver base",
     "didmgmt.sqlite3": "__init__ waiting base",
     "didmgmt.templatetags": "__init__ look",

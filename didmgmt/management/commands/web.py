@@ -7,8 +7,10 @@ import threading
 
 from django.conf import settings
 from django.core.management import BaseCommand
+from django.db import connections
 
 from didmgmt.children import Children, end_with_parent
+from didmgmt.keys import refuse_others
 from didmgmt.measures import shared_by_children
 from didmgmt.server import Server, allow_files, collect_seldom, given_socket, listen
 
@@ -27,6 +29,8 @@ class Command(BaseCommand):
 
             serve_on(socket.socket(fileno=options["socket"]), application)
             return
+        refuse_others()
+        connections.close_all()
         stop = stop_event()
         with listening() as listener, shared_by_children():
             children = Children(web_commands(listener), files=[listener.fileno()], say=self._say)

@@ -13,6 +13,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 from audit import origin
 from didmgmt.children import end_with_parent
 from didmgmt.clock import database_now
+from didmgmt.keys import refuse_others
 from didmgmt.patience import JOB, limit_to
 from jobs.models import Job, WorkerBeat
 from jobs.periodic import run_periodic_tasks
@@ -47,6 +48,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, once: bool, every: float, **options: Any) -> None:
         limit_to(JOB)
         self.name = f"{socket.gethostname()[:60]}:{os.getpid()}:{DRAWN}"
+        refuse_others()
         self.stopped = threading.Event()
         self.every = every
         self.next_beat = 0.0
