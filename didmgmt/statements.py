@@ -46,21 +46,21 @@ class Statement:
         """Return the rows as sequences of the columns that the queryset selects."""
         if not all(values[name] for name in self._lists):
             return []
-        return self._fetched(values)[2]
+        return self._fetched(values)[1]
 
     def instances(self, **values):
         """Return the rows as instances of the model, with annotations and ``select_related``."""
         if not all(values[name] for name in self._lists):
             return []
-        alias, compiler, rows = self._fetched(values)
+        compiled, rows = self._fetched(values)
+        alias, compiler = compiled.alias, compiled.compiler
         about, select = compiler.klass_info, compiler.select
         first, last = about["select_fields"][0], about["select_fields"][-1] + 1
         names = [column.target.attname for column, *_ in select[first:last]]
-        populators = get_related_populators(about, select, alias)
         found = []
         for row in rows:
             one = about["model"].from_db(alias, names, row[first:last])
-            for populator in populators:
+            for populator in compiled.populators:
                 populator.populate(row, one)
             for name, position in compiler.annotation_col_map.items():
                 setattr(one, name, row[position])
@@ -68,7 +68,7 @@ class Statement:
         return found
 
     def _fetched(self, values):
-        """Return the database, the compiler and the rows."""
+        """Return the ``_Compiled`` and the rows."""
         is_bound = False
         if "viewer" in self._names:
             viewer = values["viewer"]
@@ -76,25 +76,26 @@ class Statement:
             # Nothing equals NULL, so somebody who has not signed in sees nothing.
             values["viewer"] = viewer.reseller_id if viewer.is_authenticated else None
             is_bound = not viewer.is_authenticated or viewer.reseller_id is not None
-        alias, compiler, (sql, params), converters = self._compile(is_bound, values)
-        connection = connections[alias]
+        compiled = self._compile(is_bound, values)
+        connection = connections[compiled.alias]
         with connection.cursor() as cursor:
-            cursor.execute(sql, [_value(param, values, connection) for param in params])
+            cursor.execute(compiled.sql, [_value(param, values, connection) for param in compiled.params])
             rows = cursor.fetchall()
-        return alias, compiler, list(compiler.apply_converters(rows, converters)) if converters else rows
+        if compiled.converters:
+            rows = list(compiled.compiler.apply_converters(rows, compiled.converters))
+        return compiled, rows
 
     def _compile(self, is_bound, values):
-        """Return (database, compiler, SQL with its parameters, converters)."""
         lengths = tuple([_pad(values, name) for name in self._lists])
         shape = is_bound, lengths
         if None in lengths:
-            return _compiled(self._queryset(is_bound, values, lengths))
+            return _Compiled.of(self._queryset(is_bound, values, lengths))
         if shape not in self._querysets:
             self._querysets[shape] = self._queryset(is_bound, values, lengths)
         queryset = self._querysets[shape]
         key = queryset.db, shape
         if key not in self._compiled:
-            self._compiled[key] = _compiled(queryset)
+            self._compiled[key] = _Compiled.of(queryset)
         return self._compiled[key]
 
     def _queryset(self, is_bound, values, lengths):
@@ -112,11 +113,26 @@ class Statement:
         return self._build(**slots)
 
 
-def _compiled(queryset):
-    alias = queryset.db
-    compiler = queryset.query.get_compiler(alias)
-    statement = compiler.as_sql()
-    return alias, compiler, statement, compiler.get_converters([column for column, *_ in compiler.select])
+class _Compiled(NamedTuple):
+    """A statement for a database; ``populators`` create related instances."""
+
+    alias: str
+    compiler: Any
+    sql: str
+    params: tuple[Any, ...]
+    converters: dict[int, Any]
+    populators: list[Any]
+
+    @classmethod
+    def of(cls, queryset):
+        alias = queryset.db
+        compiler = queryset.query.get_compiler(alias)
+        statement = compiler.as_sql()
+        about, select = compiler.klass_info, compiler.select
+        populators = get_related_populators(about, select, alias) if about else []
+        return cls(
+            alias, compiler, *statement, compiler.get_converters([one for one, *_ in select]), populators
+        )
 
 
 def _pad(values, name):

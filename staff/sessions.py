@@ -1,5 +1,9 @@
 """Sessions in the database, as Django keeps them, read with a compiled statement."""
 
+from copy import deepcopy
+from functools import lru_cache
+
+from django.conf import settings
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.models import Session
 
@@ -17,4 +21,10 @@ class SessionStore(db.SessionStore):
         if not found:
             self._session_key = None
             return {}
-        return self.decode(found[0][0])
+        return deepcopy(self._decoded(found[0][0], settings.SECRET_KEY))
+
+    @classmethod
+    @lru_cache(maxsize=500)
+    def _decoded(cls, data, _key):
+        """Return what is in a signed session, which is the same text for most requests of a user."""
+        return cls().decode(data)

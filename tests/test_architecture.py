@@ -24,7 +24,7 @@ RANKS = {
     "clients": "__init__ names finding tags models filters apps",
     "didmgmt": "__init__ sqlite3 children server clock measures requests patience postgresql streams faults"
     " logs models keys forms addresses compression dialogs form_tokens kept_forms headers messages text"
-    " parameters templatetags dates fields operations proxy replica limits choices statements filters listing"
+    " parameters dates templatetags fields operations proxy replica limits choices statements filters listing"
     " keyset timing",
     "didmgmt.postgresql": "__init__ driver base",
     "didmgmt.sqlite3": "__init__ waiting base",
@@ -62,7 +62,7 @@ RANKS = {
     "screens.people": "__init__ forms people roles",
     "screens.start": "__init__ views",
     "screens.staff": "__init__ forms views",
-    "screens.templatetags": "__init__ did_rows place",
+    "screens.templatetags": "__init__ did_rows changes place",
     "sheets": "damage table content code_pages encoding text process workbooks loading writing __init__",
     "sheets.process": "__init__ cells binary marks markup main",
     "staff": "__init__ passwords records models rights people middleware throttle sessions backends apps",

@@ -9,6 +9,7 @@ connection: when that thread has the write lock, neither goes on until the time 
 import random
 import sqlite3
 import time
+from functools import lru_cache
 
 from django.db.backends.sqlite3 import base
 
@@ -16,6 +17,15 @@ from didmgmt.sqlite3.waiting import others_wait, waits
 
 LOOK_EVERY = 0.005  # seconds between tries on average
 BEHIND = 0.01  # seconds for which somebody who comes later lets others try
+
+
+LONGEST_KEPT = 20_000  # characters of a statement whose conversion is kept
+
+
+@lru_cache(maxsize=500)
+def _converted(query):
+    """Return a statement with SQLite's placeholders, which Django writes anew for each execution."""
+    return base.FORMAT_QMARK_REGEX.sub("?", query).replace("%%", "%")
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -57,6 +67,11 @@ class Cursor(base.SQLiteCursorWrapper):
                 except sqlite3.OperationalError as error:
                     if not self._may_wait(error) or time.monotonic() > end:
                         raise
+
+    def convert_query(self, query, *, param_names=None):
+        if param_names is None and len(query) < LONGEST_KEPT:
+            return _converted(query)
+        return super().convert_query(query, param_names=param_names)
 
     def executemany(self, query, param_list):
         if not self.connection.in_transaction:

@@ -11,11 +11,11 @@ from django.conf import settings
 from django.http import QueryDict
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from didmgmt import form_tokens
+from didmgmt.dates import show_minute
 from didmgmt.parameters import OF_PAGE
 from didmgmt.text import show_invisible
 
@@ -156,12 +156,10 @@ def moment(value):
     if not value:
         return ""
     local = timezone.localtime(value)
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        value.isoformat(timespec="seconds"),  # HTML knows no microseconds
-        f"{date_format(local, 'j M Y, H:i:s')} {timezone.get_current_timezone_name()}",
-        date_format(local, "j M Y, H:i"),
-    )
+    minute = show_minute(local)
+    iso = value.isoformat(timespec="seconds")  # HTML knows no microseconds
+    zone = escape(timezone.get_current_timezone_name())
+    return mark_safe(f'<time datetime="{iso}" title="{minute}:{local:%S} {zone}">{minute}</time>')
 
 
 @register.simple_tag(takes_context=True)

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from django.db.models import F, Q, Window
 from django.db.models.functions import Lag
 from django.utils import timezone
-from django.utils.formats import date_format
 
 from audit import history
 from audit.models import Change
+from didmgmt.dates import show_minute
 from didmgmt.statements import Statement
 from dids.history.explain import actor_name
 from dids.labels import Names
@@ -193,4 +193,4 @@ def format_time(value):
 
 @lru_cache(1_000)  # numbers that were changed together have the same times
 def _format_time(value, time_zone):
-    return date_format(value.astimezone(time_zone), "j M Y, H:i")
+    return show_minute(value.astimezone(time_zone))
