@@ -138,20 +138,36 @@ class FilterSet(django_filters.FilterSet):
         return data
 
     def described(self):
-        """Yield (parameter, value, label, displayed value) for each value that filters."""
+        """Yield (parameter, value, label, relation, displayed value) for each value that filters.
+
+        The relation is a word such as "is" or "contains", "" where the label says it. Parameters that refine
+        others are part of it.
+        """
         data = self.parameters()
         for name in data:
-            if name in self.apart:
+            if name in self.apart or name in self.refines:
                 continue
+            relation = self.relation_of(name, data)
             if name not in self.form.fields:
                 label, text = self.form[name.removesuffix(NAMED)].label, data[name]
-                yield name, text, label, f"contains “{shorten(text)}”"
+                yield name, text, label, relation, shorten(text)
                 continue
             values, label, widget = data.getlist(name), self.form[name].label, self.form.fields[name].widget
             names = self._names(name, values)
             for value in values:
                 shown = widget.format_value(value) if isinstance(widget, CalendarInput) else value
-                yield name, value, label, names.get(value) or shorten(shown)
+                yield name, value, label, relation, names.get(value) or shorten(shown)
+
+    def relation_of(self, name, data):
+        """Return how rows relate to the values of a parameter, see ``described``."""
+        if name not in self.form.fields:
+            return "or contains" if data.get(name.removesuffix(NAMED)) else "contains"
+        field = self.form.fields[name]
+        if isinstance(field.widget, CalendarInput):
+            return ""
+        if hasattr(field, "queryset") or hasattr(field, "choices"):
+            return "any of" if len(data.getlist(name)) > 1 else "is"
+        return "contains"
 
     def fields_of(self, name):
         """Return the names of the visible fields that change a parameter, itself and those that refine it."""

@@ -390,19 +390,21 @@ class Listing:
 
     @cached_property
     def chips(self) -> list[dict[str, Any]]:
-        """{label, value, fields, remove_url} for each value that the list is filtered by.
+        """{name, label, relation, value, fields, remove_url} for each value that the list is filtered by.
 
         ``fields``: the names of the visible fields that change it, none for a value that no field shows.
         """
         described = list(self.filterset.described())
         return [
             {
+                "name": name,
                 "label": label,
+                "relation": relation,
                 "value": shown,
                 "fields": self.filterset.fields_of(name),
                 "remove_url": self.url(**{name: [v for n, v, *_ in described if n == name and v != value]}),
             }
-            for name, value, label, shown in described
+            for name, value, label, relation, shown in described
         ]
 
     @property

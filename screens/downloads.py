@@ -126,6 +126,10 @@ class _Stream:
 
 def file_name(what, filterset, now, part=""):
     """Return a name made of ``what``, the filter, the ``part`` of the matches, and the time."""
-    conditions = [f"{label} {shown}" for *_, label, shown in filterset.described()] if filterset else []
+    described = filterset.described() if filterset else []
+    conditions = [
+        f"{label} {shown}" if relation in ("", "is", "any of") else f"{label} {relation} {shown}"
+        for *_, label, relation, shown in described
+    ]
     name = "_".join([what, *filter(None, map(slugify, [*conditions, part]))])[:NAME_MAX].rstrip("_-")
     return f"{name}_{timezone.localtime(now):%Y-%m-%d_%H%M}"

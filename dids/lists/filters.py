@@ -169,11 +169,38 @@ class NumberFilter(FilterSet):
             data.pop("list", None)
         return super().without_idle(data)
 
+    def relation_of(self, name, data):
+        if name not in ("q", "list"):
+            return super().relation_of(name, data)
+        search = self._search
+        return _RELATIONS[search.kind] if search else ""
+
     def _names(self, name, values):
-        if name != "list":
+        search = self._search
+        if name not in ("q", "list") or not search:
             return super()._names(name, values)
-        search = getattr(self.form, "cleaned_data", {}).get("search")
-        return {self.data.get("list"): _pasted(search.values)} if search and search.values else {}
+        if name == "list":
+            return {self.data.get("list"): _pasted(search.values)} if search.values else {}
+        if search.kind == "range":
+            return {values[0]: f"{search.low} and {search.high}"}
+        return {values[0]: search.value} if search.value and not search.values else {}
+
+    @property
+    def _search(self):
+        """The ``Search``, None for a blank or an invalid one."""
+        return getattr(self.form, "cleaned_data", {}).get("search")
+
+
+# {kind of ``Search``: how the numbers relate to what is searched for}
+_RELATIONS = {
+    "contains": "contains",
+    "begins": "begins with",
+    "ends": "ends with",
+    "exact": "is",
+    "range": "between",
+    "list": "any of",
+    "either": "contains",
+}
 
 
 def _pasted(numbers):

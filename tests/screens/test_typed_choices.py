@@ -57,9 +57,9 @@ def test_typed_text_adds_to_what_was_picked(world, owner):
     browser = client_of(owner)
     assert listed(browser, f"client={other.pk}&client_name=rose")[0] == ["2563", "2567", "2568", "256999"]
     listing = browser.get(f"/dids/?client={other.pk}&client_name=rose&sort=id").context["listing"]
-    assert [(chip["label"], chip["value"]) for chip in listing.chips] == [
-        ("Client", "Jarrow"),
-        ("Client", "contains “rose”"),
+    assert [(chip["label"], chip["relation"], chip["value"]) for chip in listing.chips] == [
+        ("Client", "is", "Jarrow"),
+        ("Client", "or contains", "rose"),
     ]
     assert listing.chips[1]["remove_url"] == f"/dids/?client={other.pk}&sort=id"
     assert listing.query == f"client={other.pk}&client_name=rose"

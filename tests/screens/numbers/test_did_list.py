@@ -146,9 +146,27 @@ def test_counters_follow_overdue_holds(show, overdue):
 def test_active_filters_are_shown_and_can_be_removed(show, world):
     _, text = show(f"q=25&match=begins&client={world.client.pk}&status=active&sort=id")
     chips = re.search(r'<ul class="chips".*?</ul>', text, re.DOTALL)[0]
-    assert words(chips) == "Number: 25 Match: Begins Status: Active Client: Rose Orig Reset"
+    assert words(chips) == "Number begins with 25 Status is Active Client is Rose Orig Reset"
     without_number = f'href="/dids/?status=active&amp;client={world.client.pk}&amp;sort=id"'
     assert without_number in chips
+
+
+@pytest.mark.parametrize(
+    ("query", "filters"),
+    [
+        ("q=25*", "Number begins with 25"),
+        ("q=*(0)25", "Number ends with 025"),
+        ("q=25&match=exact", "Number is 25"),
+        ("q=2%205", "Number contains 2 5"),
+        ("q=111-116", "Number between 111 and 116"),
+        ("q=111,112", "Number any of 111,112"),
+        ("q=nonsense", "Number nonsense"),
+        ("status=active&status=hold&client_name=rose", "Status any of Active Hold Client contains rose"),
+    ],
+)
+def test_a_filter_says_how_its_values_are_meant(show, query, filters):
+    _, text = show(query)
+    assert words(re.search(r'<ul class="chips".*?</ul>', text, re.DOTALL)[0]) == f"{filters} Reset"
 
 
 def test_choices_of_the_search_are_loaded_separately(show, world):

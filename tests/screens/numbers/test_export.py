@@ -175,7 +175,7 @@ def test_the_file_name_has_the_filter_and_the_time(browser, world, monkeypatch):
     assert name_of(browser.get("/dids/export/")) == "dids_2026-11-03_1405.csv"
     address = f"/dids/export/?status=active&status=hold&operator={world.operator.pk}&q=25&match=begins"
     assert name_of(browser.get(address)) == (
-        "dids_number-25_match-begins_status-active_status-hold_operator-did-operator_2026-11-03_1405.csv"
+        "dids_number-begins-with-25_status-active_status-hold_operator-did-operator_2026-11-03_1405.csv"
     )
     assert name_of(browser.get("/dids/export/?scope=page&page=1")) == "dids_page-1_2026-11-03_1405.csv"
     ticked = {"ids": [world.did("111").pk, world.did("112").pk]}
