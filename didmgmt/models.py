@@ -4,6 +4,8 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Value
+from django.db.models.functions import Concat
 
 from didmgmt import clock
 
@@ -51,6 +53,20 @@ class StoredSearchQuerySet(_OwnedQuerySet):
             owner=owner, digest=digest, defaults=fields, create_defaults=fields | {"text": text}
         )
         self.delete_older(owner)
+        return stored.token
+
+    def extend(self, owner, key, text):
+        """Append ``text``, after a comma, to what ``owner`` has stored under ``key``; return its token."""
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        stored, created = self.get_or_create(
+            owner=owner,
+            digest=digest,
+            defaults={"text": text, "expires_at": clock.now() + StoredSearch.KEPT},
+        )
+        if created:
+            self.delete_older(owner)
+        else:
+            self.filter(pk=stored.pk).update(text=Concat("text", Value(f",{text}")))
         return stored.token
 
     def text_of(self, owner, token):

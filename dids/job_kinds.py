@@ -13,6 +13,7 @@ from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
+from urllib.parse import urlencode
 
 from django.db.models import Max
 from django.http import QueryDict
@@ -23,12 +24,13 @@ from audit import history
 from audit.models import Change
 from clients.models import Account
 from didmgmt import clock
+from didmgmt.models import StoredSearch
 from didmgmt.streams import stream
 from didmgmt.text import count_noun, shorten
 from dids.exports.rows import listing_rows_in_chunks, rows_in_chunks
 from dids.exports.workbook import write_workbook
 from dids.lifecycle import statuses as st
-from dids.lifecycle.result import SAMPLE, Result
+from dids.lifecycle.result import KEPT, Result
 from dids.lists.changed import changed_url
 from dids.lists.filters import DIDFilter
 from dids.lists.listing import did_listing
@@ -48,9 +50,31 @@ def _save_chunk(job, change, result, count, cursor):
     """Keep on ``job`` what the chunk has done; a change that wrote nothing was not saved either."""
     total = Result.from_json(job.result)
     total.add(result)
+    for code, refusal in result.refusals.items():
+        _store_refused(job, total.refusals[code], refusal.numbers)
     job.change = change if change.pk else None
     job.result, job.cursor = total.as_json(), {"after": cursor}
     job.done += count
+
+
+def _store_refused(job, refusal, numbers):
+    """Store refused ``numbers`` of a chunk for the job's owner, up to ``KEPT`` for each reason."""
+    if new := numbers[: KEPT - refusal.listed]:
+        refusal.stored = StoredSearch.objects.extend(job.owner, f"{job.pk} {refusal.code}", ",".join(new))
+        refusal.listed += len(new)
+
+
+def _refused_lists(job):
+    """Return [(label, URL)] of the lists of the numbers that were refused, one for each reason."""
+    lists = []
+    for refusal in Result.from_json(job.result).refusals.values():
+        if refusal.listed:
+            part = "" if refusal.listed == refusal.count else f"{refusal.listed:,} of "
+            # A single number would be searched for as a part of numbers.
+            query = {"list": refusal.stored} if refusal.listed > 1 else {"q": f"={refusal.numbers[0]}"}
+            label = f"Show {part}the {refusal.count:,} refused: {refusal.why}"
+            lists.append((label, f"{reverse('dids:list')}?{urlencode(query)}"))
+    return lists
 
 
 class CreateJob(JobKind):
@@ -77,6 +101,9 @@ class CreateJob(JobKind):
 
     def sentence(self, job):
         return Result.from_json(job.result).sentence("created") if job.done else ""
+
+    def refused_lists(self, job):
+        return _refused_lists(job)
 
     def url(self, job):
         return changed_url(job.change_id)
@@ -131,6 +158,9 @@ class _WriteJob(JobKind):
     def sentence(self, job):
         return Result.from_json(job.result).sentence(self.verb(job)) if job.done else ""
 
+    def refused_lists(self, job):
+        return _refused_lists(job)
+
     def url(self, job):
         return changed_url(job.change_id)
 
@@ -152,11 +182,11 @@ def _selected_ids(job):
 
 
 def _deleted_numbers(user, ids, change):
-    """Return the first numbers among ``ids`` that were deleted by another change than ``change``."""
+    """Return the numbers among ``ids`` that were deleted by another change than ``change``."""
     rows = history.visible_to(DID, user).filter(object_id__in=ids, event="-")
     if change.pk:
         rows = rows.exclude(change=change)
-    return list(rows.order_by("number").values_list("number", flat=True)[:SAMPLE])
+    return list(rows.order_by("number").values_list("number", flat=True))
 
 
 def _submit(kind, label, user, selection, *, result=None, **params):

@@ -43,6 +43,10 @@ class JobKind(Protocol):
         """Return the page that shows the result, or ""."""
         return ""
 
+    def refused_lists(self, job: "Job") -> list[tuple[str, str]]:
+        """Return [(label, URL)] of the lists of what was refused, for the owner of the job."""
+        return []
+
     def discard_url(self, job: "Job") -> str:
         """Return where its owner can discard a job that has written nothing, or ""."""
         return ""

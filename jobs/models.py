@@ -508,6 +508,10 @@ class Job(models.Model):
         return self.job_kind.url(self)
 
     @property
+    def refused_lists(self) -> list[tuple[str, str]]:
+        return self.job_kind.refused_lists(self)
+
+    @property
     def discard_url(self) -> str:
         return self.job_kind.discard_url(self)
 

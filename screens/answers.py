@@ -1,18 +1,22 @@
 """What an action on selected rows answers: refused with the reason, queued as a job, or done."""
 
 import math
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import Http404, QueryDict
+from django.urls import reverse
 
 import audit
 from didmgmt import dialogs
 from didmgmt.listing import Selection
+from didmgmt.models import StoredSearch
 from didmgmt.parameters import parameter_errors
 from didmgmt.text import count_noun
 from dids.lists.filters import DIDFilter, NowField
 from dids.models import DID
 
+SHORT = 1_000  # characters of a search that an address can have
 OF_SELECTIONS = ("scope", "ids", "query", "expected", "back", "step")  # parameters of an address
 
 
@@ -53,15 +57,31 @@ def refused(request, error, title, back_url):
     )
 
 
-def done(request, sentence, result, back_url, *, undo_word="Undo", refused_url=""):
+def done(request, sentence, result, back_url, *, undo_word="Undo"):
     """Return to the page that the action came from, with a message and its selection cleared.
 
-    ``undo_word`` is "Redo" after an undo. ``refused_url``: of the list of the refused numbers.
+    The message leads to the lists of the refused numbers. ``undo_word`` is "Redo" after an undo.
     """
     level = messages.SUCCESS if result.done else messages.WARNING
-    tags = f"selection-clear refused-{refused_url}" if refused_url else "selection-clear"
-    announce(request, sentence, level=level, tags=tags, undo_word=undo_word)
+    tags = ["selection-clear", *_refused_tags(result, request.user)]
+    announce(request, sentence, level=level, tags=" ".join(tags), undo_word=undo_word)
     return dialogs.close(request, back_url)
+
+
+def _refused_tags(result, user):
+    """Return a tag of the message for each reason with the list of all its numbers."""
+    return [
+        f"refused-{refusal.count}-{address_of(refusal.numbers, user)}"
+        for refusal in result.refused_numbers
+        if 0 < refusal.count == len(refusal.numbers)
+    ]
+
+
+def address_of(numbers, user):
+    """Return the address of the list of ``numbers``. A long list is stored for ``user``."""
+    text = ",".join(numbers) if len(numbers) > 1 else f"={numbers[0]}"
+    query = {"q": text} if len(text) <= SHORT else {"list": StoredSearch.objects.store(user, text)}
+    return f"{reverse('dids:list')}?{urlencode(query)}"
 
 
 def announce(request, sentence, *, level=messages.SUCCESS, tags="", undo_word="Undo"):
@@ -86,7 +106,7 @@ def preview_context(result):
         "unchanged": result.unchanged,
         "refused_count": result.refused,
         "refused": [
-            {"count": refusal.count, "sentence": refusal.why, "numbers": refusal.numbers}
+            {"count": refusal.count, "sentence": refusal.why, "numbers": refusal.sample}
             for refusal in result.refusals.values()
         ],
     }

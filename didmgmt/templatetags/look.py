@@ -267,10 +267,11 @@ def undo_of(message):
 
 
 @register.filter
-def refused_url_of(message):
-    """Return the address of the refused numbers from a message's tag "refused-/dids/?…", else ""."""
-    tags = (tag.partition("refused-") for tag in message.tags.split())
-    return next((url for before, tag, url in tags if tag and not before), "")
+def refused_lists_of(message):
+    """Return [(label, address)] of the refused numbers from a message's tags "refused-12-/dids/?…"."""
+    tags = [tag.split("-", 2) for tag in message.tags.split() if tag.startswith("refused-")]
+    several = len(tags) > 1
+    return [(f"Show the {count} refused" if several else "Show the refused", url) for _, count, url in tags]
 
 
 @register.filter

@@ -9,24 +9,33 @@ from typing import Any
 from didmgmt.text import count_noun
 
 SAMPLE = 5  # numbers named per refusal
+KEPT = 10_000  # numbers kept per refusal, as many as a list can be searched for
 
 
 @dataclass
 class Refusal:
     """``count`` numbers refused for the same reason; ``numbers`` are the first of them.
 
-    ``why`` is a clause without a full stop.
+    ``why`` is a clause without a full stop. ``stored``: the token of a stored list of the first ``listed``
+    numbers of a job, for its owner, see ``StoredSearch``.
     """
 
     code: str
     why: str
     count: int = 0
     numbers: list[str] = field(default_factory=list)
+    stored: str = ""
+    listed: int = 0
+
+    @property
+    def sample(self) -> list[str]:
+        """The few numbers that are named."""
+        return self.numbers[:SAMPLE]
 
     @property
     def named(self) -> str:
         """The numbers as text: "111, 112 and 3 more"; "" when none is known."""
-        named, more = ", ".join(self.numbers), self.count - len(self.numbers)
+        named, more = ", ".join(self.sample), self.count - len(self.sample)
         return f"{named} and {more:,} more" if more and named else named
 
     def __str__(self) -> str:
@@ -51,16 +60,19 @@ class Result:
         return sum(refusal.count for refusal in self.refusals.values())
 
     @property
+    def refused_numbers(self) -> list[Refusal]:
+        """The refusals of numbers, as in other results."""
+        return list(self.refusals.values())
+
+    @property
     def selected(self) -> int:
         return self.done + self.unchanged + self.refused
 
-    def refuse(
-        self, code: str, why: str, count: int, numbers: Iterable[str] = (), sample: int = SAMPLE
-    ) -> None:
-        """Add ``count`` refusals for one reason and keep the first ``sample`` numbers."""
+    def refuse(self, code: str, why: str, count: int, numbers: Iterable[str] = (), most: int = KEPT) -> None:
+        """Add ``count`` refusals for one reason and keep the first ``most`` numbers."""
         refusal = self.refusals.setdefault(code, Refusal(code, why))
         refusal.count += count
-        refusal.numbers.extend(list(numbers)[: max(0, sample - len(refusal.numbers))])
+        refusal.numbers.extend(list(numbers)[: max(0, most - len(refusal.numbers))])
 
     def add(self, other: Result) -> None:
         """Add the counts of another Result to this one."""
@@ -70,7 +82,11 @@ class Result:
             self.refuse(refusal.code, refusal.why, refusal.count, refusal.numbers)
 
     def as_json(self) -> dict[str, Any]:
-        return {name: value for name, value in asdict(self).items() if name != "change"}
+        """Return what ``from_json`` restores, with few of the refused numbers."""
+        stored = {name: value for name, value in asdict(self).items() if name != "change"}
+        for refusal in stored["refusals"].values():
+            refusal["numbers"] = refusal["numbers"][:SAMPLE]
+        return stored
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Result:

@@ -17,7 +17,7 @@ from didmgmt import clock
 from didmgmt.streams import stream
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
-from dids.lifecycle.result import SAMPLE, Result
+from dids.lifecycle.result import KEPT, SAMPLE, Result
 from dids.models.client_packages import ClientPackage
 from dids.models.hold_days import UNSET, count_by_days
 from dids.models.locks import lock_in_order
@@ -98,8 +98,8 @@ class DIDQuerySet(NumberReads):
                 result.done += created
                 if created < len(chunk):
                     existing = self.model.objects.filter(number__in=chunk, pk__lte=newest)
-                    sample = existing.order_by("number").values_list("number", flat=True)[:SAMPLE]
-                    result.refuse("exists", EXIST, len(chunk) - created, sample)
+                    existing = existing.order_by("number").values_list("number", flat=True)
+                    result.refuse("exists", EXIST, len(chunk) - created, existing)
             change.touched += result.done
         return result
 
@@ -377,7 +377,7 @@ class DIDQuerySet(NumberReads):
                 plan = plan_for(scope, at)
                 # Overdue holds are released, so the stored status is the current one.
                 rows = scope.annotate(status_now=F("status"), verdict=plan.verdict())
-                count = _count_verdicts(rows, plan, result)
+                count = _count_verdicts(rows, plan, result, KEPT)
                 writable = rows.filter(verdict=Plan.WRITE)
                 if within and count > free - result.done:
                     writable, count = _first_that_fit(writable, count, free, within, result)
@@ -394,7 +394,7 @@ class DIDQuerySet(NumberReads):
 
     def _preview(self, plan, now):
         result = Result()
-        result.done = _count_verdicts(self._with_verdict(plan, now), plan, result)
+        result.done = _count_verdicts(self._with_verdict(plan, now), plan, result, SAMPLE)
         return result
 
     def _with_verdict(self, plan, now):
@@ -433,20 +433,23 @@ def _full(client_package):
     )
 
 
-def _count_verdicts(rows, plan, result):
-    """Count the verdicts into ``result``; return how many numbers are to be written."""
+def _count_verdicts(rows, plan, result, most):
+    """Count the verdicts into ``result``; return how many numbers are to be written.
+
+    ``most``: how many refused numbers are kept for each reason.
+    """
     counts = dict(rows.order_by().values_list("verdict").annotate(Count("pk")))
     result.unchanged += counts.pop(Plan.UNCHANGED, 0)
     writable = counts.pop(Plan.WRITE, 0)
     why = {cause.code: cause.why for cause in plan.causes}
     for code, count in counts.items():
         known = result.refusals.get(code)
-        missing = SAMPLE - len(known.numbers) if known else SAMPLE
-        sample = ()
+        missing = most - len(known.numbers) if known else most
+        numbers = ()
         if missing:
             refused = rows.filter(verdict=code).order_by("number")
-            sample = refused.values_list("number", flat=True)[:missing]
-        result.refuse(code, why[code], count, sample)
+            numbers = refused.values_list("number", flat=True)[:missing]
+        result.refuse(code, why[code], count, numbers)
     return writable
 
 
@@ -454,7 +457,7 @@ def _first_that_fit(writable, count, free, client_package, result):
     """Return (the first of ``writable`` within the DID limit, how many); refuse the others as "full"."""
     writable = writable.order_by("pk")
     ids = list(writable.values_list("pk", flat=True)[: max(0, free - result.done)])
-    others = writable.exclude(pk__among=ids).values_list("number", flat=True)[:SAMPLE]
+    others = writable.exclude(pk__among=ids).values_list("number", flat=True)[:KEPT]
     result.refuse("full", _full(client_package), count - len(ids), list(others))
     return writable.model.objects.filter(pk__among=ids), len(ids)
 

@@ -1,13 +1,10 @@
 """The list of exactly those selected numbers that a count of a preview or a result stands for."""
 
-from urllib.parse import urlencode
-
 from django.http import QueryDict
 from django.urls import reverse
 
-from didmgmt.models import StoredSearch
 from dids.numbering.search import MAX_LISTED
-from screens.numbers.inventory import SHORT
+from screens.answers import address_of
 
 
 def list_of(numbers, user):
@@ -18,9 +15,7 @@ def list_of(numbers, user):
     found = list(numbers.order_by("number").values_list("number", flat=True)[: MAX_LISTED + 1])
     if not found or len(found) > MAX_LISTED:
         return ""
-    text = ",".join(found) if len(found) > 1 else f"={found[0]}"
-    query = {"q": text} if len(text) <= SHORT else {"list": StoredSearch.objects.store(user, text)}
-    return f"{reverse('dids:list')}?{urlencode(query)}"
+    return address_of(found, user)
 
 
 def part_of(selection, numbers, user, **filters):

@@ -24,11 +24,11 @@ from dids.lists.as_of import COUNTING, SECONDS, PastListing, TooLongError, time_
 from dids.lists.filters import DIDFilter, deleted_matching
 from dids.lists.listing import did_listing, exact_hit
 from dids.models import DID, Tag
+from screens.answers import SHORT
 from screens.numbers.views import views_context
 from screens.records import record_choices
 
 DELETED_SHOWN = 5
-SHORT = 1_000  # characters of a search that an address can have
 
 may_view = permission_required("dids.view_did", raise_exception=True)
 

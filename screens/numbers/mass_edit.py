@@ -16,7 +16,7 @@ from dids.lifecycle import statuses as st
 from jobs.models import SMALL
 from screens.answers import done, preview_context, queued, refused, selected_dids
 from screens.forms import ConfirmCountForm
-from screens.numbers.addresses import list_of, part_of
+from screens.numbers.addresses import part_of
 from screens.numbers.forms import MassEditForm
 
 
@@ -42,13 +42,7 @@ def did_mass_edit(request):
         result = selection.queryset.edit(
             by=request.user, kind=Change.Kind.MASS_EDIT, label=mass_edit_label(fields), **fields
         )
-        return done(
-            request,
-            result.sentence("changed"),
-            result,
-            _back(request),
-            refused_url=_refused_url(selection, result, fields, request.user),
-        )
+        return done(request, result.sentence("changed"), result, _back(request))
     if step == "deletable":
         count = selection.queryset.preview_delete(by=request.user).done
         return render(request, "numbers/_deletable.html", {"count": count, "of": selection.count})
@@ -110,17 +104,6 @@ def _with_urls(losses, selection, result, fields, user):
     return replace(losses, first=first, url=every and f"{every}&sort=client")
 
 
-def _refused_url(selection, result, fields, user):
-    """Return the address of the list of the numbers that an edit has refused, "" for none.
-
-    What it has changed is unchanged now, so the refused ones are those with any other verdict.
-    """
-    if not result.refused:
-        return ""
-    verdicts = selection.queryset.with_edit_verdict(by=user, **fields)
-    return list_of(verdicts.filter(verdict__in=result.refusals), user)
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 @permission_required("dids.delete_did", raise_exception=True)
 def did_delete(request):
@@ -135,8 +118,7 @@ def did_delete(request):
         if selection.count > SMALL:
             return queued(request, submit_delete(request.user, selection))
         result = selection.queryset.delete_unused(by=request.user)
-        url = list_of(selection.queryset, request.user) if result.refused else ""  # the others are gone
-        return done(request, result.sentence("deleted"), result, _back(request), refused_url=url)
+        return done(request, result.sentence("deleted"), result, _back(request))
     preview, chosen = preview_context(result), selection.queryset
     if request.method == "POST":  # a long list is stored, which a GET must not do
         _add_urls(

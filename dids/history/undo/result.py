@@ -48,6 +48,11 @@ class UndoResult:
         return sum(result.refused for result in self.results.values())
 
     @property
+    def refused_numbers(self):
+        """The refusals of numbers."""
+        return self.results.get(DID._meta.model_name, Result()).refused_numbers
+
+    @property
     def selected(self):
         return self.done + self.unchanged + self.refused
 

@@ -46,7 +46,7 @@ from dids.history.undo.verdicts import (
     has_visible_rows,
     verdict_groups,
 )
-from dids.lifecycle.result import SAMPLE
+from dids.lifecycle.result import KEPT, SAMPLE
 from dids.lists.sqlite_stats import disable_jit
 from dids.models import DID, ClientPackage
 from dids.models.number_writes import CHUNK
@@ -274,7 +274,8 @@ class _Run:
                 result.unchanged += len(group.ids)
             elif group.ids:
                 refusal = result.refusals.get(group.verdict)
-                wanted = SAMPLE - len(refusal.numbers) if refusal else SAMPLE
+                most = KEPT if chunk.model is DID and not self.is_preview else SAMPLE
+                wanted = most - len(refusal.numbers) if refusal else most
                 named = writes.names(chunk.model, sorted(group.ids)[:wanted], self.undo.viewer)
                 result.refuse(group.verdict, REASONS[group.verdict], len(group.ids), named)
         result.done += written

@@ -13,7 +13,7 @@ from audit.models import Change
 from clients.models import Account, Client
 from dids.models import DID, ClientPackage, DIDHistory
 from jobs.models import SMALL, Job
-from screens.numbers import addresses
+from screens import answers
 from tests.carrier import person
 from tests.world import client_of
 
@@ -161,7 +161,7 @@ def lists_of(browser, html):
 @pytest.mark.parametrize("scope", ["ticked", "all", "many"])
 def test_each_count_of_the_preview_leads_to_its_numbers_in_the_branch(world, owner, monkeypatch, scope):
     if scope == "many":
-        monkeypatch.setattr(addresses, "SHORT", 3)  # so that lists are stored
+        monkeypatch.setattr(answers, "SHORT", 3)  # so that lists are stored
     other = Client.objects.create(reseller=world.reseller, name="Altona")
     account = Account.objects.create(client=other, name="altona")
     given = ClientPackage.objects.create(client=other, package=world.package)
@@ -194,6 +194,52 @@ def test_the_result_leads_to_the_numbers_that_it_refused(world, browser):
     assert numbers_at(browser, url) == {"111", "112"}
     done = update(browser, ticked(world, "2568") | change(status="hold"))
     assert "Show the refused" not in browser.get(done.headers["HX-Redirect"]).text
+
+
+def refused_lists(browser, page):
+    """Return {label: the numbers} of the links to what a result has refused."""
+    found = re.findall(r'<a href="([^"]*)">(Show [^<]* refused[^<]*)</a>', page)
+    return {unescape(label): numbers_at(browser, unescape(url)) for url, label in found}
+
+
+def test_each_reason_of_the_result_leads_to_its_numbers(world, owner, monkeypatch):
+    monkeypatch.setattr(answers, "SHORT", 3)  # so that lists are stored
+    browser = client_of(owner)
+    done = update(browser, ticked(world, "2568", "111", "112", "256999") | change(status="hold"))
+    assert refused_lists(browser, browser.get(done.headers["HX-Redirect"]).text) == {
+        "Show the 2 refused": {"111", "112"},
+        "Show the 1 refused": {"256999"},
+    }
+
+
+def test_a_list_of_refused_numbers_is_for_the_person_who_got_it(world, owner, viewer, monkeypatch):
+    monkeypatch.setattr(answers, "SHORT", 3)
+    browser = client_of(owner)
+    done = update(browser, ticked(world, "111", "112") | change(status="hold"))
+    (url,) = re.findall(
+        r'<a href="([^"]*)">Show the refused</a>', browser.get(done.headers["HX-Redirect"]).text
+    )
+    assert "list=" in url and numbers_at(browser, unescape(url)) == {"111", "112"}
+    assert "This pasted list is not available" in client_of(viewer).get(unescape(url)).text
+
+
+def test_each_reason_of_a_job_leads_to_its_numbers(world, owner, administrator, monkeypatch):
+    monkeypatch.setattr("dids.job_kinds.CHUNK", 2)
+    monkeypatch.setattr("dids.job_kinds.KEPT", 3)
+    monkeypatch.setattr("screens.numbers.mass_edit.SMALL", 1)
+    browser = client_of(owner)
+    numbers = ("111", "2567", "112", "256999", "113", "12567", "114")
+    page = update(browser, ticked(world, *numbers) | change(status="hold")).headers["HX-Redirect"]
+    Job.objects.claim("w").run("w")
+    found = refused_lists(browser, browser.get(page).text)
+    (reserved,) = [listed for label, listed in found.items() if "Show 3 of the 4 refused: Reserved" in label]
+    assert reserved == {"111", "112", "113"}
+    others = {label.partition(",")[0]: listed for label, listed in found.items() if "the 1 refused" in label}
+    assert others == {
+        "Show the 1 refused: In Stock": {"256999"},
+        "Show the 1 refused: Archive": {"12567"},
+    }
+    assert refused_lists(browser, client_of(administrator).get(page).text) == {}
 
 
 def test_delete_is_offered_with_how_many_it_can_delete(world, browser, clerk):
