@@ -8,12 +8,15 @@ when it is read, so it is not tried again.
 
 import errno
 import logging
+import os
 import random
 import re
 import sqlite3
 import sys
 import time
+from pathlib import Path
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.http import HttpResponse
 from django.template.loader import render_to_string
@@ -41,12 +44,17 @@ FULL = (
 )
 DOWN = "The database does not answer. {} Try again in a minute; if it lasts, tell an administrator."
 
+MISSING = (
+    "A file that this page needs is not on this server. {} Try again in a minute; if it lasts, ask an"
+    " administrator whether all servers share their folder of files."
+)
+
 log = logging.getLogger("didmgmt.faults")
 
 
 def is_fault(error):
     """Return whether the database or a disk failed, rather than the application."""
-    return isinstance(error, (OperationalError, InterfaceError)) or is_full(error)
+    return isinstance(error, (OperationalError, InterfaceError)) or is_full(error) or is_missing_file(error)
 
 
 def is_full(error):
@@ -54,6 +62,13 @@ def is_full(error):
     if isinstance(error, OSError):
         return error.errno in NO_ROOM
     return _sqlstate(error) == DISK_FULL or _sqlite_code(error) == sqlite3.SQLITE_FULL
+
+
+def is_missing_file(error):
+    """Return whether an uploaded or written file is not on this host."""
+    if not isinstance(error, FileNotFoundError) or error.filename is None:
+        return False
+    return Path(os.fsdecode(error.filename)).is_relative_to(settings.MEDIA_ROOT)
 
 
 def is_transient(error):
@@ -146,6 +161,8 @@ def unavailable(request, error):
     committed = getattr(request, "writes", None) is None or request.writes.committed
     busy = BUSY if _sqlite_code(error) is None else BUSY_FILE
     sentence = FULL if is_full(error) else busy if is_transient(error) else DOWN
+    if is_missing_file(error):
+        sentence = MISSING
     # A connection that was lost at COMMIT leaves it open whether the transaction was committed.
     unknown = committed or sentence is DOWN
     sentence = sentence.format(MAYBE_CHANGED if unknown and request.method == "POST" else NOTHING_CHANGED)

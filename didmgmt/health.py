@@ -14,8 +14,10 @@ from django.views.decorators.http import require_safe
 from audit import triggers
 from audit.models import SealDelivery
 from didmgmt import keys
+from jobs.files import folder
 from jobs.models import WorkerBeat
 
+NAMED = 5  # workers
 ROOM = 5 * 1024 * 1024  # bytes free, below which a disk counts as full
 
 
@@ -33,8 +35,9 @@ def alive(request):
 def ready(request):
     """Answer 200 when this host can work, else 503; the JSON names the checks that failed.
 
-    Failing periodic tasks, places that seals can't be delivered to and wrong clocks are named too, but don't
-    take the host out of service. Costs thirteen queries, two of them on the catalogue.
+    Failing periodic tasks, places that seals can't be delivered to, workers without this host's files and
+    wrong clocks are named too, but don't take the host out of service. Costs fourteen queries, two of them on
+    the catalogue.
     """
     checks = {}
     for name, check in (
@@ -53,6 +56,7 @@ def ready(request):
     details["keys"] = _named("other hosts have another", keys.differing)
     details["periodic tasks"] = _named("failing", WorkerBeat.failing_tasks)
     details["seals"] = _named("not delivered to", _failing_places)
+    details["files"] = _named("not shared with", _workers_with_other_files)
     details["clocks"] = _named("wrong", WorkerBeat.wrong_clocks)
     return JsonResponse(details, status=200 if all(checks.values()) else 503)
 
@@ -68,6 +72,11 @@ def _named(what, find):
 
 def _failing_places():
     return sorted({delivery.kind for delivery in SealDelivery.failing()})
+
+
+def _workers_with_other_files():
+    """Return the workers that lack the files of this host; see ``jobs.files``."""
+    return [*WorkerBeat.recent().exclude(folder__in=("", folder())).values_list("worker", flat=True)[:NAMED]]
 
 
 def _database_answers():

@@ -21,11 +21,12 @@ from audit.models import Change
 from audit.words import index_words
 from didmgmt import clock, form_tokens
 from didmgmt.clock import MAX_SKEW, DatabaseClock, database_now, skew
-from didmgmt.faults import is_full
+from didmgmt.faults import is_full, is_missing_file
 from didmgmt.limits import LimitError
 from didmgmt.sqlite3.waiting import give_way
-from jobs import leases
+from jobs import files, leases
 from jobs.kinds import KINDS, JobError, JobKind
+from jobs.periodic import periodic_task
 from jobs.statistics import analyze_outgrown_tables
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ ROOM_EVERY = 1  # second between looks for the room to write that a job waits
 RETRY_AFTER = timedelta(seconds=2)  # for errors that may be temporary, such as a deadlock
 REQUEST_SECONDS = 5  # that a request works on a job before leaving it to a worker
 CHANNEL = "jobs"  # of the notification that wakes PostgreSQL's workers
+FILES_LOOKED_FOR = 100  # jobs whose files are looked for in a round
 STATISTICS_EVERY = 1  # second between looks at the statistics of tables
 LONGEST_WAY = 0.1  # seconds for which a job lets those go first who wait for SQLite's one write lock
 SHORT = 0.04  # seconds for which a chunk should have it while others wait
@@ -100,10 +102,10 @@ class JobQuerySet(models.QuerySet["Job"]):
         }
 
     def claimable(self, now: datetime | DatabaseClock) -> JobQuerySet:
-        """Return waiting jobs, and running jobs whose worker let its lease expire."""
+        """Return waiting jobs, and running jobs whose worker let its lease expire, whose file is here."""
         waiting = Q(state=Job.State.QUEUED) & (Q(lease_until__isnull=True) | Q(lease_until__lte=now))
         abandoned = Q(state=Job.State.RUNNING, lease_until__lte=now)
-        return self.filter(waiting | abandoned, kind__in=list(KINDS))
+        return self.filter(waiting | abandoned, kind__in=list(KINDS), folder__in=("", files.folder()))
 
     def submit(self, *, owner: User, content: bytes | None = None, **fields: Any) -> Job:
         """Insert a job that waits for a worker, in one transaction, and return it.
@@ -184,6 +186,7 @@ class Job(models.Model):
     total = models.PositiveBigIntegerField(null=True, blank=True)
     done = models.PositiveBigIntegerField(default=0)
     file = models.FileField(upload_to="jobs/%Y/%m/", null=True, blank=True)
+    folder = models.CharField(max_length=32, blank=True, default="")  # that has the file, see jobs.files
     change = models.ForeignKey(Change, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=clock.now)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -205,7 +208,7 @@ class Job(models.Model):
     # Of the worker that runs it: how large its chunks are now, and how many seconds the last one took.
     share, held = 1.0, 0.0
     # Set by a chunk, and written with it.
-    CHUNK_FIELDS = ("cursor", "done", "total", "result", "change", "file")
+    CHUNK_FIELDS = ("cursor", "done", "total", "result", "change", "file", "folder")
     FINISHED = (State.DONE, State.FAILED, State.CANCELLED)
     STARTABLE = (State.DRAFT, State.FAILED, State.CANCELLED)
 
@@ -216,6 +219,7 @@ class Job(models.Model):
         """Insert a new job once for each form that is sent; the file of a repeated one is deleted."""
         if not self._state.adding:
             return super().save(**options)
+        self.folder = files.folder() if self.file else ""
         try:
             with form_tokens.atomic():
                 return super().save(**options)
@@ -344,6 +348,12 @@ class Job(models.Model):
         except Exception as error:  # noqa: BLE001 - the worker goes on with other jobs
             if is_full(error):
                 self._wait_for_room(worker, error, stop)
+            elif is_missing_file(error) and self.folder != files.folder():
+                # A request has begun it on a host that lacks the file.
+                waiting = {"state": self.State.QUEUED, "worker": "", "lease_until": database_now()}
+                self._owned_by(worker).update(**waiting)
+            elif is_missing_file(error):
+                self._fail(worker, "The uploaded file is no longer on the server. Upload it again.", error)
             else:
                 sentence = "An unexpected error occurred. Ask an administrator to check the log."
                 self._fail(worker, sentence, error)
@@ -443,6 +453,8 @@ class Job(models.Model):
     def _chunk_fields(self) -> dict[str, Any]:
         """Return what the finished chunk has set; it waits for room no longer."""
         self.result.pop("waits", None)
+        if self.file and not self.folder:
+            self.folder = files.folder()
         return {name: getattr(self, name) for name in self.CHUNK_FIELDS}
 
     def _finish(self, worker: str, state: Job.State) -> None:
@@ -526,6 +538,15 @@ class Job(models.Model):
         return self.state == self.State.QUEUED and not WorkerBeat.is_recent()
 
     @property
+    def lacks_file(self) -> bool:
+        """Whether the job waits for a worker that has its file, and no worker that is alive has it."""
+        return bool(self.folder) and self.is_unfinished and self._is_due and not WorkerBeat.has(self.folder)
+
+    @property
+    def _is_due(self) -> bool:
+        return self.state == self.State.QUEUED or self.is_abandoned
+
+    @property
     def is_abandoned(self) -> bool:
         """Whether its worker is silent: it has died, is frozen or is cut off from the database."""
         expired = self.lease_until is not None and self.lease_until <= clock.now()
@@ -570,13 +591,14 @@ class WorkerBeat(models.Model):
     """The last heartbeat of one worker process; ``/readyz`` requires a recent one.
 
     ``failing``: names of the periodic tasks that failed in its last round. ``skew``: how many seconds its
-    clock is ahead of the database's.
+    clock is ahead of the database's. ``folder``: the name of its folder of files, see ``jobs.files``.
     """
 
     worker = models.CharField(max_length=100, primary_key=True)
     seen_at = models.DateTimeField()
     failing = models.JSONField(default=list, blank=True)
     skew = models.FloatField(default=0)
+    folder = models.CharField(max_length=32, blank=True, default="")
 
     def __str__(self) -> str:
         return self.worker
@@ -590,6 +612,11 @@ class WorkerBeat(models.Model):
     def is_recent(cls) -> bool:
         """Return whether any worker is alive."""
         return cls.recent().exists()
+
+    @classmethod
+    def has(cls, folder: str) -> bool:
+        """Return whether any worker that is alive has the folder of files with this name."""
+        return cls.recent().filter(folder=folder).exists()
 
     @classmethod
     def failing_tasks(cls) -> list[str]:
@@ -613,9 +640,20 @@ class WorkerBeat(models.Model):
     def beat(cls, worker: str, failing: Iterable[str] = ()) -> None:
         """Record the heartbeat of ``worker`` and its failing tasks; delete those silent for a day."""
         now = database_now()
-        beat = {"seen_at": now, "failing": list(failing), "skew": skew()}
+        beat = {"seen_at": now, "failing": list(failing), "skew": skew(), "folder": files.folder()}
         cls.objects.update_or_create(worker=worker, defaults=beat)
         cls.objects.filter(seen_at__lt=now - timedelta(days=1)).delete()
+
+
+@periodic_task("take jobs whose file has come")
+def take_found_files(_now: datetime) -> int:
+    """Let workers with this folder take jobs whose file was in another one, as after a restore."""
+    taken = 0
+    elsewhere = Job.objects.unfinished().exclude(folder__in=("", files.folder())).order_by("created_at")
+    for job in elsewhere[:FILES_LOOKED_FOR]:
+        if job.file.name and job.file.storage.exists(job.file.name):
+            taken += Job.objects.filter(pk=job.pk, folder=job.folder).update(folder=files.folder())
+    return taken
 
 
 index_words(Job._meta.db_table, "label", "kind", has_integer_key=False)

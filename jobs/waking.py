@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import connection, models
 
 from didmgmt.clock import StatementClock
+from jobs.files import folder
 from jobs.models import CHANNEL, Job
 from jobs.periodic import due_rows
 
@@ -44,13 +45,13 @@ def rest(seconds: float, every: float, stopped: threading.Event) -> bool:
 def is_work_due() -> bool:
     """Return whether a job can be claimed or a periodic task can't wait; one statement."""
     with connection.cursor() as cursor:
-        cursor.execute(*_look())
+        cursor.execute(*_look(folder()))
         return bool(cursor.fetchone()[0])
 
 
 @cache
-def _look() -> tuple[str, tuple[Any, ...]]:
-    """Return the statement and its parameters: compiling it costs more than running it.
+def _look(_folder: str) -> tuple[str, tuple[Any, ...]]:
+    """Return the statement and its parameters for a folder: compiling it costs more than running it.
 
     Each part is one index lookup: ORDER BY forces the index, see ``any_hold_over``.
     """

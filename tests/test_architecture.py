@@ -46,7 +46,7 @@ RANKS = {
     "dids.numbering": "__init__ countries normalise not_numbers reading ranges search",
     "dids.reference_files": "__init__ result fields parsed_file resource packages clients operators accounts"
     " tables",
-    "jobs": "__init__ periodic kinds statistics leases models waking filters apps",
+    "jobs": "__init__ periodic kinds statistics files leases models waking filters apps",
     "operators": "__init__ models filters apps",
     "screens": "__init__ forms answers records templatetags start packages operators jobs staff people"
     " downloads numbers history clients imports find",

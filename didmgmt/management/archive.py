@@ -23,6 +23,7 @@ from django.db.backends.postgresql.client import DatabaseClient
 from audit import triggers
 from audit.roles import owns_tables
 from didmgmt.text import count_noun
+from jobs.files import MARKER
 
 MANIFEST, FILES, SECRET_KEY = "manifest.json", "files", "secret_key"
 DATABASE = {"sqlite": "database.sqlite3", "postgresql": "database.dump"}
@@ -146,10 +147,10 @@ def run_postgresql(program, *arguments):
 
 
 def stored_files():
-    """Yield (path, name in the archive) of the uploads and results of jobs."""
+    """Yield (path, name in the archive) of the uploads and results of jobs, without the folder's marker."""
     root = Path(settings.MEDIA_ROOT)
     for path in sorted(root.rglob("*")):
-        if path.is_file():
+        if path.is_file() and path.name != MARKER:
             yield path, f"{FILES}/{path.relative_to(root).as_posix()}"
 
 

@@ -13,6 +13,7 @@ from audit.models import SealDelivery
 from didmgmt.listing import Listing
 from didmgmt.parameters import takes
 from didmgmt.text import parse_whole
+from jobs.files import folder
 from jobs.filters import JobFilter
 from jobs.models import SMALL, Job, WorkerBeat
 from staff.middleware import unattended
@@ -105,7 +106,7 @@ def job_file(request, pk):
     """Send the file that a job has written."""
     job = _job(request, pk)
     made = _file_for(job, request.user)
-    if not made or not job.file.storage.exists(job.file.name):
+    if not made or (job.folder == folder() and not job.file.storage.exists(job.file.name)):
         raise Http404("This job has no file.")
     file = job.file.open("rb")
     return FileResponse(file, as_attachment=True, filename=made["name"], content_type=made["type"])

@@ -229,7 +229,13 @@ def test_the_client_address_is_the_one_that_the_trusted_proxy_wrote(rf, proxies,
 # --- health ---------------------------------------------------------------------------------------
 
 
-READY = [*"database migrations history worker disk keys".split(), "periodic tasks", "seals", "clocks"]
+READY = [
+    *"database migrations history worker disk keys".split(),
+    "periodic tasks",
+    "seals",
+    "files",
+    "clocks",
+]
 
 
 def test_healthz_needs_neither_a_session_nor_a_database(client):
