@@ -71,26 +71,35 @@ class Chunk:
 
     # --- fragments
 
-    def touched_rows(self):
-        """Return SQL for the change's first history row of each object, if it is in the range.
+    def touched_rows(self, how=""):
+        """Return SQL for ``touched``, the change's first history row of each object, if it is in the range.
 
-        LIMIT and + 0 make both engines look up the few earlier rows of the object, instead of joining all
-        rows of the change through the index on the change.
+        What came before the first row of the change is not of the change, so rows are looked at only if the
+        object was written since. LIMIT and + 0 make both engines look up the few earlier rows of the object,
+        instead of joining all rows of the change through the index on the change. ``how``: "MATERIALIZED" if
+        all rows are wanted, so that SQLite looks up each earlier row once.
         """
         return f"""
-            SELECT own.object_id, own.history_id, own.at, own.event, CASE WHEN own.event <> '+' THEN (
+        written AS {how} (
+            SELECT own.object_id, own.history_id, own.at, own.event, (
                 SELECT max(earlier.history_id) FROM {self.history_table} earlier
                 WHERE earlier.object_id = own.object_id AND earlier.history_id < own.history_id
-            ) END AS prior_id
+            ) AS before_id
             FROM {self.history_table} own
             WHERE own.change_id = %(change)s
               AND own.history_id > %(after)s AND own.history_id <= %(last)s
-              AND (
+        ),
+        touched AS {how} (
+            SELECT object_id, history_id, at, event, CASE WHEN event <> '+' THEN before_id END AS prior_id
+            FROM written WHERE before_id IS NULL OR before_id < (
+                SELECT min(history_id) FROM {self.history_table} WHERE change_id = %(change)s
+            ) OR (
                 SELECT 1 FROM {self.history_table} earlier
-                WHERE earlier.object_id = own.object_id AND earlier.history_id < own.history_id
+                WHERE earlier.object_id = written.object_id AND earlier.history_id < written.history_id
                   AND earlier.change_id + 0 = %(change)s
                 LIMIT 1
             ) IS NULL
+        )
         """
 
     def joined_rows(self):
