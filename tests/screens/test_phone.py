@@ -123,3 +123,17 @@ def test_the_menu_of_views_on_a_phone_names_what_is_shown(page_of):
     ):
         page.goto(address)
         expect(page.locator(".view-menu .phone-only")).to_have_text(re.compile(rf"^\s*{name}\s*$"))
+
+
+@pytest.mark.parametrize("address", ["/clients/", "/resellers/", "/client-packages/"])
+def test_a_name_on_a_phone_is_not_cut_while_its_line_has_room(page_of, address):
+    world = make_world()
+    name = "Bellamy Estate Agents Ltd"
+    for record in (world.client, world.reseller):
+        type(record).objects.filter(pk=record.pk).update(name=name)
+    page = page_of(member("Administrator"))
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(address)
+    shown = page.locator(":is(.col-name, .col-client) .cut", has_text=name).first
+    expect(shown).to_be_visible()
+    assert shown.evaluate("name => name.scrollWidth <= name.clientWidth")
