@@ -1,8 +1,11 @@
 """Simulate a fictitious carrier for ``demo_data``: its staff, its clients, its numbers and their history.
 
 Every event goes through the set-wise writes that the screens use, in chronological order, by users with
-roles or by the system. Each write is one transaction over a range of ids, so memory does not grow with the
+roles or by the system. Each write is a few statements over a range of ids, so memory does not grow with the
 inventory. The same count of numbers gives the same world, relative to the day it is built.
+
+Until it is complete, its holds and packages look overdue to a worker, so all of it is one transaction of the
+caller.
 """
 
 import random
@@ -39,6 +42,10 @@ from staff.models import User
 DAYS = 420  # of history
 DELIVERY_MAX = 20_000  # numbers created in one transaction
 REPORT_EVERY = 3  # seconds
+
+
+class DisturbedError(Exception):
+    """Another process writes numbers at the same time."""
 
 
 @dataclass(eq=False)
@@ -252,9 +259,7 @@ class World:
         made = self._done(DID.objects.create_numbers(numbers, operator=operator, **fields)).done
         ids = DID.objects.filter(pk__gt=newest).aggregate(low=Min("pk"), high=Max("pk"))
         if ids["high"] - ids["low"] + 1 != made:
-            raise RuntimeError(
-                "Another process is writing numbers. Create demonstration data while nothing else writes."
-            )
+            raise DisturbedError
         return Run(operator, ids["low"], ids["high"])
 
     def _deliver_by_mistake(self, when, operator, plan, low):

@@ -1,19 +1,33 @@
 """Demonstration data is complete, consistent, reproducible, and never mixed with existing numbers."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import connection, connections, transaction
 from django.db.models import Count
 
 from audit import SYSTEM
+from audit.models import Change
+from clients.models import Reseller
 from dids.demo import world as demo
+from dids.demo.names import RESELLERS
 from dids.lifecycle import statuses as st
 from dids.models import DID, DIDHistory, Stock
+from jobs.models import WorkerBeat
 from staff.models import User
 from tests.carrier import carrier
+from tests.kills import Nursery, database_url
 
 pytestmark = pytest.mark.django_db
+commits = pytest.mark.django_db(transaction=True)
 
 NUMBERS = 6_000  # the default; with far fewer some status may be missing on the last day
 
@@ -56,3 +70,75 @@ def test_a_client_wants_no_more_numbers_than_the_largest_package_carries(monkeyp
 
     assert DID.objects.count() == 300
     assert DID.objects.filter(status=st.ACTIVE).exists()
+
+
+@commits
+def test_a_worker_beside_it_changes_nothing():
+    with Nursery() as workers:
+        worker = workers.start()
+        try:
+            while not WorkerBeat.objects.exists():
+                time.sleep(0.01)
+            call_command("demo_data", "--numbers", "1500", stdout=StringIO())
+        finally:
+            os.kill(worker, signal.SIGTERM)
+
+    assert DID.objects.count() == 1500
+    assert set(Change.objects.values_list("source", flat=True)) == {"demo_data"}
+
+
+# Reports after each event, so that the test sees that it has begun.
+REPORTING = """
+import django; django.setup()
+from django.core.management import call_command
+from dids.demo import world
+world.REPORT_EVERY = 0
+call_command("demo_data")
+"""
+
+
+@commits
+def test_a_world_is_whole_or_absent():
+    given = {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "didmgmt.settings"}
+    command = [sys.executable, "-c", REPORTING]
+    with subprocess.Popen(
+        command, cwd=settings.BASE_DIR, env=os.environ | given, stdout=subprocess.PIPE
+    ) as process:
+        for _ in range(30):
+            assert process.stdout.readline()
+        process.kill()
+
+    call_command("demo_data", "--numbers", "30", stdout=StringIO())
+
+    assert DID.objects.count() == 30
+
+
+def build(numbers):
+    try:
+        call_command("demo_data", "--numbers", str(numbers), stdout=StringIO())
+    finally:
+        connections.close_all()
+
+
+@commits
+def test_records_that_are_written_at_the_same_time_stop_it():
+    with ThreadPoolExecutor() as pool:
+        with transaction.atomic():
+            Reseller.objects.create(name=RESELLERS[0][0])
+            building = pool.submit(build, 30)
+            while not (waits_for_a_lock() or building.done()):
+                time.sleep(0.01)
+        error = building.exception()
+
+    assert isinstance(error, CommandError)
+    assert Reseller.objects.count() == 1
+
+
+def waits_for_a_lock():
+    """Return whether a session waits for this one; on SQLite it waits before it has read anything."""
+    if connection.vendor == "sqlite":
+        return True
+    with connection.cursor() as cursor:
+        blocked = "NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+        cursor.execute(f"SELECT EXISTS (SELECT FROM pg_locks WHERE {blocked})")
+        return cursor.fetchone()[0]

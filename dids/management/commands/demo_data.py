@@ -1,12 +1,11 @@
 import time
 
-from django.conf import settings
 from django.core.management import BaseCommand, CommandError
 from django.core.management.base import CommandParser
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 
 from clients.models import Reseller
-from dids.demo.world import World
+from dids.demo.world import DisturbedError, World
 from dids.lifecycle import statuses as st
 from dids.models import DID, Stock, counters
 from jobs.statistics import analyze
@@ -21,15 +20,17 @@ class Command(BaseCommand):
     def handle(self, *, numbers, **options):
         if not 1 <= numbers <= 20_000_000:
             raise CommandError("--numbers must be from 1 to 20,000,000.")
-        if DID.objects.exists() or Reseller.objects.exists():
-            raise CommandError(
-                "The database already has numbers or resellers, which demonstration data must not mix with. "
-                "Set DATABASE_URL to an empty database."
-            )
         started = time.monotonic()
-        if connection.vendor == "postgresql" and not settings.POOLED_TRANSACTIONS:
-            self._execute("SET synchronous_commit TO off")  # hundreds of small transactions
-        written = World(numbers, report=self.stdout.write).build()
+        try:
+            # Whole or absent, and unseen by the workers until no hold and no package is overdue.
+            with transaction.atomic():
+                self._check_empty()
+                written = World(numbers, report=self.stdout.write).build()
+        except (DisturbedError, IntegrityError):
+            raise CommandError(
+                "Another process wrote numbers or other records at the same time, so nothing was written."
+                " Create demonstration data while nobody else writes."
+            ) from None
         counters.compact()
         if connection.vendor == "postgresql":
             analyze(connection.introspection.table_names())  # statistics for the plans of the first pages
@@ -39,6 +40,9 @@ class Command(BaseCommand):
             f"Created {numbers:,} numbers ({counts}) with {written:,} writes in {seconds:.0f} s."
         )
 
-    def _execute(self, sql):
-        with connection.cursor() as cursor:
-            cursor.execute(sql)
+    def _check_empty(self):
+        if DID.objects.exists() or Reseller.objects.exists():
+            raise CommandError(
+                "The database already has numbers or resellers, which demonstration data must not mix with. "
+                "Set DATABASE_URL to an empty database."
+            )
