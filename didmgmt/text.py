@@ -6,8 +6,9 @@ BIGGEST = 2**63 - 1  # the largest integer that both databases store
 
 
 def count_noun(count: int, noun: str, plural: str = "") -> str:
-    """Return the count with its noun: "1 number", "1,234 numbers"."""
-    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+    """Return the count with its noun: "1 number", "1,234 numbers", "10,000+ numbers" of a ``Count``."""
+    number = getattr(count, "label", f"{count:,}")
+    return f"{number} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def show_invisible(text: str) -> str:

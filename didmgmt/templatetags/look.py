@@ -143,8 +143,8 @@ def status(key, label, days_left=None):
 
 @register.filter
 def thousands(value):
-    """Format 6402 as 6,402. Never for DID numbers."""
-    return f"{value:,}" if isinstance(value, int) else value
+    """Format 6402 as 6,402, a ``listing.Count`` by its label such as 10,000+. Never for DID numbers."""
+    return getattr(value, "label", f"{value:,}") if isinstance(value, int) else value
 
 
 @register.simple_tag

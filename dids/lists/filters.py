@@ -28,13 +28,13 @@ from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lists.changed import ChangedNumbers
 from dids.lists.missing import DELETED, Missing
+from dids.lists.row_counts import COUNTED_TO
 from dids.lists.substring import Substring
 from dids.models import DID, ClientPackage, Stock, Tag, TagSet
 from dids.models.lookups import AmongIndexKeys
 from dids.numbering.search import MATCHES, Search, parse_search
 from operators.models import Operator
 
-COUNTED_TO = 10_000  # matching numbers; a count of more is a lower bound
 SEARCH_HINT = "Part of a number, 0049* begins, *900 ends, =49… exact, 111-222 a range, or a pasted list"
 
 

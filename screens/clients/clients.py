@@ -37,7 +37,7 @@ CLIENTS = Records(
         "reseller": (Lower("reseller__name"), Lower("name"), "id"),
         "accounts": ("account_count", "id"),
         "packages": ("package_count", "id"),
-        "dids": ("did_count", "id"),
+        "dids": ("all_dids", "id"),
         "state": (F("closed_at"), "id"),
     },
     rows=row_counts.with_client_counts,

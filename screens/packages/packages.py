@@ -33,7 +33,7 @@ PACKAGES = Records(
         "tags": ("allowed_tags", "id"),
         "days": (F("hold_days"), "id"),
         "clients": ("client_count", "id"),
-        "dids": ("did_count", "id"),
+        "dids": ("all_dids", "id"),
         "state": (F("archived_at"), "id"),
     },
     rows=row_counts.with_package_counts,
