@@ -80,8 +80,13 @@ def _refused_tags(result, user):
 def address_of(numbers, user):
     """Return the address of the list of ``numbers``. A long list is stored for ``user``."""
     text = ",".join(numbers) if len(numbers) > 1 else f"={numbers[0]}"
-    query = {"q": text} if len(text) <= SHORT else {"list": StoredSearch.objects.store(user, text)}
+    query = {"q": text} if is_short(numbers) else {"list": StoredSearch.objects.store(user, text)}
     return f"{reverse('dids:list')}?{urlencode(query)}"
+
+
+def is_short(numbers):
+    """Return whether the list of ``numbers`` fits into its address."""
+    return len(",".join(numbers)) < SHORT
 
 
 def announce(request, sentence, *, level=messages.SUCCESS, tags="", undo_word="Undo"):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 CLIENTS_SHOWN = 5  # clients that a preview names
+CLIENTS_LISTED = 100  # clients that it lists on request
 BY_A_PERSON = "put there by a person; to use again, activate on the client’s DIDs tab"
 
 
@@ -36,7 +37,8 @@ class HoldGroup:
 class Loss:
     """A client that loses the use of ``count`` numbers, of ``total`` that it uses.
 
-    ``package``: the package of these numbers, "" for several. ``url``: of their list, if a screen has one.
+    ``package``: the package of these numbers, "" for several. ``total`` is 0 where it was not counted.
+    ``url``: of their list, if a screen has one.
     """
 
     pk: int
@@ -55,18 +57,27 @@ class Loss:
 class Losses:
     """The clients that lose the use of numbers: the ``first`` of them, those with the most numbers.
 
-    ``more``: how many other clients do, and ``more_numbers`` how many numbers these lose. ``url``: of the
-    list of all the numbers, if a screen has one.
+    ``more``: how many other clients do, and ``more_numbers`` how many numbers these lose; ``others``: the
+    next of these. ``url``: of the list of all the numbers, if a screen has one.
     """
 
     first: list[Loss]
     more: int = 0
     more_numbers: int = 0
+    others: list[Loss] = field(default_factory=list)
     url: str = ""
 
     @property
     def clients(self):
         return len(self.first) + self.more
+
+    @property
+    def numbers(self):
+        return sum(loss.count for loss in self.first) + self.more_numbers
+
+    @property
+    def unlisted(self):
+        return self.more - len(self.others)
 
 
 @dataclass(frozen=True)
@@ -182,27 +193,28 @@ def losses(numbers, viewer):
     held = numbers.order_by().values("account", "client_package").annotate(numbers=Count("pk"))
     sql, params = held.query.sql_with_params()
     with connection.cursor() as cursor:
-        cursor.execute(_BY_CLIENT.format(held=sql), [*params, CLIENTS_SHOWN + 1])
+        cursor.execute(_BY_CLIENT.format(held=sql), [*params, CLIENTS_LISTED])
         found = cursor.fetchall()
     shown = found if len(found) <= CLIENTS_SHOWN else found[: CLIENTS_SHOWN - 1]
     used = numbers.model.objects.visible_to(viewer).filter(
         account__client__in=[client for client, *_ in shown], status__in=st.IN_USE
     )
     totals = dict(used.order_by().values_list("account__client").annotate(Count("pk")))
-    first = [
+    listed = [
         Loss(
             client,
             name,
             package if package == last_package else "",
             int(count),
-            totals.get(client, int(count)),
+            totals.get(client, int(count)) if position < len(shown) else 0,
         )
-        for client, name, count, package, last_package, *_ in shown
+        for position, (client, name, count, package, last_package, *_) in enumerate(found)
     ]
-    if len(found) == len(shown):
+    first, others = listed[: len(shown)], listed[len(shown) :]
+    if not others:
         return Losses(first)
     *_, clients, every = found[0]
-    return Losses(first, clients - len(first), int(every) - sum(loss.count for loss in first))
+    return Losses(first, clients - len(first), int(every) - sum(loss.count for loss in first), others)
 
 
 _BY_CLIENT = """

@@ -84,6 +84,7 @@ def client_close(request, pk):
     client = CLIENTS.get(request, pk)
     return stop(
         request,
+        client.client_packages.filter(active=True),
         DID.objects.filter(client_package__client=client, client_package__active=True),
         lambda: ClientPackage.close_client(client, by=request.user),
         title=f"Close {client}",

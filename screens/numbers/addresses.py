@@ -4,7 +4,9 @@ from django.http import QueryDict
 from django.urls import reverse
 
 from dids.numbering.search import MAX_LISTED
-from screens.answers import address_of
+from screens.answers import address_of, is_short
+
+STORED = 5  # lists of clients that one preview stores
 
 
 def list_of(numbers, user):
@@ -16,6 +18,27 @@ def list_of(numbers, user):
     if not found or len(found) > MAX_LISTED:
         return ""
     return address_of(found, user)
+
+
+def parts_of(selection, numbers, user, clients, **filters):
+    """Return {client's id: the address of the list of those of ``numbers`` that the client uses}.
+
+    From ticked rows, the numbers are read in one query, and only the first few long lists are stored.
+    """
+    if selection.scope == "all" and None not in filters.values():
+        return {client: part_of(selection, None, user, client=[client], **filters) for client in clients}
+    found = numbers.filter(account__client__in=clients).order_by("number")
+    by_client = {client: [] for client in clients}
+    for client, number in found.values_list("account__client", "number")[: MAX_LISTED + 1]:
+        by_client[client].append(number)
+    if sum(map(len, by_client.values())) > MAX_LISTED:
+        return {}
+    long = [client for client, listed in by_client.items() if not is_short(listed)]
+    return {
+        client: address_of(listed, user)
+        for client, listed in by_client.items()
+        if listed and client not in long[STORED:]
+    }
 
 
 def part_of(selection, numbers, user, **filters):

@@ -16,7 +16,7 @@ from dids.lifecycle import statuses as st
 from jobs.models import SMALL
 from screens.answers import done, preview_context, queued, refused, selected_dids
 from screens.forms import ConfirmCountForm
-from screens.numbers.addresses import part_of
+from screens.numbers.addresses import part_of, parts_of
 from screens.numbers.forms import MassEditForm
 
 
@@ -92,16 +92,13 @@ def _with_urls(losses, selection, result, fields, user):
         statuses = [one for one in statuses if one in chosen]
     statuses = statuses or None
     every = part_of(selection, losing, user, status=statuses)
-    first = [
-        replace(
-            loss,
-            url=part_of(
-                selection, losing.filter(account__client=loss.pk), user, status=statuses, client=[loss.pk]
-            ),
-        )
-        for loss in losses.first
-    ]
-    return replace(losses, first=first, url=every and f"{every}&sort=client")
+    urls = parts_of(
+        selection, losing, user, [loss.pk for loss in (*losses.first, *losses.others)], status=statuses
+    )
+    first, others = (
+        [replace(loss, url=urls.get(loss.pk, "")) for loss in part] for part in (losses.first, losses.others)
+    )
+    return replace(losses, first=first, others=others, url=every and f"{every}&sort=client")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

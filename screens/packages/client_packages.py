@@ -61,6 +61,7 @@ def client_package_deactivate(request, pk):
     given = _given(request, pk)
     return stop(
         request,
+        _only(given),
         _numbers(given),
         lambda: given.deactivate(by=request.user) if given.active else None,
         title=f"Deactivate {given}",
@@ -122,6 +123,7 @@ def client_package_end(request, pk):
         if ends_at and ends_at <= clock.now():
             return stop(
                 request,
+                _only(given),
                 _numbers(given),
                 lambda: given.end_on(ends_at, by=request.user) if given.active else None,
                 title=title,
@@ -157,6 +159,10 @@ def _end_sentence(given):
 def _given(request, pk):
     every = ClientPackage.objects.visible_to(request.user).select_related("client", "package")
     return get_object_or_404(every, pk=pk)
+
+
+def _only(given):
+    return ClientPackage.objects.filter(pk=given.pk)
 
 
 def _numbers(given):

@@ -90,6 +90,7 @@ def package_archive(request, pk):
     package = PACKAGES.get(request, pk)
     return stop(
         request,
+        package.client_packages.filter(active=True),
         DID.objects.filter(client_package__package=package, client_package__active=True),
         lambda: ClientPackage.archive_package(package, by=request.user),
         title=f"Archive {package}",

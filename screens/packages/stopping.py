@@ -1,10 +1,15 @@
 """Stopping packages: the dialog previews the holds before anything is written."""
 
+from dataclasses import replace
+from urllib.parse import urlencode
+
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.urls import reverse
 
 from didmgmt import dialogs
+from didmgmt.filters import VALUES_MOST
+from dids.lifecycle import statuses as st
 from screens.answers import announce
 from screens.forms import ConfirmCountForm
 
@@ -16,12 +21,12 @@ RETURN = (
 may_stop = permission_required("dids.change_clientpackage", raise_exception=True)
 
 
-def stop(request, dids, write, *, title, about, verb, done, back_url, **carried):
+def stop(request, stopping, dids, write, *, title, about, verb, done, back_url, **carried):
     """Answer the dialog of an action that puts ``dids`` on Hold; a POST with step=apply runs it.
 
-    ``write()`` returns the ``Result``, or None when nothing had to be changed. ``title`` and ``about`` name
-    what stops, ``verb`` labels the button ("Deactivate"), ``done`` is the message. ``carried``: fields of
-    the previous form, which the button sends again.
+    ``stopping``: the client packages that stop. ``write()`` returns the ``Result``, or None when nothing had
+    to be changed. ``title`` and ``about`` name what stops, ``verb`` labels the button ("Deactivate"),
+    ``done`` is the message. ``carried``: fields of the previous form, which the button sends again.
     """
     preview, is_applied = dids.preview_hold(request.user), request.POST.get("step") == "apply"
     form = ConfirmCountForm.when_needed(
@@ -35,12 +40,31 @@ def stop(request, dids, write, *, title, about, verb, done, back_url, **carried)
             fate = "put on Hold" if preview.rests else "freed without a hold"
             announce(request, f"{done} {result.sentence(fate)}")
         return dialogs.close(request, back_url)
-    context = {"preview": preview, "form": form, "title": title, "about": about, "verb": verb}
+    losses = _with_urls(preview.losses, stopping)
+    context = {"preview": preview, "losses": losses, "form": form, "title": title}
+    context |= {"about": about, "verb": verb}
     context |= {"carried": carried, "action_url": request.path}
     status = 422 if form and form.errors else 200
     return dialogs.show(
         request, "packages/client_packages/_stop.html", context, title=title, back_url=back_url, status=status
     )
+
+
+def _with_urls(losses, stopping):
+    """Return the ``Losses`` with the addresses of the lists of their numbers; one query."""
+    packages = {}
+    clients = [loss.pk for loss in (*losses.first, *losses.others)]
+    for client, pk in stopping.filter(client__in=clients).order_by("pk").values_list("client", "pk"):
+        packages.setdefault(client, []).append(pk)
+
+    def with_url(loss):
+        given = packages.get(loss.pk, [])
+        if not 0 < len(given) <= VALUES_MOST:
+            return loss
+        query = urlencode({"package": given, "status": st.IN_USE}, doseq=True)
+        return replace(loss, url=f"{reverse('clients:dids', args=[loss.pk])}?{query}")
+
+    return replace(losses, first=[*map(with_url, losses.first)], others=[*map(with_url, losses.others)])
 
 
 def client_pages(client):

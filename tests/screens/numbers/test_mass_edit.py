@@ -106,7 +106,7 @@ def test_the_preview_of_holds_says_what_clients_lose_and_until_when(world, brows
         '2 become <span class="did-status did-status-instock">In Stock</span>',
         'and 1 <span class="did-status did-status-reserved">Reserved</span>',
         "3 numbers also get: Hold days 14, Notes “n”.",
-        "2 clients</a> lose numbers",
+        "2 clients lose numbers",
         "2</a> of 2",
         "1</a> of 1",
         "1 will be refused and stays as it is",
@@ -139,8 +139,31 @@ def test_the_preview_names_few_of_many_clients_and_counts_the_others(world, brow
     data = ticked(world, *map(str, range(900, 907))) | change(status="blocked")
     html = preview(browser, data)
     assert "<b>7 become unreachable</b> as soon as you update, until they are unblocked." in html
-    assert "7 clients</a> can’t be reached on numbers" in html and "3 more clients, 3 numbers" in html
-    assert "Client 903" in html and "Client 904" not in html
+    assert "7 clients can’t be reached on numbers" in html and "3 more clients, 3 numbers" in html
+    first, others = html.split("3 more clients, 3 numbers")
+    assert "Client 903" in first and "Client 904" not in first
+    found = lists_of(browser, f"{first}{others}")
+    assert {("1", frozenset({str(n)})) for n in range(900, 907)} <= found
+    assert ("All 7 numbers by client", frozenset(map(str, range(900, 907)))) in found
+    assert all(f"Client {n}" in others for n in (904, 905, 906))
+
+
+def test_many_clients_cost_no_query_each(world, browser, monkeypatch):
+    monkeypatch.setattr("dids.models.number_previews.CLIENTS_LISTED", 6)
+    DID.objects.create_numbers([str(n) for n in range(900, 907)], operator=world.operator, by=SYSTEM)
+    counts = []
+    for numbers in (range(900, 903), range(903, 907)):
+        for n in numbers:
+            client = Client.objects.create(reseller=world.reseller, name=f"Client {n}")
+            given = ClientPackage.objects.create(client=client, package=world.package)
+            account = Account.objects.create(client=client, name=str(n))
+            DID.objects.filter(number=str(n)).assign(given, account, by=SYSTEM)
+        data = ticked(world, *map(str, range(900, numbers.stop))) | change(status="blocked")
+        with CaptureQueriesContext(connection) as seen:
+            html = preview(browser, data)
+        counts.append(len(seen))
+    assert counts[0] == counts[1]
+    assert "1 more client with fewer numbers" in html
 
 
 def numbers_at(browser, address):
@@ -171,7 +194,7 @@ def test_each_count_of_the_preview_leads_to_its_numbers_in_the_branch(world, own
     if scope != "all":
         data = ticked(world, *ours.values_list("number", flat=True))
     assert lists_of(browser, preview(browser, data | change(status="hold"))) == {
-        ("2 clients", frozenset({"2567", "2568", "256999"})),
+        ("All 3 numbers by client", frozenset({"2567", "2568", "256999"})),
         ("2", frozenset({"2567", "2568"})),
         ("1", frozenset({"256999"})),
         ("7", frozenset({"111", "112", "113", "114", "115", "116", "12568"})),
@@ -181,7 +204,7 @@ def test_each_count_of_the_preview_leads_to_its_numbers_in_the_branch(world, own
         data = {"scope": "all", "query": "status=active", "expected": "2"}
         found = lists_of(browser, preview(browser, data | change(status="blocked")))
         assert found == {
-            ("2 clients", frozenset({"2567", "256999"})),
+            ("All 2 numbers by client", frozenset({"2567", "256999"})),
             ("1", frozenset({"2567"})),
             ("1", frozenset({"256999"})),
         }

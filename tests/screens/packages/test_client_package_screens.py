@@ -1,6 +1,8 @@
 """Client packages on screens: the list, giving one, switching it off and on, ending it on a date."""
 
+import re
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.utils import timezone
@@ -16,6 +18,10 @@ DAY = timedelta(days=1)
 
 def messages_of(answer):
     return [str(message) for message in answer.context["messages"]]
+
+
+def numbers_at(browser, address):
+    return set(re.findall(r'data-copy="(\d+)"', browser.get(address).text))
 
 
 def as_input(timestamp):
@@ -150,8 +156,10 @@ def test_switching_off_is_previewed_and_done_in_one_change(world, browser, url):
     html = " ".join(browser.get(f"{url}deactivate/").content.decode().split())
     assert "2 numbers will go on Hold" in html and "(30 days)." in html and "can have them back" not in html
     assert "<b>1 becomes unreachable</b> at once; 1 is Blocked and unreachable already." in html
-    assert "1 client loses numbers" in html and "2 of 2" in html and "all its numbers" in html
+    assert "1 client loses numbers" in html and "2</a> of 2" in html and "all its numbers" in html
     assert "2567" in html and "2568" in html
+    lists = re.findall(r'<a href="([^"]*)" target="_blank"', html)
+    assert [numbers_at(browser, unescape(url)) for url in lists] == [{"2567", "2568"}]
     answer = browser.post(f"{url}deactivate/", {"step": "apply"}, follow=True)
     assert messages_of(answer) == ["Package Basic of Rose Orig switched off. 2 numbers put on Hold."]
     change = Change.objects.latest("pk")
@@ -159,6 +167,27 @@ def test_switching_off_is_previewed_and_done_in_one_change(world, browser, url):
     answer = browser.post(f"{url}deactivate/", {"step": "apply"}, follow=True)
     assert messages_of(answer) == ["Package Basic of Rose Orig switched off. Nothing had to be changed."]
     assert Change.objects.latest("pk") == change
+
+
+@pytest.mark.parametrize("address", ["/packages/{package.pk}/archive/", "/clients/{client.pk}/close/"])
+def test_what_a_client_loses_leads_to_these_numbers_alone(world, administrator, address):
+    browser, other = (
+        client_of(administrator),
+        Package.objects.create(reseller=world.reseller, name="Other", did_limit=5),
+    )
+    given = ClientPackage.objects.create(client=world.client, package=other)
+    DID.objects.filter(number="256999").assign(given, world.account, by=SYSTEM)
+    html = browser.get(address.format(package=world.package, client=world.client)).text
+    (url,) = re.findall(r'<a href="([^"]*)" target="_blank"', html)
+    lost = {"2567", "2568"} | ({"256999"} if "close" in address else set())
+    assert numbers_at(browser, unescape(url)) == lost
+
+
+def test_activating_leads_to_the_numbers_on_hold(world, browser, url):
+    browser.post(f"{url}deactivate/", {"step": "apply"})
+    html = browser.get(f"{url}activate/").text
+    (address,) = re.findall(r'<a href="([^"]*)" target="_blank"', html)
+    assert numbers_at(browser, unescape(address)) == {"2563", "2567", "2568"}
 
 
 def test_putting_many_numbers_on_hold_needs_their_count(world, browser, url, monkeypatch):
