@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from django.db import connections
 from django.db.models.expressions import RawSQL
 from django.db.models.query import get_related_populators
+from psycopg.types.numeric import Int8
 
 LISTED_MOST = 512  # values of a list for which SQL is kept
 
@@ -78,7 +79,8 @@ class Statement:
             is_bound = not viewer.is_authenticated or viewer.reseller_id is not None
         compiled = self._compile(is_bound, values)
         connection = connections[compiled.alias]
-        with connection.cursor() as cursor:
+        prepared = getattr(connection, "prepared_cursor", connection.cursor)  # PostgreSQL's
+        with prepared() as cursor:
             cursor.execute(compiled.sql, [_value(param, values, connection) for param in compiled.params])
             rows = cursor.fetchall()
         if compiled.converters:
@@ -146,10 +148,13 @@ def _pad(values, name):
 
 
 def _value(param: Any, values: dict[str, Any], connection: Any) -> Any:
-    if not isinstance(param, _Slot):
-        return param
-    value = values[param.name]
-    if param.position is not None:
-        return value[param.position]
+    value = param
+    if isinstance(param, _Slot):
+        value = values[param.name]
+        if param.position is not None:
+            value = value[param.position]
+    if connection.vendor == "postgresql":
+        # Of one type, however large: the server plans a statement for the types of its parameters.
+        return Int8(value) if type(value) is int else value
     # SQLite stores times as text.
     return connection.ops.adapt_datetimefield_value(value) if hasattr(value, "tzinfo") else value

@@ -13,6 +13,7 @@ from django.db.backends.postgresql import base
 from didmgmt import patience
 from didmgmt.postgresql import driver
 
+PREPARED_FROM = 2  # uses of a statement within a connection, after which the server keeps its plan
 CHECK_SECONDS = 1  # that a connection may take to answer at the beginning of a request
 PAUSES = 2, 8  # seconds for which a server that does not answer gets no new connection, at first and at most
 # So that the server notices within half a minute that our host is gone, and ends the transaction.
@@ -59,6 +60,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         limits = patience.limits_of(self.alias)
         connection.silence = limits.statement + patience.GRACE if limits.statement else None
         connection.on_silence = breaker.trip
+        if not settings.POOLED_TRANSACTIONS:
+            connection.prepare_threshold = PREPARED_FROM
         return connection
 
     def _configure_connection(self, connection: Any) -> bool:
@@ -89,6 +92,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
         cursor. Django itself reads choices of forms so; for many rows there is ``didmgmt.streams``.
         """
         return super().chunked_cursor() if self.in_atomic_block else self.cursor()
+
+    def prepared_cursor(self) -> Any:
+        """Return a cursor whose statements the server parses and plans once for each connection.
+
+        For texts that recur (``didmgmt.statements``). A pooler in transaction mode may give the next
+        statement another connection, so there it is a usual cursor; and for Django's log of queries, which
+        names their values.
+        """
+        if settings.POOLED_TRANSACTIONS or self.queries_logged:
+            return self.cursor()
+        self.ensure_connection()
+        with self.wrap_database_errors:
+            binding: Any = base.ServerBindingCursor
+            wrapper: Any = self
+            return wrapper._prepare_cursor(binding(self.connection))
 
     def make_cursor(self, cursor: Any) -> Any:
         return CursorWrapper(cursor, self)

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.db import connection
 from django.db.models import Value
 
 from didmgmt.statements import LISTED_MOST, Statement
@@ -85,3 +86,27 @@ def test_a_statement_takes_lists_of_any_length(count):
         found = {number for (number,) in statement.rows(numbers=wanted, viewer=somebody)}
         assert found == {*wanted} & {*numbers}
     assert statement.rows(numbers=[], viewer=somebody) == []
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite keeps statements by their text")
+def test_the_server_plans_a_statement_once_for_values_of_any_size(world, settings):
+    statement = Statement(
+        lambda ids, status: DID.objects.filter(pk__in=ids, status=status).values_list("pk"), lists=["ids"]
+    )
+
+    def planned():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%%dids_did%%'")
+            return cursor.fetchone()[0]
+
+    before = planned()
+    ids = list(DID.objects.filter(status="active").values_list("pk", flat=True))
+    for small, large in ((1, 2), (70_000, 1), (5_000_000_000, 70_000), (2, 5_000_000_000)):
+        for _ in range(3):
+            rows = statement.rows(ids=[ids[0], small, large], status="active")
+            assert (ids[0],) in [tuple(row) for row in rows]
+    assert planned() == before + 1
+    settings.POOLED_TRANSACTIONS = True
+    for _ in range(5):
+        statement.rows(ids=ids[:1], status="active")
+    assert planned() == before + 1
