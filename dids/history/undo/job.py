@@ -4,7 +4,6 @@ from audit.models import Change
 from dids.history.undo.result import UndoResult
 from dids.history.undo.undo import START, Undo
 from dids.lists.changed import changed_url
-from dids.models.number_writes import CHUNK
 from jobs.kinds import JobError, JobKind, register
 from jobs.models import Job
 
@@ -33,9 +32,7 @@ class UndoJob(JobKind):
             if change is None:
                 raise JobError("The change no longer exists: its history was deleted.")
             result = UndoResult.from_json(job.result)
-            done = Undo(change, by=job.owner).run_next(
-                job.cursor["after"], result, job.change, job.at_once(CHUNK)
-            )
+            done = Undo(change, by=job.owner).run_next(job.cursor["after"], result, job.change, job.at_once)
             if done is None:
                 return
             cursor, rows, current = done

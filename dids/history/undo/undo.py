@@ -118,13 +118,14 @@ class Undo:
         run.result.change = current.pk
         return run.result
 
-    def run_next(self, cursor, result, resume, size):
+    def run_next(self, cursor, result, resume, at_once):
         """Undo the chunk after ``cursor`` in its own transaction and add it to ``result``.
 
-        ``cursor``: ``START`` at first. ``resume``: the change of earlier chunks or None. ``size``: history
-        rows of the chunk. Return (the next cursor, history rows handled, the change), None at the end.
+        ``cursor``: ``START`` at first. ``resume``: the change of earlier chunks or None. ``at_once(most)``:
+        how many of ``most`` history rows the chunk should have. Return (the next cursor, history rows
+        handled, the change), None at the end.
         """
-        run = _Run(self, cursor=cursor, result=result, size=size)
+        run = _Run(self, cursor=cursor, result=result, size=at_once(CHUNK))
         with self._recorded(resume) as current:
             advanced = run.advance()
             current.touched += run.written

@@ -84,6 +84,12 @@ class VerdictGroup:
     def leaves_place(self):
         return self.in_use_now and not self.keeps_place
 
+    def add(self, other):
+        """Add the objects of a group that differs from this one in ``differing`` only."""
+        self.differing |= other.differing
+        self.ids += other.ids
+        self.prior_ids += other.prior_ids
+
     def split(self, wanted):
         """Return two groups: the objects with ids in ``wanted``, and the others."""
         pairs = list(zip(self.ids, self.prior_ids, strict=True))
@@ -131,20 +137,25 @@ def verdict_groups(chunk):
         FROM decided GROUP BY {grouped}
         """
     )
-    for *found, ids, prior_ids in rows:
-        row = dict(zip(keys, found, strict=True))
+    groups = {}
+    for *found, differing, ids, prior_ids in rows:
+        row = dict(zip(keys, found, strict=False))
         if not _is_in_phase(row["verdict"], chunk.phase):
             continue
-        yield VerdictGroup(
+        group = VerdictGroup(
             row["verdict"],
             live={column: row[f"live_{column}"] for column in chunk.parents},
             prior={column: row[f"prior_{column}"] for column in chunk.parents},
             in_use_now=bool(row["in_use_now"]),
             in_use_before=bool(row["in_use_before"]),
-            differing={c for bit, c in enumerate(chunk.columns) if row["differing"] >> bit & 1},
+            differing={column for bit, column in enumerate(chunk.columns) if differing >> bit & 1},
             ids=ids if connection.vendor == "postgresql" else json.loads(ids),
             prior_ids=prior_ids if connection.vendor == "postgresql" else json.loads(prior_ids),
         )
+        known = groups.setdefault(tuple(found), group)
+        if known is not group:
+            known.add(group)
+    yield from groups.values()
 
 
 def _is_in_phase(verdict, phase):
