@@ -156,3 +156,18 @@ class KeyFingerprint(models.Model):
 
     def __str__(self):
         return self.name
+
+
+class OwnWrites(models.Model):
+    """How often a person has written, compared between the primary and a replica, see ``didmgmt.replica``."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, primary_key=True, on_delete=models.CASCADE, related_name="+"
+    )
+    writes = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self):
+        return f"{self.writes} by {self.user_id}"

@@ -1,8 +1,9 @@
 """Read lists from a replica if ``REPLICA_URL`` is set; everything else uses the primary.
 
-A replica lags. So only views decorated with ``may_lag`` read from it, and a user who has just written
-something reads from the primary for ``REPLICA_LAG`` seconds. Sign-in, permissions, jobs, exports, dialogs,
-the worker, writes and everything in a transaction never use a replica.
+A replica lags. So only views decorated with ``may_lag`` read from it, and only once it has everything that
+the user has written, also by a job and on another device: each write counts up the user's ``OwnWrites``,
+which is replicated in its place among the writes. Sign-in, permissions, jobs, exports, dialogs, the worker,
+writes and everything in a transaction never use a replica.
 """
 
 import logging
@@ -13,10 +14,11 @@ from functools import wraps
 from django.conf import settings
 from django.core.exceptions import MiddlewareNotUsed
 from django.db import Error, connections
+from django.db.models import F
+
+from didmgmt.models import OwnWrites
 
 ALIAS = "replica"
-# Cookie of a user who has just written. Unsigned: all it can do is select the primary.
-WROTE = f"{settings.COOKIE_PREFIX}wrote"
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 PRIMARY = {
     "auth",
@@ -49,20 +51,21 @@ class ReplicaRouter:
 
 
 def may_lag(view):
-    """Let a view read from the replica, or from the primary if the replica fails.
+    """Let a view read from the replica, or from the primary if the replica fails or lags behind the user.
 
     After a failure the view is called a second time, so it must only read.
     """
 
     @wraps(view)
     def read(request, *args, **kwargs):
-        if not settings.DATABASE_ROUTERS or WROTE in request.COOKIES or request.method not in SAFE:
+        if not settings.DATABASE_ROUTERS or request.method not in SAFE:
             return view(request, *args, **kwargs)
         if time.monotonic() < _failed_at + RETRY_AFTER:
             return view(request, *args, **kwargs)
         token = _lagging.set(True)
         try:
-            return view(request, *args, **kwargs)
+            if _has_all_of(request.user.pk):
+                return view(request, *args, **kwargs)
         except Error as error:
             if not connections[ALIAS].errors_occurred:
                 raise
@@ -81,8 +84,30 @@ def _mark_failed(error):
     log.warning("The replica failed; reading from the primary for %s s: %s", RETRY_AFTER, str(error).strip())
 
 
+def count_write(user):
+    """Let lists of the user, an id, come from the primary until a replica has what was written so far.
+
+    Called in the transaction of the write, as its last statement, or after it.
+    """
+    own = OwnWrites.objects.filter(user=user)
+    if not own.update(writes=F("writes") + 1):
+        OwnWrites.objects.bulk_create([OwnWrites(user_id=user)], ignore_conflicts=True)
+        own.update(writes=F("writes") + 1)
+
+
+def _has_all_of(user):
+    """Return whether the replica has everything that the user, an id, has written."""
+    written = _writes(user, "default")
+    return not written or _writes(user, ALIAS) >= written
+
+
+def _writes(user, alias):
+    counted = OwnWrites.objects.using(alias).filter(user=user)
+    return counted.values_list("writes", flat=True).first() or 0
+
+
 class WroteMiddleware:
-    """Pin a user to the primary for ``REPLICA_LAG`` seconds after a request that may write."""
+    """Count the requests of a user that may write, if there is a replica."""
 
     def __init__(self, get_response):
         if not settings.DATABASE_ROUTERS:
@@ -91,13 +116,11 @@ class WroteMiddleware:
 
     def __call__(self, request):
         response = self.get_response(request)
-        if request.method not in SAFE:
-            response.set_cookie(
-                WROTE,
-                "1",
-                max_age=settings.REPLICA_LAG,
-                secure=settings.SESSION_COOKIE_SECURE,
-                httponly=True,
-                samesite="Lax",
-            )
+        user = getattr(request, "user", None)
+        if request.method not in SAFE and user and not hasattr(response, "fault"):
+            try:
+                if user.pk is not None:
+                    count_write(user.pk)
+            except Error as error:
+                log.warning("A write of %s was not counted: %s", user, str(error).strip())
         return response

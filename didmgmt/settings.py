@@ -264,7 +264,6 @@ for option in ("assume_role", "options", "prepare_threshold") if POOLED_TRANSACT
             f"DATABASE_POOLER=transaction: a connection can't keep {option}. Remove it from the address."
         )
 DATABASE_ROUTERS = ["didmgmt.replica.ReplicaRouter"] if "replica" in DATABASES else []
-REPLICA_LAG = env_int("REPLICA_LAG", 10, 1, 3600)
 HOST = env.str("HOST", "").strip() or "127.0.0.1"
 PORT = env_int("PORT", 8000, 1, 65535)
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", dict.fromkeys(["localhost", "127.0.0.1", "[::1]", HOST]))

@@ -23,6 +23,7 @@ from didmgmt import clock, form_tokens
 from didmgmt.clock import MAX_SKEW, DatabaseClock, database_now, skew
 from didmgmt.faults import is_full, is_missing_file
 from didmgmt.limits import LimitError
+from didmgmt.replica import count_write
 from didmgmt.sqlite3.waiting import give_way
 from jobs import files, leases
 from jobs.kinds import KINDS, JobError, JobKind
@@ -458,12 +459,14 @@ class Job(models.Model):
         return {name: getattr(self, name) for name in self.CHUNK_FIELDS}
 
     def _finish(self, worker: str, state: Job.State) -> None:
+        self._count_write()
         ended = {"state": state, "finished_at": database_now(), "lease_until": None, "worker": ""}
         self._write(worker, **ended, **self._chunk_fields())
 
     def _fail(self, worker: str, sentence: str, error: Exception | None = None) -> None:
         if error is not None:
             log.error("%s failed", self, exc_info=error)
+        self._count_write()
         # The result of the last committed chunk, with the sentence.
         result = Job.objects.values_list("result", flat=True).get(pk=self.pk) | {"error": sentence}
         self._owned_by(worker).update(
@@ -473,6 +476,11 @@ class Job(models.Model):
             worker="",
             result=result,
         )
+
+    def _count_write(self) -> None:
+        """Let the owner's next list have what the job wrote; web hosts may have a replica unknown here."""
+        if connection.vendor == "postgresql":
+            count_write(self.owner_id)
 
     def _write(self, worker: str, /, **fields: Any) -> None:
         if not self._owned_by(worker).update(**fields):

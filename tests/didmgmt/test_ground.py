@@ -86,7 +86,6 @@ def assert_refused(run, *words):
         ("REPLICA_URL", "postgres://u:hidden@h:port/n"),
         ("REPLICA_URL", "sqlite:///copy.sqlite3"),
         ("REPLICA_URL", "postgres://u:hidden@h/n"),  # DATABASE_URL is not PostgreSQL
-        ("REPLICA_LAG", "0"),
         ("DATABASE_POOLER", "session"),
         ("DATABASE_CONNECT_SECONDS", "1"),
         ("DATABASE_REQUEST_SECONDS", "0"),
