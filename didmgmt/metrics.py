@@ -6,20 +6,14 @@ without the figures of a database that does not answer within ``PATIENCE``.
 
 import ipaddress
 import logging
-import os
 import platform
-import socket
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
 
 import django
-import psycopg
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.db import Error, connections, transaction
+from django.db import Error, connection, connections
 from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
@@ -31,7 +25,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 
 from audit.models import Change, SealDelivery
 from audit.seals.writing import newest_seal
-from didmgmt import measures, replica
+from didmgmt import measures, patience, replica
 from didmgmt.clock import database_now
 from dids.models import DID
 from dids.models.counters import Stock
@@ -39,7 +33,6 @@ from jobs.kinds import KINDS
 from jobs.models import HEARTBEAT_TIMEOUT, Job, WorkerBeat
 
 PATIENCE = 2  # seconds to wait for the databases
-READERS = threading.Semaphore(2)  # threads that wait for them at once; of further ones none is started
 
 log = logging.getLogger(__name__)
 
@@ -98,20 +91,21 @@ def _gauges(
 
 
 class _Figures:
-    """A collector of what this process is, and of what the databases answer within ``PATIENCE``."""
+    """A collector of what this process is, and of what the databases answer within ``PATIENCE`` in all."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         yield _build()
-        reading = _Reading()
-        if READERS.acquire(blocking=False):
-            reading.start()
-            reading.join(PATIENCE)
-            reading.give_up()
-        yield from tuple(reading.figures)
-        for alias in _sources():
-            name = "did_replica_up" if alias == replica.ALIAS else "did_database_up"
-            meaning = f"1 if it answered within {PATIENCE} seconds, and its figures are complete"
-            yield _gauge(name, meaning, alias in reading.complete)
+        meaning = f"1 if it answered within {PATIENCE} seconds, and its figures are complete"
+        with patience.hurry(PATIENCE):
+            for name, figures in _SOURCES:
+                if name == "did_replica_up" and not settings.DATABASE_ROUTERS:
+                    continue
+                try:
+                    yield from tuple(figures())
+                    yield _gauge(name, meaning, 1)
+                except Error as error:
+                    log.warning("No figures for /metrics: %s is 0: %s", name, str(error).strip())
+                    yield _gauge(name, meaning, 0)
 
 
 def _build() -> GaugeMetricFamily:
@@ -119,68 +113,11 @@ def _build() -> GaugeMetricFamily:
         "build": settings.BUILD,
         "django": django.__version__,
         "python": platform.python_version(),
-        "engine": connections["default"].vendor,
+        "engine": connection.vendor,
     }
     family = GaugeMetricFamily("did_build_info", "1; its labels say what runs", labels=tuple(labels))
     family.add_metric(tuple(labels.values()), 1)
     return family
-
-
-class _Reading(threading.Thread):
-    """Read the figures of one database after the other, in connections of this thread alone.
-
-    ``figures``: of the databases in ``complete``, which grow while it runs.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.figures: list[GaugeMetricFamily] = []
-        self.complete: set[str] = set()
-        self._used: list[Any] = []
-
-    def run(self) -> None:
-        try:
-            for alias, figures in _sources().items():
-                self._used.append(connections[alias])
-                with _snapshot(alias):
-                    self.figures.extend(list(figures()))
-                self.complete.add(alias)
-        except Error as error:
-            log.warning("The database gives no figures for /metrics: %s", str(error).strip())
-        except Exception:
-            log.exception("Figures for /metrics could not be read")
-        finally:
-            connections.close_all()
-            READERS.release()
-
-    def give_up(self) -> None:
-        """End the thread if it still waits; time-outs of a frozen server would not."""
-        if not self.is_alive():
-            return
-        log.warning("The database gave no figures for /metrics within %s seconds", PATIENCE)
-        for used in self._used:
-            if used.vendor == "postgresql" and used.connection:
-                with (
-                    suppress(OSError, Error, psycopg.Error),
-                    socket.socket(fileno=os.dup(used.connection.pgconn.socket)) as server,
-                ):
-                    server.shutdown(socket.SHUT_RDWR)
-
-
-@contextmanager
-def _snapshot(alias: str) -> Iterator[None]:
-    """Read in one transaction on PostgreSQL, with a time-out; on SQLite it would wait for writers."""
-    if connections[alias].vendor != "postgresql":
-        yield
-        return
-    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
-        cursor.execute(f"SET LOCAL statement_timeout = '{PATIENCE}s'")
-        yield
-
-
-def _sources() -> dict[str, Callable[[], Iterator[GaugeMetricFamily]]]:
-    """Return what reads the figures of each database, by alias."""
-    return {"default": _of_database} | ({replica.ALIAS: _of_replica} if settings.DATABASE_ROUTERS else {})
 
 
 def _of_database() -> Iterator[GaugeMetricFamily]:
@@ -251,15 +188,16 @@ def _of_seals(now: datetime) -> Iterator[GaugeMetricFamily]:
 
 def _of_replica() -> Iterator[GaugeMetricFamily]:
     """Yield the lag of a streaming replica behind the position of the primary; of another kind, nothing."""
-    with connections["default"].cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute("SELECT pg_current_wal_lsn()")
         primary = cursor.fetchone()[0]
     with connections[replica.ALIAS].cursor() as cursor:
         cursor.execute(
             """
-            SELECT greatest(0, pg_wal_lsn_diff(%(primary)s, pg_last_wal_replay_lsn())),
-                   CASE WHEN pg_last_wal_replay_lsn() >= %(primary)s THEN 0 ELSE
-                        extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END""",
+            SELECT CASE WHEN replayed > %(primary)s THEN 0 ELSE pg_wal_lsn_diff(%(primary)s, replayed) END,
+                   CASE WHEN replayed >= %(primary)s THEN 0 ELSE
+                        extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END
+            FROM pg_last_wal_replay_lsn() AS replayed""",
             {"primary": primary},
         )
         lag, seconds = cursor.fetchone()
@@ -274,3 +212,6 @@ def _of_replica() -> Iterator[GaugeMetricFamily]:
 def _age(since: datetime | None, now: datetime) -> float | None:
     """Return the seconds from ``since`` to ``now``, at least 0; None if there is no ``since``."""
     return max(0.0, (now - since).total_seconds()) if since else None
+
+
+_SOURCES = (("did_database_up", _of_database), ("did_replica_up", _of_replica))
