@@ -25,9 +25,10 @@ from didmgmt import measures
 
 TRIES = 3  # after the first one
 PAUSE = 0.1  # seconds before the second try, on average; doubled for each further one
-GIVE_UP = 20  # seconds after which no further try begins: people and proxies have stopped waiting
+GIVE_UP = 4  # seconds after which no further try begins, so that people get an answer within ten
 RETRY_AFTER = 10  # seconds, in the header of an answer
 DEADLOCK, SERIALIZATION_FAILURE, LOCK_NOT_AVAILABLE, DISK_FULL = "40P01", "40001", "55P03", "53100"
+TOO_LONG = "57014"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 READ = re.compile(r"\s*(SELECT|SET|SHOW|EXPLAIN|PRAGMA|BEGIN|SAVEPOINT|RELEASE|ROLLBACK)\b", re.IGNORECASE)
 
@@ -41,6 +42,10 @@ BUSY_FILE = (
 FULL = (
     "The disk is full, so nothing can be saved. {} Ask an administrator to make room. Jobs wait until"
     " then and continue by themselves."
+)
+SLOW = (
+    "The database needed more than {seconds} seconds for this and was stopped. {} Search for less or choose"
+    " fewer records, or try again when it is less busy."
 )
 DOWN = "The database does not answer. {} Try again in a minute; if it lasts, tell an administrator."
 
@@ -76,6 +81,11 @@ def is_transient(error):
     states = (DEADLOCK, SERIALIZATION_FAILURE, LOCK_NOT_AVAILABLE)
     codes = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
     return _sqlstate(error) in states or _sqlite_code(error) in codes
+
+
+def took_too_long(error):
+    """Return whether PostgreSQL stopped a statement, because of its time limit or for an administrator."""
+    return _sqlstate(error) == TOO_LONG
 
 
 def _sqlstate(error):
@@ -159,13 +169,11 @@ def unavailable(request, error):
     if not is_transient(error):
         log.error("%s %s: %s", request.method, request.path, _first_line(error), exc_info=error)
     committed = getattr(request, "writes", None) is None or request.writes.committed
-    busy = BUSY if _sqlite_code(error) is None else BUSY_FILE
-    sentence = FULL if is_full(error) else busy if is_transient(error) else DOWN
-    if is_missing_file(error):
-        sentence = MISSING
+    sentence = _sentence(error)
     # A connection that was lost at COMMIT leaves it open whether the transaction was committed.
     unknown = committed or sentence is DOWN
-    sentence = sentence.format(MAYBE_CHANGED if unknown and request.method == "POST" else NOTHING_CHANGED)
+    change = MAYBE_CHANGED if unknown and request.method == "POST" else NOTHING_CHANGED
+    sentence = sentence.format(change, seconds=settings.DATABASE_REQUEST_SECONDS)
     if request.headers.get("HX-Request"):
         response = HttpResponse(sentence, content_type="text/plain; charset=utf-8", status=503)
     else:
@@ -174,6 +182,16 @@ def unavailable(request, error):
     response.headers["Cache-Control"] = "no-store"
     response.fault = error
     return response
+
+
+def _sentence(error):
+    if is_missing_file(error):
+        return MISSING
+    if is_full(error):
+        return FULL
+    if is_transient(error):
+        return BUSY if _sqlite_code(error) is None else BUSY_FILE
+    return SLOW if took_too_long(error) else DOWN
 
 
 def _first_line(error):

@@ -58,6 +58,8 @@ class KeptFormMiddleware:
         return self.get_response(request)
 
     def process_view(self, request, view, args, kwargs):
+        if not getattr(view, "login_required", True):
+            return None  # before the user is loaded: health checks do without the database
         if request.method != "GET" or not request.user.is_authenticated or KEY not in request.session:
             return None
         kept = apps.get_model("didmgmt", "KeptForm").objects.take(request.session.pop(KEY))

@@ -30,6 +30,7 @@ KEYS_MOST = 10_000  # buckets in memory, after which full ones are dropped
 # Bytes that somebody who has not signed in may send: a form that is kept until then, such as 5,000 numbers
 ANONYMOUS_BODY = 256 * 1024
 WITHOUT_LIMIT = ("/healthz", "/metrics")
+WITHOUT_SESSION = ("/readyz",)  # answered without the database, where the session is
 
 
 class LimitError(Exception):
@@ -145,7 +146,7 @@ class LimitMiddleware:
 
     def _check(self, request):
         # Reading the session costs the query that loading the user needs anyway.
-        has_session = settings.SESSION_COOKIE_NAME in request.COOKIES
+        has_session = settings.SESSION_COOKIE_NAME in request.COOKIES and request.path not in WITHOUT_SESSION
         person = request.session.get(SESSION_KEY) if has_session else None
         buckets, key = (self._people, person) if person else (self._addresses, request.META["REMOTE_ADDR"])
         if buckets and (wait := buckets.take(key)):

@@ -7,7 +7,6 @@ writes and everything in a transaction never use a replica.
 """
 
 import logging
-import time
 from contextvars import ContextVar
 from functools import wraps
 
@@ -16,7 +15,9 @@ from django.core.exceptions import MiddlewareNotUsed
 from django.db import Error, connections
 from django.db.models import F
 
+from didmgmt import faults
 from didmgmt.models import OwnWrites
+from didmgmt.patience import Breaker
 
 ALIAS = "replica"
 SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
@@ -28,11 +29,11 @@ PRIMARY = {
     "sessions",
     "staff",
 }  # apps that must never be read from a replica
-RETRY_AFTER = 10  # seconds before a process tries a failed replica again
+PAUSES = 10, 60  # seconds for which a process leaves a failed replica alone, at first and at most
 
 log = logging.getLogger("didmgmt.replica")
 _lagging = ContextVar("lagging", default=False)
-_failed_at = float("-inf")
+breaker = Breaker(*PAUSES)
 
 
 class ReplicaRouter:
@@ -60,12 +61,14 @@ def may_lag(view):
     def read(request, *args, **kwargs):
         if not settings.DATABASE_ROUTERS or request.method not in SAFE:
             return view(request, *args, **kwargs)
-        if time.monotonic() < _failed_at + RETRY_AFTER:
+        if not breaker.allows():
             return view(request, *args, **kwargs)
         token = _lagging.set(True)
         try:
-            if _has_all_of(request.user.pk):
-                return view(request, *args, **kwargs)
+            response = view(request, *args, **kwargs) if _has_all_of(request.user.pk) else None
+            breaker.reset()
+            if response is not None:
+                return response
         except Error as error:
             if not connections[ALIAS].errors_occurred:
                 raise
@@ -78,10 +81,13 @@ def may_lag(view):
 
 
 def _mark_failed(error):
-    global _failed_at
-    _failed_at = time.monotonic()
+    """Leave the replica alone for a while, unless it answered that it could not run this statement."""
     connections[ALIAS].close()
-    log.warning("The replica failed; reading from the primary for %s s: %s", RETRY_AFTER, str(error).strip())
+    if faults.is_transient(error) or faults.took_too_long(error):
+        log.info("A list is read from the primary: %s", str(error).strip())
+        return
+    seconds = breaker.trip()
+    log.warning("The replica failed; reading from the primary for %.0f s: %s", seconds, str(error).strip())
 
 
 def count_write(user):

@@ -19,12 +19,14 @@ from django.conf import settings
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
-from waitress.task import WSGITask
+from waitress.task import ThreadedTaskDispatcher, WSGITask
 
 CONNECTIONS = 1_000  # of a process
 HEADER_SECONDS = 20  # until the headers of a request are complete
 SILENT_SECONDS = 60  # without a byte sent or received, outside of the application
 CROWDED_SECONDS = 5  # for both, while more than half of the connections are taken
+MONITORED = ("/healthz", "/readyz", "/metrics")
+MONITOR_THREADS = 4  # besides those of pages, which may all wait for a database that does not answer
 STOP_SECONDS = 20  # to finish responses after a request to stop
 FIRST_SECONDS = 2  # for a new connection to send something after a request to stop
 GIVEN = 3  # descriptor of the first socket from systemd, see sd_listen_fds(3)
@@ -129,6 +131,8 @@ class Server(TcpWSGIServer):
             ident=None,
         )
         self.stopping = False
+        self.monitoring = ThreadedTaskDispatcher()
+        self.monitoring.set_thread_count(MONITOR_THREADS)
         address = (listener.family, listener.type, listener.proto, listener.getsockname())
         super().__init__(
             _without_body_of_head(application),
@@ -138,6 +142,11 @@ class Server(TcpWSGIServer):
             bind_socket=False,
             sockinfo=address,
         )
+
+    def add_task(self, task: Channel) -> None:
+        """Let monitors be answered by threads of their own."""
+        path = getattr(task.requests[0], "path", "")
+        (self.monitoring if path in MONITORED else self.task_dispatcher).add_task(task)
 
     def run(self) -> None:
         """Serve until stopped; then finish the responses that have begun, for up to ``STOP_SECONDS``."""
@@ -151,6 +160,7 @@ class Server(TcpWSGIServer):
         while time.monotonic() < deadline and self._owes():
             self._poll()
         self.task_dispatcher.shutdown(timeout=1)
+        self.monitoring.shutdown(timeout=1)
 
     def _accept_waiting(self) -> None:
         """Accept the connections that a close would reset."""

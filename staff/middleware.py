@@ -129,7 +129,9 @@ class SignInMiddleware(LoginRequiredMiddleware):
     """
 
     def process_view(self, request, view_func, view_args, view_kwargs):
-        if request.user.is_authenticated and getattr(view_func, "login_required", True):
+        if not getattr(view_func, "login_required", True):
+            return None  # before the user is loaded: health checks do without the database
+        if request.user.is_authenticated:
             page_user = request.headers.get(PAGE_USER)
             if page_user and page_user != str(request.user.pk):
                 return other_user(request)

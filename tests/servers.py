@@ -1,14 +1,15 @@
-"""Servers beside the application, as processes of their own: PgBouncer."""
+"""Servers beside the application, as processes of their own: PgBouncer, PostgreSQL."""
 
 import os
 import pwd
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from django.conf import settings
 from django.db import connection
 
 from tests.roles import PASSWORD, made
+from tests.run import binaries
 
+SERVER = binaries() and (binaries() / "initdb").resolve().parent  # of PostgreSQL
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
 
 
@@ -87,3 +90,70 @@ def pgbouncer(size, port=None):
         finally:
             process.kill()
             process.wait()
+
+
+class Cluster:
+    """A PostgreSQL of its own with a copy of the test database, to stop, freeze and restart."""
+
+    def __init__(self, folder, options):
+        self.data, self.port, self._options, self._folder = folder / "data", free_port(), options, folder
+
+    def run(self, program, *arguments):
+        command = [SERVER / program, *arguments]
+        subprocess.run(command, check=True, cwd=self._folder, stdout=subprocess.DEVNULL, **self._options)
+
+    def start(self):
+        where = f"-c listen_addresses=127.0.0.1 -c port={self.port} -k {self._folder}"
+        self.run("pg_ctl", "start", "--wait", "-D", self.data, "-l", self._folder / "log", "-o", where)
+
+    def stop(self, mode="immediate"):
+        self.run("pg_ctl", "stop", "--wait", "-D", self.data, "-m", mode)
+
+    def signal(self, number):
+        """Send a signal to all processes of the server."""
+        first = int((self.data / "postmaster.pid").read_text().split()[0])
+        children = subprocess.run(["pgrep", "-P", str(first)], capture_output=True, text=True, check=False)
+        for pid in (first, *map(int, children.stdout.split())):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+
+@contextmanager
+def cluster(*, fsync="off"):
+    """Yield a ``Cluster``, which the test's own connection uses meanwhile."""
+    require("initdb", SERVER)
+    with folder_of_postgres() as (folder, options):
+        made = Cluster(folder, options)
+        made.run("initdb", "-D", made.data, "--username=postgres", "--auth=trust", "--no-sync", "-E", "UTF8")
+        with open(made.data / "postgresql.conf", "a") as file:
+            file.write(f"fsync = {fsync}\nmax_connections = 50\n")
+        made.start()
+        try:
+            database = connection.settings_dict
+            _copy(database, folder / "dump", made)
+            connection.close()
+            before = {name: database[name] for name in ("HOST", "PORT", "USER")}
+            database.update({"HOST": "127.0.0.1", "PORT": made.port, "USER": "postgres"})
+            try:
+                yield made
+            finally:
+                connection.close()
+                database.update(before)
+        finally:
+            made.signal(signal.SIGCONT)
+            made.stop()
+
+
+def _copy(database, dump, to):
+    """Copy the test database into another cluster."""
+    environment = os.environ | ({"PGPASSWORD": database["PASSWORD"]} if database["PASSWORD"] else {})
+    here = [f"--host={database['HOST'] or '127.0.0.1'}", f"--port={database['PORT'] or 5432}"]
+    command = [SERVER / "pg_dump", *here, f"--username={database['USER']}", "--format=custom"]
+    subprocess.run([*command, f"--file={dump}", database["NAME"]], check=True, env=environment)
+    dump.chmod(0o644)
+    there = ["--host=127.0.0.1", f"--port={to.port}", "--username=postgres"]
+    to.run("createdb", *there, database["NAME"])
+    for role in made:
+        statement = f"CREATE ROLE \"{role}\" LOGIN PASSWORD '{PASSWORD}'"
+        to.run("psql", *there, "--quiet", f"--command={statement}", "postgres")
+    to.run("pg_restore", *there, f"--dbname={database['NAME']}", "--no-owner", dump)

@@ -12,10 +12,12 @@ from django.conf import settings
 THREADS = 2
 MEGABYTE = 1024 * 1024
 
-# The product, an address that streams as many megabytes as it is asked for, and one that counts the streams
-# that are not sent to their end.
+# The product, an address that streams as many megabytes as it is asked for, one that counts the streams that
+# are not sent to their end, and one that keeps its thread until a file exists.
 PROGRAM = """
+import os
 import sys
+import time
 from didmgmt.wsgi import application as product
 from didmgmt import server
 from didmgmt.management.commands import web
@@ -29,6 +31,11 @@ def application(environ, start_response):
     if environ["PATH_INFO"] == "/unsent":
         start_response("200 OK", [])
         return [str(len(unsent)).encode()]
+    if environ["PATH_INFO"] == "/hold":
+        while not os.path.exists(environ["QUERY_STRING"]):
+            time.sleep(0.02)
+        start_response("200 OK", [])
+        return [b"held"]
     if environ["PATH_INFO"] != "/stream":
         return product(environ, start_response)
     unsent.append(environ)

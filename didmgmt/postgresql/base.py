@@ -9,6 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.db.backends import utils
 from django.db.backends.postgresql import base
+from django.db.utils import DatabaseErrorWrapper, OperationalError
+from django.utils.functional import cached_property
 
 from didmgmt import patience
 from didmgmt.postgresql import driver
@@ -24,7 +26,19 @@ KEEPALIVES = {
     "tcp_user_timeout": "30s",
 }
 
+ENDED_WHEN_IDLE = ("25P03", "25P04")  # psycopg takes them for errors of the program
+
 breakers: dict[Any, patience.Breaker] = defaultdict(partial(patience.Breaker, *PAUSES))  # by address
+
+
+class ErrorWrapper(DatabaseErrorWrapper):
+    """Raise Django's exceptions; a transaction that paused for too long has lost its connection."""
+
+    def __exit__(self, exc_type: Any, exc_value: Any, traceback: Any) -> None:
+        if getattr(exc_value, "sqlstate", None) in ENDED_WHEN_IDLE:
+            self.wrapper.errors_occurred = True  # type: ignore[attr-defined]
+            raise OperationalError(*exc_value.args).with_traceback(traceback) from exc_value
+        super().__exit__(exc_type, exc_value, traceback)
 
 
 class _Copying:
@@ -45,6 +59,10 @@ class CursorDebugWrapper(_Copying, utils.CursorDebugWrapper):
 
 class DatabaseWrapper(base.DatabaseWrapper):
     Database = driver
+
+    @cached_property
+    def wrap_database_errors(self) -> ErrorWrapper:
+        return ErrorWrapper(self)
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         breaker = breakers[self.settings_dict["HOST"], self.settings_dict["PORT"]]

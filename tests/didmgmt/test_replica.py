@@ -49,7 +49,7 @@ def replicated(world, settings, monkeypatch):
     operator.save(using="replica")
     DID(number=LATE, operator=operator).save(using="replica")
     settings.DATABASE_ROUTERS = ["didmgmt.replica.ReplicaRouter"]
-    monkeypatch.setattr(replica, "_failed_at", float("-inf"))
+    replica.breaker.reset()
     return world
 
 
@@ -182,6 +182,7 @@ def test_the_primary_replaces_a_failed_replica_and_a_warning_is_logged(
     assert len(caplog.records) == 1  # the second page did not try the replica again
     assert "The replica failed" in caplog.text
     monkeypatch.undo()
+    replica.breaker.reset()  # as when the pause is over
     assert numbers_at(browser) == [LATE]
 
 
