@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Case, Count, ExpressionWrapper, OuterRef, Subquery, Value, When
+from django.db.models import Case, ExpressionWrapper, OuterRef, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import Exact
 
@@ -49,15 +49,15 @@ def distinct_hold_days(rows, own=UNSET):
     return sorted(set(days_of(keys).values()))
 
 
-def count_by_days(rows, own=UNSET):
-    """Return {(status, hold days, ``then``): rows}; four queries. ``own`` replaces the rows' own values.
+def count_by_days(found, own=UNSET):
+    """Return {(status, hold days, ``then``): rows}; three queries. ``own`` replaces the rows' own values.
 
-    ``then`` is an annotation. The days are looked up once per combination, as in ``distinct_hold_days``.
+    ``found``: (own days, client package, operator, status, ``then``, rows). The days are looked up once per
+    combination, as in ``distinct_hold_days``.
     """
-    found = rows.order_by().values_list("hold_days", "client_package", "operator", "status", "then")
     found = [
         ((row_own if own is UNSET else own, *parents), status, then, count)
-        for row_own, *parents, status, then, count in found.annotate(Count("pk"))
+        for row_own, *parents, status, then, count in found
     ]
     days, counts = days_of({key for key, *_ in found}), Counter()
     for key, status, then, count in found:

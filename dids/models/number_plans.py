@@ -32,11 +32,15 @@ TO_AFTER_HOLD = NO_HOLDER | {"status": F("after_hold")}
 
 
 class Cause(NamedTuple):
-    """One cause of refusal; ``condition`` selects the numbers that it applies to."""
+    """One cause of refusal; ``condition`` selects the numbers that it applies to.
+
+    ``source``: the status of these numbers, if it alone decides.
+    """
 
     code: str
     condition: Q
     why: str
+    source: str = ""
 
 
 @dataclass
@@ -45,12 +49,13 @@ class Plan:
 
     Each number gets the verdict of the first match: ``UNCHANGED``, the code of a cause in ``causes``,
     or ``WRITE``. ``updates`` returns the values to set; it may create tag sets, so previews don't
-    call it.
+    call it. ``target``: the status to which the numbers go, if their own decides on everything.
     """
 
     causes: list[Cause] = field(default_factory=list)
     unchanged: Q | None = None
     updates: Callable[[], dict] = dict
+    target: str = ""
 
     WRITE, UNCHANGED = "write", "unchanged"
 
@@ -60,6 +65,11 @@ class Plan:
         if self.unchanged is not None:
             whens.insert(0, When(self.unchanged, then=Value(self.UNCHANGED)))
         return Case(*whens, default=Value(self.WRITE), output_field=models.CharField())
+
+    def verdict_of(self, status):
+        """Return the verdict of numbers with this status now; only with a ``target``."""
+        codes = (cause.code for cause in self.causes if cause.source == status)
+        return self.UNCHANGED if status == self.target else next(codes, self.WRITE)
 
 
 def _illegal_moves(target, by, *, sources=None):
@@ -73,9 +83,10 @@ def _illegal_moves(target, by, *, sources=None):
         if source == target and not offered:
             continue
         if not offered:
-            yield Cause(f"{source}>{target}", Q(status_now=source), st.why_not(source, target))
+            yield Cause(f"{source}>{target}", Q(status_now=source), st.why_not(source, target), source)
         elif not by.has_perm(f"dids.{move.right}"):
-            yield Cause(f"{source}>{target}:right", Q(status_now=source), st.lacks_right(move.right))
+            why = st.lacks_right(move.right)
+            yield Cause(f"{source}>{target}:right", Q(status_now=source), why, source)
 
 
 # --- editing
@@ -127,7 +138,13 @@ def edit_plan(
         written = values | _status_updates(scope, now, status, after_hold, hold_days, by_stop)
         return written | {"tag_set": _tag_set_update(new_labels)} if new_labels else written
 
-    return Plan(causes, unchanged=reduce(Q.__and__, same, ALL), updates=updates)
+    is_by_status = len(same) == 1 and status not in (UNSET, st.ACTIVE) and version is None
+    return Plan(
+        causes,
+        unchanged=reduce(Q.__and__, same, ALL),
+        updates=updates,
+        target=status if is_by_status else "",
+    )
 
 
 def _status_updates(scope, now, status, after_hold, own_days, by_stop):
@@ -284,4 +301,4 @@ def end_hold_plan(by):
 
 def delete_plan(by):
     """Return the plan that deletes numbers."""
-    return Plan(list(_illegal_moves(st.DELETED, by)))
+    return Plan(list(_illegal_moves(st.DELETED, by)), target=st.DELETED)

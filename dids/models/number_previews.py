@@ -173,16 +173,27 @@ class Resumption:
         return " ".join([done or "No number returned from Hold.", *stay])
 
 
-def preview_hold(numbers, counts, viewer, now):
-    """Return the ``HoldPreview`` of ``numbers`` that go on Hold; at most two queries.
+def preview_hold(numbers, by_days, viewer, now):
+    """Return the ``HoldPreview`` of ``numbers`` in use that go on Hold; five queries, one of all numbers.
 
-    ``counts``: {(status, hold days, After Hold status): how many of them}, see ``count_by_days``.
+    ``numbers`` are annotated with ``then``, their After Hold status. ``by_days``: see ``count_by_days``.
     """
+    held = numbers.order_by().values("account", "client_package", "operator", "hold_days", "status", "then")
+    sql, params = held.annotate(numbers=Count("pk")).query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(_BY_DAYS_AND_CLIENT.format(held=sql), [*params, CLIENTS_LISTED])
+        found = cursor.fetchall()
+    counts = by_days([(*days, int(count)) for is_client, *days, _, count, _, _ in found if not is_client])
+    clients = [
+        (client, name, count, package, last, every, all_numbers)
+        for is_client, client, _, _, name, package, last, count, every, all_numbers in found
+        if is_client
+    ]
     groups = [
         HoldGroup(status, days, holds.end(now, days), then, count)
         for (status, days, then), count in sorted(counts.items())
     ]
-    return HoldPreview(groups, losses(numbers, viewer) if groups else Losses([]))
+    return HoldPreview(groups, _losses_of(clients, numbers.model, viewer))
 
 
 def losses(numbers, viewer):
@@ -193,10 +204,16 @@ def losses(numbers, viewer):
     held = numbers.order_by().values("account", "client_package").annotate(numbers=Count("pk"))
     sql, params = held.query.sql_with_params()
     with connection.cursor() as cursor:
-        cursor.execute(_BY_CLIENT.format(held=sql), [*params, CLIENTS_LISTED])
-        found = cursor.fetchall()
+        cursor.execute(_BY_CLIENT.format(held=f"({sql})"), [*params, CLIENTS_LISTED])
+        return _losses_of(cursor.fetchall(), numbers.model, viewer)
+
+
+def _losses_of(found, model, viewer):
+    """Return the ``Losses`` of rows of ``_BY_CLIENT``; at most one query."""
+    if not found:
+        return Losses([])
     shown = found if len(found) <= CLIENTS_SHOWN else found[: CLIENTS_SHOWN - 1]
-    used = numbers.model.objects.visible_to(viewer).filter(
+    used = model.objects.visible_to(viewer).filter(
         account__client__in=[client for client, *_ in shown], status__in=st.IN_USE
     )
     totals = dict(used.order_by().values_list("account__client").annotate(Count("pk")))
@@ -218,14 +235,24 @@ def losses(numbers, viewer):
 
 
 _BY_CLIENT = """
-    SELECT client.id, client.name, sum(held.numbers), min(package.name), max(package.name),
-           count(*) OVER (), sum(sum(held.numbers)) OVER ()
-    FROM ({held}) AS held
+    SELECT client.id, client.name, sum(held.numbers) AS numbers, min(package.name) AS first_package,
+           max(package.name) AS last_package, count(*) OVER () AS clients,
+           sum(sum(held.numbers)) OVER () AS every
+    FROM {held} AS held
     JOIN clients_account account ON account.id = held.account
     JOIN clients_client client ON client.id = account.client_id
     JOIN dids_clientpackage given ON given.id = held.client_package
     JOIN clients_package package ON package.id = given.package_id
     GROUP BY client.id, client.name ORDER BY 3 DESC, 2, 1 LIMIT %s
+"""
+# One pass over the numbers: what they have in common is counted first, and these few rows twice.
+_BY_DAYS_AND_CLIENT = f"""
+    WITH counted AS MATERIALIZED ({{held}})
+    SELECT 0, hold_days, client_package, operator, status, "then", '', sum(numbers), 0, 0
+    FROM counted GROUP BY 2, 3, 4, 5, 6
+    UNION ALL
+    SELECT 1, id, 0, 0, name, first_package, last_package, numbers, clients, every
+    FROM ({_BY_CLIENT.format(held="counted")}) AS by_client
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
+from collections import Counter
 from dataclasses import replace
 from itertools import islice
 
@@ -158,7 +159,7 @@ class DIDQuerySet(NumberReads):
             return EditPreview(result, blocked=losses(written, by))
         own_days, after_hold = (fields.get(name, UNSET) for name in ("hold_days", "after_hold"))
         going = written.annotate(then=F("after_hold") if after_hold is UNSET else Value(after_hold))
-        hold = preview_hold(going, count_by_days(going, own_days), by, now)
+        hold = preview_hold(going, lambda found: count_by_days(found, own_days), by, now)
         return EditPreview(result, hold=hold if hold.count else None)
 
     def delete_unused(self, *, by, now=None):
@@ -278,7 +279,7 @@ class DIDQuerySet(NumberReads):
         )
 
     def preview_hold(self, viewer, now=None):
-        """Return the ``HoldPreview`` of ``hold`` for the numbers in use here; at most seven queries.
+        """Return the ``HoldPreview`` of ``hold`` for the numbers in use here; at most six queries.
 
         ``viewer``: the user in whose branch the numbers of clients are counted.
         """
@@ -287,7 +288,7 @@ class DIDQuerySet(NumberReads):
         first = list(in_use.with_hold_days().order_by("number").select_related("account")[:PREVIEWED])
         for did in first:
             did.hold_ends = holds.end(now, did.hold_days_now)
-        return replace(preview_hold(in_use, count_by_days(in_use), viewer, now), first=first)
+        return replace(preview_hold(in_use, count_by_days, viewer, now), first=first)
 
     def end_hold(self, *, by, now=None):
         """Move numbers on Hold to their After Hold status, whether the hold is over or not."""
@@ -393,8 +394,14 @@ class DIDQuerySet(NumberReads):
         return result
 
     def _preview(self, plan, now):
-        result = Result()
-        result.done = _count_verdicts(self._with_verdict(plan, now), plan, result, SAMPLE)
+        result, rows = Result(), self._with_verdict(plan, now)
+        if not plan.target or any_hold_over(now):
+            result.done = _count_verdicts(rows, plan, result, SAMPLE)
+            return result
+        counts = Counter()  # of the few statuses, instead of a verdict for each number
+        for status, count in self.order_by().values_list("status").annotate(Count("pk")):
+            counts[plan.verdict_of(status)] += count
+        result.done = _add_verdicts(counts, rows, plan, result, SAMPLE)
         return result
 
     def _with_verdict(self, plan, now):
@@ -439,9 +446,13 @@ def _count_verdicts(rows, plan, result, most):
     ``most``: how many refused numbers are kept for each reason.
     """
     counts = dict(rows.order_by().values_list("verdict").annotate(Count("pk")))
+    return _add_verdicts(counts, rows, plan, result, most)
+
+
+def _add_verdicts(counts, rows, plan, result, most):
     result.unchanged += counts.pop(Plan.UNCHANGED, 0)
     writable = counts.pop(Plan.WRITE, 0)
-    why = {cause.code: cause.why for cause in plan.causes}
+    causes = {cause.code: cause for cause in plan.causes}
     for code, count in counts.items():
         known = result.refusals.get(code)
         missing = most - len(known.numbers) if known else most
@@ -449,7 +460,7 @@ def _count_verdicts(rows, plan, result, most):
         if missing:
             refused = rows.filter(verdict=code).order_by("number")
             numbers = refused.values_list("number", flat=True)[:missing]
-        result.refuse(code, why[code], count, numbers)
+        result.refuse(code, causes[code].why, count, numbers)
     return writable
 
 
