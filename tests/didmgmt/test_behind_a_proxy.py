@@ -179,6 +179,13 @@ def test_everything_is_compressed_once_and_static_files_are_kept_for_years(site,
         assert plain[2] == (brotli.decompress(body) if "Content-Encoding" in headers else body)
 
 
+def test_the_proxy_gives_each_request_its_id_whatever_the_visitor_sends(site):
+    proxy, _ = site
+    ids = [proxy.get("/healthz", X_Request_ID="of-the-visitor")[1]["X-Request-ID"] for _ in range(2)]
+    assert len(set(ids)) == 2
+    assert all(re.fullmatch(r"[0-9a-f-]{32,36}", one) for one in ids)
+
+
 def test_another_host_name_shows_nothing(site):
     proxy, web = site
     status, _, body = proxy.get("/login/", Host="elsewhere.example")
