@@ -107,15 +107,15 @@ class ChangeFilter(FilterSet):
         error_messages={"invalid_choice": "There is no person “%(value)s”."},
     )
 
-    def relation_of(self, name, data):
-        """Leave the object without one: a number is found exactly first, and a name by a part of it."""
-        return "" if name == "object" else super().relation_of(name, data)
-
     whole = ""  # the number that was searched for if it was found exactly, set by ``is_valid``
 
     class Meta:
         model = Change
         fields = []
+
+    def relation_of(self, name, data):
+        """Leave the object without one: a number is found exactly first, and a name by a part of it."""
+        return "" if name == "object" else super().relation_of(name, data)
 
     def is_valid(self):
         if not super().is_valid():

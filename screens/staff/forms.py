@@ -13,6 +13,10 @@ class SignInForm(OwnSentences, auth_forms.AuthenticationForm):
         "inactive": "This account is deactivated. Ask an administrator.",
     }
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = "User name"
+
 
 class PasswordForm(OwnSentences, auth_forms.PasswordChangeForm):
     error_messages = {

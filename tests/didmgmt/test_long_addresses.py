@@ -57,11 +57,11 @@ def test_signing_in_returns_to_the_list(plain_page):
     page = plain_page
     viewer = member("Viewer")
     page.goto(LIST)
-    page.get_by_label("Username").fill(viewer.username)
+    page.get_by_label("User name").fill(viewer.username)
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_text("Wrong user name or password")).to_be_visible()
-    page.get_by_label("Username").fill(viewer.username)
+    page.get_by_label("User name").fill(viewer.username)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
 

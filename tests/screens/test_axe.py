@@ -209,7 +209,7 @@ def test_an_empty_system_has_no_violation(page_of, db):
 def test_signing_in_has_no_violation(page, db):
     visit(page, "/login/")
     assert violations(page) == []
-    page.get_by_label("Username").fill("nobody")
+    page.get_by_label("User name").fill("nobody")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator(".notice-error")).to_be_visible()
