@@ -159,7 +159,7 @@ def _of_workers(now: datetime) -> Iterator[GaugeMetricFamily]:
     seen = {beat.worker: _age(beat.seen_at, now) or 0 for beat in beats}
     yield _gauges(
         "did_worker_seen_seconds",
-        "How long ago a worker's last heartbeat was; forgotten when it stops, or after a day",
+        "How long ago a worker’s last heartbeat was; forgotten when it stops, or after a day",
         "worker",
         seen,
     )
@@ -181,7 +181,7 @@ def _of_seals(now: datetime) -> Iterator[GaugeMetricFamily]:
     )
     yield _gauge(
         "did_seal_deliveries_failing",
-        "Destinations that seals can't be delivered to",
+        "Destinations that seals can’t be delivered to",
         SealDelivery.failing().count(),
     )
 
@@ -204,7 +204,7 @@ def _of_replica() -> Iterator[GaugeMetricFamily]:
     yield _gauge("did_replica_lag_bytes", "Write-ahead log that the replica has not replayed", lag)
     yield _gauge(
         "did_replica_lag_seconds",
-        "Age of the last transaction that the replica has replayed, 0 if that is the primary's last one",
+        "Age of the last transaction that the replica has replayed, 0 if that is the primary’s last one",
         seconds,
     )
 

@@ -111,7 +111,7 @@ def private_folder(path):
     except (FileNotFoundError, NotADirectoryError):
         pass  # it is created, or refused, when something is written
     except OSError as error:
-        raise ImproperlyConfigured(f"VAR_DIR {path} can't be made private: {error.strerror}.") from None
+        raise ImproperlyConfigured(f"VAR_DIR {path} can’t be made private: {error.strerror}.") from None
     return path
 
 
@@ -261,7 +261,7 @@ POOLED_TRANSACTIONS = (
 for option in ("assume_role", "options", "prepare_threshold") if POOLED_TRANSACTIONS else ():
     if any(option in database["OPTIONS"] for database in DATABASES.values()):
         raise ImproperlyConfigured(
-            f"DATABASE_POOLER=transaction: a connection can't keep {option}. Remove it from the address."
+            f"DATABASE_POOLER=transaction: a connection can’t keep {option}. Remove it from the address."
         )
 DATABASE_ROUTERS = ["didmgmt.replica.ReplicaRouter"] if "replica" in DATABASES else []
 HOST = env.str("HOST", "").strip() or "127.0.0.1"

@@ -174,7 +174,7 @@ def _selected_ids(job):
     filterset = DIDFilter(QueryDict(job.params["query"]), dids, user=job.owner)
     if not filterset.is_valid():
         raise JobError(
-            "The search names something that no longer exists, so the job can't continue."
+            "The search names something that no longer exists, so the job can’t continue."
             " Search and select again."
         )
     found = filterset.qs.filter(pk__gt=after, pk__lte=job.params["newest"]).order_by("pk")

@@ -154,7 +154,7 @@ def delete_old_files(now):
         except OSError as error:
             errors.append(error)
     if errors:
-        raise ExceptionGroup("job files that can't be deleted", errors)
+        raise ExceptionGroup("job files that can’t be deleted", errors)
     return len(jobs)
 
 

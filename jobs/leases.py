@@ -62,7 +62,7 @@ def end_session(job: Job) -> bool:
             cursor.execute(END, [_key(job.pk), job.pk, job.worker, job.lease_until])
             ended = cursor.rowcount
     except ProgrammingError as error:
-        log.warning("%s: its worker %s is silent, but its session can't be ended: %s", job, job.worker, error)
+        log.warning("%s: its worker %s is silent, but its session can’t be ended: %s", job, job.worker, error)
         return False
     if ended:
         log.warning("%s: its worker %s is silent; its session was ended", job, job.worker)

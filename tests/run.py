@@ -162,7 +162,7 @@ def postgresql(stack):
     """Return the URL of a server where databases can be created: given, default or temporary."""
     if given := os.environ.get("TEST_DATABASE_URL"):
         if trouble := unusable(given):
-            raise CannotRunError(f"TEST_DATABASE_URL can't be used: {trouble}")
+            raise CannotRunError(f"TEST_DATABASE_URL can’t be used: {trouble}")
         return given
     trouble = unusable(DEFAULT_SERVER)
     if not trouble:

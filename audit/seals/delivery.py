@@ -74,7 +74,7 @@ def _deliver(delivery: SealDelivery, send: Callable[[Entries], None]) -> int:
         if entries:
             send(entries)
     except (OSError, HTTPException) as error:
-        log.warning("Seals can't be delivered to %s; trying again: %s", delivery, error)
+        log.warning("Seals can’t be delivered to %s; trying again: %s", delivery, error)
         turn.update(error=str(error)[:200], failing_since=delivery.failing_since or now)
         return 0
     sent = {key: entries[-1][key] for key in ("number", "digest")} if entries else {"number": 0, "digest": ""}

@@ -22,7 +22,7 @@ def verify_touched(horizon: datetime | None) -> Iterator[IntegrityFailure]:
     """
     since = connection.ops.adapt_datetimefield_value(horizon or BEGINNING)
     checks: list[tuple[str, str, list[Any]]] = [
-        ("count rows of a time or an action that is not the change's", _contradicting_sql(), []),
+        ("count rows of a time or an action that is not the change’s", _contradicting_sql(), []),
         ("count rows of a kind that has no history", _unknown_kinds_sql(), []),
     ]
     for tracked, past in TRACKED.items():

@@ -52,7 +52,7 @@ def _block_failures(sealed: SealedSpan) -> Iterator[IntegrityFailure]:
     existing = {field.attname for field in sealed.model._meta.concrete_fields}
     if dropped := sorted(set(span["columns"]) - existing):
         keys = f"{span['first']:,} to {span['last']:,}"
-        sentence = f"{table}: rows {keys} can't be verified, columns were dropped: {', '.join(dropped)}."
+        sentence = f"{table}: rows {keys} can’t be verified, columns were dropped: {', '.join(dropped)}."
         yield IntegrityFailure(table, sentence)
         return
     when = f"sealed {timezone.localtime(sealed.seal.sealed_at):%Y-%m-%d %H:%M}"

@@ -93,7 +93,7 @@ def require_owner():
         )
     if not owns_tables():
         raise CommandError(
-            f"The role {connection.settings_dict['USER']} does not own the tables, so it can't copy or"
+            f"The role {connection.settings_dict['USER']} does not own the tables, so it can’t copy or"
             " replace all of them. Set OWNER_DATABASE_URL to their owner for this command."
         )
 

@@ -150,7 +150,7 @@ LONG_NOTES = (
         " own network went nowhere; ticket closed after both sides had reloaded their tables. If somebody"
         " complains of calls that do not arrive, ask from which network they come before anything else, and"
         " look at the number portability database of the country, not at our routes. Letter of authority and"
-        " the last invoice are in the archive under the client's name."
+        " the last invoice are in the archive under the client’s name."
     ),
     "Printed in the 2026 directory.",
     "Reserved for the new office, move planned for spring; the floor plan says 24 desks and two lifts.",

@@ -342,7 +342,7 @@ def _after_hold(text):
     if (key := st.parse(text)) in st.FREE:
         return key
     raise ValueError(
-        f"“{shorten(text)}” can't be After Hold. Use one of {', '.join(st.LABELS[key] for key in st.FREE)}."
+        f"“{shorten(text)}” can’t be After Hold. Use one of {', '.join(st.LABELS[key] for key in st.FREE)}."
     )
 
 

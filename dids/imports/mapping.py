@@ -465,7 +465,7 @@ def _map_fields(found, names, columns):
             _leave_out(found, names, key, f"{LABELS[key]} needs a Client column.")
         elif key == "id" and not _is_our_id(found, names):
             _leave_out(
-                found, names, key, "The numbers are found by the DID; this ID may be another system's."
+                found, names, key, "The numbers are found by the DID; this ID may be another system’s."
             )
         else:
             _map_field(found, key, names, columns)

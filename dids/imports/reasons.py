@@ -36,7 +36,7 @@ REASONS = {
     ),
     "may not add": (
         "number",
-        "The number is new and you don't have the right to create numbers.",
+        "The number is new and you don’t have the right to create numbers.",
         "Ask a supervisor.",
     ),
     "may not change": ("number", f"The number differs and {st.lacks_right('change_did')}.", ""),
@@ -47,17 +47,17 @@ REASONS = {
     ),
     "reseller hidden": (
         "reseller",
-        "You work for {own_reseller} and can't see a reseller with this name.",
+        "You work for {own_reseller} and can’t see a reseller with this name.",
         "Leave the column out.",
     ),
     "may not add reseller": (
         "reseller",
-        "There is no reseller with this name and you don't have the right to create resellers.",
+        "There is no reseller with this name and you don’t have the right to create resellers.",
         "Ask an administrator.",
     ),
     "other reseller": (
         "reseller",
-        "The number's operator belongs to another reseller.",
+        "The number’s operator belongs to another reseller.",
         "Name the operator that the number moves to.",
     ),
     "no operator": (
@@ -82,7 +82,7 @@ REASONS = {
     ),
     "may not add operator": (
         "operator",
-        "{reseller} has no operator with this name and you don't have the right to create operators.",
+        "{reseller} has no operator with this name and you don’t have the right to create operators.",
         "Ask an administrator.",
     ),
     "operator of another reseller": (
@@ -92,8 +92,8 @@ REASONS = {
     ),
     "package of another reseller": (
         "package",
-        "The package belongs to another reseller than the number's operator.",
-        "Choose a package of the operator's reseller.",
+        "The package belongs to another reseller than the number’s operator.",
+        "Choose a package of the operator’s reseller.",
     ),
     "client unknown": (
         "client",
@@ -112,7 +112,7 @@ REASONS = {
     ),
     "may not add client": (
         "client",
-        "{reseller} has no client with this name and you don't have the right to create clients.",
+        "{reseller} has no client with this name and you don’t have the right to create clients.",
         "Ask a supervisor.",
     ),
     "client closed": ("client", "This client is closed.", "Choose another client or reopen it."),
@@ -124,7 +124,7 @@ REASONS = {
     ),
     "may not add account": (
         "account",
-        "{client} has no account with this name and you don't have the right to create accounts.",
+        "{client} has no account with this name and you don’t have the right to create accounts.",
         "Ask a supervisor.",
     ),
     "package without client": ("package", "A package needs a client.", "Fill in the client and the account."),
@@ -135,12 +135,12 @@ REASONS = {
     ),
     "may not add package": (
         "package",
-        "{reseller} has no package with this name and you don't have the right to create packages.",
+        "{reseller} has no package with this name and you don’t have the right to create packages.",
         "Ask an administrator.",
     ),
     "package archived": (
         "package",
-        "This package is archived and can't be given to clients.",
+        "This package is archived and can’t be given to clients.",
         "Choose another package or restore it.",
     ),
     "package not given": (
@@ -150,10 +150,10 @@ REASONS = {
     ),
     "may not give package": (
         "package",
-        "{client} does not have this package and you don't have the right to give packages.",
+        "{client} does not have this package and you don’t have the right to give packages.",
         "Ask a supervisor.",
     ),
-    "package off": ("package", "The client's package is not active.", "Activate it first."),
+    "package off": ("package", "The client’s package is not active.", "Activate it first."),
     "package full": (
         "package",
         "Package {package} of {client} has {places}.",

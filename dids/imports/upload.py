@@ -86,7 +86,7 @@ def delete_files(job):
 def _examined(rows):
     return (
         f"The file is long, so only its first {rows:,} rows have been looked through so far."
-        " The check reads all rows and refuses those that can't be read."
+        " The check reads all rows and refuses those that can’t be read."
     )
 
 

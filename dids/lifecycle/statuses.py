@@ -102,10 +102,10 @@ def why_not(source: str, target: str) -> str:
         return "on Hold and still listed with the last client; end the hold first, then delete"
     if target == ACTIVE:
         return {
-            INSTOCK: "numbers become Active only when assigned; pick them on the client's DIDs tab",
-            HOLD: "on Hold; take them back on the client's DIDs tab, or end the hold first",
+            INSTOCK: "numbers become Active only when assigned; pick them on the client’s DIDs tab",
+            HOLD: "on Hold; take them back on the client’s DIDs tab, or end the hold first",
             BLOCKED: "Blocked, so already in use; unblock instead",
-        }.get(source, f"{label}; set to In Stock first, then pick them on the client's DIDs tab")
+        }.get(source, f"{label}; set to In Stock first, then pick them on the client’s DIDs tab")
     if target == BLOCKED and source == HOLD:
         return "on Hold, so already unreachable; only Active numbers can be blocked"
     if target == BLOCKED:
@@ -117,4 +117,4 @@ def why_not(source: str, target: str) -> str:
 
 def lacks_right(right: str) -> str:
     """Return the refusal of a legal move for a user without the permission ``right``."""
-    return f"you don't have the right to {RIGHT_WORDS[right]}; ask a supervisor"
+    return f"you don’t have the right to {RIGHT_WORDS[right]}; ask a supervisor"

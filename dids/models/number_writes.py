@@ -82,7 +82,7 @@ class DIDQuerySet(NumberReads):
         numbers sorted: it keeps two writers of the same range from deadlocking.
         """
         if status not in st.FREE:
-            raise ValueError(f"a new number can't be {status}")
+            raise ValueError(f"a new number can’t be {status}")
         result = Result()
         with audit.change(Change.Kind.CREATE, by=by, label="New DIDs", at=now) as change:
             row = {

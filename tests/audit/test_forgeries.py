@@ -148,7 +148,7 @@ def test_a_change_that_openly_states_another_time_is_named(house):
 
     output = verify()
     assert "unchanged" in output
-    assert f"Changes recorded with another time than the clock's: 1, such as change {change.pk}" in output
+    assert f"Changes recorded with another time than the clock’s: 1, such as change {change.pk}" in output
 
 
 def test_a_clock_that_was_set_back_between_rows_is_found(house):
@@ -210,8 +210,8 @@ def test_a_row_with_a_key_that_no_seal_covers_is_found(house, key):
             "SET reseller_id = NULL WHERE kind = 'client'",
             "rows of clients_clienthistory for another reseller",
         ),
-        ("SET at = '2020-01-01 00:00:00'", "rows of a time or an action that is not the change's"),
-        ("SET action = 'hold'", "rows of a time or an action that is not the change's"),
+        ("SET at = '2020-01-01 00:00:00'", "rows of a time or an action that is not the change’s"),
+        ("SET action = 'hold'", "rows of a time or an action that is not the change’s"),
         ("SET kind = 'nothing' WHERE kind = 'did'", "rows of a kind that has no history"),
     ],
 )

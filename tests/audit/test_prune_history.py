@@ -189,7 +189,7 @@ def test_a_folder_that_is_not_empty_is_refused(house, tmp_path):
 def test_an_export_that_can_not_be_written_deletes_nothing(house, tmp_path):
     (tmp_path / "file").write_text("")
     before = all_rows()
-    with pytest.raises(CommandError, match=r"can't be written.*Nothing was deleted"):
+    with pytest.raises(CommandError, match=r"can’t be written.*Nothing was deleted"):
         prune(tmp_path / "file" / "out")
     assert all_rows() == before
 

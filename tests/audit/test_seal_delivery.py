@@ -161,7 +161,7 @@ def test_a_log_of_elsewhere_shows_that_days_without_a_seal_had_none(db, settings
 
 
 def test_a_log_that_can_not_be_read_is_named(house, tmp_path):
-    assert "The log of seals can't be read: " in verify("--log", str(tmp_path / "none"))
+    assert "The log of seals can’t be read: " in verify("--log", str(tmp_path / "none"))
 
 
 def test_a_log_that_can_not_be_written_is_shown_until_it_can(house, settings, tmp_path, supervisor):

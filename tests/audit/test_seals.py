@@ -218,7 +218,7 @@ def test_a_changed_or_missing_seal_is_found(house, statement, pattern):
 
 def test_a_chain_rebuilt_without_the_key_is_found(house, settings):
     forge(FORGED, "DELETE FROM audit_seal")
-    key, settings.SEAL_KEY = settings.SEAL_KEY, "a key of the forger's own"
+    key, settings.SEAL_KEY = settings.SEAL_KEY, "a key of the forger’s own"
     seal_new_rows(NOW)
     assert "SEAL_KEY" not in verify()
 

@@ -218,7 +218,7 @@ def test_each_kind_of_process_has_its_limits(world, monkeypatch, limits, expecte
     assert found == expected
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL's writers lock rows")
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL’s writers lock rows")
 @pytest.mark.parametrize("lock", ["IMMEDIATE", "EXCLUSIVE"])
 def test_monitors_are_answered_while_a_writer_has_sqlite(world, supervisor, lock):
     browser = client_of(supervisor)

@@ -84,7 +84,7 @@ def test_migrations_do_not_import_the_current_trigger_code():
 
 
 @pytest.mark.django_db
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's triggers are installed after migrate")
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite’s triggers are installed after migrate")
 def test_the_frozen_triggers_are_complete():
     triggers.drop(connection)
     assert triggers.missing(connection)

@@ -273,7 +273,7 @@ def test_a_job_whose_session_may_not_be_ended_is_left_alone(house, owner, caplog
             cursor.execute(leases.BEGIN, ["0", leases._key(job.pk)])
         with as_application():
             assert Job.objects.claim("one") == other_job
-            assert "session can't be ended" in caplog.text
+            assert "session can’t be ended" in caplog.text
         other.rollback()
     assert Job.objects.claim("two") == job
 

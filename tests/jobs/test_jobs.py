@@ -417,19 +417,19 @@ def test_users_see_their_own_jobs_and_administrators_those_of_their_reseller(wor
     sees = {
         "owner": client_of(owner),
         "a colleague": client_of(member("Supervisor", username="other", reseller=world.reseller)),
-        "the reseller's administrator": client_of(
+        "the reseller’s administrator": client_of(
             member("Administrator", username="boss", reseller=world.reseller)
         ),
-        "another reseller's": client_of(member("Administrator", username="far", reseller=world.reseller_2)),
-        "the carrier's": client_of(member("Administrator", username="top")),
+        "another reseller’s": client_of(member("Administrator", username="far", reseller=world.reseller_2)),
+        "the carrier’s": client_of(member("Administrator", username="top")),
     }
     answers = {who: client.get(f"/jobs/{job.pk}/").status_code for who, client in sees.items()}
     assert answers == {
         "owner": 200,
         "a colleague": 404,
-        "the reseller's administrator": 200,
-        "another reseller's": 404,
-        "the carrier's": 200,
+        "the reseller’s administrator": 200,
+        "another reseller’s": 404,
+        "the carrier’s": 200,
     }
     listed = {who: str(job.pk) in client.get("/jobs/").text for who, client in sees.items()}
     assert listed == {who: status == 200 for who, status in answers.items()}

@@ -18,7 +18,7 @@ from tests.world import member
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's statistics are fixed"),
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite’s statistics are fixed"),
 ]
 
 COUNT = 3_000

@@ -9,7 +9,7 @@ from audit import roles
 
 class Command(BaseCommand):
     help = (
-        "Print the statements that give the application's role (DATABASE_URL) what it needs on the tables of"
+        "Print the statements that give the application’s role (DATABASE_URL) what it needs on the tables of"
         " the owner (OWNER_DATABASE_URL), and nothing else. migrate runs them too."
     )
     requires_system_checks = []

@@ -69,7 +69,7 @@ class Command(BaseCommand):
         if count := another_time.count():
             first = another_time.order_by("pk")[0]
             self.stdout.write(
-                f"Changes recorded with another time than the clock's: {count:,}, such as change {first.pk}"
+                f"Changes recorded with another time than the clock’s: {count:,}, such as change {first.pk}"
                 f" ({first}), recorded {first.data['recorded_at']}."
             )
 
@@ -78,7 +78,7 @@ def _read(path: Path) -> SealLog:
     try:
         return SealLog.read(path)
     except OSError as error:
-        raise CommandError(f"The log of seals can't be read: {error}.") from None
+        raise CommandError(f"The log of seals can’t be read: {error}.") from None
 
 
 def _all_failures(expect: str, kept: SealLog | None) -> Iterator[IntegrityFailure]:

@@ -44,7 +44,7 @@ class Command(BaseCommand):
             type=int,
             nargs="*",
             metavar="N",
-            help=f"compare the list's pages at {pages.BASE:,} and at each N numbers",
+            help=f"compare the list’s pages at {pages.BASE:,} and at each N numbers",
         )
         parser.add_argument(
             "--large-operator",

@@ -48,8 +48,8 @@ REASONS = {
     "used": "it is in use; remove what uses it first",
     "still on": "numbers or client packages use it; deactivate, close or archive it instead",
     "ended": "its earlier end date has passed; end it by hand instead",
-    "stays": "clients use it, so it can't go back to another reseller; leave it where it is",
-    "right": "you don't have permission for that; ask an administrator",
+    "stays": "clients use it, so it can’t go back to another reseller; leave it where it is",
+    "right": "you don’t have permission for that; ask an administrator",
 }
 
 

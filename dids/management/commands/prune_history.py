@@ -84,4 +84,4 @@ def _export(before, folder):
     except FileExistsError:
         raise CommandError(f"{folder} already exists. Choose a folder that is new or empty.") from None
     except OSError as error:
-        raise CommandError(f"The export can't be written: {error}. Nothing was deleted.") from None
+        raise CommandError(f"The export can’t be written: {error}. Nothing was deleted.") from None

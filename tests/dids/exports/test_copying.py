@@ -124,7 +124,7 @@ def test_a_file_that_is_abandoned_half_way_leaves_the_connection_usable(house, m
     assert is_same(CurrentRows(DID.objects.order_by("number"), timezone.now()))
 
 
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's rows are formatted by Python")
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite’s rows are formatted by Python")
 def test_rows_come_in_several_blocks(house, monkeypatch):
     monkeypatch.setattr("dids.exports.copying.CHUNK", 10)
     rows = CurrentRows(DID.objects.order_by("number"), timezone.now())

@@ -141,11 +141,11 @@ END = "The end of a range has as many digits as 100 and is not below it. Write t
         ),
         (
             "number|after_hold", "100|active",
-            ["after_hold", "active", "“active” can't be After Hold. Use one of Reserved, In Stock, Archive."],
+            ["after_hold", "active", "“active” can’t be After Hold. Use one of Reserved, In Stock, Archive."],
         ),
         (
             "number|after_hold", "100|zzz",
-            ["after_hold", "zzz", "“zzz” can't be After Hold. Use one of Reserved, In Stock, Archive."],
+            ["after_hold", "zzz", "“zzz” can’t be After Hold. Use one of Reserved, In Stock, Archive."],
         ),
         (
             "number|hold_days", "100|366",
@@ -297,7 +297,7 @@ def test_values_that_are_no_status_are_read_as_chosen():
 
     assert [group["status"] for group in groups] == ["reserved", None, None, "archive"]
     assert json.loads(groups[2]["flaw"])[:2] == ["status", "gone"]
-    assert flaw("number|after_hold", "1|x", values=values)[2].startswith("“active” can't be After Hold.")
+    assert flaw("number|after_hold", "1|x", values=values)[2].startswith("“active” can’t be After Hold.")
 
 
 def test_each_number_of_a_range_has_its_place_in_its_line():

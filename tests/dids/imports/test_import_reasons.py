@@ -92,13 +92,13 @@ EXAMPLES = {
     "may not add": Example(
         "DID,Operator\n900,DID Operator\n",
         "DID", "900",
-        "The number is new and you don't have the right to create numbers. Ask a supervisor.",
+        "The number is new and you don’t have the right to create numbers. Ask a supervisor.",
         lacks="add_did",
     ),
     "may not change": Example(
         "DID,Notes\n111,x\n",
         "DID", "111",
-        "The number differs and you don't have the right to edit numbers; ask a supervisor.",
+        "The number differs and you don’t have the right to edit numbers; ask a supervisor.",
         lacks="change_did",
     ),
     "reseller unknown": Example(
@@ -109,20 +109,20 @@ EXAMPLES = {
     "reseller hidden": Example(
         "DID,Operator,Reseller\n900,DID Operator,Reseller 2\n",
         "Reseller", "Reseller 2",
-        "You work for Reseller 1 and can't see a reseller with this name. Leave the column out.",
+        "You work for Reseller 1 and can’t see a reseller with this name. Leave the column out.",
         bound=True,
     ),
     "may not add reseller": Example(
         "DID,Operator,Reseller\n900,New,Nowhere\n",
         "Reseller", "Nowhere",
-        "There is no reseller with this name and you don't have the right to create resellers."
+        "There is no reseller with this name and you don’t have the right to create resellers."
         " Ask an administrator.",
         lacks="add_reseller", create=True,
     ),
     "other reseller": Example(
         "DID,Reseller\n111,Reseller 2\n",
         "Reseller", "Reseller 2",
-        "The number's operator belongs to another reseller. Name the operator that the number moves to.",
+        "The number’s operator belongs to another reseller. Name the operator that the number moves to.",
     ),
     "no operator": Example(
         "DID\n900\n",
@@ -150,7 +150,7 @@ EXAMPLES = {
     "may not add operator": Example(
         "DID,Operator,Reseller\n900,Nobody,Reseller 2\n",
         "Operator", "Nobody",
-        "Reseller 2 has no operator with this name and you don't have the right to create operators."
+        "Reseller 2 has no operator with this name and you don’t have the right to create operators."
         " Ask an administrator.",
         lacks="add_operator", create=True,
     ),
@@ -162,8 +162,8 @@ EXAMPLES = {
     "package of another reseller": Example(
         EXISTING + "256999,active,Bakery,main,Loaf\n",
         "Package", "Loaf",
-        "The package belongs to another reseller than the number's operator. Choose a package of the"
-        " operator's reseller.",
+        "The package belongs to another reseller than the number’s operator. Choose a package of the"
+        " operator’s reseller.",
         setup=lambda world: client_with_package(world.reseller_2),
     ),
     "client unknown": Example(
@@ -188,7 +188,7 @@ EXAMPLES = {
     "may not add client": Example(
         IN_USE + "Nobody,rose_orig,Basic\n",
         "Client", "Nobody",
-        "The reseller has no client with this name and you don't have the right to create clients."
+        "The reseller has no client with this name and you don’t have the right to create clients."
         " Ask a supervisor.",
         lacks="add_client", create=True,
     ),
@@ -209,7 +209,7 @@ EXAMPLES = {
     "may not add account": Example(
         IN_USE + "Rose Orig,other,Basic\n",
         "Account", "other",
-        "Rose Orig has no account with this name and you don't have the right to create accounts."
+        "Rose Orig has no account with this name and you don’t have the right to create accounts."
         " Ask a supervisor.",
         lacks="add_account", create=True,
     ),
@@ -225,14 +225,14 @@ EXAMPLES = {
     "may not add package": Example(
         IN_USE + "Rose Orig,rose_orig,Gold\n",
         "Package", "Gold",
-        "The reseller has no package with this name and you don't have the right to create packages."
+        "The reseller has no package with this name and you don’t have the right to create packages."
         " Ask an administrator.",
         lacks="add_package", create=True,
     ),
     "package archived": Example(
         IN_USE + "Rose Orig,rose_orig,Spare\n",
         "Package", "Spare",
-        "This package is archived and can't be given to clients. Choose another package or restore it.",
+        "This package is archived and can’t be given to clients. Choose another package or restore it.",
         setup=package_of_reseller_1(archived_at=timezone.now()), create=True,
     ),
     "package not given": Example(
@@ -244,13 +244,13 @@ EXAMPLES = {
     "may not give package": Example(
         IN_USE + "Rose Orig,rose_orig,Spare\n",
         "Package", "Spare",
-        "Rose Orig does not have this package and you don't have the right to give packages."
+        "Rose Orig does not have this package and you don’t have the right to give packages."
         " Ask a supervisor.",
         setup=package_of_reseller_1(), lacks="add_clientpackage", create=True,
     ),
     "package off": Example(
         IN_USE + "Rose Orig,rose_orig,Basic\n",
-        "Package", "Basic", "The client's package is not active. Activate it first.",
+        "Package", "Basic", "The client’s package is not active. Activate it first.",
         setup=lambda world: world.client_package.deactivate(by=SYSTEM), create=True,
     ),
     "package full": Example(
@@ -303,12 +303,12 @@ EXAMPLES = {
     "active>hold:right": Example(
         "DID,Status\n2567,hold\n",
         "Status", "hold",
-        "Active to Hold: you don't have the right to put numbers on hold; ask a supervisor.",
+        "Active to Hold: you don’t have the right to put numbers on hold; ask a supervisor.",
         lacks="hold_did",
     ),
     "right:block_did": Example(
         "DID,Operator,Status,Client,Account,Package\n900,DID Operator,blocked,Rose Orig,rose_orig,Basic\n",
-        "Status", "blocked", "You don't have the right to block and unblock numbers; ask a supervisor.",
+        "Status", "blocked", "You don’t have the right to block and unblock numbers; ask a supervisor.",
         lacks="block_did",
     ),
 }  # fmt: skip
@@ -366,7 +366,7 @@ def test_a_refusal_by_the_apply_says_that_something_changed_since_the_check():
 
     (refusal,) = refusals(finished(number_import))
     assert refusal["reason"] == (
-        "Changed since the check: The client's package is not active. Activate it first."
+        "Changed since the check: The client’s package is not active. Activate it first."
     )
     assert not DID.objects.filter(number="900").exists()
 

@@ -14,14 +14,14 @@ blocked     -        -        block   -       hold -        -
 hold        end_hold end_hold assign* -       -    end_hold -
 archive     restore  restore  -       -       -    -        delete
 """
-TO_STOCK = "set to In Stock first, then pick them on the client's DIDs tab"
+TO_STOCK = "set to In Stock first, then pick them on the client’s DIDs tab"
 NO_CLIENT = "not used by any client; only Active"
 IN_USE = "in use by a client; put on Hold first and wait for the hold to end"
 REFUSED = {
     ("reserved", "active"): f"Reserved; {TO_STOCK}",
     ("reserved", "blocked"): f"Reserved, {NO_CLIENT} numbers can be blocked",
     ("reserved", "hold"): f"Reserved, {NO_CLIENT} and Blocked numbers go on Hold",
-    ("instock", "active"): "numbers become Active only when assigned; pick them on the client's DIDs tab",
+    ("instock", "active"): "numbers become Active only when assigned; pick them on the client’s DIDs tab",
     ("instock", "blocked"): f"In Stock, {NO_CLIENT} numbers can be blocked",
     ("instock", "hold"): f"In Stock, {NO_CLIENT} and Blocked numbers go on Hold",
     ("active", "reserved"): f"Active, {IN_USE}",
@@ -33,7 +33,7 @@ REFUSED = {
     ("blocked", "active"): "Blocked, so already in use; unblock instead",
     ("blocked", "archive"): f"Blocked, {IN_USE}",
     ("blocked", "deleted"): f"Blocked, {IN_USE}",
-    ("hold", "active"): "on Hold; take them back on the client's DIDs tab, or end the hold first",
+    ("hold", "active"): "on Hold; take them back on the client’s DIDs tab, or end the hold first",
     ("hold", "blocked"): "on Hold, so already unreachable; only Active numbers can be blocked",
     ("hold", "deleted"): "on Hold and still listed with the last client; end the hold first, then delete",
     ("archive", "active"): f"Archive; {TO_STOCK}",
@@ -41,13 +41,13 @@ REFUSED = {
     ("archive", "hold"): f"Archive, {NO_CLIENT} and Blocked numbers go on Hold",
 }
 RIGHTS = {
-    "change_did": "you don't have the right to edit numbers; ask a supervisor",
-    "restore_did": "you don't have the right to restore numbers from the archive; ask a supervisor",
-    "assign_did": "you don't have the right to assign numbers to clients; ask a supervisor",
-    "block_did": "you don't have the right to block and unblock numbers; ask a supervisor",
-    "hold_did": "you don't have the right to put numbers on hold; ask a supervisor",
-    "end_hold_did": "you don't have the right to end a hold; ask a supervisor",
-    "delete_did": "you don't have the right to delete numbers; ask a supervisor",
+    "change_did": "you don’t have the right to edit numbers; ask a supervisor",
+    "restore_did": "you don’t have the right to restore numbers from the archive; ask a supervisor",
+    "assign_did": "you don’t have the right to assign numbers to clients; ask a supervisor",
+    "block_did": "you don’t have the right to block and unblock numbers; ask a supervisor",
+    "hold_did": "you don’t have the right to put numbers on hold; ask a supervisor",
+    "end_hold_did": "you don’t have the right to end a hold; ask a supervisor",
+    "delete_did": "you don’t have the right to delete numbers; ask a supervisor",
 }
 
 

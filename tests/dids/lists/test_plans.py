@@ -22,7 +22,7 @@ from operators.models import Operator
 
 pytestmark = [
     pytest.mark.django_db,
-    pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's plans are fixed"),
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite’s plans are fixed"),
 ]
 SKIPPED_MAX = 10_000  # rows that a scan may read and not return; half of the others' numbers here
 NUMBERS, LARGE = 30_000, 10_500  # those of all operators, and of the largest, which come last

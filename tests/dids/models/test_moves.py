@@ -107,7 +107,7 @@ def test_only_free_numbers_are_deleted_and_their_history_remains(source):
 
 @pytest.mark.parametrize("status", ["active", "blocked", "hold", "nonsense"])
 def test_new_numbers_start_in_a_free_status(status):
-    with pytest.raises(ValueError, match="can't be"):
+    with pytest.raises(ValueError, match="can’t be"):
         DID.objects.create_numbers(["100"], operator=carrier().operator, by=SYSTEM, status=status)
 
 
@@ -133,7 +133,7 @@ def test_a_user_needs_the_right_of_the_move(source, target):
     done = dids.edit(by=person("berta", f"dids.{right}"), status=target)
 
     assert (refused.done, refused.refused) == (0, 1)
-    assert "you don't have the right to" in refused.sentence()
+    assert "you don’t have the right to" in refused.sentence()
     assert done.done == 1
     assert dids.get().status == target
 
@@ -271,11 +271,11 @@ def test_nothing_is_assigned_under_a_package_that_is_not_running(problem, why):
 @pytest.mark.parametrize(
     ("status", "why"),
     [
-        ("reserved", "Reserved; set to In Stock first, then pick them on the client's DIDs tab"),
+        ("reserved", "Reserved; set to In Stock first, then pick them on the client’s DIDs tab"),
         ("active", "Active, so already in use; put on Hold first"),
         ("blocked", "Blocked, so already in use; unblock instead"),
         ("hold", "on Hold after use by a client other than South Bakery; end the hold first"),
-        ("archive", "Archive; set to In Stock first, then pick them on the client's DIDs tab"),
+        ("archive", "Archive; set to In Stock first, then pick them on the client’s DIDs tab"),
     ],
 )
 def test_a_number_that_cannot_be_assigned_is_refused_with_the_next_step(status, why):

@@ -272,7 +272,7 @@ def test_each_button_requires_its_permission(world, tab, right, shown, hidden):
 def test_a_user_who_may_only_unblock_takes_nothing_back_from_hold(world, tab):
     browser = client_of(person("guard", "dids.view_did", "dids.block_did"))
     sentence = last_message(move(browser, tab, "activate", world, "2563", "2568"))
-    assert sentence.startswith("1 number activated. 1 refused (2563): you don't have the right to assign")
+    assert sentence.startswith("1 number activated. 1 refused (2563): you don’t have the right to assign")
 
 
 def test_wrong_methods_are_refused(browser, tab):

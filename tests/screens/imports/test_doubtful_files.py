@@ -114,7 +114,7 @@ CASES = {
         {"column0": "part", "column1": "part", "column2": "number"},
         {"442079460562"},
     ),
-    "a count and a date of a file's frame are no numbers": (
+    "a count and a date of a file’s frame are no numbers": (
         "DID|Operator\n442079460571|Colt\n442079460572|Colt\n442079460573|Colt\n20260611|Colt\n3|Colt\n",
         {},
         run(442079460571, 3),

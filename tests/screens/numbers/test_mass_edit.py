@@ -451,7 +451,7 @@ def test_each_move_requires_its_own_permission(world, clerk):
 
     sentence = last_message(update(browser, data | change(status="reserved")))
     assert "1 unchanged" in sentence and "in use by a client" in sentence
-    assert "1 refused (12567): you don't have the right to restore numbers from the archive" in sentence
+    assert "1 refused (12567): you don’t have the right to restore numbers from the archive" in sentence
     assert "to block and unblock numbers" in last_message(update(browser, data | change(status="blocked")))
     assert (world.did("12567").status, world.did("2567").status) == ("archive", "active")
 

@@ -208,7 +208,7 @@ def test_a_move_that_the_package_or_a_right_forbids_says_so(world, browser, cler
     assert "is full: 2 of 2 places are taken. Raise its" in moves(browser, "2563", world)[1]["Activate"]
     world.client_package.deactivate(by=SYSTEM)
     assert "is not active. Activate it first." in moves(browser, "2563", world)[1]["Activate"]
-    assert "You don't have the right to end a hold" in moves(client_of(clerk), "2563", world)[1]["End hold"]
+    assert "You don’t have the right to end a hold" in moves(client_of(clerk), "2563", world)[1]["End hold"]
 
 
 def test_the_buttons_of_the_moves_make_them(world, browser):
