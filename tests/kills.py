@@ -49,14 +49,16 @@ class Nursery:
     """Start processes by forking one that has loaded Django.
 
     ``port``, ``host``: where they find PostgreSQL. ``prefix``: the beginning of the command that starts them.
+    ``pooled``: whether a pooler in transaction mode is there.
     """
 
-    def __init__(self, port=None, host=None, prefix=()):
+    def __init__(self, port=None, host=None, prefix=(), *, pooled=False):
         environment = os.environ | {
             "DATABASE_URL": database_url(port, host),
             "DJANGO_SETTINGS_MODULE": "didmgmt.settings",
             "JOB_LEASE": str(LEASE),
             "LOG_LEVEL": "ERROR",
+            "DATABASE_POOLER": "transaction" if pooled else "",
         }
         self.process = subprocess.Popen(
             [*prefix, sys.executable, "-m", "tests.kills"],

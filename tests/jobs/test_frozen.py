@@ -23,6 +23,7 @@ from tests.carrier import carrier, everything
 from tests.dids.models.test_racing import stock_is_exact
 from tests.kills import LEASE, Nursery, Proxy, is_name_of, kill, wait_for
 from tests.roles import as_application, as_owner
+from tests.servers import pgbouncer
 from tests.world import client_of, member
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -185,6 +186,25 @@ def test_a_worker_behind_a_network_that_stalls_loses_its_job_and_goes_on_later(h
 
         proxy.flows.set()
         assert_goes_on(cut_off, house, owner)
+
+
+@on_postgresql
+def test_a_worker_frozen_behind_a_pooler_loses_its_job_and_goes_on_once_it_thaws(house, owner, workers):
+    """In transaction mode its chunk has a session that nobody knew beforehand."""
+    job = edit_all(house, owner)
+    with pgbouncer(2) as port, Nursery(port, pooled=True) as pooled, working(pooled) as frozen:
+        with in_the_second_chunk() as reached:
+            reached()
+            os.kill(frozen, signal.SIGSTOP)
+        held = idle_session()
+
+        with working(workers, then=signal.SIGTERM):
+            wait_for(job, lambda: job.is_finished)
+
+        assert held not in sessions("true")
+        assert_written_once(job)
+        os.kill(frozen, signal.SIGCONT)
+        assert_goes_on(frozen, house, owner)
 
 
 @pytest.fixture
