@@ -5,22 +5,27 @@ import json
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
+from django.db import connection
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import Client
 from django.urls import path
+from playwright.sync_api import expect
 
 from clients.models import Reseller
 from didmgmt import requests
 from didmgmt.logs import JsonFormatter, LineFormatter
 from didmgmt.urls import urlpatterns as ours
+from tests.proxies import free_port
 from tests.world import PASSWORD, client_of, member
 
 handler500 = "didmgmt.faults.handler500"
@@ -163,6 +168,19 @@ def test_the_page_of_an_error_shows_the_id_that_the_log_has(db, log):
     assert log()[0].endswith(f"Internal Server Error: /fails/ by anonymous from 127.0.0.1 in request {shown}")
 
 
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_the_notice_of_an_error_in_a_part_of_a_page_has_the_id(page_of, world):
+    page = page_of(member("Supervisor"))
+    page.goto("/clients/")
+    page.route("**/edit/", lambda route: route.fulfill(status=500, headers={"X-Request-ID": "0f3a-77"}))
+    page.get_by_role("link", name="Edit").first.click()
+    expect(page.get_by_role("alert")).to_contain_text(
+        "The server reported an error (500). Reload the page before you try again."
+        " If it happens again, tell an administrator this number: 0f3a-77"
+    )
+
+
 @pytest.mark.parametrize(
     ("proxies", "given", "kept"),
     [
@@ -183,6 +201,31 @@ def test_only_a_well_formed_id_of_a_trusted_proxy_is_kept(client, settings, prox
         assert answers == [given, given]
     else:
         assert len(set(answers)) == 2 and all(re.fullmatch(r"\w{32}", answer) for answer in answers)
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the database makes no difference")
+def test_a_web_process_that_dies_is_one_object_as_well(tmp_path):
+    variables = {
+        "VAR_DIR": str(tmp_path),
+        "PORT": str(free_port()),
+        "LOG_FORMAT": "json",
+        "WEB_PROCESSES": "1",
+    }
+    command = [sys.executable, "manage.py", "web"]
+    environment = {"PATH": os.environ["PATH"], **variables}
+    with subprocess.Popen(
+        command, cwd=settings.BASE_DIR, env=environment, stderr=subprocess.PIPE, text=True
+    ) as web:
+        try:
+            children = Path(f"/proc/{web.pid}/task/{web.pid}/children")
+            while not (child := children.read_text().split()):
+                assert web.poll() is None
+            os.kill(int(child[0]), signal.SIGKILL)
+            said = json.loads(web.stderr.readline())
+        finally:
+            web.terminate()
+    assert (said["level"], said["logger"]) == ("WARNING", "web")
+    assert said["message"].startswith("The web process 1 exited with status -9; it is started again")
 
 
 # --- JSON ---------------------------------------------------------------------------------------------

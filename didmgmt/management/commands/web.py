@@ -1,6 +1,7 @@
 """Serve the product without preparing anything: for hosts where it has been set up."""
 
 import errno
+import logging
 import signal
 import socket
 import threading
@@ -13,6 +14,8 @@ from didmgmt.children import Children, end_with_parent
 from didmgmt.keys import refuse_others
 from didmgmt.measures import shared_by_children
 from didmgmt.server import Server, allow_files, collect_seldom, given_socket, listen
+
+log = logging.getLogger("web")
 
 
 class Command(BaseCommand):
@@ -33,15 +36,12 @@ class Command(BaseCommand):
         connections.close_all()
         stop = stop_event()
         with listening() as listener, shared_by_children():
-            children = Children(web_commands(listener), files=[listener.fileno()], say=self._say)
+            children = Children(web_commands(listener), files=[listener.fileno()], say=log.warning)
             try:
                 children.keep_running(stop)
             finally:
                 listener.close()  # so that it ends with the last child, which accepts who is waiting
                 children.stop()
-
-    def _say(self, sentence):
-        self.stderr.write(sentence)
 
 
 def serve_on(listener, application):
