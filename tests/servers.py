@@ -97,6 +97,7 @@ class Cluster:
 
     def __init__(self, folder, options):
         self.data, self.port, self._options, self._folder = folder / "data", free_port(), options, folder
+        self.copies = 0
 
     def run(self, program, *arguments):
         command = [SERVER / program, *arguments]
@@ -109,6 +110,12 @@ class Cluster:
     def stop(self, mode="immediate"):
         self.run("pg_ctl", "stop", "--wait", "-D", self.data, "-m", mode)
 
+    def restart(self):
+        """Lose all that is not committed, as in a crash."""
+        connection.close()
+        self.stop()
+        self.start()
+
     def signal(self, number):
         """Send a signal to all processes of the server."""
         first = int((self.data / "postmaster.pid").read_text().split()[0])
@@ -117,28 +124,37 @@ class Cluster:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
+    @contextmanager
+    def database(self):
+        """Let the test's own connection use a new copy of the test database, on this server."""
+        used = connection.settings_dict
+        before = {name: used[name] for name in ("HOST", "PORT", "USER", "NAME")}
+        self.copies += 1
+        copy = f"{used['NAME']}_{self.copies}"
+        there = ["--host=127.0.0.1", f"--port={self.port}", "--username=postgres"]
+        self.run("createdb", *there, f"--template={used['NAME']}", copy)
+        connection.close()
+        used.update({"HOST": "127.0.0.1", "PORT": self.port, "USER": "postgres", "NAME": copy})
+        try:
+            yield
+        finally:
+            connection.close()
+            used.update(before)
+
 
 @contextmanager
-def cluster(*, fsync="off"):
-    """Yield a ``Cluster``, which the test's own connection uses meanwhile."""
+def cluster():
+    """Yield a ``Cluster`` with a copy of the test database."""
     require("initdb", SERVER)
     with folder_of_postgres() as (folder, options):
         made = Cluster(folder, options)
         made.run("initdb", "-D", made.data, "--username=postgres", "--auth=trust", "--no-sync", "-E", "UTF8")
         with open(made.data / "postgresql.conf", "a") as file:
-            file.write(f"fsync = {fsync}\nmax_connections = 50\n")
+            file.write("fsync = off\nmax_connections = 50\n")
         made.start()
         try:
-            database = connection.settings_dict
-            _copy(database, folder / "dump", made)
-            connection.close()
-            before = {name: database[name] for name in ("HOST", "PORT", "USER")}
-            database.update({"HOST": "127.0.0.1", "PORT": made.port, "USER": "postgres"})
-            try:
-                yield made
-            finally:
-                connection.close()
-                database.update(before)
+            _copy(connection.settings_dict, folder / "dump", made)
+            yield made
         finally:
             made.signal(signal.SIGCONT)
             made.stop()

@@ -109,7 +109,7 @@ def test_pages_and_monitors_are_answered_while_the_database_is_frozen(world, sup
 
 @on_postgresql
 def test_pages_and_monitors_are_answered_while_the_server_is_stopped(request, tmp_path):
-    with cluster() as own:
+    with cluster() as own, own.database():
         request.getfixturevalue("world")
         supervisor = request.getfixturevalue("supervisor")
         with visited(supervisor, tmp_path, database_url()) as visitor:
