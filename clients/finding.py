@@ -7,7 +7,7 @@ neighbours. Another one has their words, see ``audit.words``.
 import re
 
 from django.db import connections
-from django.db.models import CharField, F, Func, Q, Value
+from django.db.models import CharField, Func, Q, Value
 from django.db.models.functions import Concat
 
 from audit.words import HasWords, words_query
@@ -47,6 +47,12 @@ def has_words(name, words):
     """Return whether each of ``words`` begins a word of ``name``."""
     own = words_of(name)
     return all(any(one.startswith(word) for one in own) for word in words)
+
+
+class _Computed(Func):
+    """A key in a form that no index has; without a parameter, so that it is the same in DISTINCT."""
+
+    template = "(%(expressions)s + 0)"
 
 
 class Names:
@@ -104,5 +110,5 @@ def _with_words(rows, query, most):
     rows = rows.order_by().filter(HasWords("name", query))
     if connections[rows.db].vendor == "postgresql":
         # For a few rows in any order, or in that of an index, its planner would compare name after name.
-        rows = rows.order_by(F("pk") + 0)
+        rows = rows.order_by(_Computed("pk"))
     return rows.values_list("pk")[:most]

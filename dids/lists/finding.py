@@ -39,6 +39,7 @@ MOST = 20  # results of one kind alone
 COUNTED_TO = 50  # matching names; a count of more is a lower bound
 NEAR = 500  # numbers with the digits, among which those of a reseller are looked for first
 NEWEST = 100  # jobs and changes that are looked through before the index of their words
+OPERATORS_MOST = 50  # operators whose numbers are read each for itself
 LOOKED = 2_000  # jobs and changes with the words among which those of a person are looked for
 WORDS_MOST = 8
 
@@ -197,11 +198,12 @@ def _first_with_substring(filterset, search):
     if search.kind not in ("contains", "ends") or chosen["status"] or chosen["tag"]:
         return None
     first = filterset.substring.first(NEAR)
+    own = filterset.operators
     if first is None:
-        return None
+        few = own is not None and len(own) <= OPERATORS_MOST
+        return filterset.substring.first_of(own, COUNTED_TO + 1) if few else None
     # Without the operators in the query: SQLite would read all of their numbers.
     found = DID.objects.filter(pk__named=first).order_by("number").values_list("pk", "operator_id")
-    own = filterset.operators
     ids = [pk for pk, operator in found if own is None or operator in own][: COUNTED_TO + 1]
     return ids if len(ids) > COUNTED_TO or len(first) < NEAR else None
 

@@ -18,6 +18,7 @@ from django.db import connections
 from django.db.models import Max, Min, Q, Value
 from django.db.models.functions import Concat
 
+from dids.lifecycle import statuses as st
 from dids.models.prefixes import TAIL, NumberHead
 
 IDS_MAX = 10_000  # numbers: up to this many are found by id first, then filtered and sorted
@@ -68,6 +69,32 @@ class Substring:
         Unlike ``ids`` it ends its index scans there.
         """
         return None if self._beginnings is None else self._scan(self._beginnings, most=most)
+
+    def first_of(self, operators, most):
+        """Return the ids of the first ``most`` by number of these operators, where very many numbers match.
+
+        One index scan for each operator in each status, which ends with its first ``most`` matches.
+        """
+        like = f"%{self.digits}" if self.at_end else f"%{self.digits}%"
+        connection = connections[NumberHead.objects.db]
+        scan = (
+            "SELECT id, number FROM dids_did WHERE operator_id = o.value AND status = s.value"
+            f" AND number LIKE %s ORDER BY number LIMIT {most}"
+        )
+        if connection.vendor == "postgresql":
+            lists, params = "unnest(%s::bigint[]) AS o(value), unnest(%s::text[]) AS s(value)", list
+            found = f"SELECT d.id, d.number FROM {lists}, LATERAL ({scan}) AS d"
+        else:
+            lists, params = "json_each(%s) AS o CROSS JOIN json_each(%s) AS s", json.dumps
+            ids = f"json_each((SELECT json_group_array(id) FROM ({scan})))"
+            ids = f"SELECT i.value FROM {lists} CROSS JOIN {ids} AS i"
+            found = f"SELECT id, number FROM dids_did WHERE id IN ({ids})"
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT id FROM ({found}) AS f ORDER BY number LIMIT {most}",
+                [params(operators), params([*st.LABELS]), like],
+            )
+            return [pk for (pk,) in cursor.fetchall()]
 
     def front(self, *, backwards=False):
         """Return a Q for the first ``IDS_MAX`` by number (``backwards``: the last); None if unknown.

@@ -180,6 +180,21 @@ def test_very_many_numbers_are_not_counted(world, viewer, stranger):
         assert [row.number for row in found.rows] == ["7009990"] and found.total == 1
 
 
+def test_digits_that_most_numbers_have_are_found_in_the_branch(world, viewer, owner, stranger, monkeypatch):
+    """Such numbers are not looked up by the prefixes of numbers."""
+    monkeypatch.setattr("dids.lists.substring.SCANS_MAX", 0)
+    DID.objects.create_numbers(["91", "1919"], operator=world.operator_2, by=SYSTEM)
+    for text, own in (("1", ["91", "1919"]), ("*1", ["91"]), ("*9", ["1919"])):
+        (found,) = find(text, stranger, "numbers")
+        assert sorted(row.number for row in found.rows) == sorted(own) and found.total == len(own), text
+        expected = DID.objects.visible_to(owner).filter(number__contains="1")
+    (found,) = find("1", owner, "numbers")
+    assert [row.number for row in found.rows] == [
+        *expected.order_by("number").values_list("number", flat=True)
+    ]
+    assert find("1", viewer, "numbers")[0].total == len(found.rows) + 2
+
+
 def test_the_newest_jobs_and_changes_are_read_in_the_order_of_an_index(world, administrator):
     """Sorting all jobs took longer than everything else among 100,000."""
     with CaptureQueriesContext(connection) as seen:
@@ -248,17 +263,6 @@ def test_words_of_names_are_found_as_they_are_now(world, administrator, model):
     assert found("ölm") == []
 
 
-def test_words_are_found_by_their_index(world, administrator):
-    """SQLite compared every name, which took most of a search among 100,000 clients."""
-    with CaptureQueriesContext(connection) as seen:
-        find("rose or", administrator)
-    for table in ("clients_client", "clients_account", "jobs_job", "audit_change"):
-        index = f"{table}_words"
-        searched = "to_tsquery" if connection.vendor == "postgresql" else "MATCH"
-        (query,) = [q["sql"] for q in seen.captured_queries if searched in q["sql"] and table in q["sql"]]
-        assert index in explained(query) if connection.vendor == "postgresql" else index in query
-
-
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL keeps its triggers during migrations")
 def test_what_was_written_without_triggers_is_indexed_with_them(world, administrator):
     triggers.drop(connection)
@@ -270,6 +274,17 @@ def test_what_was_written_without_triggers_is_indexed_with_them(world, administr
     assert names(find("day", administrator, "jobs")) == {"jobs": ["Day shift"]}
     job.delete()
     assert find("shift", administrator, "jobs") == []
+
+
+def test_words_are_found_by_their_index(world, administrator):
+    """SQLite compared every name, which took most of a search among 100,000 clients."""
+    with CaptureQueriesContext(connection) as seen:
+        find("rose or", administrator)
+    for table in ("clients_client", "clients_account", "jobs_job", "audit_change"):
+        index = f"{table}_words"
+        searched = "to_tsquery" if connection.vendor == "postgresql" else "MATCH"
+        (query,) = [q["sql"] for q in seen.captured_queries if searched in q["sql"] and table in q["sql"]]
+        assert index in explained(query) if connection.vendor == "postgresql" else index in query
 
 
 def explained(query):
