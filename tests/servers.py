@@ -4,7 +4,6 @@ import os
 import pwd
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -95,8 +94,8 @@ def pgbouncer(size, port=None):
 class Cluster:
     """A PostgreSQL of its own with a copy of the test database, to stop, freeze and restart."""
 
-    def __init__(self, folder, options):
-        self.data, self.port, self._options, self._folder = folder / "data", free_port(), options, folder
+    def __init__(self, folder, options, name="data"):
+        self.data, self.port, self._options, self._folder = folder / name, free_port(), options, folder
         self.copies = 0
 
     def run(self, program, *arguments):
@@ -105,16 +104,33 @@ class Cluster:
 
     def start(self):
         where = f"-c listen_addresses=127.0.0.1 -c port={self.port} -k {self._folder}"
-        self.run("pg_ctl", "start", "--wait", "-D", self.data, "-l", self._folder / "log", "-o", where)
+        self.run("pg_ctl", "start", "--wait", "-D", self.data, "-l", f"{self.data}.log", "-o", where)
 
-    def stop(self, mode="immediate"):
-        self.run("pg_ctl", "stop", "--wait", "-D", self.data, "-m", mode)
+    def stop(self):
+        """Stop it if it runs, without a farewell."""
+        if (self.data / "postmaster.pid").exists():
+            self.run("pg_ctl", "stop", "--wait", "-D", self.data, "-m", "immediate")
 
     def restart(self):
         """Lose all that is not committed, as in a crash."""
         connection.close()
         self.stop()
         self.start()
+
+    @contextmanager
+    def standby(self):
+        """Yield a server that follows this one, until it is promoted."""
+        other = Cluster(self._folder, self._options, "standby")
+        where = ["--host=127.0.0.1", f"--port={self.port}", "--username=postgres", "-D", other.data]
+        self.run("pg_basebackup", *where, "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+        other.start()
+        try:
+            yield other
+        finally:
+            other.stop()
+
+    def promote(self):
+        self.run("pg_ctl", "promote", "--wait", "-D", self.data)
 
     def signal(self, number):
         """Send a signal to all processes of the server."""
@@ -156,7 +172,6 @@ def cluster():
             _copy(connection.settings_dict, folder / "dump", made)
             yield made
         finally:
-            made.signal(signal.SIGCONT)
             made.stop()
 
 

@@ -114,9 +114,11 @@ def test_pages_and_monitors_are_answered_while_the_server_is_stopped(request, tm
         supervisor = request.getfixturevalue("supervisor")
         with visited(supervisor, tmp_path, database_url()) as visitor:
             own.signal(signal.SIGSTOP)
-            assert_monitored(visitor)
-            assert_said(visitor.ask_all(PAGES))
-            own.signal(signal.SIGCONT)
+            try:
+                assert_monitored(visitor)
+                assert_said(visitor.ask_all(PAGES))
+            finally:
+                own.signal(signal.SIGCONT)
             wait_until_it_works(visitor)
 
 

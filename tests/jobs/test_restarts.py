@@ -30,7 +30,7 @@ from jobs.models import Job
 from tests.carrier import carrier, everything
 from tests.dids.models.test_racing import stock_is_exact
 from tests.imports import DEFAULTS
-from tests.kills import Nursery, kill, wait_for
+from tests.kills import Nursery, Proxy, kill, wait_for
 from tests.servers import cluster
 from tests.world import member
 
@@ -88,12 +88,12 @@ def crash_during(server, workers, job, until):
     assert crashes == RESTARTS
 
 
-def numbers():
-    return Numbers([(str(FIRST), str(FIRST + COUNT - 1))])
+def numbers(count=COUNT):
+    return Numbers([(str(FIRST), str(FIRST + count - 1))])
 
 
-def create_all(house):
-    DID.objects.create_numbers(numbers(), operator=house.operator, by=SYSTEM)
+def create_all(house, count=COUNT):
+    DID.objects.create_numbers(numbers(count), operator=house.operator, by=SYSTEM)
 
 
 def assert_complete(job, event, count=COUNT):
@@ -178,6 +178,29 @@ def test_packages_end_once_however_often_the_server_crashes(server, house):
     assert changes.count() == count
     held = DIDHistory.objects.filter(change__in=changes, status="hold")
     assert held.count() == held.values("object_id").distinct().count() == count * size
+
+
+def test_a_mass_edit_is_made_once_when_a_standby_takes_over(django_db_setup):
+    with cluster() as primary, primary.standby() as standby, primary.database():
+        house = carrier()
+        create_all(house, FILE)
+        owner = member("Supervisor")
+        with Proxy(primary.port) as proxy, Nursery(proxy.port) as workers:
+            job = submit_edit(owner, everything(house.operator), {"status": "reserved", "notes": "rested"})
+            worker = workers.start()
+            try:
+                wait_for(job, lambda: job.done)
+                connection.close()
+                primary.stop()
+                standby.promote()
+                connection.settings_dict["PORT"] = proxy.target = standby.port
+                proxy.cut()
+                job.refresh_from_db()
+                assert not job.is_finished
+                wait_for(job, lambda: job.is_finished)
+            finally:
+                kill(worker, signal.SIGTERM)
+        assert_complete(job, "~", FILE)
 
 
 # --- COPY, cut in the middle ------------------------------------------------------------------------
