@@ -52,6 +52,22 @@ def measure(scratch, empty, rows, edits):
     scratch.drop(other)
 
 
+def minimal(scratch, empty, rows, edits):
+    """Yield a dict for the import and for mass edits, compared with a schema of two tables and their keys."""
+    other, full = scratch.copy(empty), scratch.copy(empty)
+    raw = scratch.run("import_minimal", other, rows=rows, file=_file(scratch))
+    ours = scratch.run("import_ours", full, rows=rows, file=_file(scratch))
+    yield _row("import", rows, [ours["check"], ours["apply"]], raw.values())
+    scratch.run("settle", other)
+    scratch.run("settle", full)
+    raw = scratch.run("edit_raw", other, edits=edits, table="bench_did")
+    ours = scratch.run("edit_ours", full, edits=edits)
+    for name in ours:
+        yield _row(f"mass edit: {name}", edits, [ours[name]], [raw[name]])
+    scratch.drop(full)
+    scratch.drop(other)
+
+
 def index_names():
     """Return the names of the indexes of numbers and of their history."""
     return [index.name for model in (DID, DIDHistory) for index in model._meta.indexes]

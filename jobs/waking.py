@@ -1,8 +1,9 @@
 """Let a worker rest until there is work, at next to no cost.
 
-A worker looks for work with one statement each second, and at once when there may be a new job: PostgreSQL
-sends a notification, and SQLite counts the commits of other connections, which is read from shared memory.
-Behind a pooler in transaction mode no connection can listen, so jobs wait for the next look.
+A worker looks for work with one statement every two seconds, and at once when there may be a new job:
+PostgreSQL sends a notification, and SQLite counts the commits of other connections, which is read
+from shared memory. Behind a pooler in transaction mode no connection can listen, so jobs wait for the
+next look.
 """
 
 import select
@@ -20,7 +21,7 @@ from jobs.files import folder
 from jobs.models import CHANNEL, Job
 from jobs.periodic import due_rows
 
-COMMITS_EVERY = 0.2  # seconds between looks at SQLite's count of commits
+COMMITS_EVERY = 0.25  # seconds between looks at SQLite's count of commits
 
 
 def rest(seconds: float, every: float, stopped: threading.Event) -> bool:

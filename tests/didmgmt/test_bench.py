@@ -114,6 +114,20 @@ def test_jobs_are_measured_on_databases_that_are_dropped_afterwards():
     assert (_inventory(), _databases()) == (before, databases)
 
 
+@pytest.mark.owner
+def test_imports_and_mass_edits_are_compared_with_a_minimal_schema():
+    make_world()
+    before, databases = _inventory(), _databases()
+    out = StringIO()
+
+    call_command("bench", "--minimal", "--rows", "120", "--edits", "40", stdout=out)
+
+    lines = {line["scenario"]: line for line in _lines(out)}
+    assert list(lines) == ["import", "mass edit: notes", "mass edit: after_hold"]
+    assert all(line["cpu"] > 0 and line["raw_cpu"] > 0 and line["cpu_ratio"] > 0 for line in lines.values())
+    assert (_inventory(), _databases()) == (before, databases)
+
+
 def test_who_had_it_is_measured_and_compared_with_its_queries():
     make_world()
     DID.objects.filter(number="12568").delete()

@@ -61,6 +61,11 @@ class Command(BaseCommand):
             "--meanwhile", action="store_true", help="measure pages and edits during jobs of --rows numbers"
         )
         only.add_argument(
+            "--minimal",
+            action="store_true",
+            help="compare an import and mass edits with a schema of two tables and their keys",
+        )
+        only.add_argument(
             "--indexes",
             nargs="*",
             metavar="NAME",
@@ -148,6 +153,10 @@ class Command(BaseCommand):
             with Scratch() as scratch:
                 url = pages.fill(scratch, pages.BASE)
                 self._table(idle.measure(scratch, url, options["idle"]), ("worker", "database", "both"))
+        elif options["minimal"]:
+            with Scratch() as scratch:
+                made = jobs.minimal(scratch, jobs.prepare(scratch, rows), rows, options["edits"])
+                self._table(made, ("ours", "raw", "ratio", "cpu", "raw_cpu", "cpu_ratio"))
         elif options["indexes"] is not None:
             names = options["indexes"] or jobs.index_names()
             with Scratch() as scratch:

@@ -40,7 +40,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--every",
             type=float,
-            default=1.0,
+            default=2.0,
             metavar="SECONDS",
             help="pause between looks for due work; a new job ends it",
         )
