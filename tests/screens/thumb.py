@@ -4,7 +4,7 @@ TARGET = 40  # pixels
 
 # What a touch finds is the control, its labels, or the cell of a box. Links within a sentence are left out.
 _MEASURE = """(least) => {
-  const tops = "dialog:modal, details.menu[open] > .menu-panel, .sections-menu[open] + .sections";
+  const tops = "dialog:modal, details.menu[open] > .menu-panel, .sections-menu[open] + .sections, .one-field";
   const root = [...document.querySelectorAll(tops)].pop() || document;
   const found = [], before = [scrollX, scrollY], width = document.documentElement.clientWidth;
   const text = (element) => element.textContent.trim();
