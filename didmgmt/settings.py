@@ -376,7 +376,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "staff.middleware.SessionMiddleware",
     "didmgmt.limits.LimitMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "didmgmt.hosts.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "staff.middleware.SessionEndMiddleware",

@@ -71,3 +71,11 @@ def test_back_after_signing_out_shows_the_sign_in_page(page_of, live_server, tra
     page.go_back()
     page.wait_for_url("**/login/?next=**")
     assert "Sign in" in page.title()
+
+
+def test_monitors_may_ask_by_address_and_nobody_else(client, db, settings):
+    settings.ALLOWED_HOSTS = ["did.example.com"]
+    by_address = {"headers": {"host": "192.0.2.7:8000"}}
+    assert client.get("/healthz", **by_address).content == b"ok"
+    assert "database" in client.get("/readyz", **by_address).json()
+    assert client.get("/login/", **by_address).status_code == 400

@@ -6,6 +6,7 @@
 import json
 import os
 import random
+import signal
 import time
 from datetime import timedelta
 
@@ -35,7 +36,15 @@ from jobs.models import ATTEMPTS, Job
 from tests.carrier import carrier, everything
 from tests.dids.models.test_racing import stock_is_exact
 from tests.imports import DEFAULTS
-from tests.kills import Nursery, Proxy, interrupted_again_and_again, is_running, kill, killed_again_and_again
+from tests.kills import (
+    Nursery,
+    Proxy,
+    interrupted_again_and_again,
+    is_running,
+    kill,
+    killed_again_and_again,
+    wait_for,
+)
 from tests.roles import as_owner
 from tests.world import member
 
@@ -101,6 +110,20 @@ def test_numbers_are_created_once_however_often_the_worker_dies(house, owner, wo
     assert_survives(workers, job)
     assert DID.objects.filter(operator=house.operator, tag_set__label="gold").count() == COUNT
     assert_written_once(job.change, "+")
+
+
+def test_a_worker_that_is_asked_to_stop_finishes_its_chunk(house, owner, workers):
+    fields = {"status": "instock", "after_hold": "instock", "hold_days": None, "tags": [], "notes": ""}
+    job = submit_create(owner, numbers(), operator=house.operator, **fields)
+    worker = workers.start()
+    wait_for(job, lambda: job.done)
+    kill(worker, signal.SIGTERM)
+    while is_running(worker):
+        time.sleep(0.01)
+    job.refresh_from_db()
+    assert (job.state, job.worker, job.attempts) == (Job.State.QUEUED, "", 0)
+    assert 0 < job.done == DID.objects.count() < COUNT
+    assert_survives(workers, job)
 
 
 def test_numbers_are_changed_once_however_often_the_worker_dies(house, owner, workers):
