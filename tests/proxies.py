@@ -37,6 +37,18 @@ def answers(port):
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
+def shakes_hands(port):
+    """Return whether a proxy has a certificate yet, which Caddy makes after it has begun to listen."""
+    try:
+        with (
+            socket.create_connection(("localhost", port), timeout=10) as client,
+            tls().wrap_socket(client, server_hostname="localhost"),
+        ):
+            return True
+    except OSError:
+        return False
+
+
 def tls():
     """Return a context that accepts the certificate that a proxy of a test made for itself."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -73,7 +85,7 @@ class Proxy:
             subprocess.Popen(command, stderr=errors, env=os.environ | variables) as process,
         ):
             try:
-                while process.poll() is None and not (answers(self.https) and answers(self.http)):
+                while process.poll() is None and not (answers(self.http) and shakes_hands(self.https)):
                     time.sleep(0.05)
                 assert process.poll() is None, log.read_text()
                 yield self
