@@ -38,8 +38,9 @@ class Statement:
         named.instances(viewer=user, name="Rose Orig")
     """
 
-    def __init__(self, build, *, lists=()):
-        self._build, self._names = build, inspect.signature(build).parameters
+    def __init__(self, build, *, lists=(), names=None):
+        """Give ``names`` if the arguments of ``build`` don't show them."""
+        self._build, self._names = build, names or inspect.signature(build).parameters
         self._lists = tuple(lists)
         self._querysets, self._compiled = {}, {}
 

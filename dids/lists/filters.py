@@ -384,10 +384,14 @@ class DIDFilter(NumberFilter):
         return list(TagSet.objects.filter(tags__in=tags).distinct().values_list("pk", flat=True))
 
     @property
+    def searches(self):
+        """Whether the list is limited to a search or a change."""
+        return bool(self.form.cleaned_data["search"] or self.form.cleaned_data["change"])
+
+    @property
     def is_in_stock(self):
         """Whether the counters have the number of matches."""
-        chosen = self.form.cleaned_data
-        return not (chosen["search"] or chosen["client"] or chosen["change"])
+        return not (self.searches or self.form.cleaned_data["client"])
 
     @cached_property
     def exactly_by_status(self):

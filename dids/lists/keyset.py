@@ -13,16 +13,18 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any, Protocol
 
+from django.conf import settings
 from django.db import connections
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.expressions import OrderBy
 from django.db.models.functions import Lower
 
 from clients.models import Account, Reseller
+from didmgmt.statements import Statement
 from didmgmt.text import parse_whole
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
@@ -57,11 +59,14 @@ class Partition:
 
     ``scans(most)`` returns at most that many querysets, which are merged by ``order``, a key of
     ``COLUMNS``. For the order of notes it also takes lookups, as keyword arguments, that bound the scan.
+    ``operators``: the partition has all numbers of these operators and nothing else; () for all numbers, None
+    for other partitions. Its statement is compiled once.
     """
 
     key: str
     scans: Callable[..., list[Scan]]
     order: str = "number"
+    operators: tuple[int, ...] | None = None
 
 
 class Partitioning(Protocol):
@@ -165,6 +170,8 @@ class DIDKeyset:
         if not partitions:
             return []
         descending = self._descending != backwards
+        if len(partitions) == 1 and partitions[0].operators is not None and self.key == "pk":
+            return _read_operators(partitions[0], count, descending, position)
         columns = COLUMNS[partitions[0].order]  # the same for partitions that are read together
         names = columns if columns[-1] == self.key else (*columns, self.key)
         queries = []
@@ -175,6 +182,33 @@ class DIDKeyset:
                 queries.append(_merged(chunk, columns, descending, (Value(rank), *names), count))
         rows = queries[0][:count] if len(queries) == 1 else _concatenated(queries, columns, descending, count)
         return [(f"{partitions[row[0]].key}~{row[len(columns)]}", row[-1]) for row in rows]
+
+
+def _read_operators(partition: Partition, count: int, descending: bool, position: str | None) -> "list[Row]":
+    """Return the first rows of a partition that has all numbers of some operators, or all numbers."""
+    operators = partition.operators or ()
+    most = next((size + 1 for size in settings.PAGE_SIZES if size >= count - 1), count)  # few statements
+    statement = _numbers_of(len(operators), most, descending, position is not None)
+    values = {f"operator_{index}": pk for index, pk in enumerate(operators)}
+    rows = statement.rows(position=position, **values)
+    return [(f"{partition.key}~{number}", pk) for number, pk in rows[:count]]
+
+
+@lru_cache(maxsize=200)
+def _numbers_of(operators: int, count: int, descending: bool, bounded: bool) -> Statement:
+    """Return the statement for (number, pk) of the first numbers of so many operators, or of all numbers."""
+    names = [f"operator_{index}" for index in range(operators)]
+
+    def build(position: Any, **keys: Any) -> Any:
+        dids = DID.objects.filter(**{f"number__{'lt' if descending else 'gt'}": position} if bounded else {})
+        scans = [
+            dids.filter(operator=IndexKey(keys[name]), status=status)
+            for name in names
+            for status in st.LABELS
+        ]
+        return _merged(scans or [dids], ("number",), descending, ("number", "pk"), count)[:count]
+
+    return Statement(build, names=["position", *names])
 
 
 def _parse_cursor(cursor: str) -> tuple[str, str]:
@@ -333,6 +367,14 @@ class FilteredScans:
             "operator": filterset.operators,
             "tag_set": filterset.tag_sets,
         }
+
+    def all_of(self, *operators: int) -> tuple[int, ...] | None:
+        """Return the operators if nothing else filters the list and they are few, else None."""
+        values = [one for name, one in self._values.items() if name != "operator" or not operators]
+        plain = not (
+            self._overdue or self.statuses or self.filterset.searches or any(v is not None for v in values)
+        )
+        return operators if plain and len(operators) * len(st.LABELS) <= MERGE_MAX else None
 
     def unsplit(self, most: int) -> list[Scan]:
         """Return everything as one scan; only the index of the order itself serves it."""
@@ -590,7 +632,7 @@ def _after_account(position: tuple[str, str, int], descending: bool) -> Q:
 
 
 def _by_number(rows: FilteredScans, descending: bool) -> Partitioning:
-    return Partitions([Partition("", rows.scans)])
+    return Partitions([Partition("", rows.scans, operators=rows.all_of())])
 
 
 def _by_id(rows: FilteredScans, descending: bool) -> Partitioning:
@@ -605,7 +647,10 @@ def _by_status(rows: FilteredScans, descending: bool) -> Partitioning:
 
 def _by_operator(rows: FilteredScans, descending: bool) -> Partitioning:
     operators = _directed(rows.operators(), descending)
-    partitions = [Partition(str(pk), partial(rows.scans, operator=[pk])) for pk, _ in operators]
+    partitions = [
+        Partition(str(pk), partial(rows.scans, operator=[pk]), operators=rows.all_of(pk))
+        for pk, _ in operators
+    ]
     return Partitions(partitions, lambda: {str(pk): n for pk, n in rows.counts("operator").items()})
 
 
@@ -615,7 +660,10 @@ def _by_reseller(rows: FilteredScans, descending: bool) -> Partitioning:
         operators.setdefault(reseller, []).append(operator)
     resellers = Reseller.objects.filter(pk__in=operators).order_by(Lower("name"), "pk")
     keys = _directed(resellers.values_list("pk", flat=True), descending)
-    partitions = [Partition(str(pk), partial(rows.scans, operator=operators[pk])) for pk in keys]
+    partitions = [
+        Partition(str(pk), partial(rows.scans, operator=operators[pk]), operators=rows.all_of(*operators[pk]))
+        for pk in keys
+    ]
 
     def counts() -> dict[str, int]:
         found = rows.counts("operator")

@@ -85,9 +85,10 @@ class IndexKey(models.Func):
     function = "dids_index_key"
     arity = 1
 
-    def __init__(self, value: int | str) -> None:
+    def __init__(self, value: int | str | models.Expression) -> None:
         field: models.Field = models.CharField() if isinstance(value, str) else models.BigIntegerField()
-        super().__init__(models.Value(value, output_field=field))
+        expression = isinstance(value, models.Expression)
+        super().__init__(value if expression else models.Value(value), output_field=field)
 
     def as_postgresql(self, compiler, connection, **context):
         kind = "text" if isinstance(self.output_field, models.CharField) else "bigint"

@@ -135,6 +135,15 @@ def test_pages_by_key_are_the_sorted_list(inventory, administrator, sort, late, 
     assert max(found) > 5 and sum(found) > 8
 
 
+@pytest.mark.parametrize("sort", ["number", "-number", "operator", "-operator", "reseller", "-reseller"])
+def test_statements_that_are_kept_find_each_person_their_own_numbers(inventory, administrator, sort):
+    """The first page has the statement compiled; other filters, people and page sizes come in between."""
+    bound = member("Clerk", reseller=Reseller.objects.get(name="South"))
+    for user, query in product((administrator, bound), ("", "status=active", "per_page=20")):
+        check_pages(user, query, sort)
+    check_pages(administrator, "", sort)
+
+
 @pytest.mark.parametrize("sort", SORTS)
 def test_a_user_of_a_reseller_pages_through_its_numbers(inventory, overdue, sort):
     user = member("Administrator", reseller=Reseller.objects.get(name="South"))
