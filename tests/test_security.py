@@ -162,7 +162,7 @@ def test_a_file_name_of_a_visitor_is_no_path(world, clerk, tmp_path, settings):
     settings.MEDIA_ROOT = tmp_path
     client_of(clerk).post("/dids/import/", DEFAULTS | {"file": csv("DID\n778899\n", "..\\..\\evil.csv")})
     job = Job.objects.get()
-    (stored,) = [file for file in tmp_path.rglob("*") if file.is_file()]
+    (stored,) = [file for file in (tmp_path / "jobs").rglob("*") if file.is_file()]
     assert stored.name == f"{job.pk}.csv"
 
 
