@@ -408,7 +408,7 @@ def test_a_running_job_is_followed_to_its_end(open_page, world):
     page.get_by_text("5,000 of 12,000 numbers").wait_for()
     assert violations(page) == []
     call_command("worker", "--once")
-    page.get_by_text("already exist and were skipped").wait_for()
+    page.get_by_text("already exist and were skipped").first.wait_for()
     assert page.get_by_role("button", name="Cancel the job").count() == 0
     assert violations(page) == []
 
