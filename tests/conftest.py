@@ -27,7 +27,7 @@ hypothesis.settings.load_profile("suite")
 
 # These packages know no database, and pytest-django refuses queries of tests that did not ask for one.
 WITHOUT_DATABASE = ("tests/sheets/", "tests/dids/numbering/")
-LAST = pytest.StashKey[bool]()  # whether the next test does not share the world of this one
+SHARED = ExitStack()  # undoes the world that tests share now
 
 
 @pytest.hookimpl(trylast=True)  # when it is settled which tests run
@@ -66,9 +66,13 @@ def module_of(test):
     return test.getparent(pytest.Module)
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item, nextitem):
-    item.stash[LAST] = nextitem is None or not shares(nextitem) or module_of(nextitem) is not module_of(item)
+    """Undo a shared world after the last test that shares it, which may be one that is skipped."""
+    result = yield
+    if nextitem is None or not shares(nextitem) or module_of(nextitem) is not module_of(item):
+        SHARED.close()
+    return result
 
 
 # --- the database ---------------------------------------------------------------------------------
@@ -190,34 +194,34 @@ def database_url(tmp_path):
 
 @pytest.fixture(scope="session")
 def worlds():
-    """Return the open transaction and the world of the tests that share one now."""
-    return ExitStack(), []
+    """Return a list of the world of the tests that share one now."""
+    return []
 
 
 @pytest.fixture(scope="class", autouse=True)  # of a plain function: its own, before its transaction begins
 def shared_world(request, worlds):
-    """Make a world before the first test of a module that shares it, and undo it after the last one."""
-    if not shares(request.node):
-        yield
+    """Make a world before the first test of a module that shares it."""
+    if not shares(request.node) or worlds:
         return
     request.getfixturevalue("django_db_setup")
-    (opened, made), blocker = worlds, request.getfixturevalue("django_db_blocker")
-    with blocker.unblock():
-        if not made:
-            opened.enter_context(transaction.atomic())
-            made.append(make_world())
-    yield
-    if request.node.stash[LAST]:
+    blocker, opened = request.getfixturevalue("django_db_blocker"), ExitStack()
+
+    def undo():
+        worlds.clear()
         with blocker.unblock():
             transaction.set_rollback(True)
             opened.close()
-            made.clear()
+
+    with blocker.unblock():
+        opened.enter_context(transaction.atomic())
+        SHARED.callback(undo)
+        worlds.append(make_world())
 
 
 @pytest.fixture
 def world(request, worlds, db):
     """Return a world: a copy of the shared one in a test that rolls back, because making it takes long."""
-    return deepcopy(worlds[1][0]) if shares(request.node) else make_world()
+    return deepcopy(worlds[0]) if shares(request.node) else make_world()
 
 
 @pytest.fixture
