@@ -53,7 +53,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no connections")
 
 KILLS = int(os.environ.get("KILLS", "2"))
-COUNT = 1_500 * KILLS + 1_000  # enough that the job is not finished before the last kill on a fast machine
+COUNT = 3_000 * KILLS + 1_000  # enough that the job is not finished before the last kill on a fast machine
 FIRST = 500_000_000
 
 
