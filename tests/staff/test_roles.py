@@ -8,6 +8,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from audit import triggers
 from dids.lifecycle import statuses as status
 from tests.world import member
 
@@ -68,6 +69,8 @@ def test_the_roles_can_be_removed_and_created_again_before_any_permission_exists
         assert not Group.objects.filter(name__in=ROLES).exists()
         Permission.objects.all().delete()
         executor = MigrationExecutor(connection)
+        if connection.vendor == "sqlite":
+            triggers.drop(connection)  # as the command does, because they name columns that come back later
         executor.migrate(executor.loader.graph.leaf_nodes())
         assert {role: rights_of(role) for role in ROLES} == before
     finally:

@@ -20,25 +20,32 @@ def test_a_refusal_names_its_first_numbers(count, numbers, named, sentence):
     assert str(refusal) == sentence
 
 
-def test_refusals_of_one_cause_are_added_up_and_a_sample_is_kept():
+def test_refusals_of_one_cause_are_added_up_and_their_first_numbers_are_kept():
     result = Result()
     result.refuse("active", "Active", 3, ["1", "2", "3"])
     result.refuse("active", "Active", 4, iter(["4", "5", "6", "7"]))
     result.refuse("hold", "on Hold", 2)
-    result.refuse("full", "full", 3, ["8", "9", "10"], sample=2)
-    assert SAMPLE == 5
+    result.refuse("full", "full", 3, ["8", "9", "10"], most=2)
     assert result.refusals == {
-        "active": Refusal("active", "Active", 7, ["1", "2", "3", "4", "5"]),
+        "active": Refusal("active", "Active", 7, ["1", "2", "3", "4", "5", "6", "7"]),
         "hold": Refusal("hold", "on Hold", 2, []),
         "full": Refusal("full", "full", 3, ["8", "9"]),
     }
     assert (result.refused, result.selected) == (12, 12)
 
 
-def test_a_smaller_sample_later_removes_nothing():
+def test_five_refused_numbers_are_named_and_stored():
+    result = Result()
+    result.refuse("active", "Active", 7, map(str, range(1, 8)))
+    assert SAMPLE == 5
+    assert str(result.refusals["active"]) == "7 refused (1, 2, 3, 4, 5 and 2 more): Active."
+    assert result.as_json()["refusals"]["active"]["numbers"] == ["1", "2", "3", "4", "5"]
+
+
+def test_keeping_fewer_numbers_later_removes_none():
     result = Result()
     result.refuse("active", "Active", 3, ["1", "2", "3"])
-    result.refuse("active", "Active", 1, ["4"], sample=2)
+    result.refuse("active", "Active", 1, ["4"], most=2)
     assert result.refusals["active"] == Refusal("active", "Active", 4, ["1", "2", "3"])
 
 
@@ -61,7 +68,16 @@ def test_a_result_is_stored_and_restored_without_its_change():
     assert stored == {
         "done": 2,
         "unchanged": 1,
-        "refusals": {"active": {"code": "active", "why": "Active", "count": 6, "numbers": ["1", "2"]}},
+        "refusals": {
+            "active": {
+                "code": "active",
+                "why": "Active",
+                "count": 6,
+                "numbers": ["1", "2"],
+                "stored": "",
+                "listed": 0,
+            }
+        },
     }
     restored = Result.from_json(stored)
     assert restored == result
