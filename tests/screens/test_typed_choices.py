@@ -118,7 +118,7 @@ def test_exports_selections_and_past_lists_read_typed_text(world, owner):
     assert "3 numbers" in browser.post("/dids/mass-edit/", everything).text
     wrong = browser.post("/dids/mass-edit/", everything | {"query": "client_name=rosx"})
     assert "Nothing is selected because the search is invalid. Client: There is no client" in wrong.text
-    past = f"as_of={timezone.now():%Y-%m-%dT%H:%M:%SZ}"
+    past = f"as_of={timezone.now():%Y-%m-%dT%H:%M:%S.%fZ}"
     assert listed(browser, f"{past}&client_name=rose")[0] == OF_ROSE
     assert listed(browser, f"{past}&client_name=rosx")[1] == ["Client: There is no client “rosx”."]
 

@@ -84,7 +84,7 @@ def test_creating_a_range_again_creates_no_duplicates():
     result = DID.objects.create_numbers(numbers, operator=house.operator, by=SYSTEM, notes="second")
 
     assert (result.done, result.refused) == (10, 10)
-    assert result.refusals["exists"].numbers == numbers[:5]
+    assert result.refusals["exists"].numbers == numbers[:10]
     assert "10 refused (0000, 0001, 0002, 0003, 0004 and 5 more): already exist" in result.sentence("created")
     assert DID.objects.filter(notes="first").count() == 10
     assert DID.objects.count() == 20
