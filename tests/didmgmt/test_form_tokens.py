@@ -43,7 +43,7 @@ def test_an_import_is_started_once_and_stores_one_file(world, clerk, tmp_path, s
     browser = client_of(clerk)
     first, again = upload(browser, "778899"), upload(browser, "778899")
     assert first.url == again.url == reverse("dids:import_columns", args=[Job.objects.get().pk])
-    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
+    assert len([*tmp_path.rglob("*.csv")]) == 1
 
 
 def test_another_file_with_the_same_name_and_size_is_another_import(world, clerk):
