@@ -19,7 +19,7 @@ def test_a_user_goes_from_the_log_to_a_number_and_back(page_of, world):
     page.goto("/audit/")
     page.get_by_role("button", name="Advanced Search").click()
     page.get_by_label("Object", exact=True).fill("1-1-1")
-    page.get_by_label("Action").select_option("edit")
+    page.get_by_label("Action", exact=True).select_option("edit")
     page.get_by_role("button", name="Search", exact=True).click()
     page.get_by_role("link", name="Edit", exact=True).click()
     page.get_by_role("link", name="111", exact=True).click()
