@@ -132,7 +132,11 @@ class Proxy:
                 one, _ = self.server.accept()
             except OSError:  # closed
                 return
-            pair = one, socket.create_connection(("127.0.0.1", self.target))
+            try:
+                pair = one, socket.create_connection(("127.0.0.1", self.target))
+            except OSError:  # a server that is down refuses its clients, not those of the next one
+                one.close()
+                continue
             self.pairs.append(pair)
             for source, sink in (pair, pair[::-1]):
                 thread = threading.Thread(target=self._pass_on, args=(source, sink), daemon=True)

@@ -114,7 +114,7 @@ def test_jobs_are_measured_on_databases_that_are_dropped_afterwards():
     assert (_inventory(), _databases()) == (before, databases)
 
 
-@pytest.mark.owner
+@on_sqlite
 def test_imports_and_mass_edits_are_compared_with_a_minimal_schema():
     make_world()
     before, databases = _inventory(), _databases()
