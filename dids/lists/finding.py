@@ -193,19 +193,20 @@ def _first_numbers(filterset, search):
 
 
 def _first_with_substring(filterset, search):
-    """Return these ids where they are among the very first with the digits; None where they are not."""
+    """Return these ids if they are among the very first with the digits, or few by operator; else None."""
     chosen = filterset.form.cleaned_data
     if search.kind not in ("contains", "ends") or chosen["status"] or chosen["tag"]:
         return None
     first = filterset.substring.first(NEAR)
     own = filterset.operators
-    if first is None:
-        few = own is not None and len(own) <= OPERATORS_MOST
-        return filterset.substring.first_of(own, COUNTED_TO + 1) if few else None
-    # Without the operators in the query: SQLite would read all of their numbers.
-    found = DID.objects.filter(pk__named=first).order_by("number").values_list("pk", "operator_id")
-    ids = [pk for pk, operator in found if own is None or operator in own][: COUNTED_TO + 1]
-    return ids if len(ids) > COUNTED_TO or len(first) < NEAR else None
+    if first is not None:
+        # Without the operators in the query: SQLite would read all of their numbers.
+        found = DID.objects.filter(pk__named=first).order_by("number").values_list("pk", "operator_id")
+        ids = [pk for pk, operator in found if own is None or operator in own][: COUNTED_TO + 1]
+        if len(ids) > COUNTED_TO or len(first) < NEAR:
+            return ids
+    few = own is not None and len(own) <= OPERATORS_MOST
+    return filterset.substring.first_of(own, COUNTED_TO + 1) if few else None
 
 
 _did_with_id = Statement(lambda viewer, pk, now: DID.objects.visible_to(viewer).filter(pk=pk).for_table(now))

@@ -71,28 +71,46 @@ class Substring:
         return None if self._beginnings is None else self._scan(self._beginnings, most=most)
 
     def first_of(self, operators, most):
-        """Return the ids of the first ``most`` by number of these operators, where very many numbers match.
+        """Return the ids of the first ``most`` by number of these operators; None if it needs too many scans.
 
-        One index scan for each operator in each status, which ends with its first ``most`` matches.
+        One index scan for each operator in each status, which ends with its first ``most`` matches: of each
+        possible beginning, or of all numbers if most of them can match.
         """
-        like = f"%{self.digits}" if self.at_end else f"%{self.digits}%"
-        connection = connections[NumberHead.objects.db]
-        scan = (
-            "SELECT id, number FROM dids_did WHERE operator_id = o.value AND status = s.value"
-            f" AND number LIKE %s ORDER BY number LIMIT {most}"
-        )
-        if connection.vendor == "postgresql":
-            lists, params = "unnest(%s::bigint[]) AS o(value), unnest(%s::text[]) AS s(value)", list
-            found = f"SELECT d.id, d.number FROM {lists}, LATERAL ({scan}) AS d"
+        beginnings = self._beginnings
+        if beginnings is None:
+            beginnings, matches = (
+                [f"%{self.digits}" if self.at_end else f"%{self.digits}%"],
+                "number LIKE b.value",
+            )
+        elif len(beginnings) * len(operators) * len(st.LABELS) > SCANS_MAX:
+            return None
         else:
-            lists, params = "json_each(%s) AS o CROSS JOIN json_each(%s) AS s", json.dumps
+            matches = self._matches
+        connection = connections[NumberHead.objects.db]
+        is_postgresql = connection.vendor == "postgresql"
+        # Otherwise PostgreSQL would read the index of numbers and filter: all numbers of others, too.
+        operator, status = (
+            f"dids_index_key({key})" if is_postgresql else key for key in ("o.value", "s.value")
+        )
+        scan = (
+            f"SELECT id, number FROM dids_did WHERE operator_id = {operator} AND status = {status}"
+            f" AND {matches} ORDER BY number LIMIT {most}"
+        )
+        if is_postgresql:
+            lists = ", ".join(
+                f"unnest(%s::{kind}[]) AS {name}(value)"
+                for name, kind in (("o", "bigint"), ("s", "text"), ("b", "text"))
+            )
+            found, params = f"SELECT d.id, d.number FROM {lists}, LATERAL ({scan}) AS d", list
+        else:
+            lists, params = " CROSS JOIN ".join(f"json_each(%s) AS {name}" for name in "osb"), json.dumps
             ids = f"json_each((SELECT json_group_array(id) FROM ({scan})))"
             ids = f"SELECT i.value FROM {lists} CROSS JOIN {ids} AS i"
             found = f"SELECT id, number FROM dids_did WHERE id IN ({ids})"
         with connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT id FROM ({found}) AS f ORDER BY number LIMIT {most}",
-                [params(operators), params([*st.LABELS]), like],
+                [params(operators), params([*st.LABELS]), params(beginnings)],
             )
             return [pk for (pk,) in cursor.fetchall()]
 
@@ -111,6 +129,13 @@ class Substring:
     @property
     def _plain(self):
         return Q(**{"number__endswith" if self.at_end else "number__contains": self.digits})
+
+    @property
+    def _matches(self):
+        """The condition for numbers with a beginning, which is ``b.value``."""
+        if self.at_end:
+            return "number = b.value"
+        return f"number >= b.value AND number < b.value || '{AFTER_DIGITS}'"
 
     @property
     def _bounds(self):
@@ -170,14 +195,9 @@ class Substring:
         One index scan for each beginning, which may end early. For a plain join the planner decides, and
         PostgreSQL may compare all numbers with all beginnings; sorting everything would read everything.
         """
-        matches = (
-            "d.number = b.value"
-            if self.at_end
-            else f"d.number >= b.value AND d.number < b.value || '{AFTER_DIGITS}'"
-        )
         most = most or IDS_MAX + 1
         connection = connections[NumberHead.objects.db]
-        scan = f"SELECT d.id FROM dids_did AS d WHERE {matches} ORDER BY d.number {order} LIMIT {most}"
+        scan = f"SELECT id FROM dids_did WHERE {self._matches} ORDER BY number {order} LIMIT {most}"
         if connection.vendor == "postgresql":
             sql = f"SELECT s.id FROM unnest(%s::text[]) AS b(value) CROSS JOIN LATERAL ({scan}) AS s"
         else:

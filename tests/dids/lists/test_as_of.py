@@ -10,7 +10,6 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.http import QueryDict
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
@@ -26,6 +25,7 @@ from jobs.models import Job
 from operators.models import Operator
 from tests.carrier import carrier
 from tests.examples import scaled
+from tests.reads import rows_read
 from tests.roles import as_owner
 from tests.screens.numbers.test_did_list import numbers_of, words
 from tests.world import client_of, member
@@ -311,26 +311,6 @@ def test_no_number_is_skipped_if_history_is_pruned(house, administrator, plan, t
 def spread(start, count, heads=50):
     """Return numbers with these first digits and several prefixes."""
     return [f"{start}{n % heads:03}{n // heads:04}" for n in range(count)]
-
-
-def rows_read(read):
-    """Return how many rows the database skips to answer ``read()``; on SQLite hundreds of its steps."""
-    if connection.vendor == "sqlite":
-        steps = []
-        connection.connection.set_progress_handler(lambda: steps.append(1), 100)
-        read()
-        connection.connection.set_progress_handler(None, 0)
-        return len(steps)
-    with CaptureQueriesContext(connection) as queries:
-        read()
-    skipped = 0
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")  # which small tables invite
-        for query in queries.captured_queries:
-            cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF) {query['sql']}")
-            plan = "\n".join(line for (line,) in cursor.fetchall())
-            skipped += sum(map(int, re.findall(r"Rows Removed by Filter: (\d+)", plan)))
-    return skipped
 
 
 @pytest.mark.parametrize("dir_", ["", "-"])

@@ -12,6 +12,7 @@ from dids.lists.finding import find
 from dids.models import DID, SavedView, Tag
 from jobs.models import Job
 from operators.models import Operator
+from tests.reads import rows_read
 from tests.world import client_of, member
 
 pytestmark = pytest.mark.django_db
@@ -187,12 +188,29 @@ def test_digits_that_most_numbers_have_are_found_in_the_branch(world, viewer, ow
     for text, own in (("1", ["91", "1919"]), ("*1", ["91"]), ("*9", ["1919"])):
         (found,) = find(text, stranger, "numbers")
         assert sorted(row.number for row in found.rows) == sorted(own) and found.total == len(own), text
-        expected = DID.objects.visible_to(owner).filter(number__contains="1")
+    expected = DID.objects.visible_to(owner).filter(number__contains="1")
     (found,) = find("1", owner, "numbers")
     assert [row.number for row in found.rows] == [
         *expected.order_by("number").values_list("number", flat=True)
     ]
     assert find("1", viewer, "numbers")[0].total == len(found.rows) + 2
+
+
+def test_digits_after_many_of_others_are_found_without_reading_the_branch(world, stranger, monkeypatch):
+    monkeypatch.setattr(finding, "NEAR", 20)
+    operator, other = world.operator_2, world.operator
+    DID.objects.create_numbers([str(n) for n in range(44_7654_0000, 44_7654_0050)], operator=other, by=SYSTEM)
+    DID.objects.create_numbers(["4976540001", "3376540001"], operator=operator, by=SYSTEM)
+
+    def read():
+        (found,) = find("7654", stranger, "numbers")
+        assert [row.number for row in found.rows] == ["3376540001", "4976540001"]
+
+    read()
+    few = rows_read(read)
+    without = [str(n) for n in range(46_0000_0000, 46_0000_3000)]
+    DID.objects.create_numbers(without, operator=operator, by=SYSTEM)
+    assert rows_read(read) < few + 40
 
 
 def test_the_newest_jobs_and_changes_are_read_in_the_order_of_an_index(world, administrator):

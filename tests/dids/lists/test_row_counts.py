@@ -12,6 +12,7 @@ from didmgmt import clock
 from dids.lists import row_counts
 from dids.models import DID
 from tests.carrier import carrier, numbers_in
+from tests.reads import steps
 from tests.world import client_of
 
 pytestmark = pytest.mark.django_db
@@ -59,11 +60,7 @@ def test_a_page_reads_no_row_beyond_the_bound(houses, bound, model, counted):
 def cost(counted):
     """Return how many numbers PostgreSQL reads for the rows, or hundreds of steps of SQLite."""
     if connection.vendor == "sqlite":
-        steps = []
-        connection.connection.set_progress_handler(lambda: steps.append(1), 100)
-        list(counted())
-        connection.connection.set_progress_handler(None, 0)
-        return len(steps)
+        return steps(lambda: list(counted()))
     with CaptureQueriesContext(connection) as queries:
         list(counted())
     with connection.cursor() as cursor:
