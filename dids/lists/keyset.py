@@ -259,9 +259,11 @@ def _merged(
     SQLite merges the index order of the scans by itself. PostgreSQL does so only if each scan has an
     ORDER BY and a LIMIT; otherwise it may read and sort all their rows.
     """
-    order = [f"-{name}" if descending else name for name in columns]
+    sign = "-" if descending else ""
     if len(scans) == 1:
-        return scans[0].order_by(*order).values_list(*names)
+        sorted_by = [f"{sign}{name}" for name in (*scans[0].query.order_by, *columns)]
+        return scans[0].order_by(*sorted_by).values_list(*names)
+    order = [f"{sign}{name}" for name in columns]
     if connections[scans[0].db].features.supports_slicing_ordering_in_compound:
         parts = [scan.order_by(*order).values_list(*names)[:most] for scan in scans]
     else:
@@ -406,7 +408,8 @@ class FilteredScans:
         if held:
             dids = dids.exclude(self.over)
         if lead is None and not wanted:
-            return [dids]
+            # Sorted by a column that is always NULL, or PostgreSQL may read the index on number and filter.
+            return [dids.order_by("tag_set") if values["tag_set"] == UNTAGGED else dids]
         every = wanted or list(st.HELD if held else st.LABELS)
         leads: list[Any] = [None] if lead is None else values[lead] or []
         pairs = self._existing_pairs(product(leads, every), lead, values)
@@ -685,7 +688,9 @@ def _by_notes(rows: FilteredScans, descending: bool) -> Partitioning:
         # In this order, because SQLite starts its scan at the first of two lower bounds.
         return [rows.filterset.qs.filter(**bounds).filter(notes__gt="")]
 
-    plain = partial(rows.scans, where=Q(notes=""))
+    # The function of an IndexKey would be called for each row by a condition that no index has.
+    nothing = "" if rows.all_of() is None else IndexKey("")
+    plain = partial(rows.scans, where=Q(notes=nothing))
     return NotesPartitions([Partition("notes", noted, "notes"), Partition("", plain)])
 
 

@@ -20,8 +20,6 @@ AVERAGES = {  # rows for one value of an index's first column, of its first two,
     "did_account_status": (2_000, 1_000, 1),
     "did_client_package": (2_000, 1_000),
     "did_notes": (2_000, 1),
-    "did_untagged": (1, 1),
-    "did_unnoted": (1, 1),
     "sqlite_autoindex_dids_did_1": (1,),  # the unique one on number
 }
 HOLD_DUE = ("did_hold_due", "2000 1000")  # partial index: all holds, and those with the same end

@@ -153,9 +153,7 @@ class DID(AsListed, models.Model):
             # filter by status, sorted by number; sorted by status
             models.Index(fields=["status", "number"], name="did_status_number"),
             # filter by tag, sorted by number; sorted by tag
-            models.Index(
-                fields=["tag_set", "number"], name="did_tag_set", condition=Q(tag_set__isnull=False)
-            ),
+            models.Index(fields=["tag_set", "number"], name="did_tag_set"),
             # the same with a status
             models.Index(
                 fields=["tag_set", "status", "number"],
@@ -170,13 +168,7 @@ class DID(AsListed, models.Model):
                 condition=Q(account__isnull=False),
             ),
             # sorted by notes
-            models.Index(fields=["notes", "number"], name="did_notes", condition=Q(notes__gt="")),
-            # the numbers without tags or without notes, which sort last
-            # (with the condition's column SQLite uses them as covering indexes)
-            models.Index(
-                fields=["number", "tag_set"], name="did_untagged", condition=Q(tag_set__isnull=True)
-            ),
-            models.Index(fields=["number", "notes"], name="did_unnoted", condition=Q(notes="")),
+            models.Index(fields=["notes", "number"], name="did_notes"),
             # count towards the DID limit; the numbers of a package that stops
             models.Index(
                 fields=["client_package", "status"],
