@@ -46,7 +46,8 @@ class SessionEndMiddleware:
     """End a session after ``SESSION_IDLE_MINUTES`` without a request, and ``SESSION_HOURS`` after sign-in.
 
     It comes before SignInMiddleware, which then redirects to the sign-in page. The time of the last request
-    is in a cookie signed for this session, because a write to the database would make readers wait.
+    is in a cookie signed for this session, because a write to the database would make readers wait. Until a
+    browser has that cookie, the first request counts as the last: others may be sent before its answer.
     """
 
     def __init__(self, get_response):
@@ -78,6 +79,7 @@ class SessionEndMiddleware:
         if STARTED not in session:
             session[STARTED] = now
             return
+        seen = max(seen, session[STARTED])
         is_idle = now - seen > settings.SESSION_IDLE_MINUTES * 60
         if is_idle or now - session[STARTED] > settings.SESSION_COOKIE_AGE:
             request.ended_for = request.user.pk

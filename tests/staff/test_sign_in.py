@@ -201,11 +201,21 @@ def test_a_session_ends_some_hours_after_it_began(viewer, clock):
 
 
 @pytest.mark.parametrize("forged", ["", "1", "9999999999:forged", "another session’s"])
-def test_the_time_of_the_last_request_cannot_be_forged(viewer, clerk, forged):
+def test_the_time_of_the_last_request_cannot_be_forged(viewer, clerk, clock, forged):
     browser = client_of(viewer)
+    clock(IDLE + 1)
     other = client_of(clerk).cookies[settings.SEEN_COOKIE_NAME].value
     browser.cookies[settings.SEEN_COOKIE_NAME] = other if forged.startswith("another") else forged
     assert browser.get("/me/").status_code == 302
+
+
+def test_requests_sent_before_the_first_answer_keep_a_new_session(viewer):
+    browser = Client()
+    browser.post("/login/", {"username": viewer.username, "password": PASSWORD})
+    before = browser.cookies.copy()
+    assert browser.get("/me/").status_code == 200
+    browser.cookies = before
+    assert browser.get("/me/").status_code == 200
 
 
 def test_a_new_password_does_not_end_the_own_session(viewer):
