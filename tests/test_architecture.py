@@ -29,10 +29,11 @@ RANKS = {
     "didmgmt.postgresql": "__init__ driver base",
     "didmgmt.sqlite3": "__init__ waiting base",
     "didmgmt.templatetags": "__init__ look",
-    "dids": "__init__ lifecycle numbering models labels lists history imports exports reference_files"
+    "dids": "__init__ lifecycle numbering models labels lists history forms imports exports reference_files"
     " job_kinds periodic demo apps",
     "dids.demo": "__init__ names world",
     "dids.exports": "__init__ columns copying rows workbook",
+    "dids.forms": "__init__ records clients operators packages past",
     "dids.history": "__init__ explain ownership timeline rows audit_log external_writes undo",
     "dids.history.undo": "__init__ result chunk verdicts uses writes undo job",
     "dids.imports": "__init__ limits synonyms names content layouts mapping options cells parse reasons"
@@ -50,15 +51,15 @@ RANKS = {
     "operators": "__init__ models filters apps",
     "screens": "__init__ forms answers records templatetags start packages operators jobs staff people"
     " downloads numbers history clients imports find",
-    "screens.clients": "__init__ forms clients accounts assign_forms assign client dids",
+    "screens.clients": "__init__ clients accounts assign_forms assign client dids",
     "screens.find": "__init__ actions views",
-    "screens.history": "__init__ forms links audit undo who_had_it",
+    "screens.history": "__init__ links audit undo who_had_it",
     "screens.imports": "__init__ forms columns panel reference_forms reference wizard check",
     "screens.jobs": "__init__ context views",
     "screens.numbers": "__init__ forms export views inventory new moves ownership_bar number addresses"
     " mass_edit",
-    "screens.operators": "__init__ forms operators resellers",
-    "screens.packages": "__init__ forms stopping client_packages packages",
+    "screens.operators": "__init__ operators resellers",
+    "screens.packages": "__init__ stopping client_packages packages",
     "screens.people": "__init__ forms people roles",
     "screens.start": "__init__ views",
     "screens.staff": "__init__ forms views",

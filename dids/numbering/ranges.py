@@ -12,6 +12,7 @@ from dids.numbering.normalise import ALLOW_LONG, MAX_DIGITS, TOO_LONG, NumberErr
 from dids.numbering.reading import Range, drop_parameters, parse_item, tidy
 
 MAX_ERRORS = 1_000
+NAMED_ERRORS = 5  # rejected entries that sentences name; the others are counted
 LONGEST_TEXT = 2_500_000  # characters of a list
 MOST_ENTRIES = 100_000  # numbers and ranges in a list; reading one takes 1 to 30 µs
 SPLIT = "Split the list."
@@ -72,6 +73,13 @@ class Numbers:
             self.errors.insert(0, problem)
         elif len(self.errors) < MAX_ERRORS:
             self.errors.append(problem)
+
+    def problems(self) -> list[str]:
+        """Return sentences about the first few rejected entries, and how many more there are."""
+        sentences = [str(problem) for problem in self.errors[:NAMED_ERRORS]]
+        if (more := self.refused - len(sentences)) > 0:
+            sentences.append(f"{more:,} more {'entry' if more == 1 else 'entries'} can’t be read.")
+        return sentences
 
     @property
     def ranges(self) -> list[Range]:

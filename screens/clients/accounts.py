@@ -7,9 +7,9 @@ from django.urls import reverse
 from clients.filters import AccountFilter
 from clients.models import Account
 from didmgmt import dialogs
+from dids.forms.clients import AccountForm
 from dids.lists import row_counts
 from screens.clients.clients import CLIENTS
-from screens.clients.forms import AccountForm
 from screens.packages.stopping import client_pages
 from screens.records import Records
 

@@ -12,7 +12,6 @@ from didmgmt.text import count_noun
 from dids.lists.picks import PICK_LIMIT, PickError, pick_any, pick_consecutive, pick_pasted
 from dids.models import ClientPackage
 from dids.numbering.ranges import parse_ranges
-from screens.numbers.forms import number_problems
 
 
 class HolderForm(Form):
@@ -104,7 +103,7 @@ class NumbersForm(Form):
 
     def clean_numbers(self):
         numbers = parse_ranges(self.cleaned_data["numbers"], PICK_LIMIT)
-        if problems := number_problems(numbers):
+        if problems := numbers.problems():
             raise ValidationError(problems)
         return numbers
 

@@ -9,11 +9,11 @@ from clients.names import clean_name
 from didmgmt import clock, dialogs
 from didmgmt.choices import choices
 from didmgmt.text import count_noun
+from dids.forms.packages import GiveForm, packages_for
 from dids.models import DID, ClientPackage
 from screens.answers import announce
 from screens.clients.accounts import ACCOUNTS
 from screens.clients.clients import CLIENTS, may_view
-from screens.packages.forms import GiveForm, packages_for
 from screens.packages.stopping import client_pages
 
 PACKAGES_SHOWN = 100

@@ -13,10 +13,10 @@ from clients.models import Client
 from didmgmt import dialogs
 from didmgmt.replica import may_lag
 from didmgmt.text import count_noun
+from dids.forms.clients import ClientForm
 from dids.lists import row_counts
 from dids.models import DID, ClientPackage
 from screens.answers import announce
-from screens.clients.forms import ClientForm
 from screens.packages.stopping import client_pages, may_stop, stop
 from screens.records import Records
 

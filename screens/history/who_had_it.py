@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 from audit.pruning import known_since
 from didmgmt import clock
 from didmgmt.text import count_noun
+from dids.forms.past import WhoHadItForm
 from dids.history.ownership import (
     ABSENT,
     DELETED,
@@ -30,7 +31,6 @@ from dids.history.ownership import (
     who_had,
 )
 from screens.downloads import download
-from screens.history.forms import WhoHadItForm
 
 SHORT = 100  # numbers that fit in an address on every server
 SHOWN = 500  # results on the page; the statement and the file have all of them

@@ -15,7 +15,6 @@ from dids.numbering.ranges import parse_ranges
 from operators.models import Operator
 
 INSTEAD_OF_LIST = "Write ranges such as 111-222, split the list, or import it as a file."
-NAMED_ERRORS = 5  # errors of a pasted list that are shown; the others are counted
 HOLD_DAYS_HELP = "0 to 365. Leave empty to use the package’s, operator’s or reseller’s value."
 
 
@@ -140,7 +139,7 @@ class NewForm(Form):
 
     def clean_numbers(self):
         numbers = read_numbers(self.cleaned_data["numbers"])
-        if problems := number_problems(numbers):
+        if problems := numbers.problems():
             raise ValidationError(problems)
         return numbers
 
@@ -148,14 +147,6 @@ class NewForm(Form):
 def read_numbers(text):
     """Parse the text into ``Numbers``; more than the limit is one of its errors."""
     return parse_ranges(text, settings.NEW_DIDS_LIMIT, longest_new(), INSTEAD_OF_LIST)
-
-
-def number_problems(numbers):
-    """Return sentences about the first few entries that can’t be read, and how many more there are."""
-    problems = [str(problem) for problem in numbers.errors[:NAMED_ERRORS]]
-    if (more := numbers.refused - len(problems)) > 0:
-        problems.append(f"{more:,} more {'entry' if more == 1 else 'entries'} can’t be read.")
-    return problems
 
 
 class MassEditForm(Form):

@@ -14,7 +14,7 @@ from dids.job_kinds import submit_create
 from dids.models import DID
 from jobs.models import SMALL
 from screens.answers import announce
-from screens.numbers.forms import NewForm, number_problems, read_numbers
+from screens.numbers.forms import NewForm, read_numbers
 
 NAMED = 100  # existing numbers that the preview names
 LISTED = 50  # numbers that the address of a list can name
@@ -61,7 +61,7 @@ def _preview(text):
     """Return the context of _new_preview.html; None for an empty text."""
     numbers = read_numbers(text)
     if numbers.errors:
-        return {"errors": number_problems(numbers)}
+        return {"errors": numbers.problems()}
     if not numbers.count:
         return None
     result = DID.objects.preview_create(numbers, sample=NAMED)

@@ -11,9 +11,9 @@ from clients.names import clean_name
 from didmgmt import dialogs
 from didmgmt.choices import choices
 from didmgmt.replica import may_lag
+from dids.forms.operators import OperatorForm
 from operators.filters import OperatorFilter
 from operators.models import Operator
-from screens.operators.forms import OperatorForm
 from screens.records import Records, record_choices
 
 OPERATORS = Records(

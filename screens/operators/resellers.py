@@ -10,8 +10,8 @@ from clients.filters import ResellerFilter
 from clients.models import Reseller
 from didmgmt import dialogs
 from didmgmt.replica import may_lag
+from dids.forms.operators import ResellerForm
 from dids.lists import row_counts
-from screens.operators.forms import ResellerForm
 from screens.records import Records, installation_wide
 
 RESELLERS = Records(

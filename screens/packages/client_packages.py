@@ -14,10 +14,10 @@ from django.views.decorators.http import require_safe
 from didmgmt import clock, dialogs
 from didmgmt.listing import Listing
 from didmgmt.replica import may_lag
+from dids.forms.packages import EndForm
 from dids.lists.client_packages import ClientPackageFilter
 from dids.models import DID, ClientPackage
 from screens.answers import announce
-from screens.packages.forms import EndForm
 from screens.packages.stopping import RETURN, client_pages, may_stop, stop
 
 SORTS = {

@@ -13,11 +13,11 @@ from clients.models import Package
 from didmgmt import clock, dialogs
 from didmgmt.replica import may_lag
 from didmgmt.text import count_noun
+from dids.forms.packages import PackageForm
 from dids.lists import row_counts
 from dids.models import DID, ClientPackage
 from screens.answers import announce
 from screens.packages.client_packages import client_package_listing
-from screens.packages.forms import PackageForm
 from screens.packages.stopping import may_stop, stop
 from screens.records import Records, record_choices
 

@@ -20,6 +20,11 @@ import screens
 from clients.models import Account, Client, Package, Reseller
 from didmgmt.filters import FilterSet
 from didmgmt.forms import Form, ModelForm, OwnSentences, Renderer
+from dids.forms import clients as client_forms
+from dids.forms import operators as operator_forms
+from dids.forms import packages as package_forms
+from dids.forms import past as history_forms
+from dids.forms.records import HoldDaysForm, RecordForm
 from dids.imports.mapping import guess
 from dids.imports.wizard import Import
 from dids.lists.as_of import PastFilter
@@ -28,18 +33,13 @@ from dids.models import DID, ClientPackage, DIDHistory, SavedView
 from dids.reference_files.tables import TABLES
 from operators.models import Operator
 from screens.clients import assign_forms
-from screens.clients import forms as client_forms
 from screens.forms import ConfirmCountForm
-from screens.history import forms as history_forms
 from screens.imports import forms as import_forms
 from screens.imports import reference_forms
 from screens.imports.columns import ColumnsForm
 from screens.numbers import forms as number_forms
 from screens.numbers.views import ViewForm
-from screens.operators import forms as operator_forms
-from screens.packages import forms as package_forms
 from screens.people import forms as people_forms
-from screens.records import HoldDaysForm, RecordForm
 from screens.staff import forms as staff_forms
 from staff.models import Role, User
 from tests.imports import staged

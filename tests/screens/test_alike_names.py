@@ -4,10 +4,10 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from clients.models import Account, Client, Package, Reseller
+from dids.forms.clients import AccountForm, ClientForm
+from dids.forms.operators import OperatorForm, ResellerForm
+from dids.forms.packages import PackageForm
 from operators.models import Operator
-from screens.clients.forms import AccountForm, ClientForm
-from screens.operators.forms import OperatorForm, ResellerForm
-from screens.packages.forms import PackageForm
 from tests.dids.models.test_racing import at_once
 from tests.imports import staged
 from tests.world import client_of

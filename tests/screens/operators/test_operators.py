@@ -8,9 +8,9 @@ from django.db import connections
 
 from audit import SYSTEM
 from audit.models import Change
+from dids.forms.operators import OperatorForm
 from dids.models import DID
 from operators.models import Operator, OperatorHistory
-from screens.operators.forms import OperatorForm
 from tests.world import client_of
 
 HTMX = {"HX-Request": "true"}

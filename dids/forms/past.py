@@ -9,7 +9,6 @@ from didmgmt.fields import LocalDateTimeInput, PastDateTimeField
 from didmgmt.forms import Form
 from didmgmt.parameters import parameter_errors
 from dids.numbering.search import MAX_LISTED, parse_list
-from screens.numbers.forms import number_problems
 
 
 class WhoHadItForm(Form):
@@ -40,7 +39,7 @@ class WhoHadItForm(Form):
 
     def clean_numbers(self):
         numbers, read = parse_list(self.cleaned_data["numbers"], MAX_LISTED)
-        if problems := number_problems(read):
+        if problems := read.problems():
             raise ValidationError(problems)
         if not numbers:
             raise ValidationError(self.fields["numbers"].error_messages["required"])

@@ -12,8 +12,8 @@ from didmgmt import clock
 from didmgmt.choices import RemoteSelect
 from didmgmt.fields import LocalDateTimeField
 from didmgmt.forms import Form, ModelForm
+from dids.forms.records import HoldDaysForm
 from dids.models import DID, ClientPackage, Tag
-from screens.records import HoldDaysForm
 
 
 class PackageForm(HoldDaysForm):

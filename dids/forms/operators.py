@@ -2,9 +2,9 @@ from django.core.exceptions import ValidationError
 
 from clients.models import Reseller
 from didmgmt.choices import RemoteSelect
+from dids.forms.records import HoldDaysForm
 from dids.models import DID
 from operators.models import Operator
-from screens.records import HoldDaysForm
 
 
 class OperatorForm(HoldDaysForm):

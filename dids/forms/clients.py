@@ -1,6 +1,6 @@
 from clients.models import Account, Client
 from didmgmt.choices import RemoteSelect
-from screens.records import RecordForm
+from dids.forms.records import RecordForm
 
 
 class ClientForm(RecordForm):
