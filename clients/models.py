@@ -15,7 +15,7 @@ from clients.finding import NameKey
 from clients.names import NameField, keys
 from clients.tags import MAX_LABEL, tag_label
 from didmgmt.streams import stream
-from didmgmt.text import count_noun
+from didmgmt.text import count_noun, enumerated
 
 HOLD_DAYS_MAX = 365
 DID_LIMIT_MAX = 2_147_483_647  # the largest integer of the column
@@ -174,6 +174,18 @@ class Recorded(models.Model):
                     found.append(count_noun(count, meta.verbose_name, meta.verbose_name_plural))
         return found
 
+    def in_use_sentence(self, uses):
+        """Return why it can't be deleted, given its ``uses``, and what to do instead."""
+        return f"It has {enumerated(uses)}. {self.delete_advice()}"
+
+    def delete_advice(self):
+        """Return what to do with a record in use instead of deleting it, as sentences."""
+        raise NotImplementedError
+
+    @property
+    def deleted_sentence(self):
+        return f"{self._meta.verbose_name.capitalize()} {self} deleted."
+
     def _changes_reseller(self):
         """Whether saving would move it to another reseller; one query for an existing record."""
         stored = type(self).objects.filter(pk=self.pk)
@@ -208,6 +220,9 @@ class Reseller(Recorded):
     def siblings(self):
         return Reseller.objects.all()
 
+    def delete_advice(self):
+        return "Delete them first. Clients and packages with a history can only be closed or archived."
+
     def named_at(self):
         return None
 
@@ -233,6 +248,11 @@ class Client(Recorded):
         if self._changes_reseller() and (given := self.client_packages.count()):
             raise ValidationError({"reseller": _cannot_move(f"It has {count_noun(given, 'package')}")})
 
+    def delete_advice(self):
+        if not self.client_packages.exists():
+            return "Delete them first."
+        return "Close it instead: its packages stop, its numbers go on Hold, and everything stays readable."
+
 
 class Account(Recorded):
     """A technical account of a client (a login, a trunk), to which its numbers are routed."""
@@ -255,6 +275,9 @@ class Account(Recorded):
 
     def name_taken(self):
         return f"{self.client} already has an account “{self.name}”."
+
+    def delete_advice(self):
+        return "Put them on Hold and delete the account when the holds have ended, or end the holds now."
 
 
 class Package(Recorded):
@@ -284,6 +307,9 @@ class Package(Recorded):
         self.allowed_tags = tag_label([self.allowed_tags])
         if self._changes_reseller() and (given := self.client_packages.count()):
             raise ValidationError({"reseller": _cannot_move(f"It is given to {count_noun(given, 'client')}")})
+
+    def delete_advice(self):
+        return "Their history needs it. Archive it instead: it can’t be given any more and stays readable."
 
 
 ResellerHistory = history.track(Reseller)

@@ -1,6 +1,7 @@
 """Text in sentences: counts with nouns, user input repeated, whole numbers parsed."""
 
 import unicodedata
+from collections.abc import Sequence
 
 BIGGEST = 2**63 - 1  # the largest integer that both databases store
 
@@ -9,6 +10,12 @@ def count_noun(count: int, noun: str, plural: str = "") -> str:
     """Return the count with its noun: "1 number", "1,234 numbers", "10,000+ numbers" of a ``Count``."""
     number = getattr(count, "label", f"{count:,}")
     return f"{number} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def enumerated(phrases: Sequence[str]) -> str:
+    """Return phrases as text: "3 clients, 1 package and 2 operators"; at least one."""
+    *most, last = phrases
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def show_invisible(text: str) -> str:

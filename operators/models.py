@@ -68,6 +68,9 @@ class Operator(Recorded):
     def name_taken(self):
         return f"{self.reseller} already has an operator “{self.name}”."
 
+    def delete_advice(self):
+        return "Delete them first. Numbers that are Active, Blocked or on Hold must become free before that."
+
     def uses(self):
         """Return how many numbers it owns, as ["12 numbers"] or []; read from the counters."""
         numbers = self.stock.aggregate(numbers=Coalesce(Sum("numbers"), 0))["numbers"]

@@ -17,6 +17,7 @@ from clients.names import clean_name
 from didmgmt import clock, dialogs
 from didmgmt.choices import choices
 from didmgmt.listing import Listing
+from dids.forms.records import saved_sentence
 from screens.answers import announce
 
 
@@ -32,7 +33,7 @@ class Records:
     - ``whose``: what a new record belongs to, such as "for Jarrow Dental", or ""
     - ``created_url``: where a new record leads, unless it is one of the first steps; None returns to the page
       that the user came from
-    - ``delete_advice``: what to do when other rows use it; ``uses_url``: the list of these rows, or ""
+    - ``uses_url``: the list of the rows that use it, or ""
     """
 
     model: type
@@ -42,16 +43,11 @@ class Records:
     rows: Callable
     list_url: Callable
     edit_url: Callable
-    delete_advice: Callable
     pages: Callable = lambda record: []
     whose: Callable = lambda record: ""
     created_url: Callable | None = None
     uses_url: Callable = lambda record: ""
     related: str = "reseller"
-
-    @property
-    def noun(self):
-        return self.model._meta.verbose_name
 
     def visible_to(self, user):
         return self.model.objects.visible_to(user).select_related(self.related or None)
@@ -95,14 +91,14 @@ class Records:
         posted = request.method == "POST"
         uses = record.delete_unused(by=request.user) if posted else record.uses()
         if posted and not uses:
-            announce(request, f"{self.noun.capitalize()} {record} deleted.")
+            announce(request, record.deleted_sentence)
             return dialogs.close(request, dialogs.back_to(request, self.list_url(record)))
         back_url = dialogs.back_to(
             request, self.list_url(record), *self.pages(record), request.path.removesuffix("delete/")
         )
         context = {
             "record": record,
-            "refusal": uses and f"It has {_enumerated(uses)}. {self.delete_advice(record)}",
+            "refusal": uses and record.in_use_sentence(uses),
             "uses_url": self.uses_url(record),
             "action_url": request.path,
         }
@@ -130,7 +126,7 @@ def save_dialog(
     start = reverse("start:start")
     back_url = dialogs.back_to(request, list_url, *pages, start)
     if form.is_valid() and form.save_record():
-        saved = f"{noun.capitalize()} {record} saved. {form.note}".strip()
+        saved = saved_sentence(record, form.note)
         if "apply" not in request.POST:
             say(request, saved)
             leads_on = is_new and created_url and back_url != start
@@ -175,8 +171,3 @@ def record_choices(request, model):
         note=lambda record: record.reseller.name if record.reseller_id else "",
         deleted=partial(deleted_records, model, request.user),
     )
-
-
-def _enumerated(phrases):
-    *most, last = phrases
-    return f"{', '.join(most)} and {last}" if most else last

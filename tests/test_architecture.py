@@ -29,8 +29,8 @@ RANKS = {
     "didmgmt.postgresql": "__init__ driver base",
     "didmgmt.sqlite3": "__init__ waiting base",
     "didmgmt.templatetags": "__init__ look",
-    "dids": "__init__ lifecycle numbering models labels lists history forms imports exports reference_files"
-    " job_kinds periodic demo apps",
+    "dids": "__init__ lifecycle numbering models packages labels lists history forms imports exports"
+    " reference_files job_kinds periodic demo apps",
     "dids.demo": "__init__ names world",
     "dids.exports": "__init__ columns copying rows workbook",
     "dids.forms": "__init__ records clients operators packages past",

@@ -9,6 +9,11 @@ from didmgmt.forms import ModelForm
 from didmgmt.text import count_noun
 
 
+def saved_sentence(record, note=""):
+    """Return that the record was saved, and the ``note`` of its form."""
+    return f"{record._meta.verbose_name.capitalize()} {record} saved. {note}".strip()
+
+
 class RecordForm(ModelForm):
     """Base class for the form of a named record, new or existing.
 

@@ -28,9 +28,6 @@ ACCOUNTS = Records(
     pages=lambda account: client_pages(account.client),
     whose=lambda account: f"for {account.client}",
     edit_url=lambda account: reverse("clients:account_edit", args=[account.client_id, account.pk]),
-    delete_advice=lambda account: (
-        "Put them on Hold and delete the account when the holds have ended, or end the holds now."
-    ),
     related="client__reseller",
 )
 

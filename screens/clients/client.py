@@ -8,9 +8,9 @@ from django.views.decorators.http import require_safe
 from clients.names import clean_name
 from didmgmt import clock, dialogs
 from didmgmt.choices import choices
-from didmgmt.text import count_noun
 from dids.forms.packages import GiveForm, packages_for
 from dids.models import DID, ClientPackage
+from dids.packages import given_to_client
 from screens.answers import announce
 from screens.clients.accounts import ACCOUNTS
 from screens.clients.clients import CLIENTS, may_view
@@ -49,9 +49,7 @@ def client_give(request, pk):
         choices_url=reverse("clients:package_choices", args=[client.pk]),
     )
     if form.is_valid() and form.give():
-        places = count_noun(given.package.did_limit, "number")
-        starts = " It has not started yet." if given.starts_at > clock.now() else ""
-        announce(request, f"{client} now has package {given.package}, with room for {places}.{starts}")
+        announce(request, given_to_client(given))
         return dialogs.close(request, back_url)
     context = {"form": form, "title": title, "action_url": request.path, "verb": "Give package"}
     status = 422 if form.errors else 200

@@ -12,20 +12,13 @@ from clients.filters import ClientFilter
 from clients.models import Client
 from didmgmt import dialogs
 from didmgmt.replica import may_lag
-from didmgmt.text import count_noun
 from dids.forms.clients import ClientForm
 from dids.lists import row_counts
-from dids.models import DID, ClientPackage
+from dids.models import ClientPackage
+from dids.packages import close_client, reopened
 from screens.answers import announce
 from screens.packages.stopping import client_pages, may_stop, stop
 from screens.records import Records
-
-
-def _delete_advice(client):
-    if client.client_packages.exists():
-        return "Close it instead: its packages stop, its numbers go on Hold, and everything stays readable."
-    return "Delete them first."
-
 
 CLIENTS = Records(
     model=Client,
@@ -45,7 +38,6 @@ CLIENTS = Records(
     pages=lambda client: client_pages(client) if client.pk else [],
     edit_url=lambda client: reverse("clients:edit", args=[client.pk]),
     created_url=lambda client: reverse("clients:detail", args=[client.pk]),
-    delete_advice=_delete_advice,
 )
 
 may_view = permission_required("clients.view_client", raise_exception=True)
@@ -84,13 +76,10 @@ def client_close(request, pk):
     client = CLIENTS.get(request, pk)
     return stop(
         request,
-        client.client_packages.filter(active=True),
-        DID.objects.filter(client_package__client=client, client_package__active=True),
-        lambda: ClientPackage.close_client(client, by=request.user),
+        close_client(client),
         title=f"Close {client}",
         about="All its packages stop, and it can’t get new ones until you reopen it.",
         verb="Close",
-        done=f"Client {client} closed.",
         back_url=dialogs.back_to(request, reverse("clients:list"), *client_pages(client)),
     )
 
@@ -100,10 +89,10 @@ def client_close(request, pk):
 @may_stop
 def client_reopen(request, pk):
     client = CLIENTS.get(request, pk)
-    if ClientPackage.reopen(client, by=request.user):
-        off = client.client_packages.filter(active=False).count()
-        still_off = f" Still switched off: {count_noun(off, 'package')}." if off else ""
-        announce(request, f"Client {client} reopened.{still_off}")
+    was_closed = ClientPackage.reopen(client, by=request.user)
+    sentence = reopened(client, was_closed)
+    if was_closed:
+        announce(request, sentence)
     else:
-        messages.info(request, f"Client {client} is not closed.")
+        messages.info(request, sentence)
     return redirect("clients:detail", client.pk)

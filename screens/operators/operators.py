@@ -30,9 +30,6 @@ OPERATORS = Records(
     list_url=lambda operator: reverse("operators:list"),
     edit_url=lambda operator: reverse("operators:edit", args=[operator.pk]),
     uses_url=lambda operator: f"{reverse('dids:list')}?operator={operator.pk}",
-    delete_advice=lambda operator: (
-        "Delete them first. Numbers that are Active, Blocked or on Hold must become free before that."
-    ),
 )
 
 may_view = permission_required("operators.view_operator", raise_exception=True)

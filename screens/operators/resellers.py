@@ -30,9 +30,6 @@ RESELLERS = Records(
     rows=lambda resellers, now: row_counts.with_reseller_counts(resellers),
     list_url=lambda reseller: reverse("resellers:list"),
     edit_url=lambda reseller: reverse("resellers:edit", args=[reseller.pk]),
-    delete_advice=lambda reseller: (
-        "Delete them first. Clients and packages with a history can only be closed or archived."
-    ),
     related="",
 )
 

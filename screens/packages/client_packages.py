@@ -7,16 +7,15 @@ from django.db.models import F
 from django.db.models.functions import Lower
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.views.decorators.http import require_safe
 
 from didmgmt import clock, dialogs
 from didmgmt.listing import Listing
 from didmgmt.replica import may_lag
+from dids import packages
 from dids.forms.packages import EndForm
 from dids.lists.client_packages import ClientPackageFilter
-from dids.models import DID, ClientPackage
+from dids.models import ClientPackage
 from screens.answers import announce
 from screens.packages.stopping import RETURN, client_pages, may_stop, stop
 
@@ -61,13 +60,10 @@ def client_package_deactivate(request, pk):
     given = _given(request, pk)
     return stop(
         request,
-        _only(given),
-        _numbers(given),
-        lambda: given.deactivate(by=request.user) if given.active else None,
+        packages.deactivate(given),
         title=f"Deactivate {given}",
         about=f"It stops now. {RETURN}",
         verb="Deactivate",
-        done=f"Package {given} switched off.",
         back_url=_back(request, given),
     )
 
@@ -102,13 +98,11 @@ def client_package_activate(request, pk):
 
 
 def _message_activated(request, given, result):
+    sentence = packages.activated(given, result)
     if result is None:
-        messages.info(request, f"Package {given} is already on.")
-    elif given.starts_at > clock.now():
-        start = date_format(timezone.localtime(given.starts_at), "j M Y, H:i")
-        announce(request, f"Package {given} switched on. It starts on {start}.")
+        messages.info(request, sentence)
     else:
-        announce(request, f"Package {given} switched on. {result}")
+        announce(request, sentence)
 
 
 @dialogs.view
@@ -123,19 +117,16 @@ def client_package_end(request, pk):
         if ends_at and ends_at <= clock.now():
             return stop(
                 request,
-                _only(given),
-                _numbers(given),
-                lambda: given.end_on(ends_at, by=request.user) if given.active else None,
+                packages.end_now(given, ends_at),
                 title=title,
                 about="This time is in the past, so the package ends now.",
                 verb="End now",
-                done=f"Package {given} ended.",
                 back_url=back_url,
                 ends_at=request.POST["ends_at"],
             )
         if form.has_changed():
             given.end_on(ends_at, by=request.user)
-        announce(request, _end_sentence(given))
+        announce(request, packages.end_changed(given))
         return dialogs.close(request, back_url)
     context = {"form": form, "title": title, "action_url": request.path, "verb": "Save"}
     return dialogs.show(
@@ -148,25 +139,9 @@ def client_package_end(request, pk):
     )
 
 
-def _end_sentence(given):
-    off = "" if given.active else " It is switched off; activate it to use it again."
-    if given.ends_at is None:
-        return f"Package {given} no longer has an end.{off}"
-    end = date_format(timezone.localtime(given.ends_at), "j M Y, H:i")
-    return f"Package {given} ends on {end}.{off}"
-
-
 def _given(request, pk):
     every = ClientPackage.objects.visible_to(request.user).select_related("client", "package")
     return get_object_or_404(every, pk=pk)
-
-
-def _only(given):
-    return ClientPackage.objects.filter(pk=given.pk)
-
-
-def _numbers(given):
-    return DID.objects.filter(client_package=given)
 
 
 def _back(request, given):

@@ -12,10 +12,10 @@ from clients.filters import PackageFilter
 from clients.models import Package
 from didmgmt import clock, dialogs
 from didmgmt.replica import may_lag
-from didmgmt.text import count_noun
 from dids.forms.packages import PackageForm
 from dids.lists import row_counts
-from dids.models import DID, ClientPackage
+from dids.models import ClientPackage
+from dids.packages import archive_package, reopened
 from screens.answers import announce
 from screens.packages.client_packages import client_package_listing
 from screens.packages.stopping import may_stop, stop
@@ -40,9 +40,6 @@ PACKAGES = Records(
     list_url=lambda package: reverse("packages:list"),
     pages=lambda package: [reverse("packages:detail", args=[package.pk])] if package.pk else [],
     edit_url=lambda package: reverse("packages:edit", args=[package.pk]),
-    delete_advice=lambda package: (
-        "Their history needs it. Archive it instead: it can’t be given any more and stays readable."
-    ),
 )
 
 may_view = permission_required("clients.view_package", raise_exception=True)
@@ -90,13 +87,10 @@ def package_archive(request, pk):
     package = PACKAGES.get(request, pk)
     return stop(
         request,
-        package.client_packages.filter(active=True),
-        DID.objects.filter(client_package__package=package, client_package__active=True),
-        lambda: ClientPackage.archive_package(package, by=request.user),
+        archive_package(package),
         title=f"Archive {package}",
         about="It stops for all clients that have it and can’t be given until you restore it.",
         verb="Archive",
-        done=f"Package {package} archived.",
         back_url=dialogs.back_to(request, reverse("packages:list"), *PACKAGES.pages(package)),
     )
 
@@ -106,12 +100,12 @@ def package_archive(request, pk):
 @may_stop
 def package_restore(request, pk):
     package = PACKAGES.get(request, pk)
-    if ClientPackage.reopen(package, by=request.user):
-        off = package.client_packages.filter(active=False).count()
-        still_off = f" Still switched off for {count_noun(off, 'client')}." if off else ""
-        announce(request, f"Package {package} restored.{still_off}")
+    was_archived = ClientPackage.reopen(package, by=request.user)
+    sentence = reopened(package, was_archived)
+    if was_archived:
+        announce(request, sentence)
     else:
-        messages.info(request, f"Package {package} is not archived.")
+        messages.info(request, sentence)
     return redirect("packages:detail", package.pk)
 
 

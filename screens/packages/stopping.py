@@ -21,26 +21,24 @@ RETURN = (
 may_stop = permission_required("dids.change_clientpackage", raise_exception=True)
 
 
-def stop(request, stopping, dids, write, *, title, about, verb, done, back_url, **carried):
-    """Answer the dialog of an action that puts ``dids`` on Hold; a POST with step=apply runs it.
+def stop(request, action, *, title, about, verb, back_url, **carried):
+    """Answer the dialog of ``action``, a ``Stop``; a POST with step=apply runs it.
 
-    ``stopping``: the client packages that stop. ``write()`` returns the ``Result``, or None when nothing had
-    to be changed. ``title`` and ``about`` name what stops, ``verb`` labels the button ("Deactivate"),
-    ``done`` is the message. ``carried``: fields of the previous form, which the button sends again.
+    ``title`` and ``about`` name what stops, ``verb`` labels the button ("Deactivate"). ``carried``: fields of
+    the previous form, which the button sends again.
     """
-    preview, is_applied = dids.preview_hold(request.user), request.POST.get("step") == "apply"
+    preview, is_applied = action.preview(request.user), request.POST.get("step") == "apply"
     form = ConfirmCountForm.when_needed(
         request.POST if is_applied else None, count=preview.count, fate="will be put on Hold"
     )
     if is_applied and (form is None or form.is_valid()):
-        result = write()
+        sentence, result = action.run(request.user, preview)
         if result is None:
-            messages.info(request, f"{done} Nothing had to be changed.")
+            messages.info(request, sentence)
         else:
-            fate = "put on Hold" if preview.rests else "freed without a hold"
-            announce(request, f"{done} {result.sentence(fate)}")
+            announce(request, sentence)
         return dialogs.close(request, back_url)
-    losses = _with_urls(preview.losses, stopping)
+    losses = _with_urls(preview.losses, action.packages)
     context = {"preview": preview, "losses": losses, "form": form, "title": title}
     context |= {"about": about, "verb": verb}
     context |= {"carried": carried, "action_url": request.path}

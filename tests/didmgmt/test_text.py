@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from didmgmt.text import BIGGEST, parse_whole, shorten, show_invisible
+from didmgmt.text import BIGGEST, enumerated, parse_whole, shorten, show_invisible
 
 
 def test_short_text_is_unchanged():
@@ -71,3 +71,15 @@ def test_invisible_signs_are_shown_as_code_points():
 )
 def test_text_that_people_write_stays_as_it_is(text):
     assert show_invisible(text) == text
+
+
+@pytest.mark.parametrize(
+    ("phrases", "text"),
+    [
+        (["3 clients"], "3 clients"),
+        (["3 clients", "1 package"], "3 clients and 1 package"),
+        (["3 clients", "1 package", "2 operators"], "3 clients, 1 package and 2 operators"),
+    ],
+)
+def test_phrases_are_enumerated(phrases, text):
+    assert enumerated(phrases) == text

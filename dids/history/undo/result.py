@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from clients.models import Account, Client, Package, Reseller
-from didmgmt.text import count_noun
+from didmgmt.text import count_noun, enumerated
 from dids.lifecycle.result import Result
 from dids.models import DID, ClientPackage
 from operators.models import Operator
@@ -63,7 +63,7 @@ class UndoResult:
             for name, noun in _NOUNS.items()
             if name in self.results and self.results[name].done
         ]
-        return f"{', '.join(found[:-1])} and {found[-1]}" if len(found) > 1 else "".join(found)
+        return enumerated(found) if found else ""
 
     def refusals(self):
         """Yield (noun, Refusal), numbers first."""
