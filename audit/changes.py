@@ -80,10 +80,10 @@ def change(
 ) -> Iterator[Change]:
     """Open a transaction whose writes all belong to one Change, and yield the change.
 
-    ``kind``: a key of ``Change.Kind``. ``by``: a user or a ``System``. ``label``: a sentence for
-    people. ``data``: facts that code reads back, see ``Change``. ``at``: the timestamp of the history
-    rows if it is not the database's clock, for imported and simulated pasts. ``resume``: a Change
-    begun in an earlier transaction, for the chunks of a job.
+    ``kind``: a key of ``Change.Kind``. ``by``: a user, also one who acts by an API token, or a ``System``.
+    ``label``: a sentence for people. ``data``: facts that code reads back, see ``Change``. ``at``: the
+    timestamp of the history rows if it is not the database's clock, for imported and simulated pasts.
+    ``resume``: a Change begun in an earlier transaction, for the chunks of a job.
 
     Inside another change it joins that one, so that the end of a package and the holds it causes are
     one change; ``apart`` always starts a separate change, for a hold that was overdue before a user
@@ -131,6 +131,11 @@ def _begin(
             fields["data"] = fields["data"] | {"recorded_at": now.isoformat()}
     if isinstance(by, System):
         return model.objects.create(actor_kind=model.Actor.SYSTEM, actor_name=by.name, **fields)
+    if by.token:
+        fields["data"] = fields["data"] | {"token": by.token.pk, "owner": by.get_username()}
+        return model.objects.create(
+            actor_kind=model.Actor.TOKEN, actor=by, actor_name=by.token.name, **fields
+        )
     return model.objects.create(
         actor_kind=model.Actor.PERSON, actor=by, actor_name=by.get_username(), **fields
     )

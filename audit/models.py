@@ -49,6 +49,7 @@ class Change(models.Model):
       change.
     - ``recorded_at`` of a change that states another time, such as of a simulated past: ISO timestamp.
     - ``cause`` of a stopped client package: "ended" or "switched_off".
+    - ``token`` and ``owner`` of what was done by an API token: its id, and the user name of ``actor``.
     """
 
     class Kind(models.TextChoices):

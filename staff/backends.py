@@ -1,33 +1,12 @@
 """Who is signed in and what they may do, as Django answers it, read with compiled statements."""
 
 from django.contrib.auth.backends import ModelBackend
-from django.contrib.auth.models import Group, Permission
-from django.db.models import Q
 
 from didmgmt.statements import Statement
 from staff.models import User
+from staff.rights import granted_to
 
 _user = Statement(lambda pk: User.objects.select_related("reseller").filter(pk=pk))
-
-
-def _through(model, name):
-    return model._meta.get_field(name).remote_field.through.objects
-
-
-_granted = Statement(
-    lambda user: (
-        Permission.objects.order_by()
-        .filter(
-            Q(pk__in=_through(User, "user_permissions").filter(user=user).values("permission"))
-            | Q(
-                pk__in=_through(Group, "permissions")
-                .filter(group__in=_through(User, "groups").filter(user=user).values("group"))
-                .values("permission")
-            )
-        )
-        .values_list("content_type__app_label", "codename")
-    )
-)
 
 
 class StaffBackend(ModelBackend):
@@ -41,6 +20,5 @@ class StaffBackend(ModelBackend):
         if user_obj.is_superuser or not user_obj.is_active or user_obj.is_anonymous or obj is not None:
             return super().get_all_permissions(user_obj, obj)
         if not hasattr(user_obj, "_perm_cache"):
-            found = _granted.rows(user=user_obj.pk)
-            user_obj._perm_cache = {f"{app}.{codename}" for app, codename in found}
+            user_obj._perm_cache = granted_to(user_obj.pk)
         return user_obj._perm_cache

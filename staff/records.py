@@ -1,8 +1,9 @@
-"""What history keeps of users and roles: records that triggers of Django's own tables keep up to date.
+"""What history keeps of users, roles and API tokens: records that triggers of their tables keep up to date.
 
-A record holds what a user or a role is and may do, with the names of roles and permissions in one row, and
-neither passwords nor sign-ins. It is tracked like any other model, so a write to users, roles, their members
-or their permissions is in the audit log whoever made it: a page, a command or a statement in the database.
+A record holds what a user, a role or a token is and may do, with the names of roles and permissions in one
+row, and neither passwords, secrets nor sign-ins. It is tracked like any other model, so a write to users,
+roles, their members, their permissions or to tokens is in the audit log whoever made it: a page, a command or
+a statement in the database.
 """
 
 from collections.abc import Iterator
@@ -78,8 +79,42 @@ class RoleRecord(models.Model):
         return self.name
 
 
+class TokenRecord(models.Model):
+    """An API token without its secret and its use; ``id`` is the token's, ``reseller`` its owner's."""
+
+    id = models.BigIntegerField(primary_key=True)
+    reseller = models.ForeignKey(
+        Reseller, null=True, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False
+    )
+    name = models.CharField(max_length=100)
+    owner = models.CharField(max_length=150)
+    key = models.CharField("begins with", max_length=16)
+    scopes = models.TextField()
+    only_reseller = models.ForeignKey(
+        Reseller,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        related_name="+",
+        db_constraint=False,
+        verbose_name="limited to",
+    )
+    networks = models.TextField(blank=True)
+    expires_at = models.DateTimeField("expires")
+    revoked_at = models.DateTimeField("revoked", null=True)
+
+    objects = BranchQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "API token"
+        default_permissions = ()
+
+    def __str__(self):
+        return self.name
+
+
 StaffRecordHistory = history.track(StaffRecord)
 RoleRecordHistory = history.track(RoleRecord, has_rows_of_migrations=True)
+TokenRecordHistory = history.track(TokenRecord)
 
 
 # --- from the tables to the records -------------------------------------------------------------------
@@ -197,17 +232,32 @@ def _projections(vendor):
             _GRANTED.format(table="auth_group_permissions", owner="group_id"),
         ),
     }
+    tokens = {
+        "reseller_id": "(SELECT u.reseller_id FROM staff_user u WHERE u.id = s.owner_id)",
+        "name": "s.name",
+        "owner": "(SELECT u.username FROM staff_user u WHERE u.id = s.owner_id)",
+        "key": "s.key",
+        "scopes": "s.scopes",
+        "only_reseller_id": "s.reseller_id",
+        "networks": "s.networks",
+        "expires_at": "s.expires_at",
+        "revoked_at": "s.revoked_at",
+    }
     # "!" begins a password that nobody can enter.
     password = f"CASE WHEN substr(s.password, 1, 1) IN ('', '!') THEN NULL ELSE {_CLOCK[vendor]} END"
     return (
         _Projection(StaffRecord, "staff_user", staff, {"password_set_at": password}),
         _Projection(RoleRecord, "auth_group", roles, {}),
+        _Projection(TokenRecord, "staff_token", tokens, {}),
     )
 
 
 _USER_COLUMNS = "username, first_name, last_name, email, reseller_id, is_active, is_staff, is_superuser"
-_OF_USER, _OF_ROLE = 0, 1  # indexes of ``_projections``
+# Without the last use of the token, which is no change
+_KEPT_COLUMNS = "name, owner_id, scopes, reseller_id, networks, expires_at, revoked_at"
+_OF_USER, _OF_ROLE, _OF_TOKEN = 0, 1, 2  # indexes of ``_projections``
 _MEMBERS = "(SELECT user_id FROM staff_user_groups WHERE group_id = {row}.id)"
+_TOKENS = "(SELECT id FROM staff_token WHERE owner_id = {row}.id)"
 # Tables whose writes change records: (projection, table, columns whose update matters or "" for all, events,
 # SQL that limits the ids of the source to those that a written row is about).
 _TABLES = (
@@ -217,6 +267,8 @@ _TABLES = (
     (_OF_USER, "auth_group", "name", "UPDATE", f"IN {_MEMBERS}"),
     (_OF_ROLE, "auth_group", "name", "INSERT UPDATE DELETE", "= {row}.id"),
     (_OF_ROLE, "auth_group_permissions", "", "INSERT UPDATE DELETE", "= {row}.group_id"),
+    (_OF_TOKEN, "staff_token", _KEPT_COLUMNS, "INSERT UPDATE DELETE", "= {row}.id"),
+    (_OF_TOKEN, "staff_user", "username, reseller_id", "UPDATE", f"IN {_TOKENS}"),
 )
 
 

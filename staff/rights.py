@@ -1,7 +1,10 @@
 """What users may do: permissions in plain words, and the rule that nobody grants more than they have."""
 
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.db.models import Q
+
+from didmgmt.statements import Statement
+from staff.models import User
 
 # {area: {permission: what it allows}}, in the order of forms. Other permissions of Django's have no effect.
 AREAS = {
@@ -58,6 +61,7 @@ AREAS = {
         "staff.add_user": "Create people",
         "staff.change_user": "Edit and deactivate people, set passwords, and see the jobs of others",
         "staff.delete_user": "Delete people who have done nothing yet",
+        "staff.add_token": "Create API tokens, by which programs use their rights",
         "auth.view_group": "See roles",
         "auth.add_group": "Create roles",
         "auth.change_group": "Edit roles",
@@ -65,6 +69,34 @@ AREAS = {
     },
 }
 _WORDS = {permission: words for rights in AREAS.values() for permission, words in rights.items()}
+
+
+def _through(model, name):
+    return model._meta.get_field(name).remote_field.through.objects
+
+
+_granted = Statement(
+    lambda user: (
+        Permission.objects.order_by()
+        .filter(
+            Q(pk__in=_through(User, "user_permissions").filter(user=user).values("permission"))
+            | Q(
+                pk__in=_through(Group, "permissions")
+                .filter(group__in=_through(User, "groups").filter(user=user).values("group"))
+                .values("permission")
+            )
+        )
+        .values_list("content_type__app_label", "codename")
+    )
+)
+
+
+def granted_to(pk):
+    """Return the permissions of a user, given by its primary key, such as {"dids.view_did"}; one query.
+
+    Being a superuser is not counted.
+    """
+    return {f"{app}.{codename}" for app, codename in _granted.rows(user=pk)}
 
 
 def in_words(permission):

@@ -66,7 +66,8 @@ RANKS = {
     "screens.templatetags": "__init__ did_rows changes place",
     "sheets": "damage table content code_pages encoding text process workbooks loading writing __init__",
     "sheets.process": "__init__ cells binary marks markup main",
-    "staff": "__init__ passwords records models rights people middleware throttle sessions backends apps",
+    "staff": "__init__ passwords scopes records models rights tokens people middleware throttle sessions"
+    " backends apps",
 }
 APPS = ["audit", "clients", "staff", "operators", "jobs", "dids", "screens"]
 ROOMS = ["didmgmt", "sheets", *APPS]
