@@ -24,15 +24,15 @@ RANKS = {
     "clients": "__init__ names finding tags models filters apps",
     "didmgmt": "__init__ sqlite3 children server hosts clock measures requests patience postgresql streams"
     " faults logs models keys forms addresses compression dialogs form_tokens kept_forms headers messages"
-    " text parameters dates templatetags fields operations proxy replica limits choices statements filters"
-    " listing keyset timing",
+    " text parameters dates templatetags fields operations proxy replica limits downloads choices statements"
+    " filters listing keyset timing",
     "didmgmt.postgresql": "__init__ driver base",
     "didmgmt.sqlite3": "__init__ waiting base",
     "didmgmt.templatetags": "__init__ look",
     "dids": "__init__ lifecycle numbering models packages labels lists history forms imports exports"
     " reference_files job_kinds periodic demo apps",
     "dids.demo": "__init__ names world",
-    "dids.exports": "__init__ columns copying rows workbook",
+    "dids.exports": "__init__ columns copying rows ownership workbook",
     "dids.forms": "__init__ records clients operators packages past",
     "dids.history": "__init__ explain ownership timeline rows audit_log external_writes undo",
     "dids.history.undo": "__init__ result chunk verdicts uses writes undo job",

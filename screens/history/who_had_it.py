@@ -5,6 +5,7 @@ because they may lag.
 """
 
 from collections import Counter
+from itertools import chain
 from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import permission_required
@@ -16,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 from audit.pruning import known_since
 from didmgmt import clock
 from didmgmt.text import count_noun
+from dids.exports import ownership
 from dids.forms.past import WhoHadItForm
 from dids.history.ownership import (
     ABSENT,
@@ -91,7 +93,8 @@ def who_had_it_csv(request):
         return _show_errors(request, form)
     at = form.cleaned_data["at"]
     found = who_had(form.cleaned_data["numbers"], at, request.user)
-    return download(request, _csv_rows(found, at), f"who-had-it_{timezone.localtime(at):%Y-%m-%d_%H%M%S}")
+    rows = chain([ownership.HEADER], (ownership.row(one, at) for one in found))
+    return download(request, rows, f"who-had-it_{timezone.localtime(at):%Y-%m-%d_%H%M%S}")
 
 
 def _form(request):
@@ -132,46 +135,3 @@ def _found(request, numbers, at):
         "zone": timezone.get_current_timezone_name(),
         "query": _query(numbers, at) if len(numbers) <= SHORT else "",
     }
-
-
-# --- CSV --------------------------------------------------------------------------------------------
-
-_STATES = {
-    USED: "in use",
-    ON_HOLD: "on Hold after use",
-    FREE: "unassigned",
-    ABSENT: "not in the inventory at that time",
-    DELETED: "deleted",
-    NEVER: "never in the inventory",
-    UNKNOWN: "unknown",
-}
-
-
-def _csv_rows(found, at):
-    """Yield the header, then one row per number; times as ISO 8601 with their UTC offset."""
-    yield (
-        *("DID", "Time", "State", "Status", "Client", "Client then", "Account", "Account then"),
-        *("Package", "Package then", "From", "Started by", "Started with", "Start change"),
-        *("Until", "Ended by", "Ended with", "End change", "Note"),
-    )
-    for one in found:
-        period, dated = one.period, one.dated
-        yield (
-            *(one.number, _iso(at), _STATES[one.kind], one.status_label),
-            *(period.client, period.client_then, period.account_name, period.account_then),
-            *(period.package, period.package_then),
-            *_boundary_cells(dated and dated.began),
-            *_boundary_cells(dated and dated.ended),
-            one.note,
-        )
-
-
-def _boundary_cells(boundary):
-    if boundary is None:
-        return ("",) * 4
-    change = boundary.change.pk if boundary.change else ""
-    return _iso(boundary.at), boundary.actor, boundary.action, change
-
-
-def _iso(at):
-    return timezone.localtime(at).isoformat(" ")

@@ -82,7 +82,7 @@ def test_somebody_who_is_not_signed_in_may_not_send_much(db):
 @override_settings(EXPORTS_AT_ONCE=2)
 def test_a_person_downloads_two_files_at_once(world, supervisor, monkeypatch):
     slots = Slots(settings.EXPORTS_AT_ONCE, 3)
-    monkeypatch.setattr("screens.downloads._written", lambda: slots)
+    monkeypatch.setattr("didmgmt.downloads._written", lambda: slots)
     browser = client_of(supervisor)
     first, second = (browser.get("/dids/export/?format=csv") for _ in range(2))
     refused = browser.get("/dids/export/?format=csv")
@@ -96,7 +96,7 @@ def test_a_person_downloads_two_files_at_once(world, supervisor, monkeypatch):
 
 def test_a_file_keeps_its_place_until_the_server_has_sent_it(world, supervisor, monkeypatch):
     slots = Slots(1, 1)
-    monkeypatch.setattr("screens.downloads._sent", lambda: slots)
+    monkeypatch.setattr("didmgmt.downloads._sent", lambda: slots)
     browser, told = client_of(supervisor), []
     for file_format in ("csv", "xlsx"):
         address = f"/dids/export/?format={file_format}"
