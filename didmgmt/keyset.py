@@ -1,12 +1,80 @@
 """Find pages of a list by key, where an index already has the rows in order."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.core.signing import BadSignature, Signer
+from django.db.models import F, Q, QuerySet
+from django.db.models.expressions import OrderBy
 
-from didmgmt.listing import Row
+from didmgmt.listing import Listing, Row
 from didmgmt.text import parse_whole
+
+
+def rows_after(listing: Listing, cursor: str | None, count: int) -> list[Row]:
+    """Return up to ``count`` rows of a valid list after a cursor, None for its beginning; counts nothing.
+
+    Raises LookupError for a cursor that is not of this list.
+    """
+    keyset = listing.keyset or SortedKeyset(listing.matches, listing.order)
+    return keyset.after(cursor, count)
+
+
+class SortedKeyset:
+    """Find pages of ``rows`` sorted by any expressions, of which the last is unique.
+
+    A cursor has the values of a row, so that it still works when the row has been deleted. It is signed,
+    because the database would fail for values of another type. Expressions may be null, and nulls come last;
+    names of columns may not.
+    """
+
+    def __init__(self, rows: QuerySet[Any], order: Sequence[str | OrderBy]) -> None:
+        terms = [_term(one) for one in order]
+        self._descending = [descending for _, descending, _ in terms]
+        self._nullable = [nullable for _, _, nullable in terms]
+        self._names = [f"_sort_{place}" for place in range(len(terms))]
+        values = {name: expression for name, (expression, *_) in zip(self._names, terms, strict=True)}
+        self._rows = rows.annotate(**values).order_by(*order)
+        self._signer = Signer(salt=f"didmgmt.keyset {rows.model._meta.label} {order}")
+
+    def after(self, cursor: str | None, count: int) -> list[Row]:
+        rows = self._rows if cursor is None else self._rows.filter(self._beyond(self._read(cursor)))
+        found = rows.values_list(*self._names, "pk")[:count]
+        return [(self._signer.sign_object([_plain(one) for one in values]), pk) for *values, pk in found]
+
+    def _read(self, cursor: str) -> list[Any]:
+        try:
+            return [_value(one) for one in self._signer.unsign_object(cursor)]
+        except (BadSignature, ValueError):
+            raise LookupError(cursor) from None
+
+    def _beyond(self, values: list[Any]) -> Q:
+        condition = Q(pk__in=[])
+        for name, value, descending, nullable in reversed(
+            list(zip(self._names, values, self._descending, self._nullable, strict=True))
+        ):
+            same = Q(**{f"{name}__isnull": True}) if value is None else Q(**{name: value})
+            condition = same & condition
+            if value is not None:
+                condition |= Q(**{f"{name}__{'lt' if descending else 'gt'}": value})
+                condition |= Q(**{f"{name}__isnull": True}) if nullable else Q(pk__in=[])
+        return condition
+
+
+def _term(one: str | OrderBy) -> tuple[Any, bool, bool]:
+    """Return (expression, whether it descends, whether it may be null)."""
+    if isinstance(one, str):
+        return F(one.removeprefix("-")), one.startswith("-"), False
+    return one.expression, one.descending, True
+
+
+def _plain(value: Any) -> Any:
+    return {"at": value.isoformat()} if isinstance(value, datetime) else value
+
+
+def _value(plain: Any) -> Any:
+    return datetime.fromisoformat(plain["at"]) if isinstance(plain, dict) else plain
 
 
 class ColumnKeyset:

@@ -179,7 +179,12 @@ class Listing:
     @cached_property
     def ordered(self) -> models.QuerySet[Any]:
         """All matching rows in the order of the list."""
-        return self.matches.order_by(*_ordering(self.matches.model, self._columns, self._descending))
+        return self.matches.order_by(*self.order)
+
+    @property
+    def order(self) -> list[str | models.expressions.OrderBy]:
+        """The expressions for ``order_by``, of which the last is unique."""
+        return _ordering(self.matches.model, self._columns, self._descending)
 
     @property
     def _descending(self) -> bool:
@@ -192,7 +197,7 @@ class Listing:
             return Count(0)
         total = self._total(self.filterset) if self._total else Count(self.matches.count())
         if total.more and self._page_parameter > total // self.per_page and self._cursor is None:
-            return Count(self._count_all())
+            return Count(self.count_all())
         return total
 
     @cached_property
@@ -249,7 +254,7 @@ class Listing:
     def _page(self) -> Page:
         if not self.total:
             return Page([])
-        return self._page_by_offset() if self._keyset is None else self._page_by_key(self._keyset)
+        return self._page_by_offset() if self.keyset is None else self._page_by_key(self.keyset)
 
     def _page_by_offset(self) -> Page:
         """Find the page by counting rows from the nearer end."""
@@ -296,13 +301,15 @@ class Listing:
     @cached_property
     def _counted_total(self) -> int:
         """The exact number of matching rows."""
-        return self._count_all() if self.total.more else self.total
+        return self.count_all() if self.total.more else self.total
 
-    def _count_all(self) -> int:
+    def count_all(self) -> int:
+        """Return the exact number of matching rows of a valid list."""
         return self._exact_total(self.filterset) if self._exact_total else self.matches.count()
 
     @cached_property
-    def _keyset(self) -> Keyset | None:
+    def keyset(self) -> Keyset | None:
+        """What finds pages by key, None where rows are counted."""
         if self._make_keyset is None:
             return None
         return self._make_keyset(self.filterset, self.sort.removeprefix("-"), self._descending)

@@ -510,7 +510,7 @@ class PastListing(Listing):
             return Count(0)
         total, page = self.filterset.total, self._page_parameter
         if total.more and total < self.per_page:
-            found = len(self._keyset.after(None, self.per_page + 1))
+            found = len(self.keyset.after(None, self.per_page + 1))
             total = Count(found, more=found > self.per_page)
         if total.more and page > max(1, total // self.per_page) and self._cursor is None:
             return Count(self.filterset.exact_total())
@@ -550,12 +550,12 @@ class PastListing(Listing):
 
     def key_chunks(self, size):
         """Yield the keys of all matching versions in the order of the list, up to ``size`` at a time."""
-        if self._keyset is None:
+        if self.keyset is None:
             keys = list(self.ordered.values_list("pk", flat=True))
             yield from (keys[start : start + size] for start in range(0, len(keys), size))
             return
         cursor = None
-        while found := self._keyset.after(cursor, size):
+        while found := self.keyset.after(cursor, size):
             yield [key for _, key in found]
             cursor = found[-1][0]
 

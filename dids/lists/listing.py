@@ -19,10 +19,11 @@ from dids.models.number_reads import any_hold_over
 SORTED_MAX = 5_000  # numbers that are sorted at once; pages of more are found by key
 
 
-def did_listing(parameters, user, path="", *, besides=()):
+def did_listing(parameters, user, path="", *, besides=(), counted=True):
     """List the numbers that match ``parameters`` and that ``user`` may see, now or as of a past time.
 
-    ``besides``: further parameters that the caller reads.
+    ``besides``: further parameters that the caller reads. ``counted``: count the matches to choose how pages
+    are found; without it nothing is counted, and pages can be read by their cursors only.
     """
     if parameters.get("as_of", "").strip():
         return PastListing(parameters, user, path, _SORTS, besides=(PARAMETER, SavedView.PARAMETER, *besides))
@@ -34,7 +35,7 @@ def did_listing(parameters, user, path="", *, besides=()):
         if sort == "written":
             return None if filterset.is_few else ChangeKeyset(filterset, descending=descending)
         # No index has all filters in all orders, and a keyset skips rows that don't match.
-        if filterset.is_few or (sort != "number" and filterset.total <= SORTED_MAX):
+        if filterset.is_few or (counted and sort != "number" and filterset.total <= SORTED_MAX):
             return None
         return DIDKeyset(filterset, sort, descending=descending, overdue=overdue)
 

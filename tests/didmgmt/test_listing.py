@@ -1,15 +1,20 @@
 """``Listing`` and ``Selection``, tested with a list of clients."""
 
+from itertools import product
 from urllib.parse import urlencode
 
 import django_filters
 import pytest
 from django.db.models import F
+from django.db.models.functions import Lower
 from django.http import QueryDict
 
-from clients.models import Client, Reseller
+from clients.filters import PackageFilter, ResellerFilter
+from clients.models import Client, Package, Reseller
 from didmgmt.filters import FilterSet
+from didmgmt.keyset import rows_after
 from didmgmt.listing import Count, Listing, Selection
+from didmgmt.statements import EVERYBODY
 
 pytestmark = pytest.mark.django_db
 
@@ -359,3 +364,45 @@ def assert_refused(selection, sentence):
     assert selection.error.startswith(sentence)
     assert selection.count == 0
     assert list(selection.queryset) == []
+
+
+# --- pages by cursor without counting -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sort", ["reseller", "-reseller", "days", "-days", "name", "-name"])
+def test_pages_by_values_have_the_order_of_the_whole_list(db, sort):
+    """Names repeat, and hold days may be null, which comes last in both directions."""
+    north, south = (Reseller.objects.create(name=name) for name in ("North", "south"))
+    for reseller, name, days in product((north, south), ("a", "B", "c"), (None, 0, 7)):
+        Package.objects.create(reseller=reseller, name=f"{name} {days}", did_limit=1, hold_days=days)
+    columns = {
+        "reseller": (Lower("reseller__name"), "pk"),
+        "days": (F("hold_days"), Lower("reseller__name")),
+        "name": (Lower("name"),),
+    }
+    listing = Listing(
+        QueryDict(f"sort={sort}"), Package.objects.all(), PackageFilter, user=EVERYBODY, sorts=columns
+    )
+    found, cursor = [], None
+    while page := rows_after(listing, cursor, 4):
+        found += [key for _, key in page]
+        cursor = page[-1][0]
+    assert found == [package.pk for package in listing.ordered] and len(found) == 18
+
+
+def test_a_cursor_of_another_order_is_refused(db):
+    Reseller.objects.create(name="North")
+    by_name, by_id = (
+        Listing(
+            QueryDict(f"sort={sort}"),
+            Reseller.objects.all(),
+            ResellerFilter,
+            user=EVERYBODY,
+            sorts={"name": (Lower("name"), "id"), "id": ("id",)},
+        )
+        for sort in ("name", "id")
+    )
+    ((cursor, _),) = rows_after(by_name, None, 1)
+    for wrong in (cursor, "x", ""):
+        with pytest.raises(LookupError):
+            rows_after(by_id, wrong, 1)

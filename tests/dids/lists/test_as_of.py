@@ -334,7 +334,7 @@ def test_a_page_before_an_import_does_not_read_the_imported_numbers(house, admin
         assert [row.number for row in rows] == expected[page * 20 - 20 : page * 20]
 
     def cost(read):
-        keyset = shown(1)._keyset
+        keyset = shown(1).keyset
         keyset._filterset.scans(1)  # finds the ids and ranges once
         return rows_read(lambda: read(keyset))
 

@@ -537,7 +537,7 @@ def plan_of_page(viewer, filters, page):
     listing = log_listing(QueryDict(urlencode(filters)), viewer)
     key = None if page == "first page" else str(Change.objects.earliest("pk").pk)
     with CaptureQueriesContext(connection) as queries:
-        listing._keyset.after(key, 21)
+        listing.keyset.after(key, 21)
     sql = queries[-1]["sql"]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
