@@ -22,6 +22,7 @@ from django.http import HttpResponse
 from django.template.loader import render_to_string
 
 from didmgmt import measures
+from didmgmt.problems import is_for_program, problem
 
 TRIES = 3  # after the first one
 PAUSE = 0.1  # seconds before the second try, on average; doubled for each further one
@@ -30,6 +31,7 @@ RETRY_AFTER = 10  # seconds, in the header of an answer
 DEADLOCK, SERIALIZATION_FAILURE, LOCK_NOT_AVAILABLE, DISK_FULL = "40P01", "40001", "55P03", "53100"
 TOO_LONG = "57014"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+READS = ("GET", "HEAD", "OPTIONS")
 READ = re.compile(r"\s*(SELECT|SET|SHOW|EXPLAIN|PRAGMA|BEGIN|SAVEPOINT|RELEASE|ROLLBACK)\b", re.IGNORECASE)
 
 NOTHING_CHANGED = "Nothing was changed."
@@ -160,6 +162,9 @@ def handler500(request):
     if is_fault(error):
         return unavailable(request, error)
     measures.EXCEPTIONS.labels("page").inc()
+    if is_for_program(request):
+        sentence = f"The server failed. Nothing more is known here; its log has the request {request.id}."
+        return problem(500, "server_error", sentence, request_id=request.id)
     page = render_to_string("500.html", {"request_id": getattr(request, "id", "")})
     return HttpResponse(page, status=500)
 
@@ -172,9 +177,11 @@ def unavailable(request, error):
     sentence = _sentence(error)
     # A connection that was lost at COMMIT leaves it open whether the transaction was committed.
     unknown = committed or sentence is DOWN
-    change = MAYBE_CHANGED if unknown and request.method == "POST" else NOTHING_CHANGED
+    change = MAYBE_CHANGED if unknown and request.method not in READS else NOTHING_CHANGED
     sentence = sentence.format(change, seconds=settings.DATABASE_REQUEST_SECONDS)
-    if request.headers.get("HX-Request"):
+    if is_for_program(request):
+        response = problem(503, "unavailable", sentence)
+    elif request.headers.get("HX-Request"):
         response = HttpResponse(sentence, content_type="text/plain; charset=utf-8", status=503)
     else:
         response = HttpResponse(render_to_string("503.html", {"sentence": sentence}), status=503)

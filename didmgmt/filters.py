@@ -62,7 +62,7 @@ class FilterSet(django_filters.FilterSet):
         self.user = user
         known = [*self.names(), *OF_LISTS, *besides]
         noun = "filter" if self.base_filters else "parameter"
-        self.refused = parameter_errors(data or QueryDict(), known, noun, many=self._choosing_many())
+        self.refused = parameter_errors(data or QueryDict(), known, noun, many=self.choosing_many())
         data, self.excess = _limited(data, self.names())
         # Instead of super().__init__, which copies all filters
         self.is_bound, self.data, self.queryset = data is not None, data or QueryDict(), queryset
@@ -81,7 +81,7 @@ class FilterSet(django_filters.FilterSet):
         return [*cls.base_filters, *typed]
 
     @classmethod
-    def _choosing_many(cls):
+    def choosing_many(cls):
         """Return the names of the filters of which several values may be chosen."""
         return [name for name, one in cls.base_filters.items() if issubclass(one.field_class, _MANY)]
 

@@ -24,6 +24,7 @@ from django.core.exceptions import (
 from django.http import HttpResponse
 from django.template.loader import render_to_string
 
+from didmgmt.problems import is_for_program, problem
 from didmgmt.text import count_noun
 
 KEYS_MOST = 10_000  # buckets in memory, after which full ones are dropped
@@ -135,7 +136,7 @@ class LimitMiddleware:
 
     def __call__(self, request):
         try:
-            if request.path not in WITHOUT_LIMIT:
+            if request.path not in WITHOUT_LIMIT and not _has_token(request):
                 self._check(request)
         except LimitError as error:
             return refusal(request, error)
@@ -162,6 +163,11 @@ class LimitMiddleware:
                 " it again.",
                 http_status=413,
             )
+
+
+def _has_token(request):
+    """Return whether a program sends a token, by which the API limits it."""
+    return is_for_program(request) and "Authorization" in request.headers
 
 
 def _buckets(per_minute):
@@ -210,8 +216,13 @@ def _why_unread(exception):
     return "The request is damaged or incomplete. Go back, reload the page and try again."
 
 
+_CODES = {400: "bad_request", 413: "too_large", 429: "too_many_requests"}
+
+
 def _answer(request, template, sentence, status):
-    """Return a page for people, plain text for htmx, which shows it in a notice."""
+    """Return a page for people, plain text for htmx, which shows it in a notice, and JSON for programs."""
+    if is_for_program(request):
+        return problem(status, _CODES[status], sentence)
     if "HX-Request" in request.headers:
         return HttpResponse(sentence, content_type="text/plain; charset=utf-8", status=status)
     return HttpResponse(render_to_string(template, {"sentence": sentence}), status=status)

@@ -353,6 +353,7 @@ INSTALLED_APPS = [
     "jobs",
     "dids",
     "screens",
+    "api",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

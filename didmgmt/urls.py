@@ -9,6 +9,7 @@ from screens.people.urls import people_urlpatterns, role_urlpatterns
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="dids:list"), name="home"),
+    path("api/", include("api.urls")),
     path("start/", include("screens.start.urls")),
     path("dids/", include("screens.numbers.urls")),
     path("operators/", include("screens.operators.urls")),

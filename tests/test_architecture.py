@@ -18,14 +18,15 @@ ROOT = Path(settings.BASE_DIR)
 # package that both are in. Names joined by "|" are equals and do not import each other. ``__init__`` stands
 # for what a package exports.
 RANKS = {
-    "": "didmgmt sheets|audit clients staff operators jobs dids screens",
+    "": "didmgmt sheets|audit clients staff operators jobs dids screens|api",
+    "api": "__init__ problems access fields lists records dids",
     "audit": "history changes __init__ models middleware triggers words roles seals pruning checks apps",
     "audit.seals": "__init__ hashing spans failures chain verifying touched writing log delivery",
     "clients": "__init__ names finding tags models filters apps",
     "didmgmt": "__init__ sqlite3 children server hosts clock measures requests patience postgresql streams"
-    " faults logs models keys forms addresses compression dialogs form_tokens kept_forms headers messages"
-    " text parameters dates templatetags fields operations proxy replica limits downloads choices statements"
-    " filters listing keyset timing",
+    " problems faults logs models keys forms addresses compression dialogs form_tokens kept_forms headers"
+    " messages text parameters dates templatetags fields operations proxy replica limits downloads choices"
+    " statements filters listing keyset timing",
     "didmgmt.postgresql": "__init__ driver base",
     "didmgmt.sqlite3": "__init__ waiting base",
     "didmgmt.templatetags": "__init__ look",
@@ -69,7 +70,7 @@ RANKS = {
     "staff": "__init__ passwords scopes records models rights tokens people middleware throttle sessions"
     " backends apps",
 }
-APPS = ["audit", "clients", "staff", "operators", "jobs", "dids", "screens"]
+APPS = ["audit", "clients", "staff", "operators", "jobs", "dids", "screens", "api"]
 ROOMS = ["didmgmt", "sheets", *APPS]
 # These see everything, and only Django and the command line load them.
 ENTRY_POINTS = re.compile(

@@ -364,7 +364,9 @@ def url_names(resolver=None, namespace=""):
 
 
 def test_every_address_is_listed():
-    assert {address.name for address in ADDRESSES} == set(url_names())
+    """Those of the API have a list of their own, see tests/api/test_matrix.py."""
+    ours = {name for name in url_names() if not name.startswith(("api:", "api_unknown"))}
+    assert {address.name for address in ADDRESSES} == ours
 
 
 @pytest.fixture(scope="module")

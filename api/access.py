@@ -1,0 +1,67 @@
+"""Who sends a request, by the token in its Authorization header, and what they may do."""
+
+from collections.abc import Callable
+from datetime import UTC
+from functools import wraps
+from typing import Any
+
+from django.http import Http404, HttpRequest
+from django.utils import timezone
+from ninja.security import HttpBearer
+
+from api.problems import ProblemError
+from staff.rights import in_words
+from staff.tokens import TokenRefusedError, user_of
+
+
+class TokenAuth(HttpBearer):
+    """Authenticate a request; ``request.auth`` and ``request.user`` are the owner with the token's rights.
+
+    Reads no session and no cookie. Times without a zone are in UTC, whoever the owner is.
+    """
+
+    def __call__(self, request: HttpRequest) -> Any:
+        authorization = request.headers.get("Authorization", "")
+        try:
+            request.user = user_of(authorization, request.META.get("REMOTE_ADDR", ""))
+        except TokenRefusedError as refusal:
+            headers = {"WWW-Authenticate": "Bearer"}
+            raise ProblemError(401, f"token_{refusal.code}", str(refusal), headers=headers) from None
+        timezone.activate(UTC)  # until the end of the request, see TimeZoneMiddleware
+        return request.user
+
+    def authenticate(self, request: HttpRequest, token: str) -> Any:
+        raise NotImplementedError  # __call__ does without it
+
+
+def needs(*permissions: str) -> Callable[[Any], Any]:
+    """Refuse users who lack one of ``permissions``, naming it in words; the document lists them."""
+
+    def guard(operation: Any) -> Any:
+        @wraps(operation)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            for permission in permissions:
+                if not request.user.has_perm(permission):
+                    raise lacks(permission)
+            return operation(request, *args, **kwargs)
+
+        guarded.permissions = permissions  # type: ignore[attr-defined]
+        return guarded
+
+    return guard
+
+
+def lacks(permission: str) -> ProblemError:
+    """Return the refusal of a user without a permission."""
+    sentence = (
+        f"You don’t have the right “{in_words(permission)}”, or your token doesn’t include it."
+        " Ask an administrator for it."
+    )
+    return ProblemError(403, "forbidden", sentence, permission=permission)
+
+
+def found(record: Any, what: str) -> Any:
+    """Return ``record``; raise Http404 if it is None, also for one of another reseller."""
+    if record is None:
+        raise Http404(f"There is no {what}.")
+    return record

@@ -1,0 +1,250 @@
+"""Numbers: the list, and one number."""
+
+from collections import namedtuple
+from functools import cache
+from typing import Any
+
+from django.db.models import OuterRef, Subquery
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+
+from api.access import found, needs
+from api.fields import (
+    MAYBE_MOMENT,
+    MAYBE_TEXT,
+    MAYBE_WHOLE,
+    TAGS,
+    TEXT,
+    WHOLE,
+    Field,
+    Fields,
+    moment,
+    named,
+    reference,
+    tags_of,
+)
+from api.lists import list_answer
+from api.problems import error, invalid
+from api.records import record_answer, record_fields
+from audit.history import visible_to
+from didmgmt import clock
+from didmgmt.replica import may_lag
+from didmgmt.statements import Statement
+from didmgmt.text import parse_whole, shorten
+from dids.lifecycle import statuses as st
+from dids.lists.filters import DIDFilter
+from dids.lists.listing import did_listing
+from dids.models import DID
+from dids.numbering.countries import country_of
+from dids.numbering.normalise import NumberError
+from dids.numbering.reading import read_entry
+
+router = Router(tags=["DIDs"])
+NOT_TAKEN = ("as_of", "list")
+
+
+def _held(value: Any) -> Any:
+    """Return a function that reads what a number has only while a client has it."""
+    return lambda row: value(row) if row.status_now in st.HELD else None
+
+
+FIELDS = Fields(
+    "DID",
+    [
+        Field("id", lambda row: row.pk, WHOLE, "The number’s id, which stays the same", 17),
+        Field("number", lambda row: row.number, TEXT, "1 to 20 digits", "442071838750"),
+        Field(
+            "status",
+            lambda row: row.status_now,
+            {"type": "string", "enum": [*st.LABELS]},
+            "The status now: a hold that is over counts as over",
+            "active",
+        ),
+        Field(
+            "operator",
+            lambda row: {"id": row.operator_id, "name": row.operator_name},
+            reference(),
+            "The operator that provides the number",
+            {"id": 3, "name": "Northline"},
+        ),
+        Field(
+            "reseller",
+            lambda row: {"id": row.reseller_id, "name": row.reseller_name},
+            reference(),
+            "The reseller that the operator belongs to",
+            {"id": 1, "name": "Arbor Voice"},
+        ),
+        Field("tags", lambda row: tags_of(row.tag_label), TAGS, "Its tags, sorted", ["gold", "london"]),
+        Field(
+            "client",
+            _held(lambda row: named(row.client_id, row.last_client)),
+            reference(maybe=True),
+            "The client that has it, on Hold the last one; null for a free number",
+            {"id": 9, "name": "Jarrow Dental"},
+        ),
+        Field(
+            "account",
+            _held(lambda row: named(row.account_id, row.last_account)),
+            reference(maybe=True),
+            "The client’s account that calls go to",
+            {"id": 12, "name": "jarrow_dental"},
+        ),
+        Field(
+            "client_package",
+            _held(lambda row: named(row.client_package_id, row.package_name)),
+            reference(maybe=True),
+            "The client’s package that it counts towards; the name is that of the package",
+            {"id": 31, "name": "Office"},
+        ),
+        Field(
+            "hold_until",
+            lambda row: moment(row.hold_until) if row.status_now == st.HOLD else None,
+            MAYBE_MOMENT,
+            "When its hold ends; null unless it is on Hold",
+            None,
+        ),
+        Field(
+            "after_hold",
+            lambda row: row.after_hold,
+            {"type": "string", "enum": [*st.FREE]},
+            "The status after a hold",
+            "instock",
+        ),
+        Field(
+            "hold_days",
+            lambda row: row.hold_days,
+            MAYBE_WHOLE,
+            "Its own hold days; null for those of its package, operator or reseller",
+            None,
+        ),
+        Field("notes", lambda row: row.notes, TEXT, "Up to 500 characters", ""),
+        Field(
+            "country",
+            lambda row: country_of(row.number) or None,
+            MAYBE_TEXT,
+            "The country of its calling code; null if it is too short for one",
+            "United Kingdom",
+            usual=False,
+        ),
+        Field(
+            "created_at",
+            lambda row: moment(row.created_at),
+            MAYBE_MOMENT,
+            "When it was created, as far as history is kept and you may see it",
+            "2026-01-10T09:00:00Z",
+            usual=False,
+        ),
+        Field(
+            "changed_at",
+            lambda row: moment(row.changed_at),
+            MAYBE_MOMENT,
+            "When it was last changed",
+            "2026-03-02T14:31:07Z",
+            usual=False,
+        ),
+    ],
+)
+_COLUMNS = {
+    "pk": "pk",
+    "number": "number",
+    "after_hold": "after_hold",
+    "hold_until": "hold_until",
+    "hold_days": "hold_days",
+    "notes": "notes",
+    "operator_id": "operator_id",
+    "reseller_id": "operator__reseller_id",
+    "account_id": "account_id",
+    "client_id": "account__client_id",
+    "client_package_id": "client_package_id",
+    "status_now": "status_now",
+    "operator_name": "operator_name",
+    "reseller_name": "reseller_name",
+    "tag_label": "tag_label",
+    "last_client": "last_client",
+    "last_account": "last_account",
+    "package_name": "package_name",
+}
+_PAST = frozenset({"created_at", "changed_at"})
+
+
+@cache
+def _statement(needed: frozenset[str], by: str) -> tuple[Statement, Any]:
+    """Return the statement that reads rows, and their class.
+
+    ``needed``: the fields of ``_PAST``, and "version", the id of the newest history row. ``by``: "ids" of
+    rows that the viewer is known to see, "pk" or "number" of one of theirs.
+    """
+    names = (*_COLUMNS, *sorted(needed))
+
+    def rows(key: Any, now: Any, viewer: Any) -> Any:
+        dids = DID.objects.filter(pk__in=key) if by == "ids" else DID.objects.filter(**{by: key})
+        dids = (dids if by == "ids" else dids.visible_to(viewer)).for_table(now)
+        past = visible_to(DID, viewer).filter(object_id=OuterRef("pk"))
+        if "created_at" in needed:
+            created = past.filter(event="+").order_by("history_id")
+            dids = dids.annotate(created_at=Subquery(created.values("at")[:1]))
+        if "changed_at" in needed:
+            dids = dids.annotate(changed_at=Subquery(past.order_by("-history_id").values("at")[:1]))
+        if "version" in needed:
+            dids = dids.with_version()
+        return dids.values_list(*_COLUMNS.values(), *sorted(needed))
+
+    return Statement(rows, lists=["key"] if by == "ids" else []), namedtuple("Row", names)
+
+
+def did_rows(keys: list[int], names: tuple[str, ...], viewer: Any) -> list[Any]:
+    """Return the numbers with these ids, which the viewer may see, in their order; one query."""
+    statement, row = _statement(_PAST & {*names}, "ids")
+    found = map(row._make, statement.rows(key=keys, now=clock.now(), viewer=viewer))
+    by_key = {one.pk: one for one in found}
+    return [by_key[key] for key in keys if key in by_key]
+
+
+def did_row(address: str, viewer: Any) -> Any:
+    """Return the number at an address, with its ``version``: digits in any notation, or "id:17".
+
+    Raises Http404 if the viewer can't see such a number, and ProblemError if the address is none.
+    """
+    by, key = read_address(address)
+    statement, row = _statement(_PAST | {"version"}, by)
+    rows = statement.rows(key=key, now=clock.now(), viewer=viewer)
+    return found(row._make(rows[0]) if rows else None, f"number {shorten(address)}")
+
+
+def read_address(address: str) -> tuple[str, Any]:
+    """Return ("pk", id) or ("number", digits) for the address of a number; raise ProblemError for neither."""
+    if address.startswith("id:"):
+        if pk := parse_whole(address[3:]):
+            return "pk", pk
+        raise invalid([error("number", shorten(address), "An id is a whole number, as in id:17.")])
+    try:
+        (low, high), *others = read_entry(address)
+    except NumberError as refusal:
+        raise invalid([error("number", shorten(address), str(refusal), refusal.kind or "number")]) from None
+    if others or low != high:
+        raise invalid([error("number", shorten(address), "This is a range. Name one number.", "range")])
+    return "number", low
+
+
+@router.get("/dids", operation_id="list_dids", summary="List numbers")
+@needs("dids.view_did")
+@may_lag
+def list_dids(request: HttpRequest) -> HttpResponse:
+    """Return a page of the numbers that you may see, filtered and sorted like the list on screen."""
+    return list_answer(
+        request,
+        DIDFilter,
+        lambda query: did_listing(query, request.user, counted=False),
+        FIELDS,
+        lambda _listing, keys, names: did_rows(keys, names, request.user),
+        without=NOT_TAKEN,
+    )
+
+
+@router.get("/dids/{number}", operation_id="get_did", summary="Read a number")
+@needs("dids.view_did")
+def get_did(request: HttpRequest, number: str) -> HttpResponse:
+    """Return one number, by its digits in any notation or by its id, as in ``id:17``."""
+    names = record_fields(request, FIELDS)
+    row = did_row(number, request.user)
+    return record_answer(request, FIELDS, row, row.version, names)

@@ -1,0 +1,107 @@
+"""Lists by query parameters: the filters and sorts of the screens, pages by cursor."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse, QueryDict
+
+from api.fields import Fields, answer
+from api.problems import error, errors_of, invalid
+from didmgmt.filters import FilterSet
+from didmgmt.keyset import rows_after
+from didmgmt.listing import Listing
+from didmgmt.parameters import parameter_errors
+from didmgmt.text import parse_whole, shorten
+
+USUAL, MOST = 100, 1_000  # rows of a page
+OWN = ("limit", "after", "sort", "fields", "count")  # parameters besides those of the filter
+TRUE, FALSE = ("true", "1"), ("", "false", "0")
+
+
+def list_answer(
+    request: HttpRequest,
+    filterset: type[FilterSet],
+    listing_of: Callable[[QueryDict], Listing],
+    fields: Fields,
+    rows: Callable[[Listing, list[Any], tuple[str, ...]], Iterable[Any]],
+    *,
+    without: tuple[str, ...] = (),
+) -> HttpResponse:
+    """Answer with a page of a list: {"items": […], "next": URL or null}, and "count" if it was asked for.
+
+    ``listing_of`` returns the list for the filter and the sort; ``rows(listing, keys, names)`` the rows with
+    these primary keys, in order, with what the fields ``names`` need. ``without``: parameters of the filter
+    that the API doesn't take. Raises ProblemError for parameters that are unknown or invalid.
+    """
+    given = request.GET
+    known = [name for name in (*filterset.names(), *OWN) if name not in without]
+    errors = [
+        error("?", None, sentence, "unknown_parameter")
+        for sentence in parameter_errors(given, known, many=filterset.choosing_many())
+    ]
+    limit, names, counts = (
+        _read_limit(given, errors),
+        _read_fields(given, fields, errors),
+        _counts(given, errors),
+    )
+    query = given.copy()
+    for name in OWN:
+        if name != "sort":
+            query.pop(name, None)
+    if errors:
+        raise invalid(errors)
+    listing = listing_of(query)
+    if not listing.valid:
+        raise invalid(_errors(listing))
+    try:
+        found = rows_after(listing, given.get("after") or None, limit + 1)
+    except LookupError:
+        sentence = "This is not a cursor of this list. Take the address in “next” as it is, or leave it out."
+        raise invalid([error("?after", given["after"], sentence, "cursor")]) from None
+    keys = [key for _, key in found[:limit]]
+    body: dict[str, Any] = {"items": fields.objects(rows(listing, keys, names), names) if keys else []}
+    body["next"] = _next(request, found[limit - 1][0]) if len(found) > limit else None
+    if counts:
+        body["count"] = listing.count_all()
+    return answer(body)
+
+
+def _read_limit(given: QueryDict, errors: list[dict[str, Any]]) -> int:
+    text = given.get("limit", "").strip()
+    limit = parse_whole(text, most=MOST) if text else USUAL
+    if not limit:
+        errors.append(error("?limit", text, f"Enter a whole number from 1 to {MOST:,}."))
+    return limit or USUAL
+
+
+def _read_fields(given: QueryDict, fields: Fields, errors: list[dict[str, Any]]) -> tuple[str, ...]:
+    try:
+        return fields.read(given.get("fields", ""))
+    except LookupError as refusal:
+        errors.append(error("?fields", given["fields"], str(refusal.args[0]), "unknown_field"))
+        return fields.usual
+
+
+def _counts(given: QueryDict, errors: list[dict[str, Any]]) -> bool:
+    text = given.get("count", "").strip()
+    if text not in (*TRUE, *FALSE):
+        errors.append(error("?count", text, f"“{shorten(text)}” is neither true nor false."))
+    return text in TRUE
+
+
+def _errors(listing: Listing) -> list[dict[str, Any]]:
+    """Return the errors of the filter, then those of the list, which are about its sort."""
+    filterset = listing.filterset
+    of_filter = errors_of(filterset.errors, filterset.data, "?") if filterset.errors else []
+    of_list = listing.errors[len(filterset.error_messages) :]
+    return of_filter + [error("?sort", listing.sort, sentence) for sentence in of_list]
+
+
+def _next(request: HttpRequest, cursor: str | None) -> str:
+    """Return the URL of the next page."""
+    parameters = [
+        (name, value) for name, values in request.GET.lists() for value in values if name != "after"
+    ]
+    query = urlencode([*parameters, ("after", cursor)], safe="~")
+    return request.build_absolute_uri(f"{request.path}?{query}")

@@ -1,0 +1,78 @@
+"""The addresses of the API. Whatever is wrong with a request, the answer is JSON."""
+
+from collections import defaultdict
+from functools import wraps
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.urls import path, re_path
+from django.views.decorators.csrf import csrf_exempt
+from ninja import NinjaAPI
+
+from api import dids, problems
+from api.access import TokenAuth
+from didmgmt.problems import problem
+
+NO_ADDRESS = "There is nothing at this address. The document at /api/v1/openapi.json lists all addresses."
+
+api = NinjaAPI(
+    title="DID Management",
+    version="1",
+    urls_namespace="api",
+    openapi_url=None,
+    docs_url=None,
+    auth=TokenAuth(),
+)
+problems.register(api)
+api.add_router("", dids.router)
+
+
+def _answering(views: list[Any]) -> Any:
+    """Return a view of all that is at one address, which several routers may have methods of.
+
+    A view that lacks the method answers 405 before it does anything. HEAD is answered like GET; the server
+    leaves the body out.
+    """
+
+    @csrf_exempt
+    @login_not_required
+    @wraps(views[0])
+    def answering(request: Any, *args: Any, **kwargs: Any) -> Any:
+        if request.method == "HEAD":
+            request.method = "GET"
+        allowed: list[str] = []
+        for view in views:
+            response = view(request, *args, **kwargs)
+            if response.status_code != 405:
+                return response
+            allowed += response.headers["Allow"].split(", ")
+        methods = ", ".join(sorted({*allowed, *(["HEAD"] if "GET" in allowed else [])}))
+        sentence = f"{request.method} is not possible here. Use {methods}."
+        return problem(405, "method_not_allowed", sentence, headers={"Allow": methods})
+
+    return answering
+
+
+def _patterns(patterns: list[Any]) -> list[Any]:
+    """Return one pattern for each address, all of which answer in JSON."""
+    views = defaultdict(list)
+    for one in patterns:
+        views[str(one.pattern)].append(one)
+    return [
+        path(route, _answering([one.callback for one in same]), name=same[0].name)
+        for route, same in views.items()
+        if same[0].name != "api-root"
+    ]
+
+
+@csrf_exempt
+@login_not_required
+def unknown(_request: Any) -> Any:
+    return problem(404, "not_found", NO_ADDRESS)
+
+
+_found, _app, _namespace = api.urls
+urlpatterns = [
+    path("v1/", (_patterns(_found), _app, _namespace)),
+    re_path("", unknown, name="api_unknown"),
+]

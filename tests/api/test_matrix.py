@@ -1,0 +1,108 @@
+"""Status codes of every operation of the API for every kind of user; one that is not listed fails.
+
+Users, in the order of the columns: without a token; a viewer; a stranger, who has every permission but in
+another reseller; the owner, a supervisor of the reseller that the records belong to; an administrator, who
+has no reseller; and nobody, who has no permission at all.
+"""
+
+import pytest
+
+from api.urls import api as ninja
+from tests.carrier import person
+from tests.screens.test_access import SECRETS, ids_of
+from tests.world import client_of, make_world, member
+
+pytestmark = pytest.mark.django_db
+USERS = ["anonymous", "viewer", "stranger", "owner", "administrator", "nobody"]
+
+
+class Operation:
+    """An operation by its id, a request for it, and the status codes for each of USERS.
+
+    ``{number}`` and the like, in the path and in the texts of the body, are ids of records of Reseller 1.
+    """
+
+    def __init__(self, name, method, path, statuses, body=None):
+        self.name, self.method, self.path, self.body = name, method, path, body
+        self.statuses = dict(zip(USERS, map(int, statuses.split()), strict=True))
+
+
+OPERATIONS = [
+    # id, method, path                         anonymous viewer stranger owner administrator nobody
+    Operation("list_dids", "GET", "/dids", "401 200 200 200 200 403"),
+    Operation("get_did", "GET", "/dids/id:{number}", "401 200 404 200 200 403"),
+]
+
+
+def operation_ids():
+    """Yield the ids of all operations."""
+    for bound in ninja._get_bound_routers():
+        for view in bound.path_operations.values():
+            for operation in view.operations:
+                yield operation.operation_id
+
+
+def test_every_operation_is_listed():
+    assert {one.name for one in OPERATIONS} == set(operation_ids())
+
+
+@pytest.fixture(scope="module")
+def world(module_db):
+    return make_world()
+
+
+@pytest.fixture(scope="module")
+def owner(world):
+    return member("Supervisor", username="owner", reseller=world.reseller)
+
+
+@pytest.fixture(scope="module")
+def ids(world, owner):
+    return ids_of(world, owner)
+
+
+@pytest.fixture
+def nobody(world):
+    return person("nobody")
+
+
+def filled(value, ids):
+    """Return a JSON value with the ids in its texts; a text that is only an id becomes a number."""
+    if isinstance(value, dict):
+        return {name: filled(one, ids) for name, one in value.items()}
+    if isinstance(value, list):
+        return [filled(one, ids) for one in value]
+    if isinstance(value, str) and value[1:-1] in ids:
+        return ids[value[1:-1]]
+    return value.format(**ids) if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_each_operation_answers_each_user_with_the_listed_status(operation, user, ids, api, request):
+    program = api(None if user == "anonymous" else request.getfixturevalue(user))
+    path = operation.path.format(**ids)
+    answer = program.send(operation.method, path, filled(operation.body, ids))
+    assert answer.status == operation.statuses[user], answer.content
+    if user in ("anonymous", "stranger", "nobody"):
+        assert [secret for secret in SECRETS if secret in answer.content.decode()] == []
+
+
+def test_an_unknown_address_is_answered_with_a_problem(api, administrator):
+    for path in ("/api/", "/api/v1/", "/api/v2/dids", "/dids/1/nonsense", "/nonsense"):
+        answer = api(administrator).get(path)
+        assert (answer.status, answer.json["code"]) == (404, "not_found"), path
+        assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_wrong_method_is_answered_with_those_that_are_possible(api, administrator):
+    answer = api(administrator).send("PUT", "/dids")
+    assert (answer.status, answer.json["code"]) == (405, "method_not_allowed")
+    assert "GET" in answer.headers["Allow"] and "HEAD" in answer.headers["Allow"]
+
+
+def test_a_session_is_no_token(administrator):
+    answer = client_of(administrator).get("/api/v1/dids")
+    assert answer.status_code == 401
+    assert answer.json()["code"] == "token_missing"
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
