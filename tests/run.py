@@ -19,6 +19,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from xml.etree import ElementTree
@@ -31,7 +32,7 @@ from tests.chromium import chromium
 ROOT = Path(__file__).resolve().parent.parent
 PROCESSES = "2"  # of each lane
 DEFAULT_SERVER = "postgres://postgres:root@127.0.0.1:5432/test"
-printing = Lock()
+printing, compiling = Lock(), Lock()
 
 
 @dataclass
@@ -122,6 +123,8 @@ def run_tests(name, database_url, marked):
     """Run the tests with that mark on that database ("" is SQLite in a temporary folder)."""
     output = ROOT / ".pytest_cache" / f"{name}.log"
     output.parent.mkdir(exist_ok=True)
+    with compiling:
+        compile_tests()
     print(f"{name}: started; its output is in {output.relative_to(ROOT)}", flush=True)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix=f"did-{name}-") as folder:
@@ -149,9 +152,29 @@ def run_tests(name, database_url, marked):
     return Outcome(name, "failed" if failed else "passed", max(0, total - failed - skipped), failed, skipped)
 
 
+@cache
+def compile_tests():
+    """Compile the tests once, which would take each process of each lane several seconds.
+
+    What is wrong with them is reported by the lanes.
+    """
+    with tempfile.TemporaryDirectory(prefix="did-compile-") as folder:
+        subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "--collect-only"],
+            cwd=ROOT,
+            env=environment(folder),
+            stdout=subprocess.DEVNULL,
+            check=False,
+        )
+
+
 def environment(folder, database_url=""):
-    """Return the caller's environment without what would lead to the caller's own data."""
-    kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "SECRET_KEY")}
+    """Return the caller's environment without what would lead to the caller's own data.
+
+    Bytecode is written: the tests start hundreds of processes, which would all compile the product.
+    """
+    left_out = ("DATABASE_URL", "SECRET_KEY", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if name not in left_out}
     return kept | {"VAR_DIR": folder} | ({"DATABASE_URL": database_url} if database_url else {})
 
 
