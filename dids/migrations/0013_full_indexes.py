@@ -2,8 +2,11 @@
 
 from django.db import migrations, models
 
+from didmgmt.operations import AddIndex
+
 
 class Migration(migrations.Migration):
+    atomic = False  # indexes are built without blocking writers
     dependencies = [
         ("clients", "0002_name_keys"),
         ("dids", "0012_first_ids"),
@@ -27,11 +30,11 @@ class Migration(migrations.Migration):
             model_name="did",
             name="did_unnoted",
         ),
-        migrations.AddIndex(
+        AddIndex(
             model_name="did",
             index=models.Index(fields=["tag_set", "number"], name="did_tag_set"),
         ),
-        migrations.AddIndex(
+        AddIndex(
             model_name="did",
             index=models.Index(fields=["notes", "number"], name="did_notes"),
         ),
