@@ -25,17 +25,20 @@ hypothesis.settings.register_profile("suite", deadline=None, max_examples=scaled
 hypothesis.settings.load_profile("suite")
 
 
-# These packages know no database, and pytest-django refuses queries of tests that did not ask for one.
-WITHOUT_DATABASE = ("tests/sheets/", "tests/dids/numbering/")
+# A test that uses none of these runs once: pytest-django refuses queries of a test that did not ask for them.
+DATABASE_FIXTURES = {"db", "transactional_db", "module_db", "live_server", "database_url"}
 SHARED = ExitStack()  # undoes the world that tests share now
+
+
+def pytest_itemcollected(item):
+    """Mark tests that need no database, before the marks decide which tests run."""
+    if not uses_database(item):
+        item.add_marker(pytest.mark.without_database)
 
 
 @pytest.hookimpl(trylast=True)  # when it is settled which tests run
 def pytest_collection_modifyitems(items):
-    """Mark tests that need no database; start the longest test first, so that nothing waits for it alone."""
-    for item in items:
-        if item.nodeid.startswith(WITHOUT_DATABASE) and not item.get_closest_marker("django_db"):
-            item.add_marker(pytest.mark.without_database)
+    """Start the longest test first, so that nothing waits for it alone."""
     items.sort(key=lambda item: "test_simulated_year" not in item.nodeid)
     for item in items:
         if rolls_back_a_world(item):
@@ -48,6 +51,12 @@ def pytest_collection_modifyitems(items):
 def pytest_collection_finish():
     """Spare the garbage collector what lives as long as the process; it would examine it again and again."""
     gc.freeze()
+
+
+def uses_database(test):
+    """Return whether a test asks for the database, or is limited to an engine, whose server it may start."""
+    marks = [test.get_closest_marker(name) for name in ("django_db", "browser", "skipif")]
+    return any(marks) or not DATABASE_FIXTURES.isdisjoint(test.fixturenames)
 
 
 def rolls_back_a_world(test):

@@ -18,7 +18,6 @@ import pytest
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection
 from django.test import override_settings
 
 from tests.kills import database_url
@@ -26,7 +25,7 @@ from tests.proxies import caddy, free_port, nginx
 from tests.world import client_of, make_world, member
 
 pytestmark = [
-    pytest.mark.skipif(connection.vendor != "sqlite", reason="the database makes no difference"),
+    pytest.mark.without_database,
     pytest.mark.django_db(transaction=True),
 ]
 PASTED = ["111", "112", "113", *(str(number) for number in range(370_052_000_000, 370_052_004_997))]

@@ -3,12 +3,9 @@
 import re
 
 import pytest
-from django.db import connection
 
 from tests.proxies import caddy
 from tests.web_server import MEGABYTE, running
-
-pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="the database makes no difference")
 
 
 @pytest.fixture(scope="module")

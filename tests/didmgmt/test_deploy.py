@@ -16,12 +16,10 @@ import pytest
 import yaml
 from django.conf import settings
 from django.core.management import get_commands
-from django.db import connection
 
 from didmgmt import children, server
 from tests.proxies import DEPLOY, answers, free_port, program
 
-pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="the database makes no difference")
 ROOT = Path(settings.BASE_DIR)
 UNITS = sorted(path.name for path in DEPLOY.glob("did-*"))
 

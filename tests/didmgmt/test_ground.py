@@ -442,6 +442,10 @@ def test_a_test_that_reaches_for_another_machine_fails():
         socket.create_connection(("192.0.2.1", 80), timeout=1)
 
 
+def test_a_test_that_needs_no_database_does_not_run_on_each_engine(request):
+    assert "not without_database" not in request.config.option.markexpr
+
+
 @pytest.mark.parametrize(("ci", "failed"), [("true", 1), ("", 0)])
 def test_a_part_that_cannot_run_fails_only_in_ci(tmp_path, ci, failed):
     run = subprocess.run(

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.db import connection
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import Client
 from django.urls import path
@@ -203,7 +202,6 @@ def test_only_a_well_formed_id_of_a_trusted_proxy_is_kept(client, settings, prox
         assert len(set(answers)) == 2 and all(re.fullmatch(r"\w{32}", answer) for answer in answers)
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="the database makes no difference")
 def test_a_web_process_that_dies_is_one_object_as_well(tmp_path):
     variables = {
         "VAR_DIR": str(tmp_path),

@@ -5,12 +5,9 @@ import socket
 import time
 
 import pytest
-from django.db import connection
 
 from tests.proxies import nginx, tls
 from tests.web_server import MEGABYTE, running
-
-pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="the database makes no difference")
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,8 @@ import socket
 import time
 
 import pytest
-from django.db import connection
 
 from tests.web_server import MEGABYTE, THREADS, running
-
-pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="the database makes no difference")
 
 
 @pytest.fixture(scope="module")
