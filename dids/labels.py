@@ -1,5 +1,7 @@
 """Names of the ids in history rows, including those of deleted records."""
 
+from collections import defaultdict
+
 from django.utils import timezone
 from django.utils.formats import date_format
 
@@ -82,6 +84,11 @@ class Names:
             else f"the client of account {account}"
         )
 
+    def client_id(self, account):
+        """Return the id of the client that an account id belongs to, None if it is unknown."""
+        known = self._accounts.get(account)
+        return known and known["client_id"]
+
     def account(self, pk):
         return _name(self._accounts, pk, "account")
 
@@ -106,40 +113,49 @@ _labels = Statement(lambda ids: TagSet.objects.filter(pk__in=ids).values_list("p
 
 
 class NamesThen(Names):
-    """Look up also the names that records had at ``at``; one more query per model.
+    """Look up also the names that records had at times up to ``latest``; one more query per model.
 
     The methods ``…_then`` return "" when the name was the same.
     """
 
-    def __init__(self, at, viewer, **ids):
+    def __init__(self, latest, viewer, **ids):
         super().__init__(viewer, **ids)
         self._then = {
-            tracked: _names_at(at, tracked, known, viewer)
+            tracked: _names_until(latest, tracked, known, viewer)
             for tracked, known in (
                 (Account, self._accounts), (Client, self._clients), (Package, self._packages)
             )
         }  # fmt: skip
 
-    def account_then(self, pk):
-        return self._if_different(Account, pk, self.account(pk))
+    def account_then(self, pk, at):
+        return self._if_different(Account, pk, at, self.account(pk))
 
-    def client_then(self, account):
+    def client_then(self, account, at):
         known = self._accounts.get(account)
-        return self._if_different(Client, known["client_id"], self.client(account)) if known else ""
+        return self._if_different(Client, known["client_id"], at, self.client(account)) if known else ""
 
-    def package_then(self, client_package):
+    def package_then(self, client_package, at):
         known = self._client_packages.get(client_package)
-        return self._if_different(Package, known["package_id"], self.package(client_package)) if known else ""
+        if not known:
+            return ""
+        return self._if_different(Package, known["package_id"], at, self.package(client_package))
 
-    def _if_different(self, tracked, pk, name):
-        then = self._then[tracked].get(pk, name)
+    def _if_different(self, tracked, pk, at, name):
+        then = next((then for since, then in self._then[tracked].get(pk, ()) if since <= at), name)
         return "" if then == name else then
 
 
-def _names_at(at, tracked, ids, viewer):
-    """Return {id: name at the time ``at``} for the ids with history that ``viewer`` may see."""
-    past = visible_to(tracked, viewer).filter(object_id__in=list(ids), at__lte=at).order_by("history_id")
-    return dict(past.values_list("object_id", "name")) if ids else {}
+def _names_until(latest, tracked, ids, viewer):
+    """Return {id: [(time from which it had a name, name), newest first]} for the ids with history.
+
+    Only history up to ``latest`` that ``viewer`` may see.
+    """
+    found = defaultdict(list)
+    if ids:
+        past = visible_to(tracked, viewer).filter(object_id__in=list(ids), at__lte=latest)
+        for pk, at, name in past.order_by("-history_id").values_list("object_id", "at", "name"):
+            found[pk].append((at, name))
+    return found
 
 
 def _name(known, pk, noun):

@@ -9,6 +9,7 @@ set back, the version written later wins. A Hold ends at ``hold_until``, wheneve
 Anything that history doesn't cover is reported as unknown.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -106,6 +107,7 @@ class Period:
     began: Boundary | None = None
     ended: Boundary | None = None
     client: str = ""
+    client_id: int | None = None
     account_name: str = ""
     package: str = ""
     client_then: str = ""
@@ -193,24 +195,41 @@ _COLUMNS = (
 def who_had(numbers: Iterable[str], at: datetime, viewer, now: datetime | None = None) -> Iterator[Ownership]:
     """Yield the ownership at the time ``at`` of each of these distinct, normalised numbers, in their order.
 
-    ``at`` is not after ``now``. Each period belongs to the reseller of its time, and a number that never
+    See ``who_had_each``.
+    """
+    return who_had_each(((number, at) for number in numbers), viewer, now)
+
+
+def who_had_each(
+    asked: Iterable[tuple[str, datetime]], viewer, now: datetime | None = None
+) -> Iterator[Ownership]:
+    """Yield the ownership of each of these distinct pairs of a normalised number and a time, in their order.
+
+    No time is after ``now``. Each period belongs to the reseller of its time, and a number that never
     belonged to the viewer's reseller looks like one that never existed. Costs at most 20 queries per
-    ``NUMBERS_AT_ONCE`` numbers, however long their history is, and holds the versions of one number in memory
+    ``NUMBERS_AT_ONCE`` pairs, however long their history is, and holds the versions of one number in memory
     at a time.
     """
     now, own, since = now or clock.now(), _own_times(viewer), known_since()
-    numbers = iter(numbers)
-    while chunk := list(islice(numbers, NUMBERS_AT_ONCE)):
+    asked = iter(asked)
+    while chunk := list(islice(asked, NUMBERS_AT_ONCE)):
+        times = defaultdict(list)
+        for number, at in chunk:
+            times[number].append(at)
         found = {}
-        existing = _existing(chunk)
-        for number, versions in _versions_by_number(chunk, existing, own):
-            found[number] = _ownership(number, _periods(versions, at, now, own, since), at)
-        for number in set(chunk) - found.keys():
+        existing = _existing([*times])
+        for number, versions in _versions_by_number([*times], existing, own):
+            for at in times[number]:
+                found[number, at] = _ownership(number, _periods(versions, at, now, own, since), at)
+        for number, at in set(chunk) - found.keys():
             is_visible = number in existing and (own is None or _is_own(own, existing[number][1], now))
-            found[number] = _without_history(number, is_visible, at, since)
-        _resolve([period for one in found.values() for period in (one.period, one.use) if period], at, viewer)
-        for number in chunk:
-            ownership = found[number]
+            found[number, at] = _without_history(number, is_visible, at, since)
+        periods = [
+            (period, at) for (_, at), one in found.items() for period in (one.period, one.use) if period
+        ]
+        _resolve(periods, viewer)
+        for number, at in chunk:
+            ownership = found[number, at]
             ownership.note = ownership.note or _note(ownership, at, since)
             yield ownership
 
@@ -225,7 +244,7 @@ def periods_of(number: str, viewer, now: datetime | None = None, most=PERIODS_MO
     for _, versions in _versions_by_number([number], _existing([number]), own):
         periods = _periods(versions, now, now, own, since)
         found = list(islice((one for one in periods if one.kind in (USED, ON_HOLD)), most + 1))
-    _resolve(found[:most], now, viewer)
+    _resolve([(period, now) for period in found[:most]], viewer)
     return found[:most], len(found) > most
 
 
@@ -491,9 +510,12 @@ def _without_history(number, exists, at, since):
 # --- names and sentences ------------------------------------------------------------------------------
 
 
-def _resolve(periods, at, viewer):
-    """Replace the ids of changes with the changes, and fill in the names, as now and as of ``at``."""
-    boundaries = {id(one): one for period in periods for one in (period.began, period.ended) if one}
+def _resolve(periods, viewer):
+    """Replace the ids of changes with the changes, and fill in the names, as now and as of a time.
+
+    ``periods``: pairs of a period and the time.
+    """
+    boundaries = {id(one): one for period, _ in periods for one in (period.began, period.ended) if one}
     boundaries = [one for one in boundaries.values() if one.change]
     changes = Change.objects.in_bulk({one.change for one in boundaries})
     Change.hide_labels(changes.values(), viewer)
@@ -501,20 +523,23 @@ def _resolve(periods, at, viewer):
         one.change = changes.get(one.change)
         if one.cause == HOLD_ENDED and one.change and one.change.kind != Change.Kind.END_HOLD:
             one.change = None
+    if not periods:
+        return
     names = NamesThen(
-        at,
+        max(at for _, at in periods),
         viewer,
-        accounts={period.account for period in periods},
-        client_packages={period.client_package for period in periods},
+        accounts={period.account for period, _ in periods},
+        client_packages={period.client_package for period, _ in periods},
     )
-    for period in periods:
+    for period, at in periods:
         account, client_package = period.account, period.client_package
         if account is None:
             continue
-        period.client, period.client_then = names.client(account), names.client_then(account)
-        period.account_name, period.account_then = names.account(account), names.account_then(account)
+        period.client_id = names.client_id(account)
+        period.client, period.client_then = names.client(account), names.client_then(account, at)
+        period.account_name, period.account_then = names.account(account), names.account_then(account, at)
         period.package = names.package(client_package)
-        period.package_then = names.package_then(client_package)
+        period.package_then = names.package_then(client_package, at)
 
 
 def exact_time(at):

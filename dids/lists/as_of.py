@@ -567,25 +567,31 @@ class PastListing(Listing):
         resellers = last_known(Reseller, {owners.get(version.operator_id) for version in versions}, "name")
         rows = {}
         for version in versions:
-            reseller = resellers.get(owners.get(version.operator_id), {"name": ""})["name"]
+            owner = owners.get(version.operator_id)
+            reseller = owner, resellers.get(owner, {"name": ""})["name"]
             rows[version.pk] = PastDID(version, names, reseller, self.time)
         return [rows[key] for key in keys if key in rows]
 
 
 class PastDID:
-    """The values of a version for a row of the list or of a file."""
+    """The values of a version for a row of the list or of a file. ``reseller``: (id, name)."""
 
     def __init__(self, version, names, reseller, time):
         over = holds.is_over(version.hold_until, time)
         self.pk, self.number, self.notes = version.object_id, version.number, version.notes
         self.status_now = version.after_hold if over else version.status
         self.after_hold = version.after_hold
-        self.operator_name, self.reseller_name = names.operator(version.operator_id), reseller
+        self.operator_id, self.operator_name = version.operator_id, names.operator(version.operator_id)
+        self.reseller_id, self.reseller_name = reseller
         self.tag_label = names.tags(version.tag_set_id)
         held = version.account_id is not None and not over
+        self.account_id = version.account_id if held else None
+        self.client_id = names.client_id(version.account_id) if held else None
+        self.client_package_id = version.client_package_id if held else None
         self.client_name = names.client(version.account_id) if held else ""
         self.account_name = names.account(version.account_id) if held else ""
         self.package_name = names.package(version.client_package_id) if held else ""
+        self.hold_days, self.hold_until, self.changed_at = version.hold_days, version.hold_until, version.at
         self.days_left = None
         if self.status_now == st.HOLD:
             self.days_left = holds.days_left(version.hold_until, time)

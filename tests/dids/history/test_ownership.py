@@ -28,6 +28,7 @@ from dids.history.ownership import (
     USED,
     periods_of,
     who_had,
+    who_had_each,
 )
 from dids.models import DID, ClientPackage, DIDHistory
 from operators.models import Operator, OperatorHistory
@@ -304,6 +305,21 @@ def test_results_keep_the_order_of_the_numbers_and_a_long_history_costs_no_more_
         ownerships = list(who_had(wanted, START, anna))
     assert len(short) == len(long) <= 20
     assert {ownership.dated.began.at for ownership in ownerships[1:]} == {START}
+
+
+def test_numbers_at_times_of_their_own_are_found_as_if_each_was_looked_up_alone(house, anna):
+    numbers_in("instock", ["100", "101"], house, now=START)
+    assigned(house, anna, START + HOUR).hold(by=anna, now=START + DAY)
+    for name, at in (("first", START - DAY), ("second", START + 2 * HOUR)):
+        with audit.change("edit", by=SYSTEM, at=at):
+            Account.objects.filter(pk=house.account.pk).update(name=name)
+    times = [START - HOUR, START, START + HOUR, START + 3 * HOUR, START + DAY, timezone.now()]
+    asked = [(number, at) for at in times for number in ("101", "100", "999")]
+    with CaptureQueriesContext(connection) as queries:
+        found = list(who_had_each(asked, anna))
+    assert found == [had(number, at, anna) for number, at in asked]
+    assert {one.period.account_then for one in found} == {"", "first"}
+    assert len(queries) <= 20
 
 
 def test_a_deleted_operator_never_opens_another_reseller(house, anna):
