@@ -34,7 +34,7 @@ RANKS = {
     " reference_files job_kinds periodic demo apps",
     "dids.demo": "__init__ names world",
     "dids.exports": "__init__ columns copying rows ownership workbook",
-    "dids.forms": "__init__ records clients operators packages past",
+    "dids.forms": "__init__ records clients operators packages numbers past",
     "dids.history": "__init__ explain ownership timeline rows audit_log external_writes undo",
     "dids.history.undo": "__init__ result chunk verdicts uses writes undo job",
     "dids.imports": "__init__ limits synonyms names content layouts mapping options cells parse reasons"
@@ -57,8 +57,7 @@ RANKS = {
     "screens.history": "__init__ links audit undo who_had_it",
     "screens.imports": "__init__ forms columns panel reference_forms reference wizard check",
     "screens.jobs": "__init__ context views",
-    "screens.numbers": "__init__ forms export views inventory new moves ownership_bar number addresses"
-    " mass_edit",
+    "screens.numbers": "__init__ export views inventory new moves ownership_bar number addresses mass_edit",
     "screens.operators": "__init__ operators resellers",
     "screens.packages": "__init__ stopping client_packages packages",
     "screens.people": "__init__ forms people roles",

@@ -16,13 +16,14 @@ from didmgmt import clock, dialogs
 from didmgmt.listing import Listing, Selection
 from didmgmt.parameters import OF_LISTS, takes
 from didmgmt.text import count_noun
+from dids.forms.numbers import ChooseClientForm, HolderForm
 from dids.job_kinds import assigned_verb, submit_assign
 from dids.lists.filters import AvailableFilter
 from dids.lists.picks import PICK_LIMIT, Pick, reuse_warning, rows_to_pick
 from dids.models import DID
 from jobs.models import SMALL
 from screens.answers import done, preview_context, queued, refused, selected_dids
-from screens.clients.assign_forms import ChooseClientForm, HolderForm, NumbersForm
+from screens.clients.assign_forms import NumbersForm
 from screens.clients.clients import CLIENTS
 
 may_assign = permission_required("dids.assign_did", raise_exception=True)

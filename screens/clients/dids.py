@@ -14,6 +14,7 @@ from didmgmt import clock, dialogs
 from didmgmt.choices import choices
 from didmgmt.listing import Count, Listing, Selection
 from didmgmt.replica import may_lag
+from dids.forms.numbers import package_label
 from dids.job_kinds import CLIENT_MOVES, submit_move
 from dids.lifecycle import statuses as st
 from dids.lists.filters import ClientDIDFilter
@@ -21,7 +22,6 @@ from dids.lists.picks import PICK_LIMIT
 from dids.models import DID, ClientPackage
 from jobs.models import SMALL
 from screens.answers import done, queued, refused
-from screens.clients.assign_forms import package_label
 from screens.clients.clients import CLIENTS
 from screens.numbers.inventory import exact_first, may_view, status_counters
 

@@ -9,10 +9,10 @@ from clients.tags import MAX_LABEL, tag_label
 from didmgmt.choices import RemoteSelect
 from didmgmt.forms import Form
 from didmgmt.text import count_noun
+from dids.forms.numbers import NotesField, TagsField
 from dids.imports.limits import EXAMINED, import_limits
 from dids.lifecycle import statuses as st
 from operators.models import Operator
-from screens.numbers.forms import NotesField, TagsField
 
 DETECT = "detect"
 SUFFIXES = [suffix for suffixes in sheets.SUFFIXES.values() for suffix in suffixes]

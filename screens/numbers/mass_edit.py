@@ -11,13 +11,13 @@ from django.views.decorators.http import require_http_methods
 from audit.models import Change
 from didmgmt import dialogs
 from didmgmt.text import count_noun
+from dids.forms.numbers import MassEditForm
 from dids.job_kinds import edit_words, mass_edit_label, submit_delete, submit_edit
 from dids.lifecycle import statuses as st
 from jobs.models import SMALL
 from screens.answers import done, preview_context, queued, refused, selected_dids
 from screens.forms import ConfirmCountForm
 from screens.numbers.addresses import part_of, parts_of
-from screens.numbers.forms import MassEditForm
 
 
 def _may_edit(user):

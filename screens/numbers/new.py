@@ -10,11 +10,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from didmgmt.parameters import takes
+from dids.forms.numbers import NewForm, read_numbers
 from dids.job_kinds import submit_create
 from dids.models import DID
 from jobs.models import SMALL
 from screens.answers import announce
-from screens.numbers.forms import NewForm, read_numbers
 
 NAMED = 100  # existing numbers that the preview names
 LISTED = 50  # numbers that the address of a list can name

@@ -16,6 +16,7 @@ from didmgmt.parameters import takes
 from didmgmt.replica import may_lag
 from didmgmt.statements import Statement
 from didmgmt.text import count_noun, parse_whole, shorten
+from dids.forms.numbers import EditForm
 from dids.history.explain import actor_name, explain
 from dids.history.timeline import differences, field_texts, other_lives, timeline, versions
 from dids.labels import Names
@@ -24,7 +25,6 @@ from dids.lifecycle import statuses as st
 from dids.models import DID
 from dids.models.number_reads import neighbours
 from screens.answers import announce
-from screens.numbers.forms import EditForm
 from screens.numbers.moves import moves_of
 from screens.numbers.ownership_bar import ownership_bar
 

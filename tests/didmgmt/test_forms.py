@@ -21,6 +21,7 @@ from clients.models import Account, Client, Package, Reseller
 from didmgmt.filters import FilterSet
 from didmgmt.forms import Form, ModelForm, OwnSentences, Renderer
 from dids.forms import clients as client_forms
+from dids.forms import numbers as number_forms
 from dids.forms import operators as operator_forms
 from dids.forms import packages as package_forms
 from dids.forms import past as history_forms
@@ -37,7 +38,6 @@ from screens.forms import ConfirmCountForm
 from screens.imports import forms as import_forms
 from screens.imports import reference_forms
 from screens.imports.columns import ColumnsForm
-from screens.numbers import forms as number_forms
 from screens.numbers.views import ViewForm
 from screens.people import forms as people_forms
 from screens.staff import forms as staff_forms
@@ -74,8 +74,8 @@ def bound_forms(world, user):
     now = timezone.now()
     shown = {"status": "instock", "after_hold": "instock", "hold_days": None, "tags": "", "notes": ""}
     return [
-        assign_forms.ChooseClientForm(NO_DATA, by=user),
-        assign_forms.HolderForm(NO_DATA, client=world.client, now=now),
+        number_forms.ChooseClientForm(NO_DATA, by=user),
+        number_forms.HolderForm(NO_DATA, client=world.client, now=now),
         assign_forms.NumbersForm(NO_DATA, way="run"),
         client_forms.AccountForm(NO_DATA, instance=Account(client=world.client), by=user),
         client_forms.ClientForm(NO_DATA, instance=Client(), by=user),

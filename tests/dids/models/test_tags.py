@@ -10,11 +10,11 @@ from audit import SYSTEM
 from audit.models import Change
 from clients.models import Package
 from clients.tags import split_tags, tag_keys, tag_label
+from dids.forms.numbers import EditForm, MassEditForm, NewForm
 from dids.history.undo.undo import Undo
 from dids.imports.reasons import explain
 from dids.lists.filters import DIDFilter
 from dids.models import DID, Tag, TagSet
-from screens.numbers.forms import EditForm, MassEditForm, NewForm
 from tests.imports import finished, imported, importer, staged
 from tests.world import client_of
 
