@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from didmgmt.text import count_noun
+from dids.lifecycle import statuses as st
 
 SAMPLE = 5  # numbers named per refusal
 KEPT = 10_000  # numbers kept per refusal, as many as a list can be searched for
@@ -104,3 +105,19 @@ class Result:
             counts += f", {self.unchanged:,} unchanged"
         said = [f"{counts}.", effect if self.done else "", *map(str, self.refusals.values())]
         return " ".join(filter(None, said))
+
+
+def created_sentence(result: Result, operator: object) -> str:
+    """Return the result of creating numbers for ``operator`` in words."""
+    created = f"{count_noun(result.done, 'DID')} created for {operator}." if result.done else ""
+    refused = (f"{refusal.count:,} {refusal.why}: {refusal.named}." for refusal in result.refusals.values())
+    return " ".join([created or "No DID was created.", *refused])
+
+
+def saved_sentence(number: str, result: Result, fields: dict[str, Any]) -> str:
+    """Return the result of an edit of one number in words; ``fields``: as for ``DIDQuerySet.edit``."""
+    if not result.done:
+        return "No field was changed."
+    if fields.keys() == {"status"}:
+        return f"{number} is {st.LABELS[fields['status']]} now."
+    return f"{number} saved."

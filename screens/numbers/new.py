@@ -10,8 +10,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from didmgmt.parameters import takes
+from didmgmt.text import count_noun
 from dids.forms.numbers import NewForm, read_numbers
 from dids.job_kinds import submit_create
+from dids.lifecycle.result import created_sentence
 from dids.models import DID
 from jobs.models import SMALL
 from screens.answers import announce
@@ -48,7 +50,7 @@ def did_new(request):
             raise
         return _page(request, form, status=422)
     level = messages.SUCCESS if result.done else messages.WARNING
-    announce(request, _sentence(result, fields["operator"]), level=level)
+    announce(request, created_sentence(result, fields["operator"]), level=level)
     return redirect(_list_of(numbers))
 
 
@@ -68,27 +70,13 @@ def _preview(text):
     ranges = numbers.ranges
     return {
         "count": result.done,
-        "count_label": _dids(result.done),
+        "count_label": count_noun(result.done, "DID"),
         "entered": numbers.count,
         "first": ranges[0][0],
         "last": ranges[-1][1],
         "repeated": numbers.repeated,
         "existing": result.refusals.get("exists"),
     }
-
-
-def _dids(count):
-    return f"{count:,} {'DID' if count == 1 else 'DIDs'}"
-
-
-def _sentence(result, operator):
-    created = f"{_dids(result.done)} created for {operator}." if result.done else "No DID was created."
-    return " ".join(
-        [
-            created,
-            *(f"{refusal.count:,} {refusal.why}: {refusal.named}." for refusal in result.refusals.values()),
-        ]
-    )
 
 
 def _list_of(numbers):

@@ -22,6 +22,7 @@ from dids.history.timeline import differences, field_texts, other_lives, timelin
 from dids.labels import Names
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
+from dids.lifecycle.result import saved_sentence
 from dids.models import DID
 from dids.models.number_reads import neighbours
 from screens.answers import announce
@@ -157,21 +158,13 @@ def _save(request, did):
     dids = DID.objects.visible_to(request.user).filter(pk=did.pk)
     result = dids.edit(by=request.user, version=seen and seen.history_id, **touched)
     if not result.refused:
-        announce(request, _sentence(did, result, touched))
+        announce(request, saved_sentence(did.number, result, touched))
         return None
     if "changed" in result.refusals:
         return _conflict_form(request, did.pk, touched, seen)
     for refusal in result.refusals.values():
         form.add_error("status" if "status" in touched else None, f"Refused: {refusal.why}.")
     return form
-
-
-def _sentence(did, result, touched):
-    if not result.done:
-        return "No field was changed."
-    if touched.keys() == {"status"}:
-        return f"{did.number} is {st.LABELS[touched['status']]} now."
-    return f"{did.number} saved."
 
 
 def _undo_url(entries, user):
