@@ -89,6 +89,15 @@ def _illegal_moves(target, by, *, sources=None):
             yield Cause(f"{source}>{target}:right", Q(status_now=source), why, source)
 
 
+def _not_in(status, words, field="status_now"):
+    """Return a Cause for each other status; ``words``: "not on Hold"."""
+    return [
+        Cause(source, Q(**{field: source}), f"{label}, {words}")
+        for source, label in st.LABELS.items()
+        if source != status
+    ]
+
+
 # --- editing
 
 
@@ -105,11 +114,13 @@ def edit_plan(
     add_tags=(),
     remove_tags=(),
     version=None,
+    from_archive=False,
     by_stop=False,
 ):
     """Return the plan of ``DIDQuerySet.edit`` for the numbers in ``scope``.
 
-    ``by_stop``: the numbers go on Hold because their package stops, and remember the status it found.
+    ``from_archive``: refuse numbers that are not in the archive. ``by_stop``: the numbers go on Hold because
+    their package stops, and remember the status it found.
     """
     values = {"after_hold": after_hold, "hold_days": hold_days, "notes": notes}
     values = {name: value for name, value in values.items() if value is not UNSET}
@@ -127,6 +138,9 @@ def edit_plan(
         causes.append(Cause("changed", scope.written_since(version), why))
     if (values or new_labels) and not by.has_perm("dids.change_did"):
         causes.append(Cause("right", ALL, st.lacks_right("change_did")))
+    if from_archive:
+        same.append(Q(status_now=st.ARCHIVE))
+        causes += _not_in(st.ARCHIVE, "not in the archive")
     if status is not UNSET:
         same.append(Q(status_now=status))
         causes += _illegal_moves(status, by)
@@ -288,11 +302,8 @@ def hold_ends_plan(scope):
 
 def end_hold_plan(by):
     """Return the plan that ends holds, whether their time is over or not."""
-    causes = [
-        Cause(source, Q(status=source), f"{label}, not on Hold")
-        for source, label in st.LABELS.items()
-        if source != st.HOLD
-    ]
+    # Overdue holds are ended as well, so the stored status counts.
+    causes = _not_in(st.HOLD, "not on Hold", "status")
     right = st.MOVES[st.HOLD, st.INSTOCK].right
     if not by.has_perm(f"dids.{right}"):
         causes.append(Cause("right", Q(status=st.HOLD), st.lacks_right(right)))

@@ -126,7 +126,8 @@ class DIDQuerySet(NumberReads):
         ``tags`` replaces the tags; ``add_tags`` and ``remove_tags`` change them. ``hold_days=None``
         inherits; new hold days move the end of a running hold, counted from its start. Fields not given
         are left alone, as are all fields of a refused number. ``version`` (see ``with_version``) refuses
-        a number that was written since, with the code "changed".
+        a number that was written since, with the code "changed". ``from_archive=True`` refuses numbers that
+        are not in the archive.
         """
         return self._write(
             kind, lambda scope, now: edit_plan(scope, by, now, **fields), by=by, label=label, now=now
@@ -300,6 +301,10 @@ class DIDQuerySet(NumberReads):
             now=now,
             release=False,
         )
+
+    def preview_end_hold(self, *, by, now=None):
+        """Return the Result that ``end_hold`` would have now."""
+        return self._preview(end_hold_plan(by), now or clock.now())
 
     def recompute_hold_ends(self, *, by, now=None):
         """Recompute the ends of holds that inherit their hold days, counted from the start of each hold.

@@ -82,11 +82,27 @@ def test_only_numbers_in_stock_or_on_hold_are_assigned(source):
 def test_ending_a_hold_moves_only_numbers_on_hold_to_after_hold(source):
     dids = numbers_in(source, ["100"], carrier(), after_hold="reserved")
 
+    previewed = dids.preview_end_hold(by=SYSTEM)
     result = dids.end_hold(by=SYSTEM)
 
+    assert result == previewed
     assert result.done == int(source == "hold")
     assert dids.get().status == ("reserved" if source == "hold" else source)
     assert_row_is_sound(dids.get())
+
+
+@pytest.mark.parametrize("source", STATUSES)
+def test_only_numbers_in_the_archive_are_restored_from_it(source):
+    dids = numbers_in(source, ["100"], carrier())
+
+    previewed = dids.preview_edit(by=SYSTEM, status="instock", from_archive=True)
+    result = dids.edit(by=SYSTEM, status="instock", from_archive=True)
+
+    assert result == previewed
+    assert (result.done, result.refused) == ((1, 0) if source == "archive" else (0, 1))
+    assert dids.get().status == ("instock" if source == "archive" else source)
+    if result.refused:
+        assert result.refusals[source].why.endswith(", not in the archive")
 
 
 @pytest.mark.parametrize("source", STATUSES)
