@@ -118,6 +118,12 @@ class Change(models.Model):
     def __str__(self) -> str:
         return self.label or self.get_kind_display()
 
+    @property
+    def who(self) -> str:
+        """Return the name of the actor, of a token with its owner: "billing-sync, token of clara.okafor"."""
+        owner = self.data.get("owner") if self.actor_kind == self.Actor.TOKEN else None
+        return f"{self.actor_name}, token of {owner}" if owner else self.actor_name
+
     @classmethod
     def hide_labels(cls, changes: Iterable[Change | None], viewer: history.Viewer) -> None:
         """Blank the labels that ``viewer`` may not read, in these instances; one query for a bound viewer."""

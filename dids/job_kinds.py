@@ -60,7 +60,7 @@ def _save_chunk(job, change, result, count, cursor):
 def _store_refused(job, refusal, numbers):
     """Store refused ``numbers`` of a chunk for the job's owner, up to ``KEPT`` for each reason."""
     if new := numbers[: KEPT - refusal.listed]:
-        refusal.stored = StoredSearch.objects.extend(job.owner, f"{job.pk} {refusal.code}", ",".join(new))
+        refusal.stored = StoredSearch.objects.extend(job.actor, f"{job.pk} {refusal.code}", ",".join(new))
         refusal.listed += len(new)
 
 
@@ -86,15 +86,15 @@ class CreateJob(JobKind):
         left = numbers.after(job.cursor.get("after", ""))
         while chunk := list(islice(left, job.at_once(CHUNK))):
             # Checked for each chunk: the operator may be deleted, or the right revoked, while the job runs.
-            operator = Operator.objects.visible_to(job.owner).filter(pk=job.params["operator"]).first()
+            operator = Operator.objects.visible_to(job.actor).filter(pk=job.params["operator"]).first()
             if operator is None:
                 raise JobError(f"Operator {job.params['operator_name']} no longer exists.")
-            if not job.owner.has_perm("dids.add_did"):
+            if not job.actor.has_perm("dids.add_did"):
                 raise JobError("You no longer have permission to create numbers. Ask a supervisor.")
             label = f"New DIDs for {operator}"
-            with audit.change(Change.Kind.CREATE, by=job.owner, label=label, resume=job.change) as change:
+            with audit.change(Change.Kind.CREATE, by=job.actor, label=label, resume=job.change) as change:
                 result = DID.objects.create_numbers(
-                    chunk, operator=operator, by=job.owner, **job.params["fields"]
+                    chunk, operator=operator, by=job.actor, **job.params["fields"]
                 )
             _save_chunk(job, change, result, len(chunk), chunk[-1])
             yield
@@ -147,10 +147,10 @@ class _WriteJob(JobKind):
         ids, start = job.selected, 0
         while chunk := ids[start : start + job.at_once(CHUNK)]:
             start += len(chunk)  # of an array: Django would look at each id of a list
-            with audit.change(kind, by=job.owner, label=label, resume=job.change) as change:
-                result = self.write(job, DID.objects.visible_to(job.owner).filter(pk__among=chunk))
+            with audit.change(kind, by=job.actor, label=label, resume=job.change) as change:
+                result = self.write(job, DID.objects.visible_to(job.actor).filter(pk__among=chunk))
             if missing := len(chunk) - result.selected:
-                deleted = _deleted_numbers(job.owner, chunk, change)
+                deleted = _deleted_numbers(job.actor, chunk, change)
                 result.refuse("gone", GONE, missing, deleted)
             _save_chunk(job, change, result, len(chunk), chunk[-1])
             yield
@@ -170,8 +170,8 @@ def _selected_ids(job):
     after = job.cursor.get("after", 0)
     if "ids" in job.params:
         return array("q", sorted(pk for pk in job.params["ids"] if pk > after))
-    dids = DID.objects.visible_to(job.owner)
-    filterset = DIDFilter(QueryDict(job.params["query"]), dids, user=job.owner)
+    dids = DID.objects.visible_to(job.actor)
+    filterset = DIDFilter(QueryDict(job.params["query"]), dids, user=job.actor)
     if not filterset.is_valid():
         raise JobError(
             "The search names something that no longer exists, so the job can’t continue."
@@ -212,7 +212,7 @@ class EditJob(_WriteJob):
         return Change.Kind.MASS_EDIT, mass_edit_label(job.params["fields"])
 
     def write(self, job, dids):
-        return dids.edit(by=job.owner, **job.params["fields"])
+        return dids.edit(by=job.actor, **job.params["fields"])
 
     def verb(self, job):
         return "changed"
@@ -253,7 +253,7 @@ class DeleteJob(_WriteJob):
         return Change.Kind.DELETE, "Deleted"
 
     def write(self, job, dids):
-        return dids.delete_unused(by=job.owner)
+        return dids.delete_unused(by=job.actor)
 
     def verb(self, job):
         return "deleted"
@@ -284,12 +284,12 @@ class AssignJob(_ClientJob):
 
     def write(self, job, dids):
         # Checked for each chunk: both may be deleted, or hidden from the owner, while the job runs.
-        given = ClientPackage.objects.visible_to(job.owner).select_related("package", "client")
+        given = ClientPackage.objects.visible_to(job.actor).select_related("package", "client")
         client_package = given.filter(pk=job.params["client_package"]).first()
-        account = Account.objects.visible_to(job.owner).filter(pk=job.params["account"]).first()
+        account = Account.objects.visible_to(job.actor).filter(pk=job.params["account"]).first()
         if client_package is None or account is None:
             raise JobError("The client’s package or account no longer exists.")
-        return dids.assign(client_package, account, by=job.owner)
+        return dids.assign(client_package, account, by=job.actor)
 
     def verb(self, job):
         return job.params["verb"]
@@ -395,7 +395,7 @@ class MoveJob(_ClientJob):
         held = dids.held_by([job.params["client"]])
         kept = list(held.values_list("pk", flat=True))
         left = list(dids.exclude(pk__among=kept).order_by("number").values_list("number", flat=True))
-        result = CLIENT_MOVES[job.params["move"]].write(held, by=job.owner)
+        result = CLIENT_MOVES[job.params["move"]].write(held, by=job.actor)
         if left:
             result.refuse("left", LEFT, len(left), left)
         return result
@@ -414,14 +414,14 @@ class ExportJob(JobKind):
     writes = False
 
     def run(self, job):
-        if not job.owner.has_perm("dids.export_did"):
+        if not job.actor.has_perm("dids.export_did"):
             raise JobError("You no longer have permission to export numbers. Ask an administrator.")
         if "ids" in job.params:
             ids = [int(key) for key in job.params["ids"].split(",")]
-            dids = DID.objects.visible_to(job.owner).filter(pk__in=ids).order_by("number")
+            dids = DID.objects.visible_to(job.actor).filter(pk__in=ids).order_by("number")
             rows = rows_in_chunks(dids, clock.now())
         else:
-            listing = did_listing(QueryDict(job.params["address"]), job.owner)
+            listing = did_listing(QueryDict(job.params["address"]), job.actor)
             if not listing.valid:
                 raise JobError(" ".join(["The search is no longer valid.", *listing.errors]))
             rows = listing_rows_in_chunks(listing, clock.now())

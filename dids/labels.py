@@ -175,4 +175,4 @@ def change_label(change):
     """Describe a change in the current time zone: "import of 28 Nov 2026, 14:03, by clara.okafor"."""
     noun = _NOUNS.get(change.kind) or change.get_kind_display().lower()
     at = date_format(timezone.localtime(change.at), "j M Y, H:i")
-    return f"{noun} of {at}, by {change.actor_name}"
+    return f"{noun} of {at}, by {change.who}"

@@ -29,6 +29,8 @@ from jobs import files, leases
 from jobs.kinds import KINDS, JobError, JobKind
 from jobs.periodic import periodic_task
 from jobs.statistics import analyze_outgrown_tables
+from staff.models import Token
+from staff.tokens import TokenRefusedError, user_by_id
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
@@ -56,9 +58,14 @@ log = logging.getLogger("jobs")
 
 class JobQuerySet(models.QuerySet["Job"]):
     def visible_to(self, user: User | AnonymousUser) -> JobQuerySet:
-        """Return the user's own jobs, and for users who manage staff, all jobs of their reseller."""
+        """Return the user's own jobs, and for users who manage staff, all jobs of their reseller.
+
+        For a token, the jobs that it has submitted itself.
+        """
         if not user.is_authenticated:
             return self.none()
+        if user.token:
+            return self.filter(token=user.token.pk)
         if not user.has_perm("staff.change_user"):
             return self.filter(owner=user)
         if user.reseller_id is None:
@@ -180,6 +187,10 @@ class Job(models.Model):
     kind = models.CharField(max_length=30)
     label = models.CharField(max_length=200, blank=True)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="jobs")
+    # By which its owner has submitted it, and whose rights it has
+    token = models.ForeignKey(
+        Token, null=True, blank=True, on_delete=models.PROTECT, related_name="jobs", db_index=False
+    )
     state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
     params = models.JSONField(default=dict, blank=True)
     cursor = models.JSONField(default=dict, blank=True)
@@ -203,11 +214,13 @@ class Job(models.Model):
         indexes = [
             models.Index(fields=["state", "lease_until"], name="job_to_claim"),
             models.Index(fields=["owner", "-created_at"], name="job_of_owner"),
+            models.Index(fields=["token", "-created_at"], name="job_of_token"),
             models.Index(fields=["-created_at"], name="job_newest"),
         ]
 
     # Of the worker that runs it: how large its chunks are now, and how many seconds the last one took.
     share, held = 1.0, 0.0
+    _actor: User | None = None  # of a job with a token
     # Set by a chunk, and written with it.
     CHUNK_FIELDS = ("cursor", "done", "total", "result", "change", "file", "folder")
     FINISHED = (State.DONE, State.FAILED, State.CANCELLED)
@@ -221,6 +234,7 @@ class Job(models.Model):
         if not self._state.adding:
             return super().save(**options)
         self.folder = files.folder() if self.file else ""
+        self.token = self.owner.token
         try:
             with form_tokens.atomic():
                 return super().save(**options)
@@ -230,6 +244,20 @@ class Job(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("jobs:detail", args=[self.pk])
+
+    @property
+    def actor(self) -> User:
+        """Return the user whose rights and reseller the job has: its owner, narrowed to the token it has."""
+        if self.token_id is None:
+            return self.owner
+        if self._actor is None:
+            self._actor = user_by_id(self.token_id, even_if_refused=True)
+        return self._actor
+
+    @property
+    def requested_by(self) -> str:
+        """Return who submitted it, such as "billing-sync, token of clara.okafor"."""
+        return f"{self.token}, token of {self.owner}" if self.token else str(self.owner)
 
     @staticmethod
     def lease() -> timedelta:
@@ -328,6 +356,7 @@ class Job(models.Model):
             return
         try:
             with leases.Renewal(lambda: self._renew(worker), self.lease()):
+                self._reload_actor()
                 kind.prepare(self)
                 self._run_chunks(worker, kind, stop)
         except LeaseLostError:
@@ -433,13 +462,22 @@ class Job(models.Model):
         job = self._owned_by(worker).select_related("owner", "change").first()
         if job is None:
             raise LeaseLostError
-        # Reloading the owner makes revoked permissions take effect at the next chunk.
         self.owner, self.change = job.owner, job.change
+        self._reload_actor()
         self.cancel_asked_at = job.cancel_asked_at
         if job.cancel_asked_at:
             self._finish(worker, self.State.CANCELLED)
             return False
         return True
+
+    def _reload_actor(self) -> None:
+        """Let revoked permissions take effect at the next chunk; raise JobError if its token was revoked."""
+        if self.token_id is None:
+            return
+        try:
+            self._actor = user_by_id(self.token_id)
+        except TokenRefusedError as refusal:
+            raise JobError(f"{refusal} The job ran with its rights.") from None
 
     def _advance(self, worker: str, work: Work) -> Work | None:
         try:

@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Q
 
 import audit
 from audit.models import Change
-from didmgmt.text import count_noun
+from didmgmt.text import count_noun, enumerated
 from staff.models import Role, User
 from staff.rights import rights_beyond
 
@@ -107,9 +107,13 @@ def why_kept(person, by):
     """Return why ``by`` can't delete a user, "" if nothing is against it."""
     if person.pk == by.pk:
         return "You can’t delete yourself."
-    counts = ((person.changes.count(), "change"), (person.jobs.count(), "job"))
-    traces = " and ".join(count_noun(count, noun) for count, noun in counts if count)
-    return traces and f"{person} is on record with {traces}. Deactivate {person} instead."
+    counts = (
+        (person.changes.count(), "change"),
+        (person.jobs.count(), "job"),
+        (person.tokens.count(), "API token"),
+    )
+    traces = [count_noun(count, noun) for count, noun in counts if count]
+    return f"{person} is on record with {enumerated(traces)}. Deactivate {person} instead." if traces else ""
 
 
 def why_role_kept(role):

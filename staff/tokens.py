@@ -66,7 +66,7 @@ def user_of(authorization, address):
         _count_guess(key, address)
         raise TokenRefusedError("unknown", "There is no such token. Check that it was copied as a whole.")
     try:
-        check(token)
+        _check(token)
         _check_network(token, address)
     except TokenRefusedError as refusal:
         log.warning("Token %s was refused from %s: %s", key, address, refusal.code)
@@ -75,15 +75,18 @@ def user_of(authorization, address):
     return _narrowed(token)
 
 
-def user_by_id(pk):
-    """Return the owner of a token with the token's rights as they are now, even if it can't be used any more.
+def user_by_id(pk, *, even_if_refused=False):
+    """Return the owner of a token with the token's rights as they are now; ``pk``: the token's primary key.
 
-    ``pk``: the token's primary key. For jobs, which ``check`` the token before they write.
+    Raises TokenRefusedError if the token can't be used any more, unless what it did is to be shown.
     """
-    return _narrowed(_by_id.instances(pk=pk)[0])
+    token = _by_id.instances(pk=pk)[0]
+    if not even_if_refused:
+        _check(token)
+    return _narrowed(token)
 
 
-def check(token):
+def _check(token):
     """Raise TokenRefusedError unless a token, with its owner, can be used now."""
     if token.revoked_at is not None:
         raise TokenRefusedError("revoked", f"The token “{token}” was revoked. Create another one.")

@@ -11,7 +11,7 @@ from clients.models import Account, Client, Package, Reseller
 from didmgmt.listing import Selection
 from dids.models import DID, ClientPackage
 from operators.models import Operator
-from staff.models import User
+from staff.models import Token, User
 
 
 def carrier(name="North", *, did_limit=100, **package):
@@ -61,3 +61,9 @@ def person(username, *permissions, reseller=None):
         app, codename = permission.split(".")
         user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
     return User.objects.get(pk=user.pk)
+
+
+def token_of(owner, scopes="dids:read"):
+    """Create an API token without a secret that anybody knows."""
+    ends = timezone.now() + timedelta(days=1)
+    return Token.objects.create(owner=owner, name="portal", key="Zz9", scopes=scopes, expires_at=ends)

@@ -237,6 +237,17 @@ def test_a_room_does_not_import_what_it_must_not_know(room, forbidden):
     assert wrong == []
 
 
+def test_the_domain_acts_with_the_rights_of_a_job_and_not_of_its_owner():
+    """A job of an API token has fewer rights than its owner, see ``Job.actor``."""
+    found = {
+        name
+        for name, tree in modules("dids")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr == "owner" and "job" in ast.dump(node.value)
+    }
+    assert found == set()
+
+
 # --- the status of a number -------------------------------------------------------------------------
 
 # An undo restores a status from the history of the number, which is not a move.

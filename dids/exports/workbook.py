@@ -28,4 +28,4 @@ def write_workbook(rows, job):
         file.seek(0)
         job.file.save(f"{job.pk}.xlsx", File(file), save=False)
     job.total = job.done
-    job.result = {"file": {"name": job.params["name"], "type": XLSX, "reseller": job.owner.reseller_id}}
+    job.result = {"file": {"name": job.params["name"], "type": XLSX, "reseller": job.actor.reseller_id}}

@@ -75,13 +75,10 @@ def format_day(at, now):
 
 
 def actor_name(change):
-    """Return who made the change, for a sentence; ``change`` has actor_kind and actor_name, or is None."""
+    """Return who made the change, for a sentence; None was made outside the application."""
     if change is None:
         return OUTSIDE
-    return {
-        Change.Actor.SYSTEM: "the system",
-        Change.Actor.TOKEN: f"API token {change.actor_name}",
-    }.get(change.actor_kind, change.actor_name)
+    return "the system" if change.actor_kind == Change.Actor.SYSTEM else change.who
 
 
 def _starts(pks):
@@ -140,7 +137,8 @@ def _reason(did, start, names):
     source, target = start.old_status, start.status
     if start.kind is None:
         return f"{OUTSIDE} {_verb(start, _client(did, start, names))}"
-    actor = actor_name(start)
+    actor = _actor(start)
+    subject = f"{actor}," if start.actor_kind == Change.Actor.TOKEN else actor
     client = _client(did, start, names)
     tail = _TAILS.get(start.kind, "")
     if source in st.IN_USE and target not in st.IN_USE:
@@ -148,10 +146,10 @@ def _reason(did, start, names):
         if start.kind == Change.Kind.PACKAGE:
             return f"{_package(did, start, names)} {_package_stopped(start, actor)}{without_hold}"
         put = f"put it on Hold after use by {client}" if target == st.HOLD else f"took it from {client}"
-        return f"{actor} {put}{tail}{without_hold}"
+        return f"{subject} {put}{tail}{without_hold}"
     if source == st.HOLD and target in st.FREE and start.actor_kind == Change.Actor.SYSTEM:
         return f"its Hold after use by {client} ended"
-    return f"{actor} {_verb(start, client)}{tail}"
+    return f"{subject} {_verb(start, client)}{tail}"
 
 
 def _verb(start, client):
@@ -191,6 +189,12 @@ def _package(did, start, names):
     if not start.old_package or start.old_operator != did.operator_id:
         return "its package"
     return f"package {names.package(start.old_package)} of {names.client(start.old_account)}"
+
+
+def _actor(start):
+    if start.actor_kind == Change.Actor.TOKEN:
+        return f"{start.actor_name}, token of {json.loads(start.data)['owner']}"
+    return "the system" if start.actor_kind == Change.Actor.SYSTEM else start.actor_name
 
 
 def _package_stopped(start, actor):

@@ -104,7 +104,7 @@ def csv_rows(change, rows_by_model, viewer):
 
 
 def _csv_lines(change, chunk, tracked, viewer):
-    kind, actor, times = noun(tracked), change.actor_name, {}
+    kind, actor, times = noun(tracked), change.who, {}
     for row, title, found in _described(chunk, tracked, viewer):
         if row.at not in times:  # of which a chunk has one or a few
             times[row.at] = timezone.localtime(row.at).isoformat(" ", "milliseconds")

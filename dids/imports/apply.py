@@ -80,7 +80,7 @@ class Apply:
         if all_or_nothing:
             self._require_no_refusals(batch, job.result["applied"])
         batch.erase_unused_groups()
-        reasons, more_reasons = refusal_reasons(batch, job.owner)
+        reasons, more_reasons = refusal_reasons(batch, job.actor)
         job.result |= {"reasons": reasons, "more_reasons": more_reasons, "statuses": self._statuses()}
         for key in ("blocks", "rows", "sample"):
             job.result.pop(key, None)

@@ -133,7 +133,7 @@ class Effects:
         """The Effects of the page, in file order."""
         rows = list(self._staged().select_related("group", *_NAMES))
         doubtful = [row.pk for row in rows if RESULTS[row.verdict] in ("refused", "flagged")]
-        found = explain(ImportRow.objects.filter(pk__in=doubtful), self.job.owner) if doubtful else []
+        found = explain(ImportRow.objects.filter(pk__in=doubtful), self.job.actor) if doubtful else []
         refusals = {refusal["id"]: refusal for refusal in found}
         reader = _Reader(self.job, clock.now())
         return [reader.effect(row, refusals.get(row.pk)) for row in rows]

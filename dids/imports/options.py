@@ -29,8 +29,8 @@ class Options:
 
     @classmethod
     def of(cls, job):
-        """Read the options of an import job, with the permissions that its owner has now."""
-        params, user = job.params, job.owner
+        """Read the options of an import job, with the permissions that its actor has now."""
+        params, user = job.params, job.actor
         return cls(
             user=user,
             mapped=frozenset(key for key in params["mapping"] if key),

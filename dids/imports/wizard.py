@@ -237,11 +237,11 @@ class Import:
 
     def file_of(self, rows):
         """Yield the ``refused`` or ``left_out`` rows with reasons, to be corrected and imported again."""
-        return refused_rows(self.upload, rows, self.job.owner)
+        return refused_rows(self.upload, rows, self.job.actor)
 
     def explained(self, rows):
         """Return why each of these rows is refused or left out: see ``reasons.explain``."""
-        return explain(rows, self.job.owner)
+        return explain(rows, self.job.actor)
 
     # --- columns
 
@@ -251,7 +251,8 @@ class Import:
         ``choices``: the mapping, and how cells are read. None if no row of the head was a header before.
         """
         digests = {_digest(row.cells): index for index, row in reversed(list(enumerate(head)))}
-        before = Job.objects.filter(kind=KIND.name, owner=self.job.owner, params__header__in=list(digests))
+        seen = Job.objects.visible_to(self.job.actor).filter(owner=self.job.owner_id)
+        before = seen.filter(kind=KIND.name, params__header__in=list(digests))
         latest = before.exclude(pk=self.job.pk).order_by("-created_at").values_list("params", flat=True)
         params = latest.first()
         if params is None or len(params["mapping"]) != self.upload.format.width:
@@ -261,7 +262,7 @@ class Import:
     def guess(self, head, layout=""):
         """Return the ``mapping.Guess`` for the ``head`` of the file, as a list of this layout."""
         rows = [row.cells for row in head]
-        existing = existing_names(rows, self.job.owner)
+        existing = existing_names(rows, self.job.actor)
         return mapping.guess(rows, self.upload.format.width, layout=layout, existing=existing)
 
     def choices(self, head, guess):
@@ -281,7 +282,7 @@ class Import:
 
     def survey(self, guess, **choices):
         """Return the ``Survey`` of the file with these choices, which are those of ``choose``."""
-        return Survey(self.upload, self.job.owner, self.job.params | choices, guess)
+        return Survey(self.upload, self.job.actor, self.job.params | choices, guess)
 
     def choose(self, **choices):
         """Keep the choices of step 2; a check made with other choices is forgotten.

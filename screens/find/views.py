@@ -203,7 +203,7 @@ _DESCRIBE = {
     "jobs": lambda job: (job.get_absolute_url(), "", job.get_state_display(), job.created_at),
     "changes": lambda change: (
         reverse("audit:detail", args=[change.pk]),
-        f"Change {change.pk} · {change.actor_name}",
+        f"Change {change.pk} · {change.who}",
         "",
         change.at,
     ),

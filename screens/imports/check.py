@@ -218,7 +218,7 @@ def import_result(request, pk):
         "kept_until": job.files_until,
         "statuses": number_import.statuses,
         "at": job.finished_at,
-        "actor": job.owner,
+        "actor": job.requested_by,
         "list_url": changed_url(job.change_id) if written else "",
         "list_label": "Show the number" if written == 1 else f"Show the {written:,} numbers",
         "again_url": reverse("dids:import"),

@@ -154,7 +154,9 @@ class _Columns:
 
 def owned_import(request, pk):
     """Return the import of that job; 404 unless it is the user's own."""
-    jobs = Job.objects.visible_to(request.user).select_related("owner", "change").filter(kind=KIND.name)
+    jobs = (
+        Job.objects.visible_to(request.user).select_related("owner", "token", "change").filter(kind=KIND.name)
+    )
     return Import(get_object_or_404(jobs, pk=pk, owner=request.user))
 
 

@@ -42,7 +42,7 @@ def job_list(request):
         path=request.path,
         sorts=SORTS,
         default="-created",
-        fetch=lambda found: found.select_related("owner"),
+        fetch=lambda found: found.select_related("owner", "token"),
     )
     context = {
         "listing": listing,
@@ -158,5 +158,5 @@ def _file_for(job, user):
 
 
 def _job(request, pk):
-    jobs = Job.objects.visible_to(request.user).select_related("owner", "change")
+    jobs = Job.objects.visible_to(request.user).select_related("owner", "token", "change")
     return get_object_or_404(jobs, pk=pk)

@@ -18,7 +18,7 @@ from audit.models import Change
 from clients.models import Account, Client, Package, Reseller
 from dids.models import DID, ClientPackage, DIDHistory
 from operators.models import Operator
-from tests.carrier import carrier, numbers_in, person
+from tests.carrier import carrier, numbers_in, person, token_of
 
 pytestmark = pytest.mark.django_db
 
@@ -167,6 +167,7 @@ def test_a_rollback_leaves_neither_change_nor_history():
 def test_history_refuses_updates_and_deletes(model, statement):
     numbers_in("active", ["100"], carrier())
     person("anna").groups.add(Group.objects.create(name="Clerks"))
+    token_of(person("bela"))
     rows = model.objects.count()
     assert rows
 

@@ -22,7 +22,7 @@ from jobs.models import Job
 from operators.models import Operator, OperatorHistory
 from staff.models import User
 from tests.audit.forging import forge
-from tests.carrier import carrier, numbers_in, person
+from tests.carrier import carrier, numbers_in, person, token_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.owner]
 
@@ -308,6 +308,7 @@ def test_a_pruning_may_delete_history_but_not_change_it(house, model):
             cursor.execute(statement.format(model._meta.db_table))
 
     person("anna").groups.add(Group.objects.create(name="Clerks"))
+    token_of(person("bela"))
     with audit.change("edit", by=SYSTEM):
         refused("DELETE FROM {}")
     with audit.change(Change.Kind.PRUNE, by=SYSTEM, data={"horizon": ago(-1).isoformat()}) as change:

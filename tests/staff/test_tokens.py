@@ -339,4 +339,4 @@ def test_tokens_are_seen_by_their_owner_and_by_who_manages_that_person(
     assert not Token.objects.visible_to(stranger).exists()
     User.objects.filter(pk=supervisor.pk).update(is_superuser=True)
     assert list(Token.objects.visible_to(administrator)) == [foreign]
-    assert not Token.objects.visible_to(tokens.user_by_id(own.pk)).exists()
+    assert not Token.objects.visible_to(tokens.user_by_id(own.pk, even_if_refused=True)).exists()

@@ -26,13 +26,13 @@ class UndoJob(JobKind):
     def run(self, job):
         while True:
             # Checked before each chunk: the right may be revoked, or old history deleted, meanwhile.
-            if not job.owner.has_perm("audit.undo_change"):
+            if not job.actor.has_perm("audit.undo_change"):
                 raise JobError("You no longer have permission to undo changes. Ask a supervisor.")
             change = Change.objects.filter(pk=job.params["change"]).first()
             if change is None:
                 raise JobError("The change no longer exists: its history was deleted.")
             result = UndoResult.from_json(job.result)
-            done = Undo(change, by=job.owner).run_next(job.cursor["after"], result, job.change, job.at_once)
+            done = Undo(change, by=job.actor).run_next(job.cursor["after"], result, job.change, job.at_once)
             if done is None:
                 return
             cursor, rows, current = done
