@@ -67,6 +67,19 @@ class AccountFilter(FilterSet):
         fields = []
 
 
+class AccountsFilter(AccountFilter):
+    """Filter the accounts of all clients."""
+
+    client = RowFilter(
+        label="Client",
+        queryset=lambda user: Client.objects.visible_to(user),
+        empty_label="all clients",
+        widget=RemoteSelect("dids:client_choices"),
+        error_messages=no_such("client"),
+    )
+    reseller = reseller_filter("client__reseller")
+
+
 class PackageFilter(FilterSet):
     name = name_filter()
     reseller = reseller_filter()

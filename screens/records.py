@@ -14,10 +14,10 @@ from django.urls import reverse
 
 from audit.history import deleted_records
 from clients.names import clean_name
-from didmgmt import clock, dialogs
+from didmgmt import dialogs
 from didmgmt.choices import choices
-from didmgmt.listing import Listing
 from dids.forms.records import saved_sentence
+from dids.lists.records import RecordList
 from screens.answers import announce
 
 
@@ -25,8 +25,7 @@ from screens.answers import announce
 class Records:
     """The screens of one kind of named record.
 
-    ``rows(records, now)`` adds to a queryset what a row of the list shows. ``related``: what else each row
-    needs, for ``select_related``. The other callables take a record:
+    ``list``: see ``dids.lists.records``. The callables take a record:
 
     - ``list_url``: the page that dialogs return to; ``pages``: other pages they may have been opened on
     - ``edit_url``: the edit dialog, where Apply on a new record continues
@@ -36,42 +35,25 @@ class Records:
     - ``uses_url``: the list of the rows that use it, or ""
     """
 
-    model: type
+    list: RecordList
     form: type
-    filterset: type
-    sorts: dict
-    rows: Callable
     list_url: Callable
     edit_url: Callable
     pages: Callable = lambda record: []
     whose: Callable = lambda record: ""
     created_url: Callable | None = None
     uses_url: Callable = lambda record: ""
-    related: str = "reseller"
-
-    def visible_to(self, user):
-        return self.model.objects.visible_to(user).select_related(self.related or None)
 
     def get(self, request, pk, **filters):
         """Return the record; raise Http404 when it does not exist or the user may not see it."""
-        return get_object_or_404(self.visible_to(request.user), pk=pk, **filters)
+        return get_object_or_404(self.list.visible_to(request.user), pk=pk, **filters)
 
     def listing(self, request, records=None, *, besides=()):
         """Return the ``Listing`` of these records, by default of all that the user may see.
 
         ``besides``: further parameters that the view reads.
         """
-        now = clock.now()
-        return Listing(
-            request.GET,
-            self.rows(self.model.objects.visible_to(request.user) if records is None else records, now),
-            self.filterset,
-            user=request.user,
-            path=request.path,
-            sorts=self.sorts,
-            fetch=lambda found: self.rows(found.select_related(self.related or None), now),
-            besides=besides,
-        )
+        return self.list.listing(request.GET, request.user, request.path, records, besides=besides)
 
     def save(self, request, record):
         """Answer the dialog of a new or an existing record, see ``save_dialog``."""

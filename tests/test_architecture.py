@@ -19,7 +19,8 @@ ROOT = Path(settings.BASE_DIR)
 # for what a package exports.
 RANKS = {
     "": "didmgmt sheets|audit clients staff operators jobs dids screens|api",
-    "api": "__init__ problems access fields lists records dids",
+    "api": "__init__ problems access fields lists records resources dids operators clients packages"
+    " tags changes",
     "audit": "history changes __init__ models middleware triggers words roles seals pruning checks apps",
     "audit.seals": "__init__ hashing spans failures chain verifying touched writing log delivery",
     "clients": "__init__ names finding tags models filters apps",
@@ -41,8 +42,8 @@ RANKS = {
     " refused sql capacity resolve lookalikes create_missing existing upload survey validate tally apply"
     " check effects wizard",
     "dids.lifecycle": "__init__ statuses holds result",
-    "dids.lists": "__init__ client_packages keyset row_counts sqlite_stats substring changed missing filters"
-    " picks as_of columns listing finding first_steps",
+    "dids.lists": "__init__ client_packages keyset row_counts records sqlite_stats substring changed"
+    " missing filters picks as_of columns listing finding first_steps",
     "dids.models": "locks number_previews client_packages hold_days lookups prefixes staging tags"
     " number_merge number_plans number_reads number_writes numbers counters views __init__",
     "dids.numbering": "__init__ countries normalise not_numbers reading ranges search",

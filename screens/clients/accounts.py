@@ -1,14 +1,12 @@
 """Accounts of a client: the dialogs on the client's page."""
 
 from django.contrib.auth.decorators import permission_required
-from django.db.models.functions import Lower
 from django.urls import reverse
 
-from clients.filters import AccountFilter
 from clients.models import Account
 from didmgmt import dialogs
 from dids.forms.clients import AccountForm
-from dids.lists import row_counts
+from dids.lists import records
 from screens.clients.clients import CLIENTS
 from screens.packages.stopping import client_pages
 from screens.records import Records
@@ -19,16 +17,12 @@ def _client_page(account):
 
 
 ACCOUNTS = Records(
-    model=Account,
+    list=records.ACCOUNTS,
     form=AccountForm,
-    filterset=AccountFilter,
-    sorts={"name": (Lower("name"), "id"), "id": ("id",), "dids": ("all_dids", "id")},
-    rows=lambda accounts, now: row_counts.with_account_counts(accounts),
     list_url=_client_page,
     pages=lambda account: client_pages(account.client),
     whose=lambda account: f"for {account.client}",
     edit_url=lambda account: reverse("clients:account_edit", args=[account.client_id, account.pk]),
-    related="client__reseller",
 )
 
 

@@ -2,18 +2,15 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.db.models import F
-from django.db.models.functions import Lower
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from clients.filters import ClientFilter
 from clients.models import Client
 from didmgmt import dialogs
 from didmgmt.replica import may_lag
 from dids.forms.clients import ClientForm
-from dids.lists import row_counts
+from dids.lists import records
 from dids.models import ClientPackage
 from dids.packages import close_client, reopened
 from screens.answers import announce
@@ -21,19 +18,8 @@ from screens.packages.stopping import client_pages, may_stop, stop
 from screens.records import Records
 
 CLIENTS = Records(
-    model=Client,
+    list=records.CLIENTS,
     form=ClientForm,
-    filterset=ClientFilter,
-    sorts={
-        "name": (Lower("name"), "id"),
-        "id": ("id",),
-        "reseller": (Lower("reseller__name"), Lower("name"), "id"),
-        "accounts": ("account_count", "id"),
-        "packages": ("package_count", "id"),
-        "dids": ("all_dids", "id"),
-        "state": (F("closed_at"), "id"),
-    },
-    rows=row_counts.with_client_counts,
     list_url=lambda client: reverse("clients:list"),
     pages=lambda client: client_pages(client) if client.pk else [],
     edit_url=lambda client: reverse("clients:edit", args=[client.pk]),

@@ -10,21 +10,12 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
 from audit.models import SealDelivery
-from didmgmt.listing import Listing
 from didmgmt.parameters import takes
 from didmgmt.text import parse_whole
+from dids.lists import records
 from jobs.files import folder
-from jobs.filters import JobFilter
 from jobs.models import SMALL, Job, WorkerBeat
 from staff.middleware import unattended
-
-SORTS = {
-    "created": ("created_at",),
-    "label": ("label",),
-    "kind": ("kind",),
-    "state": ("state",),
-    "owner": ("owner__username",),
-}
 
 LONGEST_PAUSE = 1_000  # milliseconds between requests for the progress of a job
 
@@ -34,16 +25,7 @@ may_view = permission_required("jobs.view_job", raise_exception=True)
 @require_safe
 @may_view
 def job_list(request):
-    listing = Listing(
-        request.GET,
-        Job.objects.visible_to(request.user),
-        JobFilter,
-        user=request.user,
-        path=request.path,
-        sorts=SORTS,
-        default="-created",
-        fetch=lambda found: found.select_related("owner", "token"),
-    )
+    listing = records.JOBS.listing(request.GET, request.user, request.path)
     context = {
         "listing": listing,
         "small": SMALL,

@@ -1,7 +1,6 @@
 """Operators: the list and its dialogs."""
 
 from django.contrib.auth.decorators import permission_required
-from django.db.models.functions import Lower
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
@@ -12,21 +11,13 @@ from didmgmt import dialogs
 from didmgmt.choices import choices
 from didmgmt.replica import may_lag
 from dids.forms.operators import OperatorForm
-from operators.filters import OperatorFilter
+from dids.lists import records
 from operators.models import Operator
 from screens.records import Records, record_choices
 
 OPERATORS = Records(
-    model=Operator,
+    list=records.OPERATORS,
     form=OperatorForm,
-    filterset=OperatorFilter,
-    sorts={
-        "name": (Lower("name"), "id"),
-        "id": ("id",),
-        "dids": ("did_count", "id"),
-        "reseller": (Lower("reseller__name"), Lower("name"), "id"),
-    },
-    rows=lambda operators, now: operators.with_did_count(),
     list_url=lambda operator: reverse("operators:list"),
     edit_url=lambda operator: reverse("operators:edit", args=[operator.pk]),
     uses_url=lambda operator: f"{reverse('dids:list')}?operator={operator.pk}",

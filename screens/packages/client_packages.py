@@ -3,31 +3,18 @@
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.core.exceptions import ValidationError
-from django.db.models import F
-from django.db.models.functions import Lower
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from didmgmt import clock, dialogs
-from didmgmt.listing import Listing
 from didmgmt.replica import may_lag
 from dids import packages
 from dids.forms.packages import EndForm
-from dids.lists.client_packages import ClientPackageFilter
+from dids.lists import records
 from dids.models import ClientPackage
 from screens.answers import announce
 from screens.packages.stopping import RETURN, client_pages, may_stop, stop
-
-SORTS = {
-    "client": (Lower("client__name"), "id"),
-    "package": (Lower("package__name"), "id"),
-    "reseller": (Lower("package__reseller__name"), Lower("client__name"), "id"),
-    "starts": ("starts_at", "id"),
-    "ends": (F("ends_at"), "id"),
-    "state": ("state", "id"),
-    "dids": ("in_use", "id"),
-}
 
 
 @require_safe
@@ -40,18 +27,7 @@ def client_package_list(request):
 
 def client_package_listing(request, given):
     """Return the ``Listing`` of the client packages ``given``, with their states and free numbers."""
-    now = clock.now()
-    return Listing(
-        request.GET,
-        given.with_state(now).with_numbers_in_use(),
-        ClientPackageFilter,
-        user=request.user,
-        path=request.path,
-        sorts=SORTS,
-        fetch=lambda found: (
-            found.with_state(now).with_numbers_in_use().select_related("client", "package__reseller")
-        ),
-    )
+    return records.CLIENT_PACKAGES.listing(request.GET, request.user, request.path, given)
 
 
 @dialogs.view

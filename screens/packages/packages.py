@@ -2,18 +2,15 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.db.models import F
-from django.db.models.functions import Lower
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from clients.filters import PackageFilter
 from clients.models import Package
 from didmgmt import clock, dialogs
 from didmgmt.replica import may_lag
 from dids.forms.packages import PackageForm
-from dids.lists import row_counts
+from dids.lists import records, row_counts
 from dids.models import ClientPackage
 from dids.packages import archive_package, reopened
 from screens.answers import announce
@@ -22,21 +19,8 @@ from screens.packages.stopping import may_stop, stop
 from screens.records import Records, record_choices
 
 PACKAGES = Records(
-    model=Package,
+    list=records.PACKAGES,
     form=PackageForm,
-    filterset=PackageFilter,
-    sorts={
-        "name": (Lower("name"), "id"),
-        "id": ("id",),
-        "reseller": (Lower("reseller__name"), Lower("name"), "id"),
-        "limit": ("did_limit", "id"),
-        "tags": ("allowed_tags", "id"),
-        "days": (F("hold_days"), "id"),
-        "clients": ("client_count", "id"),
-        "dids": ("all_dids", "id"),
-        "state": (F("archived_at"), "id"),
-    },
-    rows=row_counts.with_package_counts,
     list_url=lambda package: reverse("packages:list"),
     pages=lambda package: [reverse("packages:detail", args=[package.pk])] if package.pk else [],
     edit_url=lambda package: reverse("packages:edit", args=[package.pk]),
@@ -56,7 +40,7 @@ def package_list(request):
 @require_safe
 @may_view
 def package_detail(request, pk):
-    packages = row_counts.with_package_counts(PACKAGES.visible_to(request.user), clock.now())
+    packages = row_counts.with_package_counts(records.PACKAGES.visible_to(request.user), clock.now())
     package = get_object_or_404(packages, pk=pk)
     listing = client_package_listing(request, ClientPackage.objects.filter(package=package))
     return render(request, "packages/detail.html", {"package": package, "listing": listing})
