@@ -51,6 +51,23 @@ def needs(*permissions: str) -> Callable[[Any], Any]:
     return guard
 
 
+def needs_scope(resource: str, level: str) -> Callable[[Any], Any]:
+    """Refuse tokens without a scope that passes no permission on, see ``staff.scopes``."""
+
+    def guard(operation: Any) -> Any:
+        @wraps(operation)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if (resource, level) not in request.user.scopes:  # type: ignore[union-attr]
+                sentence = f"Your token doesn’t include {resource}:{level}. Make one with this scope."
+                raise ProblemError(403, "forbidden", sentence, scope=f"{resource}:{level}")
+            return operation(request, *args, **kwargs)
+
+        guarded.scope = f"{resource}:{level}"  # type: ignore[attr-defined]
+        return guarded
+
+    return guard
+
+
 def lacks(permission: str) -> ProblemError:
     """Return the refusal of a user without a permission."""
     sentence = (

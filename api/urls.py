@@ -1,5 +1,6 @@
 """The addresses of the API. Whatever is wrong with a request, the answer is JSON."""
 
+import re
 from collections import defaultdict
 from functools import wraps
 from typing import Any
@@ -9,11 +10,12 @@ from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
-from api import dids, problems
+from api import changes, clients, dids, operators, packages, problems, tags
 from api.access import TokenAuth
 from didmgmt.problems import problem
 
 NO_ADDRESS = "There is nothing at this address. The document at /api/v1/openapi.json lists all addresses."
+PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 api = NinjaAPI(
     title="DID Management",
@@ -25,24 +27,30 @@ api = NinjaAPI(
 )
 problems.register(api)
 api.add_router("", dids.router)
+api.add_router("", operators.router)
+api.add_router("", clients.router)
+api.add_router("", packages.router)
+api.add_router("", tags.router)
+api.add_router("", changes.router)
 
 
-def _answering(views: list[Any]) -> Any:
+def _answering(patterns: list[Any]) -> Any:
     """Return a view of all that is at one address, which several routers may have methods of.
 
     A view that lacks the method answers 405 before it does anything. HEAD is answered like GET; the server
     leaves the body out.
     """
+    views = [(one.callback, PARAMETER.findall(str(one.pattern))) for one in patterns]
 
     @csrf_exempt
     @login_not_required
-    @wraps(views[0])
-    def answering(request: Any, *args: Any, **kwargs: Any) -> Any:
+    @wraps(patterns[0].callback)
+    def answering(request: Any, **kwargs: Any) -> Any:
         if request.method == "HEAD":
             request.method = "GET"
         allowed: list[str] = []
-        for view in views:
-            response = view(request, *args, **kwargs)
+        for view, names in views:
+            response = view(request, **dict(zip(names, kwargs.values(), strict=True)))
             if response.status_code != 405:
                 return response
             allowed += response.headers["Allow"].split(", ")
@@ -54,14 +62,14 @@ def _answering(views: list[Any]) -> Any:
 
 
 def _patterns(patterns: list[Any]) -> list[Any]:
-    """Return one pattern for each address, all of which answer in JSON."""
-    views = defaultdict(list)
+    """Return one pattern for each address, whatever routers call its parameters; those without come first."""
+    same = defaultdict(list)
     for one in patterns:
-        views[str(one.pattern)].append(one)
+        same[PARAMETER.sub("<>", str(one.pattern))].append(one)
     return [
-        path(route, _answering([one.callback for one in same]), name=same[0].name)
-        for route, same in views.items()
-        if same[0].name != "api-root"
+        path(str(alike[0].pattern), _answering(alike), name=alike[0].name)
+        for route, alike in sorted(same.items(), key=lambda item: item[0].count("<"))
+        if alike[0].name != "api-root"
     ]
 
 

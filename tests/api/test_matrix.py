@@ -8,6 +8,7 @@ has no reseller; and nobody, who has no permission at all.
 import pytest
 
 from api.urls import api as ninja
+from dids.models import DID, Tag
 from tests.carrier import person
 from tests.screens.test_access import SECRETS, ids_of
 from tests.world import client_of, make_world, member
@@ -31,6 +32,24 @@ OPERATIONS = [
     # id, method, path                         anonymous viewer stranger owner administrator nobody
     Operation("list_dids", "GET", "/dids", "401 200 200 200 200 403"),
     Operation("get_did", "GET", "/dids/id:{number}", "401 200 404 200 200 403"),
+    *(
+        operation
+        for plural, one, record in (
+            ("operators", "operator", "{operator}"),
+            ("resellers", "reseller", "{reseller}"),
+            ("clients", "client", "{client}"),
+            ("accounts", "account", "{account}"),
+            ("packages", "package", "{package}"),
+            ("client-packages", "client_package", "{client_package}"),
+            ("changes", "change", "{change}"),
+        )
+        for operation in (
+            Operation(f"list_{plural.replace('-', '_')}", "GET", f"/{plural}", "401 200 200 200 200 403"),
+            Operation(f"get_{one}", "GET", f"/{plural}/{record}", "401 200 404 200 200 403"),
+        )
+    ),
+    Operation("list_tags", "GET", "/tags", "401 200 200 200 200 403"),
+    Operation("get_tag", "GET", "/tags/{tag}", "401 200 404 200 200 403"),
 ]
 
 
@@ -58,7 +77,9 @@ def owner(world):
 
 @pytest.fixture(scope="module")
 def ids(world, owner):
-    return ids_of(world, owner)
+    tagged = DID.objects.filter(operator=world.operator, number="111")
+    tagged.edit(by=owner, tags=["Gold"])
+    return ids_of(world, owner) | {"tag": Tag.objects.get(name="Gold").pk}
 
 
 @pytest.fixture

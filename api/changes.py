@@ -1,0 +1,111 @@
+"""Changes: the audit log."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+
+from api.access import found, needs
+from api.fields import MAYBE_TEXT, MAYBE_WHOLE, MOMENT, TEXT, WHOLE, Field, Fields, moment
+from api.lists import list_answer
+from api.records import record_answer, record_fields
+from audit.models import Change
+from didmgmt.replica import may_lag
+from didmgmt.text import BIGGEST
+from dids.history.audit_log import ChangeFilter, LogEntry, log_entries, log_listing
+
+router = Router(tags=["Changes"])
+
+CHANGE = Fields(
+    "Change",
+    [
+        Field("id", lambda entry: entry.change.pk, WHOLE, "Its id", 4711),
+        Field(
+            "at", lambda entry: moment(entry.change.at), MOMENT, "When it was made", "2026-03-02T14:31:07Z"
+        ),
+        Field(
+            "kind",
+            lambda entry: entry.change.kind,
+            {"type": "string", "enum": [*Change.Kind.values]},
+            "What was done",
+            "assign",
+        ),
+        Field("label", lambda entry: entry.label, TEXT, "A sentence for people", "Assigned to jarrow_dental"),
+        Field(
+            "actor",
+            lambda entry: {"kind": entry.change.actor_kind, "name": entry.change.actor_name},
+            {
+                "type": "object",
+                "properties": {"kind": {"type": "string", "enum": [*Change.Actor.values]}, "name": TEXT},
+            },
+            "Who made it: a person, a token or the system",
+            {"kind": "person", "name": "clara.okafor"},
+        ),
+        Field(
+            "address",
+            lambda entry: entry.address or None,
+            MAYBE_TEXT,
+            "The IP address that it came from, as far as you may know it",
+            "192.0.2.7",
+        ),
+        Field(
+            "rows",
+            lambda entry: {tracked._meta.model_name: rows for tracked, rows in entry.counts.items()},
+            {"type": "object", "additionalProperties": WHOLE},
+            "How many records of each type it wrote, as far as you may see them",
+            {"did": 12},
+        ),
+        Field(
+            "job",
+            lambda entry: entry.job and str(entry.job.pk),
+            MAYBE_TEXT,
+            "The id of the job that made it; null without one, or if you may not see it",
+            None,
+        ),
+        Field(
+            "undo_of",
+            lambda entry: entry.undo_of and entry.undo_of.pk,
+            MAYBE_WHOLE,
+            "The change that it undoes",
+            None,
+        ),
+        Field(
+            "undone_by",
+            lambda entry: [change.pk for change in entry.undone_by],
+            {"type": "array", "items": WHOLE},
+            "The changes that undo it",
+            [],
+        ),
+    ],
+)
+
+
+@router.get("/changes", operation_id="list_changes", url_name="list_changes", summary="List changes")
+@needs("audit.view_change")
+@may_lag
+def list_changes(request: HttpRequest) -> HttpResponse:
+    """Return a page of the changes that you may open, newest first, as the audit log filters them."""
+    return list_answer(
+        request,
+        ChangeFilter,
+        lambda query: log_listing(query, request.user),
+        CHANGE,
+        lambda _listing, keys, _names: _entries(keys, request.user),
+    )
+
+
+@router.get("/changes/{pk}", operation_id="get_change", url_name="get_change", summary="Read a change")
+@needs("audit.view_change")
+def get_change(request: HttpRequest, pk: int) -> HttpResponse:
+    """Return one change by its id."""
+    names = record_fields(request, CHANGE)
+    user: Any = request.user
+    visible = Change.objects.visible_to(user).filter(pk=pk if 0 < pk <= BIGGEST else 0)
+    entries = _entries([*visible.values_list("pk", flat=True)], user)
+    entry = found(entries[0] if entries else None, f"change {pk}")
+    return record_answer(request, CHANGE, entry, None, names)
+
+
+def _entries(keys: list[Any], user: Any) -> list[LogEntry]:
+    changes = Change.objects.select_related("actor").in_bulk(keys)
+    return log_entries([changes[key] for key in keys if key in changes], user)

@@ -1,0 +1,100 @@
+"""Kinds of records that have ids: their list and one of them, by the lists of the screens."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+
+from api.access import found
+from api.fields import Fields
+from api.lists import list_answer
+from api.records import record_answer, record_fields
+from audit.history import TRACKED
+from didmgmt import clock
+from didmgmt.replica import may_lag
+from didmgmt.text import BIGGEST
+from dids.lists.records import RecordList
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One kind of record.
+
+    ``path``: its address, also its name in the plural. ``needs``: a decorator that checks rights.
+    ``counted``: fields that need ``RecordList.rows``, whose counts cost a subquery for each row.
+    """
+
+    records: RecordList
+    fields: Fields
+    noun: str
+    path: str
+    needs: Callable[[Any], Any]
+    counted: frozenset[str] = frozenset()
+
+    def register(self, router: Router) -> None:
+        """Add the operations that read the list and a record."""
+        name, plural = self.noun.replace(" ", "_"), self.path.replace("-", "_")
+        words = self.path.replace("-", " ")
+
+        @self.needs
+        @may_lag
+        def read_list(request: HttpRequest) -> HttpResponse:
+            return self.page(request)
+
+        @self.needs
+        @may_lag
+        def read_one(request: HttpRequest, pk: int) -> HttpResponse:
+            return self.one(request, pk)
+
+        read_list.filterset, read_list.fields = self.records.filterset, self.fields
+        read_list.sorts, read_one.fields = self.records.sorts, self.fields
+        router.get(
+            f"/{self.path}",
+            operation_id=f"list_{plural}",
+            url_name=f"list_{plural}",
+            summary=f"List {words}",
+            description=f"Return a page of the {words} that you may see, filtered and sorted.",
+        )(read_list)
+        router.get(
+            f"/{self.path}/{{pk}}",
+            operation_id=f"get_{name}",
+            url_name=f"get_{name}",
+            summary=f"Read a {self.noun}" if self.noun[0] not in "ao" else f"Read an {self.noun}",
+            description="Return one of them by its id.",
+        )(read_one)
+
+    def page(self, request: HttpRequest) -> HttpResponse:
+        return list_answer(
+            request,
+            self.records.filterset,
+            lambda query: self.records.listing(query, request.user),
+            self.fields,
+            lambda listing, keys, names: self._rows(listing, keys, names),
+        )
+
+    def _rows(self, listing: Any, keys: list[Any], names: tuple[str, ...]) -> list[Any]:
+        if self.counted & {*names}:
+            rows = listing.fetched(keys)
+        else:
+            rows = self.records.with_related(self.records.model.objects.filter(pk__in=keys))
+        by_key = {row.pk: row for row in rows}
+        return [by_key[key] for key in keys if key in by_key]
+
+    def one(self, request: HttpRequest, pk: int) -> HttpResponse:
+        names = record_fields(request, self.fields)
+        return record_answer(request, self.fields, self.row(pk, request.user), self.version(pk), names)
+
+    def row(self, pk: int, user: Any) -> Any:
+        """Return the record with all that its fields read; raise Http404 for one that the user can't see."""
+        visible = self.records.visible_to(user).filter(pk=pk if 0 < pk <= BIGGEST else 0)
+        return found(self.records.rows(visible, clock.now()).first(), f"{self.noun} {pk}")
+
+    def version(self, pk: int) -> int | None:
+        """Return the id of the record's newest history row, None for kinds without history."""
+        history: Any = TRACKED.get(self.records.model)
+        if history is None:
+            return None
+        newest = history.objects.filter(object_id=pk).order_by("-history_id")
+        return newest.values_list("history_id", flat=True).first()
