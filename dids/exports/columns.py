@@ -1,17 +1,11 @@
 """The columns of a file of numbers, in the order of ``dids.imports.names``, which names them."""
 
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, When
 
 from dids.imports.names import LABELS
-from dids.lifecycle import statuses as st
+from dids.lifecycle import holds
 
-
-def _holder(path):
-    """Return an expression for a name of the client's; blank for an overdue hold, which has no client."""
-    return Case(When(status_now__in=st.HELD, then=F(path)), default=Value(""))
-
-
-# {key of a column: (its value in a query ``with_status_now``, its attribute of a ``PastDID``)}
+# {key of a column: (its field or annotation in a query ``with_status_now``, its attribute of a ``PastDID``)}
 COLUMNS = {
     "id": ("pk", "pk"),
     "status": ("status_now", "status_now"),
@@ -19,14 +13,22 @@ COLUMNS = {
     "number": ("number", "number"),
     "tags": ("tag_set__label", "tag_label"),
     "notes": ("notes", "notes"),
-    "client": (_holder("account__client__name"), "client_name"),
-    "account": (_holder("account__name"), "account_name"),
-    "package": (_holder("client_package__package__name"), "package_name"),
+    "client": ("account__client__name", "client_name"),
+    "account": ("account__name", "account_name"),
+    "package": ("client_package__package__name", "package_name"),
     "after_hold": ("after_hold", "after_hold"),
     "reseller": ("operator__reseller__name", "reseller_name"),
 }
 HEADER = [LABELS[key] for key in COLUMNS]
-VALUES = [value for value, _ in COLUMNS.values()]
+OF_HOLDER = ("client", "account", "package")  # without a value when a hold is over
+
+
+def values(now):
+    """Return the values of a row for ``values_list`` of a query ``with_status_now(now)``."""
+    return [
+        Case(When(holds.over(now), then=None), default=F(field)) if key in OF_HOLDER else field
+        for key, (field, _) in COLUMNS.items()
+    ]
 
 
 def missing_row(number, state):

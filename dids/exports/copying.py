@@ -1,4 +1,4 @@
-"""CSV that PostgreSQL formats: COPY takes half the CPU of reading rows and formatting them here."""
+"""CSV that PostgreSQL formats: COPY takes a third of the CPU of reading rows and formatting them here."""
 
 import re
 
@@ -8,6 +8,7 @@ from django.db import connections
 import sheets
 from didmgmt.streams import read_transaction
 from dids.exports.columns import COLUMNS
+from dids.lists.sqlite_stats import disable_jit
 
 UNESCAPED = {"id", "status", "number", "after_hold"}  # never empty, and never begin like a formula
 CHUNK = 1 << 16  # bytes
@@ -27,18 +28,10 @@ def copied(values):
     cells = ", ".join(name if name in UNESCAPED else _escaped(name) for name in COLUMNS)
     statement = f"COPY (SELECT {cells} FROM ({sql}) AS file ({', '.join(COLUMNS)})) TO STDOUT (FORMAT csv)"
     with read_transaction(values.db), connections[values.db].cursor() as cursor:
-        # Otherwise names would be joined by lookups in the order of rows, at a third more CPU.
-        cursor.execute("SET LOCAL enable_memoize = off")
+        disable_jit(values.db)
         with cursor.copy(statement, params) as copy:
-            block, rows = bytearray(), 0
-            for line in copy:  # one for each row
-                block += line
-                rows += 1
-                if len(block) > CHUNK:
-                    yield _with_crlf(block, rows)
-                    block, rows = bytearray(), 0
-            if rows:
-                yield _with_crlf(block, rows)
+            while block := cursor.read_rows(copy, CHUNK):
+                yield _with_crlf(*block)
 
 
 def _with_crlf(block, rows):
