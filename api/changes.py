@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
 from api.access import found, needs
+from api.facts import answers_with, answers_with_list
 from api.fields import MAYBE_TEXT, MAYBE_WHOLE, MOMENT, TEXT, WHOLE, Field, Fields, moment
 from api.lists import list_answer
 from api.records import record_answer, record_fields
@@ -81,6 +82,7 @@ CHANGE = Fields(
 
 
 @router.get("/changes", operation_id="list_changes", url_name="list_changes", summary="List changes")
+@answers_with_list(CHANGE, ChangeFilter, ["at"], default="-at")
 @needs("audit.view_change")
 @may_lag
 def list_changes(request: HttpRequest) -> HttpResponse:
@@ -95,6 +97,7 @@ def list_changes(request: HttpRequest) -> HttpResponse:
 
 
 @router.get("/changes/{pk}", operation_id="get_change", url_name="get_change", summary="Read a change")
+@answers_with(CHANGE)
 @needs("audit.view_change")
 def get_change(request: HttpRequest, pk: int) -> HttpResponse:
     """Return one change by its id."""

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
 from api.access import found, needs
+from api.facts import answers_with, answers_with_list
 from api.fields import (
     MAYBE_MOMENT,
     MAYBE_TEXT,
@@ -33,7 +34,7 @@ from didmgmt.statements import Statement
 from didmgmt.text import parse_whole, shorten
 from dids.lifecycle import statuses as st
 from dids.lists.filters import DIDFilter
-from dids.lists.listing import did_listing
+from dids.lists.listing import SORTS, did_listing
 from dids.models import DID
 from dids.numbering.countries import country_of
 from dids.numbering.normalise import NumberError
@@ -227,6 +228,7 @@ def read_address(address: str) -> tuple[str, Any]:
 
 
 @router.get("/dids", operation_id="list_dids", summary="List numbers")
+@answers_with_list(FIELDS, DIDFilter, SORTS, without=NOT_TAKEN)
 @needs("dids.view_did")
 @may_lag
 def list_dids(request: HttpRequest) -> HttpResponse:
@@ -242,6 +244,7 @@ def list_dids(request: HttpRequest) -> HttpResponse:
 
 
 @router.get("/dids/{number}", operation_id="get_did", summary="Read a number")
+@answers_with(FIELDS)
 @needs("dids.view_did")
 def get_did(request: HttpRequest, number: str) -> HttpResponse:
     """Return one number, by its digits in any notation or by its id, as in ``id:17``."""

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
 from api.access import found
+from api.facts import answers_with, answers_with_list
 from api.fields import Fields
 from api.lists import list_answer
 from api.records import record_answer, record_fields
@@ -38,18 +39,20 @@ class Resource:
         name, plural = self.noun.replace(" ", "_"), self.path.replace("-", "_")
         words = self.path.replace("-", " ")
 
+        records = self.records
+
+        @answers_with_list(self.fields, records.filterset, records.sorts, default=records.default)
         @self.needs
         @may_lag
         def read_list(request: HttpRequest) -> HttpResponse:
             return self.page(request)
 
+        @answers_with(self.fields)
         @self.needs
         @may_lag
         def read_one(request: HttpRequest, pk: int) -> HttpResponse:
             return self.one(request, pk)
 
-        read_list.filterset, read_list.fields = self.records.filterset, self.fields
-        read_list.sorts, read_one.fields = self.records.sorts, self.fields
         router.get(
             f"/{self.path}",
             operation_id=f"list_{plural}",

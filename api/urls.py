@@ -1,16 +1,18 @@
 """The addresses of the API. Whatever is wrong with a request, the answer is JSON."""
 
+import json
 import re
 from collections import defaultdict
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
 from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
-from api import changes, clients, dids, operators, packages, problems, tags
+from api import changes, clients, dids, document, operators, packages, problems, tags
 from api.access import TokenAuth
 from didmgmt.problems import problem
 
@@ -32,6 +34,23 @@ api.add_router("", clients.router)
 api.add_router("", packages.router)
 api.add_router("", tags.router)
 api.add_router("", changes.router)
+
+
+@cache
+def _document() -> bytes:
+    return json.dumps(document.document(api), ensure_ascii=False).encode()
+
+
+@api.get(
+    "/openapi.json",
+    auth=None,
+    operation_id="get_document",
+    url_name="document",
+    include_in_schema=False,
+)
+def get_document(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - django-ninja names it
+    """Return this document. It is public, so that tools can read it, and has no data."""
+    return HttpResponse(_document(), content_type="application/json")
 
 
 def _answering(patterns: list[Any]) -> Any:

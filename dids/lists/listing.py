@@ -26,7 +26,7 @@ def did_listing(parameters, user, path="", *, besides=(), counted=True):
     are found; without it nothing is counted, and pages can be read by their cursors only.
     """
     if parameters.get("as_of", "").strip():
-        return PastListing(parameters, user, path, _SORTS, besides=(PARAMETER, SavedView.PARAMETER, *besides))
+        return PastListing(parameters, user, path, SORTS, besides=(PARAMETER, SavedView.PARAMETER, *besides))
     now = clock.now()
     dids = DID.objects.visible_to(user)
     overdue = any_hold_over(now)
@@ -39,7 +39,7 @@ def did_listing(parameters, user, path="", *, besides=(), counted=True):
             return None
         return DIDKeyset(filterset, sort, descending=descending, overdue=overdue)
 
-    sorts, default = _OVERDUE_SORTS if overdue else _SORTS, ""
+    sorts, default = _OVERDUE if overdue else SORTS, ""
     if parameters.get("change"):
         sorts, default = sorts | _WRITTEN, "written"
     return DIDListing(
@@ -108,7 +108,7 @@ class DIDListing(Listing):
         return data.urlencode()
 
 
-_SORTS = {
+SORTS = {
     "number": ("number",),
     "id": ("id",),
     "status": ("status", "number"),
@@ -121,8 +121,8 @@ _SORTS = {
 # The numbers of a change; few of them are sorted by number, more come in the order in which it wrote them.
 _WRITTEN = {"written": ("number",)}
 # An overdue hold that is not yet released is sorted by its After Hold status, which no index has.
-_CLIENT, _ACCOUNT, *_ = _SORTS["client"]
-_OVERDUE_SORTS = _SORTS | {
+_CLIENT, _ACCOUNT, *_ = SORTS["client"]
+_OVERDUE = SORTS | {
     "status": ("status_now", "number"),
     "client": (
         Case(When(status_now__in=st.HELD, then=_CLIENT)),

@@ -29,6 +29,7 @@ class Operation:
 
 
 OPERATIONS = [
+    Operation("get_document", "GET", "/openapi.json", "200 200 200 200 200 200"),
     # id, method, path                         anonymous viewer stranger owner administrator nobody
     Operation("list_dids", "GET", "/dids", "401 200 200 200 200 403"),
     Operation("get_did", "GET", "/dids/id:{number}", "401 200 404 200 200 403"),

@@ -23,7 +23,9 @@ def more(world, owner):
     for n in range(3):
         client = Client.objects.create(reseller=world.reseller, name=f"Client {n}")
         Account.objects.create(client=client, name=f"account {n}")
-        Package.objects.create(reseller=world.reseller, name=f"Pack {n}", did_limit=n + 1, hold_days=n or None)
+        Package.objects.create(
+            reseller=world.reseller, name=f"Pack {n}", did_limit=n + 1, hold_days=n or None
+        )
     DID.objects.filter(number="111").edit(by=owner, tags=["Gold", "silver"])
 
 

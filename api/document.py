@@ -1,0 +1,278 @@
+"""The OpenAPI document: what django-ninja knows of types, and what lists, fields and refusals add to it."""
+
+import re
+from copy import deepcopy
+from http import HTTPStatus
+from typing import Any
+
+import django_filters
+from django import forms
+from ninja import NinjaAPI
+
+from api.facts import Facts
+from api.fields import TEXT
+from api.lists import MOST, USUAL
+from didmgmt.choices import NAMED
+from didmgmt.fields import CalendarInput
+from didmgmt.filters import LONGEST, VALUES_MOST, FilterSet
+from didmgmt.problems import PREFIX, TYPE
+from staff.rights import in_words
+
+ABOUT = """
+Everything that people do on the screens, by HTTP, with the same rules, rights and sentences.
+
+Send a token with each request: `Authorization: Bearer did_…`. A token has at most the rights of its owner.
+
+Lists end with `next`, the URL of the next page, or null. A refusal is a problem (RFC 9457) with a sentence
+for people and a code for programs; `errors` names each invalid value.
+"""
+# {status: (name of the component, when it is answered)}
+PROBLEMS = {
+    400: ("Unreadable", "The request can’t be read"),
+    401: ("NoToken", "There is no token, or it can’t be used"),
+    403: ("Forbidden", "The token lacks a right; the sentence names it"),
+    404: ("NotFound", "There is no such record, or it belongs to another reseller"),
+    409: ("Conflict", "The state of the record does not allow it; `current` is the record as it is"),
+    412: ("Changed", "The record has changed since `If-Match`; `current` is the record as it is"),
+    422: ("Invalid", "Values are invalid; `errors` names each of them"),
+    429: ("TooMany", "Too many requests; try again after `Retry-After` seconds"),
+    503: ("Unavailable", "The database is busy or down; try again after `Retry-After` seconds"),
+}
+_WRITES = ("post", "patch", "put", "delete")
+
+
+def document(api: NinjaAPI) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of all operations."""
+    found: dict[str, Any] = deepcopy(dict(api.get_openapi_schema(path_prefix=f"{PREFIX}v1/")))
+    found["info"]["description"] = ABOUT.strip()
+    found.pop("servers", None)
+    components = found["components"]
+    components["schemas"]["Problem"] = _PROBLEM
+    components["responses"] = {name: _problem(status) for status, (name, _) in PROBLEMS.items()}
+    operations = {operation.operation_id: operation for operation in _operations(api)}
+    for path, methods in found["paths"].items():
+        for method, one in methods.items():
+            operation = operations[one["operationId"]]
+            _add_rights(one, operation.view_func)
+            one["responses"] = {str(status): answer for status, answer in one["responses"].items()}
+            if about := getattr(operation.view_func, "facts", None):
+                _add_answer(one, about, components["schemas"])
+            _add_problems(one, method, path, public="security" not in one)
+    return found
+
+
+def _operations(api: NinjaAPI) -> list[Any]:
+    return [
+        operation
+        for bound in api._get_bound_routers()
+        for view in bound.path_operations.values()
+        for operation in view.operations
+    ]
+
+
+def _add_rights(one: dict[str, Any], view: Any) -> None:
+    """Say which rights an operation needs, in words and for programs."""
+    permissions, scope = getattr(view, "permissions", ()), getattr(view, "scope", "")
+    words = [f"“{in_words(permission)}”" for permission in permissions]
+    if words:
+        one["x-permissions"] = [*permissions]
+        one["description"] = f"{one.get('description', '')}\n\nNeeds the right {' and '.join(words)}.".strip()
+    if scope:
+        one["x-scope"] = scope
+        one["description"] = f"{one.get('description', '')}\n\nNeeds a token with {scope}.".strip()
+
+
+def _add_answer(one: dict[str, Any], facts: Facts, schemas: dict[str, Any]) -> None:
+    fields = facts.fields
+    name = fields.noun
+    schemas.setdefault(name, fields.schema())
+    reference, example = {"$ref": f"#/components/schemas/{name}"}, fields.example()
+    if facts.filterset is None:
+        headers = {"ETag": {"schema": TEXT, "description": "For If-None-Match and If-Match"}}
+        one["responses"]["200"] = _json(reference, example, "The record") | {"headers": headers}
+        one["parameters"] += [_fields_parameter(fields), _IF_NONE_MATCH]
+        one["responses"]["304"] = {"description": "The record is as it was when the client read it"}
+        return
+    page = {
+        "type": "object",
+        "required": ["items", "next"],
+        "properties": {
+            "items": {"type": "array", "items": reference},
+            "next": {"type": ["string", "null"], "format": "uri", "description": "The URL of the next page"},
+            "count": {"type": "integer", "description": "All matching records, with `count=true`"},
+        },
+    }
+    one["responses"]["200"] = _json(page, {"items": [example], "next": None}, "A page of the list")
+    one["parameters"] += [*_filter_parameters(facts.filterset, facts.without), *_page_parameters(facts)]
+
+
+def _json(schema: dict[str, Any], example: Any, about: str) -> dict[str, Any]:
+    return {"description": about, "content": {"application/json": {"schema": schema, "example": example}}}
+
+
+# --- parameters of lists ------------------------------------------------------------------------------
+
+
+def _filter_parameters(filterset: type[FilterSet], without: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the parameters of a list's filterset."""
+    found = []
+    for name in filterset.names():
+        if name in without:
+            continue
+        one = filterset.base_filters.get(name)
+        if one is None:
+            label = filterset.base_filters[name.removesuffix(NAMED)].label
+            about = f"{label}: all whose names contain this text"
+            found.append(_parameter(name, {"type": "string", "maxLength": LONGEST}, about))
+        else:
+            schema = _schema_of(one)
+            kind = {"integer": " by its id", "array": ", any of several"}.get(schema["type"], "")
+            kind = ", any of several ids" if schema.get("items") == {"type": "integer"} else kind
+            about = ". ".join(filter(None, [f"{one.label}{kind}", str(one.extra.get("help_text", ""))]))
+            found.append(_parameter(name, schema, about))
+    return found
+
+
+def _schema_of(one: django_filters.Filter) -> dict[str, Any]:
+    """Return the JSON schema of a filter's values."""
+    field = one.field_class
+    if issubclass(field, forms.ModelMultipleChoiceField):
+        key = "string" if one.extra.get("to_field_name") else "integer"
+        return {"type": "array", "items": {"type": key}, "maxItems": VALUES_MOST}
+    if issubclass(field, forms.ModelChoiceField):
+        return {"type": "integer"}
+    choices = one.extra.get("choices")
+    if choices is not None:
+        keys = [key for key, _ in (choices() if callable(choices) else choices)]
+        keyed = {"type": "string", "enum": keys}
+        many = issubclass(field, forms.MultipleChoiceField)
+        return {"type": "array", "items": keyed, "maxItems": VALUES_MOST} if many else keyed
+    widget = one.extra.get("widget") or field.widget
+    if isinstance(widget, CalendarInput) or (isinstance(widget, type) and issubclass(widget, CalendarInput)):
+        day = issubclass(field, forms.DateField) and not issubclass(field, forms.DateTimeField)
+        return {"type": "string", "format": "date" if day else "date-time"}
+    return {"type": "string", "maxLength": LONGEST}
+
+
+def _page_parameters(facts: Facts) -> list[dict[str, Any]]:
+    sorts = [key for one in facts.sorts for key in (one, f"-{one}")]
+    return [
+        _parameter(
+            "sort",
+            {"type": "string", "enum": sorts, "default": facts.default},
+            "The order; a minus reverses it. Values that are missing come last",
+        ),
+        _parameter(
+            "limit",
+            {"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL},
+            "Most records of a page",
+        ),
+        _parameter("after", TEXT, "Where the page begins. Take the URL in `next` instead of making one"),
+        _fields_parameter(facts.fields),
+        _parameter(
+            "count",
+            {"type": "boolean", "default": False},
+            "Whether to count all matches, which takes longer the more there are",
+        ),
+    ]
+
+
+def _fields_parameter(fields: Any) -> dict[str, Any]:
+    names = {"type": "array", "items": {"type": "string", "enum": [*fields.all]}}
+    about = "The fields to answer with, separated by commas"
+    return _parameter("fields", names, about) | {"style": "form", "explode": False}
+
+
+def _parameter(name: str, schema: dict[str, Any], about: str) -> dict[str, Any]:
+    return {"in": "query", "name": name, "required": False, "schema": schema, "description": f"{about}."}
+
+
+_IF_NONE_MATCH = {
+    "in": "header",
+    "name": "If-None-Match",
+    "required": False,
+    "schema": TEXT,
+    "description": "The ETag of an earlier answer: 304 without a body if the record is still the same.",
+}
+
+
+# --- refusals -----------------------------------------------------------------------------------------
+
+
+def _add_problems(one: dict[str, Any], method: str, path: str, *, public: bool) -> None:
+    """Add the refusals that an operation can answer with, besides those that it names itself."""
+    statuses = {429, 503} if public else {401, 403, 422, 429, 503}
+    if "{" in path:
+        statuses |= {404, 422}
+    if method in _WRITES:
+        statuses |= {400, 404, 409, 412}
+    for status in sorted(statuses):
+        name, _ = PROBLEMS[status]
+        one["responses"].setdefault(str(status), {"$ref": f"#/components/responses/{name}"})
+
+
+def _problem(status: int) -> dict[str, Any]:
+    _, about = PROBLEMS[status]
+    content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    if example := _EXAMPLES.get(status):
+        content["example"] = example
+    answer: dict[str, Any] = {"description": f"{about}.", "content": {TYPE: content}}
+    if status in (429, 503):
+        answer["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
+    return answer
+
+
+def _example(status: int, code: str, sentence: str, **members: Any) -> dict[str, Any]:
+    head = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+    return head | {"code": code, "detail": sentence} | members
+
+
+_EXAMPLES = {
+    404: _example(404, "not_found", "There is no number 442071838750."),
+    422: _example(
+        422,
+        "invalid",
+        "The request has invalid values; “errors” names each of them. Nothing was changed.",
+        errors=[
+            {
+                "pointer": "?status",
+                "value": "gone",
+                "sentence": "There is no status “gone”.",
+                "code": "invalid_choice",
+            }
+        ],
+    ),
+}
+_ERROR = {
+    "type": "object",
+    "required": ["pointer", "sentence", "code"],
+    "properties": {
+        "pointer": {
+            "type": "string",
+            "description": "#/status for a member of the body, ?status for a parameter, or a header",
+        },
+        "value": {"description": "What was sent"},
+        "sentence": {"type": "string", "description": "For people"},
+        "code": {"type": "string", "description": "For programs"},
+    },
+}
+_PROBLEM = {
+    "type": "object",
+    "title": "Problem",
+    "description": "A refusal (RFC 9457)",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": TEXT,
+        "title": TEXT,
+        "status": {"type": "integer"},
+        "code": {"type": "string", "description": "The reason, for programs"},
+        "detail": {"type": "string", "description": "The reason and what to do, for people"},
+        "errors": {"type": "array", "items": _ERROR},
+    },
+    "additionalProperties": True,
+}
+
+
+def anchor(path: str, method: str) -> str:
+    """Return the id of an operation on the reference page."""
+    return re.sub(r"\W+", "-", f"{method} {path}").strip("-")

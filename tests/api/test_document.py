@@ -1,0 +1,146 @@
+"""The OpenAPI document, and that answers are what it says, whatever the query string."""
+
+import json
+import string
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from api.urls import _document
+from api.urls import api as ninja
+from dids.lists.filters import DIDFilter
+from tests.api.conftest import Program, token_of
+from tests.examples import scaled
+
+pytestmark = pytest.mark.django_db
+DOCUMENT = json.loads(_document())
+OPERATIONS = [
+    (path, method, one) for path, methods in DOCUMENT["paths"].items() for method, one in methods.items()
+]
+LISTS = {path: one for path, _, one in OPERATIONS if one["operationId"].startswith("list_")}
+
+
+def resolved(reference):
+    found = DOCUMENT
+    for part in reference.removeprefix("#/").split("/"):
+        found = found[part]
+    return found
+
+
+def references(value):
+    if isinstance(value, dict):
+        yield from [value["$ref"]] if "$ref" in value else []
+        for one in value.values():
+            yield from references(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from references(one)
+
+
+def test_every_reference_leads_somewhere():
+    assert DOCUMENT["openapi"].startswith("3.1")
+    for reference in set(references(DOCUMENT)):
+        assert resolved(reference)
+
+
+def test_the_document_has_every_operation_with_its_refusals_and_rights():
+    documented = {one["operationId"] for *_, one in OPERATIONS}
+    every = {
+        operation.operation_id
+        for bound in ninja._get_bound_routers()
+        for view in bound.path_operations.values()
+        for operation in view.operations
+    }
+    assert documented == every - {"get_document"}
+    for path, _, one in OPERATIONS:
+        assert {"401", "403", "422", "429", "503"} <= one["responses"].keys(), path
+        assert one["summary"] and one["description"], path
+        for parameter in one["parameters"]:
+            assert parameter["in"] != "query" or parameter["description"], (path, parameter["name"])
+        names = [parameter["name"] for parameter in one["parameters"]]
+        assert len(names) == len({*names}), path
+
+
+def test_a_list_documents_the_parameters_of_its_filter():
+    names = {parameter["name"] for parameter in LISTS["/api/v1/dids"]["parameters"]}
+    assert {*DIDFilter.names()} - names <= {"as_of", "list"}
+    assert {"sort", "limit", "after", "fields", "count"} <= names
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_items_have_the_documented_fields(path, api, owner, world):
+    page = LISTS[path]["responses"]["200"]["content"]["application/json"]
+    schema = resolved(page["schema"]["properties"]["items"]["items"]["$ref"])
+    everything = ",".join(schema["properties"])
+    for item in api(owner).get(path, fields=everything).items:
+        assert list(item) == list(schema["properties"])
+        for name, value in item.items():
+            assert kind_of(value) in types_of(schema["properties"][name]), name
+            assert value is None or value in schema["properties"][name].get("enum", [value]), name
+    assert {*page["example"]["items"][0]} <= {*schema["properties"]}
+
+
+def types_of(schema):
+    types = schema["type"]
+    return types if isinstance(types, list) else [types]
+
+
+def kind_of(value):
+    kinds = {bool: "boolean", int: "integer", str: "string", list: "array", dict: "object"}
+    return "null" if value is None else kinds[type(value)]
+
+
+def values_of(parameter):
+    """Return a strategy for texts that are often what a parameter takes."""
+    schema = parameter["schema"].get("items", parameter["schema"])
+    likely = [*schema.get("enum", []), "1", "-1", "0", "25", "=2567", "11*", "111-115", "2026-01-10", "rose"]
+    junk = [
+        "",
+        " ",
+        "\0",
+        "²",
+        "9" * 400,
+        "1~1",
+        "x~",
+        "~",
+        "%",
+        "{}",
+        "2026-99-99T00:00",
+        "-",
+        "*",
+        "é" * 300,
+    ]
+    return st.one_of(
+        st.sampled_from(likely), st.sampled_from(junk), st.text(string.printable + "é²\0", max_size=12)
+    )
+
+
+@st.composite
+def queries(draw, operation):
+    parameters = [one for one in operation["parameters"] if one["in"] == "query"]
+    chosen = draw(st.lists(st.sampled_from(parameters), max_size=4))
+    pairs = [(one["name"], draw(values_of(one))) for one in chosen]
+    if draw(st.integers(0, 9)) == 0:
+        pairs.append((draw(st.text(string.ascii_letters + "_é\0", min_size=1, max_size=8)), "1"))
+    return urlencode(pairs)
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_any_query_string_gives_a_page_or_a_documented_refusal(path, world, owner):
+    """Each page that is found also leads to the next one."""
+    program, operation = Program(token_of(owner)), LISTS[path]
+
+    @settings(max_examples=scaled(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(query=queries(operation))
+    def check(query):
+        answer = program.get(f"{path}?{query}")
+        assert str(answer.status) in operation["responses"], answer.content
+        if answer.status == 422:
+            assert answer.json["code"] == "invalid" and answer.json["errors"]
+            assert all(one["sentence"] and one["pointer"] for one in answer.json["errors"])
+        elif answer.json["next"]:
+            assert program.get(answer.json["next"]).status == 200
+
+    check()
