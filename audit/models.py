@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +13,20 @@ from django.db import connection, models
 from audit import history
 from didmgmt import clock
 from didmgmt.clock import DatabaseClock
+
+Rows = Counter[tuple[type[history.TrackedModel], int | None]]  # of history, by model and reseller
+Follower = Callable[["Change", Rows], None]
+
+_followers: list[Follower] = []
+
+
+def at_close(function: Follower) -> Follower:
+    """Register ``function(change, rows)`` to run last in each transaction of a change that wrote something.
+
+    ``rows`` counts what this transaction wrote. What the function writes is committed with the change.
+    """
+    _followers.append(function)
+    return function
 
 
 class ChangeQuerySet(models.QuerySet["Change"]):
@@ -67,6 +81,7 @@ class Change(models.Model):
         OPERATOR = "operator", "Operator"
         RESELLER = "reseller", "Reseller"
         STAFF = "staff", "Staff"
+        WEBHOOK = "webhook", "Webhook"
         UNDO = "undo", "Undo"
         PRUNE = "prune", "Old history deleted"
 
@@ -167,6 +182,8 @@ class Change(models.Model):
         if self.touched:
             self.save(update_fields=["touched"])
             Touched.add(self, added)
+            for function in _followers:
+                function(self, added)
         elif self.kind != self.Kind.PRUNE:
             self.delete()
 
@@ -261,7 +278,7 @@ class Touched(models.Model):
         return f"{self.change_id}: {self.rows} {self.kind}"
 
     @classmethod
-    def add(cls, change: Change, added: Counter[tuple[type[history.TrackedModel], int | None]]) -> None:
+    def add(cls, change: Change, added: Rows) -> None:
         """Add {(tracked, reseller's id): rows} to the counts of the change's earlier chunks."""
         known = {}
         if change.counted:

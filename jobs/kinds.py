@@ -1,6 +1,6 @@
 """Register the kinds of jobs; each app registers its own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -61,3 +61,18 @@ def register(kind: JobKind) -> JobKind:
         raise ValueError(f"A job kind “{kind.name}” is already registered.")
     KINDS[kind.name] = kind
     return kind
+
+
+_endings: list[Callable[["Job"], None]] = []
+
+
+def at_end(function: Callable[["Job"], None]) -> Callable[["Job"], None]:
+    """Register ``function(job)`` to run last in the transaction that ends a job: it is done or has failed."""
+    _endings.append(function)
+    return function
+
+
+def follow_end(job: "Job") -> None:
+    """Run what is registered for the end of a job."""
+    for function in _endings:
+        function(job)

@@ -26,7 +26,7 @@ from didmgmt.limits import LimitError
 from didmgmt.replica import count_write
 from didmgmt.sqlite3.waiting import give_way
 from jobs import files, leases
-from jobs.kinds import KINDS, JobError, JobKind
+from jobs.kinds import KINDS, JobError, JobKind, follow_end
 from jobs.periodic import periodic_task
 from jobs.statistics import analyze_outgrown_tables
 from staff.models import Token
@@ -499,7 +499,10 @@ class Job(models.Model):
     def _finish(self, worker: str, state: Job.State) -> None:
         self._count_write()
         ended = {"state": state, "finished_at": database_now(), "lease_until": None, "worker": ""}
-        self._write(worker, **ended, **self._chunk_fields())
+        with transaction.atomic():
+            self._write(worker, **ended, **self._chunk_fields())
+            if self.is_finished:
+                follow_end(self)
 
     def _fail(self, worker: str, sentence: str, error: Exception | None = None) -> None:
         if error is not None:
@@ -507,13 +510,11 @@ class Job(models.Model):
         self._count_write()
         # The result of the last committed chunk, with the sentence.
         result = Job.objects.values_list("result", flat=True).get(pk=self.pk) | {"error": sentence}
-        self._owned_by(worker).update(
-            state=self.State.FAILED,
-            finished_at=database_now(),
-            lease_until=None,
-            worker="",
-            result=result,
-        )
+        ended = {"state": self.State.FAILED, "finished_at": database_now(), "lease_until": None, "worker": ""}
+        with transaction.atomic():
+            if self._owned_by(worker).update(**ended, result=result):
+                self.refresh_from_db()
+                follow_end(self)
 
     def _count_write(self) -> None:
         """Let the owner's next list have what the job wrote; web hosts may have a replica unknown here."""
