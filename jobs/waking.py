@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import connection, models
 
 from didmgmt.clock import StatementClock
+from jobs.companions import COMPANIONS, Companions
 from jobs.files import folder
 from jobs.models import CHANNEL, Job
 from jobs.periodic import due_rows
@@ -24,10 +25,13 @@ from jobs.periodic import due_rows
 COMMITS_EVERY = 0.25  # seconds between looks at SQLite's count of commits
 
 
-def rest(seconds: float, every: float, stopped: threading.Event) -> bool:
+def rest(
+    seconds: float, every: float, stopped: threading.Event, companions: Companions | None = None
+) -> bool:
     """Return True when a job or a periodic task is due, False after ``seconds`` or once ``stopped`` is set.
 
-    ``every``: seconds between looks if nothing wakes the worker.
+    ``every``: seconds between looks if nothing wakes the worker. ``companions`` are woken when their work is
+    due.
     """
     end = time.monotonic() + seconds
     if connection.vendor == "postgresql" and not settings.POOLED_TRANSACTIONS:
@@ -35,7 +39,10 @@ def rest(seconds: float, every: float, stopped: threading.Event) -> bool:
             cursor.execute(f"LISTEN {CHANNEL}")
     while True:
         commits = _commits()  # before looking, so that what is written afterwards is noticed
-        if is_work_due():
+        due, *of_companions = look()
+        if companions:
+            companions.wake(of_companions)
+        if due:
             return True
         pause = min(every, end - time.monotonic())
         if pause <= 0 or stopped.is_set():
@@ -43,11 +50,14 @@ def rest(seconds: float, every: float, stopped: threading.Event) -> bool:
         _wait(pause, commits, stopped)
 
 
-def is_work_due() -> bool:
-    """Return whether a job can be claimed or a periodic task can't wait; one statement."""
+def look() -> list[bool]:
+    """Return whether a job can be claimed or a periodic task can't wait, and whether each companion has work.
+
+    One statement.
+    """
     with connection.cursor() as cursor:
         cursor.execute(*_look(folder()))
-        return bool(cursor.fetchone()[0])
+        return [bool(due) for due in cursor.fetchone()]
 
 
 @cache
@@ -56,12 +66,14 @@ def _look(_folder: str) -> tuple[str, tuple[Any, ...]]:
 
     Each part is one index lookup: ORDER BY forces the index, see ``any_hold_over``.
     """
-    parts = [
-        rows.values_list(models.Value(1))[:1].query.sql_with_params()
-        for rows in (Job.objects.claimable(StatementClock()), *due_rows())
-    ]
-    sql = " OR ".join(f"({sql}) IS NOT NULL" for sql, _ in parts)
-    return f"SELECT {sql}", tuple(value for _, params in parts for value in params)
+    now = StatementClock()
+    columns = [[Job.objects.claimable(now), *due_rows()], *([companion.due(now)] for companion in COMPANIONS)]
+    sql, params = [], []
+    for rows in columns:
+        parts = [some.values_list(models.Value(1))[:1].query.sql_with_params() for some in rows]
+        sql.append(" OR ".join(f"({part}) IS NOT NULL" for part, _ in parts))
+        params += [value for _, values in parts for value in values]
+    return f"SELECT {', '.join(sql)}", tuple(params)
 
 
 def _commits() -> Any:

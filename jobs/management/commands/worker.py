@@ -15,6 +15,7 @@ from didmgmt.children import end_with_parent
 from didmgmt.clock import database_now
 from didmgmt.keys import refuse_others
 from didmgmt.patience import JOB, limit_to
+from jobs.companions import COMPANIONS, Companions
 from jobs.models import Job, WorkerBeat
 from jobs.periodic import run_periodic_tasks
 from jobs.waking import rest
@@ -50,6 +51,7 @@ class Command(BaseCommand):
         self.name = f"{socket.gethostname()[:60]}:{os.getpid()}:{DRAWN}"
         refuse_others()
         self.stopped = threading.Event()
+        self.companions = Companions(self.stopped)
         self.every = every
         self.next_beat = 0.0
         self.failing: list[str] = []
@@ -57,10 +59,13 @@ class Command(BaseCommand):
             self._round()
             while self._job():
                 pass
+            for companion in COMPANIONS:
+                companion.work(self.stopped)
             return
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, lambda *_: self.stopped.set())
         end_with_parent()
+        self.companions.start()
         due, pause = True, every
         while not self.stopped.is_set():
             try:
@@ -71,7 +76,10 @@ class Command(BaseCommand):
                     pass
                 close_old_connections()
                 resting = min(self._seconds_to_round(IDLE_ROUND_EVERY), self.next_beat - time.monotonic())
-                due = rest(resting, every, self.stopped) or self._seconds_to_round(IDLE_ROUND_EVERY) <= 0
+                due = (
+                    rest(resting, every, self.stopped, self.companions)
+                    or self._seconds_to_round(IDLE_ROUND_EVERY) <= 0
+                )
                 pause = every
             except (OperationalError, InterfaceError):
                 # The database is down, busy or out of disk space; due work stays due.
@@ -79,6 +87,7 @@ class Command(BaseCommand):
                 log.exception("The database did not answer; trying again in %s s", pause)
                 connection.close()
                 self.stopped.wait(pause)
+        self.companions.join()
         WorkerBeat.objects.filter(worker=self.name).delete()
 
     def _round(self) -> None:
@@ -106,7 +115,7 @@ class Command(BaseCommand):
         job = Job.objects.claim(self.name)
         if job is None:
             return False
-        with origin(f"job {job.pk}"):
+        with origin(f"job {job.pk}"), self.companions.alone():
             job.run(self.name, self._between_chunks)
         self.stdout.write(f"{job}: {job.get_state_display().lower()}. {job.sentence}")
         return True
