@@ -293,6 +293,10 @@ LONG_NUMBERS = env_bool("LONG_NUMBERS", False)
 NEW_DIDS_LIMIT = env_int("NEW_DIDS_LIMIT", 1_000_000, 1, 10_000_000)
 REQUEST_LIMIT = env_int("REQUEST_LIMIT", 100_000, 1, 1_000_000)
 JOB_LEASE = env_int("JOB_LEASE", 60, 1, 3600)
+# Where webhooks may go besides public addresses over HTTPS, and days that events are kept (events)
+WEBHOOK_PRIVATE_NETWORKS = env_networks("WEBHOOK_PRIVATE_NETWORKS")
+WEBHOOK_HTTP = env_bool("WEBHOOK_HTTP", False)
+WEBHOOK_KEEP_DAYS = env_int("WEBHOOK_KEEP_DAYS", 30, 4, 3650)
 JOB_FILES_DAYS = env_int("JOB_FILES_DAYS", 30, 1, 3650)
 UPLOAD_LIMIT = env_int("UPLOAD_LIMIT_MB", 200, 1, 4096) * 1024 * 1024
 # Limits of a person or an address, see didmgmt/limits.py; 0 stands for none
@@ -352,6 +356,7 @@ INSTALLED_APPS = [
     "operators",
     "jobs",
     "dids",
+    "events",
     "screens",
     "api",
     "django.contrib.auth",

@@ -50,6 +50,10 @@ AREAS = {
         "audit.undo_change": "Undo changes",
         "jobs.view_job": "See their own jobs",
     },
+    "Webhooks": {
+        "events.view_endpoint": "See webhooks and what was sent to them",
+        "events.change_endpoint": "Create, edit and delete webhooks, and send events again",
+    },
     "Resellers": {
         "clients.view_reseller": "See the names of resellers",
         "clients.add_reseller": "Create resellers",

@@ -18,7 +18,7 @@ ROOT = Path(settings.BASE_DIR)
 # package that both are in. Names joined by "|" are equals and do not import each other. ``__init__`` stands
 # for what a package exports.
 RANKS = {
-    "": "didmgmt sheets|audit clients staff operators jobs dids screens|api",
+    "": "didmgmt sheets|audit clients staff operators jobs dids events screens|api",
     "api": "__init__ problems access fields facts lists records resources dids operators clients packages"
     " tags changes document",
     "audit": "history changes __init__ models middleware triggers words roles seals pruning checks apps",
@@ -49,7 +49,9 @@ RANKS = {
     "dids.numbering": "__init__ countries normalise not_numbers reading ranges search",
     "dids.reference_files": "__init__ result fields parsed_file resource packages clients operators accounts"
     " tables",
-    "jobs": "__init__ periodic kinds statistics files leases models waking filters apps",
+    "events": "__init__ catalogue payloads models publishing recording addresses sending"
+    " delivery periodic apps",
+    "jobs": "__init__ periodic kinds companions statistics files leases models waking filters apps",
     "operators": "__init__ models filters apps",
     "screens": "__init__ forms answers records templatetags start packages operators jobs staff people"
     " downloads numbers history clients imports find",
@@ -70,7 +72,7 @@ RANKS = {
     "staff": "__init__ passwords scopes records models rights tokens people middleware throttle sessions"
     " backends apps",
 }
-APPS = ["audit", "clients", "staff", "operators", "jobs", "dids", "screens", "api"]
+APPS = ["audit", "clients", "staff", "operators", "jobs", "dids", "events", "screens", "api"]
 ROOMS = ["didmgmt", "sheets", *APPS]
 # These see everything, and only Django and the command line load them.
 ENTRY_POINTS = re.compile(

@@ -1,0 +1,221 @@
+"""Make events of what changes wrote, from their rows of history.
+
+Each row is compared with the version before. There is one event for each type and audience: everybody, and
+each reseller that has endpoints of its own, whose counts and numbers come from its rows alone. Reading the
+rows of a large change takes seconds, so it happens outside the transaction that stores the events; of two
+workers that do the same, the second finds that the first has stored them.
+"""
+
+from collections import Counter, defaultdict
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
+
+from audit import history
+from audit.models import Change
+from clients.models import Account, Client, Package
+from didmgmt.text import count_noun
+from dids.lifecycle.statuses import IN_USE
+from dids.lists.changed import changed_url
+from dids.models import DIDHistory
+from dids.models.client_packages import ClientPackageHistory
+from events.models import Delivery, Endpoint, Event, Unpublished
+from events.payloads import LISTED, body_of, of_change
+from jobs.models import Job, wake_workers
+from operators.models import Operator
+
+DID_ROWS, PACKAGE_ROWS = DIDHistory._meta.db_table, ClientPackageHistory._meta.db_table
+USED = ", ".join(f"'{status}'" for status in IN_USE)
+
+# {type: condition about a row of ``NUMBERS``}
+OF_NUMBERS = {
+    "did.created": "event = '+'",
+    "did.deleted": "event = '-'",
+    "did.assigned": (
+        f"event <> '-' AND status IN ({USED}) AND (coalesce(was, '') NOT IN ({USED}) OR had <> has)"
+    ),
+    "did.blocked": "event <> '-' AND status = 'blocked' AND coalesce(was, '') <> 'blocked'",
+    "did.unblocked": "status = 'active' AND was = 'blocked'",
+    "did.held": "event <> '-' AND status = 'hold' AND coalesce(was, '') <> 'hold'",
+    "did.released": "had IS NOT NULL AND has IS NULL",
+}
+OF_NUMBERS["did.edited"] = "event = '~' AND (described OR NOT coalesce({}, false))".format(
+    " OR ".join(f"({condition})" for condition in OF_NUMBERS.values())
+)
+# Rows of numbers with what they were before: ``was`` their status, ``had`` their account, ``described``:
+# whether anything else has changed that people set.
+NUMBERS = f"""
+    SELECT n.history_id, n.object_id, n.number, n.event, n.status, n.account_id AS has,
+           n.operator_id AS owner, p.status AS was, p.account_id AS had,
+           p.history_id IS NULL OR p.notes <> n.notes OR p.after_hold <> n.after_hold
+           OR p.operator_id <> n.operator_id OR coalesce(p.tag_set_id, 0) <> coalesce(n.tag_set_id, 0)
+           OR coalesce(p.hold_days, -1) <> coalesce(n.hold_days, -1) AS described
+    FROM {DID_ROWS} n LEFT JOIN {DID_ROWS} p ON n.event = '~' AND p.history_id = (
+        SELECT max(history_id) FROM {DID_ROWS} WHERE object_id = n.object_id AND history_id < n.history_id
+    )
+    WHERE n.change_id = %s AND n.history_id > %s AND n.history_id <= %s
+"""
+
+OF_PACKAGES = {
+    "client_package.activated": "event <> '-' AND active AND NOT coalesce(was, false)",
+    "client_package.deactivated": "NOT ended AND was AND (event = '-' OR NOT active)",
+    "client_package.ended": "ended AND was AND event = '~' AND NOT active",
+}
+PACKAGES = """
+    SELECT n.history_id, n.object_id, n.event, n.active, n.client_id, n.package_id AS owner,
+           CASE WHEN n.event = '-' THEN n.active ELSE p.active END AS was, {ended} AS ended
+    FROM {table} n LEFT JOIN {table} p ON n.event = '~' AND p.history_id = (
+        SELECT max(history_id) FROM {table} WHERE object_id = n.object_id AND history_id < n.history_id
+    )
+    WHERE n.change_id = %s AND n.history_id > %s AND n.history_id <= %s
+"""
+
+
+def publish_next():
+    """Publish the oldest change that is complete; return whether there was one."""
+    first = publishable().order_by("pk").values_list("change_id", flat=True).first()
+    if first is None:
+        return False
+    publish(first)
+    return True
+
+
+def publishable():
+    """Return the rows of changes whose job, if they have one, has ended."""
+    running = Job.objects.unfinished().filter(change=OuterRef("change_id"))
+    return Unpublished.objects.filter(~Exists(running))
+
+
+def publish(change_id):
+    """Store the events of what is unpublished of a change."""
+    rows = list(Unpublished.objects.filter(change_id=change_id).order_by("pk"))
+    change = Change.objects.filter(pk=change_id).first()
+    branches = set(Endpoint.objects.kept().values_list("reseller_id", flat=True))
+    events = list(_events(change, rows, branches)) if change and branches else []
+    with transaction.atomic():
+        deleted, _ = Unpublished.objects.filter(pk__in=[row.pk for row in rows]).delete()
+        if deleted == len(rows):  # otherwise another worker has published them
+            for event in events:
+                create_event(**event)
+
+
+def create_event(name, reseller, *, at, about, data, change_id=None):
+    """Insert an event of this type for an audience, and its deliveries; return it."""
+    event = Event.objects.create(
+        type=name,
+        reseller_id=reseller,
+        at=at,
+        change_id=change_id,
+        about=about[:100],
+        body=body_of(name, at, data),
+    )
+    endpoints = Endpoint.objects.for_branch(reseller).filter(active=True)
+    wanted = [endpoint for endpoint in endpoints if name in endpoint.types]
+    Delivery.objects.bulk_create(Delivery(event=event, endpoint=endpoint) for endpoint in wanted)
+    if wanted:
+        wake_workers()
+    return event
+
+
+def _events(change, rows, branches):
+    """Yield the arguments of ``create_event`` for these rows of a change."""
+    dids = [min(row.did_after for row in rows), max(row.did_until or 0 for row in rows)]
+    packages = [min(row.package_after for row in rows), max(row.package_until or 0 for row in rows)]
+    ended = "true" if change.data.get("cause") == "ended" else "false"
+    of_packages = PACKAGES.format(table=PACKAGE_ROWS, ended=ended)
+    sources = (
+        (NUMBERS, dids, OF_NUMBERS, Operator, "number", _numbers),
+        (of_packages, packages, OF_PACKAGES, Package, "package", _packages),
+    )
+    for sql, span, conditions, parent, noun, listed in sources:
+        params = [change.pk, *span]
+        for branch, name, count, owners in _counts(sql, params, conditions, parent, branches):
+            data = of_change(change, count)
+            about = count_noun(count, noun)
+            if count <= LISTED:
+                data[f"{noun}s"], about = listed(sql, params, conditions[name], owners, about)
+            if noun == "number":
+                data["path"] = changed_url(change.pk)
+            yield {
+                "name": name,
+                "reseller": branch,
+                "at": change.at,
+                "about": about,
+                "data": data,
+                "change_id": change.pk,
+            }
+
+
+def _counts(sql, params, conditions, parent, branches):
+    """Yield (branch, type, number of rows, ids of their ``parent``) of what happened, one pass over the rows.
+
+    ``parent``: the model that has the reseller.
+    """
+    sums = ", ".join(f"sum(CASE WHEN {condition} THEN 1 ELSE 0 END)" for condition in conditions.values())
+    found = _query(f"SELECT owner, {sums} FROM ({sql}) AS written GROUP BY owner ORDER BY owner", params)
+    known = history.last_known(parent, [owner for owner, *_ in found], "reseller_id")
+    counts, owners = Counter(), defaultdict(list)
+    for owner, *sums_of_owner in found:
+        for branch in branches & {None, known.get(owner, {}).get("reseller_id")}:
+            for name, count in zip(conditions, sums_of_owner, strict=True):
+                if count:
+                    counts[branch, name] += count
+                    owners[branch, name].append(owner)
+    for (branch, name), count in counts.items():
+        yield branch, name, count, owners[branch, name]
+
+
+def _rows(columns, sql, params, condition, owners):
+    """Return the rows that meet ``condition``, in the order written."""
+    marks = ", ".join(["%s"] * len(owners))
+    where = f"({condition}) AND owner IN ({marks}) ORDER BY history_id"
+    return _query(f"SELECT {columns} FROM ({sql}) AS written WHERE {where}", [*params, *owners])
+
+
+def _numbers(sql, params, condition, owners, about):
+    """Return the numbers as they are sent, and in short."""
+    rows = _rows("object_id, number, status, coalesce(has, had)", sql, params, condition, owners)
+    accounts = history.last_known(Account, [account for *_, account in rows], "name", "client_id")
+    clients = history.last_known(Client, [row["client_id"] for row in accounts.values()], "name")
+    numbers = []
+    for pk, number, status, account in rows:
+        holder = accounts.get(account, {})
+        client = clients.get(holder.get("client_id"), {})
+        numbers.append(
+            {
+                "id": pk,
+                "number": number,
+                "status": status,
+                "account": holder.get("name"),
+                "client": client.get("name"),
+            }
+        )
+    return numbers, rows[0][1] if len(rows) == 1 else about
+
+
+def _packages(sql, params, condition, owners, about):
+    """Return the client packages as they are sent, and in short."""
+    rows = _rows("object_id, client_id, owner", sql, params, condition, owners)
+    versions = ClientPackageHistory.objects.filter(change=params[0], object_id__in=[pk for pk, *_ in rows])
+    dates = {row.object_id: (row.starts_at, row.ends_at) for row in versions.order_by("history_id")}
+    clients = history.last_known(Client, [client for _, client, _ in rows], "name")
+    names = history.last_known(Package, [package for *_, package in rows], "name")
+    found = []
+    for pk, client, package in rows:
+        starts_at, ends_at = dates[pk]
+        found.append(
+            {
+                "id": pk,
+                "client": clients.get(client, {}).get("name"),
+                "package": names.get(package, {}).get("name"),
+                "starts_at": starts_at.isoformat(),
+                "ends_at": ends_at.isoformat() if ends_at else None,
+            }
+        )
+    return found, f"{found[0]['package']} of {found[0]['client']}" if len(found) == 1 else about
+
+
+def _query(sql, params):
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return cursor.fetchall()

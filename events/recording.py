@@ -1,0 +1,52 @@
+"""Record, in the transaction of a change or of the end of a job, that events must tell of it.
+
+A change leaves one row that says which rows of history it wrote; the worker makes events of them later
+(``events.publishing``), because history says what happened and is never changed. So no write can forget its
+event, each costs one short statement, and nothing is published that is rolled back.
+"""
+
+from django.db import connection
+
+from audit.models import at_close
+from dids.models import DID, ClientPackage, DIDHistory
+from dids.models.client_packages import ClientPackageHistory
+from events.models import Endpoint, Unpublished
+from events.payloads import of_job
+from events.publishing import create_event
+from jobs.kinds import at_end
+from jobs.models import Job, wake_workers
+
+# The ids are looked up only if there is an endpoint.
+RECORD = f"""
+    INSERT INTO {Unpublished._meta.db_table} (change_id, did_after, did_until, package_after, package_until)
+    SELECT %s, %s, (SELECT max(history_id) FROM {DIDHistory._meta.db_table} WHERE change_id = %s),
+           %s, (SELECT max(history_id) FROM {ClientPackageHistory._meta.db_table} WHERE change_id = %s)
+    WHERE EXISTS (SELECT 1 FROM {Endpoint._meta.db_table} WHERE deleted_at IS NULL)
+"""
+
+
+@at_close
+def record_change(change, rows):
+    """Record the rows of numbers and client packages that this transaction of the change wrote."""
+    if not any(tracked in (DID, ClientPackage) for tracked, _ in rows):
+        return
+    did_after, package_after = change.counted.get(DID, 0), change.counted.get(ClientPackage, 0)
+    with connection.cursor() as cursor:
+        cursor.execute(RECORD, [change.pk, did_after, change.pk, package_after, change.pk])
+        recorded = cursor.rowcount
+    if recorded > 0:
+        wake_workers()
+
+
+@at_end
+def record_end(job):
+    """Publish that an import is finished or a job has failed."""
+    if job.state == Job.State.FAILED:
+        name = "job.failed"
+    elif job.state == Job.State.DONE and job.kind == "import":
+        name = "import.finished"
+    else:
+        return
+    branches = set(Endpoint.objects.kept().values_list("reseller_id", flat=True))
+    for reseller in branches & {None, job.owner.reseller_id}:
+        create_event(name, reseller, at=job.finished_at, about=str(job), data=of_job(job))
