@@ -245,6 +245,7 @@ def main():
         if name.startswith("dids.") and hasattr(module, "CHUNK"):
             module.CHUNK = CHUNK
     import_module("jobs.models").RETRY_AFTER = RETRY_AFTER
+    import_module("events.delivery").CLAIMED = timedelta(seconds=LEASE)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in sys.stdin:
         if pid := os.fork():
