@@ -23,7 +23,8 @@ EVENTS = 8  # for each kill
 
 
 @pytest.fixture
-def workers(monkeypatch):
+def workers(monkeypatch, tmp_path):
+    monkeypatch.setenv("SEAL_LOG", str(tmp_path / "seals.log"))
     monkeypatch.setenv("WEBHOOK_HTTP", "1")
     monkeypatch.setenv("WEBHOOK_PRIVATE_NETWORKS", "127.0.0.1")
     with Nursery() as nursery:
