@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,12 @@ def modules(*folders):
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*.py")):
             name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-            yield name, ast.parse(path.read_text(), str(path))
+            yield name, parsed(path)
+
+
+@cache
+def parsed(path):
+    return ast.parse(path.read_text(), str(path))
 
 
 def imported(tree, app=""):

@@ -217,6 +217,7 @@ def test_concurrent_users_are_measured_on_a_kept_database_and_server_errors_fail
         made.made.append(url)
 
 
+@on_sqlite
 @pytest.mark.owner
 def test_a_database_without_numbers_is_not_measured(capfd):
     with scratch.Scratch() as made:

@@ -274,12 +274,12 @@ def free_port():
 
 
 @contextlib.contextmanager
-def serving(folder, database_url, port, **variables):
+def serving(folder, port, **variables):
     """Yield a running ``manage.py serve``; ``lines`` is its output until then."""
     process = subprocess.Popen(
         [sys.executable, "manage.py", "serve"],
         cwd=settings.BASE_DIR,
-        env=environment(folder, DATABASE_URL=database_url, PORT=port, DEMO="0", **variables),
+        env=environment(folder, PORT=port, DEMO="0", **variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -300,7 +300,7 @@ def serving(folder, database_url, port, **variables):
 
 def test_a_first_start_works_and_a_second_one_keeps_everything(tmp_path, database_url):
     port = free_port()
-    with serving(tmp_path, database_url, port) as first:
+    with serving(tmp_path, port, DATABASE_URL=database_url) as first:
         assert f"Running at http://127.0.0.1:{port}/" in first.lines[-1]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/dids/", timeout=10) as response:
             assert response.url.startswith(f"http://127.0.0.1:{port}/login/")
@@ -318,7 +318,7 @@ def test_a_first_start_works_and_a_second_one_keeps_everything(tmp_path, databas
     assert any(re.search(r"Password: +\S{16}", line) for line in first.lines)
     collected = (tmp_path / "static").stat().st_mtime_ns
 
-    with serving(tmp_path, database_url, port) as second:
+    with serving(tmp_path, port, DATABASE_URL=database_url) as second:
         # No migration, no new administrator, no static files collected: a second start is fast. On a busy
         # machine the server and the worker may log something before it is ready.
         assert len([line for line in second.lines if " INFO " not in line]) == 1
@@ -326,20 +326,20 @@ def test_a_first_start_works_and_a_second_one_keeps_everything(tmp_path, databas
     assert (tmp_path / "static").stat().st_mtime_ns == collected
 
 
-def test_the_first_administrator_gets_the_given_password_unprinted(tmp_path, database_url):
-    with serving(tmp_path, database_url, free_port(), ADMIN_PASSWORD="correct horse") as process:
+def test_the_first_administrator_gets_the_given_password_unprinted(tmp_path):
+    with serving(tmp_path, free_port(), ADMIN_PASSWORD="correct horse") as process:
         pass
     assert "correct horse" not in "".join(process.lines)
     check = (
         "from staff.models import User; u = User.objects.get();"
         "print(u.username, u.is_superuser, u.check_password('correct horse'), u.groups.get())"
     )
-    assert printed(tmp_path, check, DATABASE_URL=database_url) == "admin True True Administrator"
+    assert printed(tmp_path, check) == "admin True True Administrator"
 
 
-def test_a_killed_child_is_started_again_and_all_end_with_a_killed_parent(tmp_path, database_url):
+def test_a_killed_child_is_started_again_and_all_end_with_a_killed_parent(tmp_path):
     port = free_port()
-    with serving(tmp_path, database_url, port, WEB_PROCESSES="1") as process:
+    with serving(tmp_path, port, WEB_PROCESSES="1") as process:
         killed = {name: child_of(process.pid, name) for name in ("web", "worker")}
         for child in killed.values():
             os.kill(child, signal.SIGKILL)

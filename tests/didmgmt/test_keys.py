@@ -32,6 +32,7 @@ def start(command, tmp_path, **variables):
     return done.returncode, done.stderr + done.stdout
 
 
+@pytest.mark.without_database  # the same on each: it reads a few rows in many processes
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_with_another_key_does_not_start_and_says_what_to_do(tmp_path):
     assert start("worker --once", tmp_path, SECRET_KEY=OWN)[0] == 0
