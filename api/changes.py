@@ -1,19 +1,26 @@
 """Changes: the audit log."""
 
+from itertools import islice
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from ninja import Router
 
+import sheets
 from api.access import found, needs
 from api.facts import answers_with, answers_with_list
 from api.fields import MAYBE_TEXT, MAYBE_WHOLE, MOMENT, TEXT, WHOLE, Field, Fields, moment
 from api.lists import list_answer
+from api.problems import error, invalid
 from api.records import record_answer, record_fields
+from api.streams import CSV, NDJSON, accepted, csv_answer, ndjson_answer
+from audit import history
 from audit.models import Change
+from didmgmt.parameters import parameter_errors
 from didmgmt.replica import may_lag
 from didmgmt.text import BIGGEST
 from dids.history.audit_log import ChangeFilter, LogEntry, log_entries, log_listing
+from dids.history.rows import OBJECT_TYPES, csv_rows
 
 router = Router(tags=["Changes"])
 
@@ -107,6 +114,32 @@ def get_change(request: HttpRequest, pk: int) -> HttpResponse:
     entries = _entries([*visible.values_list("pk", flat=True)], user)
     entry = found(entries[0] if entries else None, f"change {pk}")
     return record_answer(request, CHANGE, entry, None, names)
+
+
+@router.get("/changes/{pk}/rows", operation_id="change_rows", summary="Read what a change wrote")
+@needs("audit.view_change", "dids.export_did")
+def change_rows(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Stream a row for each field that a change wrote, as NDJSON or, with ``Accept: text/csv``, as CSV.
+
+    They are the rows of the file that the page of the change exports; times are in UTC.
+    """
+    if errors := parameter_errors(request.GET, []):
+        raise invalid([error("?", None, sentence, "unknown_parameter") for sentence in errors])
+    wanted = accepted(request, (NDJSON, CSV))
+    user: Any = request.user
+    visible = Change.objects.visible_to(user).filter(pk=pk if 0 < pk <= BIGGEST else 0)
+    change = found(visible.first(), f"change {pk}")
+    types = log_entries([change], user)[0].counts
+    rows_of = {
+        tracked: history.visible_to(tracked, user).filter(change=change)
+        for tracked in OBJECT_TYPES.values()
+        if tracked in types
+    }
+    rows = csv_rows(change, rows_of, user)
+    if wanted == CSV:
+        return csv_answer(request, sheets.write(rows))
+    names = ("at", "type", "id", "object", "event", "field", "old", "new", "by")
+    return ndjson_answer(request, (dict(zip(names, row, strict=True)) for row in islice(rows, 1, None)))
 
 
 def _entries(keys: list[Any], user: Any) -> list[LogEntry]:

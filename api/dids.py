@@ -1,11 +1,12 @@
 """Numbers: the list, and one number."""
 
 from collections import namedtuple
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
 from django.db.models import OuterRef, Subquery
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from ninja import Router
 
 from api.access import found, needs
@@ -24,15 +25,19 @@ from api.fields import (
     reference,
     tags_of,
 )
-from api.lists import list_answer
+from api.lists import list_answer, read_fields, unknown_parameters, valid_listing
 from api.problems import error, invalid
 from api.records import record_answer, record_fields
+from api.streams import CSV, JSON, accepted, csv_answer, ndjson_answer
 from audit.history import visible_to
 from didmgmt import clock
 from didmgmt.replica import may_lag
 from didmgmt.statements import Statement
+from didmgmt.streams import CHUNK, stream
 from didmgmt.text import parse_whole, shorten
+from dids.exports.rows import as_csv, listing_rows
 from dids.lifecycle import statuses as st
+from dids.lists.as_of import COUNTING, SECONDS, PastListing, TooLongError, time_limit
 from dids.lists.filters import DIDFilter
 from dids.lists.listing import SORTS, did_listing
 from dids.models import DID
@@ -41,7 +46,7 @@ from dids.numbering.normalise import NumberError
 from dids.numbering.reading import read_entry
 
 router = Router(tags=["DIDs"])
-NOT_TAKEN = ("as_of", "list")
+NOT_TAKEN = ("list",)
 
 
 def _held(value: Any) -> Any:
@@ -166,6 +171,8 @@ _COLUMNS = {
     "package_name": "package_name",
 }
 _PAST = frozenset({"created_at", "changed_at"})
+# Those of a number as of a past time; ``changed_at`` is when it had been changed last by then.
+PAST_FIELDS = Fields("past DID", [field for field in FIELDS.all.values() if field.name != "created_at"])
 
 
 @cache
@@ -175,22 +182,30 @@ def _statement(needed: frozenset[str], by: str) -> tuple[Statement, Any]:
     ``needed``: the fields of ``_PAST``, and "version", the id of the newest history row. ``by``: "ids" of
     rows that the viewer is known to see, "pk" or "number" of one of theirs.
     """
-    names = (*_COLUMNS, *sorted(needed))
 
     def rows(key: Any, now: Any, viewer: Any) -> Any:
         dids = DID.objects.filter(pk__in=key) if by == "ids" else DID.objects.filter(**{by: key})
-        dids = (dids if by == "ids" else dids.visible_to(viewer)).for_table(now)
-        past = visible_to(DID, viewer).filter(object_id=OuterRef("pk"))
-        if "created_at" in needed:
-            created = past.filter(event="+").order_by("history_id")
-            dids = dids.annotate(created_at=Subquery(created.values("at")[:1]))
-        if "changed_at" in needed:
-            dids = dids.annotate(changed_at=Subquery(past.order_by("-history_id").values("at")[:1]))
-        if "version" in needed:
-            dids = dids.with_version()
-        return dids.values_list(*_COLUMNS.values(), *sorted(needed))
+        return _selected(dids if by == "ids" else dids.visible_to(viewer), needed, viewer, now)
 
-    return Statement(rows, lists=["key"] if by == "ids" else []), namedtuple("Row", names)
+    return Statement(rows, lists=["key"] if by == "ids" else []), _row_class(needed)
+
+
+def _selected(dids: Any, needed: frozenset[str], viewer: Any, now: Any) -> Any:
+    """Return the values of ``_row_class(needed)`` of each of ``dids``."""
+    dids = dids.for_table(now)
+    past = visible_to(DID, viewer).filter(object_id=OuterRef("pk"))
+    if "created_at" in needed:
+        created = past.filter(event="+").order_by("history_id")
+        dids = dids.annotate(created_at=Subquery(created.values("at")[:1]))
+    if "changed_at" in needed:
+        dids = dids.annotate(changed_at=Subquery(past.order_by("-history_id").values("at")[:1]))
+    if "version" in needed:
+        dids = dids.with_version()
+    return dids.values_list(*_COLUMNS.values(), *sorted(needed))
+
+
+def _row_class(needed: frozenset[str]) -> Any:
+    return namedtuple("Row", (*_COLUMNS, *sorted(needed)))
 
 
 def did_rows(keys: list[int], names: tuple[str, ...], viewer: Any) -> list[Any]:
@@ -228,19 +243,71 @@ def read_address(address: str) -> tuple[str, Any]:
 
 
 @router.get("/dids", operation_id="list_dids", summary="List numbers")
-@answers_with_list(FIELDS, DIDFilter, SORTS, without=NOT_TAKEN)
+@answers_with_list(FIELDS, DIDFilter, SORTS, without=NOT_TAKEN, streams=True)
 @needs("dids.view_did")
 @may_lag
-def list_dids(request: HttpRequest) -> HttpResponse:
-    """Return a page of the numbers that you may see, filtered and sorted like the list on screen."""
+def list_dids(request: HttpRequest) -> HttpResponseBase:
+    """Return a page of the numbers that you may see, filtered and sorted like the list on screen.
+
+    ``as_of``: a past time, for the numbers as they were then, sorted by number. With ``Accept: text/csv`` or
+    ``application/x-ndjson`` all numbers that match are sent, whatever their count.
+    """
+    wanted, is_past = accepted(request), bool(request.GET.get("as_of", "").strip())
+    if wanted != JSON:
+        return _stream(request, wanted, PAST_FIELDS if is_past else FIELDS)
+    if is_past:
+        return _list_past(request)
     return list_answer(
         request,
         DIDFilter,
-        lambda query: did_listing(query, request.user, counted=False),
+        _listing_for(request.user),
         FIELDS,
         lambda _listing, keys, names: did_rows(keys, names, request.user),
         without=NOT_TAKEN,
     )
+
+
+def _listing_for(user: Any) -> Callable[[QueryDict], Any]:
+    return lambda query: did_listing(query, user, counted=False)
+
+
+def _list_past(request: HttpRequest) -> HttpResponse:
+    """Answer with a page as of a past time, unless reading history for it takes too long."""
+    try:
+        with time_limit(COUNTING if request.GET.get("count") else SECONDS):
+            return list_answer(
+                request,
+                DIDFilter,
+                _listing_for(request.user),
+                PAST_FIELDS,
+                lambda listing, keys, _names: listing.rows_of(keys),
+                without=NOT_TAKEN,
+            )
+    except TooLongError as refusal:
+        raise invalid([error("?as_of", request.GET["as_of"], str(refusal), "too_long")]) from None
+
+
+def _stream(request: HttpRequest, wanted: str, fields: Fields) -> HttpResponseBase:
+    """Send all numbers that match: as the columns of an exported file, or as the fields of a list."""
+    own = ("sort",) if wanted == CSV else ("sort", "fields")
+    errors = unknown_parameters(request.GET, DIDFilter, own, NOT_TAKEN)
+    names = read_fields(request.GET, fields, errors)
+    listing, now = valid_listing(request.GET, _listing_for(request.user), errors), clock.now()
+    if wanted == CSV:
+        return csv_answer(request, as_csv(listing_rows(listing, now)))
+    return ndjson_answer(request, _objects(listing, fields, names, request.user, now))
+
+
+def _objects(listing: Any, fields: Fields, names: tuple[str, ...], viewer: Any, now: Any) -> Iterator[Any]:
+    """Yield the JSON object of each number of a list, in its order."""
+    if isinstance(listing, PastListing):
+        for keys in listing.key_chunks(CHUNK):
+            yield from fields.objects(listing.rows_of(keys), names)
+        return
+    needed = _PAST & {*names}
+    row = _row_class(needed)
+    for values in stream(_selected(listing.ordered, needed, viewer, now)):
+        yield from fields.objects([row._make(values)], names)
 
 
 @router.get("/dids/{number}", operation_id="get_did", summary="Read a number")

@@ -12,6 +12,7 @@ from ninja import NinjaAPI
 from api.facts import Facts
 from api.fields import TEXT
 from api.lists import MOST, USUAL
+from api.streams import CSV, NDJSON
 from didmgmt.choices import NAMED
 from didmgmt.fields import CalendarInput
 from didmgmt.filters import LONGEST, VALUES_MOST, FilterSet
@@ -32,6 +33,7 @@ PROBLEMS = {
     401: ("NoToken", "There is no token, or it can’t be used"),
     403: ("Forbidden", "The token lacks a right; the sentence names it"),
     404: ("NotFound", "There is no such record, or it belongs to another reseller"),
+    406: ("NotAcceptable", "The address doesn’t answer with a type that `Accept` names"),
     409: ("Conflict", "The state of the record does not allow it; `current` is the record as it is"),
     412: ("Changed", "The record has changed since `If-Match`; `current` is the record as it is"),
     422: ("Invalid", "Values are invalid; `errors` names each of them"),
@@ -103,6 +105,9 @@ def _add_answer(one: dict[str, Any], facts: Facts, schemas: dict[str, Any]) -> N
         },
     }
     one["responses"]["200"] = _json(page, {"items": [example], "next": None}, "A page of the list")
+    if facts.streams:
+        one["responses"]["200"]["content"] |= {CSV: {"schema": TEXT}, NDJSON: {"schema": reference}}
+        one["responses"]["406"] = {"$ref": "#/components/responses/NotAcceptable"}
     one["parameters"] += [*_filter_parameters(facts.filterset, facts.without), *_page_parameters(facts)]
 
 

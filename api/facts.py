@@ -17,6 +17,7 @@ class Facts:
     sorts: tuple[str, ...] = ()
     default: str = ""
     without: tuple[str, ...] = ()
+    streams: bool = False
 
 
 def answers_with(fields: Fields) -> Callable[[Any], Any]:
@@ -31,10 +32,21 @@ def answers_with_list(
     *,
     default: str = "",
     without: tuple[str, ...] = (),
+    streams: bool = False,
 ) -> Callable[[Any], Any]:
-    """Mark an operation that answers with a page of a list."""
+    """Mark an operation that answers with a page of a list; ``streams``: also with all of it, as a file."""
     sorts = tuple(sorts)
-    return _marked(Facts(fields, filterset, sorts, default or sorts[0], without))
+    return _marked(Facts(fields, filterset, sorts, default or sorts[0], without, streams))
+
+
+def parameters(**schemas: tuple[dict[str, Any], str]) -> dict[str, Any]:
+    """Return the addition to the document for query parameters: (JSON schema, description) of each."""
+    return {
+        "parameters": [
+            {"in": "query", "name": name, "required": False, "schema": schema, "description": about}
+            for name, (schema, about) in schemas.items()
+        ]
+    }
 
 
 def _marked(facts: Facts) -> Callable[[Any], Any]:

@@ -1,6 +1,6 @@
 """Lists by query parameters: the filters and sorts of the screens, pages by cursor."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,7 +24,7 @@ def list_answer(
     filterset: type[FilterSet],
     listing_of: Callable[[QueryDict], Listing],
     fields: Fields,
-    rows: Callable[[Listing, list[Any], tuple[str, ...]], Iterable[Any]],
+    rows: Callable[[Any, list[Any], tuple[str, ...]], Iterable[Any]],
     *,
     without: tuple[str, ...] = (),
 ) -> HttpResponse:
@@ -35,16 +35,41 @@ def list_answer(
     that the API doesn't take. Raises ProblemError for parameters that are unknown or invalid.
     """
     given = request.GET
-    known = [name for name in (*filterset.names(), *OWN) if name not in without]
-    errors = [
+    errors = unknown_parameters(given, filterset, OWN, without)
+    limit, names, counts = (
+        read_limit(given, errors),
+        read_fields(given, fields, errors),
+        _counts(given, errors),
+    )
+    listing = valid_listing(given, listing_of, errors)
+    try:
+        found = rows_after(listing, given.get("after") or None, limit + 1)
+    except LookupError:
+        sentence = "This is not a cursor of this list. Take the address in “next” as it is, or leave it out."
+        raise invalid([error("?after", given["after"], sentence, "cursor")]) from None
+    keys = [key for _, key in found[:limit]]
+    body: dict[str, Any] = {"items": fields.objects(rows(listing, keys, names), names) if keys else []}
+    body["next"] = next_url(request, found[limit - 1][0]) if len(found) > limit else None
+    if counts:
+        body["count"] = listing.count_all()
+    return answer(body)
+
+
+def unknown_parameters(
+    given: QueryDict, filterset: type[FilterSet], own: Sequence[str], without: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Return the errors of parameters that are neither of the filter, but ``without`` some, nor ``own``."""
+    known = [name for name in (*filterset.names(), *own) if name not in without]
+    return [
         error("?", None, sentence, "unknown_parameter")
         for sentence in parameter_errors(given, known, many=filterset.choosing_many())
     ]
-    limit, names, counts = (
-        _read_limit(given, errors),
-        _read_fields(given, fields, errors),
-        _counts(given, errors),
-    )
+
+
+def valid_listing(
+    given: QueryDict, listing_of: Callable[[QueryDict], Listing], errors: list[dict[str, Any]]
+) -> Listing:
+    """Return the list for the filter and the sort; raise ProblemError for ``errors`` or those of the list."""
     query = given.copy()
     for name in OWN:
         if name != "sort":
@@ -54,20 +79,11 @@ def list_answer(
     listing = listing_of(query)
     if not listing.valid:
         raise invalid(_errors(listing))
-    try:
-        found = rows_after(listing, given.get("after") or None, limit + 1)
-    except LookupError:
-        sentence = "This is not a cursor of this list. Take the address in “next” as it is, or leave it out."
-        raise invalid([error("?after", given["after"], sentence, "cursor")]) from None
-    keys = [key for _, key in found[:limit]]
-    body: dict[str, Any] = {"items": fields.objects(rows(listing, keys, names), names) if keys else []}
-    body["next"] = _next(request, found[limit - 1][0]) if len(found) > limit else None
-    if counts:
-        body["count"] = listing.count_all()
-    return answer(body)
+    return listing
 
 
-def _read_limit(given: QueryDict, errors: list[dict[str, Any]]) -> int:
+def read_limit(given: QueryDict, errors: list[dict[str, Any]]) -> int:
+    """Return the parameter ``limit``; add its error to ``errors``."""
     text = given.get("limit", "").strip()
     limit = parse_whole(text, most=MOST) if text else USUAL
     if not limit:
@@ -75,7 +91,8 @@ def _read_limit(given: QueryDict, errors: list[dict[str, Any]]) -> int:
     return limit or USUAL
 
 
-def _read_fields(given: QueryDict, fields: Fields, errors: list[dict[str, Any]]) -> tuple[str, ...]:
+def read_fields(given: QueryDict, fields: Fields, errors: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Return the names in the parameter ``fields``, or the usual ones; add its error to ``errors``."""
     try:
         return fields.read(given.get("fields", ""))
     except LookupError as refusal:
@@ -98,7 +115,7 @@ def _errors(listing: Listing) -> list[dict[str, Any]]:
     return of_filter + [error("?sort", listing.sort, sentence) for sentence in of_list]
 
 
-def _next(request: HttpRequest, cursor: str | None) -> str:
+def next_url(request: HttpRequest, cursor: str | None) -> str:
     """Return the URL of the next page."""
     parameters = [
         (name, value) for name, values in request.GET.lists() for value in values if name != "after"

@@ -12,7 +12,7 @@ from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
-from api import changes, clients, dids, document, operators, packages, problems, tags
+from api import changes, clients, dids, document, operators, packages, past, problems, tags
 from api.access import TokenAuth
 from didmgmt.problems import problem
 
@@ -34,6 +34,7 @@ api.add_router("", clients.router)
 api.add_router("", packages.router)
 api.add_router("", tags.router)
 api.add_router("", changes.router)
+api.add_router("", past.router)
 
 
 @cache

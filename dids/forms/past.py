@@ -12,7 +12,10 @@ from dids.numbering.search import MAX_LISTED, parse_list
 
 
 class WhoHadItForm(Form):
-    """Read ``numbers``, a list in the order entered, and the time ``at``, which is now if it is blank."""
+    """Read ``numbers``, a list in the order entered, and the time ``at``, which is now if it is blank.
+
+    ``refused``: the first 1,000 entries that can't be read, as ``Problem``.
+    """
 
     numbers = forms.CharField(
         label="Numbers",
@@ -24,6 +27,7 @@ class WhoHadItForm(Form):
 
     def __init__(self, data=None, **kwargs):
         super().__init__(data, **kwargs)
+        self.refused = []
         zone = timezone.get_current_timezone_name()
         self.fields["at"].help_text = f"In {zone}. Leave empty for now."
         self.initial.setdefault("at", timezone.localtime(clock.now()).replace(microsecond=0))
@@ -40,6 +44,7 @@ class WhoHadItForm(Form):
     def clean_numbers(self):
         numbers, read = parse_list(self.cleaned_data["numbers"], MAX_LISTED)
         if problems := read.problems():
+            self.refused = read.errors
             raise ValidationError(problems)
         if not numbers:
             raise ValidationError(self.fields["numbers"].error_messages["required"])

@@ -591,6 +591,7 @@ class PastDID:
         self.client_name = names.client(version.account_id) if held else ""
         self.account_name = names.account(version.account_id) if held else ""
         self.package_name = names.package(version.client_package_id) if held else ""
+        self.last_client, self.last_account = self.client_name, self.account_name
         self.hold_days, self.hold_until, self.changed_at = version.hold_days, version.hold_until, version.at
         self.days_left = None
         if self.status_now == st.HOLD:

@@ -21,7 +21,8 @@ class Answer:
     def __init__(self, response):
         self.response, self.status, self.headers = response, response.status_code, response.headers
         self.content = b"".join(response)
-        self.json = json.loads(self.content) if "json" in self.headers.get("Content-Type", "") else None
+        kind = self.headers.get("Content-Type", "").partition(";")[0]
+        self.json = json.loads(self.content) if kind.endswith(("/json", "+json")) else None
 
     @property
     def items(self):
@@ -40,6 +41,10 @@ class Program:
         self._browser = Browser(headers={"Authorization": f"Bearer {token}"} if token else {})
 
     def send(self, method, path, body=None, headers=None, **parameters):
+        return Answer(self.response(method, path, body, headers, **parameters))
+
+    def response(self, method, path, body=None, headers=None, **parameters):
+        """Return Django's response, which may be a stream that has not been read."""
         path = path if path.startswith(("/api", "http")) else f"/api/v1{path}"
         sent = {} if body is None else {"data": json.dumps(body), "content_type": "application/json"}
         query = {"query_params": parameters} if parameters else {}
@@ -50,7 +55,7 @@ class Program:
             "text/csv",
             "application/x-ndjson",
         )
-        return Answer(response)
+        return response
 
     def get(self, path, headers=None, **parameters):
         return self.send("GET", path, headers=headers, **parameters)

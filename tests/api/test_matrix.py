@@ -49,8 +49,13 @@ OPERATIONS = [
             Operation(f"get_{one}", "GET", f"/{plural}/{record}", "401 200 404 200 200 403"),
         )
     ),
+    Operation("change_rows", "GET", "/changes/{change}/rows", "401 200 404 200 200 403"),
     Operation("list_tags", "GET", "/tags", "401 200 200 200 200 403"),
     Operation("get_tag", "GET", "/tags/{tag}", "401 200 404 200 200 403"),
+    Operation("did_history", "GET", "/dids/id:{number}/history", "401 200 404 200 200 403"),
+    Operation("did_ownership", "GET", "/dids/id:{number}/ownership", "401 200 404 200 200 403"),
+    Operation("explain_did", "GET", "/dids/id:{number}/explain", "401 200 404 200 200 403"),
+    Operation("who_had_it", "POST", "/who-had-it", "401 200 200 200 200 403", {"numbers": ["2567"]}),
 ]
 
 
