@@ -10,6 +10,7 @@ from django.utils import timezone
 from ninja.security import HttpBearer
 
 from api.problems import ProblemError
+from api.rates import count_request
 from staff.rights import in_words
 from staff.tokens import TokenRefusedError, user_of
 
@@ -27,6 +28,10 @@ class TokenAuth(HttpBearer):
         except TokenRefusedError as refusal:
             headers = {"WWW-Authenticate": "Bearer"}
             raise ProblemError(401, f"token_{refusal.code}", str(refusal), headers=headers) from None
+        token: Any = request.user.token  # type: ignore[union-attr]
+        request.rate, excess = count_request(token.pk)  # type: ignore[attr-defined]
+        if excess:
+            raise ProblemError(429, "too_many_requests", excess)
         timezone.activate(UTC)  # until the end of the request, see TimeZoneMiddleware
         return request.user
 

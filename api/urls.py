@@ -72,6 +72,8 @@ def _answering(patterns: list[Any]) -> Any:
         for view, names in views:
             response = view(request, **dict(zip(names, kwargs.values(), strict=True)))
             if response.status_code != 405:
+                for name, value in getattr(request, "rate", {}).items():
+                    response.headers[name] = value
                 return response
             allowed += response.headers["Allow"].split(", ")
         methods = ", ".join(sorted({*allowed, *(["HEAD"] if "GET" in allowed else [])}))

@@ -167,7 +167,7 @@ class LimitMiddleware:
 
 def _has_token(request):
     """Return whether a program sends a token, by which the API limits it."""
-    return is_for_program(request) and "Authorization" in request.headers
+    return is_for_program(request) and request.headers.get("Authorization", "").startswith("Bearer did_")
 
 
 def _buckets(per_minute):

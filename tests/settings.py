@@ -15,7 +15,7 @@ from didmgmt.settings import *  # noqa: F403
 from didmgmt.settings import DATABASES, STORAGES, VAR_DIR
 
 # Tests send more requests, and leave files unread. Those of the limits set them.
-REQUESTS_PER_MINUTE = ANONYMOUS_REQUESTS_PER_MINUTE = 0
+REQUESTS_PER_MINUTE = ANONYMOUS_REQUESTS_PER_MINUTE = API_REQUESTS_PER_MINUTE = 0
 EXPORTS_AT_ONCE = WEB_THREADS = 1_000
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
