@@ -12,7 +12,20 @@ from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 
-from api import changes, clients, dids, document, operators, packages, past, problems, tags
+from api import (
+    bulk,
+    changes,
+    clients,
+    dids,
+    document,
+    jobs,
+    moves,
+    operators,
+    packages,
+    past,
+    problems,
+    tags,
+)
 from api.access import TokenAuth
 from didmgmt.problems import problem
 
@@ -28,6 +41,7 @@ api = NinjaAPI(
     auth=TokenAuth(),
 )
 problems.register(api)
+api.add_router("", bulk.router)  # before the address of one number
 api.add_router("", dids.router)
 api.add_router("", operators.router)
 api.add_router("", clients.router)
@@ -35,6 +49,8 @@ api.add_router("", packages.router)
 api.add_router("", tags.router)
 api.add_router("", changes.router)
 api.add_router("", past.router)
+api.add_router("", moves.router)
+api.add_router("", jobs.router)
 
 
 @cache

@@ -51,19 +51,9 @@ class _Form:
         return apps.get_model("didmgmt", "SentForm").objects.filter(key=self.key)
 
     def use(self):
-        """Insert the key; raise RepeatedError if it exists.
-
-        Raw SQL, because the ORM doesn't return whether a row was inserted, and a failed INSERT would need a
-        savepoint.
-        """
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO didmgmt_sentform (key, at, location, sentence) VALUES (%s, %s, '', '')"
-                " ON CONFLICT (key) DO NOTHING",
-                [self.key, connection.ops.adapt_datetimefield_value(clock.now())],
-            )
-            if not cursor.rowcount:
-                raise RepeatedError
+        """Insert the key; raise RepeatedError if it exists."""
+        if not insert_key("didmgmt_sentform", key=self.key, location="", sentence=""):
+            raise RepeatedError
         self.used = True
 
     def finished(self):
@@ -72,6 +62,22 @@ class _Form:
         while not (first := self.stored.get()).location and time.monotonic() < deadline:
             time.sleep(0.05)
         return first
+
+
+def insert_key(table, **row):
+    """Insert a row with a unique ``key`` and the time ``at``; return False if there is one already.
+
+    Waits for another transaction that has inserted the key. Raw SQL, because the ORM doesn't return whether a
+    row was inserted, and a failed INSERT would need a savepoint.
+    """
+    row |= {"at": connection.ops.adapt_datetimefield_value(clock.now())}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(['%s'] * len(row))})"
+            " ON CONFLICT (key) DO NOTHING",
+            [*row.values()],
+        )
+        return bool(cursor.rowcount)
 
 
 @contextmanager

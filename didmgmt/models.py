@@ -29,6 +29,29 @@ class SentForm(models.Model):
         return self.key
 
 
+class SentRequest(models.Model):
+    """A request of a program that has been carried out, see ``api.idempotency``.
+
+    ``key``: hash of its sender and its Idempotency-Key. ``digest``: hash of its content. ``status_code``,
+    ``headers`` and ``body``: the answer, written in the transaction of the request.
+    """
+
+    KEPT = timedelta(hours=24)
+
+    key = models.CharField(max_length=64, primary_key=True)
+    at = models.DateTimeField(default=clock.now, db_index=True)
+    digest = models.CharField(max_length=64)
+    status_code = models.PositiveSmallIntegerField()
+    headers = models.JSONField(default=dict)
+    body = models.TextField(blank=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self):
+        return self.key
+
+
 def new_token():
     return secrets.token_urlsafe(16)
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from urllib.parse import urlencode
 
+from django.db import transaction
 from django.db.models import Max
 from django.http import QueryDict
 from django.urls import reverse
@@ -62,6 +63,21 @@ def _store_refused(job, refusal, numbers):
     if new := numbers[: KEPT - refusal.listed]:
         refusal.stored = StoredSearch.objects.extend(job.actor, f"{job.pk} {refusal.code}", ",".join(new))
         refusal.listed += len(new)
+
+
+def result_of(job):
+    """Return the ``Result`` so far of a job that writes numbers; None for any other job."""
+    return Result.from_json(job.result) if isinstance(job.job_kind, (CreateJob, _WriteJob)) else None
+
+
+def refused_numbers(job):
+    """Yield (``Refusal``, number) for the refused numbers of a job, up to ``KEPT`` for each reason."""
+    result = result_of(job) or Result()
+    for refusal in result.refusals.values():
+        numbers = refusal.numbers
+        if refusal.stored:
+            numbers = StoredSearch.objects.text_of(job.actor, refusal.stored).split(",")
+        yield from ((refusal, number) for number in numbers)
 
 
 def _refused_lists(job):
@@ -195,14 +211,21 @@ def _submit(kind, label, user, selection, *, result=None, **params):
     else:
         newest = selection.queryset.aggregate(newest=Max("pk"))["newest"]
         selected = {"query": selection.query, "newest": newest}
-    return Job.objects.submit(
-        kind=kind.name,
-        owner=user,
-        label=f"{label[:150]}: {count_noun(selection.count, 'number')}",
-        total=selection.count,
-        params=params | selected,
-        result=result.as_json() if result else {},
-    )
+    result = result or Result()
+    with transaction.atomic():
+        job = Job.objects.submit(
+            kind=kind.name,
+            owner=user,
+            label=f"{label[:150]}: {count_noun(selection.count, 'number')}",
+            total=selection.count,
+            params=params | selected,
+        )
+        for refusal in result.refusals.values():
+            _store_refused(job, refusal, refusal.numbers)
+        if result.refusals:
+            job.result = result.as_json()
+            job.save(update_fields=["result"])
+    return job
 
 
 class EditJob(_WriteJob):
@@ -218,9 +241,12 @@ class EditJob(_WriteJob):
         return "changed"
 
 
-def submit_edit(user, selection, fields):
-    """Queue and return a mass edit of a ``Selection``; ``fields`` as for ``DIDQuerySet.edit``."""
-    return _submit(EditJob, EditJob.label, user, selection, fields=fields)
+def submit_edit(user, selection, fields, missing=None):
+    """Queue and return a mass edit of a ``Selection``; ``fields`` as for ``DIDQuerySet.edit``.
+
+    ``missing``: a ``Result`` that counts listed numbers which are not in the inventory.
+    """
+    return _submit(EditJob, EditJob.label, user, selection, result=missing, fields=fields)
 
 
 def mass_edit_label(fields):
@@ -262,9 +288,9 @@ class DeleteJob(_WriteJob):
         return ""
 
 
-def submit_delete(user, selection):
-    """Queue and return a job that deletes the numbers of a ``Selection``."""
-    return _submit(DeleteJob, DeleteJob.label, user, selection)
+def submit_delete(user, selection, missing=None):
+    """Queue and return a deletion of the numbers of a ``Selection``; ``missing``: see ``submit_edit``."""
+    return _submit(DeleteJob, DeleteJob.label, user, selection, result=missing)
 
 
 class _ClientJob(_WriteJob):
@@ -320,7 +346,7 @@ def assigned_verb(client_package, account):
 
 @dataclass(frozen=True)
 class ClientMove:
-    """A move that a client's numbers can make on its DIDs tab.
+    """A move of numbers that clients have.
 
     ``sources``: the statuses from which it is offered. ``rights``: any of them is enough to offer it; the
     lifecycle checks the one that each number needs. ``verb``: the past participle for the result. ``effect``:
@@ -382,6 +408,23 @@ CLIENT_MOVES = {
 }
 
 
+# By their names in the API, which moves numbers of any client
+MOVES = {
+    "block": CLIENT_MOVES["block"],
+    "unblock": ClientMove(
+        label="Unblock",
+        icon="player-play",
+        sources=(st.BLOCKED,),
+        kind=Change.Kind.UNBLOCK,
+        write=DIDQuerySet.unblock,
+        verb="unblocked",
+        rights=("block_did",),
+    ),
+    "hold": CLIENT_MOVES["hold"],
+    "end_hold": CLIENT_MOVES["release"],
+}
+
+
 class MoveJob(_ClientJob):
     """One of ``CLIENT_MOVES``; refuses numbers that have left the client since they were selected."""
 
@@ -407,6 +450,30 @@ class MoveJob(_ClientJob):
 def submit_move(user, selection, move, client):
     """Queue and return a move of numbers of ``client``; ``move`` is a key of ``CLIENT_MOVES``."""
     return _submit(MoveJob, CLIENT_MOVES[move].label, user, selection, move=move, client=client.pk)
+
+
+class AnyMoveJob(_WriteJob):
+    """One of ``MOVES``, for numbers of any client."""
+
+    name, label = "any move", "Move"
+
+    def change(self, job):
+        move = MOVES[job.params["move"]]
+        return move.kind, move.label
+
+    def write(self, job, dids):
+        return MOVES[job.params["move"]].write(dids, by=job.actor)
+
+    def verb(self, job):
+        return MOVES[job.params["move"]].verb
+
+
+def submit_any_move(user, selection, move, missing=None):
+    """Queue and return a move of selected numbers; ``move`` is a key of ``MOVES``.
+
+    ``missing``: see ``submit_edit``.
+    """
+    return _submit(AnyMoveJob, MOVES[move].label, user, selection, result=missing, move=move)
 
 
 class ExportJob(JobKind):
@@ -445,5 +512,5 @@ def submit_export(user, selected, count, name):
     )
 
 
-for _kind in (CreateJob, EditJob, DeleteJob, AssignJob, MoveJob, ExportJob):
+for _kind in (CreateJob, EditJob, DeleteJob, AssignJob, MoveJob, AnyMoveJob, ExportJob):
     register(_kind())

@@ -16,7 +16,7 @@ import audit
 from audit.seals.delivery import deliver_seals
 from audit.seals.writing import seal_new_rows
 from didmgmt.form_tokens import KEPT
-from didmgmt.models import KeptForm, SentForm, StoredSearch
+from didmgmt.models import KeptForm, SentForm, SentRequest, StoredSearch
 from dids.imports.upload import delete_files
 from dids.lists import sqlite_stats
 from dids.models import DID, ClientPackage, Stock, counters
@@ -80,6 +80,12 @@ def seal_history(now):
 def forget_old_forms(now):
     """Delete the keys of forms that no open page can send again."""
     return _delete_some(SentForm.objects.filter(at__lt=now - KEPT).order_by("at"))
+
+
+@periodic_task("forget old requests")
+def forget_old_requests(now):
+    """Delete the answers to requests that programs no longer repeat with the same key."""
+    return _delete_some(SentRequest.objects.filter(at__lt=now - SentRequest.KEPT).order_by("at"))
 
 
 @periodic_task("delete expired sessions")

@@ -31,8 +31,9 @@ class Pick:
     ids: str
     missing: Result
     pasted: str = ""
+    query: str = ""
     scope = "ids"
-    query = expected = note = error = ""
+    expected = note = error = ""
 
     @classmethod
     def of(cls, ids, missing=None, pasted=""):
@@ -44,16 +45,28 @@ class Pick:
 
 def pick_pasted(text, numbers, visible):
     """Pick the ``visible`` ones of ``numbers``, which were read from ``text``. Raises PickError."""
+    pick = pick_listed(numbers, visible, text)
+    if not pick.count:
+        named = pick.missing.refusals["missing"].named
+        raise PickError(f"None of these numbers is in the inventory: {named}.")
+    return pick
+
+
+def pick_listed(numbers, visible, text=""):
+    """Pick the ``visible`` ones of ``numbers``, perhaps none; the others are ``missing``."""
     found = {}
     for chunk in numbers.chunks(CHUNK):
         found.update(visible.filter(number__in=chunk).values_list("number", "pk"))
     missing = Result()
     if gone := [number for number in numbers if number not in found]:
         missing.refuse("missing", MISSING, len(gone), gone)
-    if not found:
-        named = missing.refusals["missing"].named
-        raise PickError(f"None of these numbers is in the inventory: {named}.")
     return Pick.of(found.values(), missing, text)
+
+
+def pick_matching(filterset):
+    """Pick all that match a valid ``DIDFilter``, perhaps none; a job searches again."""
+    found = filterset.qs.order_by()
+    return Pick(found, found.count(), "", Result(), query=filterset.parameters().urlencode())
 
 
 def pick_any(available, count):

@@ -56,6 +56,50 @@ OPERATIONS = [
     Operation("did_ownership", "GET", "/dids/id:{number}/ownership", "401 200 404 200 200 403"),
     Operation("explain_did", "GET", "/dids/id:{number}/explain", "401 200 404 200 200 403"),
     Operation("who_had_it", "POST", "/who-had-it", "401 200 200 200 200 403", {"numbers": ["2567"]}),
+    Operation(
+        "create_did",
+        "POST",
+        "/dids",
+        "401 403 422 201 201 403",
+        {"number": "998877", "operator": "{operator}"},
+    ),
+    Operation("edit_did", "PATCH", "/dids/id:{number}", "401 403 404 200 200 403", {"notes": "seen"}),
+    Operation("delete_did", "DELETE", "/dids/id:{number}", "401 403 404 200 200 403"),
+    Operation(
+        "assign_did",
+        "POST",
+        "/dids/id:{number}/assign",
+        "401 403 404 200 200 403",
+        {"client_package": "{client_package}", "account": "{account}"},
+    ),
+    Operation("block_did", "POST", "/dids/id:{in_use}/block", "401 403 404 200 200 403"),
+    Operation("unblock_did", "POST", "/dids/id:{blocked}/unblock", "401 403 404 200 200 403"),
+    Operation("hold_did", "POST", "/dids/id:{in_use}/hold", "401 403 404 200 200 403"),
+    Operation("end_hold_did", "POST", "/dids/id:{on_hold}/end-hold", "401 403 404 200 200 403"),
+    Operation("reserve_did", "POST", "/dids/id:{number}/reserve", "401 403 404 200 200 403"),
+    Operation("put_in_stock_did", "POST", "/dids/id:{reserved}/put-in-stock", "401 403 404 200 200 403"),
+    Operation("archive_did", "POST", "/dids/id:{number}/archive", "401 403 404 200 200 403"),
+    Operation("restore_did", "POST", "/dids/id:{archived}/restore", "401 403 404 200 200 403"),
+    # Of a list, a stranger's numbers are as missing as those that do not exist.
+    *(
+        Operation("bulk_dids", "POST", "/dids/bulk", statuses, {"numbers": ["id:{number}"], **body})
+        for statuses, body in (
+            ("401 403 200 200 200 403", {"action": "edit", "notes": "seen"}),
+            ("401 403 200 200 200 403", {"action": "archive"}),
+            ("401 403 200 200 200 403", {"action": "block"}),
+            ("401 403 200 200 200 403", {"action": "end_hold"}),
+            ("401 403 200 200 200 403", {"action": "delete"}),
+            ("401 403 422 200 200 403", {"action": "assign", "account": "{account}"}),
+            (
+                "401 403 422 200 200 403",
+                {"action": "create", "numbers": ["998877"], "operator": "{operator}"},
+            ),
+        )
+    ),
+    # A token sees the jobs that it submitted itself, see test_bulk.py.
+    Operation("get_job", "GET", "/jobs/{job}", "401 404 404 404 404 403"),
+    Operation("cancel_job", "POST", "/jobs/{job}/cancel", "401 404 404 404 404 403"),
+    Operation("refused_of_job", "GET", "/jobs/{job}/refused", "401 404 404 404 404 403"),
 ]
 
 
@@ -85,7 +129,9 @@ def owner(world):
 def ids(world, owner):
     tagged = DID.objects.filter(operator=world.operator, number="111")
     tagged.edit(by=owner, tags=["Gold"])
-    return ids_of(world, owner) | {"tag": Tag.objects.get(name="Gold").pk}
+    others = {"blocked": "2568", "on_hold": "2563", "reserved": "111", "archived": "12567"}
+    found = {name: world.did(number).pk for name, number in others.items()}
+    return ids_of(world, owner) | found | {"tag": Tag.objects.get(name="Gold").pk}
 
 
 @pytest.fixture

@@ -1,0 +1,120 @@
+"""Members of JSON bodies as the forms of the screens read them, and their errors by JSON pointers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.forms import BaseForm
+from ninja import Schema
+from pydantic import ConfigDict, Field
+
+from api.problems import error, errors_of, invalid
+from clients.models import Account
+from didmgmt import clock
+from dids.forms.numbers import ChooseClientForm, HolderForm
+from dids.lifecycle import statuses as st
+from dids.models import ClientPackage
+
+_FREE: dict[str, Any] = {"enum": list(st.FREE)}
+_ANY: dict[str, Any] = {"enum": list(st.LABELS)}
+
+
+class Body(Schema):
+    """A JSON object whose members are all known."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewFields(Body):
+    """What new numbers have."""
+
+    operator: int = Field(description="The id of the operator that provides the numbers", examples=[3])
+    status: str = Field(st.INSTOCK, description="Their first status", json_schema_extra=_FREE)
+    after_hold: str = Field(st.INSTOCK, description="The status after a hold", json_schema_extra=_FREE)
+    hold_days: int | None = Field(None, description="0 to 365; null inherits", examples=[30])
+    tags: list[str] = Field([], description="Their tags", examples=[["gold"]])
+    notes: str = Field("", description="Up to 500 characters")
+
+
+class EditFields(Body):
+    """What an edit changes; members that are left out stay as they are."""
+
+    status: str | None = Field(None, description="The status to move to", json_schema_extra=_ANY)
+    after_hold: str | None = Field(None, description="The status after a hold", json_schema_extra=_FREE)
+    hold_days: int | None = Field(None, description="0 to 365; null inherits")
+    tags: list[str] | None = Field(None, description="The tags that replace all others")
+    notes: str | None = Field(None, description="Up to 500 characters")
+
+
+class HolderFields(Body):
+    """Who gets numbers. What is left out is the only one that is possible."""
+
+    client: int | None = Field(None, description="The id of the client; by default that of its package")
+    client_package: int | None = Field(None, description="The id of the client’s package", examples=[31])
+    account: int | None = Field(None, description="The id of the client’s account", examples=[12])
+
+
+def form_data(members: Mapping[str, Any]) -> dict[str, str]:
+    """Return members of a body as the fields of a form. Raises ProblemError for an unusable tag."""
+    return {name: _text(name, value) for name, value in members.items()}
+
+
+def members(body: Schema, fields: type[Schema]) -> dict[str, Any]:
+    """Return the members that ``fields`` describes, with their defaults where they were left out."""
+    return {name: getattr(body, name) for name in fields.model_fields}
+
+
+def sent(body: Schema, fields: type[Schema]) -> dict[str, Any]:
+    """Return the members that ``fields`` describes and the body has."""
+    return {name: getattr(body, name) for name in fields.model_fields if name in body.model_fields_set}
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, list):
+        wrong = [
+            error(f"#/{name}/{place}", tag, "A tag has no comma or semicolon: write each tag by itself.")
+            for place, tag in enumerate(value)
+            if "," in tag or ";" in tag
+        ]
+        if wrong:
+            raise invalid(wrong)
+        return ", ".join(value)
+    return "" if value is None else str(value)
+
+
+def check(form: BaseForm, names: Mapping[str, str] | None = None) -> None:
+    """Raise ProblemError if the form is invalid; ``names``: fields that the body calls otherwise."""
+    if not form.is_valid():
+        raise invalid(errors_by_name(form, names or {}))
+
+
+def errors_by_name(form: BaseForm, names: Mapping[str, str]) -> list[dict[str, Any]]:
+    renamed = {f"#/{field}": f"#/{name}" for field, name in names.items()}
+    listed = errors_of(form.errors, form.data, "#/")
+    return [one | {"pointer": renamed.get(one["pointer"], one["pointer"])} for one in listed]
+
+
+def holder_of(body: Schema, user: Any) -> tuple[ClientPackage, Account]:
+    """Return (client package, account) that the body chooses, as the dialog for assigning does."""
+    chosen = sent(body, HolderFields)
+    clients = ChooseClientForm({"client": _client_of(chosen, user)}, by=user)
+    check(clients)
+    data = {"package": chosen.get("client_package"), "account": chosen.get("account")}
+    client = clients.cleaned_data["client"]
+    form = HolderForm.of(data, client=client, now=clock.now(), required=True)
+    check(form, {"package": "client_package"})
+    return form.holder
+
+
+def _client_of(chosen: Mapping[str, Any], user: Any) -> Any:
+    """Return the id of the client, that of the package or account if none is given."""
+    if chosen.get("client") is not None:
+        return chosen["client"]
+    for name, model in (("client_package", ClientPackage), ("account", Account)):
+        if chosen.get(name) is not None and abs(chosen[name]) < 2**63:
+            found = model.objects.visible_to(user).filter(pk=chosen[name])
+            client = found.values_list("client", flat=True).first()
+            if client is None:
+                sentence = "This record doesn’t exist, or you don’t have access to it. Choose another one."
+                raise invalid([error(f"#/{name}", chosen[name], sentence, "invalid_choice")])
+            return client
+    return None

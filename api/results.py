@@ -1,0 +1,52 @@
+"""What writes to numbers answer: counts, a sentence, and the refusals by their cause."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+
+import audit
+from api.dids import FIELDS, did_row
+from api.problems import ProblemError
+from dids.lifecycle.result import Refusal, Result
+
+
+def counts(result: Result) -> dict[str, int]:
+    return {"done": result.done, "unchanged": result.unchanged, "refused": result.refused}
+
+
+def refusals(result: Result) -> list[dict[str, Any]]:
+    """Return the refusals; ``numbers`` has all of them, unless a job has written them."""
+    return [refusal(one) for one in result.refusals.values()]
+
+
+def refusal(one: Refusal) -> dict[str, Any]:
+    return {"code": one.code, "why": one.why, "count": one.count, "numbers": one.numbers}
+
+
+def written(result: Result, sentence: str) -> dict[str, Any]:
+    """Return the answer to a write that has just been carried out, with the id of its change."""
+    return {
+        "result": counts(result),
+        "sentence": sentence,
+        "refusals": refusals(result),
+        "change": audit.latest() if result.done else None,
+    }
+
+
+def state(pk: int, user: Any) -> tuple[Mapping[str, Any], int | None]:
+    """Return a number as JSON, and its version."""
+    row = did_row(f"id:{pk}", user)
+    (record,) = FIELDS.objects([row], FIELDS.usual)
+    return record, row.version
+
+
+def refused(result: Result, sentence: str, dids: QuerySet[Any], user: Any) -> ProblemError:
+    """Return the refusal of a write to one number: 403 if a right is missing, 409 because of its state."""
+    (one,) = result.refusals.values()
+    if one.code == "right" or one.code.endswith(":right"):
+        return ProblemError(403, "forbidden", sentence, refusals=refusals(result))
+    current = None
+    for pk in dids.values_list("pk", flat=True)[:1]:
+        current, _ = state(pk, user)
+    return ProblemError(409, one.code, sentence, refusals=refusals(result), current=current)

@@ -1,0 +1,131 @@
+"""Writes to one number by the API: what they answer, and what stops them."""
+
+import pytest
+
+from dids.models import DID, DIDHistory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def program(api, owner):
+    return api(owner)
+
+
+def test_a_new_number_is_answered_with_its_address_and_its_version(program, world):
+    body = {"number": "+44 20 7946 0000", "operator": world.operator.pk, "tags": ["gold", "vip"]}
+    answer = program.post("/dids", body)
+    assert answer.status == 201
+    assert answer.json["sentence"] == "1 DID created for DID Operator."
+    assert answer.json["did"]["tags"] == ["gold", "vip"]
+    assert answer.headers["Location"] == "/api/v1/dids/442079460000"
+    read = program.get(answer.headers["Location"])
+    assert read.json["id"] == answer.json["did"]["id"]
+    edited = program.patch(
+        answer.headers["Location"], {"notes": "a"}, headers={"If-Match": answer.headers["ETag"]}
+    )
+    assert edited.status == 200
+
+
+def test_a_number_that_exists_is_a_conflict_with_its_state(program, world):
+    answer = program.post("/dids", {"number": "2567", "operator": world.operator.pk})
+    assert (answer.status, answer.json["code"]) == (409, "exists")
+    assert answer.json["current"]["status"] == "active"
+
+
+def test_a_number_of_another_reseller_exists_without_being_shown(program, world):
+    answer = program.post("/dids", {"number": "3333", "operator": world.operator.pk})
+    assert (answer.status, answer.json["code"], answer.json["current"]) == (409, "exists", None)
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"number": "no digits"}, "#/number"),
+        ({"number": "111-222"}, "#/number"),
+        ({"number": ""}, "#/number"),
+        ({"operator": 10**18}, "#/operator"),
+        ({"operator": "Operator"}, "#/operator"),
+        ({"status": "active"}, "#/status"),
+        ({"hold_days": 366}, "#/hold_days"),
+        ({"tags": ["a,b"]}, "#/tags/0"),
+        ({"tags": "gold"}, "#/tags"),
+        ({"notes": "n" * 501}, "#/notes"),
+        ({"color": "red"}, "#/color"),
+    ],
+)
+def test_an_invalid_member_is_named_by_its_pointer(body, pointer, program, world):
+    answer = program.post("/dids", {"number": "4000", "operator": world.operator.pk} | body)
+    assert answer.status == 422
+    assert [*answer.errors] == [pointer]
+    assert not DID.objects.filter(number="4000").exists()
+
+
+def test_an_edit_of_what_has_changed_since_is_refused_with_the_present_state(program, world):
+    tag = program.get("/dids/111").headers["ETag"]
+    assert program.patch("/dids/111", {"notes": "first"}, headers={"If-Match": tag}).status == 200
+    for method, path, body in (
+        ("PATCH", "/dids/111", {"notes": "second"}),
+        ("POST", "/dids/111/archive", None),
+        ("DELETE", "/dids/111", None),
+    ):
+        answer = program.send(method, path, body, headers={"If-Match": tag})
+        assert (answer.status, answer.json["code"]) == (412, "changed")
+        assert answer.json["current"]["notes"] == "first"
+    assert (world.did("111").notes, world.did("111").status) == ("first", "reserved")
+
+
+def test_a_move_that_the_state_forbids_is_a_conflict_with_the_state(program):
+    answer = program.post("/dids/111/block")
+    assert answer.status == 409
+    assert answer.json["current"]["status"] == "reserved"
+    (refusal,) = answer.json["refusals"]
+    assert refusal["why"] == "Reserved, not used by any client; only Active numbers can be blocked"
+    assert refusal["numbers"] == ["111"]
+
+
+def test_only_a_number_in_the_archive_is_restored(program, world):
+    assert program.post("/dids/12567/restore").json["did"]["status"] == "instock"
+    answer = program.post("/dids/111/restore")
+    assert answer.json["detail"] == "Refused: Reserved, not in the archive."
+    assert world.did("111").status == "reserved"
+
+
+def test_a_missing_right_for_this_move_alone_is_a_403_in_words(api, world, clerk):
+    answer = api(clerk).post("/dids/12567/put-in-stock")
+    assert answer.status == 403
+    assert "the right to restore numbers from the archive" in answer.json["detail"]
+
+
+def test_a_token_without_the_scope_for_a_write_is_refused(api, owner, world):
+    reader = api(owner, "dids:read")
+    for path in ("block", "reserve", "assign"):
+        assert reader.post(f"/dids/2567/{path}", {}).status == 403
+    assert reader.post("/dids/bulk", {"action": "block", "numbers": ["2567"]}).status == 403
+    assert world.did("2567").status == "active"
+
+
+def test_the_only_package_and_account_are_chosen(program, world):
+    answer = program.post("/dids/256999/assign", {"client": world.client.pk})
+    assert answer.status == 200
+    assert answer.json["did"]["account"] == {"id": world.account.pk, "name": "rose_orig"}
+
+
+def test_a_package_of_another_reseller_is_as_unknown_as_none(api, stranger, world):
+    for pk in (world.client_package.pk, 10**9):
+        answer = api(stranger).post("/dids/3333/assign", {"client_package": pk})
+        assert [*answer.errors] == ["#/client_package"]
+
+
+def test_the_change_of_a_write_names_the_token(program):
+    answer = program.post("/dids/2567/block")
+    change = DIDHistory.objects.latest("history_id").change
+    assert change.pk == answer.json["change"]
+    assert (change.kind, change.actor_kind) == ("block", "token")
+
+
+def test_a_repeated_move_changes_nothing(program):
+    assert program.post("/dids/2567/block").json["result"] == {"done": 1, "unchanged": 0, "refused": 0}
+    again = program.post("/dids/2567/block")
+    assert again.json["result"] == {"done": 0, "unchanged": 1, "refused": 0}
+    assert again.json["change"] is None
