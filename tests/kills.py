@@ -3,7 +3,7 @@
     python -m tests.kills
 
 is the process from which they are forked: it loads Django once. It reads a line for each of them, "worker" or
-"post" with JSON, and answers with the process id.
+"post" or "program" with JSON, and answers with the process id.
 """
 
 import json
@@ -256,7 +256,7 @@ def main():
         os.dup2(sys.stdout.fileno(), 1)
         what, _, rest = line.strip().partition(" ")
         try:
-            work() if what == "worker" else post(**json.loads(rest))
+            {"worker": work, "post": post, "program": program}[what](**json.loads(rest or "{}"))
         finally:
             os._exit(0)
 
@@ -269,6 +269,22 @@ def post(user, path, fields):
     """Send a form as a web process would handle it."""
     world = import_module("tests.world")
     world.client_of(world.User.objects.get(pk=user)).post(path, fields, headers={"Host": "localhost"})
+
+
+def program(token, path, body, key):
+    """Send a request of a program as a web process would handle it, which dies when it has committed it."""
+    transaction = import_module("django.db.transaction")
+
+    def dies_after_commit(execute, sql, params, many, context):
+        result = execute(sql, params, many, context)
+        if sql.startswith('UPDATE "didmgmt_sentrequest"'):
+            transaction.on_commit(lambda: os.kill(os.getpid(), signal.SIGKILL))
+        return result
+
+    headers = {"Host": "localhost", "Authorization": f"Bearer {token}", "Idempotency-Key": key}
+    with connection.execute_wrapper(dies_after_commit):
+        browser = import_module("django.test").Client(headers=headers)
+        browser.post(path, json.dumps(body), content_type="application/json")
 
 
 if __name__ == "__main__":
