@@ -10,6 +10,10 @@ from dids.history.undo.chunk import IN_PLACE, id_list, is_one_of, restored_value
 from dids.history.undo.verdicts import UNDONE, taken_reason
 from dids.models import DID, ClientPackage
 from dids.models.locks import lock_in_order
+from dids.models.number_reads import any_hold_over
+
+# The condition for a history row ``own`` in a chunk's range
+_IN_RANGE = "own.change_id = %(change)s AND own.history_id > %(after)s AND own.history_id <= %(last)s"
 
 
 def lock(chunk):
@@ -17,14 +21,13 @@ def lock(chunk):
 
     The ids are read first: for a subquery PostgreSQL would scan the whole table.
     """
-    objects = chunk.model.objects.filter(pk__among=_touched_ids(chunk))
     if connection.features.has_select_for_update:
         if chunk.model is DID:
             lock_in_order(ClientPackage.objects.filter(pk__in=_given_ids(chunk)))
-        lock_in_order(objects)
+        lock_in_order(_touched(chunk))
     chunk.read_clock()
-    if chunk.model is DID:
-        objects.release_overdue(chunk.now, at=chunk.undo.now)
+    if chunk.model is DID and any_hold_over(chunk.now):
+        _touched(chunk).release_overdue(chunk.now, at=chunk.undo.now)
 
 
 def lock_all(parents, numbers):
@@ -42,30 +45,29 @@ def lock_all(parents, numbers):
             lock_in_order(chunk.model.objects.filter(pk__in=ids))
 
 
-def _rows(chunk):
-    return f"""
-        FROM {chunk.history_table} own
-        WHERE own.change_id = %(change)s AND own.history_id > %(after)s AND own.history_id <= %(last)s
-    """
+def _touched(chunk):
+    return chunk.model.objects.filter(pk__among=_touched_ids(chunk))
 
 
 def _touched_ids(chunk):
-    found = chunk.fetch_all(f"SELECT DISTINCT own.object_id {_rows(chunk)}")
+    found = chunk.fetch_all(f"SELECT DISTINCT own.object_id FROM {chunk.history_table} own WHERE {_IN_RANGE}")
     return array("q", (pk for (pk,) in found))
 
 
 def _given_ids(chunk):
-    """Return the client packages in which numbers may take a place again."""
+    """Return the client packages in which numbers may take a place again; PostgreSQL only.
+
+    LATERAL looks up each number's version before once, and reads it there.
+    """
     found = chunk.fetch_all(
         f"""
-        SELECT DISTINCT prior.client_package_id FROM {chunk.history_table} prior
-        WHERE prior.status IN {IN_PLACE} AND prior.history_id IN (
-            SELECT (
-                SELECT max(earlier.history_id) FROM {chunk.history_table} earlier
-                WHERE earlier.object_id = own.object_id AND earlier.history_id < own.history_id
-            )
-            {_rows(chunk)} AND own.event <> '+'
-        )
+        SELECT DISTINCT prior.client_package_id
+        FROM {chunk.history_table} own CROSS JOIN LATERAL (
+            SELECT earlier.status, earlier.client_package_id FROM {chunk.history_table} earlier
+            WHERE earlier.object_id = own.object_id AND earlier.history_id < own.history_id
+            ORDER BY earlier.history_id DESC LIMIT 1
+        ) prior
+        WHERE {_IN_RANGE} AND own.event <> '+' AND prior.status IN {IN_PLACE}
         """
     )
     return [pk for (pk,) in found]
