@@ -17,38 +17,45 @@ class Names:
     """Look up the names of sets of ids: at most four queries, and more when records were deleted or moved.
 
     A ``viewer`` who is bound to a reseller gets the names that records had while they belonged to it. An id
-    without any known name gets a generic one ("operator 12").
+    without any known name gets a generic one ("operator 12"). The records of ``did``, a number that the
+    viewer may see as ``for_page`` returns it, are not looked up again; its past often names no others.
     """
 
-    def __init__(self, viewer=None, *, operators=(), accounts=(), client_packages=(), tag_sets=()):
+    def __init__(self, viewer=None, *, operators=(), accounts=(), client_packages=(), tag_sets=(), did=None):
         self._viewer = viewer
-        self._operators = self._last_known(Operator, operators, "name")
-        self._accounts, self._clients = self._with_parents(Account, accounts, "client", Client, "name")
-        self._client_packages, self._packages = self._with_parents(
-            ClientPackage, client_packages, "package", Package
+        current = _current(did) if did else {}
+        self._operators = self._last_known(Operator, operators, "name", current=current)
+        self._accounts, self._clients = self._with_parents(
+            Account, accounts, "client", Client, "name", current=current
         )
-        tag_sets = {pk for pk in tag_sets if pk is not None}
-        self._tag_sets = dict(map(tuple, _labels.rows(ids=tag_sets)))
+        self._client_packages, self._packages = self._with_parents(
+            ClientPackage, client_packages, "package", Package, current=current
+        )
+        self._tag_sets = current.get(TagSet, {})
+        tag_sets = {pk for pk in tag_sets if pk is not None} - self._tag_sets.keys()
+        self._tag_sets |= dict(map(tuple, _labels.rows(ids=tag_sets)))
 
-    def _last_known(self, tracked, ids, *fields):
-        return last_known(tracked, ids, *fields, viewer=self._viewer)
+    def _last_known(self, tracked, ids, *fields, current):
+        known = current.get(tracked, {})
+        return known | last_known(tracked, set(ids) - known.keys(), *fields, viewer=self._viewer)
 
-    def _with_parents(self, tracked, ids, parent, parents, *fields):
+    def _with_parents(self, tracked, ids, parent, parents, *fields, current):
         """Return {id: values} of records and of their parents, which existing records name in one query."""
-        known = self._last_known(tracked, ids, f"{parent}_id", f"{parent}__name", *fields)
+        known = self._last_known(tracked, ids, f"{parent}_id", f"{parent}__name", *fields, current=current)
         named = {
             row[f"{parent}_id"]: {"name": row[f"{parent}__name"]}
             for row in known.values()
             if f"{parent}__name" in row
         }
         unnamed = {row[f"{parent}_id"] for row in known.values()} - named.keys()
-        return known, named | self._last_known(parents, unnamed, "name")
+        return known, named | last_known(parents, unnamed, "name", viewer=self._viewer)
 
     @classmethod
-    def of(cls, versions, viewer):
-        """Return the names of every id in these rows of ``DIDHistory``."""
+    def of(cls, versions, viewer, did=None):
+        """Return the names of every id in these rows of ``DIDHistory``; ``did``: see ``Names``."""
         return cls(
             viewer,
+            did=did,
             operators={version.operator_id for version in versions},
             accounts={version.account_id for version in versions},
             client_packages={version.client_package_id for version in versions},
@@ -107,6 +114,20 @@ class Names:
 
     def tags(self, tag_set):
         return "" if tag_set is None else self._tag_sets.get(tag_set, f"tag set {tag_set}")
+
+
+def _current(did):
+    """Return {model: {id: values}} of the records that a number refers to, as ``Names`` looks them up."""
+    current = {Operator: {did.operator_id: {"name": did.operator.name}}}
+    if did.tag_set_id:
+        current[TagSet] = {did.tag_set_id: did.tag_set.label}
+    if did.account_id and did.account.client.reseller_id == did.operator.reseller_id:
+        account, given = did.account, did.client_package
+        client = {"client_id": account.client_id, "client__name": account.client.name}
+        current[Account] = {account.pk: client | {"name": account.name}}
+        package = {"package_id": given.package_id, "package__name": given.package.name}
+        current[ClientPackage] = {given.pk: package}
+    return current
 
 
 _labels = Statement(lambda ids: TagSet.objects.filter(pk__in=ids).values_list("pk", "label"), lists=["ids"])

@@ -252,8 +252,8 @@ def lifespan(did_id: int, viewer, now: datetime | None = None, *, did=None) -> L
     """Return the lifespan of the number with this id, None if the viewer may see none of it.
 
     It includes the lives of the same digits under other ids. Reads the newest ``VERSIONS_MOST`` versions.
-    Costs at most seven queries, two less with ``did``, the number if it exists; boundaries keep the id of
-    their change.
+    Costs at most seven queries, up to four less with ``did``, the number as ``for_page`` returns it if it
+    exists; boundaries keep the id of their change.
     """
     now, own = now or clock.now(), _own_times(viewer)
     if did is not None:
@@ -279,7 +279,7 @@ def lifespan(did_id: int, viewer, now: datetime | None = None, *, did=None) -> L
     begin = periods[-1].began
     deleted = periods[0].began.at if periods[0].kind == DELETED else None
     held = [one for one in reversed(periods) if one.kind in (USED, ON_HOLD)]
-    names = Names(viewer, accounts={one.account for one in held})
+    names = Names(viewer, accounts={one.account for one in held}, did=did)
     for one in (*held, *blocked):
         one.client, one.account_name = names.client(one.account), names.account(one.account)
     return Lifespan(begin.at, deleted, is_cut or begin.cause == FIRST_KNOWN, held, blocked)

@@ -77,11 +77,12 @@ def _newest(count):
     return Statement(lambda did_id, viewer: versions(did_id, viewer).select_related("change")[:count])
 
 
-def timeline(did_id, viewer, *, before=None, size=PAGE, only_status=False):
+def timeline(did_id, viewer, *, did=None, before=None, size=PAGE, only_status=False):
     """Return (entries, cursor) of a number, newest first, at most ``size`` of them.
 
     ``cursor`` is the ``before`` of the next page, None on the last one. ``only_status``: only the writes that
-    created or deleted the number or changed its status. Costs at most fourteen queries.
+    created or deleted the number or changed its status. Costs at most fourteen queries, often four less with
+    ``did``, the number as ``for_page`` returns it if it exists.
     """
     if before is None and not only_status:
         rows = _newest(size + 1).instances(did_id=did_id, viewer=viewer)
@@ -94,7 +95,7 @@ def timeline(did_id, viewer, *, before=None, size=PAGE, only_status=False):
     if only_status:
         known = versions(did_id, viewer).in_bulk([row.before_id for row in shown if row.before_id])
         following = [known.get(row.before_id) for row in shown]
-    names = Names.of([*rows, *filter(None, following)], viewer)
+    names = Names.of([*rows, *filter(None, following)], viewer, did)
     Change.hide_labels([row.change for row in shown], viewer)
     entries = [_entry(row, previous, names) for row, previous in zip(shown, [*following, None], strict=False)]
     visible = {row.change_id for row in shown}

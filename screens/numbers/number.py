@@ -55,7 +55,7 @@ def did_detail(request, pk):
             return redirect("dids:detail", pk)
         did = _number(request.user, pk)
     only = request.GET.get("only", "").strip()
-    entries, older = timeline(pk, request.user, size=RECENT, only_status=bool(only))
+    entries, older = timeline(pk, request.user, did=did, size=RECENT, only_status=bool(only))
     previous, following = neighbours(did.number, request.user)
     context = {
         "did": did,
@@ -95,13 +95,13 @@ def did_explanation(request, pk):
 @takes(before=parse_whole, only=ONLY.__contains__)
 def did_history(request, pk):
     """Show the timeline of a number, also of one that was deleted or has left the user's reseller."""
-    did = _found(_in_list, request.user, pk)
+    did = _found(_with_names, request.user, pk)
     last = None if did else versions(pk, request.user).first()
     if did is None and last is None:
         raise Http404
     before, only = (request.GET.get(name, "").strip() for name in ("before", "only"))
     number = (did or last).number
-    entries, older = timeline(pk, request.user, before=parse_whole(before), only_status=bool(only))
+    entries, older = timeline(pk, request.user, did=did, before=parse_whole(before), only_status=bool(only))
     context = {
         "did": did,
         "number": number,
@@ -131,6 +131,7 @@ _page = Statement(
 )
 
 
+_with_names = Statement(lambda pk, viewer, now: DID.objects.visible_to(viewer).for_page(now).filter(pk=pk))
 _in_list = Statement(lambda pk, viewer, now: DID.objects.visible_to(viewer).for_table(now).filter(pk=pk))
 
 

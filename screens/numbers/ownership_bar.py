@@ -89,7 +89,7 @@ class OwnershipBar:
 def ownership_bar(did_id, viewer, now=None, *, did=None):
     """Return the ``OwnershipBar`` of a number, None if the viewer may see none of its history.
 
-    ``did``: the number as ``for_table`` annotates it, for what happens next; None for a deleted one.
+    ``did``: the number as ``for_page`` returns it, for what happens next; None for a deleted one.
     """
     now = now or clock.now()
     life = lifespan(did_id, viewer, now, did=did)

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audit import SYSTEM
+from clients.models import Client
 from dids.history.timeline import PAGE, timeline, versions
 from dids.models import DID, ClientPackage, DIDHistory
 from operators.models import Operator
@@ -177,6 +178,31 @@ def test_a_long_timeline_costs_no_more_queries_than_a_short_one(house, anna):
 
     assert len(entries) == 53
     assert len(short) == len(long) == 5
+
+
+def test_names_that_the_number_itself_refers_to_cost_no_query(house, anna):
+    dids = numbers_in("active", ["100"], house, tags=["gold"])
+    did = dids.for_page().get()
+    with CaptureQueriesContext(connection) as spent:
+        entries, _ = timeline(did.pk, anna, did=did)
+    assert len(spent) == 1
+    assert (entries, None) == timeline(did.pk, anna)
+
+    dids.edit(by=anna, tags=["silver"])
+    did = dids.for_page().get()
+    assert timeline(did.pk, anna, did=did) == timeline(did.pk, anna)
+
+
+def test_the_number_itself_names_no_client_of_another_reseller(house):
+    pk = numbers_in("active", ["100"], house).get().pk
+    Client.objects.filter(pk=house.client.pk).update(reseller=carrier("South").reseller, name="secret")
+    nora = person("nora", "dids.view_did", reseller=house.reseller)
+    did = DID.objects.visible_to(nora).for_page().get()
+
+    found = timeline(pk, nora, did=did)
+
+    assert found == timeline(pk, nora)
+    assert "secret" not in str(found)
 
 
 def test_a_number_that_never_existed_has_an_empty_timeline(anna):
