@@ -6,4 +6,4 @@ class EventsConfig(AppConfig):
 
     def ready(self):
         # Importing them registers what follows changes and jobs, companions of the worker and periodic tasks.
-        from events import delivery, periodic, recording  # noqa: F401
+        from events import delivery, job_kinds, periodic, recording  # noqa: F401

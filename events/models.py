@@ -73,6 +73,20 @@ class Endpoint(models.Model):
         return self.url.partition("://")[2]
 
     @property
+    def state(self):
+        """Return "on", "failing", "paused", "disabled" or, before anything was sent, "new"."""
+        if not self.active:
+            return "disabled" if self.reason else "paused"
+        if self.failing_since:
+            return "failing"
+        return "on" if self.sent else "new"
+
+    @property
+    def percent_at_once(self):
+        """Return which part of its deliveries took one try, in percent; None before the first one."""
+        return 100 * self.sent_at_once / self.sent if self.sent else None
+
+    @property
     def types_in_short(self):
         return in_short(self.types)
 

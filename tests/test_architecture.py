@@ -51,11 +51,11 @@ RANKS = {
     "dids.reference_files": "__init__ result fields parsed_file resource packages clients operators accounts"
     " tables",
     "events": "__init__ catalogue payloads models publishing recording addresses sending"
-    " delivery periodic apps",
+    " delivery replaying job_kinds periodic apps",
     "jobs": "__init__ periodic kinds companions statistics files leases models waking filters apps",
     "operators": "__init__ models filters apps",
     "screens": "__init__ forms answers records templatetags start packages operators jobs staff people"
-    " downloads numbers history clients imports find",
+    " downloads webhooks numbers history clients imports find",
     "screens.clients": "__init__ clients accounts assign_forms assign client dids",
     "screens.find": "__init__ actions views",
     "screens.history": "__init__ links audit undo who_had_it",
@@ -67,6 +67,7 @@ RANKS = {
     "screens.people": "__init__ forms people roles",
     "screens.start": "__init__ views",
     "screens.staff": "__init__ forms views",
+    "screens.webhooks": "__init__ forms views",
     "screens.templatetags": "__init__ did_rows changes place",
     "sheets": "damage table content code_pages encoding text process workbooks loading writing __init__",
     "sheets.process": "__init__ cells binary marks markup main",

@@ -21,6 +21,7 @@ SECTIONS = {
     "jobs": "Jobs",
     "people": "People",
     "roles": "People",
+    "webhooks": "Webhooks",
 }
 
 

@@ -14,6 +14,7 @@ from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.test import Client as Browser
 from django.urls import URLPattern, get_resolver, resolve
+from django.utils import timezone
 
 from audit import SYSTEM
 from audit.history import TRACKED
@@ -22,6 +23,8 @@ from dids.history.external_writes import ExternalWrite
 from dids.job_kinds import submit_create
 from dids.models import DID, SavedView
 from dids.numbering.ranges import Numbers
+from events.models import Endpoint
+from events.publishing import create_event
 from operators.models import Operator
 from screens.templatetags.place import section
 from tests.imports import imported
@@ -48,6 +51,7 @@ SIGNED_IN = "login 200 200 200 200"
 NO_POST = "login 405 405 405 405"
 ON_RECORD = ("login 403 404 200 200", "login 403 404 302 302")  # an action on a record of Reseller 1
 
+OF_WEBHOOK = ("login 403 404 403 200", "login 403 404 403 302")
 OF_VIEW = ("login 404 404 200 404", "login 404 404 302 404")
 
 ADDRESSES = [
@@ -321,6 +325,46 @@ ADDRESSES = [
     Address("jobs:file", "/jobs/{job}/file/", "login 404 404 404 404", NO_POST),  # this job has no file
     Address("jobs:cancel", "/jobs/{job}/cancel/", NO_POST, "login 404 404 302 302"),
     Address("jobs:retry", "/jobs/{job}/retry/", NO_POST, "login 404 404 302 302"),
+    Address("webhooks:list", "/webhooks/", "login 403 200 403 200", NO_POST),
+    Address(
+        "webhooks:new",
+        "/webhooks/new/",
+        "login 403 200 403 200",
+        "login 403 200 403 200",  # with the secret, which is shown once
+        url="https://other.example/hook",
+        types="did.edited",
+    ),
+    Address("webhooks:detail", "/webhooks/{endpoint}/?delivery={delivery}", "login 403 404 403 200", NO_POST),
+    Address(
+        "webhooks:edit",
+        "/webhooks/{endpoint}/edit/",
+        *OF_WEBHOOK,
+        url="https://rose.example/in",
+        types="did.held",
+    ),
+    Address(
+        "webhooks:rotate", "/webhooks/{endpoint}/rotate/", "login 403 404 403 200", "login 403 404 403 200"
+    ),
+    Address("webhooks:delete", "/webhooks/{endpoint}/delete/", *OF_WEBHOOK),
+    Address(
+        "webhooks:replay",
+        "/webhooks/{endpoint}/replay/",
+        "login 403 404 403 200",
+        "login 403 404 403 302",
+        since="2026-01-01T00:00",
+        until="2199-01-01T00:00",
+        only="all",
+        step="apply",
+    ),
+    *(
+        Address(f"webhooks:{name}", f"/webhooks/{{endpoint}}/{path}/", NO_POST, OF_WEBHOOK[1])
+        for name, path in (
+            ("pause", "pause"),
+            ("resume", "resume"),
+            ("test", "test"),
+            ("replay_one", "deliveries/{delivery}/replay"),
+        )
+    ),
     # Only administrators without a reseller manage people, and only superusers change roles.
     Address("people:list", "/people/", STAFF_ONLY, NO_POST),
     Address(
@@ -387,7 +431,10 @@ def ids(world, owner):
 def ids_of(world, owner):
     """Return the ids for the names in braces: records of Reseller 1, a role and a user without changes."""
     spare = Operator.objects.create(reseller=world.reseller, name="Spare Line")
+    endpoint = endpoint_of(world.reseller, "https://rose.example/hook")
     return {
+        "endpoint": endpoint.pk,
+        "delivery": endpoint.deliveries.get().pk,
         "number": world.did("256999").pk,
         "in_use": world.did("2567").pk,
         "client": world.client.pk,
@@ -411,6 +458,15 @@ def ids_of(world, owner):
         ).pk,
         "person": member("Clerk", username="someone").pk,
     }
+
+
+def endpoint_of(reseller, url):
+    """Return an endpoint of a reseller, to which one event was not delivered yet."""
+    endpoint = Endpoint.objects.create(url=url, types=["did.edited"], reseller=reseller)
+    endpoint.secrets.create()
+    data = {"numbers": [{"number": reseller.name}]}
+    create_event("did.edited", reseller.pk, at=timezone.now(), about=reseller.name, data=data)
+    return endpoint
 
 
 def history_of(record):
@@ -467,7 +523,7 @@ def status_of(answer):
 # What the records are called whose ids are in addresses
 NAMED = re.compile(
     r"256999|1 number|Rose Orig|rose_orig|Basic|Reseller 1|Own|Spare|spare_trunk|someone|Viewer"
-    r"|numbers\.csv|3 for DID Operator|hange \d|Operators written"
+    r"|rose\.example|numbers\.csv|3 for DID Operator|hange \d|Operators written"
 )
 
 

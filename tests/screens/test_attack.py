@@ -20,13 +20,14 @@ from audit.models import Change, Touched
 from clients.models import Account, Client, Package
 from dids.history.external_writes import ExternalWrite
 from dids.models import DID, SavedView
+from events.models import Delivery, Endpoint, Event, Secret
 from jobs.models import Job
 from operators.models import Operator
 from staff.models import User
 from tests.carrier import carrier, numbers_in
 from tests.examples import SCALE
 from tests.imports import imported
-from tests.screens.test_access import ADDRESSES, history_of
+from tests.screens.test_access import ADDRESSES, endpoint_of, history_of
 from tests.world import client_of, member
 
 pytestmark = pytest.mark.django_db
@@ -56,6 +57,7 @@ class Branch:
         free = numbers_in("instock", [f"{prefix}000{n}" for n in range(3)], house, tags=[f"{name} tag"])
         in_use = numbers_in("active", [f"{prefix}0009"], house)
         spare = Operator.objects.create(reseller=house.reseller, name=f"{name} Spare Line")
+        endpoint = endpoint_of(house.reseller, f"https://{name.lower()}.example/hook")
         done = imported(f"DID\n{prefix}7777\nnonsense\n", self.boss, operator=house.operator)
         change = free[:1][0]
         self.ids = {
@@ -76,6 +78,8 @@ class Branch:
             ).pk,
             "import": done.job.pk,
             "job": done.job.pk,
+            "endpoint": endpoint.pk,
+            "delivery": endpoint.deliveries.get().pk,
             "microsecond": ExternalWrite(history_of(spare).at, Operator, 1, []).microsecond,
             "change": DID.objects.filter(pk=change.pk).edit(by=self.boss, notes=f"{name} notes").change,
             "role": Group.objects.get(name="Viewer").pk,
@@ -99,6 +103,10 @@ class Branch:
             Job.objects.filter(owner__reseller=self.reseller),
             User.objects.filter(reseller=self.reseller),
             SavedView.objects.filter(reseller=self.reseller),
+            Endpoint.objects.filter(reseller=self.reseller),
+            Secret.objects.filter(endpoint__reseller=self.reseller),
+            Event.objects.filter(reseller_id=self.reseller.pk),
+            Delivery.objects.filter(endpoint__reseller=self.reseller),
         ):
             rows.update(_text(own))
         return rows.hexdigest()

@@ -12,6 +12,7 @@ from audit.models import Change
 from dids.job_kinds import submit_create
 from dids.numbering.ranges import Numbers
 from jobs.models import Job
+from tests.screens.test_access import endpoint_of
 from tests.screens.thumb import out_of_reach
 from tests.world import member
 
@@ -224,6 +225,27 @@ def test_the_pages_of_a_viewer_have_no_violation(open_page):
     assert violations(page) == []
     visit(page, "/nothing/here/", 404)
     assert violations(page) == []
+
+
+def test_the_pages_of_webhooks_have_no_violation(page_of, world):
+    page = page_of(member("Administrator"))
+    visit(page, "/webhooks/")
+    assert "No webhooks yet" in page.inner_text("main") and violations(page) == []
+    endpoint = endpoint_of(world.reseller, "https://rose.example/hook")
+    visit(page, f"/webhooks/{endpoint.pk}/?delivery={endpoint.deliveries.get().pk}")
+    assert "as sent" in page.inner_text("main") and violations(page) == []
+    for path in ("replay", "edit"):
+        visit(page, f"/webhooks/{endpoint.pk}/{path}/")
+        assert violations(page) == []
+    visit(page, "/webhooks/")
+    page.get_by_role("link", name="New Webhook").click()
+    page.get_by_label("URL").fill("https://billing.example/hooks/did")
+    page.get_by_label("Numbers were edited").check()
+    page.get_by_role("button", name="Create").click()
+    page.locator("#secret[open]").wait_for()
+    assert page.get_by_label("Secret").input_value().startswith("whsec_") and violations(page) == []
+    page.get_by_role("link", name="I have copied it").click()
+    expect(page.get_by_role("heading", name="billing.example/hooks/did")).to_be_visible()
 
 
 def test_an_empty_system_has_no_violation(page_of, db):

@@ -1,0 +1,330 @@
+"""Webhooks: the endpoints, one of them with what was sent to it, and the dialogs that change them."""
+
+import json
+from datetime import timedelta
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.http import Http404
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.dateparse import parse_datetime
+from django.views.decorators.http import require_POST, require_safe
+
+from didmgmt import clock, dialogs
+from didmgmt.limits import LimitError
+from didmgmt.listing import Count, Listing
+from didmgmt.parameters import takes
+from didmgmt.text import count_noun, parse_whole
+from events.delivery import INTERVALS
+from events.job_kinds import submit_replay
+from events.models import TRIES, Delivery, Endpoint, keep_from
+from events.replaying import NOT_DELIVERED, events_between, replay, replay_all, send_test
+from screens.people.people import confirm
+from screens.webhooks.forms import DeliveryFilter, EndpointForm, ReplayForm
+
+AT_ONCE = 10_000  # events up to which a replay is no job
+COUNTED = 10_000  # deliveries of a state up to which they are counted
+LOST_AFTER = timedelta(seconds=sum(INTERVALS))
+
+may_view = permission_required("events.view_endpoint", raise_exception=True)
+may_change = permission_required("events.change_endpoint", raise_exception=True)
+
+
+def _endpoints(request):
+    """Return the endpoints that the user may see."""
+    return Endpoint.objects.visible_to(request.user).kept().select_related("reseller")
+
+
+def _get(request, pk):
+    return get_object_or_404(_endpoints(request), pk=pk)
+
+
+def _context(request):
+    endpoints = list(_endpoints(request).order_by("url", "pk"))
+    for endpoint in endpoints:
+        endpoint.waiting = _count(endpoint, Delivery.State.WAITING)
+    return {"endpoints": endpoints, "total": f"{len(endpoints):,}"}
+
+
+def _count(endpoint, state):
+    return Count.up_to(COUNTED, endpoint.deliveries.filter(state=state)[: COUNTED + 1].count())
+
+
+@require_safe
+@may_view
+@takes()
+def endpoint_list(request):
+    return render(request, "webhooks/list.html", _context(request))
+
+
+@require_safe
+@may_view
+def endpoint_detail(request, pk):
+    """Show the deliveries of an endpoint; ``delivery``: the one that is shown whole."""
+    endpoint = _get(request, pk)
+    listing = Listing(
+        request.GET,
+        endpoint.deliveries.all(),
+        DeliveryFilter,
+        user=request.user,
+        path=request.path,
+        sorts={"created": ("id",)},
+        default="-created",
+        fetch=lambda found: found.select_related("event"),
+        keeps=("delivery",),
+    )
+    for delivery in listing.rows if listing.valid else ():
+        _describe(delivery)
+        delivery.url = f"?{urlencode(_chosen(request.GET, delivery))}#sent"
+    context = _context(request) | {
+        "endpoint": endpoint,
+        "listing": listing,
+        "counts": [
+            (state.value, state.label, _count(endpoint, state).label, request.GET.get("state") == state.value)
+            for state in Delivery.State
+        ],
+        "shown": _shown(endpoint, request.GET.get("delivery", "")),
+        "failing": _failing(endpoint) if endpoint.state == "failing" else None,
+    }
+    return render(request, "webhooks/detail.html", context)
+
+
+def _chosen(parameters, delivery):
+    """Return the parameters of the same page with this delivery shown whole."""
+    return {**parameters.dict(), "delivery": delivery.pk}
+
+
+def _describe(delivery):
+    """Add what pages show of the tries."""
+    for entry in delivery.log:
+        entry["moment"] = parse_datetime(entry["at"])
+    delivery.last = delivery.log[-1] if delivery.log else None
+    waits = delivery.state == Delivery.State.WAITING
+    delivery.tries_label = f"{delivery.tries} of {TRIES}" if waits else str(delivery.tries)
+
+
+def _shown(endpoint, pk):
+    """Return the delivery with the id ``pk``, a text; None without one."""
+    if not pk:
+        return None
+    number = parse_whole(pk)
+    delivery = number and endpoint.deliveries.select_related("event").filter(pk=number).first()
+    if not delivery:
+        raise Http404
+    _describe(delivery)
+    delivery.pretty = json.dumps(json.loads(delivery.event.body), indent=1, ensure_ascii=False)
+    return delivery
+
+
+def _failing(endpoint):
+    """Return what waits for a failing endpoint, the next try, and until when nothing is given up."""
+    waiting = endpoint.deliveries.filter(state=Delivery.State.WAITING)
+    oldest = waiting.order_by("id").select_related("event").first()
+    return {
+        "count": count_noun(_count(endpoint, Delivery.State.WAITING), "event"),
+        "one": len(waiting[:2]) == 1,
+        "next": waiting.exclude(next_try_at=None)
+        .order_by("next_try_at")
+        .values_list("next_try_at", flat=True)[:1],
+        "lost": oldest and oldest.event.created_at + LOST_AFTER,
+    }
+
+
+# --- dialogs
+
+
+@dialogs.view
+@may_change
+def endpoint_new(request):
+    endpoint = Endpoint()
+    form = EndpointForm(
+        request.POST if request.method == "POST" else None, instance=endpoint, by=request.user
+    )
+    if form.is_valid():
+        secret = form.save(commit=False).create(by=request.user)
+        return _show_secret(request, endpoint, secret, f"Webhook to {endpoint} created")
+    return _form(request, form, "New Webhook", "Create", reverse("webhooks:list"))
+
+
+@dialogs.view
+@may_change
+def endpoint_edit(request, pk):
+    endpoint = _get(request, pk)
+    form = EndpointForm(
+        request.POST if request.method == "POST" else None, instance=endpoint, by=request.user
+    )
+    url = reverse("webhooks:detail", args=[pk])
+    if form.is_valid():
+        form.save(commit=False).edit(by=request.user, fields=form.changed_data)
+        messages.success(request, f"Webhook to {endpoint} saved.")
+        return dialogs.close(request, dialogs.back_to(request, url))
+    return _form(request, form, f"Webhook to {_get(request, pk)}", "Save", url)
+
+
+def _form(request, form, title, verb, list_url):
+    return dialogs.show(
+        request,
+        "_dialog_form.html",
+        {"form": form, "title": title, "verb": verb, "action_url": request.path},
+        title=title,
+        back_url=dialogs.back_to(request, list_url),
+        status=422 if form.errors else 200,
+    )
+
+
+def _show_secret(request, endpoint, secret, title):
+    url = reverse("webhooks:detail", args=[endpoint.pk])
+    context = {"endpoint": endpoint, "secret": secret, "title": title}
+    response = dialogs.show(request, "webhooks/_secret.html", context, title=title, back_url=url)
+    response.headers["Content-Location"] = url  # where a repeated form leads, without the secret
+    return response
+
+
+@dialogs.view
+@may_change
+def endpoint_rotate(request, pk):
+    endpoint = _get(request, pk)
+    if request.method == "POST":
+        secret = endpoint.rotate_secret(by=request.user)
+        return _show_secret(request, endpoint, secret, f"New secret of {endpoint}")
+    title = f"Replace the secret of {endpoint}?"
+    context = {
+        "title": title,
+        "says": ["Both secrets sign for 24 hours, so that you can replace yours meanwhile."],
+        "button": "Replace secret",
+        "action_url": request.path,
+    }
+    url = dialogs.back_to(request, reverse("webhooks:detail", args=[pk]))
+    return dialogs.show(request, "people/_confirm.html", context, title=title, back_url=url)
+
+
+@dialogs.view
+@may_change
+def endpoint_delete(request, pk):
+    endpoint = _get(request, pk)
+    waiting = _count(endpoint, Delivery.State.WAITING)
+    says = ["Nothing more is sent to it, and what was sent to it is no longer shown."]
+    if waiting:
+        says.append(f"{count_noun(waiting, 'event')} that wait will not arrive.")
+    return confirm(
+        request,
+        lambda: endpoint.remove(by=request.user),
+        list_url=reverse("webhooks:list"),
+        title=f"Delete the webhook to {endpoint}?",
+        says=says,
+        button="Delete",
+        done=f"Webhook to {endpoint} deleted.",
+        danger=True,
+    )
+
+
+@dialogs.view
+@may_change
+def endpoint_replay(request, pk):
+    """Count the events of a time span, then send them again."""
+    endpoint = _get(request, pk)
+    url = reverse("webhooks:detail", args=[pk])
+    now = clock.now()
+    first = endpoint.failing_since or endpoint.disabled_at or now - timedelta(days=1)
+    until = now + timedelta(minutes=1)
+    initial = {
+        "since": first.replace(second=0, microsecond=0),
+        "until": until.replace(second=0, microsecond=0),
+    }
+    form = ReplayForm(
+        request.POST if request.method == "POST" else None,
+        initial=initial | {"only": NOT_DELIVERED},
+        auto_id="dialog_%s",
+    )
+    count = None
+    if form.is_valid() and endpoint.active:
+        span = [form.cleaned_data[name] for name in ("since", "until", "only")]
+        events = events_between(endpoint, *span)
+        count = events.count()
+        if request.POST.get("step") == "apply" and count:
+            return _replay(request, endpoint, events, span, count)
+    title = f"Replay to {endpoint}"
+    context = {
+        "form": form,
+        "title": title,
+        "count": None if count is None else count_noun(count, "event"),
+        "none": count == 0,
+        "endpoint": endpoint,
+        "kept_since": keep_from(now),
+        "action_url": request.path,
+    }
+    status = 422 if form.errors or (request.method == "POST" and not endpoint.active) else 200
+    back_url = dialogs.back_to(request, url)
+    return dialogs.show(
+        request, "webhooks/_replay.html", context, title=title, back_url=back_url, status=status
+    )
+
+
+def _replay(request, endpoint, events, span, count):
+    url = dialogs.back_to(request, reverse("webhooks:detail", args=[endpoint.pk]))
+    if count <= AT_ONCE:
+        messages.success(request, replay_all(endpoint, events))
+        return dialogs.close(request, url)
+    try:
+        job = submit_replay(request.user, endpoint, *span, count)
+    except LimitError as error:
+        messages.error(request, str(error))
+        return dialogs.close(request, url)
+    messages.info(request, f"“{job}” runs in the background.")
+    return dialogs.close(request, job.get_absolute_url())
+
+
+# --- buttons
+
+
+@require_POST
+@may_change
+def endpoint_pause(request, pk):
+    endpoint = _get(request, pk)
+    if endpoint.active:
+        endpoint.pause(by=request.user)
+        messages.success(request, f"{endpoint} is paused. What waits is sent when you resume it.")
+    else:
+        messages.info(request, f"{endpoint} is paused already.")
+    return redirect("webhooks:detail", pk)
+
+
+@require_POST
+@may_change
+def endpoint_resume(request, pk):
+    endpoint = _get(request, pk)
+    if endpoint.active:
+        messages.info(request, f"{endpoint} is active already.")
+    else:
+        endpoint.resume(by=request.user)
+        messages.success(
+            request, f"{endpoint} is active. To send what happened while it was not, replay that time."
+        )
+    return redirect("webhooks:detail", pk)
+
+
+@require_POST
+@may_change
+def endpoint_test(request, pk):
+    endpoint = _get(request, pk)
+    if endpoint.active:
+        send_test(endpoint)
+        messages.success(request, "A test is on its way. Reload this page to see the answer.")
+    else:
+        messages.error(request, f"No test was sent, because {endpoint} is not active. Resume it first.")
+    return redirect("webhooks:detail", pk)
+
+
+@require_POST
+@may_change
+def delivery_replay(request, pk, delivery):
+    endpoint = _get(request, pk)
+    found = get_object_or_404(endpoint.deliveries.select_related("event"), pk=delivery)
+    if endpoint.active:
+        replay(endpoint, [found.event])
+        messages.success(request, f"{found.event.pk} will be sent again.")
+    else:
+        messages.error(request, f"Nothing was sent, because {endpoint} is not active. Resume it first.")
+    return redirect(f"{reverse('webhooks:detail', args=[pk])}?delivery={found.pk}")
