@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -11,25 +10,20 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.db import connection
 
-from tests.run import binaries, temporary_server
-from tests.servers import folder_of_postgres, free_port
+from tests.kills import database_url
+from tests.servers import cluster
+from tests.world import make_world, member
 
-PG_BASEBACKUP = shutil.which("pg_basebackup")
 pytestmark = [
+    pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no replicas"),
-    pytest.mark.skipif(not (binaries() and PG_BASEBACKUP), reason="there is no initdb or pg_basebackup"),
 ]
 
-# Runs in a process of its own, because the test database has no standby.
-SETTING_UP = """
-import django; django.setup()
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
-from tests.world import make_world, member
-make_world(); member("Supervisor"); member("Viewer")
-"""
+# Runs in a process of its own, because the test's has no replica. It reads lines of a user's name and perhaps
+# numbers to create, and prints whether the user's list shows one of these and comes from the replica.
 READING = """
 import django, json, sys; django.setup()
 from django.conf import settings
@@ -39,83 +33,79 @@ from operators.models import Operator
 from staff.models import User
 from tests.world import client_of
 settings.ALLOWED_HOSTS = ["*"]
-who, *rest = sys.argv[1:]
-browser = client_of(User.objects.get(username=who))
-if rest:
-    sent = {"numbers": rest[0], "operator": Operator.objects.first().pk, "status": "instock"}
-    browser.post("/dids/new/", sent | {"after_hold": "instock"})
-with CaptureQueriesContext(connections["replica"]) as seen:
-    text = browser.get("/dids/?q=7000").text
-tables = " ".join(query["sql"] for query in seen.captured_queries)
-print(json.dumps({"shown": ">700002<" in text.replace("<mark>", "").replace("</mark>", ""),
-                  "replica": '"dids_did"' in tables}))
+for line in sys.stdin:
+    who, *rest = line.split()
+    browser = client_of(User.objects.get(username=who))
+    if rest:
+        sent = {"numbers": rest[0], "operator": Operator.objects.first().pk, "status": "instock"}
+        browser.post("/dids/new/", sent | {"after_hold": "instock"})
+    with CaptureQueriesContext(connections["replica"]) as seen:
+        text = browser.get("/dids/?q=7000").text
+    tables = " ".join(query["sql"] for query in seen.captured_queries)
+    shown = ">700002<" in text.replace("<mark>", "").replace("</mark>", "")
+    print(json.dumps([shown, '"dids_did"' in tables]), flush=True)
 """
 
 
 @contextmanager
-def standby_of(url):
-    """Yield the URL of a standby that streams from the server at ``url``."""
-    port = free_port()
-    with folder_of_postgres() as (folder, options):
-        data = folder / "data"
-        copying = [PG_BASEBACKUP, "-D", data, "-d", url, "-R", "-X", "stream", "-c", "fast"]
-        subprocess.run(copying, check=True, cwd=folder, **options)
-        start = f"-c port={port} -c listen_addresses=127.0.0.1 -k {folder}"
-        control = [binaries() / "pg_ctl", "-D", data, "--wait"]
-        log = subprocess.DEVNULL
-        subprocess.run(
-            [*control, "start", "-o", start, "-l", folder / "log"], check=True, stdout=log, **options
-        )
-        try:
-            yield f"postgres://postgres@127.0.0.1:{port}/{url.rpartition('/')[2]}"
-        finally:
-            subprocess.run([*control, "stop", "--mode=immediate"], **options)
-
-
-def python(arguments, tmp_path, primary, **variables):
+def reading(replica):
+    """Yield a function that passes words on to ``READING`` and returns its answer."""
     environment = os.environ | {
-        "DATABASE_URL": primary,
-        "VAR_DIR": str(tmp_path),
+        "DATABASE_URL": database_url(),
+        "REPLICA_URL": replica,
+        "VAR_DIR": str(settings.VAR_DIR),
         "DEBUG": "1",
         "LOG_LEVEL": "ERROR",
+        "DJANGO_SETTINGS_MODULE": "didmgmt.settings",
     }
-    environment |= {"DJANGO_SETTINGS_MODULE": "didmgmt.settings", "LOG_LEVEL": "ERROR"} | variables
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    command, pipe = [sys.executable, "-c", READING], subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=settings.BASE_DIR, env=environment, stdin=pipe, stdout=pipe, text=True
+    ) as process:
+
+        def list_of(*words):
+            print(*words, file=process.stdin, flush=True)
+            return json.loads(process.stdout.readline())
+
+        yield list_of
+        process.stdin.close()
 
 
-def test_after_a_job_its_owner_sees_all_of_it_at_any_lag(tmp_path):
-    with temporary_server(binaries()) as primary:
-        with psycopg.connect(primary.replace("/did", "/postgres"), autocommit=True) as server:
-            server.execute("CREATE DATABASE did")
-        python(["-c", SETTING_UP], tmp_path, primary)
-        with standby_of(primary) as standby, psycopg.connect(standby, autocommit=True) as replica:
-
-            def list_of(who, *numbers):
-                said = python(["-c", READING, who, *numbers], tmp_path, primary, REPLICA_URL=standby)
-                found = json.loads(said.splitlines()[-1])
-                return found["shown"], found["replica"]
-
-            def wait_until_replicated(condition):
-                while not replica.execute(f"SELECT count(*) FROM {condition}").fetchone()[0]:
-                    time.sleep(0.05)
-
+def test_after_a_job_its_owner_sees_all_of_it_at_any_lag():
+    with cluster() as primary, primary.standby() as standby, primary.database():
+        make_world()
+        for role in ("Supervisor", "Viewer"):
+            member(role)
+        where = f"postgres://postgres@127.0.0.1:{standby.port}/{connection.settings_dict['NAME']}"
+        wait_until_replayed(primary, standby)
+        with psycopg.connect(where, autocommit=True) as replica, reading(where) as list_of:
             # More numbers than are created at once.
             list_of("supervisor", "700000-703000")
-            wait_until_replicated("didmgmt_ownwrites")
-            assert list_of("supervisor") == (False, True)
+            wait_until_replicated(replica, "didmgmt_ownwrites")
+            assert list_of("supervisor") == [False, True]
             replica.execute("SELECT pg_wal_replay_pause()")
 
-            # The worker knows no replica.
-            python(["manage.py", "worker", "--once"], tmp_path, primary)
+            call_command("worker", "--once")  # which knows no replica
 
-            assert list_of("supervisor") == (True, False)
-            assert list_of("viewer") == (False, True)
+            assert list_of("supervisor") == [True, False]
+            assert list_of("viewer") == [False, True]
 
             replica.execute("SELECT pg_wal_replay_resume()")
-            wait_until_replicated("didmgmt_ownwrites WHERE writes > 1")
-            assert list_of("viewer") == (True, True)
-            assert list_of("supervisor") == (True, True)
+            wait_until_replicated(replica, "didmgmt_ownwrites WHERE writes > 1")
+            assert list_of("viewer") == [True, True]
+            assert list_of("supervisor") == [True, True]
+
+
+def wait_until_replayed(primary, standby):
+    """Wait until the standby has replayed all that the primary has written until now."""
+    first, second = (f"postgres://postgres@127.0.0.1:{one.port}/postgres" for one in (primary, standby))
+    with psycopg.connect(first) as one, psycopg.connect(second, autocommit=True) as other:
+        (written,) = one.execute("SELECT pg_current_wal_lsn()::text").fetchone()
+        query = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
+        while not other.execute(query, [written]).fetchone()[0]:
+            time.sleep(0.02)
+
+
+def wait_until_replicated(replica, rows):
+    while not replica.execute(f"SELECT count(*) FROM {rows}").fetchone()[0]:
+        time.sleep(0.02)
