@@ -373,15 +373,13 @@ class Job(models.Model):
             else:
                 log.warning("%s: %s; retrying", self, error)
                 connection.close_if_unusable_or_obsolete()
-                again = database_now() + RETRY_AFTER
-                self._owned_by(worker).update(state=self.State.QUEUED, worker="", lease_until=again)
+                self._put_back(worker, RETRY_AFTER)
         except Exception as error:  # noqa: BLE001 - the worker goes on with other jobs
             if is_full(error):
                 self._wait_for_room(worker, error, stop)
             elif is_missing_file(error) and self.folder != files.folder():
                 # A request has begun it on a host that lacks the file.
-                waiting = {"state": self.State.QUEUED, "worker": "", "lease_until": database_now()}
-                self._owned_by(worker).update(**waiting)
+                self._put_back(worker)
             elif is_missing_file(error):
                 self._fail(worker, "The uploaded file is no longer on the server. Upload it again.", error)
             else:
@@ -394,8 +392,7 @@ class Job(models.Model):
         work, next_look = None, 0.0
         while True:
             if stop():
-                waiting = {"state": self.State.QUEUED, "worker": "", "lease_until": database_now()}
-                self._owned_by(worker).update(**waiting)
+                self._put_back(worker)
                 wake_workers()
                 break
             began = time.monotonic()
@@ -407,6 +404,11 @@ class Job(models.Model):
                 break
             if connection.vendor == "sqlite":
                 self._give_way()
+
+    def _put_back(self, worker: str, pause: timedelta = timedelta(), **fields: Any) -> None:
+        """Let any worker take the job after ``pause``, and set ``fields``, unless this one has lost it."""
+        waiting = {"state": self.State.QUEUED, "worker": "", "lease_until": database_now() + pause}
+        self._owned_by(worker).update(**waiting, **fields)
 
     def _renew(self, worker: str) -> bool:
         """Renew the lease of a chunk that takes long; return False if another worker has taken over."""
@@ -425,8 +427,7 @@ class Job(models.Model):
                 result = Job.objects.values_list("result", flat=True).get(pk=self.pk)
                 waits = result.get("waits", 0) + 1
                 pause = min(timedelta(seconds=2**waits), LONGEST_WAIT)
-                waiting = {"state": self.State.QUEUED, "worker": "", "lease_until": database_now() + pause}
-                self._owned_by(worker).update(attempts=0, result=result | {"waits": waits}, **waiting)
+                self._put_back(worker, pause, attempts=0, result=result | {"waits": waits})
                 return
             except OperationalError as again:
                 if not is_full(again) or stop():
