@@ -18,6 +18,8 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.validators import validate_email
 
+from didmgmt.first_process import read_or_make
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
@@ -192,21 +194,8 @@ def secret_key():
         if len(key) < 50:
             raise ImproperlyConfigured("SECRET_KEY must have at least 50 characters.")
         return key
-    path = VAR_DIR / "secret_key"
     try:
-        if not path.exists():
-            VAR_DIR.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f"secret_key.{os.getpid()}")
-            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_urlsafe(64))
-            try:
-                # If two processes start together, the first one wins and both read the same key.
-                os.link(draft, path)
-            except FileExistsError:
-                pass
-            finally:
-                draft.unlink()
-        return path.read_text().strip()
+        return read_or_make(VAR_DIR / "secret_key", lambda: secrets.token_urlsafe(64), 0o600)
     except OSError as error:
         raise ImproperlyConfigured(f"VAR_DIR {VAR_DIR} cannot be written: {error.strerror}.") from None
 

@@ -4,12 +4,13 @@ The folder has a marker with a random name. A job remembers the name of the fold
 workers with that folder take it.
 """
 
-import os
 import secrets
 from functools import cache
 from pathlib import Path
 
 from django.conf import settings
+
+from didmgmt.first_process import read_or_make
 
 MARKER = ".folder"
 
@@ -24,16 +25,4 @@ def folder() -> str:
 
 @cache
 def _name_of(root: str) -> str:
-    marker = Path(root, MARKER)
-    if not marker.exists():
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        draft = marker.with_name(f"{MARKER}.{secrets.token_hex(8)}")
-        draft.write_text(secrets.token_hex(8))
-        try:
-            # If two processes start together, the first one wins and both read the same name.
-            os.link(draft, marker)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return marker.read_text().strip()[:32]
+    return read_or_make(Path(root, MARKER), lambda: secrets.token_hex(8), 0o666)[:32]
