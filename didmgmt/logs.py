@@ -1,11 +1,19 @@
 """Records as text or JSON: who, from where, in which request, and nothing that a visitor could forge."""
 
 import logging
+import re
 from datetime import UTC, datetime
 
 from pythonjsonlogger.json import JsonFormatter as AnyJsonFormatter
 
 from didmgmt import requests
+
+TOKEN = re.compile(r"(did_[A-Za-z0-9]+)\.[A-Za-z0-9]+")  # of a program, see ``staff.tokens``
+
+
+def without_secrets(text):
+    """Return ``text`` with only the keys of API tokens. The last net: nothing should have logged one."""
+    return TOKEN.sub(r"\1.[secret]", text) if "did_" in text else text
 
 
 def escape(text):
@@ -47,7 +55,7 @@ class LineFormatter(logging.Formatter):
         return "\n".join(f"    {escape(line)}" for line in super().formatException(exc_info).split("\n"))
 
     def format(self, record):
-        return super().format(_without_traceback(record))
+        return without_secrets(super().format(_without_traceback(record)))
 
 
 class JsonFormatter(AnyJsonFormatter):
@@ -66,7 +74,7 @@ class JsonFormatter(AnyJsonFormatter):
         super().__init__(["message", "method", "status", "duration"], rename_fields={"exc_info": "exception"})
 
     def format(self, record):
-        return super().format(_without_traceback(record))
+        return without_secrets(super().format(_without_traceback(record)))
 
     def add_fields(self, log_data, record, message_dict):
         super().add_fields(log_data, record, message_dict)

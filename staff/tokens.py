@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from django.db import DatabaseError
 from django.db.models import Q
+from django.views.decorators.debug import sensitive_variables
 
 from didmgmt import clock
 from didmgmt.limits import Buckets, LimitError
@@ -41,6 +42,7 @@ class TokenRefusedError(Exception):
         self.code = code
 
 
+@sensitive_variables("authorization", "match", "secret")
 def user_of(authorization, address):
     """Return the owner of the token in an Authorization header, with the rights of the token.
 
