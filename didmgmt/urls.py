@@ -24,6 +24,7 @@ urlpatterns = [
     path("", include((reference_urlpatterns, "reference"))),
     path("people/", include((people_urlpatterns, "people"))),
     path("roles/", include((role_urlpatterns, "roles"))),
+    path("tokens/", include("screens.programs.urls")),
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
     path("metrics", metrics.metrics, name="metrics"),

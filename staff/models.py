@@ -13,7 +13,7 @@ from typing import ClassVar
 from django.contrib.auth.hashers import check_password
 from django.contrib.auth.models import AbstractUser, Group, UserManager
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import IntegrityError, models
 
 import audit
 from audit.models import Change
@@ -149,9 +149,10 @@ class TokenQuerySet(models.QuerySet):
         found = self if user.is_superuser else self.filter(own | models.Q(owner__is_superuser=False))
         return found if user.reseller_id is None else found.filter(owner__reseller=user.reseller_id)
 
-    def usable(self):
-        """Return the tokens that are neither revoked nor expired."""
-        return self.filter(revoked_at=None, expires_at__gt=clock.now())
+    def ending(self):
+        """Return the tokens that can be used, but not for much longer."""
+        now = clock.now()
+        return self.filter(revoked_at=None, expires_at__gt=now, expires_at__lte=now + Token.ENDS_SOON)
 
 
 class Token(models.Model):
@@ -162,6 +163,7 @@ class Token(models.Model):
     """
 
     DAYS, DAYS_MOST = 365, 5 * 365 + 1  # until it expires
+    ENDS_SOON = timedelta(days=14)
 
     id = models.BigAutoField(primary_key=True)
     owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="tokens")
@@ -210,8 +212,22 @@ class Token(models.Model):
         return self.expires_at <= clock.now()
 
     @property
-    def is_usable(self):
-        return self.revoked_at is None and not self.is_expired
+    def days_left(self):
+        """Return the days until it expires, begun ones too, if it ends soon; else None."""
+        left = self.expires_at - clock.now()
+        return -(-left // timedelta(days=1)) if timedelta() < left <= self.ENDS_SOON else None
+
+    @property
+    def scopes_in_words(self):
+        """Return the scopes as text: "dids write · clients read"."""
+        return " · ".join(scope.replace(":", " ") for scope in self.scopes.split())
+
+    def validate_constraints(self, exclude=None):
+        """Report a name that is taken as an error of the field, not of the whole form."""
+        try:
+            super().validate_constraints(exclude)
+        except ValidationError as error:
+            raise ValidationError({"name": error.messages}) from None
 
     def clean(self):
         """Check what only several fields together show; each error belongs to one field."""
@@ -277,8 +293,12 @@ class Token(models.Model):
         secret = _random(SECRET_LENGTH)
         self.digest = digest_of(secret)
         self.full_clean()
-        with audit.change(Change.Kind.STAFF, by=by, label=f"API token {self} of {self.owner} created"):
-            self.save(force_insert=True)
+        try:
+            with audit.change(Change.Kind.STAFF, by=by, label=f"API token {self} of {self.owner} created"):
+                self.save(force_insert=True)
+        except IntegrityError:  # the same name was taken at the same time
+            self.full_clean()
+            raise
         return f"did_{self.key}.{secret}"
 
     def revoke(self, *, by):

@@ -41,7 +41,10 @@ SCOPES = {
     "jobs": {"read": frozenset({"jobs.view_job"}), "write": frozenset({"jobs.view_job"})},
     "changes": {"read": frozenset({"audit.view_change"}), "admin": frozenset({"audit.undo_change"})},
     "reservations": {},
-    "webhooks": {},
+    "webhooks": {
+        "read": frozenset({"events.view_endpoint"}),
+        "write": frozenset({"events.change_endpoint"}),
+    },
 }
 # Resources without permissions of their own: their levels need permissions of the owner but pass none on,
 # so that who may read tags can't read numbers. Their endpoints check ``user.scopes``.
@@ -49,8 +52,8 @@ PASS_NOTHING_ON = {"tags"}
 # What a resource is besides its name, for the form
 HINTS = {
     "dids": "Numbers",
-    "client-packages": "Which packages clients have",
-    "jobs": "Those of the token alone",
+    "client-packages": "Given to clients",
+    "jobs": "Its own",
     "changes": "Audit log",
 }
 

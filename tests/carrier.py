@@ -63,7 +63,8 @@ def person(username, *permissions, reseller=None):
     return User.objects.get(pk=user.pk)
 
 
-def token_of(owner, scopes="dids:read"):
+def token_of(owner, scopes="dids:read", **fields):
     """Create an API token without a secret that anybody knows."""
+    fields = {"name": "billing", "key": f"Key{owner.pk}", "reseller": owner.reseller} | fields
     ends = timezone.now() + timedelta(days=1)
-    return Token.objects.create(owner=owner, name="portal", key="Zz9", scopes=scopes, expires_at=ends)
+    return Token.objects.create(owner=owner, scopes=scopes, expires_at=ends, **fields)

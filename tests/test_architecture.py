@@ -55,7 +55,7 @@ RANKS = {
     "jobs": "__init__ periodic kinds companions statistics files leases models waking filters apps",
     "operators": "__init__ models filters apps",
     "screens": "__init__ forms answers records templatetags start packages operators jobs staff people"
-    " downloads webhooks numbers history clients imports find",
+    " programs downloads webhooks numbers history clients imports find",
     "screens.clients": "__init__ clients accounts assign_forms assign client dids",
     "screens.find": "__init__ actions views",
     "screens.history": "__init__ links audit undo who_had_it",
@@ -65,6 +65,7 @@ RANKS = {
     "screens.operators": "__init__ operators resellers",
     "screens.packages": "__init__ stopping client_packages packages",
     "screens.people": "__init__ forms people roles",
+    "screens.programs": "__init__ forms tokens",
     "screens.start": "__init__ views",
     "screens.staff": "__init__ forms views",
     "screens.webhooks": "__init__ forms views",

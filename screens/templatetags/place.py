@@ -22,6 +22,7 @@ SECTIONS = {
     "people": "People",
     "roles": "People",
     "webhooks": "Webhooks",
+    "tokens": "API",
 }
 
 

@@ -1,6 +1,6 @@
 // [data-copy="12568"]: a click copies the value and announces it, or [data-copied] instead. Then "copied" is dispatched.
 
-async function copy(text) {
+async function copy(text, within) {
   if (navigator.clipboard) {
     await navigator.clipboard.writeText(text);
     return;
@@ -9,7 +9,7 @@ async function copy(text) {
   const area = document.createElement("textarea");
   area.value = text;
   area.className = "visually-hidden";
-  document.body.append(area);
+  within.append(area); // what is outside of an open dialog takes no focus
   area.select();
   const done = document.execCommand("copy");
   area.remove();
@@ -21,7 +21,7 @@ document.addEventListener("click", async (event) => {
   if (!button) return;
   const polite = document.getElementById("polite");
   try {
-    await copy(button.dataset.copy);
+    await copy(button.dataset.copy, button.closest("dialog") ?? document.body);
     polite.textContent = `Copied ${button.dataset.copied ?? button.dataset.copy}`;
     button.classList.add("is-copied");
     button.dispatchEvent(new CustomEvent("copied", { bubbles: true, detail: polite.textContent }));

@@ -16,6 +16,7 @@ function open(dialog) {
     const element = dialog.querySelector(first);
     if (element) {
       element.focus();
+      if (element.readOnly) element.select();
       break;
     }
   }
@@ -59,11 +60,22 @@ for (const kind of ["input", "change"]) {
   });
 }
 
+// [data-keep-open]: the dialog shows what can't be shown again, and closes by its form alone.
+document.addEventListener(
+  "cancel",
+  (event) => {
+    if (!event.target.matches("[data-keep-open]")) return;
+    event.preventDefault();
+    event.target.querySelector("form").reportValidity();
+  },
+  true,
+);
+
 let pressedOn = null;
 document.addEventListener("pointerdown", (event) => (pressedOn = event.target));
 document.addEventListener("click", (event) => {
   const dialog = event.target;
-  if (!(dialog instanceof HTMLDialogElement) || pressedOn !== dialog || dialog.dataset.typed) return;
+  if (!(dialog instanceof HTMLDialogElement) || pressedOn !== dialog || dialog.dataset.typed || "keepOpen" in dialog.dataset) return;
   if (dialog.matches(":modal") && event.clientX + event.clientY > 0) dialog.close();
 });
 

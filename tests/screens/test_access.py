@@ -27,6 +27,7 @@ from events.models import Endpoint
 from events.publishing import create_event
 from operators.models import Operator
 from screens.templatetags.place import section
+from tests.carrier import token_of
 from tests.imports import imported
 from tests.world import PASSWORD, client_of, make_world, member
 
@@ -389,6 +390,18 @@ ADDRESSES = [
         Address(f"people:{act}", f"/people/{{person}}/{act}/", STAFF_ONLY, "login 403 403 403 302")
         for act in ("deactivate", "activate", "delete")
     ),
+    # People see their own tokens; administrators those of the people they manage.
+    Address("tokens:list", "/tokens/", SIGNED_IN, NO_POST),
+    Address(
+        "tokens:new",
+        "/tokens/new/",
+        "login 403 200 200 200",
+        "login 403 200 200 200",  # the answer has the secret, which no address may lead to
+        name="portal",
+        expires_at="365",
+        scope_dids="read",
+    ),
+    Address("tokens:revoke", "/tokens/{token}/revoke/", "login 404 404 200 200", "login 404 404 302 302"),
     Address("roles:list", "/roles/", STAFF_ONLY, NO_POST),
     Address("roles:new", "/roles/new/", *[NOBODY] * 2, name="Seer"),
     Address("roles:edit", "/roles/{role}/", STAFF_ONLY, NOBODY, name="Seer"),
@@ -457,6 +470,7 @@ def ids_of(world, owner):
             owner=owner, reseller=world.reseller, name="Own", query="status=active"
         ).pk,
         "person": member("Clerk", username="someone").pk,
+        "token": token_of(owner).pk,
     }
 
 
@@ -523,7 +537,7 @@ def status_of(answer):
 # What the records are called whose ids are in addresses
 NAMED = re.compile(
     r"256999|1 number|Rose Orig|rose_orig|Basic|Reseller 1|Own|Spare|spare_trunk|someone|Viewer"
-    r"|rose\.example|numbers\.csv|3 for DID Operator|hange \d|Operators written"
+    r"|rose\.example|billing|numbers\.csv|3 for DID Operator|hange \d|Operators written"
 )
 
 

@@ -23,8 +23,8 @@ from dids.models import DID, SavedView
 from events.models import Delivery, Endpoint, Event, Secret
 from jobs.models import Job
 from operators.models import Operator
-from staff.models import User
-from tests.carrier import carrier, numbers_in
+from staff.models import Token, User
+from tests.carrier import carrier, numbers_in, token_of
 from tests.examples import SCALE
 from tests.imports import imported
 from tests.screens.test_access import ADDRESSES, endpoint_of, history_of
@@ -88,6 +88,7 @@ class Branch:
                 owner=self.boss, reseller=house.reseller, name=f"{name} view", audience=SavedView.Audience.ALL
             ).pk,
         }
+        self.ids["token"] = token_of(self.boss, name=f"{name} token").pk
         self.ids["query"] = f"operator={house.operator.pk}"
         self.ids["page"] = f"/clients/{house.client.pk}/"
 
@@ -102,6 +103,7 @@ class Branch:
             Touched.objects.filter(reseller_id=self.reseller.pk),
             Job.objects.filter(owner__reseller=self.reseller),
             User.objects.filter(reseller=self.reseller),
+            Token.objects.filter(owner__reseller=self.reseller),
             SavedView.objects.filter(reseller=self.reseller),
             Endpoint.objects.filter(reseller=self.reseller),
             Secret.objects.filter(endpoint__reseller=self.reseller),

@@ -270,7 +270,7 @@ def test_the_secret_of_a_token_is_stored_nowhere(supervisor):
         ({"levels": "dids:admin"}, "scopes", "has no permission for dids:admin."),
         ({"levels": "cars:read"}, "scopes", "There is no resource “cars”."),
         ({"levels": "dids:all"}, "scopes", "Choose from dids:read, dids:write, dids:admin."),
-        ({"levels": "webhooks:read"}, "scopes", "There is no scope “webhooks:read”."),
+        ({"levels": "reservations:read"}, "scopes", "There is no scope “reservations:read”."),
         ({"levels": "dids:read dids:write"}, "scopes", "“dids” is named twice."),
         ({"levels": "  "}, "scopes", "Choose at least one scope."),
         ({"networks": "203.0.113.300"}, "networks", "“203.0.113.300” is not an address."),
