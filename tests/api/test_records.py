@@ -4,6 +4,8 @@ import pytest
 
 from clients.models import Account, Client, Package
 from dids.models import DID
+from staff.tokens import user_of
+from tests.api.conftest import Program, token_of
 from tests.screens.test_access import job_of
 from tests.world import client_of
 
@@ -96,10 +98,12 @@ def test_a_change_names_what_it_wrote_as_far_as_the_branch_may_know(api, owner, 
     assert change in [item["id"] for item in api(owner).get("/changes", action="edit").items]
 
 
-def test_a_change_by_a_job_names_the_job(api, owner, world):
-    job = job_of(owner, world)
+def test_a_change_by_a_job_of_the_token_names_the_job(api, owner, world):
+    text = token_of(owner)
+    job = job_of(user_of(f"Bearer {text}", ""), world)
     job.refresh_from_db()
-    assert api(owner).get(f"/changes/{job.change_id}").json["job"] == str(job.pk)
+    assert Program(text).get(f"/changes/{job.change_id}").json["job"] == str(job.pk)
+    assert api(owner).get(f"/changes/{job.change_id}").json["job"] is None
 
 
 def test_reading_tags_alone_shows_no_numbers(api, owner, more):
