@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
-from ninja import Router
+from ninja import Router, Schema
 from pydantic import Field
 
 from api.access import lacks, needs
@@ -16,7 +16,7 @@ from api.idempotency import once
 from api.inputs import Body, HolderFields, NewFields, check, form_data, holder_of, sent
 from api.moves import create, may_edit
 from api.problems import ProblemError, error, errors_of, invalid
-from api.results import counts, refusals, written
+from api.results import Counts, RefusedFor, Written, counts, refusals, written
 from audit.models import Change
 from didmgmt.text import parse_whole, shorten
 from dids.forms.numbers import MassEditForm, NewForm
@@ -102,7 +102,36 @@ class _Action:
     warn: Callable[[Pick], str] = lambda _pick: ""
 
 
-@router.post("/dids/bulk", operation_id="bulk_dids", url_name="bulk_dids", summary="Change many numbers")
+class Rehearsed(Schema):
+    """What an action would do."""
+
+    dry_run: bool
+    selected: int = Field(description="How many numbers are selected")
+    result: Counts
+    refusals: list[RefusedFor]
+    warning: str = Field("", description="What to consider, such as recent clients of the numbers")
+
+
+class QueuedJob(Schema):
+    id: str
+    label: str
+    state: str
+    url: str
+
+
+class Queued(Schema):
+    """The job that does it, whose URL is in ``Location`` too."""
+
+    job: QueuedJob
+
+
+@router.post(
+    "/dids/bulk",
+    operation_id="bulk_dids",
+    url_name="bulk_dids",
+    summary="Change many numbers",
+    response={200: Written | Rehearsed, 202: Queued},
+)
 @needs("dids.view_did")
 @once
 def bulk_dids(request: HttpRequest, body: Bulk) -> HttpResponse:

@@ -11,6 +11,7 @@ from ninja import NinjaAPI
 
 from api.facts import Facts
 from api.fields import TEXT
+from api.idempotency import LONGEST as LONGEST_KEY
 from api.lists import MOST, USUAL
 from api.streams import CSV, NDJSON
 from didmgmt.choices import NAMED
@@ -56,6 +57,7 @@ def document(api: NinjaAPI) -> dict[str, Any]:
         for method, one in methods.items():
             operation = operations[one["operationId"]]
             _add_rights(one, operation.view_func)
+            _add_headers(one, operation.view_func)
             one["responses"] = {str(status): answer for status, answer in one["responses"].items()}
             if about := getattr(operation.view_func, "facts", None):
                 _add_answer(one, about, components["schemas"])
@@ -82,6 +84,14 @@ def _add_rights(one: dict[str, Any], view: Any) -> None:
     if scope:
         one["x-scope"] = scope
         one["description"] = f"{one.get('description', '')}\n\nNeeds a token with {scope}.".strip()
+
+
+def _add_headers(one: dict[str, Any], view: Any) -> None:
+    """Add the headers that a write takes."""
+    if getattr(view, "once", False):
+        one["parameters"].append(_IDEMPOTENCY_KEY)
+    if getattr(view, "conditional", False):
+        one["parameters"].append(_IF_MATCH)
 
 
 def _add_answer(one: dict[str, Any], facts: Facts, schemas: dict[str, Any]) -> None:
@@ -198,6 +208,23 @@ _IF_NONE_MATCH = {
     "required": False,
     "schema": TEXT,
     "description": "The ETag of an earlier answer: 304 without a body if the record is still the same.",
+}
+_IF_MATCH = {
+    "in": "header",
+    "name": "If-Match",
+    "required": False,
+    "schema": TEXT,
+    "description": "The ETag of an earlier answer: 412 with the record as it is if it has changed since.",
+}
+_IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "required": False,
+    "schema": {"type": "string", "maxLength": LONGEST_KEY},
+    "description": (
+        "Any text of your own, such as a UUID: the same request with the same key is carried out once and"
+        " answered alike for 24 hours. Another request with it is refused."
+    ),
 }
 
 

@@ -39,6 +39,12 @@ def answers_with_list(
     return _marked(Facts(fields, filterset, sorts, default or sorts[0], without, streams))
 
 
+def conditional(operation: Any) -> Any:
+    """Mark an operation that writes on condition of ``If-Match``."""
+    operation.conditional = True
+    return operation
+
+
 def parameters(**schemas: tuple[dict[str, Any], str]) -> dict[str, Any]:
     """Return the addition to the document for query parameters: (JSON schema, description) of each."""
     return {

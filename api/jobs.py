@@ -4,24 +4,52 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import reverse
-from ninja import Router
+from ninja import Router, Schema
+from pydantic import Field
 
 from api.access import found, needs
 from api.fields import answer, moment
 from api.idempotency import once
 from api.problems import ProblemError
-from api.results import counts
+from api.results import Counts, RefusedFor, counts
 from dids.job_kinds import refused_numbers, result_of
 from jobs.models import Job
 
 router = Router(tags=["Jobs"])
 CSV, NDJSON = "text/csv", "application/x-ndjson"
 COLUMNS = ("number", "code", "why")
+_FILES = {
+    "description": "One refused number a line",
+    "content": {kind: {"schema": {"type": "string"}} for kind in (NDJSON, CSV)},
+}
+
+
+class JobState(Schema):
+    """A job: how far it is, and what it did."""
+
+    id: str
+    kind: str = Field(examples=["edit"])
+    label: str
+    state: str = Field(json_schema_extra={"enum": [*map(str, Job.State.values)]}, examples=["running"])
+    percent: int | None
+    done: int = Field(description="How many numbers or rows it has handled")
+    total: int | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    cancel_requested: bool
+    error: str | None = Field(description="Why it failed, for people")
+    sentence: str = Field(description="The result so far, in words")
+    change: int | None = Field(description="The id of the change that it writes")
+    result: Counts | None = Field(description="Null for jobs that write no numbers")
+    refusals: list[RefusedFor] | None
+    refused_url: str = Field("", description="The address of the refused numbers")
 
 
 def _job(pk: UUID, user: Any) -> Job:
@@ -61,7 +89,7 @@ def job_object(job: Job) -> dict[str, Any]:
     return own
 
 
-@router.get("/jobs/{job_id}", operation_id="get_job", summary="Read a job")
+@router.get("/jobs/{job_id}", operation_id="get_job", summary="Read a job", response=JobState)
 @needs("jobs.view_job")
 def get_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Return how far a job is. Ask again until ``state`` is done, failed or cancelled."""
@@ -70,7 +98,12 @@ def get_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     return answer(job_object(job), headers=headers)
 
 
-@router.post("/jobs/{job_id}/cancel", operation_id="cancel_job", summary="Cancel a job")
+@router.post(
+    "/jobs/{job_id}/cancel",
+    operation_id="cancel_job",
+    summary="Cancel a job",
+    response={200: JobState, 202: JobState},
+)
 @needs("jobs.view_job")
 @once
 def cancel_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
@@ -82,7 +115,12 @@ def cancel_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     return answer(job_object(job), status=200 if job.is_finished else 202)
 
 
-@router.get("/jobs/{job_id}/refused", operation_id="refused_of_job", summary="Read what a job refused")
+@router.get(
+    "/jobs/{job_id}/refused",
+    operation_id="refused_of_job",
+    summary="Read what a job refused",
+    openapi_extra={"responses": {200: _FILES}},
+)
 @needs("jobs.view_job")
 def refused_of_job(request: HttpRequest, job_id: UUID) -> HttpResponse | StreamingHttpResponse:
     """Return the refused numbers, one a line as NDJSON, or as CSV if ``Accept`` prefers it.

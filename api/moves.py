@@ -11,12 +11,13 @@ from pydantic import Field
 
 from api.access import lacks, needs
 from api.dids import did_row
+from api.facts import conditional
 from api.fields import answer
 from api.idempotency import once
 from api.inputs import EditFields, HolderFields, NewFields, check, form_data, holder_of, members, sent
 from api.problems import error, invalid
 from api.records import changed, expected_version
-from api.results import refused, state, written
+from api.results import Written, WrittenDID, refused, state, written
 from dids.forms.numbers import EditForm, NewForm
 from dids.job_kinds import MOVES, assigned_verb
 from dids.lifecycle import statuses as st
@@ -33,7 +34,7 @@ class NewDID(NewFields):
     number: str = Field(description="The number, in any notation", examples=["+44 20 7183 8750"])
 
 
-@router.post("/dids", operation_id="create_did", summary="Create a number")
+@router.post("/dids", operation_id="create_did", summary="Create a number", response={201: WrittenDID})
 @needs("dids.add_did")
 @once
 def create_did(request: HttpRequest, body: NewDID) -> HttpResponse:
@@ -67,8 +68,9 @@ def create(numbers: Any, form: NewForm, fields: dict[str, Any], user: Any) -> Re
         raise
 
 
-@router.patch("/dids/{number}", operation_id="edit_did", summary="Edit a number")
+@router.patch("/dids/{number}", operation_id="edit_did", summary="Edit a number", response=WrittenDID)
 @needs("dids.view_did")
+@conditional
 def edit_did(request: HttpRequest, number: str, body: EditFields) -> HttpResponse:
     """Change what the body names. Send the ETag as ``If-Match`` to refuse an edit of what changed since."""
     may_edit(request.user)
@@ -108,8 +110,9 @@ def may_edit(user: Any) -> None:
         raise lacks("dids.change_did")
 
 
-@router.delete("/dids/{number}", operation_id="delete_did", summary="Delete a number")
+@router.delete("/dids/{number}", operation_id="delete_did", summary="Delete a number", response=Written)
 @needs("dids.delete_did")
+@conditional
 def delete_did(request: HttpRequest, number: str) -> HttpResponse:
     """Delete a number that no client has; its history remains."""
     return _write(
@@ -121,9 +124,15 @@ def delete_did(request: HttpRequest, number: str) -> HttpResponse:
     )
 
 
-@router.post("/dids/{number}/assign", operation_id="assign_did", summary="Assign a number to a client")
+@router.post(
+    "/dids/{number}/assign",
+    operation_id="assign_did",
+    summary="Assign a number to a client",
+    response=WrittenDID,
+)
 @needs("dids.assign_did")
 @once
+@conditional
 def assign_did(request: HttpRequest, number: str, body: HolderFields) -> HttpResponse:
     """Assign a number In Stock to a client’s account. One on Hold returns only to the client that had it."""
     did_row(number, request.user)
@@ -183,6 +192,7 @@ def _answer(
 def _add_move(name: str, summary: str, about: str, write: Any, sentence: Any, right: str) -> None:
     """Add the operation ``POST /dids/{number}/{name}``. ``right``: of which it needs any; "" for an edit."""
 
+    @conditional
     def operation(request: HttpRequest, number: str) -> HttpResponse:
         if not right:
             may_edit(request.user)
@@ -196,7 +206,9 @@ def _add_move(name: str, summary: str, about: str, write: Any, sentence: Any, ri
 
     operation.__doc__ = about
     key = f"{name.replace('-', '_')}_did"
-    add = router.post(f"/dids/{{number}}/{name}", operation_id=key, url_name=key, summary=summary)
+    add = router.post(
+        f"/dids/{{number}}/{name}", operation_id=key, url_name=key, summary=summary, response=WrittenDID
+    )
     add(needs(right or "dids.view_did")(once(operation)))
 
 

@@ -4,11 +4,47 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
+from ninja import Schema
+from pydantic import Field
 
 import audit
 from api.dids import FIELDS, did_row
 from api.problems import ProblemError
 from dids.lifecycle.result import Refusal, Result
+
+
+class Counts(Schema):
+    """How many numbers were written, had the values already, and were refused."""
+
+    done: int
+    unchanged: int
+    refused: int
+
+
+class RefusedFor(Schema):
+    """The numbers that were refused for one reason."""
+
+    code: str = Field(description="The reason, for programs", examples=["reserved>blocked"])
+    why: str = Field(description="The reason and what to do, for people")
+    count: int
+    numbers: list[str] = Field(description="All of them; of a job the first", examples=[["442071838750"]])
+
+
+class Written(Schema):
+    """What a write did."""
+
+    result: Counts
+    sentence: str = Field(description="The result in words", examples=["1 number blocked."])
+    refusals: list[RefusedFor]
+    change: int | None = Field(description="The id of the recorded change; null if nothing was written")
+
+
+class WrittenDID(Written):
+    """What a write to one number did."""
+
+    did: dict[str, Any] | None = Field(
+        None, description="The number as it is now, as /dids/{number} gives it"
+    )
 
 
 def counts(result: Result) -> dict[str, int]:
