@@ -1,10 +1,21 @@
 """Clients and their accounts."""
 
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
 from ninja import Router
+from pydantic import Field as Member
+from pydantic import StrictInt, StrictStr
 
 from api.access import needs
 from api.fields import MAYBE_MOMENT, TEXT, WHOLE, Field, Fields, moment, named, reference
+from api.idempotency import once
+from api.inputs import Body
 from api.resources import Resource
+from api.stops import reopen, stop
+from api.writes import ALTHOUGH, NAME, Writes, client_of, locked
+from clients.models import Account, Client
+from dids import packages
+from dids.forms.clients import AccountForm, ClientForm
 from dids.lists import records
 from dids.lists.row_counts import COUNTED_TO
 
@@ -85,3 +96,60 @@ ACCOUNTS = Resource(
 )
 CLIENTS.register(router)
 ACCOUNTS.register(router)
+
+
+class ClientBody(Body):
+    """A new client, or what an edit changes; the reseller may be left out if there is only one."""
+
+    name: StrictStr | None = NAME
+    reseller: StrictInt | None = Member(None, description="The id of the reseller whose customer it is")
+    although: bool = ALTHOUGH
+
+
+class AccountEdit(Body):
+    """What an edit of an account changes."""
+
+    name: StrictStr | None = NAME
+    although: bool = ALTHOUGH
+
+
+class NewAccount(AccountEdit):
+    """A new account."""
+
+    client: StrictInt | None = Member(None, description="The id of the client that it belongs to")
+
+
+Writes(
+    CLIENTS,
+    ClientForm,
+    ClientBody,
+    ClientBody,
+    lambda _body, _user: Client(),
+    ("clients.add_client", "clients.change_client", "clients.delete_client"),
+).register(router)
+Writes(
+    ACCOUNTS,
+    AccountForm,
+    NewAccount,
+    AccountEdit,
+    lambda body, user: Account(client=client_of(body, user)),
+    ("clients.add_account", "clients.change_account", "clients.delete_account"),
+).register(router)
+
+
+@router.post("/clients/{pk}/close", operation_id="close_client", summary="Close a client")
+@needs("clients.change_client", "dids.change_clientpackage")
+@once
+def close_client(request: HttpRequest, pk: int) -> HttpResponse:
+    """Stop all packages of a client, and give it no more until it is reopened. Its numbers go on Hold."""
+    with transaction.atomic():
+        return stop(request, CLIENTS, packages.close_client(locked(request, CLIENTS, pk)), pk)
+
+
+@router.post("/clients/{pk}/reopen", operation_id="reopen_client", summary="Reopen a client")
+@needs("clients.change_client", "dids.change_clientpackage")
+@once
+def reopen_client(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let a closed client get packages again; those that it had stay switched off."""
+    with transaction.atomic():
+        return reopen(request, CLIENTS, locked(request, CLIENTS, pk))

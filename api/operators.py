@@ -1,11 +1,18 @@
 """Operators and resellers."""
 
 from ninja import Router
+from pydantic import Field as Member
+from pydantic import StrictInt, StrictStr
 
 from api.access import needs
 from api.fields import MAYBE_WHOLE, TEXT, WHOLE, Field, Fields, named, reference
+from api.inputs import Body
 from api.resources import Resource
+from api.writes import ALTHOUGH, NAME, Writes, installation_wide
+from clients.models import Reseller
+from dids.forms.operators import OperatorForm, ResellerForm
 from dids.lists import records
+from operators.models import Operator
 
 router = Router(tags=["Operators and resellers"])
 
@@ -69,3 +76,49 @@ RESELLERS = Resource(
 )
 OPERATORS.register(router)
 RESELLERS.register(router)
+
+
+class OperatorEdit(Body):
+    """What an edit of an operator changes."""
+
+    name: StrictStr | None = NAME
+    reseller: StrictInt | None = Member(
+        None, description="The id of the reseller that it belongs to", examples=[1]
+    )
+    hold_days: StrictInt | None = Member(None, description="0 to 365; null for those of its reseller")
+    although: bool = ALTHOUGH
+
+
+class NewOperator(OperatorEdit):
+    """A new operator; the reseller may be left out if there is only one."""
+
+    new_reseller: StrictStr | None = Member(
+        None, description="The name of the first reseller, which is created if there is none yet"
+    )
+
+
+class ResellerEdit(Body):
+    """A new reseller, or what an edit changes."""
+
+    name: StrictStr | None = NAME
+    hold_days: StrictInt | None = Member(None, description="0 to 365; null for the installation’s")
+    although: bool = ALTHOUGH
+
+
+Writes(
+    OPERATORS,
+    OperatorForm,
+    NewOperator,
+    OperatorEdit,
+    lambda _body, _user: Operator(),
+    ("operators.add_operator", "operators.change_operator", "operators.delete_operator"),
+).register(router)
+Writes(
+    RESELLERS,
+    ResellerForm,
+    ResellerEdit,
+    ResellerEdit,
+    lambda _body, _user: Reseller(),
+    ("clients.add_reseller", "clients.change_reseller", "clients.delete_reseller"),
+    installation_wide,
+).register(router)

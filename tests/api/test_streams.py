@@ -3,14 +3,16 @@
 import json
 import tracemalloc
 from datetime import UTC, datetime
+from urllib.request import Request, urlopen
 
 import pytest
 
 from audit import SYSTEM
 from audit.models import Change
 from dids.models import DID
+from tests.api.conftest import token_of
 from tests.carrier import person
-from tests.world import client_of
+from tests.world import client_of, member
 
 pytestmark = pytest.mark.django_db
 CSV, NDJSON = {"Accept": "text/csv"}, {"Accept": "application/x-ndjson"}
@@ -134,3 +136,28 @@ def test_the_rows_of_a_change_are_those_of_its_file(program, owner, world):
 def test_the_rows_of_a_change_of_another_reseller_are_not_found(program, world):
     DID.objects.filter(number="3333").edit(by=SYSTEM, notes="secret")
     assert program.get(f"/changes/{Change.objects.latest('pk').pk}/rows").status == 404
+
+
+# --- a real server
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_real_server_sends_a_stream_and_takes_a_write(live_server, request):
+    world = request.getfixturevalue("world")
+    token = token_of(member("Supervisor", username="clara", reseller=world.reseller))
+
+    def send(path, body=None, **headers):
+        headers |= {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        url, data = f"{live_server.url}/api/v1{path}", body and json.dumps(body).encode()
+        with urlopen(Request(url, data, headers), timeout=20) as response:  # noqa: S310 - our own server
+            return response.status, response.headers, response.read()
+
+    status, headers, content = send("/dids", Accept="text/csv")
+    assert (status, headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    assert content.count(b"\r\n") == 1 + DID.objects.filter(operator=world.operator).count()
+    _, _, lines = send("/dids", Accept="application/x-ndjson")
+    assert len(lines.splitlines()) == content.count(b"\r\n") - 1
+    status, headers, content = send("/operators", {"name": "New"})
+    assert status == 201
+    assert json.loads(send(headers["Location"].partition("/api/v1")[2])[2])["name"] == "New"
+    assert json.loads(content)["sentence"] == "Operator New saved."

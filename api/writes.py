@@ -1,0 +1,187 @@
+"""Create, edit and delete records that have names, through the forms of the screens."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from django import forms
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from ninja import Router
+from pydantic import Field
+
+import audit
+from api.access import lacks, needs
+from api.fields import answer
+from api.idempotency import once
+from api.inputs import Body, form_data, sent
+from api.problems import ProblemError, errors_of, invalid
+from api.records import changed, expected_version
+from api.resources import Resource
+from clients.models import Client
+from clients.names import clean_name
+from didmgmt.forms import Form
+from dids.forms.records import RecordForm, saved_sentence
+
+NAME: Any = Field(None, description="Its name", examples=["Northline"])
+ALTHOUGH: Any = Field(
+    False, description="Whether the name is wanted although there is one that looks alike", examples=[False]
+)
+
+
+def installation_wide(permission: str) -> Callable[[Any], Any]:
+    """Admit users with the permission who are not bound to a reseller, for what all resellers share."""
+
+    def guard(operation: Any) -> Any:
+        @wraps(operation)
+        def unbound(request: Any, *args: Any, **kwargs: Any) -> Any:
+            if request.user.reseller_id:
+                raise lacks(permission)
+            return operation(request, *args, **kwargs)
+
+        return needs(permission)(unbound)
+
+    return guard
+
+
+@dataclass(frozen=True)
+class Writes:
+    """The operations that write one kind of record.
+
+    ``created`` and ``edited``: the classes of the bodies. ``new(body, user)``: the record to create, unsaved.
+    ``rights``: the permissions to create, edit and delete; ``guard`` makes decorators of them.
+    """
+
+    resource: Resource
+    form: type[RecordForm]
+    created: type[Body]
+    edited: type[Body]
+    new: Callable[[Any, Any], Any]
+    rights: tuple[str, str, str]
+    guard: Callable[[str], Callable[[Any], Any]] = needs
+
+    def register(self, router: Router) -> None:
+        """Add the operations."""
+        path, noun = self.resource.path, self.resource.noun
+        article = "an" if noun[0] in "ao" else "a"
+        may_create, may_edit, may_delete = map(self.guard, self.rights)
+
+        def create(request: HttpRequest, body: Any) -> HttpResponse:
+            return self.save(request, self.new(body, request.user), body)
+
+        def edit(request: HttpRequest, pk: int, body: Any) -> HttpResponse:
+            with transaction.atomic():
+                return self.save(request, locked(request, self.resource, pk), body)
+
+        def delete(request: HttpRequest, pk: int) -> HttpResponse:
+            with transaction.atomic():
+                return self.delete(request, locked(request, self.resource, pk))
+
+        create.__annotations__["body"], edit.__annotations__["body"] = self.created, self.edited
+        router.post(
+            f"/{path}",
+            operation_id=f"create_{noun}",
+            summary=f"Create {article} {noun}",
+            description=f"Create {article} {noun}. `Location` is its address.",
+        )(may_create(once(create)))
+        router.patch(
+            f"/{path}/{{pk}}",
+            operation_id=f"edit_{noun}",
+            summary=f"Edit {article} {noun}",
+            description="Change what the body names. `If-Match` refuses to change what has changed since.",
+        )(may_edit(edit))
+        router.delete(
+            f"/{path}/{{pk}}",
+            operation_id=f"delete_{noun}",
+            summary=f"Delete {article} {noun}",
+            description="Delete it unless other records use it; its history remains.",
+        )(may_delete(delete))
+
+    def save(self, request: HttpRequest, record: Any, body: Body) -> HttpResponse:
+        """Write the record as the body says and answer with it. Raises ProblemError if it is refused."""
+        user, is_new = request.user, record.pk is None
+        members = sent(body, type(body))
+        form = self.form(self._data(record, members, user), instance=record, by=user)
+        if not (form.is_valid() and form.save_record()):
+            raise invalid(errors_of(form.errors, members, "#/"))
+        return saved(request, self.resource, record.pk, saved_sentence(record, form.note), is_new=is_new)
+
+    def _data(self, record: Any, members: dict[str, Any], user: Any) -> dict[str, str]:
+        """Return what the form would send: its values, replaced by those that the body has."""
+        blank = self.form(instance=record, by=user)
+        shown = {name: blank.get_initial_for_field(field, name) for name, field in blank.fields.items()}
+        data = form_data(shown | members)
+        if members.get("although"):
+            data["although"] = clean_name(data.get("name", ""))
+        else:
+            data.pop("although", None)
+        return data
+
+    def delete(self, request: HttpRequest, record: Any) -> HttpResponse:
+        if uses := record.delete_unused(by=request.user):
+            raise ProblemError(409, "in_use", record.in_use_sentence(uses), uses=uses)
+        return answer(done(request, record.deleted_sentence))
+
+
+def locked(request: HttpRequest, resource: Resource, pk: int) -> Any:
+    """Return the record that a request writes, on condition of ``If-Match``; call it in a transaction.
+
+    Raises Http404, and ProblemError if the record has changed since.
+    """
+    version, user = expected_version(request), request.user
+    visible = resource.records.model.objects.visible_to(user)
+    if version is not None:
+        list(
+            resource.records.model.objects.select_for_update(no_key=True).filter(pk=resource.row(pk, user).pk)
+        )
+        row, current = resource.row(pk, user), resource.version(pk)
+        if version != current:
+            (state,) = resource.fields.objects([row], resource.fields.usual)
+            raise changed(state, current)
+    return visible.get(pk=resource.row(pk, user).pk)
+
+
+def saved(
+    request: HttpRequest, resource: Resource, pk: int, sentence: str, *, is_new: bool = False, **facts: Any
+) -> HttpResponse:
+    """Answer with the sentence, the change and the record as it is now."""
+    row, name = resource.row(pk, request.user), resource.noun.replace(" ", "_")
+    (record,) = resource.fields.objects([row], resource.fields.usual)
+    headers = {"ETag": f'"{resource.version(pk) or 0}"'}
+    if is_new:
+        headers["Location"] = reverse(f"api:get_{name}", args=[pk])
+    body = done(request, sentence) | facts | {name: record}
+    return answer(body, status=201 if is_new else 200, headers=headers)
+
+
+def done(request: Any, sentence: str) -> dict[str, Any]:
+    """Return what was done; ``change`` is null if nothing was written.
+
+    ``undo_url``: the page that undoes the change, null for users who may not.
+    """
+    change, undo = audit.latest(), None
+    if change and request.user.has_perm("audit.undo_change"):
+        undo = request.build_absolute_uri(reverse("audit:undo", args=[change]))
+    return {"sentence": sentence, "change": change, "undo_url": undo}
+
+
+class _ClientForm(Form):
+    """Choose the client that a new record belongs to."""
+
+    client = forms.ModelChoiceField(queryset=Client.objects.none())
+
+    def __init__(self, data: Mapping[str, Any], *, by: Any) -> None:
+        super().__init__(data)
+        field: Any = self.fields["client"]
+        field.queryset = Client.objects.visible_to(by)
+
+
+def client_of(body: Any, user: Any) -> Client:
+    """Return the client whose id the body has; raise ProblemError if the user can't see it."""
+    form = _ClientForm({"client": body.client}, by=user)
+    if not form.is_valid():
+        raise invalid(errors_of(form.errors, {"client": body.client}, "#/"))
+    client: Client = form.cleaned_data["client"]
+    return client
