@@ -635,7 +635,7 @@ def _after_account(position: tuple[str, str, int], descending: bool) -> Q:
 
 
 def _by_number(rows: FilteredScans, descending: bool) -> Partitioning:
-    return Partitions([Partition("", rows.scans, operators=rows.all_of())])
+    return Partitions([Partition("", rows.scans, operators=rows.all_of(*(rows.filterset.operators or ())))])
 
 
 def _by_id(rows: FilteredScans, descending: bool) -> Partitioning:
