@@ -21,7 +21,7 @@ from bench.jobs import index_names
 from clients.models import Client
 from dids.models import DID, DIDHistory, Stock
 from jobs.models import Job
-from staff.models import User
+from staff.models import Token, User
 from tests.world import make_world
 
 pytestmark = pytest.mark.django_db
@@ -54,6 +54,16 @@ def test_the_one_search_is_measured_with_more_clients_which_are_removed():
     assert _inventory() == before and not Job.objects.exists() and Client.objects.count() < 30
     with pytest.raises(CommandError, match="--find must be at least 1"):
         call_command("bench", "--find", "0")
+
+
+def test_requests_of_programs_are_measured_without_leaving_a_token():
+    make_world()
+    User.objects.create_superuser("admin")
+    out = StringIO()
+    call_command("bench", "--api", "--runs", "1", stdout=out)
+    lines = _lines(out)
+    assert len(lines) == 10 and all(line["cpu"] > 0 and line["queries"] > 1 for line in lines)
+    assert not Token.objects.exists()
 
 
 def test_the_bench_reports_each_scenario_and_leaves_the_inventory_unchanged(monkeypatch):

@@ -6,7 +6,22 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError, call_command
 
-from bench import cpu, finding, growth, idle, jobs, lists, load, pages, past, report, steps, uploads, writes
+from bench import (
+    api,
+    cpu,
+    finding,
+    growth,
+    idle,
+    jobs,
+    lists,
+    load,
+    pages,
+    past,
+    report,
+    steps,
+    uploads,
+    writes,
+)
 from bench.scratch import Scratch
 from dids.models import DID
 from dids.numbering.search import MAX_LISTED
@@ -88,6 +103,9 @@ class Command(BaseCommand):
         )
         only.add_argument("--cpu", action="store_true", help="measure the processor time of a few pages")
         only.add_argument(
+            "--api", action="store_true", help="measure the processor time of requests to the API"
+        )
+        only.add_argument(
             "--upload",
             type=int,
             metavar="TIMES",
@@ -145,6 +163,9 @@ class Command(BaseCommand):
             self._measure_growth()
         elif options["cpu"]:
             self._measure_cpu(options["runs"])
+        elif options["api"]:
+            columns = ("cpu", "sql", "above", "queries", "bytes")
+            self._table(api.measure(_visitor(), options["runs"]), columns)
         elif options["upload"]:
             with Scratch() as scratch:
                 made = uploads.measure(scratch, jobs.prepare(scratch, rows), rows, options["upload"])
@@ -286,6 +307,7 @@ def _check(
     plots,
     growth,
     cpu,
+    api,
     large_operator,
     save,
     **_,
@@ -328,7 +350,9 @@ def _check(
         raise CommandError(f"--who-had-it takes 1 to {MAX_LISTED:,} numbers.")
     if find is not None and find < 1:
         raise CommandError("--find must be at least 1.")
-    writes = not (made or meanwhile or indexes is not None or plots or growth or cpu or who_had_it or find)
+    writes = not (
+        made or meanwhile or indexes is not None or plots or growth or cpu or api or who_had_it or find
+    )
     if writes and rows and not 0 < 2 * edits <= rows:
         raise CommandError("--edits must be from 1 to half of --rows; plain SQL changes the other half.")
 
