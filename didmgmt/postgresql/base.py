@@ -107,6 +107,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
             "statement_timeout": f"{limits.statement}s",
             "lock_timeout": f"{limits.lock}s",
             "idle_in_transaction_session_timeout": f"{limits.idle}s",
+            # IndexKey makes plans look expensive, and to compile them would take longer than they run.
+            "jit": "off",
         }
         calls = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in wanted.items())
         with connection.cursor() as cursor:

@@ -8,7 +8,6 @@ from django.db import connections
 import sheets
 from didmgmt.streams import read_transaction
 from dids.exports.columns import COLUMNS
-from dids.lists.sqlite_stats import disable_jit
 
 UNESCAPED = {"id", "status", "number", "after_hold"}  # never empty, and never begin like a formula
 CHUNK = 1 << 16  # bytes
@@ -27,11 +26,13 @@ def copied(values):
     # A subquery with an order is evaluated first, so each column is computed once, and keeps its order.
     cells = ", ".join(name if name in UNESCAPED else _escaped(name) for name in COLUMNS)
     statement = f"COPY (SELECT {cells} FROM ({sql}) AS file ({', '.join(COLUMNS)})) TO STDOUT (FORMAT csv)"
-    with read_transaction(values.db), connections[values.db].cursor() as cursor:
-        disable_jit(values.db)
-        with cursor.copy(statement, params) as copy:
-            while block := cursor.read_rows(copy, CHUNK):
-                yield _with_crlf(*block)
+    with (
+        read_transaction(values.db),
+        connections[values.db].cursor() as cursor,
+        cursor.copy(statement, params) as copy,
+    ):
+        while block := cursor.read_rows(copy, CHUNK):
+            yield _with_crlf(*block)
 
 
 def _with_crlf(block, rows):

@@ -44,7 +44,6 @@ from dids.imports.refused import refused_rows
 from dids.imports.survey import Survey
 from dids.imports.upload import Upload, delete_files
 from dids.lifecycle import statuses as st
-from dids.lists.sqlite_stats import disable_jit
 from dids.models.staging import RESULTS, ImportRow
 from jobs.kinds import JobKind, register
 from jobs.models import Job
@@ -393,7 +392,6 @@ class ImportJob(JobKind):
         checks = Import(job).phase == "check"
         work = (Check if checks else Apply)(job).run()
         while True:
-            disable_jit()
             try:
                 next(work)
             except StopIteration:

@@ -14,7 +14,6 @@ from didmgmt import clock
 from didmgmt.statements import EVERYBODY, Statement
 from didmgmt.text import shorten
 from dids.labels import Names
-from dids.lists.sqlite_stats import without_jit
 from dids.models import DID
 from dids.models.numbers import AsListed
 
@@ -127,8 +126,7 @@ _STORED = ("pk", "number", "after_hold", "hold_until", "notes")
 def _add_past_clients(rows, viewer):
     """Set ``past_client`` of each row: its client, or the last one that ``viewer`` may know of, or ""."""
     free = DID.objects.filter(pk__in=[row.pk for row in rows if not row.client_name])
-    with without_jit(free.db):
-        accounts = dict(free.with_last_holder(viewer).values_list("pk", "last_account"))
+    accounts = dict(free.with_last_holder(viewer).values_list("pk", "last_account"))
     names = Names(viewer, accounts=accounts.values())
     for row in rows:
         account = accounts.get(row.pk)

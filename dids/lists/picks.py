@@ -9,7 +9,6 @@ from didmgmt.text import count_noun
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import SAMPLE, Refusal, Result
 from dids.lists.filters import matching
-from dids.lists.sqlite_stats import without_jit
 from dids.models import DID
 from dids.models.number_writes import CHUNK
 from dids.numbering.search import Search
@@ -89,8 +88,7 @@ def pick_consecutive(available, count):
 
 def rows_to_pick(dids, viewer, now):
     """Return the rows of a page of numbers to pick from, with the clients that had them last."""
-    with without_jit(dids.db):
-        return list(dids.for_table(now).with_last_holder(viewer))
+    return list(dids.for_table(now).with_last_holder(viewer))
 
 
 def reuse_warning(pick, client, viewer, now):
@@ -99,8 +97,7 @@ def reuse_warning(pick, client, viewer, now):
     if pick.count > PICK_LIMIT:
         return f"Recent clients are not checked for more than {PICK_LIMIT:,} numbers."
     found = pick.queryset.in_status([st.INSTOCK], now).recently_released(days, client, viewer, now)
-    with without_jit():
-        numbers = list(found.order_by("number").values_list("number", flat=True))
+    numbers = list(found.order_by("number").values_list("number", flat=True))
     if not numbers:
         return ""
     recent = Refusal("", "", len(numbers), numbers[:SAMPLE])

@@ -6,9 +6,7 @@ of values in a way that ignores a condition on the next column: ``number IN (…
 above 16. So these averages are fixed, rounded and never small. PostgreSQL needs none of this.
 """
 
-from contextlib import contextmanager
-
-from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
+from django.db import connection, transaction
 
 FROM = 10_000  # numbers; any index is fast enough for a smaller inventory
 SIZE = 10_000_000  # rows claimed for the table, so that it is planned as a large inventory
@@ -23,27 +21,6 @@ AVERAGES = {  # rows for one value of an index's first column, of its first two,
     "sqlite_autoindex_dids_did_1": (1,),  # the unique one on number
 }
 HOLD_DUE = ("did_hold_due", "2000 1000")  # partial index: all holds, and those with the same end
-
-
-def disable_jit(using=DEFAULT_DB_ALIAS):
-    """Disable PostgreSQL's JIT in this transaction; it takes longer than a chunk's statements run."""
-    if connections[using].vendor == "postgresql":
-        with connections[using].cursor() as cursor:
-            cursor.execute("SET LOCAL jit = off")
-
-
-@contextmanager
-def without_jit(using=DEFAULT_DB_ALIAS):
-    """Run queries that JIT would slow down; a transaction on PostgreSQL, nothing on SQLite.
-
-    ``using``: the database that they read, the ``db`` of their queryset. It may be the replica.
-    """
-    if connections[using].vendor != "postgresql":
-        yield
-        return
-    with transaction.atomic(using=using):
-        disable_jit(using)
-        yield
 
 
 def write_statistics(numbers):

@@ -180,7 +180,7 @@ class NumberReads(BranchQuerySet):
 
         Both are None for numbers that no client had, as far as ``viewer`` may see their history. A number
         that was deleted and created again has its past under several ids, which its deletions name. Costs
-        index lookups in history for each row, so it is meant for a page of numbers, read ``without_jit``.
+        index lookups in history for each row, so it is meant for a page of numbers.
         """
         past, every = visible_to(self.model, viewer), self._history()
         held = past.filter(account_id__isnull=False).exclude(event="-").order_by("-history_id")

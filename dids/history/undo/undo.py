@@ -47,7 +47,6 @@ from dids.history.undo.verdicts import (
     verdict_groups,
 )
 from dids.lifecycle.result import KEPT, SAMPLE
-from dids.lists.sqlite_stats import disable_jit
 from dids.models import DID, ClientPackage
 from dids.models.number_writes import CHUNK
 from jobs.models import Job
@@ -156,7 +155,6 @@ class _Run:
 
     def advance(self):
         """Handle the next chunk; return False at the end."""
-        disable_jit()
         number, after = self.cursor
         while number < len(PASSES):
             if PASSES[number][0] == AGAIN and not self._tries_again(after):

@@ -121,3 +121,13 @@ def test_a_range_of_a_branch_is_counted_without_the_numbers_of_others(inventory,
         counts = [sql for sql in counts if '"dids_did"' in sql]
         assert counts
         assert skipped(map(explained, counts)) == 0, counts
+
+
+def test_no_plan_is_compiled_however_expensive_it_looks(inventory):
+    """Compiling the plan of a search takes 100 ms and running it 5, but the planner judges by its cost."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW jit_above_cost")
+        above = float(cursor.fetchone()[0])
+    plan = explained("SELECT * FROM dids_did WHERE notes || '' = dids_index_key('Bought in May'::text)")
+    assert float(re.search(r"\.\.([\d.]+) rows", plan)[1]) > above
+    assert "JIT" not in plan
