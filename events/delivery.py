@@ -38,8 +38,7 @@ class Publisher:
         return publishing.publishable().order_by("pk")
 
     def work(self, stopped):
-        while not stopped.is_set() and publishing.publish_next():
-            pass
+        publishing.publish_due(stopped)
 
 
 class Deliverer:
@@ -53,12 +52,19 @@ class Deliverer:
     def work(self, stopped):
         with ThreadPoolExecutor(THREADS, thread_name_prefix="webhook") as pool:
             flight = _Flight(pool)
+            _set_inactive_aside()
             while True:
                 if not stopped.is_set():
                     flight.start_due()
                 if not flight.running:
                     return
                 flight.record_next()
+
+
+def _set_inactive_aside():
+    """Let wait what was published while its endpoint was being paused: it would stay due, and not be sent."""
+    due = Delivery.objects.filter(next_try_at__lte=clock.database_now())
+    due.filter(endpoint__active=False).update(next_try_at=None)
 
 
 class _Flight:

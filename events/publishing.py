@@ -71,13 +71,24 @@ PACKAGES = """
 """
 
 
-def publish_next():
-    """Publish the oldest change that is complete; return whether there was one."""
-    first = publishable().order_by("pk").values_list("change_id", flat=True).first()
-    if first is None:
-        return False
-    publish(first)
-    return True
+def publish_due(stopped):
+    """Publish the changes that are complete, oldest first, until ``stopped`` is set.
+
+    One that can't be published keeps no other one waiting; the errors are raised together at the end.
+    """
+    failed, errors = [], []
+    while not stopped.is_set():
+        due = publishable().exclude(change_id__in=failed).order_by("pk")
+        change_id = due.values_list("change_id", flat=True).first()
+        if change_id is None:
+            break
+        try:
+            publish(change_id)
+        except Exception as error:  # noqa: BLE001 - raised below
+            failed.append(change_id)
+            errors.append(error)
+    if errors:
+        raise ExceptionGroup("changes that can’t be published", errors)
 
 
 def publishable():

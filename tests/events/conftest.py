@@ -1,10 +1,11 @@
 import json
+import threading
 
 import pytest
 
 from events.catalogue import TYPES
 from events.models import Endpoint, Event
-from events.publishing import publish_next
+from events.publishing import publish_due
 
 
 @pytest.fixture
@@ -25,8 +26,7 @@ def published():
     """Return a function that publishes what is due and returns {type: data} of one audience."""
 
     def publish(reseller=None, keep=False):
-        while publish_next():
-            pass
+        publish_due(threading.Event())
         bodies = [json.loads(event.body) for event in Event.objects.filter(reseller_id=reseller)]
         if not keep:
             Event.objects.all().delete()

@@ -228,6 +228,18 @@ def test_a_delivery_that_another_worker_has_claimed_is_left_to_it(world, endpoin
     assert hook.got == [] and here.deliveries.get().tries == 0
 
 
+def test_what_came_while_an_endpoint_was_paused_waits_for_it(world, endpoint, hook):
+    here = endpoint(hook.url)
+    event()
+    type(here).objects.update(active=False)  # by another process, which did not see the event
+    work()
+    assert hook.got == [] and here.deliveries.get().next_try_at is None
+    here.refresh_from_db()
+    here.resume(by=SYSTEM)
+    work()
+    assert len(hook.got) == 1
+
+
 def test_a_closed_port_is_named(world, endpoint):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -1,6 +1,7 @@
 """Every write leaves one event for each type, in its own transaction, and nothing else does."""
 
 import json
+import threading
 from datetime import timedelta
 
 import pytest
@@ -16,7 +17,7 @@ from dids.numbering.ranges import Numbers
 from events import publishing
 from events.models import Delivery, Event, Unpublished
 from events.payloads import LARGEST, LISTED
-from events.publishing import create_event, publish_next
+from events.publishing import create_event, publish_due
 from jobs.models import Job
 from operators.models import Operator
 from tests.world import member
@@ -227,11 +228,11 @@ def test_two_publishers_store_an_event_once(world, endpoint, monkeypatch):
     def read_while_another_publishes(*args):
         found = list(read(*args))
         monkeypatch.setattr(publishing, "_events", read)
-        publish_next()
+        publish_due(threading.Event())
         return found
 
     monkeypatch.setattr(publishing, "_events", read_while_another_publishes)
-    publish_next()
+    publish_due(threading.Event())
     assert Event.objects.count() == 1
 
 
@@ -240,3 +241,20 @@ def test_the_end_of_a_hold_that_was_overdue_has_its_own_event(world, endpoint, p
     DID.objects.filter(number="2563").update(hold_until=clock.now() - timedelta(seconds=1))
     some("2563").edit(by=SYSTEM, notes="seen")
     assert set(published()) == {"did.released", "did.edited"}
+
+
+def test_a_change_that_can_not_be_published_keeps_no_other_waiting(world, endpoint, monkeypatch):
+    endpoint()
+    some("256999").edit(by=SYSTEM, notes="seen")
+    some("111").edit(by=SYSTEM, notes="seen")
+    first, read = Unpublished.objects.earliest("pk").change_id, publishing._events
+
+    def fail(change, *args):
+        if change.pk == first:
+            raise ValueError("broken")
+        return read(change, *args)
+
+    monkeypatch.setattr(publishing, "_events", fail)
+    with pytest.raises(ExceptionGroup, match="can’t be published"):
+        publish_due(threading.Event())
+    assert Event.objects.get().about == "111" and Unpublished.objects.get().change_id == first
