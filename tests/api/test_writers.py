@@ -11,6 +11,7 @@ from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 
 import pytest
+from django.db import connection, transaction
 
 from audit.models import Change
 from didmgmt.models import SentRequest
@@ -56,6 +57,31 @@ def test_a_process_that_dies_after_its_commit_has_answered(world, token):
     assert (answer.status, answer.json["sentence"]) == (200, f"{SIZE} DIDs created for DID Operator.")
     assert answer.headers["Idempotent-Replayed"] == "true"
     assert Change.objects.filter(kind="create", actor_kind="token").count() == 1
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one lock for all writers")
+def test_a_request_that_waits_too_long_for_the_first_is_told_to_come_again(world, token):
+    program, held, finish = Program(token), threading.Event(), threading.Event()
+
+    def first():
+        with transaction.atomic():
+            answers.append(program.post("/dids/2567/block", headers={"Idempotency-Key": "once"}))
+            held.set()
+            finish.wait()
+        connection.close()
+
+    answers, thread = [], threading.Thread(target=first)
+    thread.start()
+    held.wait()
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = '50ms'")
+        second = Program(token).post("/dids/2567/block", headers={"Idempotency-Key": "once"})
+    finish.set()
+    thread.join()
+    assert (answers[0].status, second.status, second.json["code"]) == (200, 409, "in_progress")
+    assert second.headers["Retry-After"] == "2"
+    third = Program(token).post("/dids/2567/block", headers={"Idempotency-Key": "once"})
+    assert third.content == answers[0].content
 
 
 class Writers:

@@ -129,3 +129,21 @@ def test_a_repeated_move_changes_nothing(program):
     again = program.post("/dids/2567/block")
     assert again.json["result"] == {"done": 0, "unchanged": 1, "refused": 0}
     assert again.json["change"] is None
+
+
+MOVES = ["block", "unblock", "hold", "end-hold", "reserve", "put-in-stock", "archive", "restore", "assign"]
+
+
+@pytest.mark.parametrize(
+    ("method", "suffix"), [("PATCH", ""), ("DELETE", ""), *(("POST", f"/{move}") for move in MOVES)]
+)
+def test_a_number_of_another_reseller_is_as_unknown_as_one_that_does_not_exist(
+    method, suffix, api, stranger, world
+):
+    program, before = api(stranger), DIDHistory.objects.count()
+    for number in ("2567", f"id:{world.did('2567').pk}", "2569", "id:999999"):
+        body = {"PATCH": {"notes": "seen"}, "POST": {}}.get(method)
+        answer = program.send(method, f"/dids/{number}{suffix}", body)
+        assert (answer.status, answer.json["detail"]) == (404, f"There is no number {number}.")
+        assert "current" not in answer.json
+    assert DIDHistory.objects.count() == before
