@@ -3,38 +3,17 @@
 import contextlib
 import os
 import re
-import shutil
 import socket
 import ssl
 import subprocess
 import time
 from http.client import HTTPConnection, HTTPSConnection
 
-import pytest
 from django.conf import settings
 
+from tests.programs import accepts_connections, free_port, program
+
 DEPLOY = settings.BASE_DIR / "deploy"
-
-
-def program(name):
-    """Return the path of a program; without it the test is skipped, and fails in CI."""
-    path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
-    if path is None:
-        if os.environ.get("CI", "").lower() in ("1", "true"):
-            pytest.fail(f"there is no {name}")
-        pytest.skip(f"there is no {name}")
-    return path
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def answers(port):
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def shakes_hands(port):
@@ -78,6 +57,9 @@ class Proxy:
             response = client.getresponse()
             return response.status, response.headers["Location"]
 
+    def is_ready(self):
+        return accepts_connections(self.http) and shakes_hands(self.https)
+
     @contextlib.contextmanager
     def run(self, command, log, **variables):
         with (
@@ -85,7 +67,9 @@ class Proxy:
             subprocess.Popen(command, stderr=errors, env=os.environ | variables) as process,
         ):
             try:
-                while process.poll() is None and not (answers(self.http) and shakes_hands(self.https)):
+                while process.poll() is None and not (
+                    accepts_connections(self.http) and shakes_hands(self.https)
+                ):
                     time.sleep(0.05)
                 assert process.poll() is None, log.read_text()
                 yield self

@@ -3,41 +3,20 @@
 import os
 import pwd
 import re
-import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import pytest
 from django.conf import settings
 from django.db import connection
 
+from tests.programs import accepts_connections, free_port, program, require
 from tests.roles import PASSWORD, made
 from tests.run import binaries
 
 SERVER = binaries() and (binaries() / "initdb").resolve().parent  # of PostgreSQL
-PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
-
-
-def require(program, path):
-    """Skip the test if there is no such program; fail with CI=true."""
-    if path is None:
-        missing = f"there is no {program}"
-        pytest.fail(missing) if os.environ.get("CI", "").lower() in ("1", "true") else pytest.skip(missing)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def accepts_connections(port):
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager
@@ -59,8 +38,7 @@ def pgbouncer(size, port=None):
 
     ``port``: of the PostgreSQL behind it, by default the one of the tests.
     """
-    require("pgbouncer", PGBOUNCER)
-    database, own = connection.settings_dict, free_port()
+    command, database, own = program("pgbouncer"), connection.settings_dict, free_port()
     where = f"host={database['HOST'] or '127.0.0.1'} port={port or database['PORT'] or 5432}"
     user, password = (made[0], PASSWORD) if made else (database["USER"], database["PASSWORD"])
     where += f" user={user} password='{password}'"
@@ -79,8 +57,7 @@ def pgbouncer(size, port=None):
         configuration.write_text(text)
         configuration.chmod(0o644)
         with open(folder / "log", "wb") as log:
-            command = [PGBOUNCER, "--quiet", configuration]
-            process = subprocess.Popen(command, stderr=log, stdout=log, **options)
+            process = subprocess.Popen([command, "--quiet", configuration], stderr=log, stdout=log, **options)
         try:
             while process.poll() is None and not accepts_connections(own):
                 time.sleep(0.02)

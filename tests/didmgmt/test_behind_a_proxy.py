@@ -21,7 +21,8 @@ from django.core.management import call_command
 from django.test import override_settings
 
 from tests.kills import database_url
-from tests.proxies import caddy, free_port, nginx
+from tests.programs import free_port
+from tests.proxies import caddy, nginx
 from tests.world import client_of, make_world, member
 
 pytestmark = [

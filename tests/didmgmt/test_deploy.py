@@ -18,7 +18,8 @@ from django.conf import settings
 from django.core.management import get_commands
 
 from didmgmt import children, server
-from tests.proxies import DEPLOY, answers, free_port, program
+from tests.programs import accepts_connections, free_port, program
+from tests.proxies import DEPLOY
 
 ROOT = Path(settings.BASE_DIR)
 UNITS = sorted(path.name for path in DEPLOY.glob("did-*"))
@@ -165,7 +166,7 @@ def test_the_container_serves_with_what_is_copied_and_required(image):
     start = json.loads(of("CMD")[0])
     with subprocess.Popen(start, cwd=folder, env=variables, stderr=subprocess.DEVNULL) as process:
         try:
-            while process.poll() is None and not answers(port):
+            while process.poll() is None and not accepts_connections(port):
                 time.sleep(0.05)
             done = run(*healthy)
             assert done.returncode == 0, done.stderr

@@ -23,11 +23,13 @@ from audit import history, triggers
 from clients.models import Reseller
 from didmgmt.proxy import ClientAddressMiddleware
 from jobs.models import WorkerBeat
+from tests.programs import free_port
 
 
 def environment(folder, **variables):
     """Return an environment without the settings of the suite."""
-    return {"PATH": os.environ["PATH"], "VAR_DIR": str(folder)} | variables
+    values = {"PATH": os.environ["PATH"], "VAR_DIR": folder} | variables
+    return {name: str(value) for name, value in values.items()}
 
 
 def manage(folder, *arguments, **variables):
@@ -267,12 +269,6 @@ def test_readyz_names_missing_history_triggers(client, db):
 # --- make run -------------------------------------------------------------------------------------
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
 @contextlib.contextmanager
 def serving(folder, port, **variables):
     """Yield a running ``manage.py serve``; ``lines`` is its output until then."""
@@ -355,7 +351,7 @@ def test_a_killed_child_is_started_again_and_all_end_with_a_killed_parent(tmp_pa
         # The output ends when no child holds it any more.
         assert "Traceback" not in process.stdout.read()
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", int(port)), timeout=5)
+        socket.create_connection(("127.0.0.1", port), timeout=5)
 
 
 def child_of(pid, word):
@@ -371,7 +367,7 @@ def test_a_port_in_use_is_refused(tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        port = str(other.getsockname()[1])
+        port = other.getsockname()[1]
         assert_refused(manage(tmp_path, "serve", PORT=port), f"Port {port}", "in use")
 
 

@@ -24,7 +24,7 @@ from clients.models import Reseller
 from didmgmt import requests
 from didmgmt.logs import JsonFormatter, LineFormatter
 from didmgmt.urls import urlpatterns as ours
-from tests.proxies import free_port
+from tests.programs import free_port
 from tests.world import PASSWORD, client_of, member
 
 handler500 = "didmgmt.faults.handler500"
