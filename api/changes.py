@@ -13,7 +13,7 @@ from api.fields import MAYBE_TEXT, MAYBE_WHOLE, MOMENT, TEXT, WHOLE, Field, Fiel
 from api.lists import list_answer
 from api.problems import error, invalid
 from api.records import record_answer, record_fields
-from api.streams import CSV, NDJSON, accepted, csv_answer, ndjson_answer
+from api.streams import CSV, NDJSON, accepted, csv_answer, ndjson_answer, streamed_answers
 from audit import history
 from audit.models import Change
 from didmgmt.parameters import parameter_errors
@@ -116,7 +116,12 @@ def get_change(request: HttpRequest, pk: int) -> HttpResponse:
     return record_answer(request, CHANGE, entry, None, names)
 
 
-@router.get("/changes/{pk}/rows", operation_id="change_rows", summary="Read what a change wrote")
+@router.get(
+    "/changes/{pk}/rows",
+    operation_id="change_rows",
+    summary="Read what a change wrote",
+    openapi_extra=streamed_answers(NDJSON, CSV),
+)
 @needs("audit.view_change", "dids.export_did")
 def change_rows(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Stream a row for each field that a change wrote, as NDJSON or, with ``Accept: text/csv``, as CSV.

@@ -11,8 +11,8 @@ from api.fields import MAYBE_MOMENT, TEXT, WHOLE, Field, Fields, moment, named, 
 from api.idempotency import once
 from api.inputs import Body
 from api.resources import Resource
-from api.stops import reopen, stop
-from api.writes import ALTHOUGH, NAME, Writes, client_of, locked
+from api.stops import HELD, reopen, stop
+from api.writes import ALTHOUGH, NAME, Writes, client_of, documented, locked
 from clients.models import Account, Client
 from dids import packages
 from dids.forms.clients import AccountForm, ClientForm
@@ -137,7 +137,12 @@ Writes(
 ).register(router)
 
 
-@router.post("/clients/{pk}/close", operation_id="close_client", summary="Close a client")
+@router.post(
+    "/clients/{pk}/close",
+    operation_id="close_client",
+    summary="Close a client",
+    **documented(CLIENTS, **HELD),
+)
 @needs("clients.change_client", "dids.change_clientpackage")
 @once
 def close_client(request: HttpRequest, pk: int) -> HttpResponse:
@@ -146,7 +151,9 @@ def close_client(request: HttpRequest, pk: int) -> HttpResponse:
         return stop(request, CLIENTS, packages.close_client(locked(request, CLIENTS, pk)), pk)
 
 
-@router.post("/clients/{pk}/reopen", operation_id="reopen_client", summary="Reopen a client")
+@router.post(
+    "/clients/{pk}/reopen", operation_id="reopen_client", summary="Reopen a client", **documented(CLIENTS)
+)
 @needs("clients.change_client", "dids.change_clientpackage")
 @once
 def reopen_client(request: HttpRequest, pk: int) -> HttpResponse:

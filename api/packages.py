@@ -27,8 +27,8 @@ from api.idempotency import once
 from api.inputs import Body, form_data, sent
 from api.problems import ProblemError, errors_of, invalid
 from api.resources import Resource
-from api.stops import reopen, returned, stay, stop
-from api.writes import ALTHOUGH, NAME, Writes, client_of, locked, saved
+from api.stops import HELD, RETURNED, reopen, returned, stay, stop
+from api.writes import ALTHOUGH, NAME, Writes, client_of, documented, locked, saved
 from clients.models import Package
 from didmgmt import clock
 from dids import packages
@@ -187,7 +187,12 @@ Writes(
 ).register(router)
 
 
-@router.post("/packages/{pk}/archive", operation_id="archive_package", summary="Archive a package")
+@router.post(
+    "/packages/{pk}/archive",
+    operation_id="archive_package",
+    summary="Archive a package",
+    **documented(PACKAGES, **HELD),
+)
 @needs("clients.change_package", "dids.change_clientpackage")
 @once
 def archive_package(request: HttpRequest, pk: int) -> HttpResponse:
@@ -196,7 +201,12 @@ def archive_package(request: HttpRequest, pk: int) -> HttpResponse:
         return stop(request, PACKAGES, packages.archive_package(locked(request, PACKAGES, pk)), pk)
 
 
-@router.post("/packages/{pk}/restore", operation_id="restore_package", summary="Restore a package")
+@router.post(
+    "/packages/{pk}/restore",
+    operation_id="restore_package",
+    summary="Restore a package",
+    **documented(PACKAGES),
+)
 @needs("clients.change_package", "dids.change_clientpackage")
 @once
 def restore_package(request: HttpRequest, pk: int) -> HttpResponse:
@@ -205,7 +215,12 @@ def restore_package(request: HttpRequest, pk: int) -> HttpResponse:
         return reopen(request, PACKAGES, locked(request, PACKAGES, pk))
 
 
-@router.post("/client-packages", operation_id="create_client_package", summary="Give a client a package")
+@router.post(
+    "/client-packages",
+    operation_id="create_client_package",
+    summary="Give a client a package",
+    **documented(CLIENT_PACKAGES, 201),
+)
 @needs("dids.add_clientpackage")
 @once
 def create_client_package(request: HttpRequest, body: NewClientPackage) -> HttpResponse:
@@ -219,7 +234,12 @@ def create_client_package(request: HttpRequest, body: NewClientPackage) -> HttpR
     return saved(request, CLIENT_PACKAGES, given.pk, packages.given_to_client(given), is_new=True)
 
 
-@router.patch("/client-packages/{pk}", operation_id="edit_client_package", summary="End a client’s package")
+@router.patch(
+    "/client-packages/{pk}",
+    operation_id="edit_client_package",
+    summary="End a client’s package",
+    **documented(CLIENT_PACKAGES),
+)
 @needs("dids.change_clientpackage")
 def edit_client_package(request: HttpRequest, pk: int, body: ClientPackageEdit) -> HttpResponse:
     """Set or clear the end of a client’s package. A past one ends it now, and its numbers go on Hold."""
@@ -240,6 +260,7 @@ def edit_client_package(request: HttpRequest, pk: int, body: ClientPackageEdit) 
     "/client-packages/{pk}/deactivate",
     operation_id="deactivate_client_package",
     summary="Switch a client’s package off",
+    **documented(CLIENT_PACKAGES, **HELD),
 )
 @needs("dids.change_clientpackage")
 @once
@@ -253,6 +274,7 @@ def deactivate_client_package(request: HttpRequest, pk: int) -> HttpResponse:
     "/client-packages/{pk}/activate",
     operation_id="activate_client_package",
     summary="Switch a client’s package on",
+    **documented(CLIENT_PACKAGES, **RETURNED),
 )
 @needs("dids.change_clientpackage")
 @once

@@ -4,21 +4,22 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import chain
-from typing import Any
+from typing import Any, Literal
 
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict
-from ninja import Router, Schema
-from pydantic import ConfigDict, Field
+from ninja import Router
+from pydantic import Field
 
 import sheets
 from api.access import found, needs
 from api.dids import read_address
 from api.facts import parameters
 from api.fields import TEXT, answer, moment, named
+from api.inputs import Body
 from api.lists import MOST, USUAL, next_url, read_limit
 from api.problems import error, errors_of, invalid
-from api.streams import CSV, JSON, accepted, csv_answer, ndjson_answer
+from api.streams import CSV, JSON, NDJSON, accepted, csv_answer, ndjson_answer, streamed_answers
 from audit import history
 from didmgmt import clock
 from didmgmt.parameters import parameter_errors
@@ -57,6 +58,112 @@ STATES = {
 }
 
 
+class Difference(Body):
+    """The old and new text of a field; "" is empty."""
+
+    field: str
+    old: str
+    new: str
+
+
+class Entry(Body):
+    """A write to a number. ``change`` is null without one, or if you may not open it."""
+
+    at: datetime
+    event: Literal["created", "changed", "deleted"]
+    actor: str
+    action: str
+    change: int | None
+    differences: list[Difference]
+
+
+class Life(Body):
+    """An earlier life of the same digits, under another id."""
+
+    id: int
+    deleted_at: datetime
+
+
+class History(Body):
+    """A page of the writes to a number, newest first; ``next`` is the URL of the next page."""
+
+    id: int
+    number: str
+    items: list[Entry]
+    next: str | None
+    other_lives: list[Life]
+
+
+class Named(Body):
+    """A related record."""
+
+    id: int
+    name: str
+
+
+class Boundary(Body):
+    """What began or ended a period; ``exactly`` is false if it may have been earlier."""
+
+    at: datetime
+    exactly: bool
+    actor: str
+    action: str
+    change: int | None
+
+
+class Held(Body):
+    """Who had a number, and from when until when.
+
+    ``names_then`` has the names at that time of what has another name now.
+    """
+
+    client: Named | None
+    account: Named | None
+    client_package: Named | None
+    names_then: dict[Literal["client", "account", "package"], str]
+    began: Boundary | None
+    ended: Boundary | None
+
+
+class Period(Held):
+    """A period of use, or of a Hold after it."""
+
+    state: Literal["in_use", "on_hold"]
+
+
+class Periods(Body):
+    """Periods of a number, newest first. ``more``: there are older ones, which aren't listed."""
+
+    id: int
+    number: str
+    items: list[Period]
+    more: bool
+
+
+class Explanation(Body):
+    """A sentence that explains the status of a number."""
+
+    id: int
+    number: str
+    sentence: str
+
+
+class HadIt(Held):
+    """The state of a number at a time; ``note`` says in words what the other members don't."""
+
+    number: str
+    at: datetime
+    state: Literal["in_use", "on_hold", "unassigned", "absent", "deleted", "never", "unknown"]
+    status: str | None
+    note: str
+
+
+class Results(Body):
+    """The result of each look-up, in the order of the request."""
+
+    items: list[HadIt]
+
+
 def life_of(address: str, user: Any) -> tuple[int, str]:
     """Return (id, number) of the number at an address, also of one that was deleted or has left the reseller.
 
@@ -85,6 +192,7 @@ def life_of(address: str, user: Any) -> tuple[int, str]:
     "/dids/{number}/history",
     operation_id="did_history",
     summary="Read the history of a number",
+    response=History,
     openapi_extra=parameters(
         limit=({"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL}, "Most writes of a page"),
         after=(TEXT, "Where the page begins. Take the URL in `next` instead of making one"),
@@ -135,7 +243,12 @@ def _entry(entry: Any) -> dict[str, Any]:
     }
 
 
-@router.get("/dids/{number}/ownership", operation_id="did_ownership", summary="Read who had a number")
+@router.get(
+    "/dids/{number}/ownership",
+    operation_id="did_ownership",
+    summary="Read who had a number",
+    response=Periods,
+)
 @needs("dids.view_did", "audit.view_change")
 def did_ownership(request: HttpRequest, number: str) -> HttpResponse:
     """Return the periods in which clients used a number or it was on Hold after use, newest first.
@@ -150,7 +263,12 @@ def did_ownership(request: HttpRequest, number: str) -> HttpResponse:
     return answer({"id": pk, "number": digits, "items": items, "more": more})
 
 
-@router.get("/dids/{number}/explain", operation_id="explain_did", summary="Explain the status of a number")
+@router.get(
+    "/dids/{number}/explain",
+    operation_id="explain_did",
+    summary="Explain the status of a number",
+    response=Explanation,
+)
 @needs("dids.view_did")
 def explain_did(request: HttpRequest, number: str) -> HttpResponse:
     """Return a sentence: since when it has its status, why, by whom, and what happens next.
@@ -201,19 +319,15 @@ def _boundary(one: Any) -> dict[str, Any] | None:
 # --- who had it ---------------------------------------------------------------------------------------
 
 
-class Asked(Schema):
+class Asked(Body):
     """A number, or a range, at a time of its own."""
-
-    model_config = ConfigDict(extra="forbid")
 
     number: str = Field(description="The number, in any notation", examples=["+44 20 7183 8750"])
     at: str | None = Field(None, description="The time, such as 2026-05-03T14:03:27Z")
 
 
-class Question(Schema):
+class Question(Body):
     """Numbers and times to look up."""
-
-    model_config = ConfigDict(extra="forbid")
 
     numbers: list[str | Asked] = Field(
         description=f"Up to {MAX_LISTED:,} numbers or ranges", examples=[["442071838750"]]
@@ -221,7 +335,13 @@ class Question(Schema):
     at: str | None = Field(None, description="The time for all without one of their own; now by default")
 
 
-@router.post("/who-had-it", operation_id="who_had_it", summary="Look up who had numbers at a time")
+@router.post(
+    "/who-had-it",
+    operation_id="who_had_it",
+    summary="Look up who had numbers at a time",
+    response=Results,
+    openapi_extra=streamed_answers(CSV, NDJSON),
+)
 @needs("audit.view_change", "dids.view_did")
 def who_had_it(request: HttpRequest, body: Question) -> HttpResponseBase:
     """Return who had each number at its time, in the order of the request; changes nothing."""

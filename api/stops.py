@@ -4,12 +4,59 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from api.fields import moment
+from api.fields import MAYBE_MOMENT, MAYBE_TEXT, TEXT, moment
 from api.resources import Resource
 from api.writes import saved
 from dids.models import ClientPackage
 from dids.models.number_previews import HoldPreview, Resumption
 from dids.packages import Stop, reopened
+
+_COUNT = {"type": "integer"}
+HELD: dict[str, Any] = {
+    "held": {
+        "type": "array",
+        "description": "The numbers that went on Hold, by what they have in common",
+        "items": {
+            "type": "object",
+            "properties": {
+                "was": TEXT,
+                "hold_days": _COUNT,
+                "hold_until": MAYBE_MOMENT,
+                "after_hold": TEXT,
+                "count": _COUNT,
+            },
+        },
+    },
+    "clients": {
+        "type": "array",
+        "description": "The clients that lost numbers, the most first",
+        "items": {
+            "type": "object",
+            "properties": {"id": _COUNT, "name": TEXT, "package": MAYBE_TEXT, "count": _COUNT},
+        },
+    },
+    "more_clients": {**_COUNT, "description": "How many further clients lost numbers"},
+}
+RETURNED: dict[str, Any] = {
+    "returned": {
+        "type": "object",
+        "description": "How many numbers returned from Hold, by status",
+        "additionalProperties": _COUNT,
+    },
+    "stay": {
+        "type": "array",
+        "description": "The numbers that stay on Hold, by reason; `numbers` names some of them",
+        "items": {
+            "type": "object",
+            "properties": {
+                "code": TEXT,
+                "why": TEXT,
+                "count": _COUNT,
+                "numbers": {"type": "array", "items": TEXT},
+            },
+        },
+    },
+}
 
 
 def stop(request: HttpRequest, resource: Resource, action: Stop, pk: int) -> HttpResponse:

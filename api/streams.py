@@ -31,6 +31,13 @@ def accepted(request: HttpRequest, formats: Sequence[str] = ALL) -> str:
     return wanted
 
 
+def streamed_answers(*formats: str) -> dict[str, Any]:
+    """Return the addition to the document for an operation that also answers with ``formats``."""
+    content = {one: {"schema": {"type": "string"}} for one in formats}
+    refused = {"$ref": "#/components/responses/NotAcceptable"}
+    return {"responses": {200: {"content": content}, 406: refused}}
+
+
 def csv_answer(request: Any, chunks: Iterator[bytes]) -> HttpResponseBase:
     """Stream a CSV file. Raises ProblemError without the right to export, LimitError for too many at once."""
     return _stream(request, chunks, f"{CSV}; charset=utf-8")

@@ -14,7 +14,7 @@ from pydantic import Field
 
 import audit
 from api.access import lacks, needs
-from api.fields import answer
+from api.fields import MAYBE_TEXT, MAYBE_WHOLE, TEXT, answer
 from api.idempotency import once
 from api.inputs import Body, form_data, sent
 from api.problems import ProblemError, errors_of, invalid
@@ -85,18 +85,22 @@ class Writes:
             operation_id=f"create_{noun}",
             summary=f"Create {article} {noun}",
             description=f"Create {article} {noun}. `Location` is its address.",
+            **documented(self.resource, 201),
         )(may_create(once(create)))
         router.patch(
             f"/{path}/{{pk}}",
             operation_id=f"edit_{noun}",
             summary=f"Edit {article} {noun}",
             description="Change what the body names. `If-Match` refuses to change what has changed since.",
+            **documented(self.resource),
         )(may_edit(edit))
         router.delete(
             f"/{path}/{{pk}}",
             operation_id=f"delete_{noun}",
             summary=f"Delete {article} {noun}",
             description="Delete it unless other records use it; its history remains.",
+            response={200: None},
+            openapi_extra=_answers(200, {}, _EXAMPLE),
         )(may_delete(delete))
 
     def save(self, request: HttpRequest, record: Any, body: Body) -> HttpResponse:
@@ -123,6 +127,33 @@ class Writes:
         if uses := record.delete_unused(by=request.user):
             raise ProblemError(409, "in_use", record.in_use_sentence(uses), uses=uses)
         return answer(done(request, record.deleted_sentence))
+
+
+def documented(resource: Resource, status: int = 200, **facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the keyword arguments of an operation that answers with ``saved``; ``facts``: their schemas."""
+    name = resource.noun.replace(" ", "_")
+    record = {name: {"$ref": f"#/components/schemas/{resource.fields.noun}"}}
+    example = _EXAMPLE | {name: resource.fields.example()}
+    return {"response": {status: None}, "openapi_extra": _answers(status, record | facts, example)}
+
+
+def _answers(status: int, members: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    properties = _DONE | members
+    schema = {"type": "object", "required": [*properties], "properties": properties}
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"responses": {status: {"description": "What was done", "content": content}}}
+
+
+_DONE: dict[str, Any] = {
+    "sentence": TEXT,
+    "change": {**MAYBE_WHOLE, "description": "The id of the change, null if nothing was written"},
+    "undo_url": {**MAYBE_TEXT, "description": "The page that undoes the change, null if you may not"},
+}
+_EXAMPLE = {
+    "sentence": "Saved.",
+    "change": 4711,
+    "undo_url": "https://did.example/audit/4711/undo/",
+}
 
 
 def locked(request: HttpRequest, resource: Resource, pk: int) -> Any:

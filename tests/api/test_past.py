@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 import audit
+from api import past
 from audit import SYSTEM
 from dids.history.timeline import timeline
 from dids.models import DID, ClientPackage
@@ -349,3 +350,15 @@ def test_the_file_has_a_row_for_each_look_up(program):
     rows = list(csv.DictReader(sent.content.decode().splitlines()))
     assert [row["State"] for row in rows] == ["in use", "unassigned"]
     assert rows[0]["Time"] == "2026-05-03 11:03:00+00:00"
+
+
+def test_answers_are_what_the_document_says(program):
+    DID.objects.create_numbers(["102"], operator=Operator.objects.get(name="North Telecom"), by=SYSTEM)
+    DID.objects.filter(number="102").delete_unused(by=SYSTEM)
+    for number in ("100", "101", "102"):
+        past.History.model_validate(program.get(f"/dids/{number}/history").json)
+        past.Periods.model_validate(program.get(f"/dids/{number}/ownership").json)
+    past.Explanation.model_validate(program.get("/dids/100/explain").json)
+    asked = [{"number": "100-103", "at": (START + n * HOUR).isoformat()} for n in (-48, -1, 1, 25, 2000)]
+    told = past.Results.model_validate(program.post("/who-had-it", {"numbers": asked}).json)
+    assert {one.state for one in told.items} >= {"in_use", "on_hold", "unassigned", "absent", "never"}

@@ -1,5 +1,7 @@
 """Programs write resellers, operators, clients, accounts and packages as the dialogs of the screens do."""
 
+import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -405,3 +407,27 @@ def test_any_body_is_written_or_refused_with_a_problem(administrator, world, kin
 def test_the_actor_of_a_write_is_the_token(program, world):
     program.post("/operators", body_of("operators", world))
     assert Change.objects.latest("pk").actor_kind == Change.Actor.TOKEN
+
+
+def test_answers_have_the_documented_members(program, world):
+    document = json.loads(program.get("/openapi.json").content)
+    given = f"/client-packages/{world.client_package.pk}"
+    spare = Operator.objects.create(reseller=world.reseller, name="Spare")
+    for method, path, body in [
+        *(("post", f"/{kind}", body_of(kind, world)) for kind in MODELS),
+        *(("patch", f"/{kind}/{record_of(kind, world).pk}", {}) for kind in MODELS),
+        ("post", f"{given}/deactivate", None),
+        ("post", f"{given}/activate", None),
+        ("patch", given, {"ends_at": None}),
+        ("post", f"/clients/{world.client.pk}/close", None),
+        ("post", f"/clients/{world.client.pk}/reopen", None),
+        ("post", f"/packages/{world.package.pk}/archive", None),
+        ("post", f"/packages/{world.package.pk}/restore", None),
+        ("post", "/client-packages", {"client": world.client.pk, "package": world.package.pk}),
+        ("delete", f"/operators/{spare.pk}", None),
+    ]:
+        told = program.send(method.upper(), path, body)
+        answers = document["paths"]["/api/v1" + re.sub(r"\d+", "{pk}", path)][method]["responses"]
+        schema = answers[str(told.status)]["content"]["application/json"]["schema"]
+        assert told.json.keys() == schema["properties"].keys(), path
+        assert {*schema["required"]} == told.json.keys(), path
