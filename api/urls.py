@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 
 from api import (
@@ -24,9 +25,11 @@ from api import (
     packages,
     past,
     problems,
+    reference,
     tags,
 )
 from api.access import TokenAuth
+from didmgmt.parameters import takes
 from didmgmt.problems import problem
 
 NO_ADDRESS = "There is nothing at this address. The document at /api/v1/openapi.json lists all addresses."
@@ -122,3 +125,13 @@ urlpatterns = [
     path("v1/", (_patterns(_found), _app, _namespace)),
     re_path("", unknown, name="api_unknown"),
 ]
+
+
+@require_safe
+@takes()
+def reference_page(request: HttpRequest) -> HttpResponse:
+    """Show the document to whoever has signed in."""
+    return reference.page(request, json.loads(_document()))
+
+
+reference_urlpatterns = [path("", reference_page, name="page")]

@@ -1,6 +1,7 @@
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from api.urls import reference_urlpatterns as api_reference_urlpatterns
 from didmgmt import headers, health, metrics
 from screens.imports.urls import reference_urlpatterns
 from screens.operators.urls import reseller_urlpatterns
@@ -10,6 +11,7 @@ from screens.people.urls import people_urlpatterns, role_urlpatterns
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="dids:list"), name="home"),
     path("api/", include("api.urls")),
+    path("api-reference/", include((api_reference_urlpatterns, "api_reference"))),
     path("start/", include("screens.start.urls")),
     path("dids/", include("screens.numbers.urls")),
     path("operators/", include("screens.operators.urls")),

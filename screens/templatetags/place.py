@@ -23,6 +23,7 @@ SECTIONS = {
     "roles": "People",
     "webhooks": "Webhooks",
     "tokens": "API",
+    "api_reference": "API",
 }
 
 

@@ -77,6 +77,7 @@ ADDRESSES = [
     Address("staff:password_change_done", "/password/done/", SIGNED_IN, NO_POST),
     Address("staff:me", "/me/", SIGNED_IN, "login 302 302 302 302", time_zone="UTC"),
     Address("staff:lists", "/me/lists/", NO_POST, "login 302 302 302 302", page_size="50"),
+    Address("api_reference:page", "/api-reference/", SIGNED_IN, NO_POST),
     Address("find:page", "/find/?q=1", SIGNED_IN, NO_POST),
     Address("start:start", "/start/", SIGNED_IN, NO_POST),
     Address("start:statuses", "/start/statuses/", SIGNED_IN, NO_POST),
