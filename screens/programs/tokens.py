@@ -3,6 +3,7 @@
 import json
 import shlex
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.db.models import Case, F, When
@@ -44,6 +45,7 @@ def token_list(request):
         "listing": listing,
         "ending": Token.objects.filter(owner=request.user).ending().order_by("expires_at"),
         "examples": examples(request.build_absolute_uri("/api/v1")),
+        "limit": settings.API_REQUESTS_PER_MINUTE,
     }
     return render(request, "programs/tokens.html", context)
 
@@ -108,25 +110,25 @@ def examples(address):
     """Return [(title, command, answer)] that show the API at ``address``, such as "https://host/api/v1"."""
     head = 'curl -H "Authorization: Bearer $DID_TOKEN"'
     listed = f"{address}/dids?status=instock&limit=20"
-    assigned = {"client": 12, "client_package": 31, "account": 48}
+    assigned = {"client_package": 31, "account": 12}
     rehearsed = {"action": "reserve", "range": "33199007200-33199007239", "dry_run": True}
     return [
         (
             "20 numbers that are In Stock",
             f"{head} \\\n  {shlex.quote(listed)}",
-            '200  {"results": [{"number": "442079460012", "status": "instock", …}, …], "next": "…"}',
+            '200  {"items": [{"id": 17, "number": "442079460012", "status": "instock", …}, …], "next": "…"}',
         ),
         (
             "Assign a number; the key makes a repeat harmless",
             f"""{head} -H "Idempotency-Key: order-20433" \\
   {_sent(assigned)} \\
   {address}/dids/33199004330/assign""",
-            '200  {"number": "33199004330", "status": "active", …}',
+            '200  {"sentence": "1 number assigned to …", "did": {"number": "33199004330", …}, …}',
         ),
         (
             "Rehearse a move of 40 numbers, change nothing",
             f"{head} \\\n  {_sent(rehearsed)} \\\n  {address}/dids/bulk",
-            '200  {"dry_run": true, …}',
+            '200  {"dry_run": true, "selected": 40, "result": {"done": 40, …}, "refusals": []}',
         ),
     ]
 

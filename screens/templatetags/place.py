@@ -21,7 +21,7 @@ SECTIONS = {
     "jobs": "Jobs",
     "people": "People",
     "roles": "People",
-    "webhooks": "Webhooks",
+    "webhooks": "API",
     "tokens": "API",
     "api_reference": "API",
 }

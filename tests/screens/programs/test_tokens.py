@@ -1,17 +1,24 @@
 """The page of API tokens: who sees which, what can be ticked, and that a secret is shown once."""
 
+import json
 import re
+import shlex
 from html import unescape
+from itertools import pairwise
 
 import pytest
 
+from audit import SYSTEM
 from audit.models import Change
 from didmgmt import clock
 from didmgmt.form_tokens import ALREADY
 from dids.models import DID
 from jobs.models import Job
+from screens.programs.tokens import examples
 from staff import scopes, tokens
 from staff.models import Token, User
+from tests.api.conftest import Program
+from tests.screens.test_axe import violations
 from tests.staff.test_tokens import ADDRESS, issue, refusal
 from tests.world import client_of, member
 
@@ -171,6 +178,29 @@ def test_the_audit_log_shows_what_a_token_may_do_in_words_of_the_form(administra
     assert "dids:write" in page and "203.0.113.64/27" in page and "1 API token" in page
 
 
+def test_the_examples_work_as_they_are_copied(world, supervisor):
+    numbers = ["33199004330", *map(str, range(33199007200, 33199007240))]
+    DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM, status="instock")
+    program = Program(issue(supervisor)[1].removeprefix("Bearer "))
+    answers = []
+    for _, command, _ in examples("http://testserver/api/v1"):
+        words = shlex.split(command.replace("\\\n", " "))
+        given = dict(pairwise(words))
+        headers = [word.split(": ", 1) for flag, word in pairwise(words) if flag == "-H"]
+        headers = {name: value for name, value in headers if name == "Idempotency-Key"}
+        path = words[-1].removeprefix("http://testserver")
+        ids = {"client_package": world.client_package.pk, "account": world.account.pk}
+        body = given.get("-d") and json.loads(given["-d"])
+        if body and body.keys() == ids.keys():
+            body = ids
+        answers.append(program.send("POST" if body else "GET", path, body, headers=headers))
+    listed, assigned, rehearsed = answers
+    assert [answer.status for answer in answers] == [200] * 3, [answer.json for answer in answers]
+    assert len(listed.items) == 20 and listed.json["next"]
+    assert assigned.json["did"]["number"] == "33199004330" and "assigned to" in assigned.json["sentence"]
+    assert (rehearsed.json["selected"], rehearsed.json["result"]["done"]) == (40, 40)
+
+
 @pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
 def test_the_secret_is_selected_and_stays_until_the_box_is_ticked(page_of):
@@ -180,6 +210,10 @@ def test_the_secret_is_selected_and_stays_until_the_box_is_ticked(page_of):
     page.get_by_role("link", name="New Token").first.click()
     dialog = page.locator("#dialog-slot dialog[open]")
     dialog.get_by_label("Name", exact=True).fill("portal")
+    dialog.get_by_role("button", name="Create token").click()
+    dialog.locator(".field-error").first.wait_for()
+    found = violations(page)
+    assert found == [], "\n".join(found)
     dialog.get_by_label("dids: read").check()
     dialog.get_by_role("button", name="Create token").click()
     secret = page.get_by_label("The token with its secret")
@@ -188,8 +222,9 @@ def test_the_secret_is_selected_and_stays_until_the_box_is_ticked(page_of):
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Close").click()
-    assert secret.is_visible()
+    assert secret.is_visible() and violations(page) == []
     page.get_by_label("I have stored the secret").check()
     page.get_by_role("button", name="Close").click()
     page.get_by_text("The token “portal” is created.").wait_for()
+    assert violations(page) == []
     assert not secret.is_visible()
