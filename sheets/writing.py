@@ -19,7 +19,8 @@ MARKED = frozenset(_RUNS + "'")  # its first characters
 # Detect whether some cell of a CSV may need an escape; a quoted cell with a delimiter may be a false alarm.
 # Searching the text of many rows costs a fraction of checking each cell, and searching for signs even less.
 _SIGNS = (*"=+-@\t'＝＋－＠", '"\r', '"\n')
-_RISKY = re.compile("(?:\\A|[,\n])(?:[=+\\-@\t'＝＋－＠]|\"[=+\\-@\t\r\n'＝＋－＠])")
+# It begins with a set of characters, which ``re`` searches three times as fast as with "(?:\\A|…".
+_RISKY = re.compile("[,\n](?:[=+\\-@\t'＝＋－＠]|\"[=+\\-@\t\r\n'＝＋－＠])")
 
 
 def escape(text: str) -> str:
@@ -48,7 +49,7 @@ def write(rows: Iterable[Iterable[str | int | None]], *, bom: bool = False) -> I
     rows, count = iter(rows), 1
     while some := list(islice(rows, count)):
         text = _csv(some)
-        if any(sign in text for sign in _SIGNS) and _RISKY.search(text):
+        if any(sign in text for sign in _SIGNS) and _RISKY.search("\n" + text):
             text = _csv([_escaped(row) for row in some])
         yield text.encode("utf-8", "replace")
         count = max(1, min(BATCH, count * CHUNK // len(text)))
