@@ -25,8 +25,22 @@ from urllib.parse import urlencode
 import django_filters
 from django import forms
 from django.db import OperationalError, connection, transaction
-from django.db.models import BooleanField, Case, F, Func, Max, Min, OuterRef, Q, Subquery, When
+from django.db.models import (
+    BooleanField,
+    Case,
+    F,
+    Func,
+    Max,
+    Min,
+    OuterRef,
+    Q,
+    Subquery,
+    TextField,
+    Value,
+    When,
+)
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Concat
 
 from audit.history import deleted_records, last_known, visible_to
 from audit.models import Change
@@ -50,7 +64,7 @@ EARLY_MAX = 40_000  # the same for an early time: at most this many versions wer
 CHANGES_MAX = 5_000  # in at most this many changes
 CLOCK_SKEW = timedelta(minutes=1)  # between the application and the database
 CLOCK_SET_BACK = timedelta(hours=1)  # the largest backward step of a clock that is allowed for
-PROBES = 100  # ids looked up in one query
+PROBES = 16  # ids looked up in one query; with more, all queries together look up more
 STATEMENT_MAX = timedelta(
     minutes=1
 )  # the longest statement that creates numbers, from an id to its timestamp
@@ -300,10 +314,13 @@ class PastFilter(DIDFilter):
         search = self.form.cleaned_data["search"]
         return found.filter(self._plain_search) if search and search.kind in INDEXED else found
 
-    def _numbers(self, statuses):
-        """Yield the existing and the deleted numbers, with their ``version`` then if it matches, or None."""
+    def _numbers(self, statuses, value=F("history_id")):  # noqa: B008 - it is not changed
+        """Yield the existing and the deleted numbers, with their ``version`` then if it matches, or None.
+
+        ``value``: an expression to return of the version instead of its key.
+        """
         by_then = DIDHistory.objects.filter(at__lte=self.now).order_by("-history_id")
-        by_then = by_then.values(found=Case(When(self._matches(statuses), then=F("history_id"))))
+        by_then = by_then.values(found=Case(When(self._matches(statuses), then=value)))
         deleted = DIDHistory.objects.filter(event="-")
         if self._plain_search:
             deleted = deleted.filter(self._plain_search)
@@ -395,11 +412,12 @@ class PastFilter(DIDFilter):
         """Return [(version, status)] of the matches among the first candidates, and whether these are all."""
         candidates = self._candidates(statuses)
         if candidates is None:
-            checked = []
-            for numbers in self._numbers(statuses):
+            # Both in one text, since a subquery returns one value; the statuses cost another lookup each.
+            checked, both = [], Concat("history_id", Value(" "), self._status, output_field=TextField())
+            for numbers in self._numbers(statuses, both):
                 checked += numbers.values_list("version", flat=True)[: CANDIDATES_MAX + 1]
-            found = DIDHistory.objects.filter(pk__named=[pk for pk in checked if pk is not None])
-            return list(found.values_list("pk", self._status)), len(checked) <= CANDIDATES_MAX
+            found = [one.split() for one in checked if one is not None]
+            return [(int(pk), status) for pk, status in found], len(checked) <= CANDIDATES_MAX
         most = CANDIDATES_MAX if self._written is None else EARLY_MAX
         condition = current_at(self.now) & self._matches(statuses)
         checked = candidates.annotate(found=Case(When(condition, then=self._status)))
