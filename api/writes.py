@@ -13,7 +13,7 @@ from ninja import Router
 from pydantic import Field
 
 import audit
-from api.access import lacks, needs
+from api.access import found, lacks, needs
 from api.fields import MAYBE_TEXT, MAYBE_WHOLE, TEXT, answer
 from api.idempotency import once
 from api.inputs import Body, form_data, sent
@@ -23,6 +23,7 @@ from api.resources import Resource
 from clients.models import Client
 from clients.names import clean_name
 from didmgmt.forms import Form
+from didmgmt.text import BIGGEST
 from dids.forms.records import RecordForm, saved_sentence
 
 NAME: Any = Field(None, description="Its name", examples=["Northline"])
@@ -157,21 +158,18 @@ _EXAMPLE = {
 
 
 def locked(request: HttpRequest, resource: Resource, pk: int) -> Any:
-    """Return the record that a request writes, on condition of ``If-Match``; call it in a transaction.
+    """Return the record that a request writes, locked, on condition of ``If-Match``.
 
-    Raises Http404, and ProblemError if the record has changed since.
+    Call it in a transaction. Raises Http404, and ProblemError if the record has changed since.
     """
     version, user = expected_version(request), request.user
-    visible = resource.records.model.objects.visible_to(user)
-    if version is not None:
-        list(
-            resource.records.model.objects.select_for_update(no_key=True).filter(pk=resource.row(pk, user).pk)
-        )
-        row, current = resource.row(pk, user), resource.version(pk)
-        if version != current:
-            (state,) = resource.fields.objects([row], resource.fields.usual)
-            raise changed(state, current)
-    return visible.get(pk=resource.row(pk, user).pk)
+    visible = resource.records.model.objects.visible_to(user).filter(pk=pk if 0 < pk <= BIGGEST else 0)
+    rows = visible.select_for_update(no_key=True, of=("self",))
+    record = found(rows.first(), f"{resource.noun} {pk}")
+    if version is not None and version != (current := resource.version(pk)):
+        (state,) = resource.fields.objects([resource.row(pk, user)], resource.fields.usual)
+        raise changed(state, current)
+    return record
 
 
 def saved(

@@ -13,6 +13,7 @@ from clients.models import Account, Client, Package, Reseller
 from dids.models import DID, ClientPackage
 from operators.models import Operator
 from tests.api.conftest import Program, token_of
+from tests.dids.models.test_racing import at_once
 from tests.examples import scaled
 from tests.world import client_of, member
 
@@ -431,3 +432,28 @@ def test_answers_have_the_documented_members(program, world):
         schema = answers[str(told.status)]["content"]["application/json"]["schema"]
         assert told.json.keys() == schema["properties"].keys(), path
         assert {*schema["required"]} == told.json.keys(), path
+
+
+# --- at the same time
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_programs_that_write_at_once_the_second_is_refused(request):
+    world, administrator = map(request.getfixturevalue, ("world", "administrator"))
+    one, other = (Program(token_of(administrator)) for _ in range(2))
+    path = f"/operators/{world.operator.pk}"
+    seen = {"If-Match": one.get(path).headers["ETag"]}
+    edits = at_once(
+        lambda: one.patch(path, {"hold_days": 3}, seen), lambda: other.patch(path, {"hold_days": 4}, seen)
+    )
+    assert sorted(told.status for told in edits) == [200, 412]
+    body = body_of("clients", world)
+    created = at_once(lambda: one.post("/clients", body), lambda: other.post("/clients", body))
+    assert sorted(told.status for told in created) == [201, 422]
+    (refused,) = [told for told in created if told.status == 422]
+    assert refused.errors == {"#/name": "Reseller 1 already has a client “New”."}
+    off = f"/client-packages/{world.client_package.pk}/deactivate"
+    stopped = at_once(lambda: one.post(off), lambda: other.post(off))
+    assert [told.status for told in stopped] == [200, 200]
+    assert sorted(sum(one["count"] for one in told.json["held"]) for told in stopped) == [0, 2]
+    assert len([told for told in stopped if told.json["change"]]) == 1

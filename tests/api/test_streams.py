@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from urllib.request import Request, urlopen
 
 import pytest
+from django.test import override_settings
 
 from audit import SYSTEM
 from audit.models import Change
+from didmgmt.limits import Slots
 from dids.models import DID
 from tests.api.conftest import token_of
 from tests.carrier import person
@@ -116,6 +118,18 @@ def test_memory_does_not_grow_with_the_rows(api, owner, world, headers):
     assert rest > 1_000_000
     print("PEAK", peak, rest)
     assert peak < 4_000_000
+
+
+@override_settings(EXPORTS_AT_ONCE=1)
+def test_more_streams_at_once_than_the_limit_are_refused_for_a_while(program, world, monkeypatch):
+    slots = Slots(1, 3)
+    monkeypatch.setattr("didmgmt.downloads._written", lambda: slots)
+    first = program.response("GET", "/dids", headers=CSV)
+    refused = program.get("/dids", NDJSON)
+    assert (refused.status, refused.headers["Retry-After"]) == (429, "10")
+    assert refused.json["detail"].startswith("You are already downloading 1 files")
+    assert b"".join(first)
+    assert program.get("/dids", NDJSON).status == 200
 
 
 # --- what a change wrote
