@@ -17,10 +17,10 @@ class ReplayJob(JobKind):
         params = job.params
         since, until = parse_datetime(params["since"]), parse_datetime(params["until"])
         while True:
-            endpoint = Endpoint.objects.visible_to(job.owner).kept().filter(pk=params["endpoint"]).first()
+            endpoint = Endpoint.objects.visible_to(job.actor).kept().filter(pk=params["endpoint"]).first()
             if endpoint is None or not endpoint.active:
                 raise JobError("The webhook was paused or deleted, so nothing more is sent to it.")
-            if not job.owner.has_perm("events.change_endpoint"):
+            if not job.actor.has_perm("events.change_endpoint"):
                 raise JobError("You no longer have permission to send events again. Ask an administrator.")
             cursor = job.cursor.get("after")
             left = after(events_between(endpoint, since, until, params["only"]), cursor and _read(cursor))

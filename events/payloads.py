@@ -28,7 +28,7 @@ def of_change(change, count):
     return {
         "change": change.pk,
         "action": change.kind,
-        "by": change.actor_name,
+        "by": change.who,
         "count": count,
     }
 
@@ -39,7 +39,7 @@ def of_job(job):
         "job": str(job.pk),
         "kind": job.kind,
         "label": str(job),
-        "by": job.owner.get_username(),
+        "by": job.requested_by,
         "state": job.state,
         "result": job.sentence,
         "change": job.change_id,

@@ -48,5 +48,5 @@ def record_end(job):
     else:
         return
     branches = set(Endpoint.objects.kept().values_list("reseller_id", flat=True))
-    for reseller in branches & {None, job.owner.reseller_id}:
+    for reseller in branches & {None, job.actor.reseller_id}:
         create_event(name, reseller, at=job.finished_at, about=str(job), data=of_job(job))

@@ -149,10 +149,13 @@ class TokenQuerySet(models.QuerySet):
         found = self if user.is_superuser else self.filter(own | models.Q(owner__is_superuser=False))
         return found if user.reseller_id is None else found.filter(owner__reseller=user.reseller_id)
 
+    def usable(self):
+        """Return the tokens that are neither revoked nor expired."""
+        return self.filter(revoked_at=None, expires_at__gt=clock.now())
+
     def ending(self):
         """Return the tokens that can be used, but not for much longer."""
-        now = clock.now()
-        return self.filter(revoked_at=None, expires_at__gt=now, expires_at__lte=now + Token.ENDS_SOON)
+        return self.usable().filter(expires_at__lte=clock.now() + Token.ENDS_SOON)
 
 
 class Token(models.Model):

@@ -253,7 +253,7 @@ def test_the_domain_acts_with_the_rights_of_a_job_and_not_of_its_owner():
     """A job of an API token has fewer rights than its owner, see ``Job.actor``."""
     found = {
         name
-        for name, tree in modules("dids")
+        for name, tree in modules("dids", "events", "api")
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr == "owner" and "job" in ast.dump(node.value)
     }

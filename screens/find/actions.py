@@ -54,6 +54,7 @@ _PAGES = [
     ("Client packages", "client_packages:list", "dids.view_clientpackage", "inbox"),
     ("Audit log", "audit:list", "audit.view_change", "history"),
     ("Jobs", "jobs:list", "jobs.view_job", "refresh"),
+    ("API tokens", "tokens:list", "staff.add_token", "key"),
 ]
 BUILT = 2  # actions of each kind that are built from results
 

@@ -110,6 +110,8 @@ def person_deactivate(request, pk):
     says = [f"{person} is signed out at once and can’t sign in any more. What {person} did stays on record."]
     if jobs:
         says.append(f"{count_noun(jobs, 'unfinished job')} of {person} will stop.")
+    if tokens := person.tokens.usable().count():
+        says.append(f"{count_noun(tokens, 'API token')} of {person} will be refused from then on.")
     return _confirm(
         request,
         lambda: set_active(person, active=False, by=request.user),

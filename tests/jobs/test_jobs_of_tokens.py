@@ -8,6 +8,7 @@ from dids.history.explain import explain
 from dids.job_kinds import submit_delete, submit_edit
 from dids.labels import change_label
 from dids.models import DID
+from events.models import Endpoint, Event
 from jobs.models import Job
 from staff import tokens
 from staff.models import User
@@ -130,3 +131,14 @@ def test_an_import_of_a_token_creates_what_the_token_may(world, supervisor):
         "442079460001"
     ]
     assert len(refusals(done)) == 1 and Change.objects.latest("pk").actor_name == "billing-sync"
+
+
+def test_the_reseller_of_a_token_is_told_that_its_job_failed(world, supervisor):
+    for reseller in (world.reseller, world.reseller_2):
+        Endpoint.objects.create(url="https://receiver.example/", types=["job.failed"], reseller=reseller)
+    token, user = holder(supervisor, reseller=world.reseller_2)
+    job = edit(user)
+    token.revoke(by=supervisor)
+    work(job)
+    event = Event.objects.get(type="job.failed")
+    assert event.reseller_id == world.reseller_2.pk and "billing-sync, token of supervisor" in event.body

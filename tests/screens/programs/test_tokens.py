@@ -164,6 +164,16 @@ def test_a_person_with_a_token_is_kept(administrator, supervisor):
     assert "1 API token" in page and User.objects.filter(pk=supervisor.pk).exists()
 
 
+def test_deactivating_a_person_names_the_tokens_that_stop(administrator, supervisor):
+    header = issue(supervisor)[1]
+    issue(supervisor, name="revoked")[0].revoke(by=supervisor)
+    browser = client_of(administrator)
+    page = read(browser.get(f"/people/{supervisor.pk}/deactivate/"))
+    assert "1 API token of supervisor will be refused from then on." in page
+    browser.post(f"/people/{supervisor.pk}/deactivate/")
+    assert refusal(header).code == "inactive"
+
+
 def test_a_reseller_with_a_token_is_kept(world, administrator, supervisor):
     issue(supervisor, reseller=world.reseller_2)
     DID.objects.filter(operator=world.operator_2).delete()
