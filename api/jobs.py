@@ -11,14 +11,28 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import reverse
 from ninja import Router, Schema
-from pydantic import Field
+from pydantic import Field as Member
 
 from api.access import found, needs
-from api.fields import answer, moment
+from api.facts import answers_with_list
+from api.fields import (
+    MAYBE_MOMENT,
+    MAYBE_WHOLE,
+    MOMENT,
+    TEXT,
+    WHOLE,
+    Field,
+    Fields,
+    answer,
+    moment,
+)
 from api.idempotency import once
+from api.lists import list_answer
 from api.problems import ProblemError
 from api.results import Counts, RefusedFor, counts
 from dids.job_kinds import refused_numbers, result_of
+from dids.lists.records import JOBS
+from jobs.filters import JobFilter
 from jobs.models import Job
 
 router = Router(tags=["Jobs"])
@@ -34,22 +48,22 @@ class JobState(Schema):
     """A job: how far it is, and what it did."""
 
     id: str
-    kind: str = Field(examples=["edit"])
+    kind: str = Member(examples=["edit"])
     label: str
-    state: str = Field(json_schema_extra={"enum": [*map(str, Job.State.values)]}, examples=["running"])
+    state: str = Member(json_schema_extra={"enum": [*map(str, Job.State.values)]}, examples=["running"])
     percent: int | None
-    done: int = Field(description="How many numbers or rows it has handled")
+    done: int = Member(description="How many numbers or rows it has handled")
     total: int | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     cancel_requested: bool
-    error: str | None = Field(description="Why it failed, for people")
-    sentence: str = Field(description="The result so far, in words")
-    change: int | None = Field(description="The id of the change that it writes")
-    result: Counts | None = Field(description="Null for jobs that write no numbers")
+    error: str | None = Member(description="Why it failed, for people")
+    sentence: str = Member(description="The result so far, in words")
+    change: int | None = Member(description="The id of the change that it writes")
+    result: Counts | None = Member(description="Null for jobs that write no numbers")
     refusals: list[RefusedFor] | None
-    refused_url: str = Field("", description="The address of the refused numbers")
+    refused_url: str = Member("", description="The address of the refused numbers")
 
 
 def _job(pk: UUID, user: Any) -> Job:
@@ -87,6 +101,55 @@ def job_object(job: Job) -> dict[str, Any]:
         ]
         own["refused_url"] = reverse("api:refused_of_job", args=[job.pk])
     return own
+
+
+# What a list shows; a job by its address has its refusals as well.
+JOB = Fields(
+    "JobInList",
+    [
+        Field("id", lambda job: str(job.pk), TEXT, "Its id", "0197f3a2-5a64-7c3e-9d2b-6f1c2a4e8b90"),
+        Field("kind", lambda job: job.kind, TEXT, "What it does", "edit"),
+        Field("label", lambda job: str(job), TEXT, "A label for people", "Mass edit: 3,000 numbers"),
+        Field(
+            "state",
+            lambda job: job.state,
+            {"type": "string", "enum": [*map(str, Job.State.values)]},
+            "How far it is",
+            "running",
+        ),
+        Field("done", lambda job: job.done, WHOLE, "How many numbers or rows it has handled", 1_000),
+        Field("total", lambda job: job.total, MAYBE_WHOLE, "How many there are", 3_000),
+        Field(
+            "created_at",
+            lambda job: moment(job.created_at),
+            MOMENT,
+            "When it was submitted",
+            "2026-03-02T14:31:07Z",
+        ),
+        Field("finished_at", lambda job: moment(job.finished_at), MAYBE_MOMENT, "When it ended", None),
+        Field("sentence", lambda job: job.sentence, TEXT, "The result so far, in words", ""),
+        Field("change", lambda job: job.change_id, MAYBE_WHOLE, "The change that it writes", 4711),
+    ],
+)
+
+
+@router.get("/jobs", operation_id="list_jobs", url_name="list_jobs", summary="List jobs")
+@answers_with_list(JOB, JobFilter, JOBS.sorts, default=JOBS.default)
+@needs("jobs.view_job")
+def list_jobs(request: HttpRequest) -> HttpResponse:
+    """Return a page of the jobs that the token has submitted, newest first."""
+    return list_answer(
+        request,
+        JobFilter,
+        lambda query: JOBS.listing(query, request.user),
+        JOB,
+        lambda listing, keys, _names: _rows_of(listing, keys),
+    )
+
+
+def _rows_of(listing: Any, keys: list[UUID]) -> list[Job]:
+    by_key = {job.pk: job for job in listing.fetched(keys)}
+    return [by_key[key] for key in keys if key in by_key]
 
 
 @router.get("/jobs/{job_id}", operation_id="get_job", summary="Read a job", response=JobState)

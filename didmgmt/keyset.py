@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.core.signing import BadSignature, Signer
 from django.db.models import F, Q, QuerySet
@@ -70,6 +71,8 @@ def _term(one: str | OrderBy) -> tuple[Any, bool, bool]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, UUID):
+        return str(value)
     return {"at": value.isoformat()} if isinstance(value, datetime) else value
 
 

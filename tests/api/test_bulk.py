@@ -212,6 +212,16 @@ def test_a_job_is_cancelled_and_an_ended_one_is_not(program, many):
     assert not DID.objects.filter(number__startswith="700", status="archive").exists()
 
 
+def test_the_jobs_of_a_token_are_listed_page_by_page(program, api, owner, many):
+    paths = [bulk(program, action, range=many).headers["Location"] for action in ("archive", "delete")]
+    first = program.get("/jobs", limit="1")
+    second = program.get(first.json["next"])
+    ids = [job["id"] for page in (first, second) for job in page.items]
+    assert [path.rpartition("/")[2] for path in reversed(paths)] == ids
+    assert [job["kind"] for job in program.get("/jobs", sort="kind").items] == ["delete", "edit"]
+    assert program.get("/jobs", state="done").items == api(owner).get("/jobs").items == []
+
+
 def test_a_job_of_another_token_is_unknown(program, api, stranger, owner, many):
     path = bulk(program, "archive", range=many).headers["Location"]
     for address in (path, f"{path}/refused"):

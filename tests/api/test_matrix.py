@@ -166,6 +166,7 @@ OPERATIONS = [
         )
     ),
     # A token sees the jobs that it submitted itself, see test_bulk.py.
+    Operation("list_jobs", "GET", "/jobs", "401 200 200 200 200 403"),
     Operation("get_job", "GET", "/jobs/{job}", "401 404 404 404 404 403"),
     Operation("cancel_job", "POST", "/jobs/{job}/cancel", "401 404 404 404 404 403"),
     Operation("refused_of_job", "GET", "/jobs/{job}/refused", "401 404 404 404 404 403"),
