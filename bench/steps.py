@@ -46,7 +46,7 @@ from dids.imports.options import KEEP
 from dids.imports.wizard import Import
 from dids.job_kinds import submit_create, submit_edit, submit_export
 from dids.lists.filters import DIDFilter
-from dids.models import DID, ClientPackage, TagSet, counters
+from dids.models import DID, ClientPackage, TagSet, counters, head_stock
 from dids.numbering.ranges import Numbers
 from jobs.models import Job
 from operators.models import Operator
@@ -411,7 +411,7 @@ def undo_import_ours():
     """Undo the import of all numbers, and check that none is left and the counters agree."""
     result = _undo(Change.objects.get(kind=Change.Kind.IMPORT))
     _require(
-        not DID.objects.exists() and all(one.is_exact for one in counters.check()),
+        not DID.objects.exists() and all(one.is_exact for one in [*counters.check(), *head_stock.check()]),
         "numbers or counts are left",
     )
     return result

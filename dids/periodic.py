@@ -19,7 +19,7 @@ from didmgmt.form_tokens import KEPT
 from didmgmt.models import KeptForm, SentForm, SentRequest, StoredSearch
 from dids.imports.upload import delete_files
 from dids.lists import sqlite_stats
-from dids.models import DID, ClientPackage, Stock, counters
+from dids.models import DID, ClientPackage, Stock, counters, head_stock
 from dids.models.number_writes import CHUNK
 from dids.models.staging import ImportBatch
 from jobs.models import Job
@@ -58,7 +58,7 @@ def end_due_packages(now):
 
 @periodic_task("compact counters")
 def compact_counters(now):
-    return counters.compact()
+    return counters.compact() + head_stock.compact()
 
 
 @periodic_task("refresh SQLite statistics")

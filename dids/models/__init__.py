@@ -1,13 +1,14 @@
 """The tables of the inventory. Every write to a number is a method of ``DIDQuerySet``.
 
 From low to high: ``lookups``, ``tags``, ``number_previews``, ``client_packages``, ``hold_days``, ``staging``,
-``prefixes``; ``number_reads``, ``number_plans``, ``number_merge``, ``number_writes``, ``numbers``;
-``counters``.
+``prefixes``, ``head_stock``; ``number_reads``, ``number_plans``, ``number_merge``, ``number_writes``,
+``numbers``; ``counters``.
 """
 
 from dids.models import lookups  # noqa: F401 (registers pk__among and pk__named)
 from dids.models.client_packages import ClientPackage, ClientPackageHistory
 from dids.models.counters import Stock
+from dids.models.head_stock import HeadStock
 from dids.models.number_writes import DIDQuerySet
 from dids.models.numbers import DID, DIDHistory, DigitsOnly
 from dids.models.prefixes import NumberHead
@@ -22,6 +23,7 @@ __all__ = [
     "DIDHistory",
     "DIDQuerySet",
     "DigitsOnly",
+    "HeadStock",
     "ImportBatch",
     "ImportGroup",
     "ImportRow",

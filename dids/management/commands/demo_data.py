@@ -7,7 +7,7 @@ from django.db import IntegrityError, connection, transaction
 from clients.models import Reseller
 from dids.demo.world import DisturbedError, World
 from dids.lifecycle import statuses as st
-from dids.models import DID, Stock, counters
+from dids.models import DID, Stock, counters, head_stock
 from jobs.statistics import analyze
 
 
@@ -32,6 +32,7 @@ class Command(BaseCommand):
                 " Create demonstration data while nobody else writes."
             ) from None
         counters.compact()
+        head_stock.compact()
         if connection.vendor == "postgresql":
             analyze(connection.introspection.table_names())  # statistics for the plans of the first pages
         counts = ", ".join(f"{n:,} {st.LABELS[key]}" for key, n in Stock.objects.by_status().items())

@@ -13,7 +13,7 @@ from django.utils import timezone
 from audit import SYSTEM
 from audit.models import Change
 from dids.history.undo.undo import Undo
-from dids.models import DID, ClientPackage, DIDHistory, Stock, counters
+from dids.models import DID, ClientPackage, DIDHistory, HeadStock, Stock, counters, head_stock
 from dids.periodic import end_due_holds
 from tests.carrier import carrier, numbers_in
 
@@ -49,7 +49,8 @@ def stock_is_exact():
     stored = {}
     for *key, numbers in Stock.objects.values_list("operator_id", "status", "tag_set_id", "numbers"):
         stored[tuple(key)] = stored.get(tuple(key), 0) + numbers
-    return {key: n for key, n in stored.items() if n} == counted
+    by_head = all(count.is_exact for count in head_stock.check())
+    return by_head and {key: n for key, n in stored.items() if n} == counted
 
 
 NUMBERS = [str(n) for n in range(1000, 1300)]
@@ -141,6 +142,7 @@ def test_many_writers_of_mixed_moves_neither_deadlock_nor_miscount():
         lambda: everything.filter(number__gt="1150").delete_unused(by=SYSTEM),
         lambda: everything.assign(house.client_package, house.account, by=SYSTEM),
         counters.compact,
+        head_stock.compact,
     )
 
     assert stock_is_exact()
@@ -156,17 +158,22 @@ def edit_one_by_one(numbers, status):
 def test_compacting_counters_while_others_write_keeps_every_count(monkeypatch):
     house = carrier()
     monkeypatch.setattr(counters, "COMPACT_ABOVE", 3)
+    monkeypatch.setattr(head_stock, "COMPACT_ABOVE", 3)
     numbers_in("instock", NUMBERS, house)
 
     at_once(
         lambda: edit_one_by_one(NUMBERS[:40], "reserved"),
         lambda: edit_one_by_one(NUMBERS[:40], "archive"),
         lambda: [counters.compact() for _ in range(20)],
+        lambda: [head_stock.compact() for _ in range(20)],
+        lambda: [head_stock.compact() for _ in range(20)],
     )
     counters.compact()
+    head_stock.compact()
 
     assert stock_is_exact()
     assert Stock.objects.count() <= 3
+    assert HeadStock.objects.count() <= 4
 
 
 def test_two_workers_end_each_overdue_hold_once():
@@ -185,12 +192,15 @@ def test_repairing_counters_while_others_write_makes_them_exact():
     numbers_in("instock", NUMBERS, house)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE dids_stock SET numbers = numbers + 9")
+        cursor.execute("UPDATE dids_headstock SET instock = instock + 9")
 
     at_once(
         lambda: edit_one_by_one(NUMBERS[:30], "reserved"),
         lambda: edit_one_by_one(NUMBERS[:30], "archive"),
         lambda: [counters.repair() for _ in range(5)],
         lambda: [counters.repair() for _ in range(5)],
+        lambda: [head_stock.repair() for _ in range(5)],
+        lambda: [head_stock.repair() for _ in range(5)],
     )
 
     assert stock_is_exact()
@@ -209,6 +219,7 @@ def test_a_repair_neither_counts_uncommitted_writes_nor_waits_for_them():
         with connection.cursor() as own:
             own.execute("SET lock_timeout = '2s'")
             counters.repair()
+            head_stock.repair()
             own.execute("RESET lock_timeout")
         assert stock_is_exact()
         other.commit()
@@ -239,6 +250,7 @@ def test_transactions_that_write_different_numbers_of_one_counter_do_not_wait_fo
             insert_update_delete(theirs, 1010)
             insert_update_delete(mine, 1020)
             counters.compact()
+            head_stock.compact()
             insert_update_delete(theirs, 1030)
             other.commit()
 
@@ -280,7 +292,7 @@ def write_at_random(seed, house, steps):
         "hold": lambda: numbers().hold(by=SYSTEM),
         "end_hold": lambda: numbers().end_hold(by=SYSTEM),
         "delete": lambda: numbers().delete_unused(by=SYSTEM),
-        "compact": counters.compact,
+        "compact": lambda: counters.compact() + head_stock.compact(),
         "insert by hand": lambda: raw(
             "INSERT INTO dids_did (number, operator_id, status, after_hold, notes)"
             " VALUES ('{number}', {operator}, 'archive', 'instock', '') ON CONFLICT DO NOTHING"
@@ -325,6 +337,7 @@ def write_at_random(seed, house, steps):
 
 def test_counters_are_exact_after_many_concurrent_random_writers(monkeypatch):
     monkeypatch.setattr(counters, "COMPACT_ABOVE", 3)
+    monkeypatch.setattr(head_stock, "COMPACT_ABOVE", 3)
     house = carrier(did_limit=150)
     numbers_in("instock", NUMBERS[::2], house)
 
