@@ -44,7 +44,7 @@ RANKS = {
     " refused sql capacity resolve lookalikes create_missing existing upload survey validate tally apply"
     " check effects wizard",
     "dids.lifecycle": "__init__ statuses holds result",
-    "dids.lists": "__init__ client_packages keyset row_counts records sqlite_stats substring"
+    "dids.lists": "__init__ client_packages prefix_rows keyset row_counts records sqlite_stats substring"
     " changed missing filters picks as_of columns listing finding first_steps",
     "dids.models": "locks number_previews client_packages hold_days lookups prefixes head_stock staging"
     " tags number_merge number_plans number_reads number_writes numbers counters views __init__",

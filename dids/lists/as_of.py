@@ -54,7 +54,8 @@ from dids.labels import Names
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lists.filters import DIDFilter, NowFilter, search_condition
-from dids.lists.keyset import PREFIXES_MAX, DIDKeyset, Partition, Partitions
+from dids.lists.keyset import DIDKeyset, Partition, Partitions
+from dids.lists.prefix_rows import PREFIXES_MAX
 from dids.models import DID, DIDHistory, NumberHead, Tag
 from dids.models.prefixes import TAIL
 from operators.models import Operator, OperatorHistory

@@ -28,6 +28,7 @@ from didmgmt.statements import Statement
 from didmgmt.text import parse_whole
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
+from dids.lists.prefix_rows import PREFIXES_MAX, Place, PrefixRows
 from dids.models import DID, Stock, TagSet
 from dids.models.lookups import IndexKey
 from dids.models.prefixes import NumberHead
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 SCANS_MAX = 1_500  # index scans of a partition
 MERGE_MAX = 300  # index scans merged in one query; SQLite's limit is 500
 SKIP_MAX = 20_000  # rows skipped by merging; more are counted by prefix first
-PREFIXES_MAX = 20_000
+MERGE_SKIP_MAX = 1_000  # rows of a prefix skipped by merging; more are counted by their next digit first
 GUESSES_MAX = 6
 BATCH = 50  # partitions read together, and accounts found together
 UNTAGGED = [None]  # the values of tag_set for numbers without tags
@@ -60,13 +61,15 @@ class Partition:
     ``scans(most)`` returns at most that many querysets, which are merged by ``order``, a key of
     ``COLUMNS``. For the order of notes it also takes lookups, as keyword arguments, that bound the scan.
     ``operators``: the partition has all numbers of these operators and nothing else; () for all numbers, None
-    for other partitions. Its statement is compiled once.
+    for other partitions. Its statement is compiled once. ``prefixes``: its rows by prefix, None if no
+    counter has them.
     """
 
     key: str
     scans: Callable[..., list[Scan]]
     order: str = "number"
     operators: tuple[int, ...] | None = None
+    prefixes: PrefixRows | None = None
 
 
 class Partitioning(Protocol):
@@ -129,7 +132,13 @@ class DIDKeyset:
         """
         columns, descending = COLUMNS[partition.order], self._descending != backwards
         scans = partition.scans(MERGE_MAX)
-        if partition.order == "number":
+        place = None
+        if scans and skipped > SKIP_MAX and partition.prefixes:
+            place = partition.prefixes.locate(skipped, descending=descending, using=scans[0].db)
+        if place:
+            scans, skipped = _skip_to(place, scans)
+            descending = False
+        elif partition.order == "number":
             scans, skipped = _skip_by_counting(scans, skipped, size, total, descending)
         rows = _merged(scans, columns, descending, columns, skipped)
         position = next(iter(rows[skipped - 1 : skipped]), None)
@@ -271,6 +280,25 @@ def _merged(
     return parts[0].union(*parts[1:], all=True).order_by(*order)
 
 
+def _skip_to(place: Place, scans: list[Scan]) -> tuple[list[Scan], int]:
+    """Return the scans from a number on, in ascending order, and their rows up to the place, inclusive.
+
+    One scan skips the numbers of a prefix fast. For several they are counted first by their next digit, so
+    that no more than a tenth of them are merged.
+    """
+    first, row = place.first, place.row
+    if row > MERGE_SKIP_MAX and len(scans) > 1:
+        counts = _count_by_beginning(_between(scans, False, first, place.end), len(first) + 1)
+        for beginning, count in sorted(counts.items()):
+            first = beginning
+            if count >= row:
+                break
+            row -= count
+        else:
+            first = place.end
+    return _between(scans, False, first, None), row
+
+
 def _skip_by_counting(
     scans: list[Scan], skipped: int, size: float, total: int, descending: bool
 ) -> tuple[list[Scan], int]:
@@ -315,6 +343,19 @@ def _skip_by_counting(
             upper, before_upper, last = bounds[middle], before, middle
         guesses += 1
     return _between(scans, descending, lower, None), skipped - before_lower
+
+
+def _count_by_beginning(scans: Sequence[Scan], length: int) -> dict[str, int]:
+    """Return {the first ``length`` digits: rows of the scans with them} in one query."""
+    counts: dict[str, int] = Counter()
+    parts = [scan.order_by().values("number") for scan in scans]
+    statements, params = zip(*(part.query.sql_with_params() for part in parts), strict=True)
+    each = f"SELECT substr(number, 1, {length}), count(*) FROM ({{}}) AS s GROUP BY 1"
+    with connections[scans[0].db].cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(map(each.format, statements)), sum(params, ()))
+        for beginning, count in cursor:
+            counts[beginning] += count
+    return counts
 
 
 def _count_between(scans: Sequence[Scan], descending: bool, start: str | None, end: str | None) -> int:
@@ -493,6 +534,16 @@ class FilteredScans:
         )
         return dids.exclude(self.over) if self._overdue and status == st.HOLD else dids
 
+    def prefixes(
+        self, *, statuses: list[str] | None = None, operator: list[int] | None = None
+    ) -> PrefixRows | None:
+        """Return the rows of ``scans`` with the same arguments by prefix; None if no counter has them."""
+        if not self.filterset.is_in_stock or self.filterset.tag_sets is not None:
+            return None
+        operators = self.filterset.operators if operator is None else operator
+        wanted = statuses or self.statuses
+        return PrefixRows(operators, wanted, self.filterset.now, self._overdue)
+
     def operators(self) -> list[tuple[int, int]]:
         """Return (operator, its reseller) for the filter's operators, or all with numbers, by name."""
         found = Operator.objects.order_by(Lower("name"), "pk").values_list("pk", "reseller")
@@ -614,7 +665,10 @@ class AccountPartitions:
         """Free numbers, found by status so that the index on status serves them."""
         if not self._free_statuses:
             return Partition("", lambda most: [])
-        return Partition("", partial(self._rows.scans, statuses=self._free_statuses))
+        free = self._free_statuses
+        return Partition(
+            "", partial(self._rows.scans, statuses=free), prefixes=self._rows.prefixes(statuses=free)
+        )
 
     @property
     def _free_statuses(self) -> list[str]:
@@ -635,7 +689,8 @@ def _after_account(position: tuple[str, str, int], descending: bool) -> Q:
 
 
 def _by_number(rows: FilteredScans, descending: bool) -> Partitioning:
-    return Partitions([Partition("", rows.scans, operators=rows.all_of(*(rows.filterset.operators or ())))])
+    operators = rows.all_of(*(rows.filterset.operators or ()))
+    return Partitions([Partition("", rows.scans, operators=operators, prefixes=rows.prefixes())])
 
 
 def _by_id(rows: FilteredScans, descending: bool) -> Partitioning:
@@ -644,14 +699,26 @@ def _by_id(rows: FilteredScans, descending: bool) -> Partitioning:
 
 def _by_status(rows: FilteredScans, descending: bool) -> Partitioning:
     statuses = sorted(rows.statuses or st.LABELS, reverse=descending)
-    partitions = [Partition(status, partial(rows.scans, statuses=[status])) for status in statuses]
+    partitions = [
+        Partition(
+            status,
+            partial(rows.scans, statuses=[status]),
+            prefixes=rows.prefixes(statuses=[status]),
+        )
+        for status in statuses
+    ]
     return Partitions(partitions, lambda: rows.filterset.exactly_by_status)
 
 
 def _by_operator(rows: FilteredScans, descending: bool) -> Partitioning:
     operators = _directed(rows.operators(), descending)
     partitions = [
-        Partition(str(pk), partial(rows.scans, operator=[pk]), operators=rows.all_of(pk))
+        Partition(
+            str(pk),
+            partial(rows.scans, operator=[pk]),
+            operators=rows.all_of(pk),
+            prefixes=rows.prefixes(operator=[pk]),
+        )
         for pk, _ in operators
     ]
     return Partitions(partitions, lambda: {str(pk): n for pk, n in rows.counts("operator").items()})
@@ -664,7 +731,12 @@ def _by_reseller(rows: FilteredScans, descending: bool) -> Partitioning:
     resellers = Reseller.objects.filter(pk__in=operators).order_by(Lower("name"), "pk")
     keys = _directed(resellers.values_list("pk", flat=True), descending)
     partitions = [
-        Partition(str(pk), partial(rows.scans, operator=operators[pk]), operators=rows.all_of(*operators[pk]))
+        Partition(
+            str(pk),
+            partial(rows.scans, operator=operators[pk]),
+            operators=rows.all_of(*operators[pk]),
+            prefixes=rows.prefixes(operator=operators[pk]),
+        )
         for pk in keys
     ]
 

@@ -50,6 +50,25 @@ class NamedByUUID(models.Lookup):
         return f"{column} {one_of}", [*params, json.dumps(self.rhs)]
 
 
+@models.CharField.register_lookup
+class NamedByText(models.Lookup):
+    """Match a list of texts like ``in``: ``number__named=numbers``."""
+
+    lookup_name = "named"
+
+    def get_prep_lookup(self):
+        return list(self.rhs)
+
+    def as_postgresql(self, compiler, connection):
+        column, params = self.process_lhs(compiler, connection)
+        return f"{column} = ANY(%s::text[])", [*params, self.rhs]
+
+    def as_sqlite(self, compiler, connection):
+        column, params = self.process_lhs(compiler, connection)
+        one_of = "IN (SELECT value FROM json_each(%s))"
+        return f"{column} {one_of}", [*params, json.dumps(self.rhs)]
+
+
 @models.BigAutoField.register_lookup
 class Among(Named):
     """Match a chunk of some thousand ids: ``pk__among=ids``.
