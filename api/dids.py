@@ -273,18 +273,32 @@ def _listing_for(user: Any) -> Callable[[QueryDict], Any]:
 
 def _list_past(request: HttpRequest) -> HttpResponse:
     """Answer with a page as of a past time, unless reading history for it takes too long."""
+    read = []
+
+    def listing_of(query: QueryDict) -> Any:
+        read.append(did_listing(query, request.user, counted=False))
+        return read[0]
+
     try:
         with time_limit(COUNTING if request.GET.get("count") else SECONDS):
-            return list_answer(
+            response = list_answer(
                 request,
                 DIDFilter,
-                _listing_for(request.user),
+                listing_of,
                 PAST_FIELDS,
                 lambda listing, keys, _names: listing.rows_of(keys),
                 without=NOT_TAKEN,
             )
+            _add_known_since(response, read[0])
+            return response
     except TooLongError as refusal:
         raise invalid([error("?as_of", request.GET["as_of"], str(refusal), "too_long")]) from None
+
+
+def _add_known_since(response: HttpResponseBase, listing: Any) -> None:
+    """Add the header that warns of an incomplete list: older history has been deleted."""
+    if isinstance(listing, PastListing) and (since := moment(listing.known_since)):
+        response.headers["History-Known-Since"] = since
 
 
 def _stream(request: HttpRequest, wanted: str, fields: Fields) -> HttpResponseBase:
@@ -294,8 +308,11 @@ def _stream(request: HttpRequest, wanted: str, fields: Fields) -> HttpResponseBa
     names = read_fields(request.GET, fields, errors)
     listing, now = valid_listing(request.GET, _listing_for(request.user), errors), clock.now()
     if wanted == CSV:
-        return csv_answer(request, as_csv(listing_rows(listing, now)))
-    return ndjson_answer(request, _objects(listing, fields, names, request.user, now))
+        response = csv_answer(request, as_csv(listing_rows(listing, now)))
+    else:
+        response = ndjson_answer(request, _objects(listing, fields, names, request.user, now))
+    _add_known_since(response, listing)
+    return response
 
 
 def _objects(listing: Any, fields: Fields, names: tuple[str, ...], viewer: Any, now: Any) -> Iterator[Any]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as some
 import audit
 from api import past
 from audit import SYSTEM
+from audit.models import Change
 from dids.history.timeline import timeline
 from dids.models import DID, ClientPackage
 from operators.models import Operator
@@ -123,6 +124,15 @@ def test_a_list_as_of_a_past_time_that_takes_too_long_is_refused(program, monkey
 
 def _slow(*_, **__):
     raise OperationalError("interrupted")
+
+
+def test_a_list_from_deleted_history_says_since_when_it_is_complete(program):
+    data = {"horizon": (START + DAY).isoformat()}
+    Change.objects.create(kind=Change.Kind.PRUNE, data=data, actor_kind=Change.Actor.SYSTEM)
+    for headers in ({}, {"Accept": "text/csv"}, {"Accept": "application/x-ndjson"}):
+        early, late = (program.get("/dids", headers, as_of=at.isoformat()) for at in (START, START + 2 * DAY))
+        assert early.headers["History-Known-Since"] == "2026-05-04T11:03:00Z"
+        assert "History-Known-Since" not in late.headers
 
 
 # --- the history of a number
