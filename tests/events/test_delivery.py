@@ -207,6 +207,18 @@ def test_nobody_waits_for_a_slow_receiver(world, endpoint, hook):
         assert len(hook.got_before) == AT_ONCE and sorted(hook.ids) == sorted(ids)
 
 
+def test_a_failing_receiver_is_tried_with_one_event_at_a_time(world, endpoint, hook):
+    with receiver() as fast:
+        failing = endpoint(hook.url)
+        endpoint(fast.url)
+        type(failing).objects.filter(pk=failing.pk).update(failing_since=clock.now())
+        hook.seconds, hook.status = 60, 500
+        ids = [event(number).pk for number in range(3 * AT_ONCE)]
+        release_when(lambda: sorted(fast.ids) == sorted(ids), hook)
+        work()
+        assert len(hook.got_before) == 1 and sorted(hook.ids) == sorted(ids)
+
+
 def release_when(condition, hook):
     """End the slowness of a receiver, from another thread, once ``condition()``."""
 
