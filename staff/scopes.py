@@ -52,7 +52,6 @@ PASS_NOTHING_ON = {"tags"}
 # What a resource is besides its name, for the form
 HINTS = {
     "dids": "Numbers",
-    "client-packages": "Given to clients",
     "jobs": "Its own",
     "changes": "Audit log",
 }

@@ -116,7 +116,7 @@ def examples(address):
         (
             "20 numbers that are In Stock",
             f"{head} \\\n  {shlex.quote(listed)}",
-            '200  {"items": [{"id": 17, "number": "442079460012", "status": "instock", …}, …], "next": "…"}',
+            '200  {"items": [{"number": "442079460012", "status": "instock", …}, …], "next": "…"}',
         ),
         (
             "Assign a number; the key makes a repeat harmless",
@@ -134,4 +134,4 @@ def examples(address):
 
 
 def _sent(body):
-    return f'-H "Content-Type: application/json" -d {shlex.quote(json.dumps(body))}'
+    return f'-H "Content-Type: application/json" \\\n  -d {shlex.quote(json.dumps(body))}'
