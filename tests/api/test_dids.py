@@ -1,10 +1,13 @@
 """The list of numbers and one number by the API."""
 
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dids.models import DID
+from tests.examples import scaled
 from tests.world import client_of
 
 pytestmark = pytest.mark.django_db
@@ -84,6 +87,56 @@ def test_a_list_has_the_rows_of_the_screen(program, owner, query):
     answer = program.get(f"/dids?{query}&count=true")
     assert numbers(answer) == [row.number for row in shown.rows]
     assert answer.json["count"] == shown.total
+
+
+FILTERS = {
+    "status": ["active", "hold", "blocked", "instock", "reserved", "archive"],
+    "q": ["25", "=2567", "11*", "*8", "111-114", "111,113,2567", "998", "256 999"],
+    "match": ["begins", "ends", "exact"],
+    "operator": ["operator", "operator_2"],
+    "reseller": ["reseller", "reseller_2"],
+    "client": ["client"],
+    "tag": ["Gold", "silver"],
+    "client_name": ["rose"],
+    "operator_name": ["did"],
+    "sort": ["number", "-number", "id", "status", "-operator", "tag", "-notes", "client", "reseller"],
+}
+
+
+@st.composite
+def queries(draw, world):
+    pairs = []
+    for name in draw(st.lists(st.sampled_from([*FILTERS]), max_size=4, unique=True)):
+        value = draw(st.sampled_from(FILTERS[name]))
+        record = getattr(world, value, None) if name in ("operator", "reseller", "client") else None
+        pairs.append((name, record.pk if record else value))
+    return urlencode(pairs)
+
+
+def test_a_list_has_the_rows_of_the_screen_for_any_filter_and_user(
+    api, world, owner, stranger, viewer, administrator
+):
+    DID.objects.filter(number__in=["111", "2567"]).edit(by=administrator, tags=["Gold"], notes="first")
+    DID.objects.filter(number__in=["112", "3333"]).edit(by=administrator, tags=["Gold", "silver"])
+    people = [(client_of(user), api(user)) for user in (owner, stranger, viewer, administrator)]
+
+    @settings(max_examples=scaled(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(query=queries(world), person=st.sampled_from(people), limit=st.integers(1, 20))
+    def check(query, person, limit):
+        browser, program = person
+        listing = browser.get(f"/dids/?{query}&per_page=100").context["listing"]
+        answer = program.get(f"/dids?{query}&limit={limit}&count=true")
+        if not listing.valid:
+            assert answer.status == 422
+            return
+        found = numbers(answer)
+        assert answer.json["count"] == listing.total
+        while answer.json["next"]:
+            answer = program.get(answer.json["next"])
+            found += numbers(answer)
+        assert found == [row.number for row in listing.rows]
+
+    check()
 
 
 def test_only_the_named_fields_are_told(program):

@@ -132,7 +132,7 @@ def test_any_query_string_gives_a_page_or_a_documented_refusal(path, world, owne
     """Each page that is found also leads to the next one."""
     program, operation = Program(token_of(owner)), LISTS[path]
 
-    @settings(max_examples=scaled(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=scaled(15), suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(query=queries(operation))
     def check(query):
         answer = program.get(f"{path}?{query}")
