@@ -20,6 +20,7 @@ from events.payloads import LARGEST, LISTED
 from events.publishing import create_event, publish_due
 from jobs.models import Job
 from operators.models import Operator
+from tests.imports import imported
 from tests.world import member
 
 pytestmark = pytest.mark.django_db
@@ -258,3 +259,16 @@ def test_a_change_that_can_not_be_published_keeps_no_other_waiting(world, endpoi
     with pytest.raises(ExceptionGroup, match="can’t be published"):
         publish_due(threading.Event())
     assert Event.objects.get().about == "111" and Unpublished.objects.get().change_id == first
+
+
+def test_a_finished_import_has_an_event_beside_those_of_its_numbers(world, endpoint, published):
+    endpoint()
+    owner = member("Supervisor", username="owner", reseller=world.reseller)
+    job = imported("DID\n4000\n4001\n", owner, operator=world.operator).job
+    events = published()
+    assert {name: data.get("count") for name, data in events.items()} == {
+        "did.created": 2,
+        "import.finished": None,
+    }
+    assert events["import.finished"]["job"] == str(job.pk)
+    assert events["import.finished"]["change"] == events["did.created"]["change"]
