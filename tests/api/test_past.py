@@ -261,6 +261,13 @@ def test_each_number_is_looked_up_at_its_own_time(program, house):
     assert told.items[0]["client"] == {"id": house.client.pk, "name": "North Bakery"}
 
 
+def test_a_number_that_is_asked_for_twice_at_a_time_is_told_once(program):
+    at = START.isoformat()
+    twice = ["+100", {"number": "100", "at": at}, {"number": "=100", "at": "2026-05-03 11:03"}]
+    told = program.post("/who-had-it", {"numbers": twice, "at": at})
+    assert numbers(told) == ["100"]
+
+
 def test_results_equal_those_of_the_page_and_the_file(program, house):
     user = member("Supervisor", username="anna", reseller=house.reseller)
     browser, at = client_of(user), (START + DAY).isoformat()
