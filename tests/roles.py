@@ -18,10 +18,17 @@ def make_application_role():
     with connection.cursor() as cursor:
         cursor.execute(f"DROP ROLE IF EXISTS {connection.ops.quote_name(role)}")
         cursor.execute(f"CREATE ROLE {connection.ops.quote_name(role)} LOGIN PASSWORD '{PASSWORD}'")
-        # tests.kills imports this module before Django is set up.
-        for statement in import_module("audit.roles").grants(connection, role):
-            cursor.execute(statement)
     made.append(role)
+    grant()
+
+
+def grant():
+    """Give the application's role, if there is one, its rights on all tables, also on those made since."""
+    for role in made:
+        with connection.cursor() as cursor:
+            # tests.kills imports this module before Django is set up.
+            for statement in import_module("audit.roles").grants(connection, role):
+                cursor.execute(statement)
 
 
 def drop_application_role():

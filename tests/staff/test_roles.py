@@ -10,6 +10,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from audit import triggers
 from dids.lifecycle import statuses as status
+from tests import roles
 from tests.world import member
 
 pytestmark = pytest.mark.django_db
@@ -75,3 +76,4 @@ def test_the_roles_can_be_removed_and_created_again_before_any_permission_exists
         assert {role: rights_of(role) for role in ROLES} == before
     finally:
         call_command("migrate", verbosity=0)
+        roles.grant()
