@@ -197,6 +197,7 @@ PAGES = [
     "/operators/import/",
     "/packages/import/",
     "/me/",
+    "/api-reference/",
     "/password/",
     "/password/done/",
 ]
