@@ -89,7 +89,8 @@ def _send(statements):
     with connection.cursor() as cursor:
         for sql, params in statements:
             cursor.execute(sql, params)
-            cursor.fetchall()
+            if cursor.description:  # None for the last use of the token, which is written
+                cursor.fetchall()
 
 
 def _median(work, runs):
