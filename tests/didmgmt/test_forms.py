@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.safestring import mark_safe
 
 import screens
+from api import writes
 from clients.models import Account, Client, Package, Reseller
 from didmgmt.filters import FilterSet
 from didmgmt.forms import Form, ModelForm, OwnSentences, Renderer
@@ -32,6 +33,7 @@ from dids.lists.as_of import PastFilter
 from dids.lists.filters import ClientDIDFilter, SearchForm
 from dids.models import DID, ClientPackage, DIDHistory, SavedView
 from dids.reference_files.tables import TABLES
+from events.models import Endpoint
 from operators.models import Operator
 from screens.clients import assign_forms
 from screens.forms import ConfirmCountForm
@@ -40,7 +42,9 @@ from screens.imports import reference_forms
 from screens.imports.columns import ColumnsForm
 from screens.numbers.views import ViewForm
 from screens.people import forms as people_forms
+from screens.programs.forms import TokenForm
 from screens.staff import forms as staff_forms
+from screens.webhooks.forms import EndpointForm, ReplayForm
 from staff.models import Role, User
 from tests.imports import staged
 
@@ -108,6 +112,10 @@ def bound_forms(world, user):
         staff_forms.MeForm(NO_DATA, instance=user),
         staff_forms.PasswordForm(user, NO_DATA),
         staff_forms.SignInForm(SimpleNamespace(), NO_DATA),
+        TokenForm(NO_DATA, owner=user),
+        EndpointForm(NO_DATA, instance=Endpoint(), by=user),
+        ReplayForm(NO_DATA),
+        writes._ClientForm(NO_DATA, by=user),
     ]
 
 
