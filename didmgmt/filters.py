@@ -39,7 +39,7 @@ class _Limits:
         for sentence in self.refused:
             self.add_error(None, sentence)
         for name, sentence in self.excess.items():
-            self.add_error(name, sentence)
+            self.add_error(name if name in self.fields else name.removesuffix(NAMED), sentence)
 
 
 class FilterSet(django_filters.FilterSet):

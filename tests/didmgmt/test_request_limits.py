@@ -197,3 +197,13 @@ def test_a_request_that_cannot_be_read_is_answered_with_a_sentence(world, admini
 def test_many_fields_are_read(world, administrator):
     response = client_of(administrator).post("/dids/new/", "a=b&" * 19_000, content_type=FORM)
     assert response.status_code == 422
+
+
+@pytest.mark.parametrize("address", ["/dids/", "/clients/", "/operators/", "/packages/", "/audit/", "/jobs/"])
+def test_a_parameter_that_is_too_long_is_refused_whatever_its_name(world, administrator, address):
+    browser = client_of(administrator)
+    listing = browser.get(address).context["listing"]
+    for name in listing.filterset.names():
+        response = browser.get(address, {name: "x" * 20_001})
+        assert response.status_code == 200
+        assert "Enter at most 20,000 characters." in response.text, name
