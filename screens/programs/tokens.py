@@ -67,8 +67,15 @@ def token_new(request):
         )
     token = form.instance
     messages.success(request, f"The token “{token}” is created. Its secret can’t be shown again.")
-    context = {"token": token, "text": text}
     title = f"Copy the secret of {token} now"
+    context = {
+        "token": token,
+        "title": title,
+        "secret": text,
+        "secret_label": "The token with its secret",
+        "secret_noun": "the token",
+        "then_url": reverse("tokens:list"),
+    }
     response = dialogs.show(request, "programs/_created.html", context, title=title, back_url=back_url)
     response.headers["Content-Location"] = back_url  # where the same form leads when it is sent again
     return response

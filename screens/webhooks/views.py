@@ -144,7 +144,8 @@ def endpoint_new(request):
     )
     if form.is_valid():
         secret = form.save(commit=False).create(by=request.user)
-        return _show_secret(request, endpoint, secret, f"Webhook to {endpoint} created")
+        messages.success(request, f"Webhook to {endpoint} created. Its secret can’t be shown again.")
+        return _show_secret(request, endpoint, secret, f"Copy the secret of {endpoint} now")
     return _form(request, form, "New Webhook", "Create", reverse("webhooks:list"))
 
 
@@ -176,7 +177,13 @@ def _form(request, form, title, verb, list_url):
 
 def _show_secret(request, endpoint, secret, title):
     url = reverse("webhooks:detail", args=[endpoint.pk])
-    context = {"endpoint": endpoint, "secret": secret, "title": title}
+    context = {
+        "title": title,
+        "secret": secret,
+        "secret_label": "The secret that signs",
+        "secret_noun": "the secret",
+        "then_url": url,
+    }
     response = dialogs.show(request, "webhooks/_secret.html", context, title=title, back_url=url)
     response.headers["Content-Location"] = url  # where a repeated form leads, without the secret
     return response
@@ -188,7 +195,10 @@ def endpoint_rotate(request, pk):
     endpoint = _get(request, pk)
     if request.method == "POST":
         secret = endpoint.rotate_secret(by=request.user)
-        return _show_secret(request, endpoint, secret, f"New secret of {endpoint}")
+        messages.success(
+            request, f"The secret of {endpoint} is replaced. The old one signs as well for 24 hours."
+        )
+        return _show_secret(request, endpoint, secret, f"Copy the new secret of {endpoint} now")
     title = f"Replace the secret of {endpoint}?"
     context = {
         "title": title,

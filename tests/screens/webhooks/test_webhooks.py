@@ -215,7 +215,7 @@ def test_the_secret_is_replaced_and_the_old_one_signs_for_a_day(world, administr
     old = endpoint.secrets.get().value
     text = client_of(administrator).post(url("rotate", endpoint)).content.decode()
     new = endpoint.secrets.latest("pk").value
-    assert new in text and old not in text
+    assert new in text and old not in text and "I have stored the secret" in text
     assert endpoint.valid_secrets(clock.now()) == [new, old]
 
 
