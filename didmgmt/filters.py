@@ -8,7 +8,7 @@ import django_filters
 from django import forms
 from django.db import models
 from django.http import QueryDict
-from django_filters.fields import ModelChoiceField, ModelMultipleChoiceField
+from django_filters.fields import ModelChoiceField, ModelMultipleChoiceField, MultipleChoiceField
 
 from didmgmt.choices import NAMED, RemoteSelect, RemoteSelectMultiple, Typed, chosen_rows, fits
 from didmgmt.fields import CalendarInput
@@ -347,3 +347,16 @@ class RowsFilter(_UserQueryset, django_filters.ModelMultipleChoiceFilter):
     """Filter by several rows of a queryset."""
 
     field_class = RowsField
+
+
+class ChoicesField(MultipleChoiceField):
+    """Choose several values, each once, however often a query repeats it."""
+
+    def clean(self, value):
+        return list(dict.fromkeys(super().clean(value)))
+
+
+class ChoicesFilter(django_filters.MultipleChoiceFilter):
+    """Filter by several of a few choices."""
+
+    field_class = ChoicesField

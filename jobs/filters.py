@@ -3,13 +3,13 @@
 import django_filters
 
 from didmgmt.choices import TickedBoxes
-from didmgmt.filters import FilterSet, no_such
+from didmgmt.filters import ChoicesFilter, FilterSet, no_such
 from jobs.kinds import KINDS
 from jobs.models import Job
 
 
 class JobFilter(FilterSet):
-    state = django_filters.MultipleChoiceFilter(
+    state = ChoicesFilter(
         label="State",
         choices=Job.State.choices,
         widget=TickedBoxes,

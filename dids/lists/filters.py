@@ -18,7 +18,7 @@ from clients.names import fold
 from didmgmt import clock
 from didmgmt.choices import RemoteSelectMultiple, TickedBoxes
 from didmgmt.fields import LocalDateTimeField
-from didmgmt.filters import FilterSet, RowFilter, RowsField, RowsFilter, no_such
+from didmgmt.filters import ChoicesFilter, FilterSet, RowFilter, RowsField, RowsFilter, no_such
 from didmgmt.forms import Form
 from didmgmt.listing import Count
 from didmgmt.models import StoredSearch
@@ -255,7 +255,7 @@ class DIDFilter(NumberFilter):
     ``didmgmt.listing``.
     """
 
-    status = django_filters.MultipleChoiceFilter(
+    status = ChoicesFilter(
         label="Status", choices=st.CHOICES, widget=TickedBoxes, error_messages=no_such("status")
     )
     operator = _operators()
@@ -482,7 +482,7 @@ class ClientDIDFilter(NumberFilter):
 
     absent = "not a number of this client"
 
-    status = django_filters.MultipleChoiceFilter(
+    status = ChoicesFilter(
         label="Status",
         choices=[(key, st.LABELS[key]) for key in st.HELD],
         widget=TickedBoxes,

@@ -89,6 +89,17 @@ def test_a_list_has_the_rows_of_the_screen(program, owner, query):
     assert answer.json["count"] == shown.total
 
 
+@pytest.mark.parametrize("query", ["", "&sort=status", "&sort=-number", "&q=11*"])
+def test_a_status_that_is_named_twice_finds_each_number_once(program, owner, query):
+    once = program.get(f"/dids?status=reserved&count=true{query}")
+    twice = program.get(f"/dids?status=reserved&status=reserved&count=true{query}")
+    assert numbers(twice) == numbers(once) != []
+    assert twice.json["count"] == once.json["count"]
+    shown = client_of(owner).get(f"/dids/?status=reserved&status=reserved{query}").context["listing"]
+    assert [row.number for row in shown.rows] == numbers(once)
+    assert shown.total == once.json["count"]
+
+
 FILTERS = {
     "status": ["active", "hold", "blocked", "instock", "reserved", "archive"],
     "q": ["25", "=2567", "11*", "*8", "111-114", "111,113,2567", "998", "256 999"],
