@@ -63,6 +63,7 @@ class Change(models.Model):
       change.
     - ``recorded_at`` of a change that states another time, such as of a simulated past: ISO timestamp.
     - ``cause`` of a stopped client package: "ended" or "switched_off".
+    - ``token_is`` of a change of an API token: "created" or "revoked".
     - ``token`` and ``owner`` of what was done by an API token: its id, and the user name of ``actor``.
     """
 
@@ -153,6 +154,15 @@ class Change(models.Model):
                 change.data = {key: value for key, value in change.data.items() if key != "undone"}
 
     @property
+    def never_undone(self) -> str:
+        """Return a sentence why no change of its kind can be undone, "" if it may be possible."""
+        if self.data.get("token_is") == "revoked":
+            return "A revoked token stays revoked. Create another one."
+        if self.data.get("token_is") == "created":
+            return "A token can’t be taken back here. Revoke it under API."
+        return _NEVER_UNDONE.get(self.kind, "")
+
+    @property
     def undo_word(self) -> str:
         """Return "Redo" for an undo, "Undo" for any other change and for a redo."""
         return "Redo" if self.undo_data["redo"] else "Undo"
@@ -186,6 +196,13 @@ class Change(models.Model):
                 function(self, added)
         elif self.kind != self.Kind.PRUNE:
             self.delete()
+
+
+_NEVER_UNDONE: dict[str, str] = {
+    Change.Kind.PRUNE: "Deleted history can’t be restored. It is in the files that it was exported to.",
+    Change.Kind.STAFF: "Changes of users and roles can’t be undone here. Edit them under People and roles.",
+    Change.Kind.WEBHOOK: "Changes of webhooks can’t be undone here. Edit the webhook.",
+}
 
 
 class Seal(models.Model):

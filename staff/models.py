@@ -297,7 +297,7 @@ class Token(models.Model):
         self.digest = digest_of(secret)
         self.full_clean()
         try:
-            with audit.change(Change.Kind.STAFF, by=by, label=f"API token {self} of {self.owner} created"):
+            with self._change(by, "created"):
                 self.save(force_insert=True)
         except IntegrityError:  # the same name was taken at the same time
             self.full_clean()
@@ -306,9 +306,14 @@ class Token(models.Model):
 
     def revoke(self, *, by):
         """Let the token no longer be used; return False if it was revoked before."""
-        with audit.change(Change.Kind.STAFF, by=by, label=f"API token {self} of {self.owner} revoked"):
+        with self._change(by, "revoked"):
             usable = Token.objects.filter(pk=self.pk, revoked_at=None)
             return bool(usable.update(revoked_at=clock.now()))
+
+    def _change(self, by, what):
+        """Record in the audit log that it is ``what``: "created" or "revoked"."""
+        label = f"API token {self} of {self.owner} {what}"
+        return audit.change(Change.Kind.STAFF, by=by, label=label, data={"token_is": what})
 
 
 def _random(length):

@@ -89,10 +89,8 @@ class Undo:
 
     def obstacle(self):
         """Return a sentence why the change can't be undone at all, "" if it can."""
-        if self.change.kind == Change.Kind.PRUNE:
-            return "Deleted history can’t be restored. It is in the files that it was exported to."
-        if self.change.kind == Change.Kind.STAFF:
-            return "Changes of users and roles can’t be undone here. Edit them under People and roles."
+        if self.change.never_undone:
+            return self.change.never_undone
         if Job.objects.unfinished().filter(change=self.change).exists():
             return "Its job is still running. Wait until it ends, or cancel it first."
         if not self.rows:

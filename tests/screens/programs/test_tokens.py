@@ -188,6 +188,16 @@ def test_the_audit_log_shows_what_a_token_may_do_in_words_of_the_form(administra
     assert "dids:write" in page and "203.0.113.64/27" in page and "1 API token" in page
 
 
+def test_changes_of_tokens_offer_no_undo_and_say_what_to_do_instead(administrator):
+    token, _header = issue(administrator)
+    token.revoke(by=administrator)
+    browser = client_of(administrator)
+    sentences = ("Revoke it under API.", "A revoked token stays revoked. Create another one.")
+    for change, sentence in zip(reversed(Change.objects.order_by("-pk")[:2]), sentences, strict=True):
+        assert f"/audit/{change.pk}/undo/" not in browser.get(f"/audit/{change.pk}/").content.decode()
+        assert sentence in browser.get(f"/audit/{change.pk}/undo/").content.decode()
+
+
 def test_the_examples_work_as_they_are_copied(world, supervisor):
     numbers = ["33199004330", *map(str, range(33199007200, 33199007240))]
     DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM, status="instock")

@@ -228,6 +228,15 @@ def test_an_edit_writes_what_was_changed(world, administrator, endpoint):
     assert (endpoint.types, endpoint.description) == (["did.held"], "Portal")
 
 
+def test_a_change_of_a_webhook_offers_no_undo(world, administrator, endpoint):
+    endpoint.pause(by=administrator)
+    change = Change.objects.latest("pk")
+    browser = client_of(administrator)
+    assert f"/audit/{change.pk}/undo/" not in browser.get(f"/audit/{change.pk}/").content.decode()
+    dialog = browser.get(f"/audit/{change.pk}/undo/").content.decode()
+    assert "Changes of webhooks can’t be undone here. Edit the webhook." in dialog
+
+
 def test_a_deleted_webhook_is_gone_at_once(world, administrator, endpoint):
     browser = client_of(administrator)
     assert "Nothing more is sent" in browser.get(url("delete", endpoint)).content.decode()
