@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 from ninja import Router, Schema
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from api.access import lacks, needs
 from api.dids import NOT_TAKEN
@@ -18,6 +18,7 @@ from api.moves import create, may_edit
 from api.problems import ProblemError, error, errors_of, invalid
 from api.results import Counts, RefusedFor, Written, counts, refusals, written
 from audit.models import Change
+from didmgmt.parameters import OF_LISTS
 from didmgmt.text import parse_whole, shorten
 from dids.forms.numbers import MassEditForm, NewForm
 from dids.job_kinds import (
@@ -70,17 +71,17 @@ class Bulk(Body):
     filter: dict[str, Any] | None = Field(
         None, description="Parameters of the list of numbers", examples=[{"status": ["instock"]}]
     )
-    expected: int | None = Field(
+    expected: StrictInt | None = Field(
         None, ge=0, description="Refuse the request if another number of numbers is selected"
     )
     dry_run: bool = Field(False, description="Answer what would be done, and do nothing")
-    operator: int | None = Field(None, description="create: the id of the operator")
-    client: int | None = Field(None, description="assign: the id of the client")
-    client_package: int | None = Field(None, description="assign: the id of the client’s package")
-    account: int | None = Field(None, description="assign: the id of the client’s account")
+    operator: StrictInt | None = Field(None, description="create: the id of the operator")
+    client: StrictInt | None = Field(None, description="assign: the id of the client")
+    client_package: StrictInt | None = Field(None, description="assign: the id of the client’s package")
+    account: StrictInt | None = Field(None, description="assign: the id of the client’s account")
     status: str | None = Field(None, description="create, edit: the status")
     after_hold: str | None = Field(None, description="create, edit: the status after a hold")
-    hold_days: int | None = Field(None, description="create, edit: 0 to 365; null inherits")
+    hold_days: StrictInt | None = Field(None, description="create, edit: 0 to 365; null inherits")
     tags: list[str] | None = Field(None, description="create, edit: the tags, which replace others")
     add_tags: list[str] | None = Field(None, description="edit: tags to add")
     remove_tags: list[str] | None = Field(None, description="edit: tags to remove")
@@ -106,7 +107,7 @@ class Rehearsed(Schema):
     """What an action would do."""
 
     dry_run: bool
-    selected: int = Field(description="How many numbers are selected")
+    selected: StrictInt = Field(description="How many numbers are selected")
     result: Counts
     refusals: list[RefusedFor]
     warning: str = Field("", description="What to consider, such as recent clients of the numbers")
@@ -305,10 +306,16 @@ def _pick(body: Bulk, user: Any) -> Pick:
         return _listed(body.numbers, visible)
     if body.range is not None:
         return pick_matching(_filterset(_range(body.range), visible, user, "#/range"))
-    if not body.filter and body.expected is None:
-        sentence = "An empty filter selects all numbers. Send how many you expect, to confirm it."
+    filterset = _filterset(_query(body.filter or {}), visible, user, "#/filter/")
+    if body.expected is None and not _narrows(filterset, user):
+        sentence = "This filter selects all numbers. Send how many you expect, to confirm it."
         raise invalid([error("#/expected", None, sentence, "required")])
-    return pick_matching(_filterset(_query(body.filter or {}), visible, user, "#/filter/"))
+    return pick_matching(filterset)
+
+
+def _narrows(filterset: DIDFilter, user: Any) -> bool:
+    """Return whether a filter has a value that may leave numbers out; a user’s only reseller doesn’t."""
+    return bool({*filterset.parameters()} - ({"reseller"} if user.reseller_id else set()))
 
 
 def _listed(entries: list[str], visible: Any) -> Pick:
@@ -368,7 +375,7 @@ def _query(parameters: Mapping[str, Any]) -> QueryDict:
     query, errors = QueryDict(mutable=True), []
     for name, value in parameters.items():
         values = value if isinstance(value, list) else [value]
-        if name in NOT_TAKEN:
+        if name in NOT_TAKEN or name in OF_LISTS:
             errors.append(error(f"#/filter/{name}", None, "A selection has no such filter.", "unused"))
         elif all(isinstance(one, (str, int)) for one in values):
             query.setlist(name, [str(one) for one in values])

@@ -13,7 +13,7 @@ from django.urls import reverse
 from ninja import Router, Schema
 from pydantic import Field as Member
 
-from api.access import found, needs
+from api.access import found, needs, needs_scope
 from api.facts import answers_with_list
 from api.fields import (
     MAYBE_MOMENT,
@@ -168,6 +168,7 @@ def get_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     response={200: JobState, 202: JobState},
 )
 @needs("jobs.view_job")
+@needs_scope("jobs", "write")
 @once
 def cancel_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Cancel a job after its current chunk. What it has already done is kept."""

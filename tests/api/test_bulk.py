@@ -229,3 +229,26 @@ def test_a_job_of_another_token_is_unknown(program, api, stranger, owner, many):
     assert api(stranger).post(f"{path}/cancel").status == 404
     assert api(owner).get(path).status == 404  # by another token
     assert Job.objects.get().state == "queued"
+
+
+@pytest.mark.parametrize(
+    "selecting_all",
+    [{}, {"status": []}, {"status": ""}, {"q": " "}, {"operator": []}, {"match": "begins"}, {"change": ""}],
+)
+def test_a_filter_that_leaves_nothing_out_needs_the_expected_count(program, selecting_all):
+    answer = bulk(program, "reserve", filter=selecting_all)
+    assert answer.status == 422 and [*answer.errors] == ["#/expected"]
+
+
+def test_the_only_reseller_of_a_program_leaves_nothing_out(program, world):
+    answer = bulk(program, "reserve", filter={"reseller": world.reseller.pk})
+    assert [*answer.errors] == ["#/expected"]
+    answer = bulk(program, "reserve", filter={"sort": "number", "q": "111"})
+    assert [*answer.errors] == ["#/filter/sort"]
+
+
+def test_a_job_is_cancelled_only_by_a_token_that_may_write_jobs(api, owner, many):
+    program = api(owner, "dids:admin jobs:read")
+    job = bulk(program, "edit", range=many, notes="seen").json["job"]["id"]
+    assert program.post(f"/jobs/{job}/cancel").status == 403
+    assert program.get(f"/jobs/{job}").json["state"] == "queued"
