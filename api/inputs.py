@@ -5,7 +5,7 @@ from typing import Any
 
 from django.forms import BaseForm
 from ninja import Schema
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictInt
 
 from api.problems import error, errors_of, invalid
 from clients.models import Account
@@ -27,10 +27,10 @@ class Body(Schema):
 class NewFields(Body):
     """What new numbers have."""
 
-    operator: int = Field(description="The id of the operator that provides the numbers", examples=[3])
+    operator: StrictInt = Field(description="The id of the operator that provides the numbers", examples=[3])
     status: str = Field(st.INSTOCK, description="Their first status", json_schema_extra=_FREE)
     after_hold: str = Field(st.INSTOCK, description="The status after a hold", json_schema_extra=_FREE)
-    hold_days: int | None = Field(None, description="0 to 365; null inherits", examples=[30])
+    hold_days: StrictInt | None = Field(None, description="0 to 365; null inherits", examples=[30])
     tags: list[str] = Field([], description="Their tags", examples=[["gold"]])
     notes: str = Field("", description="Up to 500 characters")
 
@@ -40,7 +40,7 @@ class EditFields(Body):
 
     status: str | None = Field(None, description="The status to move to", json_schema_extra=_ANY)
     after_hold: str | None = Field(None, description="The status after a hold", json_schema_extra=_FREE)
-    hold_days: int | None = Field(None, description="0 to 365; null inherits")
+    hold_days: StrictInt | None = Field(None, description="0 to 365; null inherits")
     tags: list[str] | None = Field(None, description="The tags that replace all others")
     notes: str | None = Field(None, description="Up to 500 characters")
 
@@ -48,9 +48,11 @@ class EditFields(Body):
 class HolderFields(Body):
     """Who gets numbers. What is left out is the only one that is possible."""
 
-    client: int | None = Field(None, description="The id of the client; by default that of its package")
-    client_package: int | None = Field(None, description="The id of the client’s package", examples=[31])
-    account: int | None = Field(None, description="The id of the client’s account", examples=[12])
+    client: StrictInt | None = Field(None, description="The id of the client; by default that of its package")
+    client_package: StrictInt | None = Field(
+        None, description="The id of the client’s package", examples=[31]
+    )
+    account: StrictInt | None = Field(None, description="The id of the client’s account", examples=[12])
 
 
 def form_data(members: Mapping[str, Any]) -> dict[str, str]:

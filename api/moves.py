@@ -163,7 +163,7 @@ def _write(
     with transaction.atomic():
         if version is not None:
             locked = DID.objects.select_for_update(of=("self",)).filter(pk=row.pk)
-            if not locked.exists() or dids.filter(DID.objects.written_since(version)).exists():
+            if not locked.exists() or did_row(f"id:{row.pk}", user).version != version:
                 raise changed(*state(row.pk, user))
         result = write(dids)
     if result.refused:

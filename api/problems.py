@@ -1,5 +1,6 @@
 """What the API answers instead of a result: problem details with the sentences that screens show."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError
 from ninja.errors import ValidationError as InputError
+from ninja.parser import Parser
 
 from didmgmt.problems import problem
 
@@ -76,6 +78,16 @@ def _sent(data: Any, name: str) -> Any:
 
 def _texts(one: ValidationError) -> list[str]:
     return [str(text) for text in one.messages]
+
+
+class BodyParser(Parser):
+    """Read JSON, but refuse escapes of half a character, which neither an answer nor a database can hold."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        body = super().parse_body(request)
+        if rb"\ud" in request.body.lower():
+            json.dumps(body, ensure_ascii=False).encode()
+        return body
 
 
 def register(api: NinjaAPI) -> None:

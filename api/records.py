@@ -11,6 +11,7 @@ from api.problems import ProblemError, error, invalid
 from didmgmt.parameters import parameter_errors
 
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
+_VERSION = re.compile(r"[0-9]{1,18}")
 
 
 def record_answer(
@@ -61,7 +62,7 @@ def expected_version(request: HttpRequest) -> int | None:
     if header in ("", "*"):
         return None
     versions = {tag.partition("-")[0] for tag in tags(header)}
-    if len(versions) != 1 or not (version := versions.pop()).isdigit() or len(version) > 18:
+    if len(versions) != 1 or not _VERSION.fullmatch(version := versions.pop()):
         sentence = "Send the ETag of the record as it is, or leave If-Match out."
         raise invalid([error("If-Match", header, sentence)])
     return int(version)

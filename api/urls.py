@@ -42,6 +42,7 @@ api = NinjaAPI(
     openapi_url=None,
     docs_url=None,
     auth=TokenAuth(),
+    parser=problems.BodyParser(),
 )
 problems.register(api)
 api.add_router("", bulk.router)  # before the address of one number

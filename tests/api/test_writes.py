@@ -147,3 +147,28 @@ def test_a_number_of_another_reseller_is_as_unknown_as_one_that_does_not_exist(
         assert (answer.status, answer.json["detail"]) == (404, f"There is no number {number}.")
         assert "current" not in answer.json
     assert DIDHistory.objects.count() == before
+
+
+@pytest.mark.parametrize("body", [{"number": "\ud800"}, {"number": "4000", "notes": "\udfff"}])
+def test_half_a_character_is_refused(program, world, body):
+    answer = program.post("/dids", body | {"operator": world.operator.pk})
+    assert (answer.status, answer.json["code"]) == (400, "unreadable")
+    assert not DID.objects.filter(number="4000").exists()
+
+
+@pytest.mark.parametrize("version", ["²", "x", "", "1" * 19])
+def test_a_version_that_is_no_number_is_refused(program, version):
+    answer = program.patch("/dids/111", {"notes": "seen"}, {"If-Match": f'"{version}"'})
+    assert [*answer.errors] == ["If-Match"]
+
+
+def test_a_number_is_written_only_at_the_very_version_that_is_expected(program, world):
+    version = int(program.get("/dids/111").headers["ETag"].strip('"').partition("-")[0])
+    for other in (version - 1, version + 1, 99_999_999):
+        assert program.patch("/dids/111", {"notes": "seen"}, {"If-Match": f'"{other}"'}).status == 412
+    assert program.patch("/dids/111", {"notes": "seen"}, {"If-Match": f'"{version}"'}).status == 200
+
+
+def test_true_is_no_id(program, world):
+    answer = program.post("/dids", {"number": "4000", "operator": True})
+    assert [*answer.errors] == ["#/operator"]
