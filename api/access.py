@@ -1,6 +1,6 @@
 """Who sends a request, by the token in its Authorization header, and what they may do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC
 from functools import wraps
 from typing import Any
@@ -54,6 +54,16 @@ def needs(*permissions: str) -> Callable[[Any], Any]:
         return guarded
 
     return guard
+
+
+def also_needs(rights: Mapping[str, Iterable[str]]) -> Callable[[Any], Any]:
+    """Document rights that an operation checks itself: {for what: permissions, of which one is enough}."""
+
+    def mark(operation: Any) -> Any:
+        operation.rights = {what: (*permissions,) for what, permissions in rights.items()}
+        return operation
+
+    return mark
 
 
 def needs_scope(resource: str, level: str) -> Callable[[Any], Any]:

@@ -9,12 +9,12 @@ from django.urls import reverse
 from ninja import Router, Schema
 from pydantic import Field, StrictInt
 
-from api.access import lacks, needs
+from api.access import also_needs, lacks, needs
 from api.dids import NOT_TAKEN
 from api.fields import answer
 from api.idempotency import once
 from api.inputs import Body, HolderFields, NewFields, check, form_data, holder_of, sent
-from api.moves import create, may_edit
+from api.moves import create, edit_rights, may_edit
 from api.problems import ProblemError, error, errors_of, invalid
 from api.results import Counts, RefusedFor, Written, counts, refusals, written
 from audit.models import Change
@@ -55,6 +55,15 @@ _TAKES: dict[str, frozenset[str]] = {
     "assign": frozenset(HolderFields.model_fields),
 }
 ACTIONS: list[Any] = ["create", "edit", "assign", *MOVES, *_EDITS, "delete"]
+_NEEDS = {
+    "create": ("dids.add_did",),
+    "edit": (*sorted(st.EDIT_RIGHTS),),
+    "assign": ("dids.assign_did",),
+    **{name: tuple(f"dids.{right}" for right in move.rights) for name, move in MOVES.items()},
+    **{f"reserve, put_in_stock, archive {what}": rights for what, rights in edit_rights(*st.FREE).items()},
+    "restore": ("dids.restore_did",),
+    "delete": ("dids.delete_did",),
+}
 OF_ALL = frozenset({"action", "numbers", "range", "filter", "expected", "dry_run"})
 
 
@@ -134,6 +143,7 @@ class Queued(Schema):
     response={200: Written | Rehearsed, 202: Queued},
 )
 @needs("dids.view_did")
+@also_needs(_NEEDS)
 @once
 def bulk_dids(request: HttpRequest, body: Bulk) -> HttpResponse:
     """Create, edit, assign, move or delete many numbers in one change.

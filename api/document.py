@@ -1,6 +1,7 @@
 """The OpenAPI document: what django-ninja knows of types, and what lists, fields and refusals add to it."""
 
 import re
+from collections.abc import Iterable
 from copy import deepcopy
 from http import HTTPStatus
 from typing import Any
@@ -77,13 +78,21 @@ def _operations(api: NinjaAPI) -> list[Any]:
 def _add_rights(one: dict[str, Any], view: Any) -> None:
     """Say which rights an operation needs, in words and for programs."""
     permissions, scope = getattr(view, "permissions", ()), getattr(view, "scope", "")
-    words = [f"“{in_words(permission)}”" for permission in permissions]
+    words = _quoted(permissions)
     if words:
         one["x-permissions"] = [*permissions]
         one["description"] = f"{one.get('description', '')}\n\nNeeds the right {' and '.join(words)}.".strip()
+    if rights := getattr(view, "rights", {}):
+        one["x-permissions-for"] = {what: [*any_of] for what, any_of in rights.items()}
+        ways = [f"{what}: {' or '.join(_quoted(any_of))}" for what, any_of in rights.items()]
+        one["description"] += f"\n\nAlso needs for {'; '.join(ways)}."
     if scope:
         one["x-scope"] = scope
         one["description"] = f"{one.get('description', '')}\n\nNeeds a token with {scope}.".strip()
+
+
+def _quoted(permissions: Iterable[str]) -> list[str]:
+    return [f"“{in_words(permission)}”" for permission in permissions]
 
 
 def _add_headers(one: dict[str, Any], view: Any) -> None:

@@ -1,6 +1,7 @@
 """Writes to one number: create, edit, delete, and every move of its life."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -9,7 +10,7 @@ from django.urls import reverse
 from ninja import Router
 from pydantic import Field
 
-from api.access import lacks, needs
+from api.access import also_needs, lacks, needs
 from api.dids import did_row
 from api.facts import conditional
 from api.fields import answer
@@ -26,6 +27,21 @@ from dids.models import DID
 
 router = Router(tags=["DIDs"])
 Write = Callable[[Any], Result]
+
+
+def edit_rights(*targets: str, sources: Iterable[str] = tuple(st.LABELS)) -> dict[str, tuple[str, ...]]:
+    """Return {for what: permissions} of edits that move numbers from ``sources`` to ``targets``."""
+    labels: dict[str, list[str]] = {}
+    for move in st.MOVES.values():
+        if move.edit and move.target in targets and move.source in sources:
+            of_right = labels.setdefault(move.right, [])
+            if st.LABELS[move.source] not in of_right:
+                of_right.append(st.LABELS[move.source])
+    rights: dict[str, tuple[str, ...]] = {}
+    for right, found in labels.items():
+        what = f"from {' and '.join(found)}"
+        rights[what] = (*rights.get(what, ()), f"dids.{right}")
+    return rights
 
 
 class NewDID(NewFields):
@@ -70,6 +86,10 @@ def create(numbers: Any, form: NewForm, fields: dict[str, Any], user: Any) -> Re
 
 @router.patch("/dids/{number}", operation_id="edit_did", summary="Edit a number", response=WrittenDID)
 @needs("dids.view_did")
+@also_needs(
+    {"for all but the status": ("dids.change_did",)}
+    | {f"for a status {what}": rights for what, rights in edit_rights(*st.LABELS).items()}
+)
 @conditional
 def edit_did(request: HttpRequest, number: str, body: EditFields) -> HttpResponse:
     """Change what the body names. Send the ETag as ``If-Match`` to refuse an edit of what changed since."""
@@ -189,8 +209,19 @@ def _answer(
 # --- moves that need no more than the number
 
 
-def _add_move(name: str, summary: str, about: str, write: Any, sentence: Any, right: str) -> None:
-    """Add the operation ``POST /dids/{number}/{name}``. ``right``: of which it needs any; "" for an edit."""
+def _add_move(
+    name: str,
+    summary: str,
+    about: str,
+    write: Any,
+    sentence: Any,
+    right: str,
+    rights: Mapping[str, Iterable[str]] = MappingProxyType({}),
+) -> None:
+    """Add the operation ``POST /dids/{number}/{name}``.
+
+    ``right``: the one that it needs; "" for an edit, which needs those of ``rights``, see ``edit_rights``.
+    """
 
     @conditional
     def operation(request: HttpRequest, number: str) -> HttpResponse:
@@ -205,6 +236,8 @@ def _add_move(name: str, summary: str, about: str, write: Any, sentence: Any, ri
         )
 
     operation.__doc__ = about
+    if rights:
+        also_needs(rights)(operation)
     key = f"{name.replace('-', '_')}_did"
     add = router.post(
         f"/dids/{{number}}/{name}", operation_id=key, url_name=key, summary=summary, response=WrittenDID
@@ -225,7 +258,7 @@ def _add_client_move(name: str, summary: str, about: str) -> None:
     )
 
 
-def _add_edit(name: str, summary: str, about: str, **fields: Any) -> None:
+def _add_edit(name: str, summary: str, about: str, *, sources: Iterable[str], **fields: Any) -> None:
     _add_move(
         name,
         summary,
@@ -233,6 +266,7 @@ def _add_edit(name: str, summary: str, about: str, **fields: Any) -> None:
         lambda dids, by: dids.edit(by=by, **fields),
         lambda digits, result: _edited(digits, result, {"status": fields["status"]}),
         "",
+        edit_rights(fields["status"], sources=sources),
     )
 
 
@@ -245,14 +279,27 @@ _add_client_move(
 )
 _add_client_move("end-hold", "End a hold", "Move a number on Hold to its After Hold status now.")
 _add_edit(
-    "reserve", "Reserve a number", "Move a free number to Reserved: it is not for sale.", status=st.RESERVED
+    "reserve",
+    "Reserve a number",
+    "Move a free number to Reserved: it is not for sale.",
+    sources=st.LABELS,
+    status=st.RESERVED,
 )
-_add_edit("put-in-stock", "Put a number in stock", "Move a free number to In Stock.", status=st.INSTOCK)
-_add_edit("archive", "Archive a number", "Move a free number to the archive.", status=st.ARCHIVE)
+_add_edit(
+    "put-in-stock",
+    "Put a number in stock",
+    "Move a free number to In Stock.",
+    sources=st.LABELS,
+    status=st.INSTOCK,
+)
+_add_edit(
+    "archive", "Archive a number", "Move a free number to the archive.", sources=st.LABELS, status=st.ARCHIVE
+)
 _add_edit(
     "restore",
     "Restore a number from the archive",
     "Move a number in the archive to In Stock.",
+    sources=(st.ARCHIVE,),
     status=st.INSTOCK,
     from_archive=True,
 )

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from api.bulk import ACTIONS
 from api.urls import _document
 from api.urls import api as ninja
+from dids.lifecycle.statuses import EDIT_RIGHTS
 from dids.lists.filters import DIDFilter
 from tests.api.conftest import Program, token_of
 from tests.examples import scaled
@@ -61,6 +63,20 @@ def test_the_document_has_every_operation_with_its_refusals_and_rights():
             assert parameter["in"] != "query" or parameter["description"], (path, parameter["name"])
         names = [parameter["name"] for parameter in one["parameters"]]
         assert len(names) == len({*names}), path
+
+
+def test_an_operation_names_the_rights_of_each_action():
+    by_id = {one["operationId"]: one for *_, one in OPERATIONS}
+    bulk = by_id["bulk_dids"]
+    assert "assign: “Assign numbers to clients”" in bulk["description"]
+    named = {
+        action for what in bulk["x-permissions-for"] for action in what.partition(" from ")[0].split(", ")
+    }
+    assert named == {*ACTIONS}
+    assert by_id["restore_did"]["x-permissions-for"] == {"from Archive": ["dids.restore_did"]}
+    assert by_id["reserve_did"]["x-permissions-for"]["from Hold"] == ["dids.end_hold_did"]
+    of_edit = by_id["edit_did"]["x-permissions-for"]
+    assert {right for rights in of_edit.values() for right in rights} == EDIT_RIGHTS
 
 
 def test_a_list_documents_the_parameters_of_its_filter():
