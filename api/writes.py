@@ -148,7 +148,10 @@ def _answers(status: int, members: dict[str, Any], example: dict[str, Any]) -> d
 _DONE: dict[str, Any] = {
     "sentence": TEXT,
     "change": {**MAYBE_WHOLE, "description": "The id of the change, null if nothing was written"},
-    "undo_url": {**MAYBE_TEXT, "description": "The page that undoes the change, null if you may not"},
+    "undo_url": {
+        **MAYBE_TEXT,
+        "description": "The page where a person undoes the change, null if nothing was written",
+    },
 }
 _EXAMPLE = {
     "sentence": "Saved.",
@@ -188,11 +191,10 @@ def saved(
 def done(request: Any, sentence: str) -> dict[str, Any]:
     """Return what was done; ``change`` is null if nothing was written.
 
-    ``undo_url``: the page that undoes the change, null for users who may not.
+    ``undo_url``: the page where a person undoes the change. It needs that person’s right, not the token’s.
     """
-    change, undo = audit.latest(), None
-    if change and request.user.has_perm("audit.undo_change"):
-        undo = request.build_absolute_uri(reverse("audit:undo", args=[change]))
+    change = audit.latest()
+    undo = request.build_absolute_uri(reverse("audit:undo", args=[change])) if change else None
     return {"sentence": sentence, "change": change, "undo_url": undo}
 
 

@@ -7,11 +7,11 @@ from django.core.exceptions import ValidationError
 LEVELS = ("read", "write", "admin")  # each includes the ones before it
 
 
-def _crud(model):
+def _crud(model, levels=LEVELS):
     """Return the levels of a resource whose permissions are Django's own four of a model."""
     app, _, name = model.partition(".")
-    levels = {"read": "view", "write": "add change", "admin": "delete"}
-    own = {level: [f"{app}.{verb}_{name}" for verb in verbs.split()] for level, verbs in levels.items()}
+    verbs = {"read": "view", "write": "add change", "admin": "delete"}
+    own = {level: [f"{app}.{verb}_{name}" for verb in verbs[level].split()] for level in levels}
     return {level: frozenset(permissions) for level, permissions in own.items()}
 
 
@@ -23,7 +23,6 @@ SCOPES = {
             {
                 "dids.add_did",
                 "dids.change_did",
-                "dids.import_did",
                 "dids.assign_did",
                 "dids.block_did",
                 "dids.hold_did",
@@ -34,17 +33,14 @@ SCOPES = {
     "clients": _crud("clients.client"),
     "accounts": _crud("clients.account"),
     "packages": _crud("clients.package"),
-    "client-packages": _crud("dids.clientpackage"),
+    "client-packages": _crud(
+        "dids.clientpackage", levels=("read", "write")
+    ),  # they end, nothing deletes them
     "operators": _crud("operators.operator"),
     "resellers": _crud("clients.reseller"),
     "tags": {"read": frozenset({"dids.view_did"})},
     "jobs": {"read": frozenset({"jobs.view_job"}), "write": frozenset({"jobs.view_job"})},
-    "changes": {"read": frozenset({"audit.view_change"}), "admin": frozenset({"audit.undo_change"})},
-    "reservations": {},
-    "webhooks": {
-        "read": frozenset({"events.view_endpoint"}),
-        "write": frozenset({"events.change_endpoint"}),
-    },
+    "changes": {"read": frozenset({"audit.view_change"})},
 }
 # Resources without permissions of their own: their levels need permissions of the owner but pass none on,
 # so that who may read tags can't read numbers. Their endpoints check ``user.scopes``.
@@ -71,8 +67,7 @@ def parse(text):
             )
         if level not in SCOPES[resource]:
             offered = ", ".join(f"{resource}:{one}" for one in SCOPES[resource])
-            sentence = f"Choose from {offered}." if offered else "It can’t be chosen yet."
-            raise ValidationError(f"There is no scope “{part}”. {sentence}", code="level")
+            raise ValidationError(f"There is no scope “{part}”. Choose from {offered}.", code="level")
         if resource in found:
             raise ValidationError(f"“{resource}” is named twice. Name one level for each resource.")
         found[resource] = level
@@ -88,13 +83,14 @@ def text_of(levels):
 def included(text):
     """Return [((resource, level), permissions needed, permissions passed on)] of scopes, lower levels too.
 
-    Parts that no longer exist are ignored: a token made by another version has then fewer rights, not more.
+    Resources and levels that no longer exist are ignored: a token made by another version has then fewer
+    rights, not more, and keeps the lower levels.
     """
     found = []
     for part in text.split():
         resource, _, highest = part.partition(":")
         levels = SCOPES.get(resource, {})
-        for level in LEVELS[: LEVELS.index(highest) + 1] if highest in levels else ():
+        for level in LEVELS[: LEVELS.index(highest) + 1] if highest in LEVELS else ():
             if needed := levels.get(level):
                 passed_on = frozenset() if resource in PASS_NOTHING_ON else needed
                 found.append(((resource, level), needed, passed_on))

@@ -67,13 +67,12 @@ class TokenForm(ModelForm):
     def matrix(self):
         """[(resource, hint, name of the field, [(level, whether it is offered, whether it is chosen)])]."""
         rows = []
-        for resource, levels in scopes.SCOPES.items():
+        for resource in scopes.SCOPES:
             field = self[_field_of(resource)]
             chosen = field.value() or ""
             cells = [("", True, not chosen)]
             cells += [(level, level in self.offered[resource], level == chosen) for level in scopes.LEVELS]
-            if levels:
-                rows.append((resource, scopes.HINTS.get(resource, ""), field.html_name, cells))
+            rows.append((resource, scopes.HINTS.get(resource, ""), field.html_name, cells))
         return rows
 
     @property

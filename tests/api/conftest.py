@@ -11,7 +11,7 @@ from didmgmt import clock
 from staff.models import Token, digest_of
 from staff.scopes import SCOPES
 
-ALL = " ".join(f"{resource}:{[*levels][-1]}" for resource, levels in SCOPES.items() if levels)
+ALL = " ".join(f"{resource}:{[*levels][-1]}" for resource, levels in SCOPES.items())
 _keys = count(1)
 
 

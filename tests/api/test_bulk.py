@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
@@ -210,6 +211,17 @@ def test_a_job_is_cancelled_and_an_ended_one_is_not(program, many):
     again = program.post(f"{path}/cancel")
     assert (again.status, again.json["code"], again.json["current"]["state"]) == (409, "ended", "cancelled")
     assert not DID.objects.filter(number__startswith="700", status="archive").exists()
+
+
+def test_only_a_token_that_may_write_jobs_cancels_one(api, supervisor):
+    refused = api(supervisor, "jobs:read").post(f"/jobs/{uuid4()}/cancel")
+    assert (refused.status, refused.json["scope"]) == (403, "jobs:write")
+
+
+def test_a_token_with_scopes_that_are_offered_no_more_keeps_the_others(api, supervisor):
+    program = api(supervisor, "jobs:read webhooks:write changes:admin")
+    assert (program.get("/jobs").status, program.get("/changes").status) == (200, 200)
+    assert program.get("/clients").status == 403
 
 
 def test_the_jobs_of_a_token_are_listed_page_by_page(program, api, owner, many):

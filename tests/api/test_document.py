@@ -13,6 +13,7 @@ from api.urls import _document
 from api.urls import api as ninja
 from dids.lifecycle.statuses import EDIT_RIGHTS
 from dids.lists.filters import DIDFilter
+from staff.scopes import PASS_NOTHING_ON, SCOPES
 from tests.api.conftest import Program, token_of
 from tests.examples import scaled
 
@@ -77,6 +78,20 @@ def test_an_operation_names_the_rights_of_each_action():
     assert by_id["reserve_did"]["x-permissions-for"]["from Hold"] == ["dids.end_hold_did"]
     of_edit = by_id["edit_did"]["x-permissions-for"]
     assert {right for rights in of_edit.values() for right in rights} == EDIT_RIGHTS
+
+
+def test_each_scope_passes_on_only_what_an_operation_needs():
+    needed = {right for *_, one in OPERATIONS for right in one.get("x-permissions", ())}
+    for *_, one in OPERATIONS:
+        needed.update(*one.get("x-permissions-for", {}).values())
+    own_scopes = {one.get("x-scope") for *_, one in OPERATIONS}
+    for resource, levels in SCOPES.items():
+        known = set()
+        for level, rights in levels.items():
+            assert rights <= needed, (resource, level, rights - needed)
+            adds_nothing = resource in PASS_NOTHING_ON or rights <= known
+            assert not adds_nothing or f"{resource}:{level}" in own_scopes, (resource, level)
+            known |= rights
 
 
 def test_a_list_documents_the_parameters_of_its_filter():

@@ -270,7 +270,11 @@ def test_the_secret_of_a_token_is_stored_nowhere(supervisor):
         ({"levels": "dids:admin"}, "scopes", "has no permission for dids:admin."),
         ({"levels": "cars:read"}, "scopes", "There is no resource “cars”."),
         ({"levels": "dids:all"}, "scopes", "Choose from dids:read, dids:write, dids:admin."),
-        ({"levels": "reservations:read"}, "scopes", "There is no scope “reservations:read”."),
+        (
+            {"levels": "changes:admin"},
+            "scopes",
+            "There is no scope “changes:admin”. Choose from changes:read.",
+        ),
         ({"levels": "dids:read dids:write"}, "scopes", "“dids” is named twice."),
         ({"levels": "  "}, "scopes", "Choose at least one scope."),
         ({"networks": "203.0.113.300"}, "networks", "“203.0.113.300” is not an address."),
