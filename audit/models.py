@@ -63,6 +63,7 @@ class Change(models.Model):
       change.
     - ``recorded_at`` of a change that states another time, such as of a simulated past: ISO timestamp.
     - ``cause`` of a stopped client package: "ended" or "switched_off".
+    - ``edited`` of a change without history rows: [[name of the field, earlier text, later text]].
     - ``token_is`` of a change of an API token: "created" or "revoked".
     - ``token`` and ``owner`` of what was done by an API token: its id, and the user name of ``actor``.
     """
@@ -151,7 +152,8 @@ class Change(models.Model):
         for change in found:
             if change.pk not in keys:
                 change.label = ""
-                change.data = {key: value for key, value in change.data.items() if key != "undone"}
+                hidden = ("undone", "edited")
+                change.data = {key: value for key, value in change.data.items() if key not in hidden}
 
     @property
     def never_undone(self) -> str:

@@ -99,8 +99,23 @@ class Endpoint(models.Model):
     def edit(self, *, by, fields):
         """Update the named fields."""
         if fields:
-            with self._change(by, f"Webhook to {self} edited"):
+            edited = self._edited(Endpoint.objects.select_related("reseller").get(pk=self.pk))
+            with self._change(by, f"Webhook to {self} edited", {"edited": edited}):
                 self.save(update_fields=fields)
+
+    def _edited(self, was):
+        """Return what differs from ``was``, the stored endpoint, as ``edited`` of a change."""
+        facts = zip(was._facts(), self._facts(), strict=True)
+        return [[name, before, after] for (name, before), (_, after) in facts if before != after]
+
+    def _facts(self):
+        """Return (name, text) of what people edit."""
+        return [
+            ("URL", self.url),
+            ("Description", self.description),
+            ("Events", ", ".join(sorted(self.types))),
+            ("Reseller", str(self.reseller or "All resellers")),
+        ]
 
     def pause(self, *, by):
         """Stop sending: events that wait stay, and new ones are sent only by replaying them."""
@@ -148,16 +163,16 @@ class Endpoint(models.Model):
             self.save(update_fields=["deleted_at"])
             self.secrets.all().delete()
 
-    def _change(self, by, label):
+    def _change(self, by, label, data=None):
         """Record who did it in the audit log, without history rows."""
-        return _Recorded(by, label)
+        return _Recorded(by, label, data)
 
 
 class _Recorded:
     """A change that touched one endpoint."""
 
-    def __init__(self, by, label):
-        self._manager = audit.change(Change.Kind.WEBHOOK, by=by, label=label)
+    def __init__(self, by, label, data):
+        self._manager = audit.change(Change.Kind.WEBHOOK, by=by, label=label, data=data)
 
     def __enter__(self):
         self._manager.__enter__().touched += 1

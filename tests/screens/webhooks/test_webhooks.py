@@ -228,6 +228,22 @@ def test_an_edit_writes_what_was_changed(world, administrator, endpoint):
     assert (endpoint.types, endpoint.description) == (["did.held"], "Portal")
 
 
+def test_the_audit_log_has_what_a_webhook_was_before_an_edit(world, administrator, endpoint):
+    browser = client_of(administrator)
+    form = {
+        "url": "https://receiver.example/elsewhere",
+        "types": ["did.held", "did.edited"],
+        "reseller": world.reseller.pk,
+    }
+    browser.post(url("edit", endpoint), form)
+    page = browser.get(f"/audit/{Change.objects.latest('pk').pk}/").content.decode()
+    assert "https://receiver.example/hook → https://receiver.example/elsewhere" in page
+    assert "did.edited → did.edited, did.held" in page and f"All resellers → {world.reseller}" in page
+    assert "Description" not in page and "No rows" not in page
+    browser.post(url("edit", endpoint), form | {"description": "Portal"})
+    assert "(empty) → Portal" in browser.get(f"/audit/{Change.objects.latest('pk').pk}/").content.decode()
+
+
 def test_a_change_of_a_webhook_offers_no_undo(world, administrator, endpoint):
     endpoint.pause(by=administrator)
     change = Change.objects.latest("pk")
