@@ -580,7 +580,7 @@ class PastListing(Listing):
 
     def rows_of(self, keys):
         """Return the ``PastDID`` of each version in ``keys``, in their order."""
-        versions = list(DIDHistory.objects.filter(pk__named=keys)) if keys else []
+        versions = list(self._with_changed_at(keys)) if keys else []
         names = Names.of(versions, self.filterset.user)
         owners = self.filterset.resellers if versions else {}
         resellers = last_known(Reseller, {owners.get(version.operator_id) for version in versions}, "name")
@@ -590,6 +590,16 @@ class PastListing(Listing):
             reseller = owner, resellers.get(owner, {"name": ""})["name"]
             rows[version.pk] = PastDID(version, names, reseller, self.time)
         return [rows[key] for key in keys if key in rows]
+
+    def _with_changed_at(self, keys):
+        """Return these versions with ``changed_at``, when the newest one that the user may see was written.
+
+        None if they were all written while the number's operator belonged to another reseller.
+        """
+        seen = visible_to(DID, self.filterset.user)
+        seen = seen.filter(object_id=OuterRef("object_id"), at__lte=self.time).order_by("-history_id")
+        found = DIDHistory.objects.filter(pk__named=keys)
+        return found.annotate(changed_at=Subquery(seen.values("at")[:1]))
 
 
 class PastDID:
@@ -611,7 +621,8 @@ class PastDID:
         self.account_name = names.account(version.account_id) if held else ""
         self.package_name = names.package(version.client_package_id) if held else ""
         self.last_client, self.last_account = self.client_name, self.account_name
-        self.hold_days, self.hold_until, self.changed_at = version.hold_days, version.hold_until, version.at
+        self.hold_days, self.hold_until = version.hold_days, version.hold_until
+        self.changed_at = version.changed_at
         self.days_left = None
         if self.status_now == st.HOLD:
             self.days_left = holds.days_left(version.hold_until, time)

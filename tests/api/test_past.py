@@ -13,6 +13,7 @@ import audit
 from api import past
 from audit import SYSTEM
 from audit.models import Change
+from clients.models import Reseller
 from dids.history.timeline import timeline
 from dids.models import DID, ClientPackage
 from operators.models import Operator
@@ -78,6 +79,33 @@ def test_the_list_as_of_now_is_the_current_list(program):
     assert program.get("/dids", as_of=datetime.now(UTC).isoformat()).items == now
     counted = program.get("/dids", as_of=datetime.now(UTC).isoformat(), count="true")
     assert counted.json["count"] == len(now)
+
+
+def test_a_number_that_came_from_another_reseller_does_not_tell_when_that_one_changed_it(
+    program, stranger, house
+):
+    south = Reseller.objects.get(name="South")
+    DID.objects.filter(number="101").edit(by=SYSTEM, notes="north", now=START + DAY)
+    move = Operator.objects.get(pk=house.operator.pk)
+    move.reseller = south
+    move.record(by=SYSTEM, fields=["reseller"])
+    assert changes_told(stranger) == {"100": None, "101": None}
+    DID.objects.filter(number="101").edit(by=SYSTEM, notes="south")
+    told = changes_told(stranger)
+    assert told["100"] is None and told["101"] > f"{START + DAY:%Y-%m-%d}"
+    move.reseller = house.reseller
+    move.record(by=SYSTEM, fields=["reseller"])
+    assert changes_told(program) == {"100": "2026-05-04T11:03:00Z", "101": "2026-05-04T11:03:00Z"}
+
+
+def changes_told(program):
+    """Return {number: when it was changed}, which the current list and the one as of now tell alike."""
+    current, past = (
+        program.get("/dids", fields="number,changed_at", **at).items
+        for at in ({}, {"as_of": datetime.now(UTC).isoformat()})
+    )
+    assert past == current
+    return {item["number"]: item["changed_at"] for item in current}
 
 
 def test_pages_as_of_a_past_time_follow_one_another(program, house, monkeypatch):
