@@ -61,14 +61,18 @@ class EndpointForm(ModelForm):
         url = self.cleaned_data["url"].strip()
         schemes = ["https", "http"] if settings.WEBHOOK_HTTP else ["https"]
         try:
-            URLValidator(schemes)(url)
             parts = urlsplit(url)
+            wrong_port = _wrong_port(parts.netloc)
+            if not wrong_port:
+                URLValidator(schemes)(url)
             host = parts.hostname or ""
         except (ValidationError, ValueError):
             raise ValidationError(
                 f"Enter an address that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}"
                 " and a host name."
             ) from None
+        if wrong_port:
+            raise ValidationError(f"{wrong_port} is not a port. Use 1 to 65535.")
         if parts.username is not None:
             raise ValidationError("Leave out the user name and password: the signature shows who sends.")
         if _is_address(host) and not is_allowed(host):
@@ -84,6 +88,13 @@ class EndpointForm(ModelForm):
             if Endpoint.objects.for_branch(reseller and reseller.pk).count() >= MOST:
                 raise ValidationError(f"There are {MOST} webhooks already. Delete one first.")
         return super().clean()
+
+
+def _wrong_port(netloc):
+    """Return the port if it is none, "" if it is one or left out. Django lets 65536 to 99999 and 0 pass."""
+    host_and_port = netloc.rpartition("@")[2].rpartition("]")[2]
+    port = host_and_port.partition(":")[2]
+    return "" if not port or (port.isdecimal() and 1 <= int(port) <= 65535) else port
 
 
 def _is_address(host):
