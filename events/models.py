@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import secrets
 from datetime import timedelta
+from zlib import crc32
 
 from django.conf import settings
-from django.db import models
+from django.db import connection, models
 from django.db.models import Q
 
 import audit
@@ -97,11 +98,23 @@ class Endpoint(models.Model):
             return self.secrets.create().value
 
     def edit(self, *, by, fields):
-        """Update the named fields."""
+        """Update the named fields; for another reseller it starts again without what it got before."""
         if fields:
             edited = self._edited(Endpoint.objects.select_related("reseller").get(pk=self.pk))
             with self._change(by, f"Webhook to {self} edited", {"edited": edited}):
+                if "reseller" in fields:
+                    fields = [*fields, *self._forget_other_audiences()]
                 self.save(update_fields=fields)
+
+    def _forget_other_audiences(self):
+        """Delete the deliveries of events that are not for its reseller; return the fields that this resets.
+
+        Whoever is bound to the new reseller would read what they tell of the others.
+        """
+        hold_audiences(to_change=True)
+        self.deliveries.exclude(event__reseller_id=self.reseller_id).delete()
+        self.sent, self.sent_at_once, self.lag = 0, 0, None
+        return "sent", "sent_at_once", "lag"
 
     def _edited(self, was):
         """Return what differs from ``was``, the stored endpoint, as ``edited`` of a change."""
@@ -166,6 +179,18 @@ class Endpoint(models.Model):
     def _change(self, by, label, data=None):
         """Record who did it in the audit log, without history rows."""
         return _Recorded(by, label, data)
+
+
+def hold_audiences(*, to_change=False):
+    """Keep the resellers of all endpoints as they are until the end of the transaction.
+
+    Deliveries are stored for the audiences read after it. ``to_change``: wait for all who hold them, and make
+    others wait, in order to change one. SQLite has one writer at a time.
+    """
+    if connection.vendor == "postgresql":
+        function = "pg_advisory_xact_lock" if to_change else "pg_advisory_xact_lock_shared"
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {function}(%s, 0)", [crc32(b"audiences of webhooks") - 2**31])
 
 
 class _Recorded:

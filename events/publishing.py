@@ -19,7 +19,7 @@ from dids.lifecycle.statuses import IN_USE
 from dids.lists.changed import changed_url
 from dids.models import DIDHistory
 from dids.models.client_packages import ClientPackageHistory
-from events.models import Delivery, Endpoint, Event, Unpublished
+from events.models import Delivery, Endpoint, Event, Unpublished, hold_audiences
 from events.payloads import LISTED, body_of, of_change
 from jobs.models import Job, wake_workers
 from operators.models import Operator
@@ -120,6 +120,7 @@ def create_event(name, reseller, *, at, about, data, change_id=None):
         about=about[:100],
         body=body_of(name, at, data),
     )
+    hold_audiences()
     endpoints = Endpoint.objects.for_branch(reseller).filter(active=True)
     wanted = [endpoint for endpoint in endpoints if name in endpoint.types]
     Delivery.objects.bulk_create(Delivery(event=event, endpoint=endpoint) for endpoint in wanted)

@@ -6,7 +6,7 @@ from django.db.models import Exists, OuterRef, Q
 from didmgmt import clock
 from didmgmt.text import count_noun
 from events.catalogue import TEST
-from events.models import Delivery, Event
+from events.models import Delivery, Endpoint, Event, hold_audiences
 from events.payloads import of_test
 from events.publishing import create_event
 from jobs.models import wake_workers
@@ -43,12 +43,18 @@ def after(events, cursor):
 
 
 def replay(endpoint, events):
-    """Make these events, a list, due for the endpoint as if they had not been tried; return how many."""
-    keys = [event.pk for event in events]
+    """Make these events, a list, due for the endpoint as if they had not been tried; return how many.
+
+    Those that are not for its reseller, which may have changed since they were read, are left out.
+    """
     fresh = {"state": Delivery.State.WAITING, "tries": 0, "next_try_at": clock.database_now()}
     with transaction.atomic():
+        hold_audiences()
+        reseller = Endpoint.objects.values_list("reseller_id", flat=True).get(pk=endpoint.pk)
+        due = Event.objects.filter(pk__in=[event.pk for event in events], reseller_id=reseller)
+        keys = list(due.order_by("created_at", "pk").values_list("pk", flat=True))
         endpoint.deliveries.filter(event__in=keys).update(**fresh)
-        new = (Delivery(endpoint=endpoint, event=event, **fresh) for event in events)
+        new = (Delivery(endpoint=endpoint, event_id=key, **fresh) for key in keys)
         Delivery.objects.bulk_create(new, ignore_conflicts=True)
         wake_workers()
     return len(keys)
@@ -57,9 +63,8 @@ def replay(endpoint, events):
 def replay_all(endpoint, events):
     """Replay all of a queryset in the order of ``events_between``; return a sentence."""
     keys = list(events.only("pk", "created_at"))
-    for start in range(0, len(keys), CHUNK):
-        replay(endpoint, keys[start : start + CHUNK])
-    return f"{count_noun(len(keys), 'event')} will be sent again."
+    sent = sum(replay(endpoint, keys[start : start + CHUNK]) for start in range(0, len(keys), CHUNK))
+    return f"{count_noun(sent, 'event')} will be sent again."
 
 
 def send_test(endpoint):

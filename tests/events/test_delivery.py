@@ -15,9 +15,10 @@ from dids.models import DID
 from events import delivery, sending
 from events.addresses import is_allowed
 from events.delivery import AT_ONCE, INTERVALS, JITTER, Deliverer, Publisher
-from events.models import OVERLAP, TRIES, Delivery, Event
+from events.models import OVERLAP, TRIES, Delivery, Endpoint, Event
 from events.periodic import delete_endpoints, delete_old_events
 from events.publishing import create_event
+from events.replaying import replay
 from tests.receivers import receiver
 
 pytestmark = pytest.mark.django_db
@@ -365,6 +366,39 @@ def test_a_deleted_endpoint_goes_with_its_deliveries_and_gets_nothing(world, end
     while delete_endpoints(clock.now()):
         pass
     assert not type(here).objects.exists() and not Delivery.objects.exists()
+
+
+@pytest.mark.parametrize("to_everybody", [False, True])
+def test_an_endpoint_for_another_reseller_loses_what_was_for_others(world, endpoint, hook, to_everybody):
+    old, new = (world.reseller, None) if to_everybody else (None, world.reseller_2)
+    here = endpoint(hook.url, reseller=old)
+    now = clock.now()
+    audiences = (None, world.reseller.pk, world.reseller_2.pk)
+    events = {
+        one: create_event("did.edited", one, at=now, about=f"for {one}", data={"count": 1})
+        for one in audiences
+    }
+    everything = list(Event.objects.only("pk", "created_at"))
+    stale = Endpoint.objects.get(pk=here.pk)
+    Endpoint.objects.filter(pk=here.pk).update(sent=1, sent_at_once=1, lag=2)
+    kept = Delivery.objects.create(endpoint=here, event=events[new and new.pk])
+    assert {one.event_id for one in here.deliveries.all()} == {events[old and old.pk].pk, kept.event_id}
+
+    here.reseller = new
+    here.edit(by=SYSTEM, fields=["reseller"])
+    here.refresh_from_db()
+    assert here.deliveries.get() == kept and (here.sent, here.sent_at_once, here.lag) == (0, 0, None)
+    assert replay(stale, everything) == 1
+    Deliverer().work(threading.Event())
+    assert hook.ids == [kept.event_id]
+
+
+def test_an_endpoint_that_keeps_its_reseller_keeps_its_deliveries(world, endpoint, hook):
+    here = endpoint(hook.url)
+    event()
+    here.description = "Billing"
+    here.edit(by=SYSTEM, fields=["description"])
+    assert here.deliveries.count() == 1
 
 
 def test_the_body_is_what_was_stored(world, endpoint, hook):
