@@ -217,7 +217,8 @@ def endpoint_delete(request, pk):
     waiting = _count(endpoint, Delivery.State.WAITING)
     says = ["Nothing more is sent to it, and what was sent to it is no longer shown."]
     if waiting:
-        says.append(f"{count_noun(waiting, 'event')} that wait will not arrive.")
+        verb = "waits" if waiting == 1 else "wait"
+        says.append(f"{count_noun(waiting, 'event')} that {verb} will not arrive.")
     return confirm(
         request,
         lambda: endpoint.remove(by=request.user),
@@ -295,7 +296,7 @@ def endpoint_pause(request, pk):
     endpoint = _get(request, pk)
     if endpoint.active:
         endpoint.pause(by=request.user)
-        messages.success(request, f"{endpoint} is paused. What waits is sent when you resume it.")
+        messages.success(request, f"{endpoint} is paused.")
     else:
         messages.info(request, f"{endpoint} is paused already.")
     return redirect("webhooks:detail", pk)

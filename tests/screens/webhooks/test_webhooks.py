@@ -185,7 +185,9 @@ def test_a_test_is_sent_to_one_endpoint_alone(world, administrator, endpoint):
 def test_what_is_paused_gets_nothing_until_it_is_resumed(world, administrator, endpoint):
     events()
     browser = client_of(administrator)
-    assert "is paused" in browser.post(url("pause", endpoint), follow=True).content.decode()
+    page = " ".join(browser.post(url("pause", endpoint), follow=True).content.decode().split())
+    assert "receiver.example/hook is paused." in page
+    assert "What waits is sent when you resume it; what happens meanwhile is not: replay it then." in page
     assert endpoint.deliveries.get().next_try_at is None
     for name in ("test", "replay_one"):
         args = [endpoint.deliveries.get().pk] if name == "replay_one" else []
@@ -258,7 +260,11 @@ def test_a_change_of_a_webhook_offers_no_undo(world, administrator, endpoint):
 
 def test_a_deleted_webhook_is_gone_at_once(world, administrator, endpoint):
     browser = client_of(administrator)
-    assert "Nothing more is sent" in browser.get(url("delete", endpoint)).content.decode()
+    events()
+    dialog = browser.get(url("delete", endpoint)).content.decode()
+    assert "Nothing more is sent" in dialog and "1 event that waits will not arrive." in dialog
+    events(2)
+    assert "3 events that wait will not arrive." in browser.get(url("delete", endpoint)).content.decode()
     browser.post(url("delete", endpoint))
     assert browser.get(url("detail", endpoint)).status_code == 404
     assert not endpoint.secrets.exists()
