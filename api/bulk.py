@@ -19,7 +19,7 @@ from api.problems import ProblemError, error, errors_of, invalid
 from api.results import Counts, RefusedFor, Written, counts, refusals, written
 from audit.models import Change
 from didmgmt.parameters import OF_LISTS
-from didmgmt.text import parse_whole, shorten
+from didmgmt.text import count_noun, parse_whole, shorten
 from dids.forms.numbers import MassEditForm, NewForm
 from dids.job_kinds import (
     MOVES,
@@ -190,8 +190,8 @@ def _check_members(body: Bulk) -> None:
 def _check_expected(body: Bulk, count: int) -> None:
     if body.expected is not None and body.expected != count:
         sentence = (
-            f"{body.expected:,} numbers were expected, but {count:,} are selected. Nothing was changed: check"
-            " which numbers they are."
+            f"You expected {count_noun(body.expected, 'number')}, but selected {count:,}. Nothing was changed:"
+            " check which numbers they are."
         )
         raise ProblemError(409, "unexpected_count", sentence, expected=body.expected, selected=count)
 
