@@ -190,8 +190,8 @@ def _check_members(body: Bulk) -> None:
 def _check_expected(body: Bulk, count: int) -> None:
     if body.expected is not None and body.expected != count:
         sentence = (
-            f"You expected {count_noun(body.expected, 'number')}, but selected {count:,}. Nothing was changed:"
-            " check which numbers they are."
+            f"You expected {count_noun(body.expected, 'number')}, but selected {count:,}. Nothing was"
+            " changed: check which numbers they are."
         )
         raise ProblemError(409, "unexpected_count", sentence, expected=body.expected, selected=count)
 
