@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import secrets
 from datetime import timedelta
 from zlib import crc32
@@ -71,7 +72,12 @@ class Endpoint(models.Model):
         default_permissions = ("view", "change")
 
     def __str__(self):
-        return self.url.partition("://")[2]
+        return self.shown_url.partition("://")[2]
+
+    @property
+    def shown_url(self):
+        """The address without its query, which may hold a secret of the receiver: many read changes."""
+        return self.url.partition("?")[0]
 
     @property
     def state(self):
@@ -124,7 +130,8 @@ class Endpoint(models.Model):
     def _facts(self):
         """Return (name, text) of what people edit."""
         return [
-            ("URL", self.url),
+            ("URL", self.shown_url),
+            ("Query of the URL", _hidden(self.url.partition("?")[2])),
             ("Description", self.description),
             ("Events", ", ".join(sorted(self.types))),
             ("Reseller", str(self.reseller or "All resellers")),
@@ -312,6 +319,11 @@ class Delivery(models.Model):
 
     def __str__(self):
         return f"{self.event_id} to {self.endpoint_id}"
+
+
+def _hidden(text):
+    """Return words for a text that is not shown, which differ if the text does."""
+    return f"hidden, {hashlib.sha256(text.encode()).hexdigest()[:8]}" if text else "none"
 
 
 def keep_from(now):

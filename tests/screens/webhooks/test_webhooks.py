@@ -282,3 +282,16 @@ def test_a_branch_has_no_more_webhooks_than_it_may(world, administrator, endpoin
     monkeypatch.setattr(forms, "MOST", 1)
     answer = client_of(administrator).post(reverse("webhooks:new"), FORM)
     assert answer.status_code == 422 and "Delete one first." in answer.content.decode()
+
+
+def test_the_query_of_a_url_is_in_no_change(world, administrator):
+    browser = client_of(administrator)
+    for query in ("?key=hidden-1", "?key=hidden-2"):
+        sent = FORM | {"url": FORM["url"] + query}
+        browser.post(
+            reverse("webhooks:new") if query.endswith("1") else url("edit", Endpoint.objects.get()), sent
+        )
+    created, edited = Change.objects.filter(kind=Change.Kind.WEBHOOK).order_by("pk")
+    assert [name for name, *_ in edited.data["edited"]] == ["Query of the URL"]
+    for change in (created, edited):
+        assert "key=" not in browser.get(f"/audit/{change.pk}/").text + change.label + str(change.data)
