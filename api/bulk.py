@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 from ninja import Router, Schema
-from pydantic import Field, StrictInt
+from pydantic import ConfigDict, Field, StrictInt
 
 from api.access import also_needs, lacks, needs
 from api.dids import NOT_TAKEN
@@ -70,6 +70,13 @@ OF_ALL = frozenset({"action", "numbers", "range", "filter", "expected", "dry_run
 class Bulk(Body):
     """An action, the numbers that it applies to, and what the action needs to know."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"action": "archive", "filter": {"status": ["instock"]}, "expected": 1200, "dry_run": True}
+            ]
+        }
+    )
     action: str = Field(description="What to do", json_schema_extra={"enum": ACTIONS}, examples=["edit"])
     numbers: list[str] | None = Field(
         None, description="Numbers in any notation, or ids as in id:17", examples=[["442071838750"]]
@@ -123,10 +130,10 @@ class Rehearsed(Schema):
 
 
 class QueuedJob(Schema):
-    id: str
-    label: str
-    state: str
-    url: str
+    id: str = Field(examples=["0197f3a2-5a64-7c3e-9d2b-6f1c2a4e8b90"])
+    label: str = Field(examples=["Mass edit: 3,000 numbers"])
+    state: str = Field(examples=["queued"])
+    url: str = Field(examples=["/api/v1/jobs/0197f3a2-5a64-7c3e-9d2b-6f1c2a4e8b90"])
 
 
 class Queued(Schema):

@@ -116,7 +116,9 @@ class AccountEdit(Body):
 class NewAccount(AccountEdit):
     """A new account."""
 
-    client: StrictInt | None = Member(None, description="The id of the client that it belongs to")
+    client: StrictInt | None = Member(
+        None, description="The id of the client that it belongs to", examples=[9]
+    )
 
 
 Writes(

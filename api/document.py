@@ -10,6 +10,7 @@ import django_filters
 from django import forms
 from ninja import NinjaAPI
 
+from api.examples import add_examples
 from api.facts import Facts
 from api.fields import TEXT
 from api.idempotency import LONGEST as LONGEST_KEY
@@ -62,6 +63,7 @@ def document(api: NinjaAPI) -> dict[str, Any]:
             one["responses"] = {str(status): answer for status, answer in one["responses"].items()}
             if about := getattr(operation.view_func, "facts", None):
                 _add_answer(one, about, components["schemas"])
+            add_examples(one, components["schemas"])
             _add_problems(one, method, path, public="security" not in one)
     return found
 

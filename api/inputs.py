@@ -40,8 +40,8 @@ class EditFields(Body):
 
     status: str | None = Field(None, description="The status to move to", json_schema_extra=_ANY)
     after_hold: str | None = Field(None, description="The status after a hold", json_schema_extra=_FREE)
-    hold_days: StrictInt | None = Field(None, description="0 to 365; null inherits")
-    tags: list[str] | None = Field(None, description="The tags that replace all others")
+    hold_days: StrictInt | None = Field(None, description="0 to 365; null inherits", examples=[30])
+    tags: list[str] | None = Field(None, description="The tags that replace all others", examples=[["gold"]])
     notes: str | None = Field(None, description="Up to 500 characters")
 
 

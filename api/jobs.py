@@ -47,19 +47,19 @@ _FILES = {
 class JobState(Schema):
     """A job: how far it is, and what it did."""
 
-    id: str
+    id: str = Member(examples=["0197f3a2-5a64-7c3e-9d2b-6f1c2a4e8b90"])
     kind: str = Member(examples=["edit"])
-    label: str
+    label: str = Member(examples=["Mass edit: 3,000 numbers"])
     state: str = Member(json_schema_extra={"enum": [*map(str, Job.State.values)]}, examples=["running"])
-    percent: int | None
-    done: int = Member(description="How many numbers or rows it has handled")
-    total: int | None
+    percent: int | None = Member(examples=[33])
+    done: int = Member(description="How many numbers or rows it has handled", examples=[1_000])
+    total: int | None = Member(examples=[3_000])
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     cancel_requested: bool
     error: str | None = Member(description="Why it failed, for people")
-    sentence: str = Member(description="The result so far, in words")
+    sentence: str = Member(description="The result so far, in words", examples=["1,000 numbers changed."])
     change: int | None = Member(description="The id of the change that it writes")
     result: Counts | None = Member(description="Null for jobs that write no numbers")
     refusals: list[RefusedFor] | None

@@ -61,7 +61,7 @@ STATES = {
 class Difference(Body):
     """The old and new text of a field; "" is empty."""
 
-    field: str
+    field: str = Field(examples=["status"])
     old: str
     new: str
 
@@ -71,8 +71,8 @@ class Entry(Body):
 
     at: datetime
     event: Literal["created", "changed", "deleted"]
-    actor: str
-    action: str
+    actor: str = Field(examples=["clara.okafor"])
+    action: str = Field(examples=["Assign"])
     change: int | None
     differences: list[Difference]
 
@@ -88,7 +88,7 @@ class History(Body):
     """A page of the writes to a number, newest first; ``next`` is the URL of the next page."""
 
     id: int
-    number: str
+    number: str = Field(examples=["442071838750"])
     items: list[Entry]
     next: str | None
     other_lives: list[Life]
@@ -98,7 +98,7 @@ class Named(Body):
     """A related record."""
 
     id: int
-    name: str
+    name: str = Field(examples=["Jarrow Dental"])
 
 
 class Boundary(Body):
@@ -106,8 +106,8 @@ class Boundary(Body):
 
     at: datetime
     exactly: bool
-    actor: str
-    action: str
+    actor: str = Field(examples=["clara.okafor"])
+    action: str = Field(examples=["Assign"])
     change: int | None
 
 
@@ -135,7 +135,7 @@ class Periods(Body):
     """Periods of a number, newest first. ``more``: there are older ones, which aren't listed."""
 
     id: int
-    number: str
+    number: str = Field(examples=["442071838750"])
     items: list[Period]
     more: bool
 
@@ -144,14 +144,14 @@ class Explanation(Body):
     """A sentence that explains the status of a number."""
 
     id: int
-    number: str
-    sentence: str
+    number: str = Field(examples=["442071838750"])
+    sentence: str = Field(examples=["Active since 2 March 2026."])
 
 
 class HadIt(Held):
     """The state of a number at a time; ``note`` says in words what the other members don't."""
 
-    number: str
+    number: str = Field(examples=["442071838750"])
     at: datetime
     state: Literal["in_use", "on_hold", "unassigned", "absent", "deleted", "never", "unknown"]
     status: str | None

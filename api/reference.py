@@ -53,6 +53,7 @@ def _operation(document: Mapping[str, Any], path: str, method: str, one: Mapping
             for name, member in schema.get("properties", {}).items()
         ],
         "answers": [(status, _marked(answer["description"])) for status, answer in answers.items()],
+        "request": _json(body["example"]) if "example" in body else "",
         "example": _example(answers),
     }
 
@@ -86,10 +87,14 @@ def _words(document: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     return " or ".join(schema.get("format", one) if one == "string" else one for one in types)
 
 
-def _example(answers: Mapping[str, Any]) -> str:
-    """Return the example of the first answer that has one, as indented JSON."""
-    for answer in answers.values():
+def _example(answers: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the status and the example, as indented JSON, of the first successful answer that has one."""
+    for status, answer in answers.items():
         for content in answer.get("content", {}).values():
-            if "example" in content:
-                return json.dumps(content["example"], ensure_ascii=False, indent=2)
-    return ""
+            if status.startswith("2") and "example" in content:
+                return status, _json(content["example"])
+    return None
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)

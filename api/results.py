@@ -16,16 +16,18 @@ from dids.lifecycle.result import Refusal, Result
 class Counts(Schema):
     """How many numbers were written, had the values already, and were refused."""
 
-    done: int
-    unchanged: int
-    refused: int
+    done: int = Field(examples=[1])
+    unchanged: int = Field(examples=[0])
+    refused: int = Field(examples=[0])
 
 
 class RefusedFor(Schema):
     """The numbers that were refused for one reason."""
 
     code: str = Field(description="The reason, for programs", examples=["reserved>blocked"])
-    why: str = Field(description="The reason and what to do, for people")
+    why: str = Field(
+        description="The reason and what to do, for people", examples=["Reserved, not used by any client"]
+    )
     count: int
     numbers: list[str] = Field(description="All of them; of a job the first", examples=[["442071838750"]])
 
@@ -34,16 +36,20 @@ class Written(Schema):
     """What a write did."""
 
     result: Counts
-    sentence: str = Field(description="The result in words", examples=["1 number blocked."])
-    refusals: list[RefusedFor]
-    change: int | None = Field(description="The id of the recorded change; null if nothing was written")
+    sentence: str = Field(description="The result in words", examples=["1 number changed."])
+    refusals: list[RefusedFor] = Field(examples=[[]])
+    change: int | None = Field(
+        description="The id of the recorded change; null if nothing was written", examples=[4711]
+    )
 
 
 class WrittenDID(Written):
     """What a write to one number did."""
 
     did: dict[str, Any] | None = Field(
-        None, description="The number as it is now, as /dids/{number} gives it"
+        None,
+        description="The number as it is now, as /dids/{number} gives it",
+        examples=[dict(FIELDS.example())],
     )
 
 

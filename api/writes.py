@@ -14,6 +14,7 @@ from pydantic import Field
 
 import audit
 from api.access import found, lacks, needs
+from api.examples import example_of
 from api.fields import MAYBE_TEXT, MAYBE_WHOLE, TEXT, answer
 from api.idempotency import once
 from api.inputs import Body, form_data, sent
@@ -135,6 +136,7 @@ def documented(resource: Resource, status: int = 200, **facts: dict[str, Any]) -
     name = resource.noun.replace(" ", "_")
     record = {name: {"$ref": f"#/components/schemas/{resource.fields.noun}"}}
     example = _EXAMPLE | {name: resource.fields.example()}
+    example |= {fact: example_of(schema, {}) for fact, schema in facts.items()}
     return {"response": {status: None}, "openapi_extra": _answers(status, record | facts, example)}
 
 

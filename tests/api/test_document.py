@@ -80,6 +80,30 @@ def test_an_operation_names_the_rights_of_each_action():
     assert {right for rights in of_edit.values() for right in rights} == EDIT_RIGHTS
 
 
+def json_of(part):
+    return part.get("content", {}).get("application/json")
+
+
+def test_each_body_and_each_successful_answer_has_an_example_of_known_members():
+    for path, method, one in OPERATIONS:
+        answers = [answer for status, answer in one["responses"].items() if status.startswith("2")]
+        for content in filter(None, map(json_of, [one.get("requestBody", {}), *answers])):
+            assert content["example"], (method, path)
+            schema = content["schema"]
+            schema = resolved(schema["$ref"]) if "$ref" in schema else schema
+            if "properties" in schema:
+                members = content["example"].keys()
+                assert {*schema.get("required", ())} <= members <= schema["properties"].keys(), (method, path)
+
+
+def test_the_example_of_many_numbers_is_one_that_works(world, api, owner):
+    body = json_of(DOCUMENT["paths"]["/api/v1/dids/bulk"]["post"]["requestBody"])["example"]
+    refused = api(owner).post("/dids/bulk", body)
+    assert (refused.status, refused.json["code"]) == (409, "unexpected_count")
+    rehearsed = api(owner).post("/dids/bulk", body | {"expected": refused.json["selected"]})
+    assert (rehearsed.status, rehearsed.json["dry_run"]) == (200, True)
+
+
 def test_each_scope_passes_on_only_what_an_operation_needs():
     needed = {right for *_, one in OPERATIONS for right in one.get("x-permissions", ())}
     for *_, one in OPERATIONS:

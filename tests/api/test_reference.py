@@ -1,6 +1,8 @@
 """The page of the API's reference."""
 
+import json
 import re
+from html import unescape
 
 import pytest
 
@@ -27,3 +29,19 @@ def test_a_link_opens_the_operation(page_of, viewer):
     assert not page.locator("#get-api-v1-dids").is_visible()
     page.get_by_role("link", name="List numbers").click()
     page.locator("#get-api-v1-dids").wait_for(state="visible")
+
+
+def test_an_operation_is_shown_with_its_body_and_its_answer(viewer):
+    page = client_of(viewer).get("/api-reference/").text
+    shown = page[page.index('id="post-api-v1-dids-number-assign"') :].partition("</details>")[0]
+    body, answer = re.findall(r'<pre class="curl"[^>]*><code>(.*?)</code>', shown, re.S)
+    assert json.loads(unescape(body)) == {"client_package": 31, "account": 12}
+    assert json.loads(unescape(answer))["did"]["number"] == "442071838750"
+    assert "Example of 404" not in page
+
+
+def test_the_reference_is_a_tab_beside_those_that_it_belongs_to(viewer):
+    browser = client_of(viewer)
+    page = browser.get("/api-reference/").text
+    assert '<a href="/tokens/">' in page and '<a href="/api-reference/" aria-current="page">' in page
+    assert '<a href="/api-reference/">Reference' in browser.get("/tokens/").text
