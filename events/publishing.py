@@ -1,12 +1,13 @@
 """Make events of what changes wrote, from their rows of history.
 
 Each row is compared with the version before. There is one event for each type and audience: everybody, and
-each reseller that has endpoints of its own, whose counts and numbers come from its rows alone. Reading the
-rows of a large change takes seconds, so it happens outside the transaction that stores the events; of two
+each reseller that has endpoints of its own, whose counts and numbers come from its rows alone: those of what
+belonged to it when they were written, wherever its operator or package belongs now. Reading the rows of a
+large change takes seconds, so it happens outside the transaction that stores the events; of two
 workers that do the same, the second finds that the first has stored them.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
@@ -45,7 +46,7 @@ OF_NUMBERS["did.edited"] = "event = '~' AND (described OR NOT coalesce({}, false
 # Rows of numbers with what they were before: ``was`` their status, ``had`` their account, ``described``:
 # whether anything else has changed that people set.
 NUMBERS = f"""
-    SELECT n.history_id, n.object_id, n.number, n.event, n.status, n.account_id AS has,
+    SELECT n.history_id, n.at, n.object_id, n.number, n.event, n.status, n.account_id AS has,
            n.operator_id AS owner, p.status AS was, p.account_id AS had,
            p.history_id IS NULL OR p.notes <> n.notes OR p.after_hold <> n.after_hold
            OR p.operator_id <> n.operator_id OR coalesce(p.tag_set_id, 0) <> coalesce(n.tag_set_id, 0)
@@ -62,7 +63,7 @@ OF_PACKAGES = {
     "client_package.ended": "ended AND was AND event = '~' AND NOT active",
 }
 PACKAGES = """
-    SELECT n.history_id, n.object_id, n.event, n.active, n.client_id, n.package_id AS owner,
+    SELECT n.history_id, n.at, n.object_id, n.event, n.active, n.client_id, n.package_id AS owner,
            CASE WHEN n.event = '-' THEN n.active ELSE p.active END AS was, {ended} AS ended
     FROM {table} n LEFT JOIN {table} p ON n.event = '~' AND p.history_id = (
         SELECT max(history_id) FROM {table} WHERE object_id = n.object_id AND history_id < n.history_id
@@ -141,11 +142,12 @@ def _events(change, rows, branches):
     )
     for sql, span, conditions, parent, noun, listed in sources:
         params = [change.pk, *span]
-        for branch, name, count, owners in _counts(sql, params, conditions, parent, branches):
+        for branch, name, count in _counts(sql, params, conditions, parent, branches):
             data = of_change(change, count)
             about = count_noun(count, noun)
             if count <= LISTED:
-                data[f"{noun}s"], about = listed(sql, params, conditions[name], owners, about)
+                rows = _of_branch(sql, params, parent, branch)
+                data[f"{noun}s"], about = listed(*rows, conditions[name], about)
             if noun == "number":
                 data["path"] = changed_url(change.pk)
             yield {
@@ -159,34 +161,39 @@ def _events(change, rows, branches):
 
 
 def _counts(sql, params, conditions, parent, branches):
-    """Yield (branch, type, number of rows, ids of their ``parent``) of what happened, one pass over the rows.
+    """Yield (branch, type, number of rows) of what happened, one pass over the rows.
 
-    ``parent``: the model that has the reseller.
+    ``parent``: the model that has the reseller. The rows of a statement have the same time, so the reseller
+    of that time is looked up a few times only.
     """
     sums = ", ".join(f"sum(CASE WHEN {condition} THEN 1 ELSE 0 END)" for condition in conditions.values())
-    found = _query(f"SELECT owner, {sums} FROM ({sql}) AS written GROUP BY owner ORDER BY owner", params)
-    known = history.last_known(parent, [owner for owner, *_ in found], "reseller_id")
-    counts, owners = Counter(), defaultdict(list)
-    for owner, *sums_of_owner in found:
-        for branch in branches & {None, known.get(owner, {}).get("reseller_id")}:
-            for name, count in zip(conditions, sums_of_owner, strict=True):
-                if count:
-                    counts[branch, name] += count
-                    owners[branch, name].append(owner)
+    shared = f"SELECT owner, at, {sums} FROM ({sql}) AS written GROUP BY owner, at"
+    then = history.reseller_then(parent, "shared.owner", "shared.at")
+    counts = Counter()
+    for reseller, _, _, *found in _query(f"SELECT {then}, shared.* FROM ({shared}) AS shared", params):
+        for branch in branches & {None, reseller}:
+            counts.update({(branch, name): count for name, count in zip(conditions, found, strict=True)})
     for (branch, name), count in counts.items():
-        yield branch, name, count, owners[branch, name]
+        if count:
+            yield branch, name, count
 
 
-def _rows(columns, sql, params, condition, owners):
+def _of_branch(sql, params, parent, branch):
+    """Return the query of rows that were ``branch``’s when they were written, and its parameters."""
+    if branch is None:
+        return sql, params
+    then = history.reseller_then(parent, "every_row.owner", "every_row.at")
+    return f"SELECT * FROM ({sql}) AS every_row WHERE {then} = %s", [*params, branch]
+
+
+def _rows(columns, sql, params, condition):
     """Return the rows that meet ``condition``, in the order written."""
-    marks = ", ".join(["%s"] * len(owners))
-    where = f"({condition}) AND owner IN ({marks}) ORDER BY history_id"
-    return _query(f"SELECT {columns} FROM ({sql}) AS written WHERE {where}", [*params, *owners])
+    return _query(f"SELECT {columns} FROM ({sql}) AS written WHERE {condition} ORDER BY history_id", params)
 
 
-def _numbers(sql, params, condition, owners, about):
+def _numbers(sql, params, condition, about):
     """Return the numbers as they are sent, and in short."""
-    rows = _rows("object_id, number, status, coalesce(has, had)", sql, params, condition, owners)
+    rows = _rows("object_id, number, status, coalesce(has, had)", sql, params, condition)
     accounts = history.last_known(Account, [account for *_, account in rows], "name", "client_id")
     clients = history.last_known(Client, [row["client_id"] for row in accounts.values()], "name")
     numbers = []
@@ -205,9 +212,9 @@ def _numbers(sql, params, condition, owners, about):
     return numbers, rows[0][1] if len(rows) == 1 else about
 
 
-def _packages(sql, params, condition, owners, about):
+def _packages(sql, params, condition, about):
     """Return the client packages as they are sent, and in short."""
-    rows = _rows("object_id, client_id, owner", sql, params, condition, owners)
+    rows = _rows("object_id, client_id, owner", sql, params, condition)
     versions = ClientPackageHistory.objects.filter(change=params[0], object_id__in=[pk for pk, *_ in rows])
     dates = {row.object_id: (row.starts_at, row.ends_at) for row in versions.order_by("history_id")}
     clients = history.last_known(Client, [client for _, client, _ in rows], "name")

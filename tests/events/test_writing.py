@@ -8,7 +8,9 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+import audit
 from audit import SYSTEM
+from audit.models import Change
 from clients.models import Client
 from didmgmt import clock
 from dids.job_kinds import submit_create
@@ -210,6 +212,55 @@ def test_a_branch_gets_events_of_its_rows_alone(world, endpoint, published):
     assert [row["number"] for row in theirs["numbers"]] == ["3333"]
     assert Delivery.objects.get(endpoint=mine).event.reseller_id == world.reseller.pk
     assert Delivery.objects.get(endpoint=other).event.reseller_id == world.reseller_2.pk
+
+
+def move(record, reseller):
+    record.reseller = reseller
+    record.record(by=SYSTEM, fields=["reseller"])
+
+
+def test_an_event_is_for_the_reseller_that_had_the_operator_when_it_happened(world, endpoint, published):
+    for reseller in (None, world.reseller, world.reseller_2):
+        endpoint(reseller=reseller)
+    operator = Operator.objects.create(reseller=world.reseller, name="Spare")
+    with audit.change(Change.Kind.CREATE, by=SYSTEM, at=clock.now() - timedelta(hours=1)):
+        DID.objects.create_numbers(["4000", "4001"], operator=operator, by=SYSTEM, status="instock")
+    move(operator, world.reseller_2)
+    some("4001").delete_unused(by=SYSTEM)
+
+    old, new = published(world.reseller.pk, keep=True), published(world.reseller_2.pk, keep=True)
+    assert set(old) == {"did.created"} and set(new) == {"did.deleted"}
+    assert [row["number"] for row in old["did.created"]["numbers"]] == ["4000", "4001"]
+    assert [row["number"] for row in new["did.deleted"]["numbers"]] == ["4001"]
+    assert set(published()) == {"did.created", "did.deleted"}
+
+
+def test_a_job_tells_each_reseller_what_it_wrote_while_the_operator_was_theirs(
+    world, endpoint, published, supervisor
+):
+    for reseller in (None, world.reseller, world.reseller_2):
+        endpoint(reseller=reseller)
+    operator = Operator.objects.create(reseller=world.reseller, name="Spare")
+    submit_create(supervisor, Numbers([("700000", "705009")]), operator=operator, status="instock", notes="")
+    stops = iter([False, True])
+    Job.objects.claim("test").run("test", lambda: next(stops))
+    move(operator, world.reseller_2)
+    Job.objects.claim("test").run("test")
+
+    assert published(keep=True)["did.created"]["count"] == 5_010
+    assert published(world.reseller.pk, keep=True)["did.created"]["count"] == 5_000
+    new = published(world.reseller_2.pk)["did.created"]
+    assert [row["number"] for row in new["numbers"]] == [str(n) for n in range(705_000, 705_010)]
+
+
+def test_an_event_of_a_package_is_for_the_reseller_that_had_it_then(world, endpoint, published):
+    endpoint(reseller=world.reseller)
+    endpoint(reseller=world.reseller_2)
+    with audit.change(Change.Kind.EDIT, by=SYSTEM, at=clock.now() - timedelta(hours=1)):
+        world.client_package.deactivate(by=SYSTEM)
+    move(world.package, world.reseller_2)
+    assert "client_package.deactivated" in published(world.reseller.pk, keep=True)
+    assert published(world.reseller_2.pk) == {}
 
 
 def test_an_endpoint_gets_the_types_that_it_wants_while_it_is_active(world, endpoint, published):
