@@ -221,7 +221,10 @@ class Reseller(Recorded):
         return Reseller.objects.all()
 
     def delete_advice(self):
-        return "Delete them first. Clients and packages with a history can only be closed or archived."
+        return (
+            "Delete them first. Clients and packages with a history can only be closed or archived, and API"
+            " tokens only revoked: a reseller with any of these is kept."
+        )
 
     def named_at(self):
         return None

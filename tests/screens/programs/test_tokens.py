@@ -174,12 +174,14 @@ def test_deactivating_a_person_names_the_tokens_that_stop(administrator, supervi
     assert refusal(header).code == "inactive"
 
 
-def test_a_reseller_with_a_token_is_kept(world, administrator, supervisor):
-    issue(supervisor, reseller=world.reseller_2)
+def test_a_reseller_with_a_token_is_kept_also_when_it_is_revoked(world, administrator, supervisor):
+    token, _ = issue(supervisor, reseller=world.reseller_2)
+    token.revoke(by=supervisor)
     DID.objects.filter(operator=world.operator_2).delete()
     world.operator_2.delete()
     page = read(client_of(administrator).get(f"/resellers/{world.reseller_2.pk}/delete/"))
-    assert "1 API token" in page
+    assert "It has 1 API token." in page
+    assert "API tokens only revoked: a reseller with any of these is kept." in page
 
 
 def test_the_audit_log_shows_what_a_token_may_do_in_words_of_the_form(administrator):
