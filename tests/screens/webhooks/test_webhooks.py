@@ -295,3 +295,26 @@ def test_the_query_of_a_url_is_in_no_change(world, administrator):
     assert [name for name, *_ in edited.data["edited"]] == ["Query of the URL"]
     for change in (created, edited):
         assert "key=" not in browser.get(f"/audit/{change.pk}/").text + change.label + str(change.data)
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_a_long_address_makes_no_page_scroll_sideways(world, page_of, endpoint):
+    Endpoint.objects.update(url=f"https://receiver.example/{'hook' * 40}", failing_since=clock.now())
+    events()
+    page = page_of(member("Administrator"))
+    page.set_viewport_size({"width": 390, "height": 800})
+    shown = f"{url('detail', endpoint)}?delivery={endpoint.deliveries.get().pk}"
+    dialogs = [url(name, endpoint) for name in ("edit", "rotate", "delete", "replay")]
+    for address in (reverse("webhooks:list"), shown, *dialogs):
+        page.goto(address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, address
+    endpoint.refresh_from_db()
+    endpoint.pause(by=SYSTEM)
+    page.goto(url("detail", endpoint))
+    page.get_by_role("link", name="Replace secret…").click()
+    page.get_by_role("button", name="Replace secret").click()
+    page.get_by_label("The secret that signs").wait_for()
+    dialog = page.locator("#secret[open]")
+    assert dialog.evaluate("dialog => dialog.scrollWidth <= dialog.clientWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
