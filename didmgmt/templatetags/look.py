@@ -148,18 +148,19 @@ def thousands(value):
 
 
 @register.simple_tag
-def moment(value):
+def moment(value, seconds=False):
     """Render `<time>` as "3 Nov 2026, 14:05" in the current zone, with seconds and zone on hover.
 
-    An empty value gives an empty string.
+    ``seconds``: whether they are shown as well. An empty value gives an empty string.
     """
     if not value:
         return ""
     local = timezone.localtime(value)
     minute = show_minute(local)
+    second = f"{minute}:{local:%S}"
     iso = value.isoformat(timespec="seconds")  # HTML knows no microseconds
     zone = escape(timezone.get_current_timezone_name())
-    return mark_safe(f'<time datetime="{iso}" title="{minute}:{local:%S} {zone}">{minute}</time>')
+    return mark_safe(f'<time datetime="{iso}" title="{second} {zone}">{second if seconds else minute}</time>')
 
 
 @register.simple_tag(takes_context=True)

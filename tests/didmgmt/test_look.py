@@ -68,7 +68,8 @@ def test_counts_have_separators():
 def test_a_time_is_shown_in_the_users_zone_and_names_it():
     with timezone.override("Europe/Vilnius"):
         shown = render("{% moment at %}", at=datetime(2026, 11, 3, 12, 5, 9, tzinfo=UTC))
-    assert ">3 Nov 2026, 14:05<" in shown
+        exact = render("{% moment at seconds=True %}", at=datetime(2026, 11, 3, 12, 5, 9, tzinfo=UTC))
+    assert ">3 Nov 2026, 14:05<" in shown and ">3 Nov 2026, 14:05:09<" in exact
     assert "Europe/Vilnius" in shown
     assert 'datetime="2026-11-03T12:05:09+00:00"' in shown
 

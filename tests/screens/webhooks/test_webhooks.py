@@ -2,15 +2,17 @@
 
 import base64
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import Permission
 from django.urls import reverse
+from django.utils import timezone
 
 from audit import SYSTEM
 from audit.models import Change
 from didmgmt import clock
+from didmgmt.dates import show_day
 from dids.models import DID
 from events.models import Delivery, Endpoint, Event
 from events.publishing import create_event, publish_due
@@ -116,7 +118,9 @@ def test_the_page_of_an_endpoint_shows_deliveries_payload_and_tries(world, admin
     Delivery.objects.filter(pk=delivered.pk).update(state="delivered", tries=1)
     browser = client_of(administrator)
     page = browser.get(f"{url('detail', endpoint)}?delivery={waiting.pk}").content.decode()
+    entry_at = timezone.localtime(datetime.fromisoformat(entry["at"]))
     assert "5 of 10" in page and "503 No" in page and "&lt;down&gt;" in page and "4.1 s" in page
+    assert f">{show_day(entry_at)}, {entry_at:%H:%M:%S}</time>" in page
     assert waiting.event_id in page and "&quot;count&quot;: 1" in page
     only = browser.get(f"{url('detail', endpoint)}?state=delivered").context["listing"]
     assert [row.pk for row in only.rows] == [delivered.pk]
