@@ -45,6 +45,7 @@ def token_list(request):
         "listing": listing,
         "ending": Token.objects.filter(owner=request.user).ending().order_by("expires_at"),
         "examples": examples(request.build_absolute_uri("/api/v1")),
+        "variables": VARIABLES,
         "limit": settings.API_REQUESTS_PER_MINUTE,
     }
     return render(request, "programs/tokens.html", context)
@@ -113,32 +114,39 @@ def _minute(at):
     return show_minute(timezone.localtime(at))
 
 
+# What the commands take from the shell, as docs/api.md does: placeholders to replace
+VARIABLES = """TOKEN=did_…      # the token, with its secret
+NUMBER=…         # a number of yours that is In Stock
+ACCOUNT=…        # the id of a client’s account"""
+
+
 def examples(address):
     """Return [(title, command, answer)] that show the API at ``address``, such as "https://host/api/v1"."""
-    head = 'curl -H "Authorization: Bearer $DID_TOKEN"'
+    head = 'curl -H "Authorization: Bearer $TOKEN"'
     listed = f"{address}/dids?status=instock&limit=20"
-    assigned = {"client_package": 31, "account": 12}
-    rehearsed = {"action": "reserve", "range": "33199007200-33199007239", "dry_run": True}
+    rehearsed = _sent(action="reserve", numbers=["$NUMBER"], dry_run=True)
     return [
         (
-            "20 numbers that are In Stock",
+            "Up to 20 numbers that are In Stock",
             f"{head} \\\n  {shlex.quote(listed)}",
-            '200  {"items": [{"number": "442079460012", "status": "instock", …}, …], "next": "…"}',
+            '200  {"items": [{"number": "…", "status": "instock", …}, …], "next": "…"}',
         ),
         (
-            "Assign a number; the key makes a repeat harmless",
-            f"""{head} -H "Idempotency-Key: order-20433" \\
-  {_sent(assigned)} \\
-  {address}/dids/33199004330/assign""",
-            '200  {"sentence": "1 number assigned to …", "did": {"number": "33199004330", …}, …}',
+            "Rehearse a move: changes nothing",
+            f"{head} \\\n  {rehearsed} \\\n  {address}/dids/bulk",
+            '200  {"dry_run": true, "selected": 1, "result": {"done": 1, …}, "refusals": []}',
         ),
         (
-            "Rehearse a move of 40 numbers, change nothing",
-            f"{head} \\\n  {_sent(rehearsed)} \\\n  {address}/dids/bulk",
-            '200  {"dry_run": true, "selected": 40, "result": {"done": 40, …}, "refusals": []}',
+            "Assign the number: this really writes. The key makes a repeat harmless",
+            f"""{head} -H "Idempotency-Key: assign-$NUMBER" \\
+  {_sent(account="$ACCOUNT")} \\
+  {address}/dids/$NUMBER/assign""",
+            '200  {"sentence": "1 number assigned to …", "did": {"number": "…", "status": "active", …}, …}',
         ),
     ]
 
 
-def _sent(body):
-    return f'-H "Content-Type: application/json" \\\n  -d {shlex.quote(json.dumps(body))}'
+def _sent(**body):
+    """Return the options of curl that send a body, in which the shell replaces variables."""
+    text = json.dumps(body).replace('"$ACCOUNT"', "$ACCOUNT").replace('"', '\\"')
+    return f'-H "Content-Type: application/json" \\\n  -d "{text}"'
