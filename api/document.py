@@ -86,8 +86,8 @@ def _add_rights(one: dict[str, Any], view: Any) -> None:
         one["description"] = f"{one.get('description', '')}\n\nNeeds the right {' and '.join(words)}.".strip()
     if rights := getattr(view, "rights", {}):
         one["x-permissions-for"] = {what: [*any_of] for what, any_of in rights.items()}
-        ways = [f"{what}: {' or '.join(_quoted(any_of))}" for what, any_of in rights.items()]
-        one["description"] += f"\n\nAlso needs for {'; '.join(ways)}."
+        ways = [f"- {what}: {' or '.join(_quoted(any_of))}" for what, any_of in rights.items()]
+        one["description"] += f"\n\nAlso needs, for\n{chr(10).join(ways)}"
     if scope:
         one["x-scope"] = scope
         one["description"] = f"{one.get('description', '')}\n\nNeeds a token with {scope}.".strip()

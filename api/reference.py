@@ -59,8 +59,9 @@ def _operation(document: Mapping[str, Any], path: str, method: str, one: Mapping
 
 
 def _marked(text: str) -> SafeString:
-    """Return text as HTML, with code between backticks."""
-    return mark_safe(re.sub(r"`+(.+?)`+", r"<code>\1</code>", escape(text)))
+    """Return text as HTML, with code between backticks, and the items of a list on lines of their own."""
+    html = re.sub(r"`+(.+?)`+", r"<code>\1</code>", escape(text))
+    return mark_safe(html.replace("\n- ", "<br>– "))
 
 
 def _resolved(document: Mapping[str, Any], value: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -38,6 +38,7 @@ def test_an_operation_is_shown_with_its_body_and_its_answer(viewer):
     assert json.loads(unescape(body)) == {"client_package": 31, "account": 12}
     assert json.loads(unescape(answer))["did"]["number"] == "442071838750"
     assert "Example of 404" not in page
+    assert "Also needs, for<br>– create: “Create numbers”<br>– edit:" in page
 
 
 def test_the_reference_is_a_tab_beside_those_that_it_belongs_to(viewer):
