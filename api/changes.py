@@ -116,11 +116,17 @@ def get_change(request: HttpRequest, pk: int) -> HttpResponse:
     return record_answer(request, CHANGE, entry, None, names)
 
 
+ROW = (
+    '{"at":"2026-03-02 14:31:07.240+00:00","type":"number","id":17,"object":"442071838750",'
+    '"event":"changed","field":"Notes","old":"","new":"main line","by":"clara.okafor"}\n'
+)
+
+
 @router.get(
     "/changes/{pk}/rows",
     operation_id="change_rows",
     summary="Read what a change wrote",
-    openapi_extra=streamed_answers(NDJSON, CSV),
+    openapi_extra=streamed_answers(NDJSON, CSV, example=ROW),
 )
 @needs("audit.view_change", "dids.export_did")
 def change_rows(request: HttpRequest, pk: int) -> HttpResponseBase:

@@ -40,7 +40,13 @@ CSV, NDJSON = "text/csv", "application/x-ndjson"
 COLUMNS = ("number", "code", "why")
 _FILES = {
     "description": "One refused number a line",
-    "content": {kind: {"schema": {"type": "string"}} for kind in (NDJSON, CSV)},
+    "content": {
+        NDJSON: {
+            "schema": {"type": "string"},
+            "example": '{"number": "442071838750", "code": "missing", "why": "not in the inventory"}\n',
+        },
+        CSV: {"schema": {"type": "string"}},
+    },
 }
 
 

@@ -62,8 +62,8 @@ class Difference(Body):
     """The old and new text of a field; "" is empty."""
 
     field: str = Field(examples=["status"])
-    old: str
-    new: str
+    old: str = Field(examples=["In Stock"])
+    new: str = Field(examples=["Active"])
 
 
 class Entry(Body):

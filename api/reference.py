@@ -98,4 +98,7 @@ def _example(answers: Mapping[str, Any]) -> tuple[str, str] | None:
 
 
 def _json(value: Any) -> str:
+    """Return an example as indented JSON; one that is text, such as a line of a stream, as it is."""
+    if isinstance(value, str):
+        return value
     return json.dumps(value, ensure_ascii=False, indent=2)

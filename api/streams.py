@@ -31,9 +31,14 @@ def accepted(request: HttpRequest, formats: Sequence[str] = ALL) -> str:
     return wanted
 
 
-def streamed_answers(*formats: str) -> dict[str, Any]:
-    """Return the addition to the document for an operation that also answers with ``formats``."""
-    content = {one: {"schema": {"type": "string"}} for one in formats}
+def streamed_answers(*formats: str, example: str = "") -> dict[str, Any]:
+    """Return the addition to the document for an operation that also answers with ``formats``.
+
+    ``example``: a line of the first format, for an operation without another example.
+    """
+    content: dict[str, Any] = {one: {"schema": {"type": "string"}} for one in formats}
+    if example:
+        content[formats[0]]["example"] = example
     refused = {"$ref": "#/components/responses/NotAcceptable"}
     return {"responses": {200: {"content": content}, 406: refused}}
 

@@ -38,6 +38,7 @@ def test_an_operation_is_shown_with_its_body_and_its_answer(viewer):
     assert json.loads(unescape(body)) == {"client_package": 31, "account": 12}
     assert json.loads(unescape(answer))["did"]["number"] == "442071838750"
     assert "Example of 404" not in page
+    assert page.count("<h3>Example of 20") == len(OPERATIONS)
     assert "Also needs, for<br>– create: “Create numbers”<br>– edit:" in page
 
 

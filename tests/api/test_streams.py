@@ -8,6 +8,7 @@ from urllib.request import Request, urlopen
 import pytest
 from django.test import override_settings
 
+from api.changes import ROW
 from audit import SYSTEM
 from audit.models import Change
 from didmgmt.limits import Slots
@@ -144,6 +145,7 @@ def test_the_rows_of_a_change_are_those_of_its_file(program, owner, world):
     assert {(row["object"], row["field"], row["new"]) for row in rows} == {
         (number, *one) for number in ("111", "112") for one in (("Notes", "=1+1"), ("Tag", "gold"))
     }
+    assert {*rows[0]} == {*json.loads(ROW)}
     assert program.get(f"/changes/{change}/rows", {"Accept": "application/json"}).status == 406
 
 
