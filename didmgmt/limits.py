@@ -8,7 +8,7 @@ lock of the database. So with n web processes a person gets up to n times as man
 import math
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import cache
@@ -67,15 +67,23 @@ class Buckets:
 
 
 class Slots:
-    """Work that occupies a thread: at most ``each`` at once for a key, and ``most`` for all."""
+    """Work that occupies a thread: at most ``each`` at once for a key, and ``most`` for all.
+
+    The garbage collector gives back the slot of a stream that nobody has read, at any time: also in a thread
+    that is taking one. So ``give_back`` takes no lock, and what it adds is counted by the next ``take``.
+    """
 
     def __init__(self, each: int, most: int) -> None:
         self._each, self._most = each, most
         self._lock, self._taken = threading.Lock(), Counter()
+        self._given_back: deque[str] = deque()
 
     def take(self, key: str) -> bool:
         """Take a slot; return False if there is none."""
         with self._lock:
+            while self._given_back:
+                self._taken[self._given_back.popleft()] -= 1
+            self._taken = +self._taken  # without keys that have none
             if self._taken[key] >= self._each or self._taken.total() >= self._most:
                 return False
             self._taken[key] += 1
@@ -89,10 +97,7 @@ class Slots:
         return lambda: self.give_back(taken.pop()) if taken else None
 
     def give_back(self, key: str) -> None:
-        with self._lock:
-            self._taken[key] -= 1
-            if not self._taken[key]:
-                del self._taken[key]
+        self._given_back.append(key)
 
 
 FILES_READ = 2  # uploaded files of a user that are read at once: a second one after a double click

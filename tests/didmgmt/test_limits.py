@@ -1,5 +1,6 @@
 """Limits of a person and of an address: requests, exports at once, jobs waiting, uploads, sign-in."""
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -161,3 +162,21 @@ def test_guessing_for_many_usernames_is_paused_for_the_address(db):
 def test_the_limits_are_on_by_default():
     assert "didmgmt.limits.LimitMiddleware" in settings.MIDDLEWARE
     assert LimitMiddleware(lambda request: None)._people is None  # in tests
+
+
+def test_a_slot_is_given_back_by_the_garbage_collector_of_a_thread_that_takes_one():
+    slots = Slots(1, 1)
+    give_back = slots.take_one("anna")
+
+    class Unread:
+        def __del__(self):
+            give_back()
+
+    def take_while_it_is_collected():
+        with slots._lock:
+            Unread()  # collected at once
+
+    thread = threading.Thread(target=take_while_it_is_collected, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive() and slots.take("boris")
