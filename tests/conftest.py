@@ -15,7 +15,7 @@ from django.test import TransactionTestCase
 from playwright.sync_api import sync_playwright
 
 from audit import triggers
-from didmgmt import clock
+from didmgmt import clock, downloads
 from tests import chromium, roles
 from tests.examples import scaled
 from tests.world import make_world, member, session_cookie
@@ -144,6 +144,13 @@ def django_db_setup(django_db_setup, django_db_blocker):
     yield
     with django_db_blocker.unblock():
         roles.drop_application_role()
+
+
+@pytest.fixture(autouse=True)
+def _slots_of_files():
+    """Give each test all slots: a response that a test has not read keeps its own until it is collected."""
+    downloads._written.cache_clear()
+    downloads._sent.cache_clear()
 
 
 @pytest.fixture(autouse=True)
