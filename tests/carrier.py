@@ -54,6 +54,17 @@ def numbers_in(status, numbers, house, *, now=None, **new):
     return dids
 
 
+def used_for_a_day(start):
+    """Create a carrier whose client has number 100 for one day from ``start`` on; 101 is In Stock."""
+    house, day = carrier(), timedelta(days=1)
+    ClientPackage.objects.update(starts_at=start - day)
+    numbers_in("instock", ["100", "101"], house, now=start - day)
+    dids = DID.objects.filter(number="100")
+    dids.assign(house.client_package, house.account, by=SYSTEM, now=start)
+    dids.hold(by=SYSTEM, now=start + day)
+    return house
+
+
 def person(username, *permissions, reseller=None):
     """Create a user with exactly these permissions ("dids.change_did", …)."""
     user = User.objects.create_user(username, password="secret-enough-9", reseller=reseller)

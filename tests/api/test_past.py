@@ -15,9 +15,9 @@ from audit import SYSTEM
 from audit.models import Change
 from clients.models import Reseller
 from dids.history.timeline import timeline
-from dids.models import DID, ClientPackage
+from dids.models import DID
 from operators.models import Operator
-from tests.carrier import carrier, numbers_in, person
+from tests.carrier import carrier, numbers_in, person, used_for_a_day
 from tests.examples import scaled
 from tests.world import client_of, member
 
@@ -29,14 +29,7 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 @pytest.fixture
 def house(db):
-    """Give North Bakery number 100 for one day from START on; 101 is In Stock."""
-    house = carrier()
-    ClientPackage.objects.update(starts_at=START - DAY)
-    numbers_in("instock", ["100", "101"], house, now=START - DAY)
-    dids = DID.objects.filter(number="100")
-    dids.assign(house.client_package, house.account, by=SYSTEM, now=START)
-    dids.hold(by=SYSTEM, now=START + DAY)
-    return house
+    return used_for_a_day(START)
 
 
 @pytest.fixture

@@ -9,9 +9,8 @@ from django.db import connection
 from django.test import Client as Browser
 from django.utils import timezone
 
-from audit import SYSTEM
-from dids.models import DID, ClientPackage
-from tests.carrier import carrier, numbers_in
+from dids.models import DID
+from tests.carrier import carrier, numbers_in, used_for_a_day
 from tests.world import client_of, member
 
 pytestmark = pytest.mark.django_db
@@ -23,14 +22,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def house(db):
-    """Give North Bakery number 100 for one day from START on; 101 is In Stock."""
-    house = carrier()
-    ClientPackage.objects.update(starts_at=START - DAY)
-    numbers_in("instock", ["100", "101"], house, now=START - DAY)
-    dids = DID.objects.filter(number="100")
-    dids.assign(house.client_package, house.account, by=SYSTEM, now=START)
-    dids.hold(by=SYSTEM, now=START + DAY)
-    return house
+    return used_for_a_day(START)
 
 
 @pytest.fixture
