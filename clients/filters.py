@@ -29,6 +29,17 @@ def reseller_filter(field=None):
     )
 
 
+def client_filter():
+    """Return a filter by a client that the user may see."""
+    return RowFilter(
+        label="Client",
+        queryset=lambda user: Client.objects.visible_to(user),
+        empty_label="all clients",
+        widget=RemoteSelect("dids:client_choices"),
+        error_messages=no_such("client"),
+    )
+
+
 def _is_set_filter(field, label, no, yes):
     """Return a filter by whether a timestamp is set; ``no`` and ``yes`` are the names of the choices."""
     return django_filters.ChoiceFilter(
@@ -70,13 +81,7 @@ class AccountFilter(FilterSet):
 class AccountsFilter(AccountFilter):
     """Filter the accounts of all clients."""
 
-    client = RowFilter(
-        label="Client",
-        queryset=lambda user: Client.objects.visible_to(user),
-        empty_label="all clients",
-        widget=RemoteSelect("dids:client_choices"),
-        error_messages=no_such("client"),
-    )
+    client = client_filter()
     reseller = reseller_filter("client__reseller")
 
 

@@ -2,8 +2,8 @@
 
 import django_filters
 
-from clients.filters import reseller_filter
-from clients.models import Client, Package
+from clients.filters import client_filter, reseller_filter
+from clients.models import Package
 from didmgmt.choices import RemoteSelect
 from didmgmt.filters import FilterSet, RowFilter, no_such
 from dids.models import ClientPackage
@@ -13,13 +13,7 @@ from dids.models.client_packages import PACKAGE_STATES
 class ClientPackageFilter(FilterSet):
     """Filter client packages; needs a queryset ``with_state``."""
 
-    client = RowFilter(
-        label="Client",
-        queryset=lambda user: Client.objects.visible_to(user),
-        empty_label="all clients",
-        widget=RemoteSelect("dids:client_choices"),
-        error_messages=no_such("client"),
-    )
+    client = client_filter()
     package = RowFilter(
         label="Package",
         queryset=lambda user: Package.objects.visible_to(user),
