@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+from contextlib import contextmanager
 from datetime import timedelta
 from zlib import crc32
 
@@ -183,9 +184,12 @@ class Endpoint(models.Model):
             self.save(update_fields=["deleted_at"])
             self.secrets.all().delete()
 
+    @contextmanager
     def _change(self, by, label, data=None):
         """Record who did it in the audit log, without history rows."""
-        return _Recorded(by, label, data)
+        with audit.change(Change.Kind.WEBHOOK, by=by, label=label, data=data) as change:
+            change.touched += 1
+            yield
 
 
 def hold_audiences(*, to_change=False):
@@ -198,19 +202,6 @@ def hold_audiences(*, to_change=False):
         function = "pg_advisory_xact_lock" if to_change else "pg_advisory_xact_lock_shared"
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT {function}(%s, 0)", [crc32(b"audiences of webhooks") - 2**31])
-
-
-class _Recorded:
-    """A change that touched one endpoint."""
-
-    def __init__(self, by, label, data):
-        self._manager = audit.change(Change.Kind.WEBHOOK, by=by, label=label, data=data)
-
-    def __enter__(self):
-        self._manager.__enter__().touched += 1
-
-    def __exit__(self, *error):
-        return self._manager.__exit__(*error)
 
 
 def new_secret():

@@ -146,8 +146,8 @@ def _events(change, rows, branches):
             data = of_change(change, count)
             about = count_noun(count, noun)
             if count <= LISTED:
-                rows = _of_branch(sql, params, parent, branch)
-                data[f"{noun}s"], about = listed(*rows, conditions[name], about)
+                of_branch = _of_branch(sql, params, parent, branch)
+                data[f"{noun}s"], about = listed(*of_branch, conditions[name], about)
             if noun == "number":
                 data["path"] = changed_url(change.pk)
             yield {
