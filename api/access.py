@@ -11,6 +11,7 @@ from ninja.security import HttpBearer
 
 from api.problems import ProblemError
 from api.rates import count_request
+from didmgmt.text import BIGGEST
 from staff.rights import in_words
 from staff.tokens import TokenRefusedError, user_of
 
@@ -90,6 +91,11 @@ def lacks(permission: str) -> ProblemError:
         " Ask an administrator for it."
     )
     return ProblemError(403, "forbidden", sentence, permission=permission)
+
+
+def with_id(records: Any, pk: int) -> Any:
+    """Return the record with an id from an address as a queryset, empty for one that no database can hold."""
+    return records.filter(pk=pk) if 0 < pk <= BIGGEST else records.none()
 
 
 def found(record: Any, what: str) -> Any:

@@ -123,7 +123,7 @@ class Rehearsed(Schema):
     """What an action would do."""
 
     dry_run: bool
-    selected: StrictInt = Field(description="How many numbers are selected")
+    selected: int = Field(description="How many numbers are selected")
     result: Counts
     refusals: list[RefusedFor]
     warning: str = Field("", description="What to consider, such as recent clients of the numbers")

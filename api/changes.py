@@ -7,18 +7,16 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from ninja import Router
 
 import sheets
-from api.access import found, needs
+from api.access import found, needs, with_id
 from api.facts import answers_with, answers_with_list
 from api.fields import MAYBE_TEXT, MAYBE_WHOLE, MOMENT, TEXT, WHOLE, Field, Fields, moment
 from api.lists import list_answer
-from api.problems import error, invalid
+from api.problems import refuse_unknown
 from api.records import record_answer, record_fields
 from api.streams import CSV, NDJSON, accepted, csv_answer, ndjson_answer, streamed_answers
 from audit import history
 from audit.models import Change
-from didmgmt.parameters import parameter_errors
 from didmgmt.replica import may_lag
-from didmgmt.text import BIGGEST
 from dids.history.audit_log import ChangeFilter, LogEntry, log_entries, log_listing
 from dids.history.rows import OBJECT_TYPES, csv_rows
 
@@ -110,7 +108,7 @@ def get_change(request: HttpRequest, pk: int) -> HttpResponse:
     """Return one change by its id."""
     names = record_fields(request, CHANGE)
     user: Any = request.user
-    visible = Change.objects.visible_to(user).filter(pk=pk if 0 < pk <= BIGGEST else 0)
+    visible = with_id(Change.objects.visible_to(user), pk)
     entries = _entries([*visible.values_list("pk", flat=True)], user)
     entry = found(entries[0] if entries else None, f"change {pk}")
     return record_answer(request, CHANGE, entry, None, names)
@@ -134,11 +132,10 @@ def change_rows(request: HttpRequest, pk: int) -> HttpResponseBase:
 
     They are the rows of the file that the page of the change exports; times are in UTC.
     """
-    if errors := parameter_errors(request.GET, []):
-        raise invalid([error("?", None, sentence, "unknown_parameter") for sentence in errors])
+    refuse_unknown(request.GET)
     wanted = accepted(request, (NDJSON, CSV))
     user: Any = request.user
-    visible = Change.objects.visible_to(user).filter(pk=pk if 0 < pk <= BIGGEST else 0)
+    visible = with_id(Change.objects.visible_to(user), pk)
     change = found(visible.first(), f"change {pk}")
     types = log_entries([change], user)[0].counts
     rows_of = {

@@ -25,7 +25,7 @@ from api.fields import (
     reference,
     tags_of,
 )
-from api.lists import list_answer, read_fields, unknown_parameters, valid_listing
+from api.lists import list_answer, read_fields, unknown_to, valid_listing
 from api.problems import error, invalid
 from api.records import record_answer, record_fields
 from api.streams import CSV, JSON, accepted, csv_answer, ndjson_answer
@@ -304,7 +304,7 @@ def _add_known_since(response: HttpResponseBase, listing: Any) -> None:
 def _stream(request: HttpRequest, wanted: str, fields: Fields) -> HttpResponseBase:
     """Send all numbers that match: as the columns of an exported file, or as the fields of a list."""
     own = ("sort",) if wanted == CSV else ("sort", "fields")
-    errors = unknown_parameters(request.GET, DIDFilter, own, NOT_TAKEN)
+    errors = unknown_to(DIDFilter, request.GET, own, NOT_TAKEN)
     names = read_fields(request.GET, fields, errors)
     listing, now = valid_listing(request.GET, _listing_for(request.user), errors), clock.now()
     if wanted == CSV:

@@ -7,11 +7,10 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse, QueryDict
 
 from api.fields import Fields, answer
-from api.problems import error, errors_of, invalid
+from api.problems import error, errors_of, invalid, unknown_parameters
 from didmgmt.filters import FilterSet
 from didmgmt.keyset import rows_after
 from didmgmt.listing import Listing
-from didmgmt.parameters import parameter_errors
 from didmgmt.text import parse_whole, shorten
 
 USUAL, MOST = 100, 1_000  # rows of a page
@@ -35,7 +34,7 @@ def list_answer(
     that the API doesn't take. Raises ProblemError for parameters that are unknown or invalid.
     """
     given = request.GET
-    errors = unknown_parameters(given, filterset, OWN, without)
+    errors = unknown_to(filterset, given, OWN, without)
     limit, names, counts = (
         read_limit(given, errors),
         read_fields(given, fields, errors),
@@ -55,15 +54,12 @@ def list_answer(
     return answer(body)
 
 
-def unknown_parameters(
-    given: QueryDict, filterset: type[FilterSet], own: Sequence[str], without: Sequence[str] = ()
+def unknown_to(
+    filterset: type[FilterSet], given: QueryDict, own: Sequence[str], without: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
     """Return the errors of parameters that are neither of the filter, but ``without`` some, nor ``own``."""
     known = [name for name in (*filterset.names(), *own) if name not in without]
-    return [
-        error("?", None, sentence, "unknown_parameter")
-        for sentence in parameter_errors(given, known, many=filterset.choosing_many())
-    ]
+    return unknown_parameters(given, known, many=filterset.choosing_many())
 
 
 def valid_listing(

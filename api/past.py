@@ -18,11 +18,10 @@ from api.facts import parameters
 from api.fields import TEXT, answer, moment, named
 from api.inputs import Body
 from api.lists import MOST, USUAL, next_url, read_limit
-from api.problems import error, errors_of, invalid
+from api.problems import error, errors_of, invalid, refuse_unknown, unknown_parameters
 from api.streams import CSV, JSON, NDJSON, accepted, csv_answer, ndjson_answer, streamed_answers
 from audit import history
 from didmgmt import clock
-from didmgmt.parameters import parameter_errors
 from didmgmt.text import parse_whole, shorten
 from dids.exports import ownership as ownership_rows
 from dids.forms.past import WhoHadItForm
@@ -206,7 +205,7 @@ def did_history(request: HttpRequest, number: str) -> HttpResponse:
     Also of one that was deleted or has left your reseller. ``only=status``: only those that created or
     deleted it or changed its status.
     """
-    errors = _unknown(request, "limit", "after", "only")
+    errors = unknown_parameters(request.GET, ["limit", "after", "only"])
     limit = read_limit(request.GET, errors)
     after, only = (request.GET.get(name, "").strip() for name in ("after", "only"))
     before = parse_whole(after) if after else None
@@ -255,8 +254,7 @@ def did_ownership(request: HttpRequest, number: str) -> HttpResponse:
 
     ``more``: there are older ones, which aren't listed.
     """
-    if errors := _unknown(request):
-        raise invalid(errors)
+    refuse_unknown(request.GET)
     pk, digits = life_of(number, request.user)
     periods, more = periods_of(digits, request.user)
     items = [{"state": STATES[one.kind]} | _holder(one) | _span(one) for one in periods]
@@ -275,17 +273,12 @@ def explain_did(request: HttpRequest, number: str) -> HttpResponse:
 
     Times are in UTC.
     """
-    if errors := _unknown(request):
-        raise invalid(errors)
+    refuse_unknown(request.GET)
     by, key = read_address(number)
     dids = DID.objects.visible_to(request.user).for_table(clock.now()).filter(**{by: key})
     did = found(dids.first(), f"number {shorten(number)}")
     sentence = explain([did], request.user)[did.pk]
     return answer({"id": did.pk, "number": did.number, "sentence": sentence})
-
-
-def _unknown(request: HttpRequest, *known: str) -> list[dict[str, Any]]:
-    return [error("?", None, text, "unknown_parameter") for text in parameter_errors(request.GET, known)]
 
 
 def _holder(period: Any) -> dict[str, Any]:

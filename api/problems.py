@@ -1,18 +1,19 @@
 """What the API answers instead of a result: problem details with the sentences that screens show."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
 from django.forms import BaseForm
 from django.forms.utils import ErrorDict
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from ninja import NinjaAPI
 from ninja.errors import HttpError
 from ninja.errors import ValidationError as InputError
 from ninja.parser import Parser
 
+from didmgmt.parameters import parameter_errors
 from didmgmt.problems import problem
 
 INVALID = "The request has invalid values; “errors” names each of them. Nothing was changed."
@@ -51,6 +52,20 @@ def invalid(errors: Sequence[Mapping[str, Any]], sentence: str = INVALID) -> Pro
 
 def error(pointer: str, value: Any, sentence: str, code: str = "invalid") -> dict[str, Any]:
     return {"pointer": pointer, "value": value, "sentence": sentence, "code": code}
+
+
+def unknown_parameters(
+    given: QueryDict, known: Collection[str], *, many: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """Return the errors of query parameters that are not ``known``, see ``parameter_errors``."""
+    sentences = parameter_errors(given, known, many=many)
+    return [error("?", None, sentence, "unknown_parameter") for sentence in sentences]
+
+
+def refuse_unknown(given: QueryDict, known: Collection[str] = ()) -> None:
+    """Raise ProblemError if there are query parameters that are not ``known``."""
+    if errors := unknown_parameters(given, known):
+        raise invalid(errors)
 
 
 def problem_of(form: BaseForm, pointer: str = "#/") -> ProblemError:

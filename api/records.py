@@ -7,8 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from api.fields import Fields, answer
-from api.problems import ProblemError, error, invalid
-from didmgmt.parameters import parameter_errors
+from api.problems import ProblemError, error, invalid, refuse_unknown
 
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 _VERSION = re.compile(r"[0-9]{1,18}")
@@ -35,12 +34,7 @@ def record_answer(
 
 def record_fields(request: HttpRequest, fields: Fields) -> tuple[str, ...]:
     """Return the fields that a request for a single record names, all by default."""
-    errors = [
-        error("?", None, sentence, "unknown_parameter")
-        for sentence in parameter_errors(request.GET, ["fields"])
-    ]
-    if errors:
-        raise invalid(errors)
+    refuse_unknown(request.GET, ["fields"])
     try:
         return fields.read(request.GET.get("fields") or ",".join(fields.all))
     except LookupError as refusal:

@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from api.access import found
+from api.access import found, with_id
 from api.facts import answers_with, answers_with_list
 from api.fields import Fields
 from api.lists import list_answer
@@ -15,7 +15,6 @@ from api.records import record_answer, record_fields
 from audit.history import TRACKED
 from didmgmt import clock
 from didmgmt.replica import may_lag
-from didmgmt.text import BIGGEST
 from dids.lists.records import RecordList
 
 
@@ -33,6 +32,10 @@ class Resource:
     path: str
     needs: Callable[[Any], Any]
     counted: frozenset[str] = frozenset()
+
+    @property
+    def a_noun(self) -> str:
+        return f"{'an' if self.noun[0] in 'ao' else 'a'} {self.noun}"
 
     def register(self, router: Router) -> None:
         """Add the operations that read the list and a record."""
@@ -64,7 +67,7 @@ class Resource:
             f"/{self.path}/{{pk}}",
             operation_id=f"get_{name}",
             url_name=f"get_{name}",
-            summary=f"Read a {self.noun}" if self.noun[0] not in "ao" else f"Read an {self.noun}",
+            summary=f"Read {self.a_noun}",
             description="Return one of them by its id.",
         )(read_one)
 
@@ -91,7 +94,7 @@ class Resource:
 
     def row(self, pk: int, user: Any) -> Any:
         """Return the record with all that its fields read; raise Http404 for one that the user can't see."""
-        visible = self.records.visible_to(user).filter(pk=pk if 0 < pk <= BIGGEST else 0)
+        visible = with_id(self.records.visible_to(user), pk)
         return found(self.records.rows(visible, clock.now()).first(), f"{self.noun} {pk}")
 
     def version(self, pk: int) -> int | None:

@@ -13,7 +13,7 @@ from ninja import Router
 from pydantic import Field
 
 import audit
-from api.access import found, lacks, needs
+from api.access import found, lacks, needs, with_id
 from api.examples import example_of
 from api.fields import MAYBE_TEXT, MAYBE_WHOLE, TEXT, answer
 from api.idempotency import once
@@ -24,7 +24,6 @@ from api.resources import Resource
 from clients.models import Client
 from clients.names import clean_name
 from didmgmt.forms import Form
-from didmgmt.text import BIGGEST
 from dids.forms.records import RecordForm, saved_sentence
 
 NAME: Any = Field(None, description="Its name", examples=["Northline"])
@@ -66,8 +65,7 @@ class Writes:
 
     def register(self, router: Router) -> None:
         """Add the operations."""
-        path, noun = self.resource.path, self.resource.noun
-        article = "an" if noun[0] in "ao" else "a"
+        path, noun, a_noun = self.resource.path, self.resource.noun, self.resource.a_noun
         may_create, may_edit, may_delete = map(self.guard, self.rights)
 
         def create(request: HttpRequest, body: Any) -> HttpResponse:
@@ -85,21 +83,21 @@ class Writes:
         router.post(
             f"/{path}",
             operation_id=f"create_{noun}",
-            summary=f"Create {article} {noun}",
-            description=f"Create {article} {noun}. `Location` is its address.",
+            summary=f"Create {a_noun}",
+            description=f"Create {a_noun}. `Location` is its address.",
             **documented(self.resource, 201),
         )(may_create(once(create)))
         router.patch(
             f"/{path}/{{pk}}",
             operation_id=f"edit_{noun}",
-            summary=f"Edit {article} {noun}",
+            summary=f"Edit {a_noun}",
             description="Change what the body names. `If-Match` refuses to change what has changed since.",
             **documented(self.resource),
         )(may_edit(edit))
         router.delete(
             f"/{path}/{{pk}}",
             operation_id=f"delete_{noun}",
-            summary=f"Delete {article} {noun}",
+            summary=f"Delete {a_noun}",
             description="Delete it unless other records use it; its history remains.",
             response={200: None},
             openapi_extra=_answers(200, {}, _EXAMPLE),
@@ -168,7 +166,7 @@ def locked(request: HttpRequest, resource: Resource, pk: int) -> Any:
     Call it in a transaction. Raises Http404, and ProblemError if the record has changed since.
     """
     version, user = expected_version(request), request.user
-    visible = resource.records.model.objects.visible_to(user).filter(pk=pk if 0 < pk <= BIGGEST else 0)
+    visible = with_id(resource.records.model.objects.visible_to(user), pk)
     rows = visible.select_for_update(no_key=True, of=("self",))
     record = found(rows.first(), f"{resource.noun} {pk}")
     if version is not None and version != (current := resource.version(pk)):
