@@ -39,6 +39,26 @@ class Trigger:
     before: tuple[str, ...] = ()
 
 
+def after_each_statement(counter: str, table: str, body: str, *, needs: str = "") -> Iterator[Trigger]:
+    """Yield PostgreSQL's triggers that run ``<counter>_count`` after each statement on ``table``.
+
+    Its ``body`` finds the rows as they are in ``rows_new`` and as they were in ``rows_old``.
+    """
+    images = {
+        "INSERT": "NEW TABLE AS rows_new",
+        "UPDATE": "NEW TABLE AS rows_new OLD TABLE AS rows_old",
+        "DELETE": "OLD TABLE AS rows_old",
+    }
+    function = f"{counter}_count"
+    for event, tables in images.items():
+        name = f"{counter}_{event.lower()}"
+        sql = (
+            f"CREATE TRIGGER {name} AFTER {event} ON {table} REFERENCING {tables}"
+            f" FOR EACH STATEMENT EXECUTE FUNCTION {function}()"
+        )
+        yield Trigger(name, table, sql, function, body, needs)
+
+
 Provider = Callable[[str], Iterable[Trigger]]
 
 _providers: list[Provider] = []

@@ -193,21 +193,7 @@ BEGIN
   RETURN NULL;
 END
 """
-    images = {
-        "INSERT": "NEW TABLE AS rows_new",
-        "UPDATE": "NEW TABLE AS rows_new OLD TABLE AS rows_old",
-        "DELETE": "OLD TABLE AS rows_old",
-    }
-    for event, tables in images.items():
-        name = f"dids_stock_{event.lower()}"
-        yield triggers.Trigger(
-            name,
-            "dids_did",
-            f"CREATE TRIGGER {name} AFTER {event} ON dids_did REFERENCING {tables}"
-            " FOR EACH STATEMENT EXECUTE FUNCTION dids_stock_count()",
-            "dids_stock_count",
-            body,
-        )
+    return triggers.after_each_statement("dids_stock", "dids_did", body)
 
 
 def _sqlite():

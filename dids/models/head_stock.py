@@ -237,22 +237,7 @@ BEGIN
   RETURN NULL;
 END
 """
-    images = {
-        "INSERT": "NEW TABLE AS rows_new",
-        "UPDATE": "NEW TABLE AS rows_new OLD TABLE AS rows_old",
-        "DELETE": "OLD TABLE AS rows_old",
-    }
-    for event, tables in images.items():
-        name = f"dids_headstock_{event.lower()}"
-        yield triggers.Trigger(
-            name,
-            "dids_did",
-            f"CREATE TRIGGER {name} AFTER {event} ON dids_did REFERENCING {tables}"
-            " FOR EACH STATEMENT EXECUTE FUNCTION dids_headstock_count()",
-            "dids_headstock_count",
-            body,
-            needs="dids_headstock",
-        )
+    return triggers.after_each_statement("dids_headstock", "dids_did", body, needs="dids_headstock")
 
 
 def _sqlite():
