@@ -425,47 +425,42 @@ MOVES = {
 }
 
 
-class MoveJob(_ClientJob):
+class AnyMoveJob(_WriteJob):
+    """One of ``moves``, for numbers of any client."""
+
+    name, label = "any move", "Move"
+    moves = MOVES
+
+    def change(self, job):
+        move = self.moves[job.params["move"]]
+        return move.kind, move.label
+
+    def write(self, job, dids):
+        return self.moves[job.params["move"]].write(dids, by=job.actor)
+
+    def verb(self, job):
+        return self.moves[job.params["move"]].verb
+
+
+class MoveJob(AnyMoveJob, _ClientJob):
     """One of ``CLIENT_MOVES``; refuses numbers that have left the client since they were selected."""
 
     name, label = "move", "Client’s numbers"
-
-    def change(self, job):
-        move = CLIENT_MOVES[job.params["move"]]
-        return move.kind, move.label
+    moves = CLIENT_MOVES
 
     def write(self, job, dids):
         held = dids.held_by([job.params["client"]])
         kept = list(held.values_list("pk", flat=True))
         left = list(dids.exclude(pk__among=kept).order_by("number").values_list("number", flat=True))
-        result = CLIENT_MOVES[job.params["move"]].write(held, by=job.actor)
+        result = super().write(job, held)
         if left:
             result.refuse("left", LEFT, len(left), left)
         return result
-
-    def verb(self, job):
-        return CLIENT_MOVES[job.params["move"]].verb
 
 
 def submit_move(user, selection, move, client):
     """Queue and return a move of numbers of ``client``; ``move`` is a key of ``CLIENT_MOVES``."""
     return _submit(MoveJob, CLIENT_MOVES[move].label, user, selection, move=move, client=client.pk)
-
-
-class AnyMoveJob(_WriteJob):
-    """One of ``MOVES``, for numbers of any client."""
-
-    name, label = "any move", "Move"
-
-    def change(self, job):
-        move = MOVES[job.params["move"]]
-        return move.kind, move.label
-
-    def write(self, job, dids):
-        return MOVES[job.params["move"]].write(dids, by=job.actor)
-
-    def verb(self, job):
-        return MOVES[job.params["move"]].verb
 
 
 def submit_any_move(user, selection, move, missing=None):
