@@ -186,14 +186,15 @@ def _of_branch(sql, params, parent, branch):
     return f"SELECT * FROM ({sql}) AS every_row WHERE {then} = %s", [*params, branch]
 
 
-def _rows(columns, sql, params, condition):
-    """Return the rows that meet ``condition``, in the order written."""
-    return _query(f"SELECT {columns} FROM ({sql}) AS written WHERE {condition} ORDER BY history_id", params)
+def _rows(columns, sql, params, condition, order):
+    """Return the rows that meet ``condition``, in this order: a statement writes them in any."""
+    found = f"SELECT {columns} FROM ({sql}) AS written WHERE {condition}"
+    return _query(f"{found} ORDER BY {order}, history_id", params)
 
 
 def _numbers(sql, params, condition, about):
-    """Return the numbers as they are sent, and in short."""
-    rows = _rows("object_id, number, status, coalesce(has, had)", sql, params, condition)
+    """Return the numbers as they are sent, sorted, and in short."""
+    rows = _rows("object_id, number, status, coalesce(has, had)", sql, params, condition, "number")
     accounts = history.last_known(Account, [account for *_, account in rows], "name", "client_id")
     clients = history.last_known(Client, [row["client_id"] for row in accounts.values()], "name")
     numbers = []
@@ -213,8 +214,8 @@ def _numbers(sql, params, condition, about):
 
 
 def _packages(sql, params, condition, about):
-    """Return the client packages as they are sent, and in short."""
-    rows = _rows("object_id, client_id, owner", sql, params, condition)
+    """Return the client packages as they are sent, by id, and in short."""
+    rows = _rows("object_id, client_id, owner", sql, params, condition, "object_id")
     versions = ClientPackageHistory.objects.filter(change=params[0], object_id__in=[pk for pk, *_ in rows])
     dates = {row.object_id: (row.starts_at, row.ends_at) for row in versions.order_by("history_id")}
     clients = history.last_known(Client, [client for _, client, _ in rows], "name")

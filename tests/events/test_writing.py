@@ -150,6 +150,16 @@ def test_many_numbers_are_one_event_with_a_link_to_them(world, endpoint, publish
     assert len(Event.objects.get().body) < LARGEST
 
 
+def test_the_numbers_of_an_event_are_sorted_however_they_were_written(world, endpoint, published):
+    numbers = ["70002", "70000", "70001"]
+    for number in numbers:
+        DID.objects.create_numbers([number], operator=world.operator, by=SYSTEM)
+    endpoint()
+    some(*numbers).edit(by=SYSTEM, notes="seen")
+    edited = published()["did.edited"]
+    assert [row["number"] for row in edited["numbers"]] == sorted(numbers)
+
+
 def test_a_list_that_would_make_an_event_too_large_is_left_out(world):
     data = {"count": 3, "numbers": ["ü" * 4_000] * 3}
     event = create_event("did.created", None, at=clock.now(), about="", data=data)
