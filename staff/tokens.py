@@ -157,11 +157,12 @@ def write_use(**_):
     if used is None:
         return
     _used.set(None)
-    (token, address), now = used, clock.now()
-    if token.last_used_at and token.last_used_at > now - USED_EVERY:
-        return
-    due = Q(last_used_at=None) | Q(last_used_at__lte=now - USED_EVERY)
+    token, address = used
     try:
+        now = clock.now()
+        if token.last_used_at and token.last_used_at > now - USED_EVERY:
+            return
+        due = Q(last_used_at=None) | Q(last_used_at__lte=now - USED_EVERY)
         Token.objects.filter(due, pk=token.pk).update(last_used_at=now, last_used_from=address[:45])
     except DatabaseError as error:
         log.info("The last use of token %s was not written: %s", token.key, error)

@@ -165,3 +165,16 @@ def _copy(database, dump, to):
         statement = f"CREATE ROLE \"{role}\" LOGIN PASSWORD '{PASSWORD}'"
         to.run("psql", *there, "--quiet", f"--command={statement}", "postgres")
     to.run("pg_restore", *there, f"--dbname={database['NAME']}", "--no-owner", dump)
+
+
+@contextmanager
+def without_database(monkeypatch):
+    """Let the next connection find no database. For tests without a transaction."""
+    connection.close()
+    name, nowhere = ("NAME", "/nowhere/db.sqlite3") if connection.vendor == "sqlite" else ("PORT", "1")
+    with monkeypatch.context() as patch:
+        patch.setitem(connection.settings_dict, name, nowhere)
+        try:
+            yield
+        finally:
+            connection.close()

@@ -31,6 +31,7 @@ from didmgmt.urls import urlpatterns as ours
 from dids.models import DID
 from jobs.models import Job, WorkerBeat
 from tests.kills import database_url
+from tests.servers import without_database
 from tests.web_server import running
 from tests.world import client_of
 
@@ -289,13 +290,8 @@ def is_listening(port):
 
 @pytest.fixture
 def no_database(transactional_db, monkeypatch):
-    """Let the next connection find no database."""
-    connection.close()
-    name, nowhere = ("NAME", "/nowhere/db.sqlite3") if connection.vendor == "sqlite" else ("PORT", "1")
-    monkeypatch.setitem(connection.settings_dict, name, nowhere)
-    yield
-    connection.close()
-    monkeypatch.undo()
+    with without_database(monkeypatch):
+        yield
 
 
 def test_requests_are_told_without_a_database_even_to_who_sends_a_cookie(switched_on, no_database):

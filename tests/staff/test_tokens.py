@@ -17,6 +17,7 @@ from dids.models import DID
 from staff import scopes, tokens
 from staff.models import Token, TokenRecordHistory, User
 from staff.rights import AREAS
+from tests.servers import without_database
 from tests.world import member
 
 pytestmark = pytest.mark.django_db
@@ -329,6 +330,14 @@ def test_the_last_use_is_written_after_the_answer_and_at_most_once_a_minute(supe
         Browser().get("/healthz")
         token.refresh_from_db()
         assert token.last_used_from == address
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_use_that_cannot_be_written_breaks_no_answer(supervisor, monkeypatch):
+    _, header = issue(supervisor)
+    tokens.user_of(header, ADDRESS)
+    with without_database(monkeypatch):
+        assert Browser().get("/healthz").status_code == 200
 
 
 def test_tokens_are_seen_by_their_owner_and_by_who_manages_that_person(
