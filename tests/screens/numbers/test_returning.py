@@ -28,6 +28,7 @@ def test_back_restores_filter_order_page_scroll_and_row_and_sorting_keeps_the_fo
     page.goto("/dids/?q=5000-5049&sort=-number&page=2")
     left = page.url
     page.get_by_role("link", name="5011", exact=True).click()
+    page.wait_for_load_state()  # the keys work once the scripts have run
     scrolled = page.evaluate("JSON.parse(sessionStorage.getItem('list:/dids/')).scroll")
     page.keyboard.press("e")
     page.get_by_label("Notes").fill("Seen")

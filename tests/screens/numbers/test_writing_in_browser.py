@@ -223,6 +223,7 @@ def test_a_number_is_edited_on_its_page(signed_in, world):
     page.get_by_role("button", name="Block").click()
     expect(page.get_by_text("1 number blocked. Unreachable until unblocked.")).to_be_visible()
     expect(page.get_by_label("Notes")).not_to_be_visible()
+    page.wait_for_load_state()  # the keys work once the scripts have run
     page.keyboard.press("e")
     expect(page.get_by_label("After Hold")).to_be_focused()
     page.keyboard.press("Escape")
@@ -239,7 +240,9 @@ def test_a_number_is_edited_on_its_page(signed_in, world):
     assert world.did("2567").status == "blocked"
     page.get_by_role("link", name="Only status changes").click()
     expect(page.locator(".history")).not_to_contain_text("unpaid")
+    page.wait_for_load_state()
     page.keyboard.press("j")
     expect(page.get_by_role("heading", level=1)).to_contain_text("2568")
+    page.wait_for_load_state()
     page.keyboard.press("k")
     expect(page.get_by_role("heading", level=1)).to_contain_text("2567")
