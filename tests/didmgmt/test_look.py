@@ -17,6 +17,7 @@ from didmgmt.listing import Count
 from didmgmt.templatetags.look import FRAGMENTS_MOST
 from didmgmt.timing import ServerTimeMiddleware
 from staff.models import User
+from tests.world import member
 
 
 def render(source, **context):
@@ -38,6 +39,24 @@ def test_a_page_is_drawn_when_it_is_whole(client, db):
     page = client.get("/login/").text
     (last,) = re.findall('<link rel="expect" href="#([^"]+)" blocking="render">', page)
     assert page.index("</main>") < page.index(f'id="{last}"')
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_a_page_is_drawn_when_its_scripts_have_run(page_of, world):
+    page, held = page_of(member("Viewer")), []
+    # The last script of the frame, which adds the button of orders to a list.
+    page.route(re.compile(r"/js/sheet\b"), lambda route: held.append(route))
+    page.add_init_script(
+        "requestAnimationFrame(() => (window.drawn = Boolean(document.querySelector('.sort-menu'))))"
+    )
+    page.goto("/dids/", wait_until="commit")
+    page.locator("#dialog-slot").wait_for(state="attached")
+    page.wait_for_timeout(300)  # enough for a page that does not wait
+    held[0].continue_()
+    page.wait_for_load_state()
+    page.evaluate("new Promise(requestAnimationFrame)")
+    assert page.evaluate("drawn") is True
 
 
 def test_a_streamed_response_is_timed_without_being_read(rf):
