@@ -12,7 +12,7 @@ from django.core.management.color import no_style
 from django.db import connection, connections, transaction
 from django.db.backends.signals import connection_created
 from django.test import TransactionTestCase
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from audit import triggers
 from didmgmt import clock, downloads
@@ -308,6 +308,8 @@ def only_loopback():
 
 # --- the browser ----------------------------------------------------------------------------------
 
+PATIENCE = 60_000  # milliseconds for what a page should show or do; a busy machine is only slow
+
 
 @pytest.fixture(scope="session")
 def browser():
@@ -318,6 +320,7 @@ def browser():
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         process = playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
+        expect.set_options(timeout=PATIENCE)
         yield process
         process.close()
 
@@ -331,7 +334,7 @@ def page(browser, live_server):
     complaints = []
     context = browser.new_context(base_url=live_server.url)
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(PATIENCE)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on(
         "console",

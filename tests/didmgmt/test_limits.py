@@ -178,5 +178,5 @@ def test_a_slot_is_given_back_by_the_garbage_collector_of_a_thread_that_takes_on
 
     thread = threading.Thread(target=take_while_it_is_collected, daemon=True)
     thread.start()
-    thread.join(5)
+    thread.join(60)
     assert not thread.is_alive() and slots.take("boris")

@@ -47,4 +47,5 @@ _MEASURE = """(least) => {
 
 def out_of_reach(page):
     """Return a line for each control that is too small or cut, and for a page that scrolls sideways."""
+    page.wait_for_load_state()
     return page.evaluate(_MEASURE, TARGET)

@@ -25,7 +25,7 @@ def test_a_user_goes_from_the_log_to_a_number_and_back(page_of, world):
     page.get_by_role("link", name="111", exact=True).click()
     page.get_by_role("heading", name="History of 111").wait_for()
     page.get_by_role("link", name="Edit", exact=True).click()
-    assert "followed" in page.inner_text("main")
+    expect(page.locator("main")).to_contain_text("followed")
 
 
 def test_a_person_is_chosen_by_typing_part_of_the_name(page_of, world):
@@ -49,6 +49,7 @@ def test_days_are_typed_or_picked_and_an_ambiguous_one_is_refused_at_its_field(p
     until.press("Enter")
     expect(page.locator(".field-error")).to_have_text("Write the month as a word: 3 Apr 2026 or 4 Mar 2026.")
     expect(since).to_have_value("1 Nov 2026")
+    page.wait_for_load_state()
 
     until.fill("28 Nov 2026")
     page.get_by_role("button", name="Calendar: To").press("Enter")
@@ -87,8 +88,8 @@ def test_the_history_of_a_number_is_as_wide_as_the_page_and_linked_to_its_bar(pa
     segment.focus()
     assert segment.get_attribute("aria-label").startswith("Rose Orig | rose_orig: in use from ")
     page.keyboard.press("Enter")
-    assert page.url.endswith("#period-1")
-    assert page.locator("#period-1").is_visible()
+    expect(page).to_have_url(re.compile("#period-1$"))
+    expect(page.locator("#period-1")).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [390, 1440])

@@ -106,19 +106,19 @@ def test_text_that_was_not_picked_is_searched_for(page_of, world):
     client.fill("rose")
     page.get_by_role("button", name="Search", exact=True).last.click()
     page.wait_for_url("**/dids/?client_name=rose")
-    assert page.locator("tbody tr").count() == 3
+    expect(page.locator("tbody tr")).to_have_count(3)
     page.get_by_role("button", name="Advanced Search").click()
-    assert client.input_value() == "rose"
+    expect(client).to_have_value("rose")
     client.fill("rosx")
     client.press("Enter")
     page.wait_for_url("**/dids/?client_name=rosx")
-    assert "There is no client “rosx”." in page.locator(".notice-error").inner_text()
-    assert page.locator("tbody tr").count() == 0
+    expect(page.locator(".notice-error")).to_contain_text("There is no client “rosx”.")
+    expect(page.locator("tbody tr")).to_have_count(0)
     client.fill("Rose")
     page.get_by_role("option", name="Rose Orig").click()
     page.get_by_role("button", name="Search", exact=True).last.click()
     page.wait_for_url(f"**/dids/?client={world.client.pk}")
-    assert page.locator("tbody tr").count() == 3
+    expect(page.locator("tbody tr")).to_have_count(3)
 
 
 def test_a_form_is_not_sent_with_text_that_was_not_picked(page_of, world):
@@ -144,9 +144,9 @@ def test_a_form_is_not_sent_with_text_that_was_not_picked(page_of, world):
 def test_the_exact_match_has_the_focus_and_enter_opens_it(page_of, world):
     page = page_of(member("Viewer"))
     page.goto("/dids/?q=2568")
-    assert page.locator("tr.is-exact a:focus").inner_text() == "2568"
+    expect(page.locator("tr.is-exact a:focus")).to_have_text("2568")
     page.keyboard.press("j")
-    assert page.locator("tbody tr:focus").get_by_role("link", name="12568", exact=True).count() == 1
+    expect(page.locator("tbody tr:focus").get_by_role("link", name="12568", exact=True)).to_be_visible()
     page.keyboard.press("k")
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/dids/{world.did('2568').pk}/")
