@@ -22,8 +22,9 @@ function open(dialog) {
   }
 }
 
-function isTopOfPage(element) {
-  return !element || element === document.body;
+// What a closed menu hides loses the focus only when the page is painted next.
+function isLost(focused) {
+  return !focused || focused === document.body || !focused.checkVisibility();
 }
 
 document.addEventListener("click", (event) => {
@@ -91,8 +92,8 @@ document.addEventListener(
     }
     if (slot.contains(dialog)) dialog.remove();
     // The browser restores the focus itself, unless the opener was inside a menu that has closed.
-    if (opener?.isConnected && isTopOfPage(document.activeElement)) {
-      (opener.closest("details[data-menu]:not([open])")?.querySelector("summary") || opener).focus();
+    if (opener?.isConnected && isLost(document.activeElement)) {
+      (opener.closest("details[data-menu]:not([open])")?.querySelector("summary") || opener).focus({ preventScroll: true });
     }
   },
   true,

@@ -42,6 +42,15 @@ def test_a_reopened_search_keeps_its_values(page_of, world):
     expect(number).to_have_value("256")
 
 
+def test_a_wrong_page_is_refused_at_its_field(page_of, world):
+    page = page_of(member("Viewer"))
+    page.goto("/dids/")
+    page.get_by_label("Page", exact=True).fill("abc")
+    page.keyboard.press("Enter")
+    expect(page.locator("#jump:user-invalid")).to_be_focused()
+    expect(page.get_by_role("link", name="2563", exact=True)).to_be_visible()
+
+
 def test_a_filter_is_changed_in_place_and_the_others_are_kept(page_of, world):
     page = page_of(member("Viewer"))
     page.goto("/dids/?q=256&match=begins&status=active&client_name=rose&columns=number,status&sort=-number")

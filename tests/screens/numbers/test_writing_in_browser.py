@@ -169,6 +169,17 @@ def test_the_dialog_works_with_the_keyboard_only(signed_in):
     expect(page.locator("[data-selection-count]")).to_have_text("1 selected")
 
 
+def test_a_dialog_that_a_menu_opened_returns_the_focus_to_the_menu(signed_in):
+    page = signed_in
+    page.goto("/dids/")
+    person = page.locator("summary.person")
+    person.click()
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(person).to_be_focused()
+
+
 def test_a_wrong_value_keeps_the_dialog_open_with_the_focus_on_it(signed_in):
     page = signed_in
     page.goto("/dids/?q=5000-5044")
