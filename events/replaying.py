@@ -68,9 +68,10 @@ def replay_all(endpoint, events):
 
 
 def send_test(endpoint):
-    """Send an event that tells of nothing to this endpoint alone."""
+    """Send an event that tells of nothing to this endpoint alone, and return it."""
     with transaction.atomic():
         event = create_event(
             TEST, endpoint.reseller_id, at=clock.database_now(), about="a test", data=of_test()
         )
         replay(endpoint, [event])
+    return event

@@ -15,5 +15,6 @@ urlpatterns = [
     path("<int:pk>/test/", views.endpoint_test, name="test"),
     path("<int:pk>/rotate/", views.endpoint_rotate, name="rotate"),
     path("<int:pk>/replay/", views.endpoint_replay, name="replay"),
+    path("<int:pk>/deliveries/<int:delivery>/tries/", views.delivery_tries, name="tries"),
     path("<int:pk>/deliveries/<int:delivery>/replay/", views.delivery_replay, name="replay_one"),
 ]

@@ -10,7 +10,9 @@ from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import HttpResponseClientRefresh
 
 from didmgmt import clock, dialogs
 from didmgmt.limits import LimitError
@@ -23,6 +25,7 @@ from events.models import TRIES, Delivery, Endpoint, keep_from
 from events.replaying import NOT_DELIVERED, events_between, replay, replay_all, send_test
 from screens.people.people import confirm
 from screens.webhooks.forms import DeliveryFilter, EndpointForm, ReplayForm
+from staff.middleware import unattended
 
 AT_ONCE = 10_000  # events up to which a replay is no job
 COUNTED = 10_000  # deliveries of a state up to which they are counted
@@ -100,9 +103,15 @@ def _describe(delivery):
     """Add what pages show of the tries."""
     for entry in delivery.log:
         entry["moment"] = parse_datetime(entry["at"])
+        entry["duration"] = _duration(entry["took"])
     delivery.last = delivery.log[-1] if delivery.log else None
     waits = delivery.state == Delivery.State.WAITING
     delivery.tries_label = f"{delivery.tries} of {TRIES}" if waits else str(delivery.tries)
+
+
+def _duration(seconds):
+    """Return "4.1 s", or "12 ms" below a second."""
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
 
 
 def _shown(endpoint, pk):
@@ -114,6 +123,7 @@ def _shown(endpoint, pk):
     if not delivery:
         raise Http404
     _describe(delivery)
+    delivery.is_awaited = bool(delivery.next_try_at) and not delivery.tries
     delivery.pretty = json.dumps(json.loads(delivery.event.body), indent=1, ensure_ascii=False)
     return delivery
 
@@ -321,11 +331,30 @@ def endpoint_resume(request, pk):
 def endpoint_test(request, pk):
     endpoint = _get(request, pk)
     if endpoint.active:
-        send_test(endpoint)
-        messages.success(request, "A test is on its way. Reload this page to see the answer.")
+        event = send_test(endpoint)
+        messages.success(request, "A test is on its way. Its answer appears below as soon as it comes.")
+        if delivery := endpoint.deliveries.filter(event=event).first():  # none if its reseller has changed
+            return redirect(_shown_at(pk, delivery))
     else:
         messages.error(request, f"No test was sent, because {endpoint} is not active. Resume it first.")
     return redirect("webhooks:detail", pk)
+
+
+def _shown_at(pk, delivery):
+    return f"{reverse('webhooks:detail', args=[pk])}?delivery={delivery.pk}#sent"
+
+
+@unattended
+@require_safe
+@may_view
+@never_cache
+def delivery_tries(request, pk, delivery):
+    """Render the tries, which the page requests until there is one; then it reloads itself."""
+    endpoint = _get(request, pk)
+    shown = _shown(endpoint, str(delivery))
+    if request.htmx and not shown.is_awaited:
+        return HttpResponseClientRefresh()
+    return render(request, "webhooks/_tries.html", {"endpoint": endpoint, "shown": shown})
 
 
 @require_POST
@@ -338,4 +367,4 @@ def delivery_replay(request, pk, delivery):
         messages.success(request, f"{found.event.pk} will be sent again.")
     else:
         messages.error(request, f"Nothing was sent, because {endpoint} is not active. Resume it first.")
-    return redirect(f"{reverse('webhooks:detail', args=[pk])}?delivery={found.pk}")
+    return redirect(_shown_at(pk, found))

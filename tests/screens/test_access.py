@@ -338,6 +338,12 @@ ADDRESSES = [
     ),
     Address("webhooks:detail", "/webhooks/{endpoint}/?delivery={delivery}", "login 403 404 403 200", NO_POST),
     Address(
+        "webhooks:tries",
+        "/webhooks/{endpoint}/deliveries/{delivery}/tries/",
+        "login 403 404 403 200",
+        NO_POST,
+    ),
+    Address(
         "webhooks:edit",
         "/webhooks/{endpoint}/edit/",
         *OF_WEBHOOK,

@@ -131,6 +131,22 @@ def test_the_page_of_an_endpoint_shows_deliveries_payload_and_tries(world, admin
     )
 
 
+def test_a_page_with_a_test_waits_for_its_answer(world, administrator, endpoint):
+    browser = client_of(administrator)
+    shown = browser.post(url("test", endpoint)).url
+    delivery = endpoint.deliveries.get()
+    assert shown == f"{url('detail', endpoint)}?delivery={delivery.pk}#sent"
+    tries, by_script = url("tries", endpoint, delivery.pk), {"HX-Request": "true"}
+    for page in (browser.get(shown), browser.get(tries, headers=by_script)):
+        assert f'hx-get="{tries}"' in page.text and "Not tried yet" in page.text
+
+    entry = {"at": "2026-11-28T17:58:02+00:00", "text": "200 OK", "body": "", "took": 0.0124}
+    Delivery.objects.update(state="delivered", tries=1, next_try_at=None, log=[entry])
+    assert browser.get(tries, headers=by_script).headers["HX-Refresh"] == "true"
+    page = browser.get(shown).text
+    assert tries not in page and page.count("12 ms") == 2
+
+
 def test_a_replay_counts_first_and_keeps_the_ids(world, administrator, endpoint):
     done, given_up, missed = events(3)
     endpoint.deliveries.filter(event=done).update(state="delivered", next_try_at=None)
