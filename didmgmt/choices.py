@@ -118,6 +118,9 @@ class _WithoutBlanks:
 class TickedBoxes(_WithoutBlanks, forms.CheckboxSelectMultiple):
     """Checkboxes for a MultipleChoiceField with few choices."""
 
+    def __init__(self, attrs=None, choices=()):
+        super().__init__({"class": "form-check-input"} | (attrs or {}), choices)
+
 
 class RemoteSelectMultiple(_Remote, _WithoutBlanks, forms.SelectMultiple):
     """Widget for a ModelMultipleChoiceField."""

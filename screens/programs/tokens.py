@@ -68,7 +68,7 @@ def token_new(request):
         )
     token = form.instance
     messages.success(request, f"The token “{token}” is created. Its secret can’t be shown again.")
-    title = f"Copy the secret of {token} now"
+    title = f"Copy the token {token} now"
     context = {
         "token": token,
         "title": title,

@@ -119,10 +119,10 @@ class DeliveryFilter(FilterSet):
 
 
 class ReplayForm(Form):
-    """A time span, until exclusive, and whether delivered events are sent again as well."""
+    """A time span, its end not included, and whether delivered events are sent again as well."""
 
     since = LocalDateTimeField(label="From")
-    until = LocalDateTimeField(label="Until (exclusive)")
+    until = LocalDateTimeField(label="Until (not included)")
     only = forms.ChoiceField(label="Only", choices=CHOICES)
 
     def clean(self):
