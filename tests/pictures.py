@@ -47,6 +47,7 @@ def main():
             show(page)
             page.screenshot(path=DOCS / f"{name}.png", animations="disabled")
             print(f"docs/{name}.png", flush=True)
+        a_token_and_a_webhook(page)
         for name, (path, *rest) in PAGES.items():
             page.goto(path)
             for below in rest:
@@ -158,6 +159,29 @@ def the_audit_log(page):
     page.goto("/audit/")
 
 
+def a_token_and_a_webhook(page):
+    """Create them, for the pages that list them."""
+    page.goto("/tokens/new/")
+    page.get_by_label("Name", exact=True).fill("billing-sync")
+    page.get_by_label("dids: read").check()
+    page.get_by_label("clients: read").check()
+    page.get_by_role("button", name="Create token").click()
+    close_secret(page)
+    page.goto("/webhooks/new/")
+    page.get_by_label("URL").fill("https://billing.example/hooks/did")
+    page.get_by_label("Description").fill("Billing")
+    page.get_by_label("(did.assigned)").check()
+    page.get_by_label("(did.released)").check()
+    page.get_by_role("button", name="Create", exact=True).click()
+    close_secret(page)
+
+
+def close_secret(page):
+    page.get_by_label("I have stored the secret").check()
+    page.get_by_role("button", name="Close").click()
+    page.get_by_text("can’t be shown again").wait_for()
+
+
 PICTURES = {
     "list": the_list,
     "number": a_number,
@@ -203,6 +227,12 @@ PAGES = {
     "undo": ("/audit/?page=2", "undo/"),
     "jobs": ("/jobs/",),
     "job": ("/jobs/", ""),
+    "tokens": ("/tokens/",),
+    "token-new": ("/tokens/new/",),
+    "webhooks": ("/webhooks/",),
+    "webhook": ("/webhooks/", ""),
+    "webhook-new": ("/webhooks/new/",),
+    "api-reference": ("/api-reference/",),
     "people": ("/people/",),
     "person-new": ("/people/new/",),
     "roles": ("/roles/",),
