@@ -16,7 +16,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from audit import triggers
 from didmgmt import clock, downloads
-from tests import chromium, roles
+from tests import chromium, networks, roles
 from tests.examples import scaled
 from tests.world import make_world, member, session_cookie
 
@@ -286,13 +286,14 @@ def stranger(world):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def only_loopback():
+def only_this_machine():
     """Fail a test that connects to another machine, and name the machine."""
     connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
 
     def guarded(original):
         def guard(self, address):
-            if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            here = {"127.0.0.1", "::1", "localhost"} | networks.addresses
+            if self.family != socket.AF_UNIX and address[0] not in here:
                 self.close()
                 raise AssertionError(f"A test tried to connect to {address[0]}")
             return original(self, address)

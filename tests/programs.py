@@ -10,8 +10,12 @@ import pytest
 def require(name, found):
     """Skip the test if a program was not found (None); fail with CI=true."""
     if found is None:
-        missing = f"there is no {name}"
-        pytest.fail(missing) if os.environ.get("CI", "").lower() in ("1", "true") else pytest.skip(missing)
+        missing(f"there is no {name}")
+
+
+def missing(what):
+    """Skip the test for the lack of something outside the project; fail with CI=true."""
+    pytest.fail(what) if os.environ.get("CI", "").lower() in ("1", "true") else pytest.skip(what)
 
 
 def find(name):

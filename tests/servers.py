@@ -71,8 +71,9 @@ def pgbouncer(size, port=None):
 class Cluster:
     """A PostgreSQL of its own with a copy of the test database, to stop, freeze and restart."""
 
-    def __init__(self, folder, options, name="data"):
+    def __init__(self, folder, options, name="data", addresses=()):
         self.data, self.port, self._options, self._folder = folder / name, free_port(), options, folder
+        self._addresses = ",".join(["127.0.0.1", *addresses])
         self.copies = 0
 
     def run(self, program, *arguments):
@@ -80,7 +81,7 @@ class Cluster:
         subprocess.run(command, check=True, cwd=self._folder, stdout=subprocess.DEVNULL, **self._options)
 
     def start(self):
-        where = f"-c listen_addresses=127.0.0.1 -c port={self.port} -k {self._folder}"
+        where = f"-c listen_addresses={self._addresses} -c port={self.port} -k {self._folder}"
         self.run("pg_ctl", "start", "--wait", "-D", self.data, "-l", f"{self.data}.log", "-o", where)
 
     def stop(self):
@@ -136,14 +137,16 @@ class Cluster:
 
 
 @contextmanager
-def cluster():
-    """Yield a ``Cluster`` with a copy of the test database."""
+def cluster(*addresses):
+    """Yield a ``Cluster`` with a copy of the test database, for the networks of these addresses too."""
     require("initdb", SERVER)
     with folder_of_postgres() as (folder, options):
-        made = Cluster(folder, options)
+        made = Cluster(folder, options, addresses=addresses)
         made.run("initdb", "-D", made.data, "--username=postgres", "--auth=trust", "--no-sync", "-E", "UTF8")
         with open(made.data / "postgresql.conf", "a") as file:
             file.write("fsync = off\nmax_connections = 50\n")
+        with open(made.data / "pg_hba.conf", "a") as file:
+            file.write("host all all samenet trust\n")
         made.start()
         try:
             _copy(connection.settings_dict, folder / "dump", made)

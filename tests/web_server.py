@@ -43,7 +43,7 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/csv")])
     return (b"x" * 65536 for _ in range(int(environ["QUERY_STRING"]) * 16))
 
-listener = server.listen("127.0.0.1", 0)
+listener = server.listen(os.environ["HOST"], 0)
 print(listener.getsockname()[1], flush=True)
 web.serve_on(listener, application)
 """
@@ -52,8 +52,8 @@ web.serve_on(listener, application)
 class Running:
     """A running server and the connections to it."""
 
-    def __init__(self, process, stack):
-        self.process, self._stack = process, stack
+    def __init__(self, process, stack, address):
+        self.process, self._stack, self.address = process, stack, address
         self.port = int(process.stdout.readline())
 
     def connect(self, sent="", *, window=None):
@@ -62,27 +62,31 @@ class Running:
         if window:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
         client.settimeout(30)
-        client.connect(("127.0.0.1", self.port))
+        client.connect((self.address, self.port))
         client.sendall(sent.encode())
         return client
 
     def get(self, path="/healthz", *, method="GET", **headers):
-        with contextlib.closing(HTTPConnection("127.0.0.1", self.port, timeout=30)) as client:
+        with contextlib.closing(HTTPConnection(self.address, self.port, timeout=30)) as client:
             client.request(method, path, headers=headers)
             response = client.getresponse()
             return response.status, response.read()
 
 
 @contextlib.contextmanager
-def running(folder, *arguments, **variables):
-    """Yield a ``Running`` server whose deadlines are ``arguments[0]`` seconds, if that is given."""
+def running(folder, *arguments, host=None, **variables):
+    """Yield a ``Running`` server whose deadlines are ``arguments[0]`` seconds, if that is given.
+
+    ``host``: of ``tests.networks``, on which it runs.
+    """
+    address, prefix = (host.address, host.prefix) if host else ("127.0.0.1", [])
     environment = {"PATH": os.environ["PATH"], "VAR_DIR": str(folder), "WEB_THREADS": str(THREADS)}
     environment |= {"DJANGO_SETTINGS_MODULE": "didmgmt.settings", "DEBUG": "1", "UPLOAD_LIMIT_MB": "40"}
-    environment |= variables
-    command = [sys.executable, "-c", PROGRAM, *arguments]
+    environment |= {"HOST": address} | variables
+    command = [*prefix, sys.executable, "-c", PROGRAM, *arguments]
     with contextlib.ExitStack() as stack:
         process = stack.enter_context(
             subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment, stdout=subprocess.PIPE)
         )
         stack.callback(process.kill)
-        yield Running(process, stack)
+        yield Running(process, stack, address)

@@ -1,12 +1,10 @@
 """A worker that is frozen or cut off in mid-chunk loses its job, and what it wrote late is refused."""
 
 import os
-import shutil
 import signal
 import sqlite3
-import subprocess
 import time
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from uuid import uuid4
 
@@ -22,6 +20,7 @@ from jobs.models import Job
 from tests.carrier import carrier, everything
 from tests.dids.models.test_racing import stock_is_exact
 from tests.kills import LEASE, Nursery, Proxy, is_name_of, kill, wait_for
+from tests.networks import hosts
 from tests.roles import as_application, as_owner
 from tests.servers import pgbouncer
 from tests.world import client_of, member
@@ -211,45 +210,20 @@ def test_a_worker_frozen_behind_a_pooler_loses_its_job_and_goes_on_once_it_thaws
         assert_goes_on(frozen, house, owner)
 
 
-@pytest.fixture
-def island():
-    """Yield the name of a network namespace, the address of this host in it, and the link to it."""
-    if os.geteuid() or not shutil.which("ip"):
-        pytest.skip("network namespaces need root and iproute2")
-    name, link = f"did-{os.getpid()}", f"did{os.getpid() % 10**6}"
-    inside, net = f"{link}i", os.getpid() % 250
-    with ExitStack() as stack:
-        commands = (
-            ["netns", "add", name],
-            ["link", "add", link, "type", "veth", "peer", "name", inside, "netns", name],
-            ["addr", "add", f"10.213.{net}.1/30", "dev", link],
-            ["link", "set", link, "up"],
-            ["-n", name, "addr", "add", f"10.213.{net}.2/30", "dev", inside],
-            ["-n", name, "link", "set", inside, "up"],
-        )
-        for command in commands:
-            done = subprocess.run(["ip", *command], capture_output=True, text=True)
-            if done.returncode:
-                pytest.skip(f"ip {' '.join(command)}: {done.stderr.strip()}")
-            if command[1] == "add" and command[0] != "addr":
-                stack.callback(subprocess.run, ["ip", command[0], "del", command[2]], capture_output=True)
-        yield name, f"10.213.{net}.1", link
-
-
 @on_postgresql
-def test_a_host_that_is_cut_off_loses_its_job_and_goes_on_later(house, owner, workers, island):
+def test_a_host_that_is_cut_off_loses_its_job_and_goes_on_later(house, owner, workers):
     """No farewell reaches it: its connections are gone when the link is back."""
-    namespace, address, link = island
     job = edit_all(house, owner)
     port = int(connection.settings_dict["PORT"] or 5432)
     with (
+        hosts(1) as (address, [island]),
         Proxy(port, address) as proxy,
-        Nursery(proxy.port, address, ["ip", "netns", "exec", namespace]) as far,
+        Nursery(proxy.port, address, island.prefix) as far,
         working(far) as cut_off,
     ):
         with in_the_second_chunk() as reached:
             reached()
-            subprocess.run(["ip", "link", "set", link, "down"], check=True)
+            island.cut()
         idle_session()
 
         with working(workers, then=signal.SIGTERM):
@@ -257,7 +231,7 @@ def test_a_host_that_is_cut_off_loses_its_job_and_goes_on_later(house, owner, wo
         assert_written_once(job)
 
         proxy.reset()
-        subprocess.run(["ip", "link", "set", link, "up"], check=True)
+        island.mend()
         assert_goes_on(cut_off, house, owner)
 
 
