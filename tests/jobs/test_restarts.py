@@ -6,11 +6,14 @@
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from contextlib import closing
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError, connection
 from django.utils import timezone
@@ -26,11 +29,11 @@ from dids.imports.wizard import Import
 from dids.job_kinds import submit_create, submit_edit, submit_export
 from dids.models import DID, ClientPackage, DIDHistory, counters, staging
 from dids.numbering.ranges import Numbers
-from jobs.models import Job
+from jobs.models import Job, WorkerBeat
 from tests.carrier import carrier, everything
 from tests.dids.models.test_racing import stock_is_exact
 from tests.imports import DEFAULTS
-from tests.kills import Nursery, Proxy, kill, wait_for
+from tests.kills import Nursery, Proxy, database_url, kill, wait_for
 from tests.servers import cluster
 from tests.world import member
 
@@ -201,6 +204,18 @@ def test_a_mass_edit_is_made_once_when_a_standby_takes_over(django_db_setup):
             finally:
                 kill(worker, signal.SIGTERM)
         assert_complete(job, "~", FILE)
+
+
+def test_a_worker_that_is_stopped_after_its_database_ends_without_an_error(transactional_db):
+    with Proxy(int(connection.settings_dict["PORT"] or 5432)) as proxy:
+        variables = {"DATABASE_URL": database_url(proxy.port), "DJANGO_SETTINGS_MODULE": "didmgmt.settings"}
+        command = [sys.executable, "manage.py", "worker", "--every", "0.1"]
+        worker = subprocess.Popen(command, cwd=settings.BASE_DIR, env=os.environ | variables)
+        while not WorkerBeat.objects.exists():
+            assert worker.poll() is None
+            time.sleep(0.05)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(60) == 0
 
 
 # --- COPY, cut in the middle ------------------------------------------------------------------------

@@ -88,7 +88,10 @@ class Command(BaseCommand):
                 connection.close()
                 self.stopped.wait(pause)
         self.companions.join()
-        WorkerBeat.objects.filter(worker=self.name).delete()
+        try:
+            WorkerBeat.objects.filter(worker=self.name).delete()
+        except (OperationalError, InterfaceError) as error:
+            log.warning("The database did not answer; this worker is listed as silent for a day: %s", error)
 
     def _round(self) -> None:
         with origin("worker"):
