@@ -203,8 +203,11 @@ def test_a_service_uses_what_exists(name):
 
 def test_compose_migrates_before_anything_runs_and_waits_like_systemd():
     services = COMPOSE["services"]
-    assert services["prepare"]["depends_on"] == {"db": {"condition": "service_healthy"}}
+    database = {"db": {"condition": "service_healthy"}}
+    assert services["prepare"]["depends_on"] == database
     for name, unit_name in (("web", "did-web.service"), ("worker", "did-worker@.service")):
-        assert services[name]["depends_on"]["prepare"] == {"condition": "service_completed_successfully"}
+        # Without the database it would be stopped at the same time: prepare has ended, and orders nothing.
+        prepared = {"prepare": {"condition": "service_completed_successfully"}}
+        assert services[name]["depends_on"] == database | prepared
         assert services[name]["stop_grace_period"] == f"{unit(unit_name)['Service']['TimeoutStopSec']}s"
         assert services[name]["environment"]["OWNER_DATABASE_URL"] == ""
