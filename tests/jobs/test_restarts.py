@@ -26,7 +26,14 @@ from dids.history.undo.job import submit_undo
 from dids.history.undo.undo import Undo
 from dids.imports.options import KEEP
 from dids.imports.wizard import Import
-from dids.job_kinds import submit_create, submit_edit, submit_export
+from dids.job_kinds import (
+    submit_assign,
+    submit_create,
+    submit_delete,
+    submit_edit,
+    submit_export,
+    submit_move,
+)
 from dids.models import DID, ClientPackage, DIDHistory, counters, staging
 from dids.numbering.ranges import Numbers
 from jobs.models import Job, WorkerBeat
@@ -126,6 +133,22 @@ def test_a_mass_edit_is_made_and_undone_once_however_often_the_server_crashes(cr
     crashing(undo)
     assert_complete(undo, "~")
     assert DID.objects.filter(status="instock", notes="").count() == COUNT
+
+
+@pytest.mark.parametrize("what", ["assign", "hold", "delete"])
+def test_many_numbers_are_moved_once_however_often_the_server_crashes(crashing, house, owner, what):
+    create_all(house)
+    if what == "hold":
+        DID.objects.all().assign(house.client_package, house.account, by=SYSTEM)
+    selected = everything(house.operator)
+    if what == "assign":
+        job = submit_assign(owner, selected, house.client_package, house.account)
+    elif what == "hold":
+        job = submit_move(owner, selected, "hold", house.client)
+    else:
+        job = submit_delete(owner, selected)
+    crashing(job)
+    assert_complete(job, "-" if what == "delete" else "~")
 
 
 def test_a_file_is_checked_and_applied_once_however_often_the_server_crashes(crashing, house, owner):
