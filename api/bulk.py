@@ -32,7 +32,7 @@ from dids.job_kinds import (
     submit_edit,
 )
 from dids.lifecycle import statuses as st
-from dids.lifecycle.result import KEPT, Result, created_sentence
+from dids.lifecycle.result import Result, created_sentence
 from dids.lists.filters import DIDFilter
 from dids.lists.picks import MISSING, PICK_LIMIT, Pick, pick_listed, pick_matching, reuse_warning
 from dids.models import DID
@@ -230,7 +230,7 @@ def _create(body: Bulk, user: Any) -> HttpResponse:
     numbers = fields.pop("numbers")
     _check_expected(body, numbers.count)
     if body.dry_run:
-        return _rehearsed(DID.objects.preview_create(numbers, sample=KEPT), numbers.count)
+        return _rehearsed(DID.objects.preview_create(numbers), numbers.count)
     if numbers.count > SMALL:
         return _queued(submit_create(user, numbers, **fields))
     result = create(numbers, form, fields, user)

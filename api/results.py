@@ -29,7 +29,7 @@ class RefusedFor(Schema):
         description="The reason and what to do, for people", examples=["Reserved, not used by any client"]
     )
     count: int
-    numbers: list[str] = Field(description="All of them; of a job the first", examples=[["442071838750"]])
+    numbers: list[str] = Field(description="All of them; of a job, and of existing ones in a rehearsal, the first", examples=[["442071838750"]])
 
 
 class Written(Schema):

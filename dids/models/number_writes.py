@@ -47,6 +47,7 @@ from dids.models.tags import TagSet
 
 CHUNK = 5_000  # rows locked and written at a time
 EXIST = "already exist and were skipped"
+EXISTING_NAMED = 100  # numbers that the preview of a creation names
 PREVIEWED = 100  # numbers listed by the preview of a hold
 
 
@@ -104,10 +105,11 @@ class DIDQuerySet(NumberReads):
             change.touched += result.done
         return result
 
-    def preview_create(self, numbers, sample=SAMPLE):
+    def preview_create(self, numbers):
         """Return the Result that ``create_numbers`` would have now, one query per chunk.
 
-        It names up to ``sample`` of the numbers that exist.
+        It names up to ``EXISTING_NAMED`` of the numbers that exist, because they may be those of others: a
+        rehearsal writes nothing, so it must not list them for everybody who asks.
         """
         result = Result()
         for chunk in _chunks(numbers):
@@ -115,7 +117,7 @@ class DIDQuerySet(NumberReads):
             existing = list(existing.values_list("number", flat=True))
             result.done += len(chunk) - len(existing)
             if existing:
-                result.refuse("exists", EXIST, len(existing), existing, sample)
+                result.refuse("exists", EXIST, len(existing), existing, EXISTING_NAMED)
         return result
 
     # --- editing and deleting

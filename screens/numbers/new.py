@@ -18,7 +18,6 @@ from dids.models import DID
 from jobs.models import SMALL
 from screens.answers import announce
 
-NAMED = 100  # existing numbers that the preview names
 LISTED = 50  # numbers that the address of a list can name
 
 
@@ -66,7 +65,7 @@ def _preview(text):
         return {"errors": numbers.problems()}
     if not numbers.count:
         return None
-    result = DID.objects.preview_create(numbers, sample=NAMED)
+    result = DID.objects.preview_create(numbers)
     ranges = numbers.ranges
     return {
         "count": result.done,

@@ -2,7 +2,9 @@
 
 import pytest
 
+from audit import SYSTEM
 from dids.models import DID, DIDHistory
+from dids.models.number_writes import EXISTING_NAMED
 
 pytestmark = pytest.mark.django_db
 
@@ -36,6 +38,35 @@ def test_a_number_that_exists_is_a_conflict_with_its_state(program, world):
 def test_a_number_of_another_reseller_exists_without_being_shown(program, world):
     answer = program.post("/dids", {"number": "3333", "operator": world.operator.pk})
     assert (answer.status, answer.json["code"], answer.json["current"]) == (409, "exists", None)
+
+
+def test_what_is_said_of_numbers_of_another_reseller_does_not_depend_on_them(program, world):
+    """That they exist is said, as on screens, because a number is unique over all resellers."""
+    others = {
+        "3334": {"status": "archive"},
+        "3335": {"status": "reserved", "tags": ["gold"], "notes": "Rose"},
+    }
+    for number, fields in others.items():
+        DID.objects.create_numbers([number], operator=world.operator_2, by=SYSTEM, **fields)
+    told = []
+    for number in ("3333", *others):
+        new = {"operator": world.operator.pk, "status": "instock"}
+        of_many = {"action": "create", "numbers": [number], **new}
+        answers = [program.post("/dids", {"number": number, **new})]
+        answers += [program.post("/dids/bulk", of_many | {"dry_run": dry_run}) for dry_run in (True, False)]
+        told.append([answer.content.decode().replace(number, "…") for answer in answers])
+    assert told[0] == told[1] == told[2]
+    assert [text for text in told[0] if "already exist" not in text] == []
+
+
+def test_a_rehearsal_names_only_some_of_the_numbers_that_exist(program, world):
+    """It writes nothing, and would otherwise list the numbers of other resellers to whoever asks."""
+    taken = [str(number) for number in range(500_000, 500_150)]
+    DID.objects.create_numbers(taken, operator=world.operator_2, by=SYSTEM)
+    body = {"action": "create", "range": "500000-500199", "operator": world.operator.pk, "dry_run": True}
+    rehearsed = program.post("/dids/bulk", body).json
+    assert rehearsed["result"] == {"done": 50, "unchanged": 0, "refused": 150}
+    assert rehearsed["refusals"][0]["numbers"] == taken[:EXISTING_NAMED]
 
 
 @pytest.mark.parametrize(
