@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Receiver:
     """``got``: [(headers, body)] of each request. ``answer(receiver)`` returns (status, headers, body)."""
 
-    def __init__(self, url, got):
-        self.url, self.got = url, got
+    def __init__(self, port, got):
+        self.port, self.url, self.got = port, f"http://127.0.0.1:{port}/hook", got
         self.status, self.headers, self.body, self.seconds, self.drips = 200, {}, b"", 0, False
         self.released = threading.Event()  # ends what is slow
 
@@ -53,7 +53,7 @@ def receiver():
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    here = Receiver(f"http://127.0.0.1:{server.server_port}/hook", [])
+    here = Receiver(server.server_port, [])
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:

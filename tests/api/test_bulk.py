@@ -264,3 +264,32 @@ def test_a_job_is_cancelled_only_by_a_token_that_may_write_jobs(api, owner, many
     job = bulk(program, "edit", range=many, notes="seen").json["job"]["id"]
     assert program.post(f"/jobs/{job}/cancel").status == 403
     assert program.get(f"/jobs/{job}").json["state"] == "queued"
+
+
+def test_what_differs_from_the_rehearsal_is_said_by_cause(api, owner, world):
+    """Another program takes numbers between the rehearsal and the act."""
+    program, other = api(owner), api(owner)
+    numbers = ["111", "112", "113", "114", "115", "116"]
+    body = {"action": "put_in_stock", "numbers": numbers}
+    rehearsed = program.post("/dids/bulk", body | {"dry_run": True}).json
+    assert rehearsed["result"] == {"done": 6, "unchanged": 0, "refused": 0}
+
+    assert other.delete("/dids/111").status == 200
+    assert other.post("/dids/112/put-in-stock").status == 200
+    assert other.post("/dids/113/put-in-stock").status == 200
+    assert other.post("/dids/113/assign", {"account": world.account.pk}).status == 200
+
+    expected = program.post("/dids/bulk", body | {"expected": rehearsed["selected"]})
+    assert (expected.status, expected.json["code"]) == (409, "unexpected_count")
+    assert (expected.json["expected"], expected.json["selected"]) == (6, 5)
+    done = program.post("/dids/bulk", body).json
+    assert done["result"] == {"done": 3, "unchanged": 1, "refused": 2}
+    causes = {one["code"]: (one["why"], one["numbers"]) for one in done["refusals"]}
+    assert {code: numbers for code, (_, numbers) in causes.items()} == {
+        "missing": ["111"],
+        "active>instock": ["113"],
+    }
+    assert all(why for why, _ in causes.values())
+    filtered = {"action": "archive", "filter": {"status": ["instock"]}, "expected": 3}
+    moved = program.post("/dids/bulk", filtered | {"dry_run": True})
+    assert (moved.status, moved.json["selected"]) == (409, 5)

@@ -45,6 +45,14 @@ def body_of(key, world):
     return {"action": "create", "range": f"{first}-{first + SIZE - 1}", "operator": world.operator.pk}
 
 
+def headers_of(token, key):
+    return {
+        "Authorization": f"Bearer {token}",
+        "Content-Type": "application/json",
+        "Idempotency-Key": key,
+    }
+
+
 def test_a_process_that_dies_after_its_commit_has_answered(world, token):
     body = body_of(0, world)
     with Nursery() as processes:
@@ -57,6 +65,25 @@ def test_a_process_that_dies_after_its_commit_has_answered(world, token):
     assert (answer.status, answer.json["sentence"]) == (200, f"{SIZE} DIDs created for DID Operator.")
     assert answer.headers["Idempotent-Replayed"] == "true"
     assert Change.objects.filter(kind="create", actor_kind="token").count() == 1
+
+
+@pytest.mark.parametrize("sent", ["half", "all"])
+def test_a_client_whose_connection_dies_sends_the_request_again(sent, world, token, tmp_path):
+    """Half a request does nothing; one that arrived is carried out once, even if nobody reads its answer."""
+    content = json.dumps(body_of(0, world))
+    headers = {**headers_of(token, "once"), "Host": "127.0.0.1", "Content-Length": len(content)}
+    lines = ["POST /api/v1/dids/bulk HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    request = "\r\n".join([*lines, "", content])
+    variables = {"DATABASE_URL": database_url(), "ALLOWED_HOSTS": "127.0.0.1"}
+    with running(tmp_path, **variables) as server:
+        for _ in range(3):
+            server.connect(request if sent == "all" else request[:-20]).close()
+        with closing(HTTPConnection("127.0.0.1", server.port, timeout=60)) as client:
+            client.request("POST", "/api/v1/dids/bulk", content, headers_of(token, "once"))
+            response = client.getresponse()
+            assert (response.status, json.loads(response.read())["result"]["done"]) == (200, SIZE)
+    assert Change.objects.filter(kind="create", actor_kind="token").count() == 1
+    assert SentRequest.objects.count() == 1
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one lock for all writers")
@@ -113,8 +140,7 @@ class Writers:
         raise AssertionError(f"{key} was never answered")
 
     def _send(self, key):
-        headers = {"Authorization": f"Bearer {self.token}", "Idempotency-Key": f"key {key}"}
-        headers["Content-Type"] = "application/json"
+        headers = headers_of(self.token, f"key {key}")
         with closing(HTTPConnection("127.0.0.1", self.port, timeout=30)) as client:
             client.request("POST", "/api/v1/dids/bulk", json.dumps(body_of(key, self.world)), headers)
             response = client.getresponse()
