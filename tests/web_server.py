@@ -1,4 +1,4 @@
-"""The web server in a process of its own."""
+"""The web server, and the worker, in processes of their own."""
 
 import contextlib
 import os
@@ -90,3 +90,16 @@ def running(folder, *arguments, host=None, **variables):
         )
         stack.callback(process.kill)
         yield Running(process, stack, address)
+
+
+@contextlib.contextmanager
+def worker(folder, **variables):
+    """Run a worker."""
+    environment = {**os.environ, "VAR_DIR": str(folder), "DEBUG": "1", **variables}
+    command = [sys.executable, "manage.py", "worker", "--every", "0.2"]
+    process = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()

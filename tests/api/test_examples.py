@@ -1,12 +1,9 @@
-"""The examples of docs/api.md, sent by curl to the web server."""
+"""The examples of docs/api.md and of the page of tokens, sent by curl to the web server."""
 
-import contextlib
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,54 +11,55 @@ from django.conf import settings
 
 from audit import SYSTEM
 from dids.models import DID
+from screens.programs.tokens import examples
 from tests.api.conftest import token_of
 from tests.kills import database_url
 from tests.servers import require
-from tests.web_server import running
+from tests.web_server import running, worker
 
-pytestmark = pytest.mark.django_db(transaction=True)
-EXAMPLES = re.findall(r"^```bash\n(.*?)^```", Path(settings.BASE_DIR, "docs/api.md").read_text(), re.S | re.M)
-
-
-@contextlib.contextmanager
-def worker(folder):
-    """Run a worker on the database of the test."""
-    environment = {**os.environ, "VAR_DIR": str(folder), "DEBUG": "1", "DATABASE_URL": database_url()}
-    command = [sys.executable, "manage.py", "worker", "--every", "0.2"]
-    process = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait()
+PAGE = Path(settings.BASE_DIR, "docs/api.md").read_text()
+EXAMPLES = re.findall(r"^```bash\n(.*?)^```", PAGE, re.S | re.M)
 
 
-def test_the_examples_of_the_documentation_work(world, owner, tmp_path):
+def curl(examples, folder, **variables):
+    """Return the parsed answer of each example, a command for the shell."""
     require("curl", shutil.which("curl"))
+    answers = []
+    for example in examples:
+        command = ["bash", "-euo", "pipefail", "-c", example]
+        variables["PATH"] = "/usr/bin:/bin"
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60, cwd=folder)
+        assert done.returncode == 0, (example, done.stderr)
+        answers.append(json.loads(done.stdout))
+    return answers
+
+
+def test_each_command_of_the_documentation_is_an_example_that_runs():
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", PAGE, re.S | re.M)
+    assert [text for kind, text in blocks if "curl" in text and kind != "bash"] == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_examples_of_the_documentation_work(world, owner, tmp_path):
     many = map(str, range(4420000000, 4420002001))
     DID.objects.create_numbers([*many], operator=world.operator, by=SYSTEM, status="instock")
-    with worker(tmp_path), running(tmp_path, DATABASE_URL=database_url()) as server:
-        variables = {
-            "PATH": "/usr/bin:/bin",
-            "SERVER": f"http://127.0.0.1:{server.port}",
-            "TOKEN": token_of(owner),
-            "NUMBER": "256999",
-            "ACCOUNT": str(world.account.pk),
-        }
-        answers = []
-        for example in EXAMPLES:
-            command = ["bash", "-euo", "pipefail", "-c", example]
-            done = subprocess.run(
-                command, env=variables, capture_output=True, text=True, timeout=60, cwd=tmp_path
-            )
-            assert done.returncode == 0, (example, done.stderr)
-            answers.append(json.loads(done.stdout))
-    one, free, clients, number, not_modified, streamed, *writes, refusal, document = answers
+    where = {"DATABASE_URL": database_url()}
+    with worker(tmp_path, **where), running(tmp_path, **where) as server:
+        answers = curl(
+            EXAMPLES,
+            tmp_path,
+            SERVER=f"http://127.0.0.1:{server.port}",
+            TOKEN=token_of(owner),
+            NUMBER="256999",
+            ACCOUNT=str(world.account.pk),
+        )
+    one, free, clients, number, not_modified, had, streamed, *writes, refusal, document = answers
     assert [item["number"] for item in one["items"]] == ["111"] and "limit=1&after=" in one["next"]
     assert [item["number"] for item in free["items"]] == ["4420002000", "4420001999"]
     assert clients == {"items": [{"name": "Rose Orig", "dids": 2}], "next": None, "count": 1}
     assert number["number"] == "256999"
     assert not_modified == 304
+    assert [item["state"] for item in had["items"]] == ["never", "never"]
     assert streamed == 200 and len((tmp_path / "numbers.csv").read_text().splitlines()) == 2003
     assigned, held, rehearsed, job = writes
     assert (assigned["did"]["status"], held["did"]["status"]) == ("active", "hold")
@@ -69,3 +67,14 @@ def test_the_examples_of_the_documentation_work(world, owner, tmp_path):
     assert (job["state"], job["result"]["done"]) == ("done", 2001)
     assert refusal["errors"][0]["sentence"] == "There is no status “gone”."
     assert document["openapi"] == "3.1.0"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_examples_of_the_page_work_as_they_are_copied(world, owner, tmp_path):
+    with running(tmp_path, DATABASE_URL=database_url()) as server:
+        commands = [command for _, command, _ in examples(f"http://127.0.0.1:{server.port}/api/v1")]
+        variables = {"TOKEN": token_of(owner), "NUMBER": "256999", "ACCOUNT": str(world.account.pk)}
+        listed, rehearsed, assigned = curl(commands, tmp_path, **variables)
+    assert [item["number"] for item in listed["items"]] == ["256999"]
+    assert (rehearsed["dry_run"], rehearsed["result"]["done"]) == (True, 1)
+    assert (assigned["did"]["number"], assigned["did"]["status"]) == ("256999", "active")

@@ -1,10 +1,7 @@
 """The page of API tokens: who sees which, what can be ticked, and that a secret is shown once."""
 
-import json
 import re
-import shlex
 from html import unescape
-from itertools import pairwise
 
 import pytest
 
@@ -16,7 +13,6 @@ from jobs.models import Job
 from screens.programs.tokens import VARIABLES, examples
 from staff import scopes, tokens
 from staff.models import Token, User
-from tests.api.conftest import Program
 from tests.screens.test_axe import violations
 from tests.staff.test_tokens import ADDRESS, issue, refusal
 from tests.world import client_of, member
@@ -197,29 +193,6 @@ def test_changes_of_tokens_offer_no_undo_and_say_what_to_do_instead(administrato
     for change, sentence in zip(reversed(Change.objects.order_by("-pk")[:2]), sentences, strict=True):
         assert f"/audit/{change.pk}/undo/" not in browser.get(f"/audit/{change.pk}/").content.decode()
         assert sentence in browser.get(f"/audit/{change.pk}/undo/").content.decode()
-
-
-def test_the_examples_work_as_they_are_copied(world, supervisor):
-    program = Program(issue(supervisor)[1].removeprefix("Bearer "))
-    variables = {"$NUMBER": "256999", "$ACCOUNT": str(world.account.pk)}
-    answers = []
-    for _, command, _ in examples("http://testserver/api/v1"):
-        assert '"Authorization: Bearer $TOKEN"' in command
-        filled = command.replace("\\\n", " ")
-        for name, value in variables.items():
-            filled = filled.replace(name, value)
-        words = shlex.split(filled)
-        given = dict(pairwise(words))
-        headers = [word.split(": ", 1) for flag, word in pairwise(words) if flag == "-H"]
-        headers = {name: value for name, value in headers if name == "Idempotency-Key"}
-        path = words[-1].removeprefix("http://testserver")
-        body = given.get("-d") and json.loads(given["-d"])
-        answers.append(program.send("POST" if body else "GET", path, body, headers=headers))
-    listed, rehearsed, assigned = answers
-    assert [answer.status for answer in answers] == [200] * 3, [answer.json for answer in answers]
-    assert {item["status"] for item in listed.items} == {"instock"}
-    assert (rehearsed.json["selected"], rehearsed.json["result"]["done"]) == (1, 1)
-    assert assigned.json["did"]["number"] == "256999" and "assigned to" in assigned.json["sentence"]
 
 
 def test_the_examples_name_the_variables_to_set_first(supervisor):
