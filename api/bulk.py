@@ -3,17 +3,18 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 from ninja import Router, Schema
-from pydantic import ConfigDict, Field, StrictInt
+from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
 from api.access import also_needs, lacks, needs
 from api.dids import NOT_TAKEN
 from api.fields import answer
 from api.idempotency import once
-from api.inputs import Body, HolderFields, NewFields, check, form_data, holder_of, sent
+from api.inputs import Assignment, Body, NewFields, check, form_data, holder_of, sent
 from api.moves import create, edit_rights, may_edit
 from api.problems import ProblemError, error, errors_of, invalid
 from api.results import Counts, RefusedFor, Written, counts, refusals, written
@@ -41,7 +42,7 @@ from dids.numbering.ranges import Numbers, read_ranges
 from dids.numbering.search import parse_search
 from jobs.models import SMALL, Job
 
-router = Router(tags=["DIDs"])
+router = Router(tags=["Numbers"])
 
 _EDITS: dict[str, dict[str, Any]] = {
     "reserve": {"status": st.RESERVED},
@@ -52,7 +53,7 @@ _EDITS: dict[str, dict[str, Any]] = {
 _TAKES: dict[str, frozenset[str]] = {
     "create": frozenset(NewFields.model_fields),
     "edit": frozenset({"status", "after_hold", "hold_days", "tags", "add_tags", "remove_tags", "notes"}),
-    "assign": frozenset(HolderFields.model_fields),
+    "assign": frozenset(Assignment.model_fields),
 }
 ACTIONS: list[Any] = ["create", "edit", "assign", *MOVES, *_EDITS, "delete"]
 _NEEDS = {
@@ -90,7 +91,7 @@ class Bulk(Body):
     expected: StrictInt | None = Field(
         None, ge=0, description="Refuse the request if another number of numbers is selected"
     )
-    dry_run: bool = Field(False, description="Answer what would be done, and do nothing")
+    dry_run: StrictBool = Field(False, description="Answer what would be done, and do nothing")
     operator: StrictInt | None = Field(None, description="create: the id of the operator")
     client: StrictInt | None = Field(None, description="assign: the id of the client")
     client_package: StrictInt | None = Field(None, description="assign: the id of the client’s package")
@@ -130,9 +131,9 @@ class Rehearsed(Schema):
 
 
 class QueuedJob(Schema):
-    id: str = Field(examples=["0197f3a2-5a64-7c3e-9d2b-6f1c2a4e8b90"])
+    id: UUID = Field(examples=["0197f3a2-5a64-7c3e-9d2b-6f1c2a4e8b90"])
     label: str = Field(examples=["Mass edit: 3,000 numbers"])
-    state: str = Field(examples=["queued"])
+    state: str = Field(json_schema_extra={"enum": [*map(str, Job.State.values)]}, examples=["queued"])
     url: str = Field(examples=["/api/v1/jobs/0197f3a2-5a64-7c3e-9d2b-6f1c2a4e8b90"])
 
 

@@ -114,6 +114,14 @@ def get_change(request: HttpRequest, pk: int) -> HttpResponse:
     return record_answer(request, CHANGE, entry, None, names)
 
 
+COLUMNS = ("at", "type", "id", "object", "event", "field", "old", "new", "by")
+LINE: dict[str, Any] = {
+    "type": "object",
+    "title": "ChangedField",
+    "description": "A field that a change wrote",
+    "required": [*COLUMNS],
+    "properties": {name: WHOLE if name == "id" else TEXT for name in COLUMNS},
+}
 ROW = (
     '{"at":"2026-03-02 14:31:07.240+00:00","type":"number","id":17,"object":"442071838750",'
     '"event":"changed","field":"Notes","old":"","new":"main line","by":"clara.okafor"}\n'
@@ -124,7 +132,7 @@ ROW = (
     "/changes/{pk}/rows",
     operation_id="change_rows",
     summary="Read what a change wrote",
-    openapi_extra=streamed_answers(NDJSON, CSV, example=ROW),
+    openapi_extra=streamed_answers(NDJSON, CSV, line=LINE, example=ROW),
 )
 @needs("audit.view_change", "dids.export_did")
 def change_rows(request: HttpRequest, pk: int) -> HttpResponseBase:
@@ -146,8 +154,7 @@ def change_rows(request: HttpRequest, pk: int) -> HttpResponseBase:
     rows = csv_rows(change, rows_of, user)
     if wanted == CSV:
         return csv_answer(request, sheets.write(rows))
-    names = ("at", "type", "id", "object", "event", "field", "old", "new", "by")
-    return ndjson_answer(request, (dict(zip(names, row, strict=True)) for row in islice(rows, 1, None)))
+    return ndjson_answer(request, (dict(zip(COLUMNS, row, strict=True)) for row in islice(rows, 1, None)))
 
 
 def _entries(keys: list[Any], user: Any) -> list[LogEntry]:

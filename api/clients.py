@@ -4,7 +4,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 from pydantic import Field as Member
-from pydantic import StrictInt, StrictStr
+from pydantic import StrictBool, StrictInt, StrictStr
 
 from api.access import needs
 from api.fields import MAYBE_MOMENT, TEXT, WHOLE, Field, Fields, moment, named, reference
@@ -98,19 +98,19 @@ CLIENTS.register(router)
 ACCOUNTS.register(router)
 
 
-class ClientBody(Body):
+class ClientFields(Body):
     """A new client, or what an edit changes; the reseller may be left out if there is only one."""
 
     name: StrictStr | None = NAME
     reseller: StrictInt | None = Member(None, description="The id of the reseller whose customer it is")
-    although: bool = ALTHOUGH
+    although: StrictBool = ALTHOUGH
 
 
 class AccountEdit(Body):
     """What an edit of an account changes."""
 
     name: StrictStr | None = NAME
-    although: bool = ALTHOUGH
+    although: StrictBool = ALTHOUGH
 
 
 class NewAccount(AccountEdit):
@@ -124,8 +124,8 @@ class NewAccount(AccountEdit):
 Writes(
     CLIENTS,
     ClientForm,
-    ClientBody,
-    ClientBody,
+    ClientFields,
+    ClientFields,
     lambda _body, _user: Client(),
     ("clients.add_client", "clients.change_client", "clients.delete_client"),
 ).register(router)
@@ -143,7 +143,7 @@ Writes(
     "/clients/{pk}/close",
     operation_id="close_client",
     summary="Close a client",
-    **documented(CLIENTS, **HELD),
+    **documented(CLIENTS, done="Stopped", **HELD),
 )
 @needs("clients.change_client", "dids.change_clientpackage")
 @once

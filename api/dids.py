@@ -45,7 +45,7 @@ from dids.numbering.countries import country_of
 from dids.numbering.normalise import NumberError
 from dids.numbering.reading import read_entry
 
-router = Router(tags=["DIDs"])
+router = Router(tags=["Numbers"])
 NOT_TAKEN = ("list",)
 
 

@@ -12,8 +12,9 @@ from ninja import NinjaAPI
 
 from api.examples import add_examples
 from api.facts import Facts
-from api.fields import TEXT
+from api.fields import ID, RECORD, TEXT, Named, component_reference
 from api.idempotency import LONGEST as LONGEST_KEY
+from api.links import add_links
 from api.lists import MOST, USUAL
 from api.streams import CSV, NDJSON
 from didmgmt.choices import NAMED
@@ -52,8 +53,13 @@ def document(api: NinjaAPI) -> dict[str, Any]:
     found["info"]["description"] = ABOUT.strip()
     found.pop("servers", None)
     components = found["components"]
-    components["schemas"]["Problem"] = _PROBLEM
+    components["schemas"] |= {
+        "Problem": _PROBLEM,
+        "InvalidValue": _ERROR,
+        Named.__name__: Named.model_json_schema(),
+    }
     components["responses"] = {name: _problem(status) for status, (name, _) in PROBLEMS.items()}
+    components["responses"]["TooLong"] = _TOO_LONG
     operations = {operation.operation_id: operation for operation in _operations(api)}
     for path, methods in found["paths"].items():
         for method, one in methods.items():
@@ -63,8 +69,11 @@ def document(api: NinjaAPI) -> dict[str, Any]:
             one["responses"] = {str(status): answer for status, answer in one["responses"].items()}
             if about := getattr(operation.view_func, "facts", None):
                 _add_answer(one, about, components["schemas"])
+            _name_answers(one, components["schemas"])
             add_examples(one, components["schemas"])
             _add_problems(one, method, path, public="security" not in one)
+    _refer_to_records(components["schemas"])
+    add_links(found["paths"], components["schemas"])
     return found
 
 
@@ -107,9 +116,7 @@ def _add_headers(one: dict[str, Any], view: Any) -> None:
 
 def _add_answer(one: dict[str, Any], facts: Facts, schemas: dict[str, Any]) -> None:
     fields = facts.fields
-    name = fields.noun
-    schemas.setdefault(name, fields.schema())
-    reference, example = {"$ref": f"#/components/schemas/{name}"}, fields.example()
+    reference, example = _component(fields.noun, fields.schema(), schemas), fields.example()
     if facts.filterset is None:
         headers = {"ETag": {"schema": TEXT, "description": "For If-None-Match and If-Match"}}
         one["responses"]["200"] = _json(reference, example, "The record") | {"headers": headers}
@@ -125,11 +132,35 @@ def _add_answer(one: dict[str, Any], facts: Facts, schemas: dict[str, Any]) -> N
             "count": {"type": "integer", "description": "All matching records, with `count=true`"},
         },
     }
+    page = _component(f"{fields.noun}Page", page, schemas)
     one["responses"]["200"] = _json(page, {"items": [example], "next": None}, "A page of the list")
     if facts.streams:
         one["responses"]["200"]["content"] |= {CSV: {"schema": TEXT}, NDJSON: {"schema": reference}}
         one["responses"]["406"] = {"$ref": "#/components/responses/NotAcceptable"}
     one["parameters"] += [*_filter_parameters(facts.filterset, facts.without), *_page_parameters(facts)]
+
+
+def _name_answers(one: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Move the schemas of answers that are objects with a title to the components."""
+    for answer in one["responses"].values():
+        for content in answer.get("content", {}).values():
+            schema = content.get("schema", {})
+            if "properties" in schema and "title" in schema:
+                content["schema"] = _component(schema["title"], schema, schemas)
+
+
+def _refer_to_records(schemas: dict[str, Any]) -> None:
+    """Replace the schemas of members that are marked as records, which pydantic knows nothing of."""
+    for schema in schemas.values():
+        for name, member in schema.get("properties", {}).items():
+            if noun := member.get(RECORD):
+                schema["properties"][name] = component_reference(noun)
+
+
+def _component(name: str, schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """Add a schema to the components, which become types of generated clients; return its reference."""
+    schemas.setdefault(name, schema)
+    return component_reference(name)
 
 
 def _json(schema: dict[str, Any], example: Any, about: str) -> dict[str, Any]:
@@ -149,11 +180,11 @@ def _filter_parameters(filterset: type[FilterSet], without: tuple[str, ...]) -> 
         if one is None:
             label = filterset.base_filters[name.removesuffix(NAMED)].label
             about = f"{label}: all whose names contain this text"
-            found.append(_parameter(name, {"type": "string", "maxLength": LONGEST}, about))
+            found.append(_parameter(name, _WORDS, about))
         else:
             schema = _schema_of(one)
             kind = {"integer": " by its id", "array": ", any of several"}.get(schema["type"], "")
-            kind = ", any of several ids" if schema.get("items") == {"type": "integer"} else kind
+            kind = ", any of several ids" if schema.get("items") == ID else kind
             about = ". ".join(filter(None, [f"{one.label}{kind}", str(one.extra.get("help_text", ""))]))
             found.append(_parameter(name, schema, about))
     return found
@@ -163,10 +194,10 @@ def _schema_of(one: django_filters.Filter) -> dict[str, Any]:
     """Return the JSON schema of a filter's values."""
     field = one.field_class
     if issubclass(field, forms.ModelMultipleChoiceField):
-        key = "string" if one.extra.get("to_field_name") else "integer"
-        return {"type": "array", "items": {"type": key}, "maxItems": VALUES_MOST}
+        key = _WORDS if one.extra.get("to_field_name") else ID
+        return {"type": "array", "items": key, "maxItems": VALUES_MOST}
     if issubclass(field, forms.ModelChoiceField):
-        return {"type": "integer"}
+        return ID
     choices = one.extra.get("choices")
     if choices is not None:
         keys = [key for key, _ in (choices() if callable(choices) else choices)]
@@ -177,7 +208,7 @@ def _schema_of(one: django_filters.Filter) -> dict[str, Any]:
     if isinstance(widget, CalendarInput) or (isinstance(widget, type) and issubclass(widget, CalendarInput)):
         day = issubclass(field, forms.DateField) and not issubclass(field, forms.DateTimeField)
         return {"type": "string", "format": "date" if day else "date-time"}
-    return {"type": "string", "maxLength": LONGEST}
+    return _WORDS
 
 
 def _page_parameters(facts: Facts) -> list[dict[str, Any]]:
@@ -193,7 +224,11 @@ def _page_parameters(facts: Facts) -> list[dict[str, Any]]:
             {"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL},
             "Most records of a page",
         ),
-        _parameter("after", TEXT, "Where the page begins. Take the URL in `next` instead of making one"),
+        _parameter(
+            "after",
+            {"type": "string", "minLength": 1},
+            "Where the page begins. Take the URL in `next` instead of making one",
+        ),
         _fields_parameter(facts.fields),
         _parameter(
             "count",
@@ -205,7 +240,7 @@ def _page_parameters(facts: Facts) -> list[dict[str, Any]]:
 
 def _fields_parameter(fields: Any) -> dict[str, Any]:
     names = {"type": "array", "items": {"type": "string", "enum": [*fields.all]}}
-    about = "The fields to answer with, separated by commas"
+    about = "The fields to answer with, separated by commas or one a parameter"
     return _parameter("fields", names, about) | {"style": "form", "explode": False}
 
 
@@ -213,6 +248,7 @@ def _parameter(name: str, schema: dict[str, Any], about: str) -> dict[str, Any]:
     return {"in": "query", "name": name, "required": False, "schema": schema, "description": f"{about}."}
 
 
+_WORDS = {"type": "string", "minLength": 1, "maxLength": LONGEST}
 _IF_NONE_MATCH = {
     "in": "header",
     "name": "If-None-Match",
@@ -252,6 +288,14 @@ def _add_problems(one: dict[str, Any], method: str, path: str, *, public: bool) 
     for status in sorted(statuses):
         name, _ = PROBLEMS[status]
         one["responses"].setdefault(str(status), {"$ref": f"#/components/responses/{name}"})
+    one["responses"]["431"] = {"$ref": "#/components/responses/TooLong"}
+
+
+# The web server refuses it before it knows what the request is about.
+_TOO_LONG = {
+    "description": "The address and the headers are longer than 128 KB, which is answered in plain text.",
+    "content": {"text/plain": {"schema": TEXT}},
+}
 
 
 def _problem(status: int) -> dict[str, Any]:
@@ -288,6 +332,7 @@ _EXAMPLES = {
 }
 _ERROR = {
     "type": "object",
+    "title": "InvalidValue",
     "required": ["pointer", "sentence", "code"],
     "properties": {
         "pointer": {
@@ -310,7 +355,7 @@ _PROBLEM = {
         "status": {"type": "integer"},
         "code": {"type": "string", "description": "The reason, for programs"},
         "detail": {"type": "string", "description": "The reason and what to do, for people"},
-        "errors": {"type": "array", "items": _ERROR},
+        "errors": {"type": "array", "items": component_reference("InvalidValue")},
     },
     "additionalProperties": True,
 }

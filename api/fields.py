@@ -7,13 +7,19 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from django.http import HttpResponse
+from ninja import Schema
+from pydantic import ConfigDict
+from pydantic import Field as Member
 
 from clients.tags import split_tags
-from didmgmt.text import shorten
+from didmgmt.text import BIGGEST, shorten
 
+RECORD = "x-record"  # marks a member of an answer whose schema is that of ``Fields`` with this noun
 TEXT = {"type": "string"}
 MAYBE_TEXT = {"type": ["string", "null"]}
+UUID_TEXT = {"type": "string", "format": "uuid"}
 WHOLE = {"type": "integer"}
+ID = {"type": "integer", "minimum": 1, "maximum": BIGGEST}
 MAYBE_WHOLE = {"type": ["integer", "null"]}
 MOMENT = {"type": "string", "format": "date-time"}
 MAYBE_MOMENT = {"type": ["string", "null"], "format": "date-time"}
@@ -69,10 +75,24 @@ class Fields:
         return {one.name: one.example for one in self.all.values() if one.usual}
 
 
-def reference(schema: Mapping[str, Any] = TEXT, *, maybe: bool = False) -> dict[str, Any]:
+class Named(Schema):
+    """A related record."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: int
+    name: str = Member(examples=["Jarrow Dental"])
+
+
+def reference(*, maybe: bool = False) -> dict[str, Any]:
     """Return the schema of a related record: its id and its name."""
-    types = ["object", "null"] if maybe else "object"
-    return {"type": types, "properties": {"id": WHOLE, "name": schema}}
+    one = component_reference(Named.__name__)
+    return {"anyOf": [one, {"type": "null"}]} if maybe else one
+
+
+def component_reference(name: str) -> dict[str, Any]:
+    """Return the reference to a schema among the components of the document."""
+    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def named(pk: Any, name: Any) -> dict[str, Any] | None:

@@ -35,7 +35,7 @@ class NewFields(Body):
     notes: str = Field("", description="Up to 500 characters")
 
 
-class EditFields(Body):
+class DIDEdit(Body):
     """What an edit changes; members that are left out stay as they are."""
 
     status: str | None = Field(None, description="The status to move to", json_schema_extra=_ANY)
@@ -45,7 +45,7 @@ class EditFields(Body):
     notes: str | None = Field(None, description="Up to 500 characters")
 
 
-class HolderFields(Body):
+class Assignment(Body):
     """Who gets numbers. What is left out is the only one that is possible."""
 
     client: StrictInt | None = Field(None, description="The id of the client; by default that of its package")
@@ -97,7 +97,7 @@ def errors_by_name(form: BaseForm, names: Mapping[str, str]) -> list[dict[str, A
 
 def holder_of(body: Schema, user: Any) -> tuple[ClientPackage, Account]:
     """Return (client package, account) that the body chooses, as the dialog for assigning does."""
-    chosen = sent(body, HolderFields)
+    chosen = sent(body, Assignment)
     clients = ChooseClientForm({"client": _client_of(chosen, user)}, by=user)
     check(clients)
     data = {"package": chosen.get("client_package"), "account": chosen.get("account")}

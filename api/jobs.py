@@ -20,6 +20,7 @@ from api.fields import (
     MAYBE_WHOLE,
     MOMENT,
     TEXT,
+    UUID_TEXT,
     WHOLE,
     Field,
     Fields,
@@ -42,7 +43,12 @@ _FILES = {
     "description": "One refused number a line",
     "content": {
         NDJSON: {
-            "schema": {"type": "string"},
+            "schema": {
+                "type": "object",
+                "title": "RefusedNumber",
+                "required": [*COLUMNS],
+                "properties": dict.fromkeys(COLUMNS, TEXT),
+            },
             "example": '{"number": "442071838750", "code": "missing", "why": "not in the inventory"}\n',
         },
         CSV: {"schema": {"type": "string"}},
@@ -50,10 +56,10 @@ _FILES = {
 }
 
 
-class JobState(Schema):
+class JobDetail(Schema):
     """A job: how far it is, and what it did."""
 
-    id: str = Member(examples=["0197f3a2-5a64-7c3e-9d2b-6f1c2a4e8b90"])
+    id: UUID = Member(examples=["0197f3a2-5a64-7c3e-9d2b-6f1c2a4e8b90"])
     kind: str = Member(examples=["edit"])
     label: str = Member(examples=["Mass edit: 3,000 numbers"])
     state: str = Member(json_schema_extra={"enum": [*map(str, Job.State.values)]}, examples=["running"])
@@ -111,9 +117,9 @@ def job_object(job: Job) -> dict[str, Any]:
 
 # What a list shows; a job by its address has its refusals as well.
 JOB = Fields(
-    "JobInList",
+    "ListedJob",
     [
-        Field("id", lambda job: str(job.pk), TEXT, "Its id", "0197f3a2-5a64-7c3e-9d2b-6f1c2a4e8b90"),
+        Field("id", lambda job: str(job.pk), UUID_TEXT, "Its id", "0197f3a2-5a64-7c3e-9d2b-6f1c2a4e8b90"),
         Field("kind", lambda job: job.kind, TEXT, "What it does", "edit"),
         Field("label", lambda job: str(job), TEXT, "A label for people", "Mass edit: 3,000 numbers"),
         Field(
@@ -158,7 +164,7 @@ def _rows_of(listing: Any, keys: list[UUID]) -> list[Job]:
     return [by_key[key] for key in keys if key in by_key]
 
 
-@router.get("/jobs/{job_id}", operation_id="get_job", summary="Read a job", response=JobState)
+@router.get("/jobs/{job_id}", operation_id="get_job", summary="Read a job", response=JobDetail)
 @needs("jobs.view_job")
 def get_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Return how far a job is. Ask again until ``state`` is done, failed or cancelled."""
@@ -171,7 +177,7 @@ def get_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     "/jobs/{job_id}/cancel",
     operation_id="cancel_job",
     summary="Cancel a job",
-    response={200: JobState, 202: JobState},
+    response={200: JobDetail, 202: JobDetail},
 )
 @needs("jobs.view_job")
 @needs_scope("jobs", "write")

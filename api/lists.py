@@ -59,7 +59,7 @@ def unknown_to(
 ) -> list[dict[str, Any]]:
     """Return the errors of parameters that are neither of the filter, but ``without`` some, nor ``own``."""
     known = [name for name in (*filterset.names(), *own) if name not in without]
-    return unknown_parameters(given, known, many=filterset.choosing_many())
+    return unknown_parameters(given, known, many=["fields", *filterset.choosing_many()])
 
 
 def valid_listing(
@@ -90,7 +90,7 @@ def read_limit(given: QueryDict, errors: list[dict[str, Any]]) -> int:
 def read_fields(given: QueryDict, fields: Fields, errors: list[dict[str, Any]]) -> tuple[str, ...]:
     """Return the names in the parameter ``fields``, or the usual ones; add its error to ``errors``."""
     try:
-        return fields.read(given.get("fields", ""))
+        return fields.read(",".join(given.getlist("fields")))
     except LookupError as refusal:
         errors.append(error("?fields", given["fields"], str(refusal.args[0]), "unknown_field"))
         return fields.usual

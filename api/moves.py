@@ -15,7 +15,7 @@ from api.dids import did_row
 from api.facts import conditional
 from api.fields import answer
 from api.idempotency import once
-from api.inputs import EditFields, HolderFields, NewFields, check, form_data, holder_of, members, sent
+from api.inputs import Assignment, DIDEdit, NewFields, check, form_data, holder_of, members, sent
 from api.problems import error, invalid
 from api.records import changed, expected_version
 from api.results import Written, WrittenDID, refused, state, written
@@ -25,7 +25,7 @@ from dids.lifecycle import statuses as st
 from dids.lifecycle.result import Result, created_sentence, saved_sentence
 from dids.models import DID
 
-router = Router(tags=["DIDs"])
+router = Router(tags=["Numbers"])
 Write = Callable[[Any], Result]
 
 
@@ -91,7 +91,7 @@ def create(numbers: Any, form: NewForm, fields: dict[str, Any], user: Any) -> Re
     | {f"for a status {what}": rights for what, rights in edit_rights(*st.LABELS).items()}
 )
 @conditional
-def edit_did(request: HttpRequest, number: str, body: EditFields) -> HttpResponse:
+def edit_did(request: HttpRequest, number: str, body: DIDEdit) -> HttpResponse:
     """Change what the body names. Send the ETag as ``If-Match`` to refuse an edit of what changed since."""
     may_edit(request.user)
     row = did_row(number, request.user)
@@ -102,7 +102,7 @@ def edit_did(request: HttpRequest, number: str, body: EditFields) -> HttpRespons
         "tags": row.tag_label,
         "notes": row.notes,
     }
-    data = form_data(sent(body, EditFields))
+    data = form_data(sent(body, DIDEdit))
     form = EditForm(data, shown=shown, by=request.user)
     if not form.fields.keys() >= data.keys():
         raise lacks("dids.change_did")
@@ -153,7 +153,7 @@ def delete_did(request: HttpRequest, number: str) -> HttpResponse:
 @needs("dids.assign_did")
 @once
 @conditional
-def assign_did(request: HttpRequest, number: str, body: HolderFields) -> HttpResponse:
+def assign_did(request: HttpRequest, number: str, body: Assignment) -> HttpResponse:
     """Assign a number In Stock to a client’s account. One on Hold returns only to the client that had it."""
     did_row(number, request.user)
     client_package, account = holder_of(body, request.user)

@@ -2,7 +2,7 @@
 
 from ninja import Router
 from pydantic import Field as Member
-from pydantic import StrictInt, StrictStr
+from pydantic import StrictBool, StrictInt, StrictStr
 
 from api.access import needs
 from api.fields import MAYBE_WHOLE, TEXT, WHOLE, Field, Fields, named, reference
@@ -86,7 +86,7 @@ class OperatorEdit(Body):
         None, description="The id of the reseller that it belongs to", examples=[1]
     )
     hold_days: StrictInt | None = Member(None, description="0 to 365; null for those of its reseller")
-    although: bool = ALTHOUGH
+    although: StrictBool = ALTHOUGH
 
 
 class NewOperator(OperatorEdit):
@@ -102,7 +102,7 @@ class ResellerEdit(Body):
 
     name: StrictStr | None = NAME
     hold_days: StrictInt | None = Member(None, description="0 to 365; null for the installation’s")
-    although: bool = ALTHOUGH
+    although: StrictBool = ALTHOUGH
 
 
 Writes(

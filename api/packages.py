@@ -5,7 +5,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 from pydantic import Field as Member
-from pydantic import StrictInt, StrictStr
+from pydantic import StrictBool, StrictInt, StrictStr
 
 from api.access import needs
 from api.clients import IN_USE
@@ -149,7 +149,7 @@ PACKAGES.register(router)
 CLIENT_PACKAGES.register(router)
 
 
-class PackageBody(Body):
+class PackageFields(Body):
     """A new package, or what an edit changes; the reseller may be left out if there is only one."""
 
     name: StrictStr | None = NAME
@@ -159,7 +159,7 @@ class PackageBody(Body):
     )
     allowed_tags: list[StrictStr] = Member([], description="A number needs one of these; [] for any number")
     hold_days: StrictInt | None = Member(None, description="0 to 365; null for those of the operator")
-    although: bool = ALTHOUGH
+    although: StrictBool = ALTHOUGH
 
 
 class NewClientPackage(Body):
@@ -180,8 +180,8 @@ class ClientPackageEdit(Body):
 Writes(
     PACKAGES,
     PackageForm,
-    PackageBody,
-    PackageBody,
+    PackageFields,
+    PackageFields,
     lambda _body, _user: Package(),
     ("clients.add_package", "clients.change_package", "clients.delete_package"),
 ).register(router)
@@ -191,7 +191,7 @@ Writes(
     "/packages/{pk}/archive",
     operation_id="archive_package",
     summary="Archive a package",
-    **documented(PACKAGES, **HELD),
+    **documented(PACKAGES, done="Stopped", **HELD),
 )
 @needs("clients.change_package", "dids.change_clientpackage")
 @once
@@ -238,7 +238,7 @@ def create_client_package(request: HttpRequest, body: NewClientPackage) -> HttpR
     "/client-packages/{pk}",
     operation_id="edit_client_package",
     summary="End a client’s package",
-    **documented(CLIENT_PACKAGES),
+    **documented(CLIENT_PACKAGES, done="Ended", perhaps=HELD),
 )
 @needs("dids.change_clientpackage")
 def edit_client_package(request: HttpRequest, pk: int, body: ClientPackageEdit) -> HttpResponse:
@@ -260,7 +260,7 @@ def edit_client_package(request: HttpRequest, pk: int, body: ClientPackageEdit) 
     "/client-packages/{pk}/deactivate",
     operation_id="deactivate_client_package",
     summary="Switch a client’s package off",
-    **documented(CLIENT_PACKAGES, **HELD),
+    **documented(CLIENT_PACKAGES, done="Stopped", **HELD),
 )
 @needs("dids.change_clientpackage")
 @once
@@ -274,7 +274,7 @@ def deactivate_client_package(request: HttpRequest, pk: int) -> HttpResponse:
     "/client-packages/{pk}/activate",
     operation_id="activate_client_package",
     summary="Switch a client’s package on",
-    **documented(CLIENT_PACKAGES, **RETURNED),
+    **documented(CLIENT_PACKAGES, done="Resumed", **RETURNED),
 )
 @needs("dids.change_clientpackage")
 @once

@@ -15,7 +15,7 @@ import sheets
 from api.access import found, needs
 from api.dids import read_address
 from api.facts import parameters
-from api.fields import TEXT, answer, moment, named
+from api.fields import TEXT, Named, answer, component_reference, moment, named
 from api.inputs import Body
 from api.lists import MOST, USUAL, next_url, read_limit
 from api.problems import error, errors_of, invalid, refuse_unknown, unknown_parameters
@@ -65,7 +65,7 @@ class Difference(Body):
     new: str = Field(examples=["Active"])
 
 
-class Entry(Body):
+class HistoryEntry(Body):
     """A write to a number. ``change`` is null without one, or if you may not open it."""
 
     at: datetime
@@ -76,7 +76,7 @@ class Entry(Body):
     differences: list[Difference]
 
 
-class Life(Body):
+class EarlierLife(Body):
     """An earlier life of the same digits, under another id."""
 
     id: int
@@ -88,16 +88,9 @@ class History(Body):
 
     id: int
     number: str = Field(examples=["442071838750"])
-    items: list[Entry]
+    items: list[HistoryEntry]
     next: str | None
-    other_lives: list[Life]
-
-
-class Named(Body):
-    """A related record."""
-
-    id: int
-    name: str = Field(examples=["Jarrow Dental"])
+    other_lives: list[EarlierLife]
 
 
 class Boundary(Body):
@@ -124,18 +117,18 @@ class Held(Body):
     ended: Boundary | None
 
 
-class Period(Held):
+class OwnershipPeriod(Held):
     """A period of use, or of a Hold after it."""
 
     state: Literal["in_use", "on_hold"]
 
 
-class Periods(Body):
+class OwnershipPeriods(Body):
     """Periods of a number, newest first. ``more``: there are older ones, which aren't listed."""
 
     id: int
     number: str = Field(examples=["442071838750"])
-    items: list[Period]
+    items: list[OwnershipPeriod]
     more: bool
 
 
@@ -147,7 +140,7 @@ class Explanation(Body):
     sentence: str = Field(examples=["Active since 2 March 2026."])
 
 
-class HadIt(Held):
+class Ownership(Held):
     """The state of a number at a time; ``note`` says in words what the other members don't."""
 
     number: str = Field(examples=["442071838750"])
@@ -157,10 +150,10 @@ class HadIt(Held):
     note: str
 
 
-class Results(Body):
+class Ownerships(Body):
     """The result of each look-up, in the order of the request."""
 
-    items: list[HadIt]
+    items: list[Ownership]
 
 
 def life_of(address: str, user: Any) -> tuple[int, str]:
@@ -246,7 +239,7 @@ def _entry(entry: Any) -> dict[str, Any]:
     "/dids/{number}/ownership",
     operation_id="did_ownership",
     summary="Read who had a number",
-    response=Periods,
+    response=OwnershipPeriods,
 )
 @needs("dids.view_did", "audit.view_change")
 def did_ownership(request: HttpRequest, number: str) -> HttpResponse:
@@ -312,17 +305,17 @@ def _boundary(one: Any) -> dict[str, Any] | None:
 # --- who had it ---------------------------------------------------------------------------------------
 
 
-class Asked(Body):
+class NumberAt(Body):
     """A number, or a range, at a time of its own."""
 
     number: str = Field(description="The number, in any notation", examples=["+44 20 7183 8750"])
     at: str | None = Field(None, description="The time, such as 2026-05-03T14:03:27Z")
 
 
-class Question(Body):
+class WhoHadIt(Body):
     """Numbers and times to look up."""
 
-    numbers: list[str | Asked] = Field(
+    numbers: list[str | NumberAt] = Field(
         description=f"Up to {MAX_LISTED:,} numbers or ranges", examples=[["442071838750"]]
     )
     at: str | None = Field(None, description="The time for all without one of their own; now by default")
@@ -332,11 +325,11 @@ class Question(Body):
     "/who-had-it",
     operation_id="who_had_it",
     summary="Look up who had numbers at a time",
-    response=Results,
-    openapi_extra=streamed_answers(CSV, NDJSON),
+    response=Ownerships,
+    openapi_extra=streamed_answers(CSV, NDJSON, line=component_reference(Ownership.__name__)),
 )
 @needs("audit.view_change", "dids.view_did")
-def who_had_it(request: HttpRequest, body: Question) -> HttpResponseBase:
+def who_had_it(request: HttpRequest, body: WhoHadIt) -> HttpResponseBase:
     """Return who had each number at its time, in the order of the request; changes nothing."""
     wanted = accepted(request)
     asked = _read(body)
@@ -348,7 +341,7 @@ def who_had_it(request: HttpRequest, body: Question) -> HttpResponseBase:
     return answer({"items": [*items]}) if wanted == JSON else ndjson_answer(request, items)
 
 
-def _read(body: Question) -> list[tuple[str, datetime]]:
+def _read(body: WhoHadIt) -> list[tuple[str, datetime]]:
     """Return the distinct pairs of number and time; raise ProblemError with the sentences of the screen."""
     texts = [one if isinstance(one, str) else one.number for one in body.numbers]
     data = QueryDict(mutable=True)
@@ -358,7 +351,7 @@ def _read(body: Question) -> list[tuple[str, datetime]]:
     errors += [one for one in errors_of(form.errors, {"at": body.at}, "#/") if one["pointer"] != "#/numbers"]
     times = {}
     for place, one in enumerate(body.numbers):
-        if isinstance(one, Asked) and one.at is not None:
+        if isinstance(one, NumberAt) and one.at is not None:
             try:
                 times[place] = form.fields["at"].clean(one.at) or clock.now()
             except ValidationError as refusal:

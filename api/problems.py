@@ -57,14 +57,20 @@ def error(pointer: str, value: Any, sentence: str, code: str = "invalid") -> dic
 def unknown_parameters(
     given: QueryDict, known: Collection[str], *, many: Collection[str] = ()
 ) -> list[dict[str, Any]]:
-    """Return the errors of query parameters that are not ``known``, see ``parameter_errors``."""
+    """Return the errors of query parameters that are not ``known``, see ``parameter_errors``, or are empty.
+
+    A program whose variable is unset would otherwise get all records for ``?client=``.
+    """
     sentences = parameter_errors(given, known, many=many)
-    return [error("?", None, sentence, "unknown_parameter") for sentence in sentences]
+    empty = [name for name, values in given.lists() if name in known and not all(map(str.strip, values))]
+    return [error("?", None, sentence, "unknown_parameter") for sentence in sentences] + [
+        error(f"?{name}", "", f"“{name}” is empty. Send a value, or leave it out.", "empty") for name in empty
+    ]
 
 
-def refuse_unknown(given: QueryDict, known: Collection[str] = ()) -> None:
-    """Raise ProblemError if there are query parameters that are not ``known``."""
-    if errors := unknown_parameters(given, known):
+def refuse_unknown(given: QueryDict, known: Collection[str] = (), *, many: Collection[str] = ()) -> None:
+    """Raise ProblemError if there are query parameters that are not ``known``, see ``parameter_errors``."""
+    if errors := unknown_parameters(given, known, many=many):
         raise invalid(errors)
 
 

@@ -34,9 +34,9 @@ def record_answer(
 
 def record_fields(request: HttpRequest, fields: Fields) -> tuple[str, ...]:
     """Return the fields that a request for a single record names, all by default."""
-    refuse_unknown(request.GET, ["fields"])
+    refuse_unknown(request.GET, ["fields"], many=["fields"])
     try:
-        return fields.read(request.GET.get("fields") or ",".join(fields.all))
+        return fields.read(",".join(request.GET.getlist("fields") or fields.all))
     except LookupError as refusal:
         sentence = str(refusal.args[0])
         raise invalid([error("?fields", request.GET["fields"], sentence, "unknown_field")]) from None

@@ -9,6 +9,7 @@ from pydantic import Field
 
 import audit
 from api.dids import FIELDS, did_row
+from api.fields import RECORD
 from api.problems import ProblemError
 from dids.lifecycle.result import Refusal, Result
 
@@ -29,7 +30,10 @@ class RefusedFor(Schema):
         description="The reason and what to do, for people", examples=["Reserved, not used by any client"]
     )
     count: int
-    numbers: list[str] = Field(description="All of them; of a job, and of existing ones in a rehearsal, the first", examples=[["442071838750"]])
+    numbers: list[str] = Field(
+        description="All of them; of a job, and of existing ones in a rehearsal, the first",
+        examples=[["442071838750"]],
+    )
 
 
 class Written(Schema):
@@ -46,11 +50,7 @@ class Written(Schema):
 class WrittenDID(Written):
     """What a write to one number did."""
 
-    did: dict[str, Any] | None = Field(
-        None,
-        description="The number as it is now, as /dids/{number} gives it",
-        examples=[dict(FIELDS.example())],
-    )
+    did: dict[str, Any] = Field(json_schema_extra={RECORD: FIELDS.noun}, examples=[dict(FIELDS.example())])
 
 
 def counts(result: Result) -> dict[str, int]:

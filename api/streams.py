@@ -1,13 +1,14 @@
 """Rows without a limit, written while they are sent: CSV, or a JSON object on each line (NDJSON)."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
 from api.access import lacks
+from api.fields import TEXT
 from api.problems import ProblemError
 from didmgmt.downloads import streamed
 from didmgmt.text import shorten
@@ -31,12 +32,13 @@ def accepted(request: HttpRequest, formats: Sequence[str] = ALL) -> str:
     return wanted
 
 
-def streamed_answers(*formats: str, example: str = "") -> dict[str, Any]:
+def streamed_answers(*formats: str, line: Mapping[str, Any], example: str = "") -> dict[str, Any]:
     """Return the addition to the document for an operation that also answers with ``formats``.
 
-    ``example``: a line of the first format, for an operation without another example.
+    ``line``: the schema of a line of NDJSON. ``example``: a line of the first format, for an operation
+    without another example.
     """
-    content: dict[str, Any] = {one: {"schema": {"type": "string"}} for one in formats}
+    content: dict[str, Any] = {one: {"schema": line if one == NDJSON else TEXT} for one in formats}
     if example:
         content[formats[0]]["example"] = example
     refused = {"$ref": "#/components/responses/NotAcceptable"}

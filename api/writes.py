@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
+from types import MappingProxyType
 from typing import Any
 
 from django import forms
@@ -15,7 +16,7 @@ from pydantic import Field
 import audit
 from api.access import found, lacks, needs, with_id
 from api.examples import example_of
-from api.fields import MAYBE_TEXT, MAYBE_WHOLE, TEXT, answer
+from api.fields import MAYBE_TEXT, MAYBE_WHOLE, TEXT, answer, component_reference
 from api.idempotency import once
 from api.inputs import Body, form_data, sent
 from api.problems import ProblemError, errors_of, invalid
@@ -100,7 +101,7 @@ class Writes:
             summary=f"Delete {a_noun}",
             description="Delete it unless other records use it; its history remains.",
             response={200: None},
-            openapi_extra=_answers(200, {}, _EXAMPLE),
+            openapi_extra=_answers(200, "Deleted", {}, _EXAMPLE),
         )(may_delete(delete))
 
     def save(self, request: HttpRequest, record: Any, body: Body) -> HttpResponse:
@@ -129,18 +130,41 @@ class Writes:
         return answer(done(request, record.deleted_sentence))
 
 
-def documented(resource: Resource, status: int = 200, **facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the keyword arguments of an operation that answers with ``saved``; ``facts``: their schemas."""
+def documented(
+    resource: Resource,
+    status: int = 200,
+    *,
+    done: str = "Written",
+    perhaps: Mapping[str, Any] = MappingProxyType({}),
+    **facts: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the keyword arguments of an operation that answers with ``saved``; ``facts``: their schemas.
+
+    ``done``: what was done to the record, which begins the name of the answer’s type. ``perhaps``: the
+    schemas of facts that only some answers have.
+    """
     name = resource.noun.replace(" ", "_")
-    record = {name: {"$ref": f"#/components/schemas/{resource.fields.noun}"}}
+    record = {name: component_reference(resource.fields.noun)}
     example = _EXAMPLE | {name: resource.fields.example()}
     example |= {fact: example_of(schema, {}) for fact, schema in facts.items()}
-    return {"response": {status: None}, "openapi_extra": _answers(status, record | facts, example)}
+    answers = _answers(status, f"{done}{resource.fields.noun}", record | facts, example, perhaps)
+    return {"response": {status: None}, "openapi_extra": answers}
 
 
-def _answers(status: int, members: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
-    properties = _DONE | members
-    schema = {"type": "object", "required": [*properties], "properties": properties}
+def _answers(
+    status: int,
+    title: str,
+    members: dict[str, Any],
+    example: dict[str, Any],
+    perhaps: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:
+    required = _DONE | members
+    schema = {
+        "type": "object",
+        "title": title,
+        "required": [*required],
+        "properties": required | dict(perhaps),
+    }
     content = {"application/json": {"schema": schema, "example": example}}
     return {"responses": {status: {"description": "What was done", "content": content}}}
 

@@ -22,7 +22,7 @@ RANKS = {
     "": "didmgmt sheets|audit clients staff operators jobs dids events screens|api",
     "api": "__init__ problems rates examples access fields facts lists records streams idempotency inputs"
     " resources dids past results moves bulk jobs writes stops operators clients packages tags changes"
-    " document reference",
+    " links document reference",
     "audit": "history changes __init__ models middleware triggers words roles seals pruning checks apps",
     "audit.seals": "__init__ hashing spans failures chain verifying touched writing log delivery",
     "clients": "__init__ names finding tags models filters apps",

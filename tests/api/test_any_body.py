@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from api.bulk import _TAKES, ACTIONS, Bulk, Queued, Rehearsed
-from api.inputs import EditFields, HolderFields
+from api.inputs import Assignment, DIDEdit
 from api.moves import NewDID
 from api.results import Written, WrittenDID
 from api.urls import _document
@@ -93,8 +93,8 @@ def likely(world):
     [
         ("post", "/dids", NewDID, WrittenDID),
         ("post", "/dids/bulk", Bulk, Written | Rehearsed | Queued),
-        ("patch", "/dids/{number}", EditFields, WrittenDID),
-        ("post", "/dids/{number}/assign", HolderFields, WrittenDID),
+        ("patch", "/dids/{number}", DIDEdit, WrittenDID),
+        ("post", "/dids/{number}/assign", Assignment, WrittenDID),
     ],
 )
 def test_any_body_gives_a_documented_answer(method, path, body, answers, world, owner, likely):

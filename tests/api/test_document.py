@@ -25,7 +25,12 @@ OPERATIONS = [
 LISTS = {path: one for path, _, one in OPERATIONS if one["operationId"].startswith("list_")}
 
 
-def resolved(reference):
+def resolved(schema):
+    """Return what a schema that is a reference refers to, any other one as it is."""
+    return found_at(schema["$ref"]) if "$ref" in schema else schema
+
+
+def found_at(reference):
     found = DOCUMENT
     for part in reference.removeprefix("#/").split("/"):
         found = found[part]
@@ -45,7 +50,7 @@ def references(value):
 def test_every_reference_leads_somewhere():
     assert DOCUMENT["openapi"].startswith("3.1")
     for reference in set(references(DOCUMENT)):
-        assert resolved(reference)
+        assert found_at(reference)
 
 
 def test_the_document_has_every_operation_with_its_refusals_and_rights():
@@ -89,8 +94,7 @@ def test_each_body_and_each_successful_answer_has_an_example_of_known_members():
         answers = [answer for status, answer in one["responses"].items() if status.startswith("2")]
         for content in filter(None, map(json_of, [one.get("requestBody", {}), *answers])):
             assert content["example"], (method, path)
-            schema = content["schema"]
-            schema = resolved(schema["$ref"]) if "$ref" in schema else schema
+            schema = resolved(content["schema"])
             if "properties" in schema:
                 members = content["example"].keys()
                 assert {*schema.get("required", ())} <= members <= schema["properties"].keys(), (method, path)
@@ -118,6 +122,49 @@ def test_each_scope_passes_on_only_what_an_operation_needs():
             known |= rights
 
 
+def test_links_lead_from_answers_to_what_can_be_done_with_the_record():
+    """Each names an operation and its parameter, and where in the answer the value is."""
+    links = {
+        one["operationId"]: [*answer.get("links", {}).values()]
+        for *_, one in OPERATIONS
+        for status, answer in one["responses"].items()
+        if status.startswith("2") and answer.get("links")
+    }
+    by_id = {one["operationId"]: one for *_, one in OPERATIONS}
+    for of_one in links.values():
+        for link in of_one:
+            (name,) = link["parameters"]
+            parameters = by_id[link["operationId"]]["parameters"]
+            assert name in [one["name"] for one in parameters if one["in"] == "path"]
+    assert {one["operationId"] for one in links["create_client"]} == {
+        *("get_client", "edit_client", "delete_client", "close_client", "reopen_client"),
+        *("get_change", "change_rows"),
+    }
+    (read,) = [link for link in links["create_did"] if link["operationId"] == "get_did"]
+    assert read["parameters"] == {"number": "$response.body#/did/number"}
+    assert {"get_job", "cancel_job", "refused_of_job"} <= {one["operationId"] for one in links["bulk_dids"]}
+
+
+def test_a_parameter_without_a_value_is_refused(api, owner):
+    """A program whose variable is unset doesn’t get all records."""
+    program = api(owner)
+    for path, name in (
+        ("/dids", "client"),
+        ("/dids", "as_of"),
+        ("/clients", "limit"),
+        ("/dids/2567", "fields"),
+    ):
+        refused = program.get(f"{path}?{name}=")
+        assert (refused.status, [*refused.errors]) == (422, [f"?{name}"])
+        assert refused.json["errors"][0]["code"] == "empty"
+
+
+def test_fields_are_separated_by_commas_or_named_one_by_one(api, owner, world):
+    for query in ("fields=number,status", "fields=number&fields=status"):
+        assert {*api(owner).get(f"/dids?{query}").items[0]} == {"number", "status"}
+        assert {*api(owner).get(f"/dids/2567?{query}").json} == {"number", "status"}
+
+
 def test_a_list_documents_the_parameters_of_its_filter():
     names = {parameter["name"] for parameter in LISTS["/api/v1/dids"]["parameters"]}
     assert {*DIDFilter.names()} - names <= {"as_of", "list"}
@@ -127,7 +174,7 @@ def test_a_list_documents_the_parameters_of_its_filter():
 @pytest.mark.parametrize("path", LISTS)
 def test_items_have_the_documented_fields(path, api, owner, world):
     page = LISTS[path]["responses"]["200"]["content"]["application/json"]
-    schema = resolved(page["schema"]["properties"]["items"]["items"]["$ref"])
+    schema = resolved(resolved(page["schema"])["properties"]["items"]["items"])
     everything = ",".join(schema["properties"])
     for item in api(owner).get(path, fields=everything).items:
         assert list(item) == list(schema["properties"])
@@ -138,7 +185,9 @@ def test_items_have_the_documented_fields(path, api, owner, world):
 
 
 def types_of(schema):
-    types = schema["type"]
+    if "anyOf" in schema:
+        return [kind for one in schema["anyOf"] for kind in types_of(one)]
+    types = resolved(schema)["type"]
     return types if isinstance(types, list) else [types]
 
 

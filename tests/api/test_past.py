@@ -395,8 +395,8 @@ def test_answers_are_what_the_document_says(program):
     DID.objects.filter(number="102").delete_unused(by=SYSTEM)
     for number in ("100", "101", "102"):
         past.History.model_validate(program.get(f"/dids/{number}/history").json)
-        past.Periods.model_validate(program.get(f"/dids/{number}/ownership").json)
+        past.OwnershipPeriods.model_validate(program.get(f"/dids/{number}/ownership").json)
     past.Explanation.model_validate(program.get("/dids/100/explain").json)
     asked = [{"number": "100-103", "at": (START + n * HOUR).isoformat()} for n in (-48, -1, 1, 25, 2000)]
-    told = past.Results.model_validate(program.post("/who-had-it", {"numbers": asked}).json)
+    told = past.Ownerships.model_validate(program.post("/who-had-it", {"numbers": asked}).json)
     assert {one.state for one in told.items} >= {"in_use", "on_hold", "unassigned", "absent", "never"}
