@@ -240,7 +240,7 @@ def _page_parameters(facts: Facts) -> list[dict[str, Any]]:
 
 def _fields_parameter(fields: Any) -> dict[str, Any]:
     names = {"type": "array", "items": {"type": "string", "enum": [*fields.all]}}
-    about = "The fields to answer with, separated by commas or one a parameter"
+    about = "The fields to answer with, separated by commas or as repeated parameters"
     return _parameter("fields", names, about) | {"style": "form", "explode": False}
 
 

@@ -3,6 +3,7 @@
 import os
 
 SCALE = float(os.environ.get("EXAMPLES", "0.2"))
+REPEATABLE = "EXAMPLES" not in os.environ  # the suite tries the same ones each time, where that can be chosen
 
 
 def scaled(count):
