@@ -1,5 +1,6 @@
 """A client that openapi-python-client generates from the document works, and its types are the document's."""
 
+import json
 import re
 import subprocess
 import sys
@@ -27,7 +28,7 @@ def package(tmp_path_factory):
     folder = tmp_path_factory.mktemp("generated")
     (folder / "openapi.json").write_bytes(_document())
     program = Path(sys.executable).with_name("openapi-python-client")
-    options = ["--path", "openapi.json", "--output-path", "did_client", "--meta", "none", "--fail-on-warning"]
+    options = ["--path", "openapi.json", "--output-path", "did_client", "--meta", "none"]
     (folder / "config.yaml").write_text("post_hooks: []\n")
     command = [program, "generate", *options, "--config", "config.yaml"]
     done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -38,8 +39,11 @@ def package(tmp_path_factory):
 
 
 @pytest.mark.without_database
-def test_the_client_has_a_type_for_each_value(package):
+def test_the_client_has_each_operation_and_a_type_for_each_value(package):
     folder = Path(package("models").__file__).parent
+    paths = json.loads(_document())["paths"].values()
+    operations = {one["operationId"] for methods in paths for one in methods.values()}
+    assert {file.stem for file in folder.parent.glob("api/*/*.py")} - {"__init__"} == operations
     untyped = set()
     for file in folder.glob("*.py"):
         name, text = re.search(r"^class (\w+)", file.read_text(), re.M), file.read_text()
