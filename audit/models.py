@@ -79,6 +79,8 @@ class Change(models.Model):
         UNBLOCK = "unblock", "Unblock"
         HOLD = "hold", "Hold"
         END_HOLD = "end_hold", "End of hold"
+        RESERVE = "reserve", "Reservation"
+        END_RESERVATION = "end_reservation", "End of reservation"
         PACKAGE = "package", "Client package"
         OPERATOR = "operator", "Operator"
         RESELLER = "reseller", "Reseller"

@@ -222,8 +222,8 @@ class Reseller(Recorded):
 
     def delete_advice(self):
         return (
-            "Delete them first. Clients and packages with a history can only be closed or archived, and API"
-            " tokens only revoked: a reseller with any of these is kept."
+            "Delete them first. Clients and packages with a history can only be closed or archived,"
+            " reservations only ended, and API tokens only revoked: a reseller with any of these is kept."
         )
 
     def named_at(self):
@@ -250,9 +250,11 @@ class Client(Recorded):
     def clean(self):
         if self._changes_reseller() and (given := self.client_packages.count()):
             raise ValidationError({"reseller": _cannot_move(f"It has {count_noun(given, 'package')}")})
+        if self._changes_reseller() and (made := self.reservations.count()):
+            raise ValidationError({"reseller": _cannot_move(f"It has {count_noun(made, 'reservation')}")})
 
     def delete_advice(self):
-        if not self.client_packages.exists():
+        if not self.client_packages.exists() and not self.reservations.exists():
             return "Delete them first."
         return "Close it instead: its packages stop, its numbers go on Hold, and everything stays readable."
 

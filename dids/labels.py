@@ -9,19 +9,29 @@ from audit.history import last_known, visible_to
 from audit.models import Change
 from clients.models import Account, Client, Package
 from didmgmt.statements import Statement
-from dids.models import ClientPackage, TagSet
+from dids.models import ClientPackage, Reservation, TagSet
 from operators.models import Operator
 
 
 class Names:
-    """Look up the names of sets of ids: at most four queries, and more when records were deleted or moved.
+    """Look up the names of sets of ids: at most five queries, and more when records were deleted or moved.
 
     A ``viewer`` who is bound to a reseller gets the names that records had while they belonged to it. An id
     without any known name gets a generic one ("operator 12"). The records of ``did``, a number that the
     viewer may see as ``for_page`` returns it, are not looked up again; its past often names no others.
     """
 
-    def __init__(self, viewer=None, *, operators=(), accounts=(), client_packages=(), tag_sets=(), did=None):
+    def __init__(
+        self,
+        viewer=None,
+        *,
+        operators=(),
+        accounts=(),
+        client_packages=(),
+        tag_sets=(),
+        reservations=(),
+        did=None,
+    ):
         self._viewer = viewer
         current = _current(did) if did else {}
         self._operators = self._last_known(Operator, operators, "name", current=current)
@@ -31,6 +41,7 @@ class Names:
         self._client_packages, self._packages = self._with_parents(
             ClientPackage, client_packages, "package", Package, current=current
         )
+        self._reservations = ReservationNames(reservations, viewer)
         self._tag_sets = current.get(TagSet, {})
         tag_sets = {pk for pk in tag_sets if pk is not None} - self._tag_sets.keys()
         self._tag_sets |= dict(map(tuple, _labels.rows(ids=tag_sets)))
@@ -60,6 +71,7 @@ class Names:
             accounts={version.account_id for version in versions},
             client_packages={version.client_package_id for version in versions},
             tag_sets={version.tag_set_id for version in versions},
+            reservations={version.reservation_id for version in versions},
         )
 
     @classmethod
@@ -75,7 +87,7 @@ class Names:
                     for version in (new, old)
                     if version
                 }
-                for column in ("operator_id", "account_id", "client_package_id", "tag_set_id")
+                for column in _COLUMNS
             },
         )
 
@@ -114,6 +126,43 @@ class Names:
 
     def tags(self, tag_set):
         return "" if tag_set is None else self._tag_sets.get(tag_set, f"tag set {tag_set}")
+
+    def reserved_for(self, pk):
+        """Return the client or the name that a reservation is for."""
+        return self._reservations.whom(pk)
+
+    def reservation(self, pk):
+        """Return "Bellamy Hotel: Offer 20417"; "" for None."""
+        return "" if pk is None else self._reservations.title(pk)
+
+
+class ReservationNames:
+    """For whom and what reservations are, also deleted ones; two queries at most, none without ids."""
+
+    def __init__(self, ids, viewer):
+        fields = ("client_id", "client__name", "name", "purpose")
+        self._known = last_known(Reservation, ids, *fields, viewer=viewer)
+        unnamed = {row["client_id"] for row in self._known.values() if "client__name" not in row}
+        self._clients = last_known(Client, unnamed, "name", viewer=viewer)
+
+    def __contains__(self, pk):
+        return pk in self._known
+
+    def whom(self, pk):
+        """Return the client or the name that it is for; a generic one if that is unknown."""
+        row = self._known.get(pk)
+        if row is None:
+            return f"reservation {pk}"
+        if row["client_id"] is None:
+            return row["name"]
+        return row.get("client__name") or _name(self._clients, row["client_id"], "client")
+
+    def title(self, pk):
+        """Return "Bellamy Hotel: Offer 20417"."""
+        return f"{self.whom(pk)}: {self._known[pk]['purpose']}" if pk in self else self.whom(pk)
+
+
+_COLUMNS = ("operator_id", "account_id", "client_package_id", "tag_set_id", "reservation_id")
 
 
 def _current(did):

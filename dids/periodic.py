@@ -18,8 +18,9 @@ from audit.seals.writing import seal_new_rows
 from didmgmt.form_tokens import KEPT
 from didmgmt.models import KeptForm, SentForm, SentRequest, StoredSearch
 from dids.imports.upload import delete_files
+from dids.lifecycle import statuses as st
 from dids.lists import sqlite_stats
-from dids.models import DID, ClientPackage, Stock, counters, head_stock
+from dids.models import DID, ClientPackage, DIDQuerySet, Stock, counters, head_stock
 from dids.models.number_writes import CHUNK
 from dids.models.staging import ImportBatch
 from jobs.models import Job
@@ -35,11 +36,13 @@ JOBS_PER_ROUND = 20  # the staged rows of one job may be a million
 
 @periodic_task("end due holds", due=lambda now: DID.objects.hold_over(now).order_by("hold_until"))
 def end_due_holds(now):
-    """Move numbers whose hold has ended to their After Hold status, one chunk a transaction."""
+    """Move numbers whose hold or reservation has ended to what follows, one chunk a transaction."""
     ended = 0
-    while ids := list(DID.objects.hold_over(now).order_by("pk").values_list("pk", flat=True)[:CHUNK]):
-        # Another worker may have ended these holds since, and a user assigned the numbers again.
-        ended += DID.objects.filter(pk__among=ids).hold_over(now).end_hold(by=audit.SYSTEM).done
+    for status, end in ((st.HOLD, DIDQuerySet.end_hold), (st.RESERVED, DIDQuerySet.end_reservation)):
+        due = DID.objects.hold_over(now).filter(status=status)
+        while ids := list(due.order_by("pk").values_list("pk", flat=True)[:CHUNK]):
+            # Another worker may have ended these since, and a user assigned the numbers again.
+            ended += end(due.filter(pk__among=ids), by=audit.SYSTEM).done
     return ended
 
 

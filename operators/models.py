@@ -41,8 +41,10 @@ class Operator(Recorded):
         indexes = [models.Index(fields=["name"], name="operator_name")]
 
     def clean(self):
-        """Refuse another reseller while clients have numbers of this operator."""
-        if self.pk and (held := self._held_elsewhere()):
+        """Refuse another reseller while numbers of this operator are in use or in reservations."""
+        if self.pk is None or Operator.objects.filter(pk=self.pk, reseller=self.reseller_id).exists():
+            return
+        if held := self.dids.filter(account__isnull=False).count():
             raise ValidationError(
                 {
                     "reseller": f"Clients of a reseller other than {self.reseller} have"
@@ -50,12 +52,14 @@ class Operator(Recorded):
                     " when these are back in stock."
                 }
             )
-
-    def _held_elsewhere(self):
-        """Return how many numbers would be in use at another reseller; 0 if the reseller is unchanged."""
-        if Operator.objects.filter(pk=self.pk, reseller=self.reseller_id).exists():
-            return 0
-        return self.dids.filter(account__isnull=False).count()
+        if reserved := self.dids.filter(reservation__isnull=False).count():
+            raise ValidationError(
+                {
+                    "reseller": f"{count_noun(reserved, 'number')} of this operator"
+                    f" {'is' if reserved == 1 else 'are'} in reservations of a reseller other than"
+                    f" {self.reseller}. It can move when these have ended."
+                }
+            )
 
     def record_with_reseller(self, reseller, *, by):
         """Insert an unsaved reseller and this operator of it in one change; raise what ``record`` raises."""

@@ -46,8 +46,8 @@ RANKS = {
     "dids.lifecycle": "__init__ statuses holds result",
     "dids.lists": "__init__ client_packages prefix_rows keyset row_counts records sqlite_stats substring"
     " changed missing filters picks as_of columns listing finding first_steps",
-    "dids.models": "locks number_previews client_packages hold_days lookups prefixes head_stock staging"
-    " tags number_merge number_plans number_reads number_writes numbers counters views __init__",
+    "dids.models": "locks number_previews client_packages reservations hold_days lookups prefixes head_stock"
+    " staging tags number_merge number_plans number_reads number_writes numbers counters views __init__",
     "dids.numbering": "__init__ countries normalise not_numbers reading ranges search",
     "dids.reference_files": "__init__ result fields parsed_file resource packages clients operators accounts"
     " tables",

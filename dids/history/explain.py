@@ -45,7 +45,7 @@ class StatusStart(NamedTuple):
 
 
 def explain(dids, viewer, now=None):
-    """Return {pk: sentence} for DIDs fetched with ``for_table``; at most seven queries.
+    """Return {pk: sentence} for DIDs fetched with ``for_table``; at most eight queries.
 
     Times are in the active time zone, to the day, and to the minute if less than a day from now. An overdue
     Hold counts as ended. A number without history gets a sentence without a reason, and so does one that got
@@ -62,6 +62,7 @@ def explain(dids, viewer, now=None):
         viewer,
         accounts={start.old_account for start in former},
         client_packages={start.old_package for start in former},
+        reservations={did.reservation_id for did in dids} - {None},
     )
     return {did.pk: _sentence(did, starts.get(did.pk), names, now) for did in dids}
 
@@ -120,7 +121,10 @@ def _aware(at):
 
 
 def _sentence(did, start, names, now):
-    if holds.is_over(did.hold_until, now):
+    if did.status == st.RESERVED and holds.is_over(did.hold_until, now):
+        whom = names.reserved_for(did.reservation_id)
+        reason, since, status = f"its reservation for {whom} ended", did.hold_until, st.INSTOCK
+    elif holds.is_over(did.hold_until, now):
         client = did.last_client
         reason, since, status = f"its Hold after use by {client} ended", did.hold_until, did.after_hold
     else:
@@ -149,6 +153,11 @@ def _reason(did, start, names):
         return f"{subject} {put}{tail}{without_hold}"
     if source == st.HOLD and target in st.FREE and start.actor_kind == Change.Actor.SYSTEM:
         return f"its Hold after use by {client} ended"
+    if start.event != "+" and target == st.RESERVED and did.reservation_id:
+        return f"{subject} reserved it for {names.reservation(did.reservation_id)}{tail}"
+    if source == st.RESERVED and start.kind == Change.Kind.END_RESERVATION:
+        is_system = start.actor_kind == Change.Actor.SYSTEM
+        return "its reservation ended" if is_system else f"{subject} ended its reservation"
     return f"{subject} {_verb(start, client)}{tail}"
 
 
@@ -208,6 +217,10 @@ def _next(did, status, now):
         if not did.resumes_as:
             return becomes
         return f"{becomes}, or {st.LABELS[did.resumes_as]} again if the package is activated before then"
+    if status == st.RESERVED and did.hold_until:
+        return f"becomes In Stock on {format_day(did.hold_until, now)}"
+    if status == st.RESERVED and did.reservation_id:
+        return "not for sale until the reservation is ended"
     if status == st.ACTIVE:
         return f"goes on Hold when {_package_end(did, now)}"
     if status == st.BLOCKED:

@@ -449,12 +449,13 @@ def _parts_of_version(version, later, is_first_known, now):
     began = Boundary(version.at, FIRST_KNOWN if is_first_known else WRITTEN, version.change)
     hold_end = version.hold_until
     if holds.is_over(hold_end, now) and (later is None or hold_end < later.at):
+        after = holds.after(version.status, version.after_hold)
         if hold_end <= version.at:
-            yield Period(FREE, version.after_hold, began=began)
+            yield Period(FREE, after, began=began)
             return
-        is_written = later and later.status == version.after_hold and later.event == "~"
+        is_written = later and later.status == after and later.event == "~"
         ended = Boundary(hold_end, HOLD_ENDED, later.change if is_written else None)
-        yield Period(FREE, version.after_hold, began=ended)
+        yield Period(FREE, after, began=ended)
     kind = USED if version.status in st.IN_USE else ON_HOLD if version.status == st.HOLD else FREE
     yield Period(kind, version.status, version.account, version.client_package, hold_end, began)
 

@@ -13,7 +13,7 @@ from audit.history import TRACKED, last_known
 from didmgmt.text import count_noun
 from dids.history.timeline import Difference, differences, format_time, text_differences
 from dids.labels import Names
-from dids.models import DID, ClientPackage
+from dids.models import DID, ClientPackage, Reservation
 from staff.records import PermissionsField
 from staff.rights import in_words
 
@@ -155,7 +155,11 @@ class _RecordFormatter:
     def __init__(self, tracked, rows, pairs, viewer):
         self._tracked = tracked
         versions = [*rows, *(old for _, old in pairs if old)]
-        self._fields = [field for field in tracked._meta.concrete_fields if not field.primary_key]
+        self._fields = [
+            field
+            for field in tracked._meta.concrete_fields
+            if not field.primary_key and (not field.is_relation or field.related_model in TRACKED)
+        ]
         self._names = {
             field: last_known(
                 field.related_model, {getattr(row, field.attname) for row in versions}, "name", viewer=viewer
@@ -168,6 +172,9 @@ class _RecordFormatter:
         if self._tracked is ClientPackage:
             texts = self._texts(row)
             return f"{texts['Package']} of {texts['Client']}"
+        if self._tracked is Reservation:
+            texts = self._texts(row)
+            return f"{texts['Client'] or row.name}: {row.purpose}"
         return row.name
 
     def differences(self, old, new):

@@ -136,7 +136,8 @@ def differences(old, new, names):
             continue  # the time of the change itself; a Hold that is over returns to nothing
         before, after = "" if old is None else text(names, earlier), text(names, value)
         if after != before:
-            found.append(Difference(name, before, after))
+            reserved = name == "Hold until" and st.RESERVED in (new.status, old and old.status)
+            found.append(Difference("Reserved until" if reserved else name, before, after))
     return found
 
 
@@ -176,6 +177,7 @@ _FIELDS = (
     ("Status", "status", _status),
     ("Client", "account_id", Names.holder),
     ("Package", "client_package_id", Names.package),
+    ("Reservation", "reservation_id", Names.reservation),
     ("Hold since", "hold_from", lambda _, time: format_time(time)),
     ("Hold until", "hold_until", lambda _, time: format_time(time)),
     ("Returns to", "resumes_as", _status),

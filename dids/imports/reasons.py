@@ -90,6 +90,11 @@ REASONS = {
         "A number that has a client can only move to an operator of the same reseller.",
         "Correct the operator.",
     ),
+    "reserved at another reseller": (
+        "operator",
+        "A number in a reservation can only move to an operator of the same reseller.",
+        "End the reservation first, or correct the operator.",
+    ),
     "package of another reseller": (
         "package",
         "The package belongs to another reseller than the number’s operator.",

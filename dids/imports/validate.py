@@ -123,7 +123,7 @@ def _compare(first, last, options, now, *, verdict, assignments):
     params = {"first": first, "last": last}
     numbers = DID.objects.with_status_now(now).values(
         "id", "number", "operator_id", "after_hold", "hold_days", "hold_from", "hold_until", "tag_set_id",
-        "notes", "account_id", "client_package_id", "status_now",
+        "notes", "account_id", "client_package_id", "reservation_id", "status_now",
     )  # fmt: skip
     numbers, running = embed(numbers, params), running_packages(now, params)
     found_by = "d.id = r.ref" if options.by_id else "d.number = r.number"
@@ -139,7 +139,7 @@ def _compare(first, last, options, now, *, verdict, assignments):
                 d.operator_id AS old_operator_id, o.reseller_id AS old_reseller_id,
                 d.after_hold AS old_after_hold, d.hold_days AS old_hold_days, d.notes AS old_notes,
                 d.tag_set_id AS old_tag_set_id, d.account_id AS old_account_id,
-                d.client_package_id AS old_client_package_id, d.hold_from, d.hold_until,
+                d.client_package_id AS old_client_package_id, d.hold_from, d.hold_until, d.reservation_id,
                 running.id IS NOT NULL AS old_package_runs,
                 coalesce(g.client_name IS NULL OR g.client_id = a.client_id, FALSE) AS same_client,
                 coalesce((g.client_name IS NULL OR g.client_id = a.client_id)
@@ -179,6 +179,7 @@ _NEWLY_ASSIGNED = f"""(becomes = '{st.ACTIVE}'
 def _new_values(options):
     """Return {column: expression of the value that an existing number will have}."""
     held, hold = in_list(st.HELD), f"was = '{st.HOLD}' AND becomes = '{st.HOLD}'"
+    stays_reserved = f"was = '{st.RESERVED}' AND becomes = '{st.RESERVED}'"
     blank_days = "NULL" if options.clears("hold_days") else "old_hold_days"
     blank_tags = "NULL" if options.clears("tags") else "old_tag_set_id"
     return {
@@ -192,7 +193,8 @@ def _new_values(options):
             for name in ("account_id", "client_package_id")
         },
         "hold_from": f"CASE WHEN {hold} THEN hold_from END",
-        "hold_until": f"CASE WHEN {hold} AND NOT ({_hold_days_change(options)}) THEN hold_until END",
+        "hold_until": f"CASE WHEN {hold} AND NOT ({_hold_days_change(options)}) OR {stays_reserved}"
+        " THEN hold_until END",
     }
 
 
@@ -226,6 +228,8 @@ def _verdicts(options):
     yield f"{reactivated} AND NOT {_NEWLY_ASSIGNED} AND NOT old_package_runs", "package off"
     other_operator = f"operator_name IS NOT NULL AND {is_distinct('operator_id', 'old_operator_id')}"
     yield f"{other_operator} AND {stays_held} AND {other_reseller}", "operator of another reseller"
+    in_reservation = f"was = becomes AND was = '{st.RESERVED}' AND reservation_id IS NOT NULL"
+    yield f"{other_operator} AND {in_reservation} AND {other_reseller}", "reserved at another reseller"
 
     changes = " OR ".join([other_operator, *_changes(options)])
     yield f"was = becomes AND NOT ({changes})", "="

@@ -1,22 +1,26 @@
-"""The rule that a Hold whose end has passed is over, as a Q, as SQL and in Python.
+"""The rule that a Hold or a reservation whose end has passed is over, as a Q, as SQL and in Python.
 
-The worker writes the After Hold status within a minute of the end. Until then every read and write
-must already treat the hold as over, so they all call these functions.
+The worker writes the status after the end within a minute: After Hold for a Hold, In Stock for a reserved
+number. Until then every read and write must already treat it as over, so they all call these functions.
 
-Only a Hold has ``hold_until``; a database constraint ensures it. The rule therefore never compares
-the status, which would make SQLite scan the index on status instead of the much smaller partial index
-on ``hold_until``. The functions also apply to history rows and staged rows, which have the same columns.
+Only a Hold and a reserved number with a reservation have ``hold_until``; database constraints ensure it. The
+condition ``over`` therefore never compares the status, which would make SQLite scan the index on status
+instead of the much smaller partial index on ``hold_until``. The functions also apply to history rows and
+staged rows, which have the same columns.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from django.db.models import Case, F, Q, When
+from django.db.models import Case, F, Q, Value, When
+
+from dids.lifecycle.statuses import HOLD, INSTOCK, RESERVED
 
 DAY = timedelta(days=1)
 
 
 def over(now: datetime) -> Q:
-    """Return the condition for holds that are over at ``now``."""
+    """Return the condition for holds and reservations that are over at ``now``."""
     return Q(hold_until__lte=now)
 
 
@@ -31,18 +35,34 @@ def over_sql(row: str, now: str) -> str:
 
 
 def is_over(hold_until: datetime | None, now: datetime) -> bool:
-    """Tell whether a hold that ends at ``hold_until`` is over at ``now``; False without a hold."""
+    """Tell whether what ends at ``hold_until`` is over at ``now``; False without an end."""
     return hold_until is not None and hold_until <= now
+
+
+def after(status: str, after_hold: str) -> str:
+    """Return the status that follows the end of a Hold or of a reservation."""
+    return INSTOCK if status == RESERVED else after_hold
+
+
+def after_expression() -> Case:
+    """Return ``after`` as a database expression."""
+    return Case(When(status=RESERVED, then=Value(INSTOCK)), default=F("after_hold"))
+
+
+def followed_by(statuses: Iterable[str]) -> Q:
+    """Return the condition for rows whose status ``after`` the end is one of ``statuses``."""
+    of_holds = Q(status=HOLD, after_hold__in=statuses)
+    return of_holds | Q(status=RESERVED) if INSTOCK in statuses else of_holds
 
 
 def status_expression(now: datetime) -> Case:
     """Return the status at ``now`` as a database expression."""
-    return Case(When(over(now), then=F("after_hold")), default=F("status"))
+    return Case(When(over(now), then=after_expression()), default=F("status"))
 
 
 def status_at(status: str, after_hold: str, hold_until: datetime | None, now: datetime) -> str:
     """Return the status at ``now`` of a row with these columns."""
-    return after_hold if is_over(hold_until, now) else status
+    return after(status, after_hold) if is_over(hold_until, now) else status
 
 
 def end(start: datetime, days: int) -> datetime | None:

@@ -27,6 +27,7 @@ FREE = (RESERVED, INSTOCK, ARCHIVE)  # no client; allowed for new numbers and as
 FREE_CHOICES = [(key, LABELS[key]) for key in FREE]
 HELD = (ACTIVE, BLOCKED, HOLD)  # with an account and a client package
 RARE = (BLOCKED, HOLD, ARCHIVE)  # few numbers at a time
+TIMED = (RESERVED, HOLD)  # may end by the clock: with a reservation, with a hold
 IN_USE = (ACTIVE, BLOCKED)  # counts towards the DID limit of the package
 # To these the system alone returns numbers from Hold: what the stop of their package found.
 RESUMED = IN_USE
@@ -87,6 +88,16 @@ EDIT_RIGHTS = frozenset(
 )
 
 _ALIASES = {"onhold": HOLD, "archived": ARCHIVE, "reserve": RESERVED, "stock": INSTOCK}
+
+
+# Why numbers in these statuses can't be put into a reservation, and what to do instead.
+NOT_TO_BE_RESERVED = {
+    RESERVED: "Reserved without a reservation, so someone keeps them; set to In Stock first",
+    ACTIVE: "Active, in use by a client; only In Stock numbers can be reserved",
+    BLOCKED: "Blocked, in use by a client; only In Stock numbers can be reserved",
+    HOLD: "on Hold after use by a client; wait for the hold to end, or end it first",
+    ARCHIVE: "in the archive; restore to In Stock first",
+}
 
 
 def parse(text: str) -> str | None:

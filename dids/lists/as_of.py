@@ -101,21 +101,21 @@ class PastTimeFilter(NowFilter):
     field_class = PastDateTimeField
 
 
-class _NoChangeField(forms.CharField):
+class _NotOfPastField(forms.CharField):
     def clean(self, value):
         if value not in self.empty_values:
             raise forms.ValidationError(
-                "The inventory as of a past time can’t be filtered by a change. Remove one of the two."
+                f"The inventory as of a past time can’t be filtered by {self.label}. Remove one of the two."
             )
 
 
-class _NoChangeFilter(django_filters.Filter):
-    """Refuse the filter by change, because history is read by its versions as of a time."""
+class _NotOfPast(django_filters.Filter):
+    """Refuse a filter that the versions as of a time are not read by. ``label``: such as "a change"."""
 
-    field_class = _NoChangeField
+    field_class = _NotOfPastField
 
-    def __init__(self):
-        super().__init__(label="Change", widget=forms.HiddenInput)
+    def __init__(self, label):
+        super().__init__(label=label, widget=forms.HiddenInput)
 
     def filter(self, queryset, value):
         return queryset
@@ -125,7 +125,10 @@ class PastFilter(DIDFilter):
     """Filter rows of ``DIDHistory`` as of a past time, which is ``now`` here."""
 
     as_of = PastTimeFilter()
-    change = _NoChangeFilter()
+    change = _NotOfPast("a change")
+    reservation = _NotOfPast("a reservation")
+    reserved = _NotOfPast("its reservations")
+    reserved_until = _NotOfPast("the end of a reservation")
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -253,7 +256,7 @@ class PastFilter(DIDFilter):
         """Return the condition for versions that match and are no deletion, current or not."""
         matches = self._matches_any_status & ~Q(event="-")
         if statuses:
-            matches &= (Q(status__in=statuses) & ~self._over) | (self._over & Q(after_hold__in=statuses))
+            matches &= (Q(status__in=statuses) & ~self._over) | (self._over & holds.followed_by(statuses))
         return matches
 
     @cached_property
@@ -608,7 +611,7 @@ class PastDID:
     def __init__(self, version, names, reseller, time):
         over = holds.is_over(version.hold_until, time)
         self.pk, self.number, self.notes = version.object_id, version.number, version.notes
-        self.status_now = version.after_hold if over else version.status
+        self.status_now = holds.after(version.status, version.after_hold) if over else version.status
         self.after_hold = version.after_hold
         self.operator_id, self.operator_name = version.operator_id, names.operator(version.operator_id)
         self.reseller_id, self.reseller_name = reseller
@@ -622,6 +625,7 @@ class PastDID:
         self.package_name = names.package(version.client_package_id) if held else ""
         self.last_client, self.last_account = self.client_name, self.account_name
         self.hold_days, self.hold_until = version.hold_days, version.hold_until
+        self.reservation_id = version.reservation_id
         self.changed_at = version.changed_at
         self.days_left = None
         if self.status_now == st.HOLD:

@@ -30,11 +30,12 @@ from dids.lists.changed import ChangedNumbers
 from dids.lists.missing import DELETED, Missing
 from dids.lists.row_counts import COUNTED_TO
 from dids.lists.substring import Substring
-from dids.models import DID, ClientPackage, Stock, Tag, TagSet
+from dids.models import DID, ClientPackage, Reservation, Stock, Tag, TagSet
 from dids.models.lookups import AmongIndexKeys
 from dids.numbering.search import MATCHES, Search, parse_search
 from operators.models import Operator
 
+OF_RESERVATIONS = ("reservation", "reserved", "reserved_until")
 SEARCH_HINT = "Part of a number, 0049* begins, *900 ends, =49… exact, 111-222 a range, or a pasted list"
 
 
@@ -248,6 +249,10 @@ class ChangeFilter(RowFilter):
     field_class = ChangeField
 
 
+class ReservedUntilFilter(django_filters.Filter):
+    field_class = LocalDateTimeField
+
+
 class DIDFilter(NumberFilter):
     """Filter the numbers that ``user`` may see, which are the ``queryset``.
 
@@ -271,6 +276,19 @@ class DIDFilter(NumberFilter):
         label="Change",
         error_messages=no_such("change"),
         queryset=lambda user: Change.objects.visible_to(user),
+        widget=forms.HiddenInput,
+    )
+    reserved = django_filters.ChoiceFilter(
+        label="Reservation",
+        choices=[("with", "in a reservation"), ("without", "in none")],
+        empty_label="any",
+        error_messages={"invalid_choice": "Choose with or without instead of “%(value)s”."},
+    )
+    reserved_until = ReservedUntilFilter(label="Reserved until, at the latest")
+    reservation = RowFilter(
+        label="Reservation",
+        error_messages=no_such("reservation"),
+        queryset=lambda user: Reservation.objects.visible_to(user).select_related("client"),
         widget=forms.HiddenInput,
     )
     as_of = NowFilter()
@@ -312,7 +330,18 @@ class DIDFilter(NumberFilter):
             dids = dids.filter(account__in=self.accounts).exclude(holds.over(self.now))
         if chosen["tag"]:
             dids = dids.filter(tag_set__in=self.tag_sets)
-        return dids
+        return self.in_reservations(dids)
+
+    def in_reservations(self, dids):
+        """Return those of ``dids`` that match the filters by reservation; one that is over has no numbers."""
+        kept, reserved, until = (self.form.cleaned_data[name] for name in OF_RESERVATIONS)
+        if reserved == "without":
+            dids = dids.filter(Q(reservation__isnull=True) | holds.over(self.now))
+        if kept or until or reserved == "with":
+            dids = dids.filter(reservation__isnull=False).exclude(holds.over(self.now))
+        if kept:
+            dids = dids.filter(reservation=kept)
+        return dids.filter(hold_until__lte=until) if until else dids
 
     def states_of(self, missing):
         if not missing:
@@ -346,9 +375,12 @@ class DIDFilter(NumberFilter):
 
     @property
     def is_few(self):
-        """Whether the search or the change has so few numbers that they can be sorted at once."""
-        search = self.form.cleaned_data["search"]
+        """Whether a search, a change or reservations have so few numbers that they can be sorted at once."""
+        chosen = self.form.cleaned_data
+        search = chosen["search"]
         if self.changed and not self.changed.many:
+            return True
+        if chosen["reservation"] or chosen["reserved_until"] or chosen["reserved"] == "with":
             return True
         if self.substring:
             return not self.substring.many
@@ -385,8 +417,8 @@ class DIDFilter(NumberFilter):
 
     @property
     def searches(self):
-        """Whether the list is limited to a search or a change."""
-        return bool(self.form.cleaned_data["search"] or self.form.cleaned_data["change"])
+        """Whether the list is limited to a search, a change or reservations."""
+        return any(self.form.cleaned_data[name] for name in ("search", "change", *OF_RESERVATIONS))
 
     @property
     def is_in_stock(self):
@@ -457,13 +489,14 @@ class DIDFilter(NumberFilter):
         # What the user may see is among the operators.
         dids = self.searched_in(DID.objects.filter(AmongIndexKeys("operator", self.operators)))
         dids = dids.filter(status__in=st.LABELS)  # the second column of the index
+        dids = self.in_reservations(dids)
         return dids.filter(tag_set__in=self.tag_sets) if chosen["tag"] else dids
 
     @property
     def _is_substring_only(self):
         """Whether a substring is the only filter besides the status."""
-        chosen = self.form.cleaned_data
-        return bool(self.substring) and self.operators is None and not (chosen["client"] or chosen["tag"])
+        others = any(self.form.cleaned_data[name] for name in ("client", "tag", *OF_RESERVATIONS))
+        return bool(self.substring) and self.operators is None and not others
 
     @cached_property
     def total(self):

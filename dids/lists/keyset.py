@@ -404,7 +404,8 @@ class FilteredScans:
         self.over = holds.over(filterset.now) if overdue else Q(pk__in=[])
         self._overdue = overdue
         # The operators are among the values, so what the user may see needs no join.
-        self._dids: Scan = filterset.of_change(filterset.searched_in(DID.objects.all()))
+        found = filterset.of_change(filterset.searched_in(DID.objects.all()))
+        self._dids: Scan = filterset.in_reservations(found)
         self._values: dict[str, list[Any] | None] = {
             "account": filterset.accounts,
             "operator": filterset.operators,
@@ -465,7 +466,7 @@ class FilteredScans:
         if self._overdue and not held:
             # By primary key: SQLite would scan all numbers in order to find these few.
             over = DID.objects.hold_over(self.filterset.now).values("pk")
-            found.append(led.filter(pk__in=over, after_hold__in=every))
+            found.append(led.filter(holds.followed_by(every), pk__in=over))
         return found
 
     def _leading_column(self, values: Mapping[str, list[Any] | None]) -> str | None:
@@ -532,7 +533,7 @@ class FilteredScans:
         dids = dids.filter(
             **{lead: IndexKey(value), "status": status} if lead else {"status": IndexKey(status)}
         )
-        return dids.exclude(self.over) if self._overdue and status == st.HOLD else dids
+        return dids.exclude(self.over) if self._overdue and status in st.TIMED else dids
 
     def prefixes(
         self, *, statuses: list[str] | None = None, operator: list[int] | None = None

@@ -1,8 +1,8 @@
 """The tables of the inventory. Every write to a number is a method of ``DIDQuerySet``.
 
-From low to high: ``lookups``, ``tags``, ``number_previews``, ``client_packages``, ``hold_days``, ``staging``,
-``prefixes``, ``head_stock``; ``number_reads``, ``number_plans``, ``number_merge``, ``number_writes``,
-``numbers``; ``counters``.
+From low to high: ``lookups``, ``tags``, ``number_previews``, ``client_packages``, ``reservations``,
+``hold_days``, ``staging``, ``prefixes``, ``head_stock``; ``number_reads``, ``number_plans``,
+``number_merge``, ``number_writes``, ``numbers``; ``counters``.
 """
 
 from dids.models import lookups  # noqa: F401 (registers pk__among and pk__named)
@@ -12,6 +12,7 @@ from dids.models.head_stock import HeadStock
 from dids.models.number_writes import DIDQuerySet
 from dids.models.numbers import DID, DIDHistory, DigitsOnly
 from dids.models.prefixes import NumberHead
+from dids.models.reservations import Reservation, ReservationHistory
 from dids.models.staging import ImportBatch, ImportGroup, ImportRow
 from dids.models.tags import Tag, TagSet
 from dids.models.views import SavedView
@@ -28,6 +29,8 @@ __all__ = [
     "ImportGroup",
     "ImportRow",
     "NumberHead",
+    "Reservation",
+    "ReservationHistory",
     "SavedView",
     "Stock",
     "Tag",

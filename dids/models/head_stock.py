@@ -17,6 +17,7 @@ from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import Greatest, Length, Substr
 
 from audit import triggers
+from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.models.prefixes import TAIL
 from operators.models import Operator
@@ -35,7 +36,7 @@ class HeadStockQuerySet(models.QuerySet):
         """Return the pairs (prefix, numbers) in the order of prefixes; None if they are more than ``most``.
 
         ``operators`` (keys) and ``statuses`` are those counted; none for all. ``over``: the numbers whose
-        hold is over, which count as in their After Hold status; None if there are none.
+        hold is over, which count as in the status that follows; None if there are none.
         """
         found = self if operators is None else self.filter(operator__in=operators)
         numbers = Sum(reduce(add, map(F, statuses or st.LABELS)))
@@ -51,11 +52,11 @@ class HeadStockQuerySet(models.QuerySet):
 
 
 def _move_overdue(counts, over, statuses):
-    """Move the numbers ``over`` to their After Hold status in ``counts`` by prefix of ``statuses``."""
+    """Move the numbers ``over`` to the status that follows in ``counts`` by prefix of ``statuses``."""
     prefix = Substr("number", 1, Greatest(Length("number") - TAIL, 0))
-    rows = over.order_by().values_list(prefix, "after_hold").annotate(Count("pk"))
-    for head, after_hold, count in rows:
-        gained = (after_hold in statuses) - (st.HOLD in statuses)
+    rows = over.order_by().values_list(prefix, "status", "after_hold").annotate(Count("pk"))
+    for head, status, after_hold, count in rows:
+        gained = (holds.after(status, after_hold) in statuses) - (status in statuses)
         counts[head] = counts.get(head, 0) + gained * count
 
 

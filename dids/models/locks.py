@@ -1,7 +1,7 @@
 """The one lock order of every write, by which no two writers deadlock.
 
 1. records with a name: resellers, operators, clients, packages, accounts
-2. client packages, by ascending id
+2. reservations, then client packages, by ascending id
 3. numbers, by ascending id
 4. new rows, in the order of their unique key: tag sets, then numbers
 

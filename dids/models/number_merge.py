@@ -69,7 +69,8 @@ def update_changed(first, last, clear_notes):
     """Update the numbers of staged rows with verdict "~"; return how many were updated.
 
     The statement repeats the table of legal moves, so that a number moved since validation is skipped. What a
-    number on Hold resumes as is not staged: only a Hold that continues keeps it.
+    number on Hold resumes as, and the reservation of a number, are not staged: only a Hold that continues and
+    a number that stays Reserved keep them.
     """
     skips_hold = _skips_hold("r")
     holder = ", ".join(f"{name} = CASE WHEN NOT {skips_hold} THEN r.{name} END" for name in HOLDER)
@@ -83,6 +84,7 @@ def update_changed(first, last, clear_notes):
             tag_set_id = r.tag_set_id,
             notes = CASE WHEN r.notes = '' AND NOT %(clear)s THEN d.notes ELSE r.notes END,
             resumes_as = CASE WHEN r.status = '{st.HOLD}' AND NOT {skips_hold} THEN d.resumes_as END,
+            reservation_id = CASE WHEN r.status = '{st.RESERVED}' THEN d.reservation_id END,
             {holder}
         FROM dids_importrow r
         WHERE r.id BETWEEN %(first)s AND %(last)s AND r.verdict = '~' AND d.id = r.did_id

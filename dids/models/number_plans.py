@@ -26,9 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ALL = Q(pk__gt=0)
+TAKEN = "taken"  # the code of numbers that are in a reservation already
 NO_HOLD = {"hold_from": None, "hold_until": None, "resumes_as": None}
 NO_HOLDER = NO_HOLD | {"account": None, "client_package": None}
 TO_AFTER_HOLD = NO_HOLDER | {"status": F("after_hold")}
+# Every move away from Reserved that a plan makes sets these, and constraints refuse a write that does not.
+NO_RESERVATION = {"reservation": None, "hold_until": None}
+TO_STOCK = NO_RESERVATION | {"status": st.INSTOCK}
 
 
 class Cause(NamedTuple):
@@ -163,8 +167,11 @@ def edit_plan(
 
 def _status_updates(scope, now, status, after_hold, own_days, by_stop):
     """Return the values that follow from a new status, new hold days, or both."""
+    if status == st.RESERVED:
+        kept = {name: Case(When(status=status, then=F(name)), default=None) for name in NO_RESERVATION}
+        return NO_HOLDER | kept | {"status": status}
     if status in st.FREE:
-        return NO_HOLDER | {"status": status}
+        return NO_HOLDER | NO_RESERVATION | {"status": status}
     if status in st.IN_USE:
         return NO_HOLD | {"status": status}
     if status is UNSET and own_days is UNSET:
@@ -308,6 +315,54 @@ def end_hold_plan(by):
     if not by.has_perm(f"dids.{right}"):
         causes.append(Cause("right", Q(status=st.HOLD), st.lacks_right(right)))
     return Plan(causes, updates=lambda: TO_AFTER_HOLD)
+
+
+def reserve_plan(reservation, by):
+    """Return the plan that puts In Stock numbers into ``reservation``, which is saved when there are any.
+
+    Numbers that are Reserved already are refused, also without a reservation: someone keeps them.
+    """
+    move = st.MOVES[st.INSTOCK, st.RESERVED]
+    causes = [] if by.has_perm(f"dids.{move.right}") else [Cause("right", ALL, st.lacks_right(move.right))]
+    causes += [
+        Cause(TAKEN, Q(reservation__isnull=False, status_now=st.RESERVED), "already in a reservation"),
+        *(Cause(status, Q(status_now=status), why) for status, why in st.NOT_TO_BE_RESERVED.items()),
+        Cause(
+            "reseller",
+            ~Q(operator__in=Operator.objects.filter(reseller=reservation.reseller_id)),
+            f"of another reseller; this reservation takes only numbers of {reservation.reseller}",
+        ),
+    ]
+
+    def updates():
+        if reservation.pk is None:
+            reservation.save(force_insert=True)
+        return {"status": st.RESERVED, "reservation": reservation, "hold_until": reservation.ends_at}
+
+    return Plan(causes, updates=updates)
+
+
+def reserve_until_plan(reservation, ends_at, by):
+    """Return the plan that gives the numbers of ``reservation`` another end."""
+    return Plan(
+        [*_not_reserved(by, ~Q(reservation=reservation.pk))],
+        unchanged=Q(reservation=reservation.pk, hold_until=ends_at)
+        if ends_at
+        else Q(reservation=reservation.pk, hold_until__isnull=True),
+        updates=lambda: {"hold_until": ends_at},
+    )
+
+
+def end_reservation_plan(by):
+    """Return the plan that ends reservations of numbers, whether their time is over or not."""
+    return Plan(_not_reserved(by, Q(reservation__isnull=True)), updates=lambda: TO_STOCK)
+
+
+def _not_reserved(by, left):
+    """Return the causes of numbers that are in no reservation any more (``left``), and of a missing right."""
+    right = st.MOVES[st.RESERVED, st.INSTOCK].right
+    causes = [Cause("over", left, "no longer in this reservation")]
+    return causes if by.has_perm(f"dids.{right}") else [*causes, Cause("right", ALL, st.lacks_right(right))]
 
 
 def delete_plan(by):

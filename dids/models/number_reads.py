@@ -40,8 +40,9 @@ _NEIGHBOURS = f"""
 class NumberReads(BranchQuerySet):
     """Reads of the inventory; ``DIDQuerySet`` adds the writes.
 
-    **Overdue holds.** A Hold whose end has passed counts as its After Hold status, whether or not the
-    worker has written it (see ``dids.lifecycle.holds``): reads use ``status_now``. A filter by status
+    **Overdue holds.** A Hold whose end has passed counts as its After Hold status, and a reserved number
+    whose reservation has ended as In Stock, whether or not the worker has written it (see
+    ``dids.lifecycle.holds``): reads use ``status_now``. "Overdue hold" means both. A filter by status
     stays a plain ``status = x`` on the index while no hold is overdue, which one lookup in the partial
     index on ``hold_until`` tells. Otherwise a second indexed condition is added with OR.
     """
@@ -53,7 +54,7 @@ class NumberReads(BranchQuerySet):
         return self.annotate(status_now=holds.status_expression(now or clock.now()))
 
     def hold_over(self, now):
-        """Return the numbers whose hold is over; uses the partial index on ``hold_until``."""
+        """Return the numbers whose hold or reservation is over; uses the partial index on ``hold_until``."""
         return self.filter(holds.over(now))
 
     def in_status(self, statuses, now=None, *, overdue=None):
@@ -66,8 +67,9 @@ class NumberReads(BranchQuerySet):
         if not (any_hold_over(now) if overdue is None else overdue):
             return self.filter(stored)
         over = holds.over(now)
-        released = over & Q(after_hold__in=statuses)
-        return self.filter((stored & ~over) | released if st.HOLD in statuses else stored | released)
+        released = over & holds.followed_by(statuses)
+        is_timed = not set(st.TIMED).isdisjoint(statuses)
+        return self.filter((stored & ~over) | released if is_timed else stored | released)
 
     def held_by(self, clients, now=None):
         """Return the numbers of these clients (a queryset or list), without overdue holds."""
@@ -118,7 +120,11 @@ class NumberReads(BranchQuerySet):
     def for_page(self, now=None):
         """Return ``for_table`` with the related rows as objects, in one query."""
         return self.for_table(now).select_related(
-            "operator__reseller", "tag_set", "account__client", "client_package__package"
+            "operator__reseller",
+            "tag_set",
+            "account__client",
+            "client_package__package",
+            "reservation__client",
         )
 
     def with_hold_days(self, rest=None):
@@ -133,11 +139,12 @@ class NumberReads(BranchQuerySet):
     def written_since(self, version, number="pk"):
         """Return a condition (Q) for numbers with a history row newer than ``version``.
 
-        The end of a hold by the system doesn't count. ``number`` is the field with the number's key,
-        for conditions on other tables.
+        The end of a hold or of a reservation by the system doesn't count. ``number`` is the field with the
+        number's key, for conditions on other tables.
         """
         newer = self._history().filter(object_id=OuterRef(number), history_id__gt=version)
-        automatic = Q(change__kind=Change.Kind.END_HOLD, change__actor_kind=Change.Actor.SYSTEM)
+        ends = (Change.Kind.END_HOLD, Change.Kind.END_RESERVATION)
+        automatic = Q(change__kind__in=ends, change__actor_kind=Change.Actor.SYSTEM)
         return Q(Exists(newer.exclude(automatic)))
 
     def available_for(self, client_package, now=None):
@@ -224,7 +231,7 @@ _first_hold_over = Statement(
 
 
 def any_hold_over(now):
-    """Tell whether any hold of the inventory is over, with one index lookup.
+    """Tell whether any hold or reservation of the inventory is over, with one index lookup.
 
     ORDER BY forces the index: with statistics older than millions of new rows, a planner would
     choose a sequential scan.
@@ -253,8 +260,9 @@ def _numbers():
 
 
 def move_overdue(counts, overdue):
-    """Move the ``overdue`` holds in ``counts`` (by stored status) to their After Hold status."""
-    for after_hold, count in overdue.order_by().values_list("after_hold").annotate(Count("pk")):
-        counts[st.HOLD] -= count
-        counts[after_hold] += count
+    """Move the ``overdue`` holds in ``counts`` (by stored status) to the status that follows."""
+    rows = overdue.order_by().values_list("status", "after_hold").annotate(Count("pk"))
+    for status, after_hold, count in rows:
+        counts[status] -= count
+        counts[holds.after(status, after_hold)] += count
     return counts

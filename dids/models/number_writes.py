@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce
 
 import audit
 from audit.models import Change
-from didmgmt import clock
+from didmgmt import clock, form_tokens
 from didmgmt.streams import stream
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
@@ -25,12 +25,16 @@ from dids.models.locks import lock_in_order
 from dids.models.number_merge import insert_new, stage_holds, update_changed
 from dids.models.number_plans import (
     TO_AFTER_HOLD,
+    TO_STOCK,
     Plan,
     assign_plan,
     delete_plan,
     edit_plan,
     end_hold_plan,
+    end_reservation_plan,
     hold_ends_plan,
+    reserve_plan,
+    reserve_until_plan,
     resume_plan,
 )
 from dids.models.number_previews import (
@@ -334,17 +338,97 @@ class DIDQuerySet(NumberReads):
         return exists, moved
 
     def release_overdue(self, now, at=None):
-        """Write the After Hold status of overdue holds here, as a separate change by the system.
+        """Write the status that follows overdue holds and reservations here, as the system's own changes.
 
         ``at``: the timestamp of the history rows; None: the database's clock.
         """
-        overdue = self.hold_over(now)
         # One lookup in the small partial index instead of one per id.
-        if any_hold_over(now) and overdue.exists():
-            with audit.change(
-                Change.Kind.END_HOLD, by=audit.SYSTEM, label="Overdue hold ended", at=at, apart=True
-            ) as change:
-                change.touched += overdue.update(**TO_AFTER_HOLD)
+        if not any_hold_over(now):
+            return
+        overdue = self.hold_over(now)
+        found = set(overdue.order_by().values_list("status", flat=True).distinct())
+        for status, kind, label, values in _OVERDUE:
+            if status in found:
+                with audit.change(kind, by=audit.SYSTEM, label=label, at=at, apart=True) as change:
+                    change.touched += overdue.filter(status=status).update(**values)
+
+    # --- reservations
+
+    def reserve(self, reservation, *, by, now=None, expected=None):
+        """Put In Stock numbers into ``reservation``, an unsaved one that is saved with the first of them.
+
+        ``expected``: how many numbers the user was told that it would be; if it is another count, nothing is
+        written, and the Result is what it would have been.
+        """
+        try:
+            with audit.change(Change.Kind.RESERVE, by=by, label=f"Reserved for {reservation}", at=now):
+                result = self._write(
+                    Change.Kind.RESERVE, lambda *_: reserve_plan(reservation, by), by=by, now=now
+                )
+                if expected is not None and result.done != expected:
+                    raise _OtherCountError
+        except _OtherCountError:
+            result.change = reservation.pk = None
+        return result
+
+    def preview_reserve(self, reservation, *, by, now=None):
+        """Return the Result that ``reserve`` would have now."""
+        return self._preview(reserve_plan(reservation, by), now or clock.now())
+
+    def reserve_until(self, reservation, ends_at, *, by, now=None):
+        """Give the numbers of ``reservation`` another end, see ``Reservation.end_on``."""
+        return self._write(
+            Change.Kind.RESERVE, lambda *_: reserve_until_plan(reservation, ends_at, by), by=by, now=now
+        )
+
+    def end_reservation(self, *, by, now=None):
+        """Move numbers in reservations to In Stock, whether their time is over or not."""
+        return self._write(
+            Change.Kind.END_RESERVATION,
+            lambda *_: end_reservation_plan(by),
+            by=by,
+            label="Reservation ended",
+            now=now,
+            release=False,
+        )
+
+    def assign_reserved(self, client_package, account, *, by, now=None):
+        """Assign numbers in reservations to ``account``; those that it would refuse stay reserved.
+
+        Two changes in one transaction: the numbers are put in stock, then assigned.
+        """
+        with form_tokens.atomic():
+            locked, result = _lock(client_package), Result()
+            for _ in self._locked_chunks():
+                pass
+            at = now or clock.database_now()
+            self.release_overdue(at, at=now)
+            writable = self._assignable(locked, account, by, at, result, KEPT)
+            if result.done:
+                numbers = self.model.objects.filter(pk__among=list(writable.values_list("pk", flat=True)))
+                ended = numbers.end_reservation(by=by, now=now)
+                written = numbers.assign(client_package, account, by=by, now=now) if ended.done else ended
+                result.done, result.change = written.done, written.change
+                result.add(Result(refusals=written.refusals))
+        return result
+
+    def preview_assign_reserved(self, client_package, account, *, by, now=None):
+        """Return the Result that ``assign_reserved`` would have now."""
+        result = Result()
+        self._assignable(client_package, account, by, now or clock.now(), result, SAMPLE)
+        return result
+
+    def _assignable(self, client_package, account, by, now, result, most):
+        """Return the numbers in reservations that could be assigned if they were In Stock; count the rest."""
+        plan = assign_plan(client_package, account, by, now)
+        running = self.order_by().exclude(holds.over(now)).filter(reservation__isnull=False)
+        rows = running.annotate(status_now=Value(st.INSTOCK), verdict=plan.verdict())
+        count = _count_verdicts(rows, plan, result, most)
+        writable, free = rows.filter(verdict=Plan.WRITE), client_package.free_slots()
+        if count > free:
+            writable, count = _first_that_fit(writable, count, free, client_package, result)
+        result.done += count
+        return writable
 
     # --- imports
 
@@ -431,6 +515,16 @@ class DIDQuerySet(NumberReads):
             if connection.features.has_select_for_update:
                 ids = lock_in_order(self.model.objects.filter(pk__among=ids))
             yield ids
+
+
+class _OtherCountError(Exception):
+    """Roll back a write whose count is not the expected one."""
+
+
+_OVERDUE = (
+    (st.HOLD, Change.Kind.END_HOLD, "Overdue hold ended", TO_AFTER_HOLD),
+    (st.RESERVED, Change.Kind.END_RESERVATION, "Reservation ended", TO_STOCK),
+)
 
 
 def _lock(client_package):

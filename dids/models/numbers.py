@@ -15,6 +15,7 @@ from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.models.client_packages import ClientPackage
 from dids.models.number_writes import DIDQuerySet
+from dids.models.reservations import Reservation
 from dids.models.tags import TagSet
 from operators.models import Operator
 
@@ -85,10 +86,12 @@ class AsListed:
 class DID(AsListed, models.Model):
     """One telephone number. Its reseller is that of its operator.
 
-    ``hold_from`` and ``hold_until`` are set only on Hold, account and client package only on Active,
-    Blocked and Hold. ``resumes_as``, also only on Hold, is the status in which the stop of its package found
-    the number, and to which it returns when the package is activated again; None if a person put it on Hold.
-    Database constraints ensure this. See ``dids.lifecycle.statuses`` for the moves.
+    ``hold_from`` is set only on Hold, account and client package only on Active, Blocked and Hold, and
+    ``reservation`` only on Reserved numbers, which may also be reserved without one. ``hold_until`` is when
+    the status ends by the clock: on Hold always, and in a reservation that has an end. ``resumes_as``, also
+    only on Hold, is the status in which the stop of its package found the number, and to which it returns
+    when the package is activated again; None if a person put it on Hold. Database constraints ensure this.
+    See ``dids.lifecycle.statuses`` for the moves.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -112,6 +115,10 @@ class DID(AsListed, models.Model):
         ClientPackage, null=True, blank=True, on_delete=models.PROTECT, related_name="dids", db_index=False
     )
 
+    reservation = models.ForeignKey(
+        Reservation, null=True, blank=True, on_delete=models.PROTECT, related_name="dids", db_index=False
+    )
+
     objects = DIDQuerySet.as_manager()
 
     class Meta:
@@ -133,8 +140,16 @@ class DID(AsListed, models.Model):
             models.CheckConstraint(condition=Q(after_hold__in=st.FREE), name="did_after_hold_free"),
             models.CheckConstraint(
                 condition=Q(status=st.HOLD, hold_from__isnull=False, hold_until__isnull=False)
-                | (~Q(status=st.HOLD) & Q(hold_from__isnull=True, hold_until__isnull=True)),
+                | (
+                    ~Q(status=st.HOLD)
+                    & Q(hold_from__isnull=True)
+                    & (Q(hold_until__isnull=True) | Q(reservation__isnull=False))
+                ),
                 name="did_hold_until_on_hold",
+            ),
+            models.CheckConstraint(
+                condition=Q(reservation__isnull=True) | Q(status=st.RESERVED),
+                name="did_reservation_when_reserved",
             ),
             models.CheckConstraint(
                 condition=Q(status__in=st.HELD, account__isnull=False, client_package__isnull=False)
@@ -175,7 +190,13 @@ class DID(AsListed, models.Model):
                 name="did_client_package",
                 condition=Q(client_package__isnull=False),
             ),
-            # overdue holds
+            # the numbers of a reservation
+            models.Index(
+                fields=["reservation", "number"],
+                name="did_reservation",
+                condition=Q(reservation__isnull=False),
+            ),
+            # overdue holds and reservations
             models.Index(fields=["hold_until"], name="did_hold_due", condition=Q(hold_until__isnull=False)),
         ]
 

@@ -47,12 +47,20 @@ from dids.history.undo.verdicts import (
     verdict_groups,
 )
 from dids.lifecycle.result import KEPT, SAMPLE
-from dids.models import DID, ClientPackage
+from dids.models import DID, ClientPackage, Reservation
 from dids.models.number_writes import CHUNK
 from jobs.models import Job
 from operators.models import Operator
 
-PARENTS = (Reseller, Operator, Client, Package, Account, ClientPackage)  # parents before their children
+PARENTS = (
+    Reseller,
+    Operator,
+    Client,
+    Package,
+    Account,
+    Reservation,
+    ClientPackage,
+)  # parents before their children
 PASSES = (
     *((RESTORE, model) for model in PARENTS),
     (NUMBERS, DID),

@@ -13,7 +13,7 @@ from audit.models import Change
 from clients.models import Client, Package
 from dids.history.undo.chunk import IN_PLACE, IN_USE, null_safe_equal, restored_value
 from dids.lifecycle import holds
-from dids.models import DID, ClientPackage
+from dids.models import DID, ClientPackage, Reservation
 from operators.models import Operator
 
 CREATE, UPDATE, DELETE, CLOSE = "create", "update", "delete", "close"
@@ -39,7 +39,9 @@ REASONS = {
     "account gone": "its account was deleted; undo that first",
     "package gone": "its package was deleted; undo that first",
     "client_package gone": "its client package was deleted; undo that first",
-    "over": "its earlier hold would have ended by now; leave it as it is, or edit it by hand",
+    "reservation gone": "its reservation was deleted; undo that first",
+    "reservation changed": "its reservation has another end by now; reserve it again instead",
+    "over": "its earlier hold or reservation would have ended by now; leave it as it is, or edit it by hand",
     "client closed": "its client is closed; reopen the client first",
     "package archived": "its package is archived; restore the package first",
     "package off": "its client package is not active; activate it first",
@@ -176,6 +178,7 @@ def _whens(chunk):
         *_taken_keys(chunk),
         *_number_reasons(chunk),
         *_client_package_reasons(chunk),
+        *_reservation_reasons(chunk),
         *_reseller_reasons(chunk),
         (f"live.id IS NULL AND {_lacks_right(chunk, 'add')}", "right"),
         (_lacks_right(chunk, "change"), "right"),
@@ -256,9 +259,9 @@ def _overdue_hold(chunk):
 
 
 def _lacks_right(chunk, action):
-    """Return SQL for a missing right. For numbers the right to undo is enough."""
+    """Return SQL for a missing right. For numbers and their reservations the right to undo is enough."""
     right = f"{chunk.model._meta.app_label}.{action}_{chunk.model._meta.model_name}"
-    return "1 = 0" if chunk.model is DID or chunk.undo.by.has_perm(right) else "1 = 1"
+    return "1 = 0" if chunk.model in (DID, Reservation) or chunk.undo.by.has_perm(right) else "1 = 1"
 
 
 def _missing_parents(chunk):
@@ -311,6 +314,15 @@ def _number_reasons(chunk):
         WHERE operator.id = prior.operator_id
     )"""
     yield holds.over_sql("prior", "%(now)s"), "over"
+    # Rows of another end or reseller are those of a reservation that the number has left since.
+    yield (
+        f"""prior.reservation_id IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM {chunk.rows_of(Reservation)} kept
+            WHERE kept.id = prior.reservation_id AND kept.reseller_id = {operators_reseller}
+              AND kept.ends_at {null_safe_equal()} prior.hold_until
+        )""",
+        "reservation changed",
+    )
     yield f"{back_in_use} AND client.closed_at IS NOT NULL", "client closed"
     yield f"{back_in_use} AND package.archived_at IS NOT NULL", "package archived"
     yield f"{back_in_use} AND NOT ({running})", "package off"
@@ -338,10 +350,15 @@ def _client_package_reasons(chunk):
     yield "prior.active AND prior.ends_at <= %(now)s AND (live.id IS NULL OR live.active)", "ended"
 
 
+def _reservation_reasons(chunk):
+    if chunk.model is Reservation:
+        yield "prior.ends_at <= %(now)s", "ended"
+
+
 def _reseller_reasons(chunk):
     """Yield what keeps an object with its reseller, as in the ``clean`` of its model."""
     uses = {
-        Operator: (DID, "operator_id", "child.account_id IS NOT NULL"),
+        Operator: (DID, "operator_id", "(child.account_id IS NOT NULL OR child.reservation_id IS NOT NULL)"),
         Client: (ClientPackage, "client_id", "1 = 1"),
         Package: (ClientPackage, "package_id", "1 = 1"),
     }

@@ -8,7 +8,8 @@ from audit import history
 from clients.models import Client, Package
 from dids.history.undo.chunk import IN_PLACE, id_list, is_one_of, restored_value
 from dids.history.undo.verdicts import UNDONE, taken_reason
-from dids.models import DID, ClientPackage
+from dids.labels import ReservationNames
+from dids.models import DID, ClientPackage, Reservation
 from dids.models.locks import lock_in_order
 from dids.models.number_reads import any_hold_over
 
@@ -134,6 +135,9 @@ def names(model, ids, viewer):
             for pk in ids
             if pk in known
         ]
+    if model is Reservation:
+        reservations = ReservationNames(ids, viewer)
+        return [reservations.title(pk) for pk in ids if pk in reservations]
     known = history.last_known(model, ids, "name", viewer=viewer)
     return [known[pk]["name"] for pk in ids if pk in known]
 

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 from audit import SYSTEM
 from clients.models import Account, Client, Package, Reseller
 from dids.lifecycle.statuses import FREE, HELD, IN_USE, LABELS, MOVES, RESUMED
-from dids.models import DID, ClientPackage, DIDHistory, Stock, counters, head_stock
+from dids.models import DID, ClientPackage, DIDHistory, Reservation, Stock, counters, head_stock
 from operators.models import Operator
 from tests.examples import scaled
 from tests.world import member
@@ -115,6 +115,31 @@ class Carrier(RuleBasedStateMachine):
         else:
             ClientPackage.reopen(client, by=self.people["Provisioner"], now=self.now)
 
+    @rule(who=PEOPLE, numbers=SOME, which=st.integers(0, 3), days=st.sampled_from([None, 1, 10]))
+    def reserve(self, who, numbers, which, days):
+        client, by = self.given[which].client, self.people[who]
+        ends_at = days and self.now + days * DAY
+        fields = {"reseller": client.reseller, "client": client, "purpose": "Trial", "made_at": self.now}
+        draft = Reservation.draft(by=by, ends_at=ends_at, **fields)
+        self._some(numbers).reserve(draft, by=by, now=self.now)
+
+    @precondition(lambda self: Reservation.objects.exists())
+    @rule(which=st.integers(0, 30), days=st.sampled_from([None, 2, 40]))
+    def extend(self, which, days):
+        every = Reservation.objects.order_by("pk")
+        reservation = every[which % every.count()]
+        reservation.end_on(days and self.now + days * DAY, by=self.people["Clerk"], now=self.now)
+
+    @rule(who=PEOPLE, numbers=SOME)
+    def end_reservation(self, who, numbers):
+        self._some(numbers).end_reservation(by=self.people[who], now=self.now)
+
+    @rule(numbers=SOME, which=st.integers(0, 3))
+    def convert(self, numbers, which):
+        given = self.given[which]
+        account, by = self.accounts[given.client], self.people["Provisioner"]
+        self._some(numbers).assign_reserved(given, account, by=by, now=self.now)
+
     # --- time and the worker
 
     @rule(hours=st.integers(1, 24 * 20))
@@ -125,7 +150,9 @@ class Carrier(RuleBasedStateMachine):
     @rule()
     def the_worker_releases(self):
         # as dids.periodic does, with the simulated clock
-        DID.objects.hold_over(self.now).end_hold(by=SYSTEM, now=self.now)
+        over = DID.objects.hold_over(self.now)
+        over.filter(status="hold").end_hold(by=SYSTEM, now=self.now)
+        over.filter(status="reserved").end_reservation(by=SYSTEM, now=self.now)
         assert not DID.objects.hold_over(self.now).exists()
 
     @rule()
@@ -140,7 +167,24 @@ class Carrier(RuleBasedStateMachine):
         for did in DID.objects.all():
             held = did.status in HELD
             assert (did.account_id is not None, did.client_package_id is not None) == (held, held), did
-            assert (did.hold_from is not None, did.hold_until is not None) == (did.status == "hold",) * 2
+            assert (did.hold_from is not None) == (did.status == "hold"), did
+            ends = did.status == "hold" or (did.reservation and did.reservation.ends_at is not None)
+            assert (did.hold_until is not None) == bool(ends), did
+
+    @invariant()
+    def a_number_is_in_a_reservation_only_while_it_is_reserved(self):
+        for did in DID.objects.filter(reservation__isnull=False).select_related("reservation", "operator"):
+            kept = did.reservation
+            assert (did.status, did.hold_until) == ("reserved", kept.ends_at), did
+            assert did.operator.reseller_id == kept.reseller_id, did
+
+    @invariant()
+    def a_reservation_that_is_over_has_no_number_by_the_clock(self):
+        reserved = DID.objects.with_status_now(self.now).filter(reservation__ends_at__lte=self.now)
+        assert all(did.status_now == "instock" for did in reserved)
+        running = Reservation.objects.running(self.now).values("pk")
+        members = DID.objects.in_status(["reserved"], self.now).filter(reservation__isnull=False)
+        assert not members.exclude(reservation__in=running).exists()
 
     @invariant()
     def no_package_exceeds_its_did_limit(self):
