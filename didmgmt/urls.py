@@ -14,6 +14,7 @@ urlpatterns = [
     path("api-reference/", include((api_reference_urlpatterns, "api_reference"))),
     path("start/", include("screens.start.urls")),
     path("dids/", include("screens.numbers.urls")),
+    path("reservations/", include("screens.reservations.urls")),
     path("operators/", include("screens.operators.urls")),
     path("clients/", include("screens.clients.urls")),
     path("packages/", include("screens.packages.urls")),

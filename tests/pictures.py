@@ -210,6 +210,8 @@ PAGES = {
     "view": ("/dids/views/new/",),
     "import-file": ("/dids/import/",),
     "who-had-it": ("/audit/who-had-it/",),
+    "reservations": ("/reservations/",),
+    "reserve": ("/reservations/new/",),
     "operators": ("/operators/",),
     "operator-new": ("/operators/new/",),
     "operators-import": ("/operators/import/",),

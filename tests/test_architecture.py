@@ -33,19 +33,19 @@ RANKS = {
     "didmgmt.postgresql": "__init__ driver base",
     "didmgmt.sqlite3": "__init__ waiting base",
     "didmgmt.templatetags": "__init__ look",
-    "dids": "__init__ lifecycle numbering models packages labels lists history forms imports exports"
-    " reference_files job_kinds periodic demo apps",
+    "dids": "__init__ lifecycle numbering models packages reservations labels lists history forms imports"
+    " exports reference_files job_kinds periodic demo apps",
     "dids.demo": "__init__ names world",
-    "dids.exports": "__init__ columns copying rows ownership workbook",
-    "dids.forms": "__init__ records clients operators packages numbers past",
+    "dids.exports": "__init__ columns copying rows ownership reservations workbook",
+    "dids.forms": "__init__ records clients operators packages numbers reservations past",
     "dids.history": "__init__ explain ownership timeline rows audit_log external_writes undo",
     "dids.history.undo": "__init__ result chunk verdicts uses writes undo job",
     "dids.imports": "__init__ limits synonyms names content layouts mapping options cells parse reasons"
     " refused sql capacity resolve lookalikes create_missing existing upload survey validate tally apply"
     " check effects wizard",
     "dids.lifecycle": "__init__ statuses holds result",
-    "dids.lists": "__init__ client_packages prefix_rows keyset row_counts records sqlite_stats substring"
-    " changed missing filters picks as_of columns listing finding first_steps",
+    "dids.lists": "__init__ client_packages prefix_rows keyset row_counts reservations records sqlite_stats"
+    " substring changed missing filters picks as_of columns listing finding first_steps",
     "dids.models": "locks number_previews client_packages reservations hold_days lookups prefixes head_stock"
     " staging tags number_merge number_plans number_reads number_writes numbers counters views __init__",
     "dids.numbering": "__init__ countries normalise not_numbers reading ranges search",
@@ -56,7 +56,7 @@ RANKS = {
     "jobs": "__init__ periodic kinds companions statistics files leases models waking filters apps",
     "operators": "__init__ models filters apps",
     "screens": "__init__ forms answers records templatetags start packages operators jobs staff people"
-    " programs downloads webhooks numbers history clients imports find",
+    " programs downloads webhooks numbers history clients reservations imports find",
     "screens.clients": "__init__ clients accounts assign_forms assign client dids",
     "screens.find": "__init__ actions views",
     "screens.history": "__init__ links audit undo who_had_it",
@@ -67,6 +67,7 @@ RANKS = {
     "screens.packages": "__init__ stopping client_packages packages",
     "screens.people": "__init__ forms people roles",
     "screens.programs": "__init__ forms tokens",
+    "screens.reservations": "__init__ views",
     "screens.start": "__init__ views",
     "screens.staff": "__init__ forms views",
     "screens.webhooks": "__init__ forms views",

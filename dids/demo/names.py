@@ -155,3 +155,16 @@ LONG_NOTES = (
     "Printed in the 2026 directory.",
     "Reserved for the new office, move planned for spring; the floor plan says 24 desks and two lifts.",
 )
+
+# (name, None for a client; purpose; numbers; days ago it was made; days until its end, None for no end)
+RESERVATIONS = [
+    (None, "Move to the second warehouse", 10, 7, 0.3),
+    (None, "Offer 20417, second site", 20, 14, 1.2),
+    ("Orsini Textiles (prospect)", "Trial until the contract is signed", 50, 12, 1.4),
+    (None, "Vanity number, waiting for the deposit", 1, 4, 3.1),
+    (None, "Porting back-up range", 30, 25, 6),
+    ("Falken Couriers (prospect)", "Growth in January, agreed by phone", 40, 8, 46),
+    (None, "Campaign in spring", 1, 16, 63),
+    ("Council tender 88", "Tender, decision in February", 10, 26, 90),
+    ("Support desk migration", "Own use: test numbers of the new switch", 20, 33, None),
+]

@@ -33,9 +33,10 @@ from dids.demo.names import (
     PEOPLE,
     PLANS,
     RESELLERS,
+    RESERVATIONS,
 )
 from dids.lifecycle import statuses as st
-from dids.models import DID, ClientPackage
+from dids.models import DID, ClientPackage, Reservation
 from operators.models import Operator
 from staff.models import User
 
@@ -107,6 +108,7 @@ class World:
             self._plan_deliveries()
             self._plan_customers()
             self._plan_withdrawals()
+            self._plan_reservations()
             self._play()
         return self.written
 
@@ -323,6 +325,32 @@ class World:
         self._shelve(run)
 
     # --- sales ---
+
+    def _plan_reservations(self):
+        """Schedule reservations that end in the future; with few numbers in stock some find none."""
+        for name, purpose, size, ago, days in RESERVATIONS:
+            ends_at = days and (self.clock + timedelta(days=days)).replace(second=0, microsecond=0)
+            self._at(self._ago(ago, ago + 1), self._reserve, name, purpose, size, ends_at)
+
+    def _reserve(self, when, name, purpose, size, ends_at):
+        shelves = {
+            key: runs
+            for key, runs in sorted(self.stock.items())
+            if any(len(run) >= size and not run.toll_free for run in runs)
+        }
+        if not shelves:
+            return
+        reseller, toll_free = self.rng.choice(list(shelves))
+        shelf = self.stock[reseller, toll_free]
+        run = self._take(shelf, next(run for run in shelf if len(run) >= size), size)
+        clients = Client.objects.filter(reseller=reseller, closed_at=None).order_by("pk")
+        client = self.rng.choice(clients) if name is None and clients else None
+        fields = {"client": client, "name": "" if client else name or "Orsini Textiles"}
+        by = self._anyone("Clerk", "Provisioner")
+        draft = Reservation.draft(
+            by=by, reseller_id=reseller, purpose=purpose, ends_at=ends_at, made_at=when, **fields
+        )
+        self._done(run.dids().reserve(draft, by=by, now=when))
 
     def _plan_customers(self):
         rng = self.rng

@@ -1,11 +1,11 @@
 """The lists of everything but numbers and changes: their filters, sorts and what a row shows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import F, QuerySet
-from django.db.models.functions import Lower
+from django.db.models.functions import Coalesce, Lower
 from django.http import QueryDict
 
 from clients.filters import (
@@ -22,7 +22,8 @@ from didmgmt.filters import FilterSet
 from didmgmt.listing import Listing, Sorts
 from dids.lists import row_counts
 from dids.lists.client_packages import ClientPackageFilter
-from dids.models import ClientPackage, Tag
+from dids.lists.reservations import ReservationFilter, rows_of
+from dids.models import ClientPackage, Reservation, Tag
 from jobs.filters import JobFilter
 from jobs.models import Job
 from operators.filters import OperatorFilter
@@ -35,6 +36,7 @@ class RecordList:
 
     ``rows(records, now)`` adds to a queryset what a row shows. ``related``: what else each row needs, for
     ``select_related``. ``default``: the sort without a parameter, the first one if it is blank.
+    ``page``: returns the records of a page with what is worked out in Python.
     """
 
     model: Any
@@ -43,6 +45,7 @@ class RecordList:
     rows: Callable[[Any, Any], Any] = lambda records, now: records
     related: tuple[str, ...] = ("reseller",)
     default: str = ""
+    page: Callable[[Any, Any], Iterable[Any]] = lambda records, now: records
 
     def visible_to(self, user: Any) -> QuerySet[Any]:
         """Return the records that a user may see, with related ones."""
@@ -70,7 +73,7 @@ class RecordList:
             path=path,
             sorts=self.sorts,
             default=self.default,
-            fetch=lambda found: self.rows(self.with_related(found), now),
+            fetch=lambda found: self.page(self.rows(self.with_related(found), now), now),
             besides=besides,
         )
 
@@ -163,6 +166,22 @@ CLIENT_PACKAGES = RecordList(
     },
     rows=lambda given, now: given.with_state(now).with_numbers_in_use(),
     related=("client", "package__reseller"),
+)
+RESERVATIONS = RecordList(
+    model=Reservation,
+    filterset=ReservationFilter,
+    sorts={
+        "ends": (F("ends_at"), "id"),
+        "numbers": (F("first"), "id"),
+        "count": ("numbers", "id"),
+        "whom": (Lower(Coalesce("client__name", "name")), "id"),
+        "purpose": (Lower("purpose"), "id"),
+        "by": (Lower("maker"), "id"),
+        "since": ("made_at", "id"),
+    },
+    rows=lambda reservations, now: reservations.running(now).with_numbers(),
+    related=("client", "reseller"),
+    page=rows_of,
 )
 JOBS = RecordList(
     model=Job,

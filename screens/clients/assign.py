@@ -140,22 +140,37 @@ def _add_page(request, client, holder, now, *, form=None, status=200):
 @may_assign
 def did_assign(request):
     """Assign the numbers selected on the list: choose the client, preview, apply."""
-    selection, step, now = selected_dids(request), request.POST.get("step", "form"), clock.now()
+    selection = selected_dids(request)
     only = [reverse("dids:detail", args=[selection.ids])] if selection.ids.isdigit() else []
     back = dialogs.back_to(request, reverse("dids:list"), *only)
     if selection.error:
         return refused(request, selection.error, "Assign numbers to a client", back)
-    clients = ChooseClientForm(request.POST if step != "form" else None, by=request.user)
+    return assign_selected(request, selection, back, action_url=reverse("dids:assign"))
+
+
+def assign_selected(request, selection, back, *, action_url, title="", client=None, reserved=False):
+    """Answer the dialog at ``action_url`` that assigns the selected numbers.
+
+    ``title``: of the page, if it does not tell their count. ``client``: the one that is chosen at first.
+    ``reserved``: whether they are in a reservation.
+    """
+    step, now = request.POST.get("step", "form"), clock.now()
+    chosen = request.POST if step != "form" else {"client": client.pk} if client else None
+    clients = ChooseClientForm(chosen, by=request.user)
     client = clients.cleaned_data["client"] if clients.is_valid() else None
     holder = HolderForm.of(
         {} if step == "client" else request.POST, client=client, now=now, required=step == "apply"
     )
     given, account = holder.holder
     if step == "apply" and given and account:
+        if reserved:
+            result = selection.queryset.assign_reserved(given, account, by=request.user)
+            return done(request, result.sentence(assigned_verb(given, account)), result, back)
         return _assign(request, selection, given, account, back)
     context = {"selection": selection, "clients": clients, "client": client, "holder": holder}
+    context["action_url"] = action_url
     if given and account:
-        context["preview"] = _preview(request, selection, given, account, now)
+        context["preview"] = _preview(request, selection, given, account, now, reserved=reserved)
     if request.htmx and step in _PARTS:
         return render(request, _PARTS[step], context | {"oob": True, "back_url": back})
     wrong = clients.errors or (client and holder.errors)
@@ -163,7 +178,7 @@ def did_assign(request):
         request,
         "clients/_assign_ticked.html",
         context,
-        title=f"Assign {count_noun(selection.count, 'number')} to a client",
+        title=title or f"Assign {count_noun(selection.count, 'number')} to a client",
         back_url=back,
         status=422 if wrong else 200,
     )
@@ -183,9 +198,11 @@ def _assign(request, pick, given, account, back_url):
     return done(request, f"{sentence} {pick.note}".strip(), result, back_url)
 
 
-def _preview(request, pick, given, account, now):
+def _preview(request, pick, given, account, now, *, reserved=False):
     """Return the context of _assign_preview.html: the result, the free slots, numbers reused soon."""
-    result = pick.queryset.preview_assign(given, account, by=request.user, now=now)
+    numbers = pick.queryset
+    preview = numbers.preview_assign_reserved if reserved else numbers.preview_assign
+    result = preview(given, account, by=request.user, now=now)
     if missing := getattr(pick, "missing", None):
         result.add(missing)
     return preview_context(result) | {

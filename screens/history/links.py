@@ -17,6 +17,7 @@ _SCREENS = {
     "dids:import": "Import DIDs",
     "dids:list": "A number’s page",
     "operators:list": "Operators",
+    "reservations:list": "Reservations",
     "clients:list": "Clients",
     "reference:accounts_import": "Accounts",
     "packages:list": "Packages",

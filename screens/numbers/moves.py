@@ -124,6 +124,10 @@ def _move(did, target, in_use, now):
         url = f"{reverse('dids:assign')}?ids={did.pk}"
         consequence = "To a client, account and package that you choose. Reachable at once."
         return Move("Assign…", "user", consequence, url, is_dialog=True)
+    if target == st.RESERVED and status == st.INSTOCK:
+        url = f"{reverse('reservations:new')}?ids={did.pk}"
+        consequence = "For a client or a name, until a time that you choose."
+        return Move("Reserve…", "lock", consequence, url, is_dialog=True)
     label, icon, consequence = _FREE_MOVES[target]
     if status == st.ARCHIVE:
         label = f"Restore as {st.LABELS[target]}"

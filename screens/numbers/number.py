@@ -205,11 +205,12 @@ def _conflict_form(request, pk, touched, seen):
 def _shown(row, sent=None):
     """Return the initial values of the edit form for a DID or a history row.
 
-    ``sent``: the status that was posted. A hold that ended after the form was shown still counts as Hold.
+    ``sent``: the status that was posted. A hold that ended after the form was shown still counts as Hold,
+    and an ended reservation as Reserved.
     """
-    over = holds.is_over(row.hold_until, clock.now()) and sent != st.HOLD
+    over = holds.is_over(row.hold_until, clock.now()) and sent != row.status
     return {
-        "status": row.after_hold if over else row.status,
+        "status": holds.after(row.status, row.after_hold) if over else row.status,
         "after_hold": row.after_hold,
         "hold_days": row.hold_days,
         "tags": row.tag_label
@@ -239,6 +240,10 @@ def _facts(did):
     ]
     if did.status_now == st.HOLD:
         facts.append({"label": "Hold until", "moment": did.hold_until})
+    if did.status_now == st.RESERVED and did.reservation:
+        url = f"{list_url}?reservation={did.reservation_id}"
+        facts.append({"label": "Reserved for", "value": str(did.reservation), "url": url})
+        facts.append({"label": "Reserved until", "moment": did.hold_until, "value": "no end"})
     return facts
 
 

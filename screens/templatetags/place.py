@@ -11,6 +11,7 @@ PRODUCT = "DID Management"
 SECTIONS = {
     "dids": "DIDs",
     "operators": "DIDs",
+    "reservations": "DIDs",
     "start": "DIDs",
     "clients": "Clients",
     "accounts": "Clients",

@@ -26,12 +26,13 @@ from dids.forms import numbers as number_forms
 from dids.forms import operators as operator_forms
 from dids.forms import packages as package_forms
 from dids.forms import past as history_forms
+from dids.forms import reservations as reservation_forms
 from dids.forms.records import HoldDaysForm, RecordForm
 from dids.imports.mapping import guess
 from dids.imports.wizard import Import
 from dids.lists.as_of import PastFilter
 from dids.lists.filters import ClientDIDFilter, SearchForm
-from dids.models import DID, ClientPackage, DIDHistory, SavedView
+from dids.models import DID, ClientPackage, DIDHistory, Reservation, SavedView
 from dids.reference_files.tables import TABLES
 from events.models import Endpoint
 from operators.models import Operator
@@ -50,7 +51,15 @@ from tests.imports import staged
 
 pytestmark = pytest.mark.django_db
 
-BASES = {Form, ModelForm, RecordForm, HoldDaysForm, import_forms.DefaultsForm, people_forms._ManagedForm}
+BASES = {
+    Form,
+    ModelForm,
+    RecordForm,
+    HoldDaysForm,
+    reservation_forms.EndFields,
+    import_forms.DefaultsForm,
+    people_forms._ManagedForm,
+}
 NO_DATA = QueryDict()
 
 for module in pkgutil.walk_packages(screens.__path__, "screens."):
@@ -105,6 +114,8 @@ def bound_forms(world, user):
             NO_DATA, instance=ClientPackage(client=world.client), by=user, choices_url="/"
         ),
         package_forms.PackageForm(NO_DATA, instance=Package(), by=user),
+        reservation_forms.ReserveForm(NO_DATA, by=user, is_selected=False),
+        reservation_forms.ExtendForm(NO_DATA, reservation=Reservation()),
         people_forms.NewPasswordForm(user, NO_DATA),
         people_forms.PersonForm(NO_DATA, instance=User(), by=user),
         people_forms.RoleForm(NO_DATA, instance=Role(), by=user),

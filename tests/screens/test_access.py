@@ -21,7 +21,7 @@ from audit.history import TRACKED
 from clients.models import Account, Client, Package, Reseller
 from dids.history.external_writes import ExternalWrite
 from dids.job_kinds import submit_create
-from dids.models import DID, SavedView
+from dids.models import DID, Reservation, SavedView
 from dids.numbering.ranges import Numbers
 from events.models import Endpoint
 from events.publishing import create_event
@@ -283,6 +283,38 @@ ADDRESSES = [
     Address("packages:archive", "/packages/{package}/archive/", *ON_RECORD, step="apply"),
     Address("packages:restore", "/packages/{package}/restore/", NO_POST, "login 403 404 302 302"),
     Address("packages:choices", "/packages/choices/", SIGNED_IN, NO_POST),
+    Address("reservations:list", "/reservations/", SIGNED_IN, NO_POST),
+    Address("reservations:export", "/reservations/export/", SIGNED_IN, NO_POST),
+    Address(
+        "reservations:new",
+        "/reservations/new/?ids={number}",
+        "login 403 404 200 200",
+        "login 403 404 302 302",
+        ids="{number}",
+        step="apply",
+        whom="name",
+        name="Orsini",
+        purpose="Trial",
+        ends="none",
+    ),
+    Address(
+        "reservations:extend",
+        "/reservations/{reservation}/extend/",
+        "login 403 404 200 200",
+        "login 403 404 302 302",
+        ends="1 month",
+    ),
+    Address("reservations:end", "/reservations/{reservation}/end/", *ON_RECORD),
+    Address(
+        "reservations:assign",
+        "/reservations/{reservation}/assign/",
+        "login 403 404 200 200",
+        "login 403 404 302 302",
+        step="apply",
+        client="{client}",
+        package="{client_package}",
+        account="{account}",
+    ),
     Address("client_packages:list", "/client-packages/", SIGNED_IN, NO_POST),
     Address("client_packages:activate", "/client-packages/{client_package}/activate/", *ON_RECORD),
     Address(
@@ -452,7 +484,12 @@ def ids_of(world, owner):
     """Return the ids for the names in braces: records of Reseller 1, a role and a user without changes."""
     spare = Operator.objects.create(reseller=world.reseller, name="Spare Line")
     endpoint = endpoint_of(world.reseller, "https://rose.example/hook")
+    DID.objects.create_numbers(["70001"], operator=world.operator, by=SYSTEM)
+    kept = {"reseller": world.reseller, "client": world.client, "purpose": "Second site"}
+    reservation = Reservation.draft(by=owner, **kept)
+    DID.objects.filter(number="70001").reserve(reservation, by=owner)
     return {
+        "reservation": reservation.pk,
         "endpoint": endpoint.pk,
         "delivery": endpoint.deliveries.get().pk,
         "number": world.did("256999").pk,
@@ -517,6 +554,8 @@ SECRETS = [
     "Spare Client",
     "spare_trunk",
     "Spare Pack",
+    "Second site",
+    "70001",
 ]
 
 

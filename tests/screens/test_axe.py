@@ -1,5 +1,6 @@
 """axe-core finds nothing on any page, in both themes, on desktop and phone; a thumb reaches everything."""
 
+from datetime import timedelta
 from itertools import groupby
 
 import pytest
@@ -8,8 +9,10 @@ from django.core.management import call_command
 from django.utils import timezone
 from playwright.sync_api import expect
 
+from audit import SYSTEM
 from audit.models import Change
 from dids.job_kinds import submit_create
+from dids.models import DID, Reservation
 from dids.numbering.ranges import Numbers
 from jobs.models import Job
 from tests.screens.test_access import endpoint_of
@@ -160,6 +163,11 @@ PAGES = [
     "/audit/who-had-it/?numbers=2563,2567,256999,999",
     "/audit/who-had-it/?numbers=x&at=never",
     "/audit/who-had-it/statement/?numbers=2563,2567,256999,999",
+    "/reservations/",
+    "/reservations/?ends=none",
+    "/reservations/?ends=nonsense",
+    "/reservations/new/",
+    "/reservations/new/?ids={free}",
     "/operators/",
     "/operators/?reseller=0",
     "/operators/?name=nobody",
@@ -255,6 +263,30 @@ def test_the_pages_of_webhooks_have_no_violation(page_of, world):
     page.get_by_label("I have stored the secret").check()
     page.get_by_role("button", name="Close").click()
     expect(page.get_by_role("heading", name="billing.example/hooks/did")).to_be_visible()
+
+
+def test_the_dialogs_of_reservations_have_no_violation(page_of, world):
+    kept = {"reseller": world.reseller, "client": world.client, "purpose": "Second site"}
+    draft = Reservation.draft(by=SYSTEM, ends_at=timezone.now() + timedelta(hours=1), **kept)
+    DID.objects.filter(number="256999").reserve(draft, by=SYSTEM)
+    DID.objects.create_numbers(["256998"], operator=world.operator, by=SYSTEM)
+    page = page_of(member("Supervisor"))
+    visit(page, "/reservations/")
+    assert "Rose Orig" in page.inner_text("main") and violations(page) == []
+    for path in ("extend", "end", "assign"):
+        visit(page, f"/reservations/{draft.pk}/{path}/")
+        assert violations(page) == []
+    visit(page, "/reservations/")
+    page.get_by_role("link", name="Reserve numbers").click()
+    page.get_by_label("Numbers", exact=True).fill("256998, 256999")
+    page.get_by_label("Name", exact=True).first.check()
+    page.locator("#reserve_name").fill("Orsini")
+    page.locator("#reserve_purpose").fill("Trial")
+    page.get_by_label("3 days").check()
+    page.get_by_role("button", name="Reserve 1 number").wait_for()
+    assert violations(page) == []
+    page.get_by_role("button", name="Reserve 1 number").click()
+    expect(page.get_by_text("1 number reserved for Orsini until")).to_be_visible()
 
 
 def test_an_empty_system_has_no_violation(page_of, db):

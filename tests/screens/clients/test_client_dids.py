@@ -322,7 +322,7 @@ def number_page(browser, world, number):
         ("2567", "Calls go to account rose_orig.", ["Block", "Hold"]),
         ("2568", "Unreachable: it is Blocked.", ["Activate", "Hold"]),
         ("2563", "Unreachable: it is on Hold.", ["Activate", "End hold"]),
-        ("256999", "Unreachable: it is In Stock, not assigned to a client.", ["Reserve", "Archive"]),
+        ("256999", "Unreachable: it is In Stock, not assigned to a client.", ["Archive"]),
     ],
 )
 def test_the_page_of_a_number_says_where_calls_go_and_what_can_be_done(
