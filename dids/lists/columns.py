@@ -13,7 +13,8 @@ from audit.history import visible_to
 from didmgmt import clock
 from didmgmt.statements import EVERYBODY, Statement
 from didmgmt.text import shorten
-from dids.labels import Names
+from dids.labels import Names, ReservationNames
+from dids.lifecycle import statuses as st
 from dids.models import DID
 from dids.models.numbers import AsListed
 
@@ -53,6 +54,8 @@ COLUMNS = {
                 "after_hold": "After Hold",
                 "hold_days": "Hold days",
                 "hold_until": "Hold until",
+                "reserved_for": "Reserved for",
+                "reserved_until": "Reserved until",
                 "last_client": "Last client",
                 "country": "Country",
                 "created": "Created",
@@ -87,7 +90,7 @@ def rows_with_columns(pks, keys, viewer, now):
     """Return the numbers with these ids as rows ``for_table`` with what these columns need besides.
 
     They are tuples with the attributes of ``AsListed``. Costs one query, with index lookups for each row; the
-    last clients cost another one, and those of names.
+    last clients cost another one, and those of names; so do reservations.
     """
     needed = frozenset(keys) & {"created", "changed", "hold_days"}
     statement, listed = _rows(needed)
@@ -95,6 +98,8 @@ def rows_with_columns(pks, keys, viewer, now):
     rows = list(map(listed._make, found))
     if "last_client" in keys:
         _add_past_clients(rows, viewer)
+    if "reserved_for" in keys:
+        _add_reservations(rows, viewer)
     return rows
 
 
@@ -120,7 +125,16 @@ def _rows(needed):
     return statement, type("ListedDID", (AsListed, namedtuple("ListedDID", names)), {})
 
 
-_STORED = ("pk", "number", "after_hold", "hold_until", "notes")
+_STORED = ("pk", "number", "after_hold", "hold_until", "reservation_id", "notes")
+
+
+def _add_reservations(rows, viewer):
+    """Set ``kept_for`` of each row: for whom it is reserved, or ""."""
+    kept = {row.pk: row.reservation_id for row in rows if row.status_now == st.RESERVED}
+    names = ReservationNames(kept.values(), viewer)
+    for row in rows:
+        reservation = kept.get(row.pk)
+        row.kept_for = "" if reservation is None else names.whom(reservation)
 
 
 def _add_past_clients(rows, viewer):

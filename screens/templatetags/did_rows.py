@@ -88,6 +88,7 @@ def _cells(mark):
         "account": lambda did: text(did.account_name),
         "package": lambda did: text(did.client_name and did.package_name),
         "last_client": lambda did: text(did.past_client),
+        "reserved_for": lambda did: text(did.kept_for),
     }
 
 
@@ -100,6 +101,7 @@ _OTHER_CELLS = {
     "after_hold": lambda did: escape(did.after_hold_label),
     "hold_days": lambda did: str(did.hold_days_now),
     "hold_until": lambda did: moment(did.hold_until) if did.status_now == st.HOLD else NONE,
+    "reserved_until": lambda did: (did.status_now == st.RESERVED and moment(did.hold_until)) or NONE,
     "country": lambda did: _text(country_of(did.number)),
     "created": lambda did: moment(did.created_at) or NONE,
     "changed": lambda did: moment(did.changed_at) or NONE,
