@@ -9,6 +9,8 @@ TYPES = {
     "did.unblocked": "Blocked numbers became Active again",
     "did.held": "Numbers went on Hold",
     "did.released": "Numbers left their client",
+    "did.reserved": "Numbers were put into a reservation",
+    "did.unreserved": "Numbers left their reservation: it ended, or they were moved",
     "client_package.activated": "Packages of clients were given or switched on",
     "client_package.deactivated": "Packages of clients were switched off or taken away",
     "client_package.ended": "Packages of clients reached their end",

@@ -43,11 +43,17 @@ OF_NUMBERS = {
 OF_NUMBERS["did.edited"] = "event = '~' AND (described OR NOT coalesce({}, false))".format(
     " OR ".join(f"({condition})" for condition in OF_NUMBERS.values())
 )
-# Rows of numbers with what they were before: ``was`` their status, ``had`` their account, ``described``:
-# whether anything else has changed that people set.
+# Besides the edit that moved them
+OF_NUMBERS["did.reserved"] = "event <> '-' AND kept IS NOT NULL AND coalesce(was_kept, 0) <> kept"
+OF_NUMBERS["did.unreserved"] = (
+    "(event = '-' AND kept IS NOT NULL) OR (was_kept IS NOT NULL AND coalesce(kept, 0) <> was_kept)"
+)
+# Rows of numbers with what they were before: ``was`` their status, ``had`` their account, ``was_kept`` their
+# reservation, ``described``: whether anything else has changed that people set.
 NUMBERS = f"""
     SELECT n.history_id, n.at, n.object_id, n.number, n.event, n.status, n.account_id AS has,
            n.operator_id AS owner, p.status AS was, p.account_id AS had,
+           n.reservation_id AS kept, p.reservation_id AS was_kept,
            p.history_id IS NULL OR p.notes <> n.notes OR p.after_hold <> n.after_hold
            OR p.operator_id <> n.operator_id OR coalesce(p.tag_set_id, 0) <> coalesce(n.tag_set_id, 0)
            OR coalesce(p.hold_days, -1) <> coalesce(n.hold_days, -1) AS described

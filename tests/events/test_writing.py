@@ -14,7 +14,7 @@ from audit.models import Change
 from clients.models import Client
 from didmgmt import clock
 from dids.job_kinds import submit_create
-from dids.models import DID, ClientPackage, DIDHistory
+from dids.models import DID, ClientPackage, DIDHistory, Reservation
 from dids.numbering.ranges import Numbers
 from events import publishing
 from events.models import Delivery, Event, Unpublished
@@ -54,6 +54,24 @@ def test_each_write_to_numbers_has_an_event_of_its_type(world, endpoint, publish
     ):
         assert write(some("4000", "4001")).done == 2
         assert {name: data["count"] for name, data in published().items()} == {name: 2}
+
+
+def test_a_reservation_has_events_when_numbers_join_and_leave_it(world, endpoint, published):
+    DID.objects.create_numbers(["4000", "4001"], operator=world.operator, by=SYSTEM)
+    endpoint()
+
+    def counts():
+        return {name: data["count"] for name, data in published().items()}
+
+    draft = Reservation.draft(by=SYSTEM, reseller=world.reseller, name="Orsini", purpose="Trial")
+    some("4000", "4001").reserve(draft, by=SYSTEM)
+    assert counts() == {"did.edited": 2, "did.reserved": 2}
+    draft.end_on(clock.now() + timedelta(days=1), by=SYSTEM)
+    assert counts() == {"did.edited": 2}
+    some("4000").delete_unused(by=SYSTEM)
+    assert counts() == {"did.deleted": 1, "did.unreserved": 1}
+    some("4001").end_reservation(by=SYSTEM)
+    assert counts() == {"did.edited": 1, "did.unreserved": 1}
 
 
 def test_an_event_says_what_happened_to_which_numbers(world, endpoint, published, supervisor):
