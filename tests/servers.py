@@ -1,4 +1,4 @@
-"""Servers beside the application, as processes of their own: PgBouncer, PostgreSQL."""
+"""Servers beside the application, as processes of their own: PgBouncer, Prometheus, PostgreSQL."""
 
 import os
 import pwd
@@ -6,7 +6,8 @@ import re
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPConnection
 from pathlib import Path
 
 from django.conf import settings
@@ -66,6 +67,31 @@ def pgbouncer(size, port=None):
         finally:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def prometheus(folder, configuration):
+    """Yield the port of a Prometheus with this configuration (YAML)."""
+    command, port = program("prometheus"), free_port()
+    (folder / "prometheus.yml").write_text(configuration)
+    options = {"config.file": "prometheus.yml", "storage.tsdb.path": "data", "log.level": "warn"}
+    options["web.listen-address"] = f"127.0.0.1:{port}"
+    written = [f"--{name}={value}" for name, value in options.items()]
+    with subprocess.Popen([command, *written], cwd=folder) as process:
+        try:
+            while process.poll() is None and not _is_ready(port):
+                time.sleep(0.02)
+            assert process.poll() is None
+            yield port
+        finally:
+            process.kill()
+
+
+def _is_ready(port):
+    with suppress(OSError), closing(HTTPConnection("127.0.0.1", port, timeout=5)) as client:
+        client.request("GET", "/-/ready")
+        return client.getresponse().status == 200
+    return False
 
 
 class Cluster:
