@@ -29,6 +29,8 @@ from didmgmt import measures, patience, replica
 from didmgmt.clock import database_now
 from dids.models import DID
 from dids.models.counters import Stock
+from events.models import Delivery, Endpoint
+from events.publishing import publishable
 from jobs.kinds import KINDS
 from jobs.models import HEARTBEAT_TIMEOUT, Job, WorkerBeat
 
@@ -121,7 +123,7 @@ def _build() -> GaugeMetricFamily:
 
 
 def _of_database() -> Iterator[GaugeMetricFamily]:
-    """Yield the figures of the product. Seven queries, of counters and by indexes."""
+    """Yield the figures of the product. A dozen queries, of counters and by indexes."""
     now = database_now()
     yield _gauges(
         "did_numbers",
@@ -134,6 +136,7 @@ def _of_database() -> Iterator[GaugeMetricFamily]:
     yield from _of_jobs(now)
     yield from _of_workers(now)
     yield from _of_seals(now)
+    yield from _of_events(now)
 
 
 def _of_jobs(now: datetime) -> Iterator[GaugeMetricFamily]:
@@ -184,6 +187,33 @@ def _of_seals(now: datetime) -> Iterator[GaugeMetricFamily]:
         "Destinations that seals can’t be delivered to",
         SealDelivery.failing().count(),
     )
+
+
+def _of_events(now: datetime) -> Iterator[GaugeMetricFamily]:
+    oldest = publishable().order_by("pk").values_list("change_id", flat=True).first()
+    changed = Change.objects.filter(pk=oldest).values_list("at", flat=True).first() if oldest else None
+    yield _gauge(
+        "did_events_unpublished_seconds",
+        "Age of the oldest change that is complete, and of which no event tells yet",
+        _age(changed, now) or 0,
+    )
+    due = Delivery.objects.filter(next_try_at__lte=now).order_by("next_try_at")
+    since = due.values_list("next_try_at", flat=True).first()
+    yield _gauge(
+        "did_webhook_overdue_seconds",
+        "How long the delivery that has waited longest could have been tried",
+        _age(since, now) or 0,
+    )
+    endpoints = Endpoint.objects.kept().filter(active=True).order_by("pk")
+    active = list(endpoints.values_list("pk", "lag", "failing_since"))
+    yield _gauges(
+        "did_webhook_lag_seconds",
+        "From the last event that the endpoint got to its delivery",
+        "endpoint",
+        {str(pk): lag for pk, lag, _ in active if lag is not None},
+    )
+    failing = sum(since is not None for _, _, since in active)
+    yield _gauge("did_webhooks_failing", "Active endpoints whose last try failed", failing)
 
 
 def _of_replica() -> Iterator[GaugeMetricFamily]:

@@ -15,6 +15,7 @@ from django.db import connection
 
 from audit.seals.writing import seal_new_rows
 from dids.models import DID
+from events.models import Endpoint
 from jobs.models import Job, WorkerBeat
 from tests.didmgmt.test_metrics import DEPLOY, TOKEN, used
 from tests.kills import database_url
@@ -78,6 +79,18 @@ FIRED = {
         "1x150",
         {},
         "Periodic tasks fail. The jobs page names them.",
+    ),
+    "DIDEventsLate": (
+        "did_events_unpublished_seconds",
+        "0+60x150",
+        {},
+        "No event tells of a change that was made 2h 0m 0s ago. See the workers' log.",
+    ),
+    "DIDWebhooksLate": (
+        "did_webhook_overdue_seconds",
+        "0+60x150",
+        {},
+        "A webhook has waited 2h 0m 0s for a worker to try it.",
     ),
     "DIDNoSeal": (
         "did_seal_age_seconds",
@@ -163,6 +176,7 @@ def test_prometheus_answers_every_expression_of_the_dashboard_and_of_the_alerts(
         Job.objects.create(kind="edit", owner=supervisor, state=state)
     WorkerBeat.beat("a worker")
     seal_new_rows()
+    Endpoint.objects.create(url="https://receiver.example/hook", lag=1.5)
     token = tmp_path / "token"
     token.write_text(TOKEN)
     variables = {"DATABASE_URL": database_url(), "METRICS_TOKEN": TOKEN, "SECRET_KEY": settings.SECRET_KEY}
