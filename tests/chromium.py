@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 FLAGS = [
@@ -15,6 +16,7 @@ FLAGS = [
     # Pages must not need the network: only the live server's name can be resolved.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
 ]
+DEAF = Path(__file__).with_name("deaf_chromium.py")
 
 
 def chromium():

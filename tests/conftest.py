@@ -320,7 +320,9 @@ def browser():
     # playwright runs an event loop in this thread, in which Django would refuse every query.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
-        process = playwright.chromium.launch(executable_path=path, args=chromium.FLAGS)
+        process = playwright.chromium.launch(
+            executable_path=chromium.DEAF, args=chromium.FLAGS, env=os.environ | {"CHROMIUM": path}
+        )
         expect.set_options(timeout=PATIENCE)
         yield process
         process.close()
