@@ -169,7 +169,7 @@ def bulk_dids(request: HttpRequest, body: Bulk) -> HttpResponse:
         result.add(pick.missing)
         return _rehearsed(result, pick.count, action.warn(pick))
     if pick.count > SMALL:
-        return _queued(action.submit(pick))
+        return queued(action.submit(pick))
     result = action.write(pick.queryset)
     result.add(pick.missing)
     return answer(written(result, action.sentence(result)))
@@ -209,7 +209,8 @@ def _rehearsed(result: Result, selected: int, warning: str = "") -> HttpResponse
     return answer(body | ({"warning": warning} if warning else {}))
 
 
-def _queued(job: Job) -> HttpResponse:
+def queued(job: Job) -> HttpResponse:
+    """Answer with a job that has just been submitted."""
     location = reverse("api:get_job", args=[job.pk])
     body = {"job": {"id": str(job.pk), "label": str(job), "state": job.state, "url": location}}
     return answer(body, status=202, headers={"Location": location})
@@ -233,7 +234,7 @@ def _create(body: Bulk, user: Any) -> HttpResponse:
     if body.dry_run:
         return _rehearsed(DID.objects.preview_create(numbers), numbers.count)
     if numbers.count > SMALL:
-        return _queued(submit_create(user, numbers, **fields))
+        return queued(submit_create(user, numbers, **fields))
     result = create(numbers, form, fields, user)
     return answer(written(result, created_sentence(result, fields["operator"])))
 

@@ -8,8 +8,9 @@ Only requests that were carried out are kept: one that was refused has written n
 """
 
 import hashlib
+import json
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
@@ -26,8 +27,13 @@ KEPT_HEADERS = ("Content-Type", "Location", "ETag", "Cache-Control")
 RETRY_AFTER = 2  # seconds
 
 
-def once(operation: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Let an operation, which returns a rendered response, be carried out once for each key."""
+def once(
+    operation: Callable[..., HttpResponse], *, hidden: tuple[str, ...] = ()
+) -> Callable[..., HttpResponse]:
+    """Let an operation, which returns a rendered response, be carried out once for each key.
+
+    ``hidden``: members of its answer that are secrets: they are not stored, and null in a repeated answer.
+    """
 
     @wraps(operation)
     def carried_out(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -42,11 +48,16 @@ def once(operation: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
             if not _insert(stored):
                 return _repeated(SentRequest.objects.get(key=stored.key), stored.digest)
             response = operation(request, *args, **kwargs)
-            _keep(stored, response)
+            _keep(stored, response, hidden)
         return response
 
     carried_out.once = True  # type: ignore[attr-defined]
     return carried_out
+
+
+def once_without(*hidden: str) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+    """Return ``once`` for an operation whose answer has secrets in the members ``hidden``."""
+    return partial(once, hidden=hidden)
 
 
 def _sender(request: Any, key: str) -> str:
@@ -77,14 +88,17 @@ def _insert(stored: SentRequest) -> bool:
         raise ProblemError(409, "in_progress", sentence, headers=headers) from fault
 
 
-def _keep(stored: SentRequest, response: HttpResponse) -> None:
+def _keep(stored: SentRequest, response: HttpResponse, hidden: tuple[str, ...]) -> None:
     """Write the answer next to the key; undo both, and all that was written, if the request was refused."""
     if response.status_code >= 400:
         transaction.set_rollback(True)
         return
     kept = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
+    body = response.content.decode()
+    if hidden:
+        body = json.dumps(json.loads(body) | dict.fromkeys(hidden), ensure_ascii=False)
     SentRequest.objects.filter(key=stored.key).update(
-        status_code=response.status_code, headers=kept, body=response.content.decode()
+        status_code=response.status_code, headers=kept, body=body
     )
 
 

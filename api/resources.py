@@ -24,6 +24,7 @@ class Resource:
 
     ``path``: its address, also its name in the plural. ``needs``: a decorator that checks rights.
     ``counted``: fields that need ``RecordList.rows``, whose counts cost a subquery for each row.
+    ``version_of``: returns what ``version`` returns, for a kind without history.
     """
 
     records: RecordList
@@ -32,6 +33,7 @@ class Resource:
     path: str
     needs: Callable[[Any], Any]
     counted: frozenset[str] = frozenset()
+    version_of: Callable[[int], int | None] = lambda _pk: None
 
     @property
     def a_noun(self) -> str:
@@ -98,9 +100,9 @@ class Resource:
         return found(self.records.rows(visible, clock.now()).first(), f"{self.noun} {pk}")
 
     def version(self, pk: int) -> int | None:
-        """Return the id of the record's newest history row, None for kinds without history."""
+        """Return the id of the record's newest history row or change, None for kinds that have neither."""
         history: Any = TRACKED.get(self.records.model)
         if history is None:
-            return None
+            return self.version_of(pk)
         newest = history.objects.filter(object_id=pk).order_by("-history_id")
         return newest.values_list("history_id", flat=True).first()

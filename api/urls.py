@@ -27,6 +27,7 @@ from api import (
     problems,
     reference,
     tags,
+    webhooks,
 )
 from api.access import TokenAuth
 from didmgmt.parameters import takes
@@ -55,6 +56,7 @@ api.add_router("", changes.router)
 api.add_router("", past.router)
 api.add_router("", moves.router)
 api.add_router("", jobs.router)
+api.add_router("", webhooks.router)
 
 
 @cache

@@ -16,6 +16,7 @@ from pydantic import Field
 import audit
 from api.access import found, lacks, needs, with_id
 from api.examples import example_of
+from api.facts import conditional
 from api.fields import MAYBE_TEXT, MAYBE_WHOLE, TEXT, answer, component_reference
 from api.idempotency import once
 from api.inputs import Body, form_data, sent
@@ -94,15 +95,14 @@ class Writes:
             summary=f"Edit {a_noun}",
             description="Change what the body names. `If-Match` refuses to change what has changed since.",
             **documented(self.resource),
-        )(may_edit(edit))
+        )(may_edit(conditional(edit)))
         router.delete(
             f"/{path}/{{pk}}",
             operation_id=f"delete_{noun}",
             summary=f"Delete {a_noun}",
             description="Delete it unless other records use it; its history remains.",
-            response={200: None},
-            openapi_extra=_answers(200, "Deleted", {}, _EXAMPLE),
-        )(may_delete(delete))
+            **documented_deletion(),
+        )(may_delete(conditional(delete)))
 
     def save(self, request: HttpRequest, record: Any, body: Body) -> HttpResponse:
         """Write the record as the body says and answer with it. Raises ProblemError if it is refused."""
@@ -149,6 +149,11 @@ def documented(
     example |= {fact: example_of(schema, {}) for fact, schema in facts.items()}
     answers = _answers(status, f"{done}{resource.fields.noun}", record | facts, example, perhaps)
     return {"response": {status: None}, "openapi_extra": answers}
+
+
+def documented_deletion() -> dict[str, Any]:
+    """Return the keyword arguments of an operation that answers with ``done`` alone."""
+    return {"response": {200: None}, "openapi_extra": _answers(200, "Deleted", {}, _EXAMPLE)}
 
 
 def _answers(

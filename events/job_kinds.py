@@ -17,7 +17,7 @@ class ReplayJob(JobKind):
         params = job.params
         since, until = parse_datetime(params["since"]), parse_datetime(params["until"])
         while True:
-            endpoint = Endpoint.objects.visible_to(job.actor).kept().filter(pk=params["endpoint"]).first()
+            endpoint = Endpoint.objects.visible_to(job.actor).filter(pk=params["endpoint"]).first()
             if endpoint is None or not endpoint.active:
                 raise JobError("The webhook was paused or deleted, so nothing more is sent to it.")
             if not job.actor.has_perm("events.change_endpoint"):

@@ -29,6 +29,10 @@ def new_event_id():
 
 
 class EndpointQuerySet(BranchQuerySet):
+    def visible_to(self, user):
+        """Return the kept endpoints that ``user`` may see."""
+        return super().visible_to(user).kept()
+
     def kept(self):
         """Return the endpoints that nobody has deleted."""
         return self.filter(deleted_at=None)
@@ -44,7 +48,8 @@ class Endpoint(models.Model):
     ``reseller``: gets what concerns this reseller, counted from its rows alone; None: gets everything.
     ``active``: False while it is paused, or disabled for a ``reason``. ``failing_since`` and ``error`` are
     about the failures since the last success. ``sent`` and ``sent_at_once`` count deliveries, and those that
-    took one try. ``lag``: seconds from the last delivered event to its delivery.
+    took one try. ``lag``: seconds from the last delivered event to its delivery. ``last_change``: the id of
+    the change that wrote it last.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -66,6 +71,7 @@ class Endpoint(models.Model):
     lag = models.FloatField(null=True)
     created_at = models.DateTimeField(db_default=DatabaseClock())
     deleted_at = models.DateTimeField(null=True)
+    last_change = models.BigIntegerField(db_default=0)
 
     objects = EndpointQuerySet.as_manager()
 
@@ -79,6 +85,10 @@ class Endpoint(models.Model):
     def shown_url(self):
         """The address without its query, which may hold a secret of the receiver: many read changes."""
         return self.url.partition("?")[0]
+
+    @property
+    def deleted_sentence(self):
+        return f"Webhook to {self} deleted."
 
     @property
     def state(self):
@@ -190,6 +200,8 @@ class Endpoint(models.Model):
         with audit.change(Change.Kind.WEBHOOK, by=by, label=label, data=data) as change:
             change.touched += 1
             yield
+            self.last_change = change.pk
+            Endpoint.objects.filter(pk=self.pk).update(last_change=change.pk)
 
 
 def hold_audiences(*, to_change=False):

@@ -68,10 +68,13 @@ def replay_all(endpoint, events):
 
 
 def send_test(endpoint):
-    """Send an event that tells of nothing to this endpoint alone, and return it."""
+    """Send an event that tells of nothing to this endpoint alone; return its delivery.
+
+    None if the endpoint is no longer for the same reseller.
+    """
     with transaction.atomic():
         event = create_event(
             TEST, endpoint.reseller_id, at=clock.database_now(), about="a test", data=of_test()
         )
         replay(endpoint, [event])
-    return event
+        return endpoint.deliveries.select_related("event").filter(event=event).first()

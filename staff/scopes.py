@@ -41,6 +41,11 @@ SCOPES = {
     "tags": {"read": frozenset({"dids.view_did"})},
     "jobs": {"read": frozenset({"jobs.view_job"}), "write": frozenset({"jobs.view_job"})},
     "changes": {"read": frozenset({"audit.view_change"})},
+    "webhooks": {
+        "read": frozenset({"events.view_endpoint"}),
+        "write": frozenset({"events.change_endpoint"}),
+        "admin": frozenset({"events.change_endpoint"}),
+    },
 }
 # Resources without permissions of their own: their levels need permissions of the owner but pass none on,
 # so that who may read tags can't read numbers. Their endpoints check ``user.scopes``.

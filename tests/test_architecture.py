@@ -22,7 +22,7 @@ RANKS = {
     "": "didmgmt sheets|audit clients staff operators jobs dids events screens|api",
     "api": "__init__ problems rates examples access fields facts lists records streams idempotency inputs"
     " resources dids past results moves bulk jobs writes stops operators clients packages tags changes"
-    " links document reference",
+    " webhooks links document reference",
     "audit": "history changes __init__ models middleware triggers words roles seals pruning checks apps",
     "audit.seals": "__init__ hashing spans failures chain verifying touched writing log delivery",
     "clients": "__init__ names finding tags models filters apps",
@@ -52,7 +52,7 @@ RANKS = {
     "dids.reference_files": "__init__ result fields parsed_file resource packages clients operators accounts"
     " tables",
     "events": "__init__ catalogue payloads models publishing recording addresses sending"
-    " delivery replaying job_kinds periodic apps",
+    " delivery replaying job_kinds forms endpoints periodic apps",
     "jobs": "__init__ periodic kinds companions statistics files leases models waking filters apps",
     "operators": "__init__ models filters apps",
     "screens": "__init__ forms answers records templatetags start packages operators jobs staff people"
@@ -70,7 +70,7 @@ RANKS = {
     "screens.reservations": "__init__ views",
     "screens.start": "__init__ views",
     "screens.staff": "__init__ forms views",
-    "screens.webhooks": "__init__ forms views",
+    "screens.webhooks": "__init__ views",
     "screens.templatetags": "__init__ did_rows changes place",
     "sheets": "damage table content code_pages encoding text process workbooks loading writing __init__",
     "sheets.process": "__init__ cells binary marks markup main",

@@ -16,18 +16,17 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from didmgmt import clock, dialogs
 from didmgmt.limits import LimitError
-from didmgmt.listing import Count, Listing
+from didmgmt.listing import Count
 from didmgmt.parameters import takes
 from didmgmt.text import count_noun, parse_whole
+from events import endpoints
 from events.delivery import INTERVALS
-from events.job_kinds import submit_replay
+from events.forms import EndpointForm, ReplayForm
 from events.models import TRIES, Delivery, Endpoint, keep_from
-from events.replaying import NOT_DELIVERED, events_between, replay, replay_all, send_test
+from events.replaying import NOT_DELIVERED, events_between
 from screens.people.people import confirm
-from screens.webhooks.forms import DeliveryFilter, EndpointForm, ReplayForm
 from staff.middleware import unattended
 
-AT_ONCE = 10_000  # events up to which a replay is no job
 COUNTED = 10_000  # deliveries of a state up to which they are counted
 LOST_AFTER = timedelta(seconds=sum(INTERVALS))
 
@@ -37,7 +36,7 @@ may_change = permission_required("events.change_endpoint", raise_exception=True)
 
 def _endpoints(request):
     """Return the endpoints that the user may see."""
-    return Endpoint.objects.visible_to(request.user).kept().select_related("reseller")
+    return endpoints.ENDPOINTS.visible_to(request.user)
 
 
 def _get(request, pk):
@@ -45,10 +44,10 @@ def _get(request, pk):
 
 
 def _context(request):
-    endpoints = list(_endpoints(request).order_by("url", "pk"))
-    for endpoint in endpoints:
+    found = list(_endpoints(request).order_by("url", "pk"))
+    for endpoint in found:
         endpoint.waiting = _count(endpoint, Delivery.State.WAITING)
-    return {"endpoints": endpoints, "total": f"{len(endpoints):,}"}
+    return {"endpoints": found, "total": f"{len(found):,}"}
 
 
 def _count(endpoint, state):
@@ -67,17 +66,7 @@ def endpoint_list(request):
 def endpoint_detail(request, pk):
     """Show the deliveries of an endpoint; ``delivery``: the one that is shown whole."""
     endpoint = _get(request, pk)
-    listing = Listing(
-        request.GET,
-        endpoint.deliveries.all(),
-        DeliveryFilter,
-        user=request.user,
-        path=request.path,
-        sorts={"created": ("id",)},
-        default="-created",
-        fetch=lambda found: found.select_related("event"),
-        keeps=("delivery",),
-    )
+    listing = endpoints.deliveries(endpoint, request.GET, request.user, request.path, keeps=("delivery",))
     for delivery in listing.rows if listing.valid else ():
         _describe(delivery)
         delivery.url = f"?{urlencode(_chosen(request.GET, delivery))}#sent"
@@ -153,8 +142,8 @@ def endpoint_new(request):
         request.POST if request.method == "POST" else None, instance=endpoint, by=request.user
     )
     if form.is_valid():
-        secret = form.save(commit=False).create(by=request.user)
-        messages.success(request, f"Webhook to {endpoint} created. Its secret can’t be shown again.")
+        secret, sentence = endpoints.create(form.save(commit=False), by=request.user)
+        messages.success(request, sentence)
         return _show_secret(request, endpoint, secret, f"Copy the secret of {endpoint} now")
     return _form(request, form, "New Webhook", "Create", reverse("webhooks:list"))
 
@@ -168,8 +157,7 @@ def endpoint_edit(request, pk):
     )
     url = reverse("webhooks:detail", args=[pk])
     if form.is_valid():
-        form.save(commit=False).edit(by=request.user, fields=form.changed_data)
-        messages.success(request, f"Webhook to {endpoint} saved.")
+        messages.success(request, endpoints.edit(form.save(commit=False), form.changed_data, by=request.user))
         return dialogs.close(request, dialogs.back_to(request, url))
     return _form(request, form, f"Webhook to {_get(request, pk)}", "Save", url)
 
@@ -204,10 +192,8 @@ def _show_secret(request, endpoint, secret, title):
 def endpoint_rotate(request, pk):
     endpoint = _get(request, pk)
     if request.method == "POST":
-        secret = endpoint.rotate_secret(by=request.user)
-        messages.success(
-            request, f"The secret of {endpoint} is replaced. The old one signs as well for 24 hours."
-        )
+        secret, sentence = endpoints.replace_secret(endpoint, by=request.user)
+        messages.success(request, sentence)
         return _show_secret(request, endpoint, secret, f"Copy the new secret of {endpoint} now")
     title = f"Replace the secret of {endpoint}?"
     context = {
@@ -236,7 +222,7 @@ def endpoint_delete(request, pk):
         title=f"Delete the webhook to {endpoint}?",
         says=says,
         button="Delete",
-        done=f"Webhook to {endpoint} deleted.",
+        done=endpoint.deleted_sentence,
         danger=True,
     )
 
@@ -270,8 +256,8 @@ def endpoint_replay(request, pk):
     context = {
         "form": form,
         "title": title,
-        "count": None if count is None else count_noun(count, "event"),
-        "none": count == 0,
+        "count": count_noun(count, "event") if count else "",
+        "counted": None if count is None else endpoints.counted(count),
         "endpoint": endpoint,
         "kept_since": keep_from(now),
         "action_url": request.path,
@@ -285,16 +271,16 @@ def endpoint_replay(request, pk):
 
 def _replay(request, endpoint, events, span, count):
     url = dialogs.back_to(request, reverse("webhooks:detail", args=[endpoint.pk]))
-    if count <= AT_ONCE:
-        messages.success(request, replay_all(endpoint, events))
-        return dialogs.close(request, url)
     try:
-        job = submit_replay(request.user, endpoint, *span, count)
+        job, sentence = endpoints.replay_span(endpoint, events, span, count, by=request.user)
     except LimitError as error:
         messages.error(request, str(error))
         return dialogs.close(request, url)
-    messages.info(request, f"“{job}” runs in the background.")
-    return dialogs.close(request, job.get_absolute_url())
+    if job:
+        messages.info(request, f"“{job}” runs in the background.")
+        return dialogs.close(request, job.get_absolute_url())
+    messages.success(request, sentence)
+    return dialogs.close(request, url)
 
 
 # --- buttons
@@ -303,41 +289,31 @@ def _replay(request, endpoint, events, span, count):
 @require_POST
 @may_change
 def endpoint_pause(request, pk):
-    endpoint = _get(request, pk)
-    if endpoint.active:
-        endpoint.pause(by=request.user)
-        messages.success(request, f"{endpoint} is paused.")
-    else:
-        messages.info(request, f"{endpoint} is paused already.")
-    return redirect("webhooks:detail", pk)
+    return _switch(request, pk, endpoints.pause)
 
 
 @require_POST
 @may_change
 def endpoint_resume(request, pk):
-    endpoint = _get(request, pk)
-    if endpoint.active:
-        messages.info(request, f"{endpoint} is active already.")
-    else:
-        endpoint.resume(by=request.user)
-        messages.success(
-            request, f"{endpoint} is active. To send what happened while it was not, replay that time."
-        )
+    return _switch(request, pk, endpoints.resume)
+
+
+def _switch(request, pk, act):
+    done, sentence = act(_get(request, pk), by=request.user)
+    (messages.success if done else messages.info)(request, sentence)
     return redirect("webhooks:detail", pk)
 
 
 @require_POST
 @may_change
 def endpoint_test(request, pk):
-    endpoint = _get(request, pk)
-    if endpoint.active:
-        event = send_test(endpoint)
-        messages.success(request, "A test is on its way. Its answer appears below as soon as it comes.")
-        if delivery := endpoint.deliveries.filter(event=event).first():  # none if its reseller has changed
-            return redirect(_shown_at(pk, delivery))
-    else:
-        messages.error(request, f"No test was sent, because {endpoint} is not active. Resume it first.")
-    return redirect("webhooks:detail", pk)
+    try:
+        delivery, sentence = endpoints.test(_get(request, pk))
+    except endpoints.InactiveError as refusal:
+        messages.error(request, str(refusal))
+        return redirect("webhooks:detail", pk)
+    messages.success(request, f"{sentence} Its answer appears below as soon as it comes.")
+    return redirect(_shown_at(pk, delivery))
 
 
 def _shown_at(pk, delivery):
@@ -360,11 +336,9 @@ def delivery_tries(request, pk, delivery):
 @require_POST
 @may_change
 def delivery_replay(request, pk, delivery):
-    endpoint = _get(request, pk)
-    found = get_object_or_404(endpoint.deliveries.select_related("event"), pk=delivery)
-    if endpoint.active:
-        replay(endpoint, [found.event])
-        messages.success(request, f"{found.event.pk} will be sent again.")
-    else:
-        messages.error(request, f"Nothing was sent, because {endpoint} is not active. Resume it first.")
+    found = get_object_or_404(_get(request, pk).deliveries.select_related("event", "endpoint"), pk=delivery)
+    try:
+        messages.success(request, endpoints.replay_one(found))
+    except endpoints.InactiveError as refusal:
+        messages.error(request, str(refusal))
     return redirect(_shown_at(pk, found))

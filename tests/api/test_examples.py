@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import Permission
 
 from audit import SYSTEM
 from dids.models import DID
+from events.models import Endpoint
 from screens.programs.tokens import examples
 from tests.api.conftest import token_of
 from tests.kills import database_url
@@ -41,6 +43,8 @@ def test_each_command_of_the_documentation_is_an_example_that_runs():
 
 @pytest.mark.django_db(transaction=True)
 def test_the_examples_of_the_documentation_work(world, owner, tmp_path):
+    owner.user_permissions.add(Permission.objects.get(codename="view_endpoint"))
+    Endpoint.objects.create(url="https://rose.example/hook", types=[], reseller=world.reseller)
     many = map(str, range(4420000000, 4420002001))
     DID.objects.create_numbers([*many], operator=world.operator, by=SYSTEM, status="instock")
     where = {"DATABASE_URL": database_url()}
@@ -53,7 +57,7 @@ def test_the_examples_of_the_documentation_work(world, owner, tmp_path):
             NUMBER="256999",
             ACCOUNT=str(world.account.pk),
         )
-    one, free, clients, number, not_modified, had, streamed, *writes, refusal, document = answers
+    one, free, clients, number, not_modified, had, streamed, *writes, webhooks, refusal, document = answers
     assert [item["number"] for item in one["items"]] == ["111"] and "limit=1&after=" in one["next"]
     assert [item["number"] for item in free["items"]] == ["4420002000", "4420001999"]
     assert clients == {"items": [{"name": "Rose Orig", "dids": 2}], "next": None, "count": 1}
@@ -65,6 +69,7 @@ def test_the_examples_of_the_documentation_work(world, owner, tmp_path):
     assert (assigned["did"]["status"], held["did"]["status"]) == ("active", "hold")
     assert (rehearsed["dry_run"], rehearsed["selected"]) == (True, 2001)
     assert (job["state"], job["result"]["done"]) == ("done", 2001)
+    assert webhooks["items"] == [{"url": "https://rose.example/hook", "state": "new"}]
     assert refusal["errors"][0]["sentence"] == "There is no status “gone”."
     assert document["openapi"] == "3.1.0"
 

@@ -165,6 +165,42 @@ OPERATIONS = [
             ),
         )
     ),
+    *(
+        Operation(name, method, f"/webhooks{path}", statuses, body)
+        for name, method, path, statuses, body in (
+            ("list_webhooks", "GET", "", "401 403 200 403 200 403", None),
+            ("get_webhook", "GET", "/{endpoint}", "401 403 404 403 200 403", None),
+            (
+                "create_webhook",
+                "POST",
+                "",
+                "401 403 422 403 201 403",
+                {"url": "https://new.example/", "types": ["did.held"], "reseller": "{reseller}"},
+            ),
+            ("edit_webhook", "PATCH", "/{endpoint}", "401 403 404 403 200 403", {"description": "x"}),
+            ("delete_webhook", "DELETE", "/{endpoint}", "401 403 404 403 200 403", None),
+            ("replace_secret_of_webhook", "POST", "/{endpoint}/secret", "401 403 404 403 200 403", None),
+            ("pause_webhook", "POST", "/{endpoint}/pause", "401 403 404 403 200 403", None),
+            ("resume_webhook", "POST", "/{endpoint}/resume", "401 403 404 403 200 403", None),
+            ("test_webhook", "POST", "/{endpoint}/test", "401 403 404 403 202 403", None),
+            ("deliveries_of_webhook", "GET", "/{endpoint}/deliveries", "401 403 404 403 200 403", None),
+            ("get_delivery", "GET", "/{endpoint}/deliveries/{delivery}", "401 403 404 403 200 403", None),
+            (
+                "replay_delivery",
+                "POST",
+                "/{endpoint}/deliveries/{delivery}/replay",
+                "401 403 404 403 202 403",
+                None,
+            ),
+            (
+                "replay_webhook",
+                "POST",
+                "/{endpoint}/replay",
+                "401 403 404 403 200 403",
+                {"since": "2026-01-01T00:00Z", "until": "2199-01-01T00:00Z"},
+            ),
+        )
+    ),
     # A token sees the jobs that it submitted itself, see test_bulk.py.
     Operation("list_jobs", "GET", "/jobs", "401 200 200 200 200 403"),
     Operation("get_job", "GET", "/jobs/{job}", "401 404 404 404 404 403"),

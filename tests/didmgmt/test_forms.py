@@ -34,6 +34,7 @@ from dids.lists.as_of import PastFilter
 from dids.lists.filters import ClientDIDFilter, SearchForm
 from dids.models import DID, ClientPackage, DIDHistory, Reservation, SavedView
 from dids.reference_files.tables import TABLES
+from events.forms import EndpointForm, ReplayForm
 from events.models import Endpoint
 from operators.models import Operator
 from screens.clients import assign_forms
@@ -45,7 +46,6 @@ from screens.numbers.views import ViewForm
 from screens.people import forms as people_forms
 from screens.programs.forms import TokenForm
 from screens.staff import forms as staff_forms
-from screens.webhooks.forms import EndpointForm, ReplayForm
 from staff.models import Role, User
 from tests.imports import staged
 

@@ -14,10 +14,10 @@ from audit.models import Change
 from didmgmt import clock
 from didmgmt.dates import show_day
 from dids.models import DID
+from events import endpoints, forms
 from events.models import Delivery, Endpoint, Event
 from events.publishing import create_event, publish_due
 from jobs.models import Job
-from screens.webhooks import forms, views
 from tests.world import client_of, member
 
 pytestmark = pytest.mark.django_db
@@ -174,7 +174,7 @@ def test_a_replay_of_an_impossible_span_is_refused_at_its_field(world, administr
 
 
 def test_a_replay_of_many_events_is_a_job(world, administrator, endpoint, monkeypatch):
-    monkeypatch.setattr(views, "AT_ONCE", 1)
+    monkeypatch.setattr(endpoints, "AT_ONCE", 1)
     events(3)
     endpoint.deliveries.update(state="given_up", next_try_at=None)
     answer = client_of(administrator).post(url("replay", endpoint), SPAN | {"step": "apply"})

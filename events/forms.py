@@ -1,4 +1,4 @@
-"""The forms of webhooks: an endpoint, the filter of its deliveries, and a time span to replay."""
+"""The forms of webhooks: an endpoint, the filters of endpoints and deliveries, and a time span to replay."""
 
 import ipaddress
 from urllib.parse import urlsplit
@@ -103,6 +103,14 @@ def _is_address(host):
     except ValueError:
         return False
     return True
+
+
+class EndpointFilter(FilterSet):
+    description = django_filters.CharFilter(label="Description", lookup_expr="icontains")
+
+    class Meta:
+        model = Endpoint
+        fields = []
 
 
 class DeliveryFilter(FilterSet):
