@@ -220,10 +220,15 @@ class Reseller(Recorded):
     def siblings(self):
         return Reseller.objects.all()
 
+    def uses(self):
+        """Return what refers to it, and the API tokens that can still be used."""
+        usable = self.tokens.usable().count()
+        return super().uses() + ([count_noun(usable, "usable API token")] if usable else [])
+
     def delete_advice(self):
         return (
-            "Delete them first. Clients and packages with a history can only be closed or archived,"
-            " reservations only ended, and API tokens only revoked: a reseller with any of these is kept."
+            "Delete them first, and revoke API tokens. Clients and packages with a history can only be closed"
+            " or archived, and reservations only ended: a reseller with any of these is kept."
         )
 
     def named_at(self):

@@ -174,8 +174,15 @@ class Token(models.Model):
     key = models.CharField(max_length=16, unique=True, editable=False)
     digest = models.CharField(max_length=64, editable=False)
     scopes = models.CharField(max_length=500)  # "clients:read dids:write", see ``staff.scopes``
+    # A reseller that only tokens name which can’t be used any more may be deleted; they keep its id.
     reseller = models.ForeignKey(
-        Reseller, null=True, blank=True, on_delete=models.PROTECT, related_name="tokens", db_index=False
+        Reseller,
+        null=True,
+        blank=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="tokens",
+        db_index=False,
     )
     networks = models.TextField(blank=True, help_text="Separated by blanks; empty allows any address")
     created_at = models.DateTimeField(default=clock.now, editable=False)
@@ -200,6 +207,21 @@ class Token(models.Model):
 
     def __str__(self):
         return self.name
+
+    @property
+    def has_lost_reseller(self):
+        """Whether it is limited to a reseller that was deleted, so that nothing is left for it."""
+        try:
+            return self.reseller_id is not None and self.reseller is None
+        except Reseller.DoesNotExist:
+            return True
+
+    @property
+    def reseller_label(self):
+        """Return which resellers it is limited to, in words."""
+        if self.reseller_id is None:
+            return "All resellers"
+        return "Deleted reseller" if self.has_lost_reseller else str(self.reseller)
 
     @property
     def network_list(self):

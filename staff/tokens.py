@@ -11,6 +11,7 @@ from django.db import DatabaseError
 from django.db.models import Q
 from django.views.decorators.debug import sensitive_variables
 
+from clients.models import Reseller
 from didmgmt import clock
 from didmgmt.limits import Buckets, LimitError
 from didmgmt.statements import Statement
@@ -94,6 +95,10 @@ def _check(token):
         raise TokenRefusedError("revoked", f"The token “{token}” was revoked. Create another one.")
     if token.is_expired:
         raise TokenRefusedError("expired", f"The token “{token}” has expired. Create another one.")
+    if token.has_lost_reseller:
+        raise TokenRefusedError(
+            "inactive", f"The reseller of the token “{token}” was deleted. Create another token."
+        )
     owner = token.owner
     if not owner.is_active:
         raise TokenRefusedError("inactive", f"The owner of the token “{token}” has been deactivated.")
@@ -127,8 +132,8 @@ def _narrowed(token):
     user.is_superuser = user.is_staff = False
     # What Django's backends would otherwise read from the tables
     user._perm_cache = user._user_perm_cache = user._group_perm_cache = permissions
-    if token.reseller_id:
-        user.reseller = token.reseller
+    if token.reseller_id:  # also one that was deleted: without it, the token would be for all of them
+        user.reseller = Reseller(pk=token.reseller_id) if token.has_lost_reseller else token.reseller
     user.token = token
     return user
 

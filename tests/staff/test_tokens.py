@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.models import Change
+from clients.models import Reseller
 from didmgmt import clock
 from didmgmt.limits import Buckets, LimitError
 from dids.models import DID
+from jobs.models import Job
 from staff import scopes, tokens
 from staff.models import Token, TokenRecordHistory, User
 from staff.rights import AREAS
@@ -142,6 +144,38 @@ def problem_of_second(owner, **fields):
     with pytest.raises(ValidationError) as error:
         issue(owner, name="second", **fields)
     return {field: sentences[0] for field, sentences in error.value.message_dict.items()}
+
+
+def test_a_token_of_a_deleted_reseller_is_refused_and_never_for_all_resellers(world, supervisor):
+    """Such as one that was made while the reseller was being deleted."""
+    token, header = issue(supervisor, "dids:admin", reseller=world.reseller_2)
+    DID.objects.filter(operator=world.operator_2).delete()
+    world.operator_2.delete()
+    gone = world.reseller_2.pk
+    Reseller.objects.filter(pk=gone).delete()
+    sentence = "The reseller of the token “billing-sync” was deleted. Create another token."
+    refused = refusal(header)
+    assert (refused.code, str(refused)) == ("inactive", sentence)
+    with pytest.raises(tokens.TokenRefusedError, match="was deleted"):
+        tokens.user_by_id(token.pk)
+    browser = Browser(headers={"Authorization": header})
+    answer = browser.get("/api/v1/dids")
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_inactive")
+    shown = tokens.user_by_id(token.pk, even_if_refused=True)
+    for user in (shown, Job(owner=supervisor, token=token).actor):
+        assert user.reseller_id == gone and user.reseller.pk == gone
+        assert not DID.objects.visible_to(user).exists() and not Reseller.objects.visible_to(user).exists()
+    for found in (Token.objects.get(), Token.objects.select_related("reseller").get()):
+        assert found.has_lost_reseller and found.reseller_label == "Deleted reseller"
+
+
+def test_a_token_of_a_deleted_reseller_is_refused_to_an_owner_who_sees_all(world, administrator):
+    token, header = issue(administrator, reseller=world.reseller_2)
+    User.objects.filter(pk=administrator.pk).update(is_superuser=True)
+    Token.objects.filter(pk=token.pk).update(reseller=2**40)
+    assert refusal(header).code == "inactive"
+    Token.objects.filter(pk=token.pk).update(reseller=world.reseller_2)
+    assert tokens.user_of(header, ADDRESS).reseller == world.reseller_2
 
 
 def test_a_token_stops_when_its_owner_moves_to_another_reseller(world, owner):

@@ -71,7 +71,7 @@ class Command(BaseCommand):
                 f"did_{token.key}",
                 f"{token}, token of {token.owner}",
                 token.scopes,
-                str(token.reseller or "all resellers"),
+                token.reseller_label,
                 token.networks or "any address",
                 f"used {token.last_used_at:%Y-%m-%d}" if token.last_used_at else "never used",
                 f"{'expired' if token.is_expired else 'expires'} {token.expires_at:%Y-%m-%d}",

@@ -169,14 +169,17 @@ def test_deactivating_a_person_names_the_tokens_that_stop(administrator, supervi
     assert refusal(header).code == "inactive"
 
 
-def test_a_reseller_with_a_token_is_kept_also_when_it_is_revoked(world, administrator, supervisor):
+def test_a_reseller_is_kept_until_its_tokens_can_no_longer_be_used(world, administrator, supervisor):
     token, _ = issue(supervisor, reseller=world.reseller_2)
-    token.revoke(by=supervisor)
     DID.objects.filter(operator=world.operator_2).delete()
     world.operator_2.delete()
-    page = read(client_of(administrator).get(f"/resellers/{world.reseller_2.pk}/delete/"))
-    assert "It has 1 API token." in page
-    assert "API tokens only revoked: a reseller with any of these is kept." in page
+    browser, address = client_of(administrator), f"/resellers/{world.reseller_2.pk}/delete/"
+    page = read(browser.get(address))
+    assert "It has 1 usable API token." in page and "Delete them first, and revoke API tokens." in page
+    token.revoke(by=supervisor)
+    assert "Reseller 2 deleted." in read(browser.post(address, follow=True))
+    page = read(client_of(supervisor).get("/tokens/?state=revoked"))
+    assert '<td class="col-reseller"><span class="cut">Deleted reseller</span></td>' in page
 
 
 def test_the_audit_log_shows_what_a_token_may_do_in_words_of_the_form(administrator):
