@@ -26,7 +26,7 @@ RANKS = {
     "audit": "history changes __init__ models middleware triggers words roles seals pruning checks apps",
     "audit.seals": "__init__ hashing spans failures chain verifying touched writing log delivery",
     "clients": "__init__ names finding tags models filters apps",
-    "didmgmt": "__init__ first_process sqlite3 children server hosts clock measures requests patience"
+    "didmgmt": "__init__ first_process sqlite3 children windows server hosts clock measures requests patience"
     " postgresql streams problems faults logs models keys forms addresses compression dialogs form_tokens"
     " kept_forms headers messages text parameters dates templatetags fields operations proxy replica limits"
     " downloads choices statements filters listing keyset timing",

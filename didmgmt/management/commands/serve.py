@@ -21,6 +21,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 import audit
 from audit import triggers
+from didmgmt import windows
 from didmgmt.children import Children
 from didmgmt.management.commands.web import listening, refuse, stop_event, web_commands
 from didmgmt.measures import shared_by_children
@@ -45,8 +46,8 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             raise SystemExit("Stopped during the start. Run it again.") from None
         connections.close_all()
-        with shared_by_children():
-            self._run(listener)
+        with shared_by_children(), windows.shared_by_children() as counts:
+            self._run(listener, counts)
 
     # --- checks before anything starts ---
 
@@ -122,10 +123,10 @@ class Command(BaseCommand):
 
     # --- running ---
 
-    def _run(self, listener):
+    def _run(self, listener, counts):
         stop = stop_event()
         commands = web_commands(listener) | {"worker": ["manage.py", "worker"]}
-        children = Children(commands, files=[listener.fileno()], say=self._say)
+        children = Children(commands, files=[listener.fileno(), counts], say=self._say)
         try:
             if first := self._ended_before_answering(children, stop):
                 name, status = first

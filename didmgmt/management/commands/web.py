@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management import BaseCommand
 from django.db import connections
 
+from didmgmt import windows
 from didmgmt.children import Children, end_with_parent
 from didmgmt.keys import refuse_others
 from didmgmt.measures import shared_by_children
@@ -35,8 +36,9 @@ class Command(BaseCommand):
         refuse_others()
         connections.close_all()
         stop = stop_event()
-        with listening() as listener, shared_by_children():
-            children = Children(web_commands(listener), files=[listener.fileno()], say=log.warning)
+        with listening() as listener, shared_by_children(), windows.shared_by_children() as counts:
+            files = [listener.fileno(), counts]
+            children = Children(web_commands(listener), files=files, say=log.warning)
             try:
                 children.keep_running(stop)
             finally:
