@@ -27,7 +27,11 @@ CHANGE = Fields(
     [
         Field("id", lambda entry: entry.change.pk, WHOLE, "Its id", 4711),
         Field(
-            "at", lambda entry: moment(entry.change.at), MOMENT, "When it was made", "2026-03-02T14:31:07Z"
+            "at",
+            lambda entry: moment(entry.change.at),
+            MOMENT,
+            "When it was made",
+            "2026-03-02T14:31:07.240000Z",
         ),
         Field(
             "kind",
@@ -123,7 +127,7 @@ LINE: dict[str, Any] = {
     "properties": {name: WHOLE if name == "id" else TEXT for name in COLUMNS},
 }
 ROW = (
-    '{"at":"2026-03-02 14:31:07.240+00:00","type":"number","id":17,"object":"442071838750",'
+    '{"at":"2026-03-02T14:31:07.240000Z","type":"number","id":17,"object":"442071838750",'
     '"event":"changed","field":"Notes","old":"","new":"main line","by":"clara.okafor"}\n'
 )
 
@@ -151,7 +155,7 @@ def change_rows(request: HttpRequest, pk: int) -> HttpResponseBase:
         for tracked in OBJECT_TYPES.values()
         if tracked in types
     }
-    rows = csv_rows(change, rows_of, user)
+    rows = csv_rows(change, rows_of, user, moment)
     if wanted == CSV:
         return csv_answer(request, sheets.write(rows))
     return ndjson_answer(request, (dict(zip(COLUMNS, row, strict=True)) for row in islice(rows, 1, None)))

@@ -137,7 +137,7 @@ FIELDS = Fields(
             lambda row: moment(row.created_at),
             MAYBE_MOMENT,
             "When it was created, as far as history is kept and you may see it",
-            "2026-01-10T09:00:00Z",
+            "2026-01-10T09:00:00.000000Z",
             usual=False,
         ),
         Field(
@@ -145,7 +145,7 @@ FIELDS = Fields(
             lambda row: moment(row.changed_at),
             MAYBE_MOMENT,
             "When it was last changed",
-            "2026-03-02T14:31:07Z",
+            "2026-03-02T14:31:07.240000Z",
             usual=False,
         ),
     ],

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_BY_FORMAT = {"date-time": "2026-03-02T14:31:07Z", "uuid": "0197f3a2-5a64-7c3e-9d2b-6f1c2a4e8b90"}
+_BY_FORMAT = {"date-time": "2026-03-02T14:31:07.240000Z", "uuid": "0197f3a2-5a64-7c3e-9d2b-6f1c2a4e8b90"}
 _BY_TYPE = {"string": "…", "integer": 1, "number": 1.0, "boolean": False, "null": None}
 
 

@@ -12,6 +12,7 @@ from pydantic import ConfigDict
 from pydantic import Field as Member
 
 from clients.tags import split_tags
+from didmgmt.dates import for_programs
 from didmgmt.text import BIGGEST, shorten
 
 RECORD = "x-record"  # marks a member of an answer whose schema is that of ``Fields`` with this noun
@@ -101,8 +102,8 @@ def named(pk: Any, name: Any) -> dict[str, Any] | None:
 
 
 def moment(at: datetime | None) -> str | None:
-    """Return a time as ISO 8601 in UTC, with a Z."""
-    return None if at is None else at.isoformat().replace("+00:00", "Z")
+    """Return a time as programs get it, see ``for_programs``."""
+    return None if at is None else for_programs(at)
 
 
 @lru_cache(maxsize=10_000)

@@ -136,7 +136,7 @@ JOB = Fields(
             lambda job: moment(job.created_at),
             MOMENT,
             "When it was submitted",
-            "2026-03-02T14:31:07Z",
+            "2026-03-02T14:31:07.240000Z",
         ),
         Field("finished_at", lambda job: moment(job.finished_at), MAYBE_MOMENT, "When it ended", None),
         Field("sentence", lambda job: job.sentence, TEXT, "The result so far, in words", ""),

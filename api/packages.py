@@ -108,7 +108,11 @@ CLIENT_PACKAGE = Fields(
             {"id": 1, "name": "Arbor Voice"},
         ),
         Field(
-            "starts_at", lambda row: moment(row.starts_at), MOMENT, "When it begins", "2026-01-10T09:00:00Z"
+            "starts_at",
+            lambda row: moment(row.starts_at),
+            MOMENT,
+            "When it begins",
+            "2026-01-10T09:00:00.000000Z",
         ),
         Field(
             "ends_at",

@@ -335,7 +335,7 @@ def who_had_it(request: HttpRequest, body: WhoHadIt) -> HttpResponseBase:
     asked = _read(body)
     results = zip(asked, who_had_each(asked, request.user), strict=True)
     if wanted == CSV:
-        rows = (ownership_rows.row(one, at) for (_, at), one in results)
+        rows = (ownership_rows.row(one, at, moment) for (_, at), one in results)
         return csv_answer(request, sheets.write(chain([ownership_rows.HEADER], rows)))
     items = (_ownership(one, at) for (_, at), one in results)
     return answer({"items": [*items]}) if wanted == JSON else ndjson_answer(request, items)

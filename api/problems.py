@@ -13,8 +13,9 @@ from ninja.errors import HttpError
 from ninja.errors import ValidationError as InputError
 from ninja.parser import Parser
 
-from didmgmt.parameters import parameter_errors
+from didmgmt.parameters import named_parameter_errors
 from didmgmt.problems import problem
+from didmgmt.text import shorten
 
 INVALID = "The request has invalid values; “errors” names each of them. Nothing was changed."
 
@@ -61,9 +62,9 @@ def unknown_parameters(
 
     A program whose variable is unset would otherwise get all records for ``?client=``.
     """
-    sentences = parameter_errors(given, known, many=many)
+    found = named_parameter_errors(given, known, many=many)
     empty = [name for name, values in given.lists() if name in known and not all(map(str.strip, values))]
-    return [error("?", None, sentence, "unknown_parameter") for sentence in sentences] + [
+    return [error(f"?{shorten(name)}", None, sentence, "unknown_parameter") for name, sentence in found] + [
         error(f"?{name}", "", f"“{name}” is empty. Send a value, or leave it out.", "empty") for name in empty
     ]
 

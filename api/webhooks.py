@@ -44,7 +44,7 @@ from events.replaying import ALL, NOT_DELIVERED, events_between
 router = Router(tags=["Webhooks"])
 may_view, may_change = needs("events.view_endpoint"), needs("events.change_endpoint")
 
-_AT = "2026-03-02T14:31:07Z"
+_AT = "2026-03-02T14:31:07.240000Z"
 _TYPES = {"type": "array", "items": {"type": "string", "enum": [*TYPES]}}
 _SECRET: dict[str, Any] = {
     **MAYBE_TEXT,
@@ -116,7 +116,7 @@ WEBHOOK = Fields(
             lambda row: moment(row.created_at),
             MOMENT,
             "When it was created",
-            _AT := "2026-03-02T14:31:07Z",
+            _AT,
         ),
     ],
 )

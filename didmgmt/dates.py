@@ -166,3 +166,11 @@ def _in_zone(local: datetime, name: str) -> datetime:
         if name == reading.tzname():
             return reading.astimezone(UTC)  # a time in a repeated hour equals none in another zone
     raise ValueError
+
+
+def for_programs(at: datetime) -> str:
+    """Return a time as programs get it: ISO 8601 in UTC, with microseconds and a Z.
+
+    Always of one length, so that texts sort like times and no parser meets a form for the first time later.
+    """
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -30,16 +30,23 @@ def parameter_errors(
     One, too, for each known name with several values, unless it is one of ``many``. Blank and equal values
     contradict nothing.
     """
+    return [sentence for _, sentence in named_parameter_errors(given, known, noun, many=many)]
+
+
+def named_parameter_errors(
+    given: QueryDict, known: Collection[str], noun: str = "parameter", *, many: Collection[str] = ()
+) -> list[tuple[str, str]]:
+    """Return the (name, sentence) of each of ``parameter_errors``; the name is "" for those not named."""
     unknown = [name for name in given if name not in known]
-    sentences = [_unknown(name, known, noun) for name in unknown[:NAMED]]
-    if more := len(unknown) - NAMED:
-        sentences += [f"{more:,} more {noun}s are unknown."] if more > 0 else []
+    found = [(name, _unknown(name, known, noun)) for name in unknown[:NAMED]]
+    if (more := len(unknown) - NAMED) > 0:
+        found.append(("", f"{more:,} more {noun}s are unknown."))
     for name in given:
         if name in known and name not in many and len(given.getlist(name)) > 1:
             values = list(dict.fromkeys(value for value in given.getlist(name) if value.strip()))
             if len(values) > 1:
-                sentences.append(_several(name, values, noun))
-    return sentences
+                found.append((name, _several(name, values, noun)))
+    return found
 
 
 def _several(name: str, values: list[str], noun: str) -> str:

@@ -5,6 +5,7 @@ import json
 from django.urls import reverse
 
 from didmgmt.clock import now
+from didmgmt.dates import for_programs
 
 LARGEST = 20_000  # bytes
 LISTED = 100  # numbers or packages, up to which an event names them
@@ -19,8 +20,7 @@ def body_of(name, at, data):
 
 
 def _json(name, at, data):
-    timestamp = at.isoformat().replace("+00:00", "Z")
-    return json.dumps({"type": name, "timestamp": timestamp, "data": data}, ensure_ascii=False)
+    return json.dumps({"type": name, "timestamp": for_programs(at), "data": data}, ensure_ascii=False)
 
 
 def of_change(change, count):
@@ -49,4 +49,4 @@ def of_job(job):
 
 def of_test():
     """Return the content of a test."""
-    return {"sentence": "This is a test. Nothing has changed.", "sent": now().isoformat()}
+    return {"sentence": "This is a test. Nothing has changed.", "sent": for_programs(now())}

@@ -15,6 +15,7 @@ from django.db.models import Exists, OuterRef
 from audit import history
 from audit.models import Change
 from clients.models import Account, Client, Package
+from didmgmt.dates import for_programs
 from didmgmt.text import count_noun
 from dids.lifecycle.statuses import IN_USE
 from dids.lists.changed import changed_url
@@ -234,8 +235,8 @@ def _packages(sql, params, condition, about):
                 "id": pk,
                 "client": clients.get(client, {}).get("name"),
                 "package": names.get(package, {}).get("name"),
-                "starts_at": starts_at.isoformat(),
-                "ends_at": ends_at.isoformat() if ends_at else None,
+                "starts_at": for_programs(starts_at),
+                "ends_at": for_programs(ends_at) if ends_at else None,
             }
         )
     return found, f"{found[0]['package']} of {found[0]['client']}" if len(found) == 1 else about

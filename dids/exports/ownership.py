@@ -20,25 +20,28 @@ HEADER = (
 )
 
 
-def row(one, at):
-    """Return the row of an ``Ownership`` at the time ``at``; times as ISO 8601 with their UTC offset."""
+def _local(at):
+    return timezone.localtime(at).isoformat(" ")
+
+
+def row(one, at, show=_local):
+    """Return the row of an ``Ownership`` at the time ``at``.
+
+    ``show``: returns the text of a time, by default as ISO 8601 in the active time zone with its UTC offset.
+    """
     period, dated = one.period, one.dated
     return (
-        *(one.number, _iso(at), STATES[one.kind], one.status_label),
+        *(one.number, show(at), STATES[one.kind], one.status_label),
         *(period.client, period.client_then, period.account_name, period.account_then),
         *(period.package, period.package_then),
-        *_boundary_cells(dated and dated.began),
-        *_boundary_cells(dated and dated.ended),
+        *_boundary_cells(dated and dated.began, show),
+        *_boundary_cells(dated and dated.ended, show),
         one.note,
     )
 
 
-def _boundary_cells(boundary):
+def _boundary_cells(boundary, show):
     if boundary is None:
         return ("",) * 4
     change = boundary.change.pk if boundary.change else ""
-    return _iso(boundary.at), boundary.actor, boundary.action, change
-
-
-def _iso(at):
-    return timezone.localtime(at).isoformat(" ")
+    return show(boundary.at), boundary.actor, boundary.action, change

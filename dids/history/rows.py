@@ -87,11 +87,16 @@ def describe(rows, tracked, viewer):
     ]
 
 
-def csv_rows(change, rows_by_model, viewer):
+def _local(at):
+    return timezone.localtime(at).isoformat(" ", "milliseconds")
+
+
+def csv_rows(change, rows_by_model, viewer, show=_local):
     """Yield ``CSV_HEADER``, then a tuple of text for each field that a history row of ``change`` changed.
 
     ``rows_by_model``: {tracked: queryset of these rows}. Reads ``CSV_CHUNK`` rows at a time by key, without
-    making instances, which takes several times as long. Times are in the active time zone.
+    making instances, which takes several times as long. ``show``: returns the text of a time, by default in
+    the active time zone.
     """
     yield CSV_HEADER
     for tracked, queryset in rows_by_model.items():
@@ -100,14 +105,14 @@ def csv_rows(change, rows_by_model, viewer):
         last = 0
         while chunk := list(rows.filter(history_id__gt=last)[:CSV_CHUNK]):
             last = chunk[-1].history_id
-            yield from _csv_lines(change, chunk, tracked, viewer)
+            yield from _csv_lines(change, chunk, tracked, viewer, show)
 
 
-def _csv_lines(change, chunk, tracked, viewer):
+def _csv_lines(change, chunk, tracked, viewer, show):
     kind, actor, times = noun(tracked), change.who, {}
     for row, title, found in _described(chunk, tracked, viewer):
         if row.at not in times:  # of which a chunk has one or a few
-            times[row.at] = timezone.localtime(row.at).isoformat(" ", "milliseconds")
+            times[row.at] = show(row.at)
         head = (times[row.at], kind, row.object_id, title, EVENTS[row.event])
         for difference in found or _NO_DIFFERENCE:
             yield (*head, *difference, actor)

@@ -158,8 +158,8 @@ def test_only_the_named_fields_are_told(program):
 @pytest.mark.parametrize(
     ("query", "pointer", "sentence"),
     [
-        ("stauts=hold", "?", "There is no parameter “stauts”; did you mean “status”?"),
-        ("page=2", "?", "There is no parameter “page”"),
+        ("stauts=hold", "?stauts", "There is no parameter “stauts”; did you mean “status”?"),
+        ("page=2", "?page", "There is no parameter “page”"),
         ("status=gone", "?status", "There is no status “gone”."),
         ("limit=0", "?limit", "Enter a whole number from 1 to 1,000."),
         ("limit=1001", "?limit", "Enter a whole number from 1 to 1,000."),
@@ -168,7 +168,7 @@ def test_only_the_named_fields_are_told(program):
         ("after=x", "?after", "This is not a cursor of this list."),
         ("q=2567&after=x", "?after", "This is not a cursor of this list."),
         ("count=many", "?count", "“many” is neither true nor false."),
-        ("operator=1&limit=1&limit=2", "?", "The parameter “limit” takes one value"),
+        ("operator=1&limit=1&limit=2", "?limit", "The parameter “limit” takes one value"),
     ],
 )
 def test_an_invalid_parameter_is_refused_with_its_name(program, query, pointer, sentence):

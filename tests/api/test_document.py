@@ -1,6 +1,7 @@
 """The OpenAPI document, and that answers are what it says, whatever the query string."""
 
 import json
+import re
 import string
 from urllib.parse import urlencode
 
@@ -22,6 +23,7 @@ DOCUMENT = json.loads(_document())
 OPERATIONS = [
     (path, method, one) for path, methods in DOCUMENT["paths"].items() for method, one in methods.items()
 ]
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 LISTS = {path: one for path, _, one in OPERATIONS if one["operationId"].startswith("list_")}
 
 
@@ -63,7 +65,7 @@ def test_the_document_has_every_operation_with_its_refusals_and_rights():
     }
     assert documented == every - {"get_document"}
     for path, _, one in OPERATIONS:
-        assert {"401", "403", "422", "429", "503"} <= one["responses"].keys(), path
+        assert {"401", "403", "422", "429", "431", "503"} <= one["responses"].keys(), path
         assert one["summary"] and one["description"], path
         for parameter in one["parameters"]:
             assert parameter["in"] != "query" or parameter["description"], (path, parameter["name"])
@@ -181,6 +183,8 @@ def test_items_have_the_documented_fields(path, api, administrator, world):
         for name, value in item.items():
             assert kind_of(value) in types_of(schema["properties"][name]), name
             assert value is None or value in schema["properties"][name].get("enum", [value]), name
+            if value and schema["properties"][name].get("format") == "date-time":
+                assert TIME.fullmatch(value), (name, value)
     assert {*page["example"]["items"][0]} <= {*schema["properties"]}
 
 
@@ -248,3 +252,27 @@ def test_any_query_string_gives_a_page_or_a_documented_refusal(path, world, admi
             assert program.get(answer.json["next"]).status == 200
 
     check()
+
+
+NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+
+def members(schema):
+    """Yield the names of the members of a schema, and of those in it."""
+    if isinstance(schema, dict):
+        if isinstance(properties := schema.get("properties"), dict):
+            yield from properties
+        for one in schema.values():
+            yield from members(one)
+    elif isinstance(schema, list):
+        for one in schema:
+            yield from members(one)
+
+
+def test_addresses_have_hyphens_and_names_in_json_have_underscores():
+    for path in DOCUMENT["paths"]:
+        assert "_" not in re.sub(r"\{\w+\}", "", path)
+    for path, _, one in OPERATIONS:
+        names = [parameter["name"] for parameter in one["parameters"] if parameter["in"] == "query"]
+        assert all(map(NAME.fullmatch, [*names, *members(one)])), path
+    assert all(map(NAME.fullmatch, [*members(DOCUMENT["components"]), *ACTIONS]))

@@ -348,7 +348,7 @@ def test_the_end_of_a_package_is_set_cleared_and_refused(program, world):
     path = f"/client-packages/{world.client_package.pk}"
     told = program.patch(path, {"ends_at": "2099-05-03T14:03Z"})
     assert told.json["sentence"] == "Package Basic of Rose Orig ends on 3 May 2099, 14:03."
-    assert told.json["client_package"]["ends_at"] == "2099-05-03T14:03:00Z"
+    assert told.json["client_package"]["ends_at"] == "2099-05-03T14:03:00.000000Z"
     cleared = program.patch(path, {"ends_at": None})
     assert cleared.json["sentence"] == "Package Basic of Rose Orig no longer has an end."
     early = program.patch(path, {"ends_at": "2001-01-01T00:00Z"})

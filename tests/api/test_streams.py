@@ -1,5 +1,6 @@
 """Lists of numbers as CSV and NDJSON, which have no limit."""
 
+import csv
 import json
 import tracemalloc
 from datetime import UTC, datetime
@@ -11,8 +12,9 @@ from django.test import override_settings
 from api.changes import ROW
 from audit import SYSTEM
 from audit.models import Change
+from didmgmt.dates import for_programs
 from didmgmt.limits import Slots
-from dids.models import DID
+from dids.models import DID, DIDHistory
 from tests.api.conftest import token_of
 from tests.carrier import person
 from tests.world import client_of, member
@@ -74,7 +76,7 @@ def test_json_is_preferred_among_what_is_accepted(program, world, accept):
 def test_a_stream_has_no_pages(program, world, headers, parameter):
     refused = program.get("/dids", headers, **{parameter: "1"})
     assert refused.status == 422
-    assert refused.errors["?"].startswith(f"There is no parameter “{parameter}”")
+    assert refused.errors[f"?{parameter}"].startswith(f"There is no parameter “{parameter}”")
 
 
 @pytest.mark.parametrize("headers", [CSV, NDJSON])
@@ -139,8 +141,12 @@ def test_more_streams_at_once_than_the_limit_are_refused_for_a_while(program, wo
 def test_the_rows_of_a_change_are_those_of_its_file(program, owner, world):
     DID.objects.filter(number__in=["111", "112"]).edit(by=owner, notes="=1+1", tags=["gold"])
     change = Change.objects.latest("pk").pk
-    file = b"".join(client_of(owner).get(f"/audit/{change}/rows.csv"))
-    assert program.get(f"/changes/{change}/rows", CSV).content == file
+    file = b"".join(client_of(owner).get(f"/audit/{change}/rows.csv")).decode("utf-8-sig")
+    streamed = program.get(f"/changes/{change}/rows", CSV).content.decode("utf-8-sig")
+    mine, theirs = (list(csv.reader(text.splitlines())) for text in (streamed, file))
+    assert [row[1:] for row in mine] == [row[1:] for row in theirs]
+    times = DIDHistory.objects.filter(change=change).values_list("at", flat=True)
+    assert {row[0] for row in mine[1:]} == {for_programs(at) for at in times}
     rows = objects(program.get(f"/changes/{change}/rows"))
     assert {(row["object"], row["field"], row["new"]) for row in rows} == {
         (number, *one) for number in ("111", "112") for one in (("Notes", "=1+1"), ("Tag", "gold"))

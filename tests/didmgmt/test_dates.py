@@ -10,7 +10,7 @@ from django.utils import timezone
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from didmgmt.dates import read_day, read_time, show_day, show_time
+from didmgmt.dates import for_programs, read_day, read_time, show_day, show_time
 from didmgmt.fields import LocalDateTimeField
 
 # Half an hour of daylight saving, 45 minutes of offset, midnights that don't exist, a day that doesn't.
@@ -185,3 +185,11 @@ def test_a_day_takes_no_time():
 def test_the_zone_of_another_user_is_not_guessed():
     with timezone.override(ZoneInfo("America/New_York")), pytest.raises(ValueError):
         read_time("26 Oct 2025, 03:30 EEST")
+
+
+def test_times_for_programs_have_one_form_that_sorts_like_time():
+    whole = datetime(2026, 11, 28, 17, 45, tzinfo=offset(timedelta(hours=2)))
+    later = whole + timedelta(milliseconds=1)
+    assert for_programs(whole) == "2026-11-28T15:45:00.000000Z"
+    assert for_programs(later) == "2026-11-28T15:45:00.001000Z"
+    assert datetime.fromisoformat(for_programs(later)) == later

@@ -1,6 +1,7 @@
 """Every write leaves one event for each type, in its own transaction, and nothing else does."""
 
 import json
+import re
 import threading
 from datetime import timedelta
 
@@ -125,7 +126,8 @@ def test_a_package_that_is_given_is_activated(world, endpoint, published):
     endpoint()
     client = Client.objects.create(reseller=world.reseller, name="Lily")
     ClientPackage(client=client, package=world.package).give(by=SYSTEM)
-    assert published()["client_package.activated"]["packages"][0]["client"] == "Lily"
+    (given,) = published()["client_package.activated"]["packages"]
+    assert given["client"] == "Lily" and re.fullmatch(r".{19}\.\d{6}Z", given["starts_at"])
 
 
 def test_what_is_rolled_back_leaves_no_event(world, endpoint, published):
