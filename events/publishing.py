@@ -201,11 +201,12 @@ def _rows(columns, sql, params, condition, order):
 
 def _numbers(sql, params, condition, about):
     """Return the numbers as they are sent, sorted, and in short."""
-    rows = _rows("object_id, number, status, coalesce(has, had)", sql, params, condition, "number")
-    accounts = history.last_known(Account, [account for *_, account in rows], "name", "client_id")
-    clients = history.last_known(Client, [row["client_id"] for row in accounts.values()], "name")
+    rows = _rows("object_id, number, status, coalesce(has, had), at", sql, params, condition, "number")
+    written = max(at for *_, at in rows)
+    accounts = _known_then(Account, [account for *_, account, _ in rows], written, "name", "client_id")
+    clients = _known_then(Client, [row["client_id"] for row in accounts.values()], written, "name")
     numbers = []
-    for pk, number, status, account in rows:
+    for pk, number, status, account, _ in rows:
         holder = accounts.get(account, {})
         client = clients.get(holder.get("client_id"), {})
         numbers.append(
@@ -222,13 +223,14 @@ def _numbers(sql, params, condition, about):
 
 def _packages(sql, params, condition, about):
     """Return the client packages as they are sent, by id, and in short."""
-    rows = _rows("object_id, client_id, owner", sql, params, condition, "object_id")
+    rows = _rows("object_id, client_id, owner, at", sql, params, condition, "object_id")
+    written = max(at for *_, at in rows)
     versions = ClientPackageHistory.objects.filter(change=params[0], object_id__in=[pk for pk, *_ in rows])
     dates = {row.object_id: (row.starts_at, row.ends_at) for row in versions.order_by("history_id")}
-    clients = history.last_known(Client, [client for _, client, _ in rows], "name")
-    names = history.last_known(Package, [package for *_, package in rows], "name")
+    clients = _known_then(Client, [client for _, client, *_ in rows], written, "name")
+    names = _known_then(Package, [package for _, _, package, _ in rows], written, "name")
     found = []
-    for pk, client, package in rows:
+    for pk, client, package, _ in rows:
         starts_at, ends_at = dates[pk]
         found.append(
             {
@@ -240,6 +242,24 @@ def _packages(sql, params, condition, about):
             }
         )
     return found, f"{found[0]['package']} of {found[0]['client']}" if len(found) == 1 else about
+
+
+def _known_then(tracked, ids, at, *fields):
+    """Return {id: {field: value}} of records as they were at ``at``, a timestamp of history rows.
+
+    A later name would tell what happened since, perhaps with another reseller. What history doesn't have is
+    as it was last known.
+    """
+    ids = {pk for pk in ids if pk is not None}
+    if not ids:
+        return {}
+    table, marks = history.TRACKED[tracked]._meta.db_table, ", ".join(["%s"] * len(ids))
+    newest = (
+        f"SELECT max(history_id) FROM {table} WHERE object_id IN ({marks}) AND at <= %s GROUP BY object_id"
+    )
+    sql = f"SELECT object_id, {', '.join(fields)} FROM {table} WHERE history_id IN ({newest})"
+    known = {pk: dict(zip(fields, row, strict=True)) for pk, *row in _query(sql, [*ids, at])}
+    return history.last_known(tracked, ids - known.keys(), *fields) | known
 
 
 def _query(sql, params):

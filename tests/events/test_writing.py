@@ -122,6 +122,21 @@ def test_the_stop_of_a_package_tells_of_the_package_and_of_its_numbers(world, en
     assert {"client_package.ended", "did.held"} == set(published())
 
 
+def test_names_are_those_of_the_time_of_the_change(world, endpoint, published):
+    endpoint()
+    client = Client.objects.create(reseller=world.reseller, name="Lily")
+    given = ClientPackage(client=client, package=world.package)
+    given.give(by=SYSTEM)
+    DID.objects.filter(number="2567").hold(by=SYSTEM)
+    for record in (client, world.package, world.client, world.account):
+        record.name = f"{record.name} renamed"
+        record.record(by=SYSTEM, fields=["name"])
+    events = published()
+    package, number = events["client_package.activated"]["packages"][0], events["did.held"]["numbers"][0]
+    assert (package["client"], package["package"]) == ("Lily", "Basic")
+    assert (number["client"], number["account"]) == ("Rose Orig", "rose_orig")
+
+
 def test_a_package_that_is_given_is_activated(world, endpoint, published):
     endpoint()
     client = Client.objects.create(reseller=world.reseller, name="Lily")
