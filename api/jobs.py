@@ -186,9 +186,22 @@ def cancel_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Cancel a job after its current chunk. What it has already done is kept."""
     job = _job(job_id, request.user)
     if not job.request_cancel():
-        sentence = f"“{job}” has already ended, so it can’t be cancelled."
-        raise ProblemError(409, "ended", sentence, current=job_object(job))
+        raise ProblemError(409, "ended", job.has_ended_sentence, current=job_object(job))
     return answer(job_object(job), status=200 if job.is_finished else 202)
+
+
+@router.post(
+    "/jobs/{job_id}/retry", operation_id="retry_job", summary="Continue a job", response={202: JobDetail}
+)
+@needs("jobs.view_job")
+@needs_scope("jobs", "write")
+@once
+def retry_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """Continue a failed or cancelled job after its last chunk."""
+    job = _job(job_id, request.user)
+    if not job.retry():
+        raise ProblemError(409, "not_stopped", job.not_stopped_sentence, current=job_object(job))
+    return answer(job_object(job), status=202)
 
 
 @router.get(

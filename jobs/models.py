@@ -295,6 +295,14 @@ class Job(models.Model):
             )
         )
 
+    @property
+    def has_ended_sentence(self) -> str:
+        return f"“{self}” has already ended, so it can’t be cancelled."
+
+    @property
+    def not_stopped_sentence(self) -> str:
+        return f"“{self}” has not stopped, so there is nothing to continue."
+
     def retry(self) -> bool:
         """Continue a failed or cancelled job after its last chunk; return False for any other."""
         return self.can_continue and self.queue()

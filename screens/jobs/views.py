@@ -99,7 +99,7 @@ def job_file(request, pk):
 def job_cancel(request, pk):
     job = _job(request, pk)
     if not job.request_cancel():
-        messages.warning(request, f"“{job}” has already ended, so it can’t be cancelled.")
+        messages.warning(request, job.has_ended_sentence)
     elif job.is_finished:
         messages.success(request, f"“{job}” cancelled. What it has already done is kept.")
     else:
@@ -116,7 +116,7 @@ def job_retry(request, pk):
     elif job.retry():
         messages.info(request, f"“{job}” continues where it stopped.")
     else:
-        messages.warning(request, f"“{job}” has not stopped, so there is nothing to continue.")
+        messages.warning(request, job.not_stopped_sentence)
     return _back(request, job)
 
 

@@ -213,8 +213,24 @@ def test_a_job_is_cancelled_and_an_ended_one_is_not(program, many):
     assert not DID.objects.filter(number__startswith="700", status="archive").exists()
 
 
-def test_only_a_token_that_may_write_jobs_cancels_one(api, supervisor):
-    refused = api(supervisor, "jobs:read").post(f"/jobs/{uuid4()}/cancel")
+def test_a_cancelled_job_is_continued_and_one_that_waits_is_not(program, many):
+    path = bulk(program, "archive", range=many).headers["Location"]
+    waits = program.post(f"{path}/retry")
+    assert (waits.status, waits.json["code"], waits.json["current"]["state"]) == (
+        409,
+        "not_stopped",
+        "queued",
+    )
+    program.post(f"{path}/cancel")
+    again = program.post(f"{path}/retry")
+    assert (again.status, again.json["state"]) == (202, "queued")
+    call_command("worker", "--once")
+    assert program.get(path).json["result"]["done"] == MANY
+
+
+@pytest.mark.parametrize("what", ["cancel", "retry"])
+def test_only_a_token_that_may_write_jobs_stops_and_continues_one(api, supervisor, what):
+    refused = api(supervisor, "jobs:read").post(f"/jobs/{uuid4()}/{what}")
     assert (refused.status, refused.json["scope"]) == (403, "jobs:write")
 
 

@@ -205,6 +205,7 @@ OPERATIONS = [
     Operation("list_jobs", "GET", "/jobs", "401 200 200 200 200 403"),
     Operation("get_job", "GET", "/jobs/{job}", "401 404 404 404 404 403"),
     Operation("cancel_job", "POST", "/jobs/{job}/cancel", "401 404 404 404 404 403"),
+    Operation("retry_job", "POST", "/jobs/{job}/retry", "401 404 404 404 404 403"),
     Operation("refused_of_job", "GET", "/jobs/{job}/refused", "401 404 404 404 404 403"),
 ]
 

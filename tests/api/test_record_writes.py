@@ -4,6 +4,8 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.messages import get_messages
+from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
@@ -13,6 +15,7 @@ from dids.models import DID, ClientPackage
 from operators.models import Operator
 from tests.api.conftest import Program, token_of
 from tests.api.test_document import DOCUMENT, resolved
+from tests.api.test_matrix import filled
 from tests.dids.models.test_racing import at_once
 from tests.examples import scaled
 from tests.world import client_of, member
@@ -324,6 +327,79 @@ def test_stopping_writes_what_the_screen_writes(program, administrator, world, p
     page = client_of(administrator).post(url.format(world), {"step": "apply"}, follow=True)
     assert written() == by_program
     assert told.json["sentence"] in page.content.decode()
+
+
+STARTS = [
+    # what comes before, method, path, body, address of the screen, its fields
+    ("/clients/{client}/close", "POST", "/clients/{client}/reopen", None, "/clients/{client}/reopen/", {}),
+    (
+        "/packages/{package}/archive",
+        "POST",
+        "/packages/{package}/restore",
+        None,
+        "/packages/{package}/restore/",
+        {},
+    ),
+    (
+        "/client-packages/{given}/deactivate",
+        "POST",
+        "/client-packages/{given}/activate",
+        None,
+        "/client-packages/{given}/activate/",
+        {},
+    ),
+    (
+        "",
+        "POST",
+        "/client-packages",
+        {"client": "{client}", "package": "{package}", "starts_at": "2099-01-10T09:00Z"},
+        "/clients/{client}/give/",
+        {"package": "{package}", "starts_at": "2099-01-10T09:00"},
+    ),
+    (
+        "",
+        "PATCH",
+        "/client-packages/{given}",
+        {"ends_at": "2099-05-03T14:03Z"},
+        "/client-packages/{given}/end/",
+        {"ends_at": "2099-05-03T14:03"},
+    ),
+]
+
+
+@pytest.mark.parametrize("start", STARTS, ids=lambda start: start[2])
+def test_starting_writes_what_the_screen_writes(program, administrator, world, start):
+    before, method, path, body, url, fields = start
+    ids = {"client": world.client.pk, "package": world.package.pk, "given": world.client_package.pk}
+    if before:
+        assert program.post(before.format(**ids)).status == 200
+    body, fields = filled(body, ids), filled(fields, ids)
+    found = []
+    for door in ("api", "screen"):
+        newest = Change.objects.latest("pk").pk
+        with transaction.atomic():
+            if door == "api":
+                sentence = program.send(method, path.format(**ids), body).json["sentence"]
+            else:
+                response = client_of(administrator).post(url.format(**ids), fields)
+                sentence = " ".join(map(str, get_messages(response.wsgi_request)))
+            changes = Change.objects.filter(pk__gt=newest)
+            found.append(
+                (
+                    sentence,
+                    [*changes.values_list("kind", "label", "touched", "data__cause")],
+                    [*DID.objects.order_by("number").values_list("number", "status")],
+                    [
+                        *ClientPackage.objects.order_by("starts_at").values_list(
+                            "client", "package", "active", "starts_at", "ends_at"
+                        )
+                    ],
+                    [*Client.objects.values_list("closed_at")],
+                    [*Package.objects.values_list("archived_at")],
+                )
+            )
+            transaction.set_rollback(True)
+    assert found[0] == found[1] and found[0][0] and found[0][1]
 
 
 def test_a_client_is_closed_and_reopened(program, world):
