@@ -286,6 +286,9 @@ JOB_LEASE = env_int("JOB_LEASE", 60, 1, 3600)
 WEBHOOK_PRIVATE_NETWORKS = env_networks("WEBHOOK_PRIVATE_NETWORKS")
 WEBHOOK_HTTP = env_bool("WEBHOOK_HTTP", False)
 WEBHOOK_KEEP_DAYS = env_int("WEBHOOK_KEEP_DAYS", 30, 4, 3650)
+# When the end of a client's package is announced, and how long notices are kept (notices), in days
+PACKAGE_END_DELTA = timedelta(days=env_int("PACKAGE_END_DAYS", 7, 1, 90))
+NOTICE_KEEP_DAYS = env_int("NOTICE_KEEP_DAYS", 90, 1, 3650)
 JOB_FILES_DAYS = env_int("JOB_FILES_DAYS", 30, 1, 3650)
 UPLOAD_LIMIT = env_int("UPLOAD_LIMIT_MB", 200, 1, 4096) * 1024 * 1024
 # Limits of a person or an address, see didmgmt/limits.py; 0 stands for none
@@ -347,6 +350,7 @@ INSTALLED_APPS = [
     "jobs",
     "dids",
     "events",
+    "notices",
     "screens",
     "api",
     "django.contrib.auth",
@@ -402,7 +406,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "screens.jobs.context.running_jobs",
+                "screens.frame.counts",
             ]
         },
     }

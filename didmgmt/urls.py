@@ -23,6 +23,7 @@ urlpatterns = [
     path("audit/", include("screens.history.urls")),
     path("find/", include("screens.find.urls")),
     path("jobs/", include("screens.jobs.urls")),
+    path("notifications/", include("screens.notices.urls")),
     path("webhooks/", include("screens.webhooks.urls")),
     path("", include((reference_urlpatterns, "reference"))),
     path("people/", include((people_urlpatterns, "people"))),

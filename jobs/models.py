@@ -221,6 +221,7 @@ class Job(models.Model):
     # Of the worker that runs it: how large its chunks are now, and how many seconds the last one took.
     share, held = 1.0, 0.0
     _actor: User | None = None  # of a job with a token
+    runs_in_request = False  # whether a request runs it, in which its owner waits for the result
     # Set by a chunk, and written with it.
     CHUNK_FIELDS = ("cursor", "done", "total", "result", "change", "file", "folder")
     FINISHED = (State.DONE, State.FAILED, State.CANCELLED)
@@ -338,6 +339,7 @@ class Job(models.Model):
     def run_here(self) -> None:
         """Run the job that ``claim_here`` has claimed; a worker continues it after ``REQUEST_SECONDS``."""
         deadline = time.monotonic() + REQUEST_SECONDS
+        self.runs_in_request = True
         self.run(self.worker, lambda: time.monotonic() > deadline)
 
     def _move(self, sources: Collection[Job.State], target: Job.State, **fields: Any) -> bool:

@@ -2,15 +2,15 @@
 
 from contextlib import contextmanager
 
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Group
 from django.db import IntegrityError
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 
 import audit
 from audit.models import Change
 from didmgmt.text import count_noun, enumerated
 from staff.models import Role, User
-from staff.rights import rights_beyond
+from staff.rights import holders, rights_beyond
 
 THEMSELVES = "You would lose your own permission to manage people. Ask another administrator to do this."
 NOBODY = "Nobody would be left who can manage people. Give somebody else that permission first."
@@ -22,11 +22,7 @@ class RefusedError(ValueError):
 
 def administrators():
     """Return the users who can manage people: active, without a reseller, with the permission."""
-    may = Permission.objects.filter(content_type__app_label="staff", codename="change_user")
-    by_role = Group.objects.filter(permissions__in=may, user=OuterRef("pk"))
-    alone = may.filter(user=OuterRef("pk"))
-    people = User.objects.filter(is_active=True, reseller=None)
-    return people.filter(Q(is_superuser=True) | Exists(by_role) | Exists(alone))
+    return holders("staff.change_user").filter(reseller=None)
 
 
 def people_for(manager, people=None):

@@ -1,7 +1,7 @@
 """What users may do: permissions in plain words, and the rule that nobody grants more than they have."""
 
 from django.contrib.auth.models import Group, Permission
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from didmgmt.statements import Statement
 from staff.models import User
@@ -116,6 +116,15 @@ def code(permission):
 def rights_of(person):
     """Return the permissions granted to a user, active or not; being a superuser is not counted."""
     return Permission.objects.filter(Q(group__user=person) | Q(user=person))
+
+
+def holders(right):
+    """Return the active users who have a permission such as "dids.view_did", superusers among them."""
+    app, _, codename = right.partition(".")
+    wanted = Permission.objects.filter(content_type__app_label=app, codename=codename)
+    by_role = Group.objects.filter(permissions__in=wanted, user=OuterRef("pk"))
+    alone = wanted.filter(user=OuterRef("pk"))
+    return User.objects.filter(Q(is_superuser=True) | Exists(by_role) | Exists(alone), is_active=True)
 
 
 def rights_beyond(person):

@@ -235,6 +235,7 @@ PAGES = {
     "webhook": ("/webhooks/", ""),
     "webhook-new": ("/webhooks/new/",),
     "api-reference": ("/api-reference/",),
+    "notifications": ("/notifications/",),
     "people": ("/people/",),
     "person-new": ("/people/new/",),
     "roles": ("/roles/",),

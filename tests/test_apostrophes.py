@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = "api audit clients didmgmt dids events jobs operators screens sheets staff".split()
+PACKAGES = "api audit clients didmgmt dids events jobs notices operators screens sheets staff".split()
 STRAIGHT = re.compile(r"(?<=[A-Za-z])'(?=(?:s|t|re|ve|ll|d|m)\b)|(?<=[a-z]s)'(?= [a-z])")
 # Files are exchanged by the names of their columns.
 COLUMN = "DID's count"

@@ -19,7 +19,7 @@ ROOT = Path(settings.BASE_DIR)
 # package that both are in. Names joined by "|" are equals and do not import each other. ``__init__`` stands
 # for what a package exports.
 RANKS = {
-    "": "didmgmt sheets|audit clients staff operators jobs dids events screens|api",
+    "": "didmgmt sheets|audit clients staff operators jobs dids events notices screens|api",
     "api": "__init__ problems rates examples access fields facts lists records streams idempotency inputs"
     " resources dids past results moves bulk jobs writes stops operators clients packages tags changes"
     " webhooks links document reference",
@@ -54,14 +54,16 @@ RANKS = {
     "events": "__init__ catalogue payloads models publishing recording addresses sending"
     " delivery replaying job_kinds forms endpoints periodic apps",
     "jobs": "__init__ periodic kinds companions statistics files leases models waking filters apps",
+    "notices": "__init__ models reading writing periodic apps",
     "operators": "__init__ models filters apps",
-    "screens": "__init__ forms answers records templatetags start packages operators jobs staff people"
-    " programs downloads webhooks numbers history clients reservations imports find",
+    "screens": "__init__ frame forms answers records templatetags start packages operators jobs staff people"
+    " programs downloads webhooks notices numbers history clients reservations imports find",
     "screens.clients": "__init__ clients accounts assign_forms assign client dids",
     "screens.find": "__init__ actions views",
     "screens.history": "__init__ links audit undo who_had_it",
     "screens.imports": "__init__ forms columns panel reference_forms reference wizard check",
-    "screens.jobs": "__init__ context views",
+    "screens.jobs": "__init__ views",
+    "screens.notices": "__init__ views",
     "screens.numbers": "__init__ export views inventory new moves ownership_bar number addresses mass_edit",
     "screens.operators": "__init__ operators resellers",
     "screens.packages": "__init__ stopping client_packages packages",
@@ -77,7 +79,7 @@ RANKS = {
     "staff": "__init__ passwords scopes records models rights tokens people middleware throttle sessions"
     " backends apps",
 }
-APPS = ["audit", "clients", "staff", "operators", "jobs", "dids", "events", "screens", "api"]
+APPS = ["audit", "clients", "staff", "operators", "jobs", "dids", "events", "notices", "screens", "api"]
 ROOMS = ["didmgmt", "sheets", *APPS]
 # These see everything, and only Django and the command line load them.
 ENTRY_POINTS = re.compile(

@@ -41,8 +41,8 @@ def job_list(request):
 @may_view
 @never_cache
 def running_jobs(request):
-    """Render the count of running jobs in the navigation."""
-    return render(request, "jobs/_running.html")
+    """Render the count of running jobs in the navigation, and the bell of the notices of those that ended."""
+    return render(request, "jobs/_running_answer.html")
 
 
 @require_safe

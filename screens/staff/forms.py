@@ -2,7 +2,8 @@ from django import forms
 from django.contrib.auth import forms as auth_forms
 
 from didmgmt.choices import LongSelect
-from didmgmt.forms import ModelForm, OwnSentences
+from didmgmt.forms import Form, ModelForm, OwnSentences
+from notices.models import Wish, kinds_for
 from staff import passwords
 from staff.models import User, time_zones
 
@@ -44,3 +45,28 @@ class MeForm(ModelForm):
     class Meta:
         model = User
         fields = ("first_name", "last_name", "time_zone")
+
+
+class NoticesForm(Form):
+    """What the user wants to be told of and where; ``rows``: (label, box in the product, box by mail)."""
+
+    def __init__(self, data=None, *, user):
+        super().__init__(data)
+        self.user, self.kinds = user, kinds_for(user)
+        wishes = Wish.of(user)
+        for kind in self.kinds:
+            for place in Wish.PLACES:
+                self.fields[f"{kind}_{place}"] = forms.BooleanField(
+                    label=f"{kind.label}: {Wish.PLACES[place]}",
+                    required=False,
+                    initial=getattr(wishes[kind], place),
+                )
+
+    @property
+    def rows(self):
+        return [(kind.label, *(self[f"{kind}_{place}"] for place in Wish.PLACES)) for kind in self.kinds]
+
+    def save(self):
+        for kind in self.kinds:
+            wanted = {place: self.cleaned_data[f"{kind}_{place}"] for place in Wish.PLACES}
+            Wish.objects.update_or_create(user=self.user, kind=kind, defaults=wanted)

@@ -20,7 +20,7 @@ from didmgmt import kept_forms
 from didmgmt.addresses import go_to, is_ours
 from didmgmt.parameters import OF_PAGE
 from didmgmt.text import parse_whole
-from screens.staff.forms import MeForm, PasswordForm, SignInForm
+from screens.staff.forms import MeForm, NoticesForm, PasswordForm, SignInForm
 from staff.middleware import PAGE_USER, other_user
 
 log = logging.getLogger("staff")
@@ -104,13 +104,17 @@ class ChangePassword(PasswordChangeView):
 
 @require_http_methods(["GET", "POST"])
 def me(request):
+    """Show and save what users may change about themselves, and what they want to be told of."""
     form = MeForm(request.POST or None, instance=request.user)
-    if form.is_valid():
+    notices = NoticesForm(request.POST or None, user=request.user)
+    if form.is_valid() and notices.is_valid():
         with request.user.recorded(by=request.user):
             form.save()
+            notices.save()
         messages.success(request, "Settings saved.")
         return redirect("staff:me")
-    return render(request, "staff/me.html", {"form": form}, status=422 if form.errors else 200)
+    context = {"form": form, "notices": notices, "keep_days": settings.NOTICE_KEEP_DAYS}
+    return render(request, "staff/me.html", context, status=422 if form.errors else 200)
 
 
 @require_POST

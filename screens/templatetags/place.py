@@ -20,6 +20,7 @@ SECTIONS = {
     "packages": "Packages",
     "audit": "Audit log",
     "jobs": "Jobs",
+    "notices": "Notifications",
     "people": "People",
     "roles": "People",
     "webhooks": "API",

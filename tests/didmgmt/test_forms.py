@@ -121,6 +121,7 @@ def bound_forms(world, user):
         people_forms.RoleForm(NO_DATA, instance=Role(), by=user),
         reference_forms.ReferenceUploadForm(NO_DATA, resource=TABLES["operators"](user)),
         staff_forms.MeForm(NO_DATA, instance=user),
+        staff_forms.NoticesForm(NO_DATA, user=user),
         staff_forms.PasswordForm(user, NO_DATA),
         staff_forms.SignInForm(SimpleNamespace(), NO_DATA),
         TokenForm(NO_DATA, owner=user),

@@ -15,7 +15,7 @@ from didmgmt.operations import AddIndex, CreateTriggers
 
 pytestmark = pytest.mark.owner
 
-APPS = {"audit", "clients", "dids", "events", "jobs", "operators", "staff"}
+APPS = {"audit", "clients", "dids", "events", "jobs", "notices", "operators", "staff"}
 LARGE = {"did", "didhistory"}  # tables of tens of millions of rows
 FROZEN = sorted((Path(settings.BASE_DIR) / "audit" / "migrations").glob("*.sql"))
 

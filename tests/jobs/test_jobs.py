@@ -473,4 +473,6 @@ def test_every_page_shows_how_many_jobs_of_the_user_are_running(world, browser):
     assert "1 running" in browser.get("/dids/").text
     assert "1 running" not in client_of(member("Administrator")).get("/dids/").text
     work(job)
-    assert browser.get("/jobs/running/").text.strip() == ""
+    answer = browser.get("/jobs/running/").text
+    assert 'class="running"' not in answer
+    assert ", 1 unread" in answer  # the job’s notice, in the bell

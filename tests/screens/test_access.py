@@ -25,6 +25,7 @@ from dids.models import DID, Reservation, SavedView
 from dids.numbering.ranges import Numbers
 from events.models import Endpoint
 from events.publishing import create_event
+from notices.models import Notice
 from operators.models import Operator
 from screens.templatetags.place import section
 from tests.carrier import token_of
@@ -359,6 +360,14 @@ ADDRESSES = [
     Address("jobs:file", "/jobs/{job}/file/", "login 404 404 404 404", NO_POST),  # this job has no file
     Address("jobs:cancel", "/jobs/{job}/cancel/", NO_POST, "login 404 404 302 302"),
     Address("jobs:retry", "/jobs/{job}/retry/", NO_POST, "login 404 404 302 302"),
+    # Notices are read by the person they were written for alone.
+    Address("notices:list", "/notifications/", SIGNED_IN, NO_POST),
+    Address("notices:read_all", "/notifications/read/", NO_POST, "login 302 302 302 302", until="0"),
+    *(
+        Address(f"notices:{name}", f"/notifications/{{notice}}/{name}/", NO_POST, "login 404 404 302 404")
+        for name in ("open", "read")
+    ),
+    Address("notices:job_seen", "/notifications/jobs/{job}/seen/", NO_POST, "login 200 200 200 200"),
     Address("webhooks:list", "/webhooks/", "login 403 200 403 200", NO_POST),
     Address(
         "webhooks:new",
@@ -507,6 +516,7 @@ def ids_of(world, owner):
         "spare_package": Package.objects.create(reseller=world.reseller, name="Spare Pack", did_limit=1).pk,
         "import": imported(SEED, owner, operator=world.operator).job.pk,
         "job": job_of(owner, world).pk,
+        "notice": Notice.objects.filter(user=owner).latest("pk").pk,
         "microsecond": ExternalWrite(history_of(spare).at, Operator, 1, []).microsecond,
         "change": DID.objects.filter(pk=world.did("256999").pk).edit(by=SYSTEM, notes="undone").change,
         "role": Group.objects.get(name="Viewer").pk,

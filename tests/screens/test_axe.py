@@ -289,6 +289,18 @@ def test_the_dialogs_of_reservations_have_no_violation(page_of, world):
     expect(page.get_by_text("1 number reserved for Orsini until")).to_be_visible()
 
 
+def test_the_notifications_have_no_violation(page_of, world):
+    user = member("Supervisor")
+    page = page_of(user)
+    visit(page, "/notifications/")
+    assert "No notifications yet" in page.inner_text("main") and violations(page) == []
+    Job.objects.filter(pk=new_numbers(user, world, 1).pk).update(params={})
+    new_numbers(user, world, 20)
+    call_command("worker", "--once")
+    visit(page, "/notifications/")
+    assert "2 unread" in page.inner_text("header") and violations(page) == []
+
+
 def test_an_empty_system_has_no_violation(page_of, db):
     page = page_of(member("Supervisor"))
     for path in ("/operators/", "/clients/", "/packages/", "/client-packages/"):

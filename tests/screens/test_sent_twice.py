@@ -25,6 +25,7 @@ WITHOUT_TOKEN = {
     "imports/running.html",
     "jobs/detail.html",
     "numbers/_columns_menu.html",
+    "notices/list.html",  # marks as read
     "kept_form.html",  # repeats the token of the form
     "staff/_session_dialog.html",
     "staff/login.html",

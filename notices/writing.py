@@ -1,0 +1,69 @@
+"""Write notices, in the transaction of what they tell of."""
+
+from itertools import groupby
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from dids.models import ClientPackage
+from jobs.kinds import at_end
+from jobs.models import Job
+from notices.models import RIGHTS, AnnouncedEnd, Kind, Notice, Wish
+from staff.models import User
+from staff.rights import holders
+
+NAMED = 20  # packages that one notice names
+PACKAGES_PER_ROUND = 1_000
+
+
+def tell(kind, people, reseller_id, facts):
+    """Write a notice for those of ``people``, a list of users, who want it."""
+    wishes = {wish.user_id: wish for wish in Wish.objects.filter(kind=kind, user__in=people)}
+    default = Wish()
+    written = []
+    for user in people:
+        wish = wishes.get(user.pk, default)
+        if wish.in_app or wish.by_mail:
+            written.append(
+                Notice(user=user, kind=kind, reseller_id=reseller_id, facts=facts, in_app=wish.in_app)
+            )
+    Notice.objects.bulk_create(written)
+
+
+def concerned(kind, reseller_id):
+    """Return the active people who are told of what concerns a branch; None: what concerns none alone."""
+    branch = Q(reseller=None)
+    if reseller_id is not None:
+        branch |= Q(reseller=reseller_id)
+    return list(holders(RIGHTS[kind]).filter(branch).order_by("pk"))
+
+
+@at_end
+def tell_of_job(job):
+    """Tell its owner of the end of a job, unless a request has run it, whose answer says so.
+
+    Programs ask for the jobs of their tokens, or have webhooks.
+    """
+    if job.token_id or job.runs_in_request or job.state not in (Job.State.DONE, Job.State.FAILED):
+        return
+    owner = User.objects.get(pk=job.owner_id)
+    if owner.is_active:
+        tell(Kind.JOB, [owner], owner.reseller_id, {"job": str(job.pk), "state": str(job.state)})
+
+
+def tell_of_ends(now):
+    """Tell of client packages that end within ``PACKAGE_END_DAYS``, once for each end; return how many.
+
+    Those of a reseller that come up in the same round are one notice.
+    """
+    until = now + settings.PACKAGE_END_DELTA
+    with transaction.atomic():
+        found = AnnouncedEnd.announce(now, until, PACKAGES_PER_ROUND)
+        ending = ClientPackage.objects.filter(pk__in=found).order_by("package__reseller", "ends_at", "pk")
+        rows = ending.values_list("package__reseller", "pk", "client", "package", "ends_at")
+        for reseller_id, some in groupby(rows, key=lambda row: row[0]):
+            ends = [(pk, client, package, ends_at.isoformat()) for _, pk, client, package, ends_at in some]
+            facts = {"ends": ends[:NAMED], "count": len(ends), "last": ends[-1][-1]}
+            tell(Kind.PACKAGE_END, concerned(Kind.PACKAGE_END, reseller_id), reseller_id, facts)
+    return len(found)
