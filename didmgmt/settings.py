@@ -220,6 +220,9 @@ mail_server = env_mail_server("MAIL_URL")
 if SEAL_MAIL and not mail_server:
     raise ImproperlyConfigured("SEAL_MAIL needs a mail server: set MAIL_URL.")
 vars().update(mail_server)
+# The address by which people reach the product, for links in mails; without both, notices are not mailed
+BASE_URL = env_url("BASE_URL").rstrip("/")
+NOTICE_MAIL = bool(mail_server and BASE_URL)
 EMAIL_TIMEOUT = 10
 if MAIL_FROM := env_addresses("MAIL_FROM"):
     DEFAULT_FROM_EMAIL = MAIL_FROM[0]

@@ -129,10 +129,14 @@ def record(pk, endpoint_id, answer):
     elif delivery.tries >= TRIES:
         delivery.state = Delivery.State.GIVEN_UP
     elif endpoint.active:
-        seconds = INTERVALS[delivery.tries - 1] * (1 + random.uniform(0, JITTER))  # noqa: S311
-        delivery.next_try_at = now + timedelta(seconds=seconds)
+        delivery.next_try_at = now + pause_after(delivery.tries)
     delivery.save(update_fields=["tries", "log", "next_try_at", "state"])
     (_succeeded if answer.succeeded else _failed)(endpoint, delivery, answer, now)
+
+
+def pause_after(tries):
+    """Return how long to wait after this many failed tries, fewer than ``TRIES``."""
+    return timedelta(seconds=INTERVALS[tries - 1] * (1 + random.uniform(0, JITTER)))  # noqa: S311
 
 
 def _entry(now, answer):

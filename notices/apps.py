@@ -5,5 +5,5 @@ class NoticesConfig(AppConfig):
     name = "notices"
 
     def ready(self):
-        # Importing them registers what follows the end of jobs, and periodic tasks.
-        from notices import periodic, writing  # noqa: F401
+        # Importing them registers what follows the end of jobs, periodic tasks and a companion of the worker.
+        from notices import mailing, periodic, writing  # noqa: F401

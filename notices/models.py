@@ -38,11 +38,35 @@ class NoticeQuerySet(models.QuerySet):
         """
         if not user.is_authenticated:
             return self.none()
-        own = self.filter(user=user.pk, in_app=True)
+        return self.readable_by(user).filter(in_app=True)
+
+    def readable_by(self, user):
+        """Return the user's notices, also those that are only mailed, within the branch as above."""
+        own = self.filter(user=user.pk)
         return own if user.reseller_id is None else own.filter(reseller_id=user.reseller_id)
 
     def unread(self):
         return self.filter(read_at=None)
+
+
+class Mail(models.Model):
+    """Notices on their way to one person, which are sent together. It keeps its ``pk`` in all tries.
+
+    ``tries``: how often it was tried. ``error``: what the last try came to. ``sent_at``: None if it was not.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(db_default=DatabaseClock(), db_index=True)
+    tries = models.PositiveSmallIntegerField(default=0)
+    error = models.CharField(max_length=200, blank=True)
+    sent_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self):
+        return f"mail {self.pk} to {self.user_id}"
 
 
 class Notice(models.Model):
@@ -50,7 +74,7 @@ class Notice(models.Model):
 
     ``reseller_id``: the branch that it concerns; None: none alone. ``facts``: see ``notices.reading``.
     ``in_app``: whether it is shown in the product. ``mail_at``: when it is mailed, or tried again; None if it
-    is not, or no longer.
+    is not, or no longer. ``mail``: the one that it is in, once a worker has made it.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -61,6 +85,8 @@ class Notice(models.Model):
     at = models.DateTimeField(db_default=DatabaseClock())
     in_app = models.BooleanField(default=True)
     read_at = models.DateTimeField(null=True)
+    mail_at = models.DateTimeField(null=True)
+    mail = models.ForeignKey(Mail, null=True, on_delete=models.SET_NULL, related_name="notices")
 
     objects = NoticeQuerySet.as_manager()
 
@@ -73,6 +99,7 @@ class Notice(models.Model):
                 fields=["user", "kind"], name="notice_unread", condition=Q(read_at=None, in_app=True)
             ),
             models.Index(fields=["at"], name="notice_at"),
+            models.Index(fields=["mail_at"], name="notice_mail_due", condition=Q(mail_at__isnull=False)),
         ]
 
     def __str__(self):
@@ -96,6 +123,11 @@ class Wish(models.Model):
 
     def __str__(self):
         return f"{self.kind} of {self.user_id}"
+
+    @staticmethod
+    def places_for(user):
+        """Return where this user can be told: by mail where it is set and the user has an address."""
+        return ["in_app", "by_mail"] if settings.NOTICE_MAIL and user.email else ["in_app"]
 
     @classmethod
     def of(cls, user):

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from jobs.periodic import periodic_task
-from notices.models import AnnouncedEnd, Notice, keep_from
+from notices.models import AnnouncedEnd, Mail, Notice, keep_from
 from notices.writing import tell_of_ends
 
 ROWS = 1_000  # of a round: a statement of unknown size would make writers on SQLite wait
@@ -16,10 +16,11 @@ def tell_of_package_ends(now):
 
 @periodic_task("delete old notices")
 def delete_old_notices(now):
-    """Delete notices after ``NOTICE_KEEP_DAYS``, read or not, and the marks of ends that are over."""
+    """Delete notices and mails after ``NOTICE_KEEP_DAYS``, and the marks of ends that are over."""
     old = Notice.objects.filter(at__lt=keep_from(now)).order_by("at")
+    mails = Mail.objects.filter(created_at__lt=keep_from(now)).order_by("created_at")
     over = AnnouncedEnd.objects.filter(ends_at__lt=now - timedelta(days=1)).order_by("ends_at")
-    return _delete(old) + _delete(over)
+    return _delete(old) + _delete(mails) + _delete(over)
 
 
 def _delete(rows):

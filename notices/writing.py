@@ -1,11 +1,13 @@
 """Write notices, in the transaction of what they tell of."""
 
+from datetime import timedelta
 from itertools import groupby
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
+from didmgmt import clock
 from dids.models import ClientPackage
 from jobs.kinds import at_end
 from jobs.models import Job
@@ -13,6 +15,7 @@ from notices.models import RIGHTS, AnnouncedEnd, Kind, Notice, Wish
 from staff.models import User
 from staff.rights import holders
 
+GATHERED = timedelta(seconds=60)  # for which notices of a person wait for others, to be one mail
 NAMED = 20  # packages that one notice names
 PACKAGES_PER_ROUND = 1_000
 
@@ -20,14 +23,15 @@ PACKAGES_PER_ROUND = 1_000
 def tell(kind, people, reseller_id, facts):
     """Write a notice for those of ``people``, a list of users, who want it."""
     wishes = {wish.user_id: wish for wish in Wish.objects.filter(kind=kind, user__in=people)}
-    default = Wish()
-    written = []
+    default, written = Wish(), []
+    mail_at = clock.database_now() + GATHERED
     for user in people:
         wish = wishes.get(user.pk, default)
-        if wish.in_app or wish.by_mail:
-            written.append(
-                Notice(user=user, kind=kind, reseller_id=reseller_id, facts=facts, in_app=wish.in_app)
-            )
+        mailed = wish.by_mail and "by_mail" in Wish.places_for(user)
+        if wish.in_app or mailed:
+            notice = Notice(user=user, kind=kind, reseller_id=reseller_id, facts=facts, in_app=wish.in_app)
+            notice.mail_at = mail_at if mailed else None
+            written.append(notice)
     Notice.objects.bulk_create(written)
 
 

@@ -246,6 +246,7 @@ def main():
             module.CHUNK = CHUNK
     import_module("jobs.models").RETRY_AFTER = RETRY_AFTER
     import_module("events.delivery").CLAIMED = timedelta(seconds=LEASE)
+    import_module("notices.mailing").CLAIMED = timedelta(seconds=LEASE)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in sys.stdin:
         if pid := os.fork():

@@ -54,7 +54,7 @@ RANKS = {
     "events": "__init__ catalogue payloads models publishing recording addresses sending"
     " delivery replaying job_kinds forms endpoints periodic apps",
     "jobs": "__init__ periodic kinds companions statistics files leases models waking filters apps",
-    "notices": "__init__ models reading writing periodic apps",
+    "notices": "__init__ models reading writing mailing periodic apps",
     "operators": "__init__ models filters apps",
     "screens": "__init__ frame forms answers records templatetags start packages operators jobs staff people"
     " programs downloads webhooks notices numbers history clients reservations imports find",

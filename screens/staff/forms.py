@@ -48,14 +48,14 @@ class MeForm(ModelForm):
 
 
 class NoticesForm(Form):
-    """What the user wants to be told of and where; ``rows``: (label, box in the product, box by mail)."""
+    """What the user wants to be told of and where; ``rows``: (label, [box of each place])."""
 
     def __init__(self, data=None, *, user):
         super().__init__(data)
-        self.user, self.kinds = user, kinds_for(user)
+        self.user, self.kinds, self.places = user, kinds_for(user), Wish.places_for(user)
         wishes = Wish.of(user)
         for kind in self.kinds:
-            for place in Wish.PLACES:
+            for place in self.places:
                 self.fields[f"{kind}_{place}"] = forms.BooleanField(
                     label=f"{kind.label}: {Wish.PLACES[place]}",
                     required=False,
@@ -64,9 +64,9 @@ class NoticesForm(Form):
 
     @property
     def rows(self):
-        return [(kind.label, *(self[f"{kind}_{place}"] for place in Wish.PLACES)) for kind in self.kinds]
+        return [(kind.label, [self[f"{kind}_{place}"] for place in self.places]) for kind in self.kinds]
 
     def save(self):
         for kind in self.kinds:
-            wanted = {place: self.cleaned_data[f"{kind}_{place}"] for place in Wish.PLACES}
+            wanted = {place: self.cleaned_data[f"{kind}_{place}"] for place in self.places}
             Wish.objects.update_or_create(user=self.user, kind=kind, defaults=wanted)

@@ -113,7 +113,12 @@ def me(request):
             notices.save()
         messages.success(request, "Settings saved.")
         return redirect("staff:me")
-    context = {"form": form, "notices": notices, "keep_days": settings.NOTICE_KEEP_DAYS}
+    context = {
+        "form": form,
+        "notices": notices,
+        "keep_days": settings.NOTICE_KEEP_DAYS,
+        "mail": settings.NOTICE_MAIL,
+    }
     return render(request, "staff/me.html", context, status=422 if form.errors else 200)
 
 

@@ -1,17 +1,13 @@
 """Each seal is delivered to a file, a web address and mail, and compared with what was delivered."""
 
 import json
-import socket
 import stat
-from contextlib import contextmanager
 from datetime import timedelta
-from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import StringIO
 from threading import Thread
 
 import pytest
-from aiosmtpd.controller import Controller
 from django.core.management import call_command
 from django.test import Client
 
@@ -24,6 +20,7 @@ from dids.models import DID
 from jobs.models import WorkerBeat
 from tests.audit.forging import days_ago, forge, on, verify
 from tests.carrier import carrier, numbers_in
+from tests.mail_servers import mail_server
 from tests.world import client_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("one_seal_a_day")]
@@ -267,24 +264,6 @@ def test_a_long_chain_is_sent_in_parts(house, webhook, monkeypatch):
 
 
 # --- mail -----------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def mail_server(received):
-    class Handler:
-        async def handle_DATA(self, server, session, envelope):
-            received.append(message_from_bytes(envelope.content))
-            return "250 OK"
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    controller = Controller(Handler(), hostname="127.0.0.1", port=port)
-    controller.start()
-    try:
-        yield port
-    finally:
-        controller.stop()
 
 
 def test_seals_are_mailed(house, settings, tmp_path):
