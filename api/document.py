@@ -39,7 +39,9 @@ PROBLEMS = {
     404: ("NotFound", "There is no such record, or it belongs to another reseller"),
     406: ("NotAcceptable", "The address doesn’t answer with a type that `Accept` names"),
     409: ("Conflict", "The state of the record does not allow it; `current` is the record as it is"),
+    413: ("TooLarge", "The body is larger than the server accepts; the sentence says how large it may be"),
     412: ("Changed", "The record has changed since `If-Match`; `current` is the record as it is"),
+    415: ("UnsupportedType", "The body has another `Content-Type` or `Content-Encoding` than is read"),
     422: ("Invalid", "Values are invalid; `errors` names each of them"),
     429: ("TooMany", "Too many requests; try again after `Retry-After` seconds"),
     503: ("Unavailable", "The database is busy or down; try again after `Retry-After` seconds"),
@@ -337,7 +339,10 @@ _ERROR = {
     "properties": {
         "pointer": {
             "type": "string",
-            "description": "#/status for a member of the body, ?status for a parameter, or a header",
+            "description": (
+                "#/status for a member of the body, #/rows/17/status for the column of a line of it,"
+                " ?status for a parameter, or a header"
+            ),
         },
         "value": {"description": "What was sent"},
         "sentence": {"type": "string", "description": "For people"},

@@ -67,7 +67,10 @@ def _sender(request: Any, key: str) -> str:
 
 
 def _digest(request: HttpRequest) -> str:
-    return _sha256(f"{request.method}\0{request.get_full_path()}\0".encode() + request.body)
+    """Return the SHA-256 of a request: of its body, or of the digest of a body received into a file."""
+    received = getattr(request, "received", None)
+    body = received.digest.encode() if received else request.body
+    return _sha256(f"{request.method}\0{request.get_full_path()}\0".encode() + body)
 
 
 def _sha256(content: bytes) -> str:

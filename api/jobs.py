@@ -1,10 +1,9 @@
 """Jobs: how far they are, how to cancel them, and what they refused."""
 
-import csv
-import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from django.urls import reverse
 from ninja import Router, Schema
 from pydantic import Field as Member
 
+import sheets
 from api.access import found, needs, needs_scope
 from api.facts import answers_with_list
 from api.fields import (
@@ -31,6 +31,7 @@ from api.idempotency import once
 from api.lists import list_answer
 from api.problems import ProblemError
 from api.results import Counts, RefusedFor, counts
+from dids.imports.rows import RefusedRow, RowsJob, refused_rows
 from dids.job_kinds import refused_numbers, result_of
 from dids.lists.records import JOBS
 from jobs.filters import JobFilter
@@ -214,11 +215,14 @@ def retry_job(request: HttpRequest, job_id: UUID) -> HttpResponse:
 def refused_of_job(request: HttpRequest, job_id: UUID) -> HttpResponse | StreamingHttpResponse:
     """Return the refused numbers, one a line as NDJSON, or as CSV if ``Accept`` prefers it.
 
-    Up to 10,000 are kept for each reason.
+    Up to 10,000 are kept for each reason. Of a job for rows these are all refused rows, which also have
+    ``line``, ``column`` and ``value``.
     """
     job = _job(job_id, request.user)
     kind = request.get_preferred_type([NDJSON, CSV]) or NDJSON
-    lines = _csv(job) if kind == CSV else _ndjson(job)
+    rows: Iterator[Sequence[Any]] = refused_rows(job) if job.kind == RowsJob.name else _rows(job)
+    columns = RefusedRow._fields if job.kind == RowsJob.name else COLUMNS
+    lines = _csv(columns, rows) if kind == CSV else _ndjson(columns, rows)
     response = StreamingHttpResponse(lines, content_type=kind)
     response.headers["Content-Disposition"] = f'attachment; filename="refused-{job.pk}.{kind[-3:]}"'
     return response
@@ -229,13 +233,10 @@ def _rows(job: Job) -> Iterator[tuple[str, str, str]]:
         yield number, refusal.code, refusal.why
 
 
-def _ndjson(job: Job) -> Iterator[str]:
-    for row in _rows(job):
-        yield json.dumps(dict(zip(COLUMNS, row, strict=True)), ensure_ascii=False) + "\n"
+def _ndjson(columns: Sequence[str], rows: Iterator[Sequence[Any]]) -> Iterator[str]:
+    for row in rows:
+        yield json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False) + "\n"
 
 
-def _csv(job: Job) -> Iterator[str]:
-    for row in (COLUMNS, *_rows(job)):
-        line = io.StringIO()
-        csv.writer(line).writerow(row)
-        yield line.getvalue()
+def _csv(columns: Sequence[str], rows: Iterator[Sequence[Any]]) -> Iterator[bytes]:
+    return sheets.write(chain([columns], rows))

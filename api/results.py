@@ -36,6 +36,21 @@ class RefusedFor(Schema):
     )
 
 
+class RefusedRow(Schema):
+    """A row that was refused."""
+
+    line: int = Field(description="Where it begins in the body, from 1", examples=[17])
+    pointer: str = Field(description="Its line and the column at fault", examples=["#/rows/17/operator"])
+    number: str | None = Field(description="The number, if it could be read", examples=["442071838750"])
+    column: str = Field(description="The column at fault, or nothing", examples=["operator"])
+    value: str = Field(description="What the column has", examples=["Nordline"])
+    code: str = Field(description="The reason, for programs", examples=["operator_unknown"])
+    why: str = Field(
+        description="The reason and what to do, for people",
+        examples=["A new number needs an operator. Name it in the column operator."],
+    )
+
+
 class Written(Schema):
     """What a write did."""
 
@@ -64,6 +79,12 @@ def refusals(result: Result) -> list[dict[str, Any]]:
 
 def refusal(one: Refusal) -> dict[str, Any]:
     return {"code": one.code, "why": one.why, "count": one.count, "numbers": one.numbers}
+
+
+def refused_row(row: Any) -> RefusedRow:
+    """Return a refused row of ``dids.imports.rows`` for an answer."""
+    pointer = f"#/rows/{row.line}/{row.column}" if row.column else f"#/rows/{row.line}"
+    return RefusedRow.model_construct(**row._asdict(), pointer=pointer)
 
 
 def written(result: Result, sentence: str) -> dict[str, Any]:

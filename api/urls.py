@@ -26,6 +26,7 @@ from api import (
     past,
     problems,
     reference,
+    rows,
     tags,
     webhooks,
 )
@@ -47,6 +48,7 @@ api = NinjaAPI(
 )
 problems.register(api)
 api.add_router("", bulk.router)  # before the address of one number
+api.add_router("", rows.router)
 api.add_router("", dids.router)
 api.add_router("", operators.router)
 api.add_router("", clients.router)

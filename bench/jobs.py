@@ -26,6 +26,10 @@ def measure(scratch, empty, rows, edits):
     yield _row("import: check", rows, [ours["check"]], [raw["stage"]])
     yield _row("import: apply", rows, [ours["apply"]], [raw["merge"]])
     yield _row("import", rows, [ours["check"], ours["apply"]], raw.values())
+    program = scratch.copy(empty)
+    ours = scratch.run("rows_ours", program, rows=rows, file=_file(scratch))
+    scratch.drop(program)
+    yield _row("rows of a program", rows, ours.values(), raw.values())
     yield from _undo("import", rows, *(scratch.copy(full) for _ in range(2)), scratch)
 
     one, other = scratch.copy(empty), scratch.copy(empty)

@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.http import QueryDict
 from django.test import Client as Browser
+from django.urls import reverse
 from django.utils import timezone
 from openpyxl import Workbook
 
@@ -50,13 +52,14 @@ from dids.models import DID, ClientPackage, TagSet, counters, head_stock
 from dids.numbering.ranges import Numbers
 from jobs.models import Job
 from operators.models import Operator
-from staff.models import User
+from staff.models import Token, User, digest_of
 
 STEPS = {}
 FIRST = 370_600_000_000  # the first number of the file and of the range
 OPERATORS, CLIENTS, BLOCK = 20, 50, 1_000
 TAGS = ["", "", "Gold", "Gold, Mobile"]
 HEADER = ["DID", "Status", "Operator", "Client", "Account", "Package", "Tag", "Notes"]
+ROWS_HEADER = ["number", "status", "operator", "client", "account", "client_package", "tags", "notes"]
 SAMPLES_EVERY = 0.02  # seconds
 IDLE = 20  # pages and edits without a job, for comparison
 LARGE_PERCENT = 35  # of all numbers, which the large operator has
@@ -175,6 +178,41 @@ def import_ours(*, rows, file):
         work(one.job)
     _require(one.counts["created"] == rows, one.counts)
     return {"upload": upload, "check": check, "apply": apply}
+
+
+@step
+def rows_ours(*, rows, file):
+    """Create the numbers of the file as a program does: with its rows, in the columns of the API."""
+    body = f"{file}.rows"
+    with open(file, encoding="utf-8") as source, open(body, "w", encoding="utf-8") as target:
+        next(source)
+        target.write(f"{','.join(ROWS_HEADER)}\n")
+        shutil.copyfileobj(source, target)
+    user = _user()
+    token = Token.objects.create(
+        owner=user,
+        name="bench",
+        key="benchbench12",
+        digest=digest_of("s" * 43),
+        scopes="dids:write jobs:read",
+        expires_at=timezone.now() + timedelta(days=1),
+    )
+    program = Browser(headers={"Authorization": f"Bearer did_{token.key}.{'s' * 43}"})
+    program.get(reverse("api:list_jobs"))  # loads what the first request loads
+    with open(body, "rb") as stream, measured() as receive:
+        answer = program.generic(
+            "POST",
+            f"{reverse('api:bulk_rows')}?action=create",
+            b"x",
+            "text/csv",
+            **{"wsgi.input": stream, "CONTENT_LENGTH": str(os.path.getsize(body))},
+        )
+    _require(answer.status_code in (200, 202), answer.content)  # few rows are written at once
+    with measured() as write:
+        for job in Job.objects.all():
+            work(job)
+    _require(DID.objects.count() == rows, answer.content)
+    return {"receive": receive, "write": write}
 
 
 def _start(file):

@@ -38,7 +38,7 @@ def named_parameter_errors(
 ) -> list[tuple[str, str]]:
     """Return the (name, sentence) of each of ``parameter_errors``; the name is "" for those not named."""
     unknown = [name for name in given if name not in known]
-    found = [(name, _unknown(name, known, noun)) for name in unknown[:NAMED]]
+    found = [(name, unknown_name(name, known, noun)) for name in unknown[:NAMED]]
     if (more := len(unknown) - NAMED) > 0:
         found.append(("", f"{more:,} more {noun}s are unknown."))
     for name in given:
@@ -55,7 +55,8 @@ def _several(name: str, values: list[str], noun: str) -> str:
     return f"The {noun} “{name}” takes one value, and has {named}. Keep one of them."
 
 
-def _unknown(name: str, known: Collection[str], noun: str) -> str:
+def unknown_name(name: str, known: Collection[str], noun: str) -> str:
+    """Return the sentence about a name that is not ``known``, with the nearest known one."""
     near = get_close_matches(name[:COMPARED].lower(), known, n=1)
     if near:
         return f"There is no {noun} “{shorten(name)}”; did you mean “{near[0]}”?"

@@ -9,4 +9,4 @@ class DidsConfig(AppConfig):
         # Importing them registers job kinds, periodic tasks and triggers.
         from dids import job_kinds, periodic  # noqa: F401
         from dids.history.undo import job  # noqa: F401
-        from dids.imports import wizard  # noqa: F401
+        from dids.imports import rows, wizard  # noqa: F401

@@ -30,6 +30,7 @@ from didmgmt.streams import stream
 from didmgmt.text import count_noun, shorten
 from dids.exports.rows import listing_rows_in_chunks, rows_in_chunks
 from dids.exports.workbook import write_workbook
+from dids.imports.rows import RowsJob, rows_result
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import KEPT, Result
 from dids.lists.changed import changed_url
@@ -67,6 +68,8 @@ def _store_refused(job, refusal, numbers):
 
 def result_of(job):
     """Return the ``Result`` so far of a job that writes numbers; None for any other job."""
+    if isinstance(job.job_kind, RowsJob):
+        return rows_result(job)
     return Result.from_json(job.result) if isinstance(job.job_kind, (CreateJob, _WriteJob)) else None
 
 

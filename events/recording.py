@@ -43,10 +43,15 @@ def record_end(job):
     """Publish that an import is finished or a job has failed."""
     if job.state == Job.State.FAILED:
         name = "job.failed"
-    elif job.state == Job.State.DONE and job.kind == "import":
+    elif job.state == Job.State.DONE and _imports(job):
         name = "import.finished"
     else:
         return
     branches = set(Endpoint.objects.kept().values_list("reseller_id", flat=True))
     for reseller in branches & {None, job.actor.reseller_id}:
         create_event(name, reseller, at=job.finished_at, about=str(job), data=of_job(job))
+
+
+def _imports(job):
+    """Return whether a job imported numbers: from a person's file, or the rows of a program."""
+    return job.kind == "import" or (job.kind == "rows" and not job.params["dry_run"])

@@ -7,7 +7,7 @@
 from sheets.content import SUFFIXES
 from sheets.damage import Damage
 from sheets.encoding import ENCODINGS, LONGEST_LINE, encoding_name
-from sheets.loading import Loaded, load, read
+from sheets.loading import Loaded, load, read, unpack
 from sheets.table import LIMITS, Format, Limits, Problem, Row, SheetError
 from sheets.text import DELIMITERS, sniff
 from sheets.writing import FORMULA, MARKED, escape, unescape, write, write_workbook
@@ -33,6 +33,7 @@ __all__ = [
     "read",
     "sniff",
     "unescape",
+    "unpack",
     "write",
     "write_workbook",
 ]

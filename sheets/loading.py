@@ -72,7 +72,7 @@ def load(
         kind = kind_of(file)
         notes = [mismatch(kind, name)]
         if kind == GZIP:
-            file = temporary.enter_context(_unpack(file, limits))
+            file = temporary.enter_context(unpack(file, limits))
             kind = kind_of(file)
             if kind == GZIP:
                 raise SheetError(f"The file is a gzip archive inside a gzip archive. {UNPACK}")
@@ -110,8 +110,8 @@ def read(file: BinaryIO, file_format: Format, limits: Limits = LIMITS) -> Iterat
     return (read_text if file_format.kind == TEXT else read_stored)(file, file_format, limits)
 
 
-def _unpack(file: BinaryIO, limits: Limits) -> BinaryIO:
-    """Return the contents of a gzip archive as a temporary file."""
+def unpack(file: BinaryIO, limits: Limits) -> BinaryIO:
+    """Return the contents of a gzip archive as a temporary file. Raises SheetError."""
     unpacked = tempfile.TemporaryFile()  # noqa: SIM115 closed by the caller
     size, deadline = 0, time.thread_time() + UNPACK_SECONDS
     try:

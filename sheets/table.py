@@ -37,11 +37,14 @@ class Problem(NamedTuple):
     """Describe why a row does not fit the table.
 
     ``code`` is ``short`` or ``long`` (too few or too many cells), ``columns`` or ``cell`` (above a limit), or
-    ``damaged`` (bytes that are not text in the file's encoding).
+    ``damaged`` (bytes that are not text in the file's encoding). ``column`` and ``value``: the name of the
+    column at fault and what it has, where the reader can tell.
     """
 
     code: str
     sentence: str
+    column: str = ""
+    value: str = ""
 
     def __str__(self) -> str:
         return self.sentence

@@ -272,8 +272,11 @@ def post(user, path, fields):
     world.client_of(world.User.objects.get(pk=user)).post(path, fields, headers={"Host": "localhost"})
 
 
-def program(token, path, body, key):
-    """Send a request of a program as a web process would handle it, which dies when it has committed it."""
+def program(token, path, body, key, kind="application/json"):
+    """Send a request of a program as a web process would handle it, which dies when it has committed it.
+
+    ``body``: JSON, or the text of another ``kind``.
+    """
     transaction = import_module("django.db.transaction")
 
     def dies_after_commit(execute, sql, params, many, context):
@@ -285,7 +288,7 @@ def program(token, path, body, key):
     headers = {"Host": "localhost", "Authorization": f"Bearer {token}", "Idempotency-Key": key}
     with connection.execute_wrapper(dies_after_commit):
         browser = import_module("django.test").Client(headers=headers)
-        browser.post(path, json.dumps(body), content_type="application/json")
+        browser.post(path, body if isinstance(body, str) else json.dumps(body), content_type=kind)
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ ROOT = Path(settings.BASE_DIR)
 # for what a package exports.
 RANKS = {
     "": "didmgmt sheets|audit clients staff operators jobs dids events notices screens|api",
-    "api": "__init__ problems rates examples access fields facts lists records streams idempotency inputs"
-    " resources dids past results moves bulk jobs writes stops operators clients packages tags changes"
-    " webhooks links document reference",
+    "api": "__init__ problems rates examples access fields facts lists records streams receiving idempotency"
+    " inputs resources dids past results moves bulk rows jobs writes stops operators clients packages tags"
+    " changes webhooks links document reference",
     "audit": "history changes __init__ models middleware triggers words roles seals pruning checks apps",
     "audit.seals": "__init__ hashing spans failures chain verifying touched writing log delivery",
     "clients": "__init__ names finding tags models filters apps",
@@ -40,9 +40,9 @@ RANKS = {
     "dids.forms": "__init__ records clients operators packages numbers reservations past",
     "dids.history": "__init__ explain ownership timeline rows audit_log external_writes undo",
     "dids.history.undo": "__init__ result chunk verdicts uses writes undo job",
-    "dids.imports": "__init__ limits synonyms names content layouts mapping options cells parse reasons"
-    " refused sql capacity resolve lookalikes create_missing existing upload survey validate tally apply"
-    " check effects wizard",
+    "dids.imports": "__init__ limits synonyms names content layouts mapping options cells bodies parse"
+    " reasons refused sql by_id capacity resolve lookalikes create_missing existing upload survey validate"
+    " tally apply check effects wizard rows",
     "dids.lifecycle": "__init__ statuses holds result",
     "dids.lists": "__init__ client_packages prefix_rows keyset row_counts reservations records sqlite_stats"
     " substring changed missing filters picks as_of columns listing finding first_steps",

@@ -11,12 +11,13 @@ import sheets
 from clients.models import HOLD_DAYS_MAX
 from clients.names import NAME_MAX, clean_name
 from clients.tags import tag_label
-from didmgmt.text import parse_whole, shorten
+from didmgmt.text import BIGGEST, parse_whole, shorten
 from dids.lifecycle import statuses as st
 from dids.numbering.normalise import MAX_DIGITS, NumberError, normalise, to_plain
 from dids.numbering.reading import Choices, doubtful_zero, keeps_zero, read_cell
 
 NAMES = ("reseller", "operator", "client", "account", "package")
+BY_ID = "id:"  # begins a cell that names a record by its id
 REFUSE, LEAVE, KEEP, PAD, PUT = "refuse", "leave", "keep", "pad", "put"
 MEANT = {"status": st.CHOICES, "after_hold": st.FREE_CHOICES}  # columns whose values may be translated
 EMPTY = ("NULL", "\\N", "(null)", "n/a", "-", "—")  # marks of an empty cell, unless the owner lists others
@@ -76,6 +77,7 @@ class CellRules:
     ``empty``     texts that count as an empty cell, in any case; so does one without a visible character
     ``written``   lines whose number is written although it is flagged
     ``typical``   the usual lengths of the numbers, None if there are none
+    ``strict``    whether a program wrote the rows: each has one number, and may name records by id, ``id:17``
     """
 
     mapping: tuple[str, ...]
@@ -87,6 +89,7 @@ class CellRules:
     empty: tuple[str, ...] = EMPTY
     written: frozenset[int] = frozenset()
     typical: Typical | None = None
+    strict: bool = False
 
     @classmethod
     def of(cls, params):
@@ -101,6 +104,7 @@ class CellRules:
             empty=tuple(params.get("empty", EMPTY)),
             written=frozenset(params.get("written", ())),
             typical=Typical(*params["typical"]) if params.get("typical") else None,
+            strict=params.get("strict", False),
         )
 
     @cached_property
@@ -164,6 +168,8 @@ class CellRules:
             ranges = [self._ended(cells, ranges)]
         if self.typical and not is_complete(cell):
             ranges = [self._complete(line, cell, *one) for one in ranges]
+        if self.strict and (len(ranges) > 1 or ranges[0][0] != ranges[0][1]):
+            raise NumberError(cell, "it names several numbers", "Send a row for each number.", "several")
         return ranges
 
     def _local(self, cell):
@@ -297,8 +303,9 @@ class CellRules:
             meaning = self.values.get(key, {}).get(text)
             if meaning == LEAVE:
                 continue
+            read = _record if self.strict and key in NAMES else _READERS[key]
             try:
-                values[key] = _READERS[key](meaning if meaning in st.LABELS else text)
+                values[key] = read(meaning if meaning in st.LABELS else text)
             except ValueError as error:
                 flaw = flaw or [key, shorten(text), str(error)]
         return values, flaw
@@ -330,6 +337,15 @@ def _name(text):
     if len(text) > NAME_MAX:
         raise ValueError(too_long("name", text, NAME_MAX))
     return text or None
+
+
+def _record(text):
+    """Return the name of a record, or its id as ``id:17``."""
+    if not text.startswith(BY_ID):
+        return _name(text)
+    if pk := parse_whole(text.removeprefix(BY_ID), most=BIGGEST):
+        return f"{BY_ID}{pk}"
+    raise ValueError(f"“{shorten(text)}” is no id. Write a whole number, as in id:17.")
 
 
 def _status(text):

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import connection
 
 from didmgmt.clock import database_now
+from dids.imports.by_id import name_records
 from dids.imports.capacity import count_places, fits, frees_places, refuse_over_limit, refuse_tags
 from dids.imports.cells import CellRules
 from dids.imports.create_missing import describe
@@ -24,6 +25,7 @@ from dids.imports.validate import refuse_duplicates, validate
 from dids.lifecycle import statuses as st
 from dids.models.staging import ImportBatch, ImportGroup, ImportRow, bulk_load, count_in_groups
 from jobs.kinds import JobError
+from jobs.models import SMALL
 from jobs.statistics import analyze
 from sheets import SheetError
 
@@ -32,8 +34,14 @@ COUNT_CHUNK = 100_000  # rows counted in one transaction
 
 
 class Check:
-    def __init__(self, job):
+    """Check the rows of an import ``job``.
+
+    ``rows()`` yields them; without it they are those of its uploaded file, and pages will show them.
+    """
+
+    def __init__(self, job, rows=None):
         self.job, self.cursor = job, job.cursor
+        self.read, self.is_shown = rows or Upload(job).rows, rows is None
 
     def run(self):
         """Stage and validate all rows; a generator that leaves counts and sentences in ``job.result``."""
@@ -48,6 +56,8 @@ class Check:
             yield from self._stage(batch)
             options = Options.of(job)
             spell_tags(batch, options)
+            if job.params.get("strict"):
+                name_records(batch, options, now)
             resolve(batch.first, batch.last, options, now)
             refuse_lookalikes(batch, options)
             yield
@@ -113,13 +123,14 @@ class Check:
                 f"“All or nothing” works for at most {settings.REQUEST_LIMIT:,} rows, because they are"
                 " written in one transaction. Import the valid rows instead, or split the file."
             )
-        if connection.vendor == "postgresql":
+        if connection.vendor == "postgresql" and parser.rows > SMALL:
+            # Not for few rows, which may be written in one transaction: others would wait for its end.
             analyze(["dids_importrow", "dids_importgroup"])  # the plans that follow depend on the size
 
     def _rows(self):
-        """Yield the rows of the file; what an upload did not read of it may be too long."""
+        """Yield the rows of the file; what was not read of it before may be too long."""
         try:
-            yield from Upload(self.job).rows()
+            yield from self.read()
         except SheetError as error:
             raise JobError(str(error)) from None
 
@@ -141,7 +152,11 @@ class Check:
             counted = min(cursor["counted"] + blocks * BLOCK, cursor["rows"])
             first, last = batch.first + cursor["counted"] + 1, batch.first + counted
             count_in_groups(first, last)
-            Tally(cursor["tally"]).add(batch, first, last, self.job.params.get("written", ()))
+            tally = Tally(cursor["tally"])
+            if self.is_shown:
+                tally.add(batch, first, last, self.job.params.get("written", ()))
+            else:
+                tally.count(first, last)
             cursor["counted"] = counted
             yield
 

@@ -7,17 +7,18 @@ from clients.models import Reseller
 from operators.models import Operator
 from staff.models import User
 
-LEAVE, KEEP, CLEAR = "leave", "keep", "clear"  # existing numbers: see ``Options.existing``
+LEAVE, KEEP, CLEAR, REFUSE = "leave", "keep", "clear", "refuse"  # existing numbers: see ``Options.existing``
 
 
 @dataclass(frozen=True)
 class Options:
     """Everything that validation needs besides the rows.
 
-    ``mapped``: the keys of the file's columns. ``existing``: leave existing numbers alone (LEAVE) or
-    update them, a blank cell leaving the field unchanged (KEEP) or clearing tags, notes and hold days
-    (CLEAR); no other field can be empty. ``create``: create missing records. ``operator`` and
-    ``defaults`` (status, after_hold, tags, notes) fill missing values of new numbers.
+    ``mapped``: the keys of the file's columns. ``existing``: leave existing numbers alone (LEAVE), refuse
+    them (REFUSE) or update them, a blank cell leaving the field unchanged (KEEP) or clearing tags, notes and
+    hold days (CLEAR); no other field can be empty. ``new``: whether numbers that don't exist are created, or
+    refused. ``create``: create missing records. ``operator`` and ``defaults`` (status, after_hold, tags,
+    notes) fill missing values of new numbers.
     """
 
     user: User
@@ -26,6 +27,7 @@ class Options:
     create: bool
     operator: Operator | None = None
     defaults: dict = field(default_factory=dict)
+    new: bool = True
 
     @classmethod
     def of(cls, job):
@@ -38,6 +40,7 @@ class Options:
             create=params["create"],
             operator=Operator.objects.visible_to(user).filter(pk=params["operator"]).first(),
             defaults=params["defaults"],
+            new=params.get("new", True),
         )
 
     def may(self, permission):

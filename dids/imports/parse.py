@@ -44,7 +44,7 @@ class RowParser:
             cells = row if len(row) >= width else row + [""] * (width - len(row))
             if problem:
                 if any(map(str.strip, cells)):
-                    yield self._flawed(line, None, None, "", str(problem))
+                    yield self._flawed(line, None, problem.column or None, problem.value, str(problem))
                 continue
             values = group_cells(cells)
             group = groups.get(values) or self._new_group(values)

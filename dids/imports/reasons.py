@@ -18,6 +18,8 @@ REASONS = {
     "long": ("number", f"I{TOO_LONG[1:]}.", ALLOW_LONG),
     "duplicate": ("number", "Duplicate of line {first_line}, which is used.", ""),
     "outside": ("number", "This number already exists under another reseller.", "Leave the row out."),
+    "exists": ("number", "This number exists already.", "Leave the row out, or edit the number."),
+    "missing": ("number", "This number is not in the inventory.", "Correct it, or create it first."),
     "no id": ("id", "No number has this ID.", "To create numbers, choose the column that holds the DID."),
     "other id": (
         "id",
@@ -208,7 +210,8 @@ def explain(rows, user):
 
     ``id`` and ``line`` of the row, its ``number``, the ``column`` at fault and its ``value``, ``what`` is
     wrong and the ``remedy`` ("" if ``what`` includes it), ``reason``: both in one, and the ``kind`` of an
-    unreadable number as in ``NumberError``, else "".
+    unreadable number as in ``NumberError``, else "". ``key``: that of the column at fault, and ``code``: that
+    of the reason.
     """
     rows = list(rows.select_related(*_NAMES))
     resellers, named = _resellers_of(rows, user), _numbers_of_ids(rows, user)
@@ -241,6 +244,8 @@ def _explain(row, resellers, named, user):
         "remedy": remedy,
         "reason": f"{what} {remedy}".strip(),
         "kind": kind,
+        "key": column or "",
+        "code": row.reason,
     }
 
 
@@ -262,6 +267,8 @@ def _value(row, column):
         return row.number or ""
     if column == "id":
         return str(row.ref)
+    if group is None:
+        return ""
     if column == "tags":
         return group.tags or ""
     if column == "status":

@@ -7,7 +7,7 @@ Legal moves and their permissions come from ``dids.lifecycle.statuses``; overdue
 client packages come from the querysets of ``dids.models``.
 """
 
-from dids.imports.options import LEAVE
+from dids.imports.options import LEAVE, REFUSE
 from dids.imports.resolve import ANY_CLIENT_NAME
 from dids.imports.sql import Expression, case, embed, execute, in_list, is_distinct, running_packages
 from dids.lifecycle import statuses as st
@@ -37,7 +37,9 @@ def validate(first, last, options, now, *, faulty):
             did_id = v.did_id, seen = CASE WHEN v.code = '~' THEN ({newest}) END""",
     )
     if options.by_id:
-        _refuse_unknown_ids(first, last)
+        _refuse_unknown(first, last, "no id")
+    elif not options.new:
+        _refuse_unknown(first, last, "missing")
     else:
         refuse_new(first, last, faulty=faulty)
 
@@ -74,13 +76,14 @@ def _refuse_ids_of_others(first, last, options):
     )
 
 
-def _refuse_unknown_ids(first, last):
+def _refuse_unknown(first, last, reason):
+    """Refuse the rows whose number does not exist."""
     execute(
         """
-        UPDATE dids_importrow SET verdict = '!', reason = 'no id'
+        UPDATE dids_importrow SET verdict = '!', reason = %(reason)s
         WHERE id BETWEEN %(first)s AND %(last)s AND verdict = '+'
         """,
-        {"first": first, "last": last},
+        {"first": first, "last": last, "reason": reason},
     )
 
 
@@ -201,10 +204,12 @@ def _new_values(options):
 def _verdicts(options):
     """Yield (condition, code) for rows whose number exists, in order of precedence; else it is updated."""
     if options.bound_to:
-        not_theirs = "no id" if options.by_id else "outside"
+        not_theirs = "no id" if options.by_id else "outside" if options.new else "missing"
         yield f"old_reseller_id <> {options.bound_to}", not_theirs
     if options.existing == LEAVE:
         yield "TRUE", "="
+    if options.existing == REFUSE:
+        yield "TRUE", "exists"
     yield "problem IS NOT NULL", Expression("problem")
     other_reseller = is_distinct("reseller_id", "old_reseller_id")
     yield f"operator_name IS NULL AND reseller_name IS NOT NULL AND {other_reseller}", "other reseller"

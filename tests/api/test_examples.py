@@ -56,6 +56,7 @@ def test_the_examples_of_the_documentation_work(world, owner, tmp_path):
             TOKEN=token_of(owner),
             NUMBER="256999",
             ACCOUNT=str(world.account.pk),
+            OPERATOR=f"id:{world.operator.pk}",
         )
     one, free, clients, number, not_modified, had, streamed, *writes, webhooks, refusal, document = answers
     assert [item["number"] for item in one["items"]] == ["111"] and "limit=1&after=" in one["next"]
@@ -65,11 +66,13 @@ def test_the_examples_of_the_documentation_work(world, owner, tmp_path):
     assert not_modified == 304
     assert [item["state"] for item in had["items"]] == ["never", "never"]
     assert streamed == 200 and len((tmp_path / "numbers.csv").read_text().splitlines()) == 2003
-    assigned, held, rehearsed, job = writes
+    assigned, held, rehearsed, job, rows, rehearsed_rows = writes
     assert (assigned["did"]["status"], held["did"]["status"]) == ("active", "hold")
     assert (rehearsed["dry_run"], rehearsed["selected"]) == (True, 2001)
     assert (job["state"], job["result"]["done"]) == ("done", 2001)
     assert webhooks["items"] == [{"url": "https://rose.example/hook", "state": "new"}]
+    assert rows["sentence"] == "2 numbers created."
+    assert rehearsed_rows["result"] == {"done": 1, "unchanged": 0, "refused": 1}
     assert refusal["errors"][0]["sentence"] == "There is no status “gone”."
     assert document["openapi"] == "3.1.0"
 

@@ -201,6 +201,8 @@ OPERATIONS = [
             ),
         )
     ),
+    # Without a content type of rows; test_rows.py has what each of them needs.
+    Operation("bulk_rows", "POST", "/dids/bulk/rows?action=create", "401 403 415 415 415 403", {}),
     # A token sees the jobs that it submitted itself, see test_bulk.py.
     Operation("list_jobs", "GET", "/jobs", "401 200 200 200 200 403"),
     Operation("get_job", "GET", "/jobs/{job}", "401 404 404 404 404 403"),

@@ -98,6 +98,7 @@ def test_jobs_are_measured_on_databases_that_are_dropped_afterwards():
         "import: check",
         "import: apply",
         "import",
+        "rows of a program",
         "undo: import",
         "create a range",
         "export CSV",
