@@ -94,7 +94,7 @@ CHANGE = Fields(
 @answers_with_list(CHANGE, ChangeFilter, ["at"], default="-at")
 @needs("audit.view_change")
 @may_lag
-def list_changes(request: HttpRequest) -> HttpResponse:
+def list_changes(request: HttpRequest) -> HttpResponseBase:
     """Return a page of the changes that you may open, newest first, as the audit log filters them."""
     return list_answer(
         request,

@@ -243,7 +243,7 @@ def read_address(address: str) -> tuple[str, Any]:
 
 
 @router.get("/dids", operation_id="list_dids", summary="List numbers")
-@answers_with_list(FIELDS, DIDFilter, SORTS, without=NOT_TAKEN, streams=True)
+@answers_with_list(FIELDS, DIDFilter, SORTS, without=NOT_TAKEN)
 @needs("dids.view_did")
 @may_lag
 def list_dids(request: HttpRequest) -> HttpResponseBase:
@@ -271,7 +271,7 @@ def _listing_for(user: Any) -> Callable[[QueryDict], Any]:
     return lambda query: did_listing(query, user, counted=False)
 
 
-def _list_past(request: HttpRequest) -> HttpResponse:
+def _list_past(request: HttpRequest) -> HttpResponseBase:
     """Answer with a page as of a past time, unless reading history for it takes too long."""
     read = []
 

@@ -136,9 +136,8 @@ def _add_answer(one: dict[str, Any], facts: Facts, schemas: dict[str, Any]) -> N
     }
     page = _component(f"{fields.noun}Page", page, schemas)
     one["responses"]["200"] = _json(page, {"items": [example], "next": None}, "A page of the list")
-    if facts.streams:
-        one["responses"]["200"]["content"] |= {CSV: {"schema": TEXT}, NDJSON: {"schema": reference}}
-        one["responses"]["406"] = {"$ref": "#/components/responses/NotAcceptable"}
+    one["responses"]["200"]["content"] |= {CSV: {"schema": TEXT}, NDJSON: {"schema": reference}}
+    one["responses"]["406"] = {"$ref": "#/components/responses/NotAcceptable"}
     one["parameters"] += [*_filter_parameters(facts.filterset, facts.without), *_page_parameters(facts)]
 
 

@@ -17,7 +17,6 @@ class Facts:
     sorts: tuple[str, ...] = ()
     default: str = ""
     without: tuple[str, ...] = ()
-    streams: bool = False
 
 
 def answers_with(fields: Fields) -> Callable[[Any], Any]:
@@ -32,11 +31,10 @@ def answers_with_list(
     *,
     default: str = "",
     without: tuple[str, ...] = (),
-    streams: bool = False,
 ) -> Callable[[Any], Any]:
-    """Mark an operation that answers with a page of a list; ``streams``: also with all of it, as a file."""
+    """Mark an operation that answers with a page of a list, or with all of it as a stream."""
     sorts = tuple(sorts)
-    return _marked(Facts(fields, filterset, sorts, default or sorts[0], without, streams))
+    return _marked(Facts(fields, filterset, sorts, default or sorts[0], without))
 
 
 def conditional(operation: Any) -> Any:

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import reverse
 from ninja import Router, Schema
 from pydantic import Field as Member
@@ -149,7 +149,7 @@ JOB = Fields(
 @router.get("/jobs", operation_id="list_jobs", url_name="list_jobs", summary="List jobs")
 @answers_with_list(JOB, JobFilter, JOBS.sorts, default=JOBS.default)
 @needs("jobs.view_job")
-def list_jobs(request: HttpRequest) -> HttpResponse:
+def list_jobs(request: HttpRequest) -> HttpResponseBase:
     """Return a page of the jobs that the token has submitted, newest first."""
     return list_answer(
         request,

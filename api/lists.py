@@ -1,13 +1,17 @@
-"""Lists by query parameters: the filters and sorts of the screens, pages by cursor."""
+"""Lists by query parameters: the filters and sorts of the screens, pages by cursor, or all as a stream."""
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponseBase, QueryDict
 
+import sheets
 from api.fields import Fields, answer
 from api.problems import error, errors_of, invalid, unknown_parameters
+from api.streams import CSV, JSON, accepted, csv_answer, ndjson_answer
 from didmgmt.filters import FilterSet
 from didmgmt.keyset import rows_after
 from didmgmt.listing import Listing
@@ -15,7 +19,9 @@ from didmgmt.text import parse_whole, shorten
 
 USUAL, MOST = 100, 1_000  # rows of a page
 OWN = ("limit", "after", "sort", "fields", "count")  # parameters besides those of the filter
+OF_STREAM = ("sort", "fields")  # those of a stream, which has no pages
 TRUE, FALSE = ("true", "1"), ("", "false", "0")
+Rows = Callable[[Any, list[Any], tuple[str, ...]], Iterable[Any]]
 
 
 def list_answer(
@@ -23,17 +29,24 @@ def list_answer(
     filterset: type[FilterSet],
     listing_of: Callable[[QueryDict], Listing],
     fields: Fields,
-    rows: Callable[[Any, list[Any], tuple[str, ...]], Iterable[Any]],
+    rows: Rows,
     *,
     without: tuple[str, ...] = (),
-) -> HttpResponse:
+) -> HttpResponseBase:
     """Answer with a page of a list: {"items": […], "next": URL or null}, and "count" if it was asked for.
+
+    With ``Accept`` for CSV or NDJSON, answer with all records as a stream.
 
     ``listing_of`` returns the list for the filter and the sort; ``rows(listing, keys, names)`` the rows with
     these primary keys, in order, with what the fields ``names`` need. ``without``: parameters of the filter
     that the API doesn't take. Raises ProblemError for parameters that are unknown or invalid.
     """
-    given = request.GET
+    given, wanted = request.GET, accepted(request)
+    if wanted != JSON:
+        errors = unknown_to(filterset, given, OF_STREAM, without)
+        names = read_fields(given, fields, errors)
+        found = _all(valid_listing(given, listing_of, errors), fields, rows, names)
+        return csv_answer(request, _csv(found, names)) if wanted == CSV else ndjson_answer(request, found)
     errors = unknown_to(filterset, given, OWN, without)
     limit, names, counts = (
         read_limit(given, errors),
@@ -42,16 +55,41 @@ def list_answer(
     )
     listing = valid_listing(given, listing_of, errors)
     try:
-        found = rows_after(listing, given.get("after") or None, limit + 1)
+        page = rows_after(listing, given.get("after") or None, limit + 1)
     except LookupError:
         sentence = "This is not a cursor of this list. Take the address in “next” as it is, or leave it out."
         raise invalid([error("?after", given["after"], sentence, "cursor")]) from None
-    keys = [key for _, key in found[:limit]]
+    keys = [key for _, key in page[:limit]]
     body: dict[str, Any] = {"items": fields.objects(rows(listing, keys, names), names) if keys else []}
-    body["next"] = next_url(request, found[limit - 1][0]) if len(found) > limit else None
+    body["next"] = next_url(request, page[limit - 1][0]) if len(page) > limit else None
     if counts:
         body["count"] = listing.count_all()
     return answer(body)
+
+
+def _all(listing: Listing, fields: Fields, rows: Rows, names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """Yield the objects of all records of a list, read page by page."""
+    cursor = None
+    while page := rows_after(listing, cursor, MOST):
+        keys, cursor = [key for _, key in page], page[-1][0]
+        yield from fields.objects(rows(listing, keys, names), names)
+        if len(page) < MOST:
+            return
+
+
+def _csv(objects: Iterable[dict[str, Any]], names: Sequence[str]) -> Iterator[bytes]:
+    """Yield objects as CSV with a header: related records by their names, lists separated by commas."""
+    return sheets.write(chain([names], (map(_cell, one.values()) for one in objects)))
+
+
+def _cell(value: Any) -> str | int | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return str(value["name"]) if "name" in value else json.dumps(value, ensure_ascii=False)
+    return value
 
 
 def unknown_to(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from ninja import Router
 
 from api.access import found, with_id
@@ -49,7 +49,7 @@ class Resource:
         @answers_with_list(self.fields, records.filterset, records.sorts, default=records.default)
         @self.needs
         @may_lag
-        def read_list(request: HttpRequest) -> HttpResponse:
+        def read_list(request: HttpRequest) -> HttpResponseBase:
             return self.page(request)
 
         @answers_with(self.fields)
@@ -73,7 +73,7 @@ class Resource:
             description="Return one of them by its id.",
         )(read_one)
 
-    def page(self, request: HttpRequest) -> HttpResponse:
+    def page(self, request: HttpRequest) -> HttpResponseBase:
         return list_answer(
             request,
             self.records.filterset,

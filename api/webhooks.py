@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.debug import sensitive_variables
@@ -348,7 +348,7 @@ def _with_secret(request: HttpRequest, pk: int, sentence: str, secret: str, **fa
 )
 @answers_with_list(DELIVERY, DeliveryFilter, ["created"], default="-created")
 @may_view
-def deliveries_of_webhook(request: HttpRequest, pk: int) -> HttpResponse:
+def deliveries_of_webhook(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Return a page of the deliveries to a webhook, newest first; `fields` adds payloads and tries."""
     endpoint = _endpoint(request, pk)
     return list_answer(

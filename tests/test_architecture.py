@@ -20,7 +20,7 @@ ROOT = Path(settings.BASE_DIR)
 # for what a package exports.
 RANKS = {
     "": "didmgmt sheets|audit clients staff operators jobs dids events notices screens|api",
-    "api": "__init__ problems rates examples access fields facts lists records streams receiving idempotency"
+    "api": "__init__ problems rates examples access fields facts streams lists records receiving idempotency"
     " inputs resources dids past results moves bulk rows jobs writes stops operators clients packages tags"
     " changes webhooks links document reference",
     "audit": "history changes __init__ models middleware triggers words roles seals pruning checks apps",

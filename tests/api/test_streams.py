@@ -1,6 +1,7 @@
 """Lists of numbers as CSV and NDJSON, which have no limit."""
 
 import csv
+import io
 import json
 import tracemalloc
 from datetime import UTC, datetime
@@ -133,6 +134,34 @@ def test_more_streams_at_once_than_the_limit_are_refused_for_a_while(program, wo
     assert refused.json["detail"].startswith("You are already downloading 1 files")
     assert b"".join(first)
     assert program.get("/dids", NDJSON).status == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "operators",
+        "resellers",
+        "clients",
+        "accounts",
+        "packages",
+        "client-packages",
+        "tags",
+        "changes",
+        "jobs",
+    ],
+)
+def test_every_list_is_streamed_with_its_fields(path, program, world, monkeypatch):
+    program.patch("/dids/111", {"tags": ["gold"], "notes": "=1"})
+    monkeypatch.setattr("api.lists.MOST", 2)
+    items = program.get(f"/{path}", limit=2).items
+    rest = program.get(f"/{path}", NDJSON)
+    assert rest.headers["Content-Type"] == "application/x-ndjson"
+    assert objects(rest)[:2] == items
+    header, *rows = csv.reader(io.StringIO(program.get(f"/{path}", CSV).content.decode()))
+    assert len(rows) == len(objects(rest))
+    if rows:
+        assert header == [*items[0]]
+    assert program.get(f"/{path}", {"Accept": "text/html"}).status == 406
 
 
 # --- what a change wrote
