@@ -103,6 +103,10 @@ BY_PEOPLE = {
         ],
         WIZARD,
     ),
+    **dict.fromkeys(
+        [f"notices:{act}" for act in ("open", "read", "read_all", "job_seen")],
+        "notifications are for a person to read; programs get events",
+    ),
     "audit:who_had_it_statement": "a page to print; its facts are those of who_had_it",
     **dict.fromkeys(
         [f"reservations:{act}" for act in ("new", "extend", "end", "assign")],
