@@ -27,6 +27,7 @@ BY_BOTH = {
     "clients:hold_dids": ("hold_did bulk_dids", "doors.a_move_of_many_numbers_that_a_client_has"),
     "clients:release_dids": ("end_hold_did bulk_dids", "doors.a_move_of_many_numbers_that_a_client_has"),
     "dids:export": ("list_dids", "streams.a_csv_file_is_the_one_that_the_screen_exports"),
+    "dids:import": ("bulk_rows", "rows.rows_are_written_and_refused_as_those_of_an_imported_file"),
     "dids:search": ("list_dids", "dids.a_list_has_the_rows_of_the_screen"),
     "audit:who_had_it": ("who_had_it", "past.results_equal_those_of_the_page_and_the_file"),
     "audit:who_had_it_csv": ("who_had_it", "past.results_equal_those_of_the_page_and_the_file"),
@@ -83,7 +84,7 @@ BY_BOTH = {
     },
 }
 SETTINGS = "what a person’s own pages look like"
-WIZARD = "a person maps the columns of a file and looks at the preview; programs send numbers to /dids/bulk"
+WIZARD = "a person maps the columns of a file and looks at the preview; programs send rows to /dids/bulk/rows"
 RIGHTS = "people, roles and tokens are changed by people alone, so that no token makes or widens rights"
 # {action: why people alone do it}
 BY_PEOPLE = {
@@ -97,7 +98,6 @@ BY_PEOPLE = {
     ),
     **dict.fromkeys(
         [
-            "dids:import",
             *(f"dids:import_{step}" for step in ("columns", "reading", "check", "flagged", "discard")),
             *(f"reference:{table}_import" for table in ("operators", "clients", "accounts", "packages")),
         ],
