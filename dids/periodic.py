@@ -20,13 +20,14 @@ from didmgmt.models import KeptForm, SentForm, SentRequest, StoredSearch
 from dids.imports.upload import delete_files
 from dids.lifecycle import statuses as st
 from dids.lists import sqlite_stats
-from dids.models import DID, ClientPackage, DIDQuerySet, Stock, counters, head_stock
+from dids.models import DID, ClientPackage, DIDQuerySet, Stock, counters, free_numbers, head_stock
 from dids.models.number_writes import CHUNK
 from dids.models.staging import ImportBatch
 from jobs.models import Job
 from jobs.periodic import periodic_task
 
 PACKAGES_PER_ROUND = 1_000
+RENEW_EVERY = 30  # seconds; what has changed since costs the reader time
 ORPHANS_EVERY = 3600  # seconds
 ORPHAN_AGE = timedelta(days=1)
 FILES_AT_ONCE = 500
@@ -62,6 +63,19 @@ def end_due_packages(now):
 @periodic_task("compact counters")
 def compact_counters(now):
     return counters.compact() + head_stock.compact()
+
+
+_renewal_due = float("-inf")  # of ``time.monotonic``
+
+
+@periodic_task("renew free numbers")
+def renew_free_numbers(now):
+    """Read the numbers In Stock of prefixes that have changed, at most once in ``RENEW_EVERY``."""
+    global _renewal_due
+    if time.monotonic() < _renewal_due:
+        return 0
+    _renewal_due = time.monotonic() + RENEW_EVERY
+    return free_numbers.renew()
 
 
 @periodic_task("refresh SQLite statistics")

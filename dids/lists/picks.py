@@ -77,13 +77,21 @@ def pick_any(available, count):
     return pick
 
 
-def pick_consecutive(available, count):
-    """Pick the first ``count`` of the ``available`` numbers that follow one another. Raises PickError."""
-    found = available.first_consecutive(count)
-    if found is None:
-        raise PickError(f"No {count:,} consecutive numbers can be picked. Enter a smaller count.")
-    low, high = found
-    return pick_any(matching(available, Search("range", low=low, high=high)), count)
+def pick_consecutive(available, count, runs):
+    """Pick ``count`` of the ``available`` numbers that follow one another. Raises PickError.
+
+    ``runs``: the ``FreeRuns`` of the available numbers, of which the shortest long enough is broken up.
+    """
+    found = runs.best_fit(count, limit=1).rows
+    if not found:
+        longest = runs.longest()
+        most = f"The longest free run is {_size(*longest):,}: {longest[0]} – {longest[1]}." if longest else ""
+        raise PickError(f"No {count:,} in a row can be picked. {most or 'Nothing is free.'}")
+    return pick_any(matching(available, Search("range", low=found[0].first, high=found[0].last)), count)
+
+
+def _size(first, last):
+    return int(last) - int(first) + 1
 
 
 def rows_to_pick(dids, viewer, now):

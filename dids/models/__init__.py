@@ -2,12 +2,14 @@
 
 From low to high: ``lookups``, ``tags``, ``number_previews``, ``client_packages``, ``reservations``,
 ``hold_days``, ``staging``, ``prefixes``, ``head_stock``; ``number_reads``, ``number_plans``,
-``number_merge``, ``number_writes``, ``numbers``; ``counters``.
+``number_merge``, ``number_writes``, ``numbers``; ``counters``,
+``free_numbers``.
 """
 
 from dids.models import lookups  # noqa: F401 (registers pk__among and pk__named)
 from dids.models.client_packages import ClientPackage, ClientPackageHistory
 from dids.models.counters import Stock
+from dids.models.free_numbers import FreeNumbers
 from dids.models.head_stock import HeadStock
 from dids.models.number_writes import DIDQuerySet
 from dids.models.numbers import DID, DIDHistory, DigitsOnly
@@ -24,6 +26,7 @@ __all__ = [
     "DIDHistory",
     "DIDQuerySet",
     "DigitsOnly",
+    "FreeNumbers",
     "HeadStock",
     "ImportBatch",
     "ImportGroup",

@@ -6,6 +6,8 @@ A row has a column for each status, so that a change of status writes one row.
 
 PostgreSQL: each statement inserts rows with the differences it made (``merged`` is False), as for ``Stock``;
 ``compact`` adds them to the one merged row of their prefix and operator. SQLite has only merged rows.
+
+``changes`` counts the writes, so that it tells whether the numbers In Stock or their tags may have changed.
 """
 
 from functools import reduce
@@ -75,6 +77,7 @@ class HeadStock(models.Model):
     blocked = models.IntegerField(db_default=0)
     hold = models.IntegerField(db_default=0)
     archive = models.IntegerField(db_default=0)
+    changes = models.BigIntegerField(db_default=1)
 
     objects = HeadStockQuerySet.as_manager()
 
@@ -92,7 +95,7 @@ class HeadStock(models.Model):
 
 
 STATUSES = ", ".join(st.LABELS)  # the columns of numbers
-_ADDED = ", ".join(f"{status} = dids_headstock.{status} + excluded.{status}" for status in st.LABELS)
+_ADDED = ", ".join(f"{one} = dids_headstock.{one} + excluded.{one}" for one in (*st.LABELS, "changes"))
 MERGE = f"ON CONFLICT ({KEY}) WHERE merged DO UPDATE SET {_ADDED}"
 
 
@@ -117,10 +120,10 @@ def compact():
                     SELECT id FROM dids_headstock WHERE NOT merged
                     ORDER BY id LIMIT {COMPACT_MOST} FOR UPDATE SKIP LOCKED
                 )
-                RETURNING {KEY}, {STATUSES}
+                RETURNING {KEY}, {STATUSES}, changes
             ), added AS (
-                INSERT INTO dids_headstock ({KEY}, merged, {STATUSES})
-                SELECT {KEY}, TRUE, {sums} FROM taken GROUP BY {KEY} ORDER BY {KEY}
+                INSERT INTO dids_headstock ({KEY}, merged, {STATUSES}, changes)
+                SELECT {KEY}, TRUE, {sums}, sum(changes) FROM taken GROUP BY {KEY} ORDER BY {KEY}
                 {MERGE}
             )
             SELECT count(*) FROM taken"""
@@ -206,7 +209,7 @@ def head_stock_triggers(vendor):
 
 def _postgresql():
     # Grouped by status first, which needs one aggregate a row instead of six. An update joins both images, so
-    # that one of other columns, such as the notes, groups nothing.
+    # that one of other columns, such as the notes, groups nothing. New tags of numbers In Stock are a change.
     head = f"{HEAD['postgresql']} AS head"
     sums = ", ".join(f"coalesce(sum(n) FILTER (WHERE status = '{status}'), 0)" for status in st.LABELS)
 
@@ -230,7 +233,9 @@ BEGIN
           (made.number, made.operator_id, made.status, 1), (past.number, past.operator_id, past.status, -1)
         ) AS image (number, operator_id, status, one)
         WHERE (made.status IS DISTINCT FROM past.status OR made.operator_id IS DISTINCT FROM past.operator_id
-          OR made.number IS DISTINCT FROM past.number) AND image.number IS NOT NULL
+          OR made.number IS DISTINCT FROM past.number
+          OR made.status = '{st.INSTOCK}' AND made.tag_set_id IS DISTINCT FROM past.tag_set_id)
+          AND image.number IS NOT NULL
       ) AS changed GROUP BY 1, 2, 3
     ''')
     }
@@ -254,10 +259,14 @@ def _sqlite():
 
     def changed(by):
         columns = ", ".join(f"{status} = {status} {by.format(status)}" for status in st.LABELS)
-        return f" UPDATE dids_headstock SET {columns} {of_old}"
+        return f" UPDATE dids_headstock SET {columns}, changes = changes + 1 {of_old}"
 
     less = changed("- (OLD.status = '{}')")
     moved = "OLD.operator_id <> NEW.operator_id OR OLD.number <> NEW.number"
+    retagged = (
+        f"OLD.tag_set_id IS NOT NEW.tag_set_id AND NEW.status = '{st.INSTOCK}' AND OLD.status = NEW.status"
+        f" AND NOT ({moved})"
+    )
     for event, on, steps in (
         ("insert", "INSERT ON dids_did FOR EACH ROW", more),
         ("move", f"UPDATE OF number, operator_id ON dids_did FOR EACH ROW WHEN {moved}", less + more),
@@ -265,6 +274,11 @@ def _sqlite():
             "update",
             f"UPDATE OF status ON dids_did FOR EACH ROW WHEN OLD.status <> NEW.status AND NOT ({moved})",
             changed("+ (NEW.status = '{0}') - (OLD.status = '{0}')"),
+        ),
+        (
+            "tag",
+            f"UPDATE OF tag_set_id ON dids_did FOR EACH ROW WHEN {retagged}",
+            f" UPDATE dids_headstock SET changes = changes + 1 {of_old}",
         ),
         ("delete", "DELETE ON dids_did FOR EACH ROW", less),
     ):

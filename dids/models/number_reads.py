@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from django.apps import apps
 from django.core.exceptions import EmptyResultSet
-from django.db import connection, connections, models
-from django.db.models import Count, Exists, F, OuterRef, Q, Subquery, Value, Window
-from django.db.models.functions import Cast, Coalesce, Greatest, Left, Length, Right, RowNumber
+from django.db import connection, connections
+from django.db.models import Count, Exists, F, OuterRef, Q, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from audit.history import TRACKED, visible_to
 from audit.models import Change
@@ -22,7 +22,6 @@ from dids.models.hold_days import hold_days
 from dids.models.tags import TagSet
 from operators.models import Operator
 
-RUN_DIGITS = 9  # trailing digits within which numbers are compared as integers
 # Raw SQL, because compiling twelve subqueries took longer than running them.
 _NEAREST = """
     (SELECT number FROM dids_did WHERE operator_id = operator.pk AND status = possible.status
@@ -153,34 +152,6 @@ class NumberReads(BranchQuerySet):
         found = self.in_status([st.INSTOCK], now).filter(operator__reseller=package.reseller_id)
         allowed = tag_keys(package.allowed_tags)
         return found.tagged(allowed) if allowed else found
-
-    def first_consecutive(self, count):
-        """Return (low, high) of the first ``count`` consecutive numbers of this queryset, or None.
-
-        Consecutive numbers have the same length and differ only in their last nine digits; a run
-        across a multiple of 10⁹ counts as two. One query that reads the whole queryset.
-        """
-        tail = Cast(Right("number", RUN_DIGITS), models.BigIntegerField())
-        head = Left("number", Greatest(Length("number") - RUN_DIGITS, 0))
-        position = Window(RowNumber(), partition_by=[Length("number"), head], order_by=F("number").asc())
-        runs = (
-            self.order_by()
-            .annotate(_tail=tail, _head=head, _length=Length("number"))
-            .annotate(_run=F("_tail") - position)
-            .values("number", "_length", "_head", "_run")
-        )
-        sql, params = runs.query.sql_with_params()
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT low FROM (SELECT min(number) AS low, count(*) AS numbers FROM ({sql}) AS runs"
-                " GROUP BY _length, _head, _run) AS found WHERE numbers >= %s ORDER BY low LIMIT 1",
-                [*params, count],
-            )
-            found = cursor.fetchone()
-        if not found:
-            return None
-        low = found[0]
-        return low, str(int(low) + count - 1).zfill(len(low))
 
     def with_last_holder(self, viewer):
         """Annotate ``left_at``, when the last client released the number, and that ``last_account``.

@@ -9,8 +9,7 @@ index lookup.
 from django.db import models
 
 from audit import triggers
-
-TAIL = 4  # digits of a number after its prefix
+from dids.numbering.free_runs import TAIL
 
 
 class NumberHead(models.Model):

@@ -5,6 +5,8 @@ are carried as ids: one that is taken in the meantime is refused with its curren
 kept.
 """
 
+from functools import partial
+
 from django.contrib.auth.decorators import permission_required
 from django.db.models import F, Max, Min, Value
 from django.db.models.functions import Lower, NullIf
@@ -19,6 +21,7 @@ from didmgmt.text import count_noun
 from dids.forms.numbers import ChooseClientForm, HolderForm
 from dids.job_kinds import assigned_verb, submit_assign
 from dids.lists.filters import AvailableFilter
+from dids.lists.free_runs import free_runs
 from dids.lists.picks import PICK_LIMIT, Pick, reuse_warning, rows_to_pick
 from dids.models import DID
 from jobs.models import SMALL
@@ -86,7 +89,8 @@ def _pick(request, given, now):
     available = seen.available_for(given, now)
     if way in NumbersForm.WAYS:
         form = NumbersForm(request.POST, way=way)
-        return (form.pick(available, seen) if form.is_valid() else None), form
+        runs = partial(free_runs, request.user, now, package=given.package)
+        return (form.pick(available, seen, runs) if form.is_valid() else None), form
     everything = request.POST.get("scope") == "all"
     selection = Selection.read(
         request.POST,

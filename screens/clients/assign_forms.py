@@ -44,16 +44,17 @@ class NumbersForm(Form):
             raise ValidationError(problems)
         return numbers
 
-    def pick(self, available, visible):
+    def pick(self, available, visible, runs):
         """Return a ``Pick`` from the ``available`` numbers, or from all ``visible`` ones when pasted.
 
-        None, with an error of the field, when there are none.
+        None, with an error of the field, when there are none. ``runs()`` returns the available FreeRuns.
         """
         try:
             if self.way == self.PASTE:
                 return pick_pasted(self.data["numbers"], self.cleaned_data["numbers"], visible)
-            pick = pick_consecutive if self.way == self.RUN else pick_any
-            return pick(available, self.cleaned_data["count"])
+            if self.way == self.RUN:
+                return pick_consecutive(available, self.cleaned_data["count"], runs())
+            return pick_any(available, self.cleaned_data["count"])
         except PickError as error:
             self.add_error("numbers" if self.way == self.PASTE else "count", str(error))
             return None

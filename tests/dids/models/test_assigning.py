@@ -274,7 +274,7 @@ def test_any_numbers_picks_the_first_in_stock(world, browser, add):
     assert {world.did(number).status for number in ("256999", "5001")} == {"active"}
 
 
-def test_consecutive_numbers_picks_the_first_run(world, browser, add):
+def test_consecutive_numbers_picks_the_best_run(world, browser, add):
     dialog = browser.post(add, to(world, way="run", count="3"))
     assert "Picked: 5001 to 5003." in text(dialog)
     assert message_of(browser.post(add, to(world, step="apply") | ids_of(dialog))) == (
@@ -291,7 +291,7 @@ def test_consecutive_numbers_picks_the_first_run(world, browser, add):
         ("any", "20001", "Enter at most 20,000."),
         ("any", "7", "Only 6 can be picked for this package. Enter a smaller count."),
         ("any", "x", "Enter a whole number in digits, for example 30."),
-        ("run", "4", "No 4 consecutive numbers can be picked. Enter a smaller count."),
+        ("run", "4", "No 4 in a row can be picked. The longest free run is 3: 5001 – 5003."),
     ],
 )
 def test_a_count_that_is_not_available_is_an_error_of_its_field(world, browser, add, way, count, message):

@@ -275,24 +275,6 @@ def test_available_numbers_are_in_stock_with_an_allowed_tag():
     assert list(available.values_list("number", flat=True)) == ["100"]
 
 
-@pytest.mark.parametrize(
-    ("numbers", "count", "found"),
-    [
-        (["0098", "0099", "0100", "0102", "0103"], 3, ("0098", "0100")),
-        (["0098", "0099", "0100", "0102", "0103"], 4, None),
-        (["99", "100", "101"], 2, ("100", "101")),
-        ([str(10**19 + n) for n in range(5)], 5, (str(10**19), str(10**19 + 4))),
-        (["1999999999", "2000000000"], 2, None),  # across a multiple of 10⁹
-        (["7"], 1, ("7", "7")),
-        ([], 1, None),
-    ],
-)
-def test_consecutive_numbers_are_found(numbers, count, found):
-    if numbers:
-        numbers_in("instock", numbers, carrier())
-    assert DID.objects.all().first_consecutive(count) == found
-
-
 def test_the_release_by_the_last_holder_is_dated():
     house, now = carrier(), timezone.now()
     dids = numbers_in("hold", ["100"], house, now=now - 20 * DAY)
