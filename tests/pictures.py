@@ -209,6 +209,7 @@ PAGES = {
     "new-dids": ("/dids/new/",),
     "view": ("/dids/views/new/",),
     "import-file": ("/dids/import/",),
+    "find-a-run": ("/free-runs/?count=20&multiple=10",),
     "who-had-it": ("/audit/who-had-it/",),
     "reservations": ("/reservations/",),
     "reserve": ("/reservations/new/",),

@@ -12,6 +12,7 @@ SECTIONS = {
     "dids": "DIDs",
     "operators": "DIDs",
     "reservations": "DIDs",
+    "runs": "DIDs",
     "start": "DIDs",
     "clients": "Clients",
     "accounts": "Clients",

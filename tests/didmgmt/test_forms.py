@@ -27,6 +27,7 @@ from dids.forms import operators as operator_forms
 from dids.forms import packages as package_forms
 from dids.forms import past as history_forms
 from dids.forms import reservations as reservation_forms
+from dids.forms.free_runs import FreeRunsForm
 from dids.forms.records import HoldDaysForm, RecordForm
 from dids.imports.mapping import guess
 from dids.imports.wizard import Import
@@ -103,6 +104,7 @@ def bound_forms(world, user):
         ),
         import_forms.ReadingForm(NO_DATA, file_format=upload.format),
         import_forms.UploadForm(NO_DATA, by=user),
+        FreeRunsForm(NO_DATA, by=user),
         number_forms.EditForm(NO_DATA, shown=shown, by=user),
         number_forms.MassEditForm(NO_DATA, by=user),
         number_forms.NewForm(NO_DATA, by=user),

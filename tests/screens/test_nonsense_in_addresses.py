@@ -58,6 +58,8 @@ PARAMETERS = [
     ("/audit/?page=2", ("after", "before")),
     ("/audit/outside/?", ("before",)),
     ("/audit/who-had-it/?numbers=1", ("at",)),
+    ("/free-runs/?count=3", ("multiple", "begins", "operator", "tag", "package", "gaps", "order")),
+    ("/free-runs/?", ("count",)),
     ("/audit/who-had-it/?", ("numbers",)),
 ]
 PATHS = ["/dids/{}/", "/dids/{}/history/", "/clients/{}/", "/clients/{}/dids/", "/packages/{}/"]
