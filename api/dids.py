@@ -110,6 +110,20 @@ FIELDS = Fields(
             None,
         ),
         Field(
+            "reservation",
+            lambda row: row.reservation_id if row.status_now == st.RESERVED else None,
+            MAYBE_WHOLE,
+            "The id of its reservation; null for a number in none",
+            None,
+        ),
+        Field(
+            "reserved_until",
+            lambda row: moment(row.hold_until) if row.status_now == st.RESERVED else None,
+            MAYBE_MOMENT,
+            "When its reservation ends; null without an end",
+            None,
+        ),
+        Field(
             "after_hold",
             lambda row: row.after_hold,
             {"type": "string", "enum": [*st.FREE]},
@@ -155,6 +169,7 @@ _COLUMNS = {
     "number": "number",
     "after_hold": "after_hold",
     "hold_until": "hold_until",
+    "reservation_id": "reservation_id",
     "hold_days": "hold_days",
     "notes": "notes",
     "operator_id": "operator_id",

@@ -26,6 +26,7 @@ from api import (
     past,
     problems,
     reference,
+    reservations,
     rows,
     tags,
     webhooks,
@@ -53,6 +54,7 @@ api.add_router("", dids.router)
 api.add_router("", operators.router)
 api.add_router("", clients.router)
 api.add_router("", packages.router)
+api.add_router("", reservations.router)
 api.add_router("", tags.router)
 api.add_router("", changes.router)
 api.add_router("", past.router)

@@ -36,6 +36,10 @@ SCOPES = {
     "client-packages": _crud(
         "dids.clientpackage", levels=("read", "write")
     ),  # they end, nothing deletes them
+    "reservations": {
+        "read": frozenset({"dids.view_did"}),
+        "write": frozenset({"dids.change_did", "dids.assign_did"}),
+    },
     "operators": _crud("operators.operator"),
     "resellers": _crud("clients.reseller"),
     "tags": {"read": frozenset({"dids.view_did"})},
@@ -48,11 +52,13 @@ SCOPES = {
     },
 }
 # Resources without permissions of their own: their levels need permissions of the owner but pass none on,
-# so that who may read tags can't read numbers. Their endpoints check ``user.scopes``.
-PASS_NOTHING_ON = {"tags"}
+# so that who may read tags can't read numbers. Their endpoints check ``user.scopes``. Reserving numbers moves
+# them, so it needs dids:write as well.
+PASS_NOTHING_ON = {"tags", "reservations"}
 # What a resource is besides its name, for the form
 HINTS = {
     "dids": "Numbers",
+    "reservations": "Writing needs dids as well",
     "jobs": "Its own",
     "changes": "Audit log",
 }

@@ -63,6 +63,17 @@ BY_BOTH = {
         "record_writes.stopping_writes_what_the_screen_writes",
     ),
     "client_packages:end": ("edit_client_package", "record_writes.starting_writes_what_the_screen_writes"),
+    "reservations:new": (
+        "create_reservation",
+        "reservations.a_rehearsal_writes_nothing_and_the_reservation_answers_with_its_address",
+    ),
+    **{
+        f"reservations:{act}": (
+            f"{act}_reservation",
+            "reservations.a_reservation_is_extended_assigned_in_part_and_ended",
+        )
+        for act in ("extend", "end", "assign")
+    },
     "jobs:cancel": ("cancel_job", "bulk.a_job_is_cancelled_and_an_ended_one_is_not"),
     "jobs:retry": ("retry_job", "bulk.a_cancelled_job_is_continued_and_one_that_waits_is_not"),
     **{
@@ -108,10 +119,6 @@ BY_PEOPLE = {
         "notifications are for a person to read; programs get events",
     ),
     "audit:who_had_it_statement": "a page to print; its facts are those of who_had_it",
-    **dict.fromkeys(
-        [f"reservations:{act}" for act in ("new", "extend", "end", "assign")],
-        "reservations have no operations yet",
-    ),
     "audit:undo": "a person decides after a preview; answers of the API have the address of that page",
     **dict.fromkeys(
         [

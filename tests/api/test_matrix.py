@@ -42,6 +42,7 @@ OPERATIONS = [
             ("accounts", "account", "{account}"),
             ("packages", "package", "{package}"),
             ("client-packages", "client_package", "{client_package}"),
+            ("reservations", "reservation", "{reservation}"),
             ("changes", "change", "{change}"),
         )
         for operation in (
@@ -117,6 +118,28 @@ OPERATIONS = [
         "POST",
         "/client-packages/{client_package}/activate",
         "401 403 404 200 200 403",
+    ),
+    Operation(
+        "create_reservation",
+        "POST",
+        "/reservations",
+        "401 403 422 201 201 403",
+        {"numbers": ["256999"], "client": "{client}", "purpose": "Trial"},
+    ),
+    Operation(
+        "extend_reservation",
+        "POST",
+        "/reservations/{reservation}/extend",
+        "401 403 404 200 200 403",
+        {"ends_at": None},
+    ),
+    Operation("end_reservation", "POST", "/reservations/{reservation}/end", "401 403 404 200 200 403"),
+    Operation(
+        "assign_reservation",
+        "POST",
+        "/reservations/{reservation}/assign",
+        "401 403 404 200 200 403",
+        {"client_package": "{client_package}", "account": "{account}"},
     ),
     Operation("change_rows", "GET", "/changes/{change}/rows", "401 200 404 200 200 403"),
     Operation("list_tags", "GET", "/tags", "401 200 200 200 200 403"),
