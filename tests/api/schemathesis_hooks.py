@@ -54,3 +54,9 @@ def contents_of(document):
 @schemathesis.deserializer(NDJSON)
 def lines_of(_context, response):
     return [json.loads(line) for line in response.content.decode().splitlines()]
+
+
+@schemathesis.serializer(NDJSON)
+def text_of(_context, value):
+    """Return a body in NDJSON, which the document has as text."""
+    return (value if isinstance(value, str) else json.dumps(value)).encode()
