@@ -86,6 +86,7 @@ class Change(models.Model):
         RESELLER = "reseller", "Reseller"
         STAFF = "staff", "Staff"
         WEBHOOK = "webhook", "Webhook"
+        STOCK_LEVEL = "stock_level", "Stock level"
         UNDO = "undo", "Undo"
         PRUNE = "prune", "Old history deleted"
 
@@ -205,6 +206,7 @@ class Change(models.Model):
 _NEVER_UNDONE: dict[str, str] = {
     Change.Kind.PRUNE: "Deleted history can’t be restored. It is in the files that it was exported to.",
     Change.Kind.STAFF: "Changes of users and roles can’t be undone here. Edit them under People and roles.",
+    Change.Kind.STOCK_LEVEL: "Changes of stock levels can’t be undone here. Set the level again.",
     Change.Kind.WEBHOOK: "Changes of webhooks can’t be undone here. Edit the webhook.",
 }
 

@@ -16,6 +16,7 @@ urlpatterns = [
     path("dids/", include("screens.numbers.urls")),
     path("reservations/", include("screens.reservations.urls")),
     path("operators/", include("screens.operators.urls")),
+    path("stock-levels/", include("screens.stock.urls")),
     path("clients/", include("screens.clients.urls")),
     path("packages/", include("screens.packages.urls")),
     path("client-packages/", include((client_package_urlpatterns, "client_packages"))),

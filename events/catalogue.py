@@ -16,6 +16,7 @@ TYPES = {
     "client_package.ended": "Packages of clients reached their end",
     "import.finished": "An import was finished",
     "job.failed": "A job failed",
+    "stock.low": "The stock of an operator, a tag or a prefix fell below its level",
 }
 TEST = "webhook.test"  # sent from the page of an endpoint, and not subscribed to
 

@@ -47,6 +47,19 @@ def of_job(job):
     }
 
 
+def of_low_stock(level):
+    """Return what an event tells of a ``StockLevel`` that the stock has fallen below, ``with_stock``."""
+    subject = {"id": level.operator_id, "name": level.operator.name} if level.operator_id else level.subject
+    return {
+        "level": level.pk,
+        level.of: subject,
+        "reseller": level.reseller and level.reseller.name,
+        "minimum": level.minimum,
+        "in_stock": level.in_stock,
+        "path": f"{reverse('dids:list')}?{level.address}",
+    }
+
+
 def of_test():
     """Return the content of a test."""
     return {"sentence": "This is a test. Nothing has changed.", "sent": for_programs(now())}

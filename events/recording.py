@@ -11,7 +11,7 @@ from audit.models import at_close
 from dids.models import DID, ClientPackage, DIDHistory
 from dids.models.client_packages import ClientPackageHistory
 from events.models import Endpoint, Unpublished
-from events.payloads import of_job
+from events.payloads import of_job, of_low_stock
 from events.publishing import create_event
 from jobs.kinds import at_end
 from jobs.models import Job, wake_workers
@@ -47,11 +47,22 @@ def record_end(job):
         name = "import.finished"
     else:
         return
-    branches = set(Endpoint.objects.kept().values_list("reseller_id", flat=True))
-    for reseller in branches & {None, job.actor.reseller_id}:
+    for reseller in _audiences(job.actor.reseller_id):
         create_event(name, reseller, at=job.finished_at, about=str(job), data=of_job(job))
 
 
 def _imports(job):
     """Return whether a job imported numbers: from a person's file, or the rows of a program."""
     return job.kind == "import" or (job.kind == "rows" and not job.params["dry_run"])
+
+
+def record_low_stock(level, at):
+    """Publish that the stock has fallen below a ``StockLevel``, ``with_stock``."""
+    for reseller in _audiences(level.reseller_id):
+        create_event("stock.low", reseller, at=at, about=str(level), data=of_low_stock(level))
+
+
+def _audiences(reseller_id):
+    """Return those of everybody and of this branch that have endpoints."""
+    branches = set(Endpoint.objects.kept().values_list("reseller_id", flat=True))
+    return branches & {None, reseller_id}

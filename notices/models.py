@@ -15,12 +15,14 @@ from dids.models import ClientPackage
 class Kind(models.TextChoices):
     JOB = "job", "A job of yours is finished or has failed"
     PACKAGE_END = "package_end", "The package of a client ends soon"
+    STOCK_LOW = "stock_low", "The stock falls below its level"
 
 
 # Who is told, and reads it later: people with this permission, in the branch that it concerns.
 RIGHTS = {
     Kind.JOB: "jobs.view_job",
     Kind.PACKAGE_END: "dids.change_clientpackage",
+    Kind.STOCK_LOW: "dids.change_did",
 }
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from jobs.periodic import periodic_task
 from notices.models import AnnouncedEnd, Mail, Notice, keep_from
-from notices.writing import tell_of_ends
+from notices.writing import tell_of_ends, tell_of_stock
 
 ROWS = 1_000  # of a round: a statement of unknown size would make writers on SQLite wait
 
@@ -12,6 +12,12 @@ ROWS = 1_000  # of a round: a statement of unknown size would make writers on SQ
 @periodic_task("tell of package ends")
 def tell_of_package_ends(now):
     return tell_of_ends(now)
+
+
+@periodic_task("watch stock levels")
+def watch_stock_levels(_now):
+    """Tell of stock below its level, after the holds that this round has ended."""
+    return tell_of_stock()
 
 
 @periodic_task("delete old notices")

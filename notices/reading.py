@@ -5,6 +5,8 @@ Facts by kind, in which records are named by their ids:
 - ``job``: {"job": id, "state": "done" or "failed"}
 - ``package_end``: {"ends": [[client package, client, package, ISO timestamp], …], "count": how many ends
   there were, of which the first are in ``ends``, "last": the last timestamp}
+- ``stock_low``: {"level": id, "of": "operator", "tag" or "prefix", "subject": the id of the operator or the
+  text, "query": parameters of the list of numbers, "minimum" and "in_stock": numbers}
 
 Names are those that the reader may see now, or could see last: of a deleted record, and of one that moved to
 another reseller since.
@@ -21,8 +23,10 @@ from audit import history
 from clients.models import Client, Package
 from didmgmt.dates import show_minute
 from didmgmt.text import count_noun, enumerated
+from dids.models import StockLevel
 from jobs.models import Job
 from notices.models import Kind
+from operators.models import Operator
 
 IN_SENTENCE = 3  # packages that a sentence names
 
@@ -101,6 +105,21 @@ def _of_ends(facts, name):
     )
 
 
+def _of_low_stock(notices, user):
+    operators = [notice.facts["subject"] for notice in notices if notice.facts["of"] == "operator"]
+    names = history.last_known(Operator, operators, "name", viewer=user)
+
+    def message(facts):
+        subject = facts["subject"]
+        if facts["of"] == "operator":
+            subject = names.get(subject, {}).get("name") or "that you can’t see any more"
+        level = StockLevel(minimum=facts["minimum"])
+        url = f"{reverse('dids:list')}?{urlencode(facts['query'])}"
+        return Message(f"{StockLevel.OF[facts['of']]} {subject}", level.low_sentence(facts["in_stock"]), url)
+
+    return {notice.pk: message(notice.facts) for notice in notices}
+
+
 def _client_packages(query):
     return f"{reverse('client_packages:list')}?{urlencode(query)}"
 
@@ -109,4 +128,4 @@ def _minute(iso):
     return show_minute(timezone.localtime(parse_datetime(iso)))
 
 
-_READERS = {Kind.JOB: _of_jobs, Kind.PACKAGE_END: _of_package_ends}
+_READERS = {Kind.JOB: _of_jobs, Kind.PACKAGE_END: _of_package_ends, Kind.STOCK_LOW: _of_low_stock}

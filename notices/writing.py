@@ -8,7 +8,8 @@ from django.db import transaction
 from django.db.models import Q
 
 from didmgmt import clock
-from dids.models import ClientPackage
+from dids.models import ClientPackage, StockLevel
+from events.recording import record_low_stock
 from jobs.kinds import at_end
 from jobs.models import Job
 from notices.models import RIGHTS, AnnouncedEnd, Kind, Notice, Wish
@@ -18,6 +19,7 @@ from staff.rights import holders
 GATHERED = timedelta(seconds=60)  # for which notices of a person wait for others, to be one mail
 NAMED = 20  # packages that one notice names
 PACKAGES_PER_ROUND = 1_000
+LEVELS_PER_ROUND = 100
 
 
 def tell(kind, people, reseller_id, facts):
@@ -71,3 +73,27 @@ def tell_of_ends(now):
             facts = {"ends": ends[:NAMED], "count": len(ends), "last": ends[-1][-1]}
             tell(Kind.PACKAGE_END, concerned(Kind.PACKAGE_END, reseller_id), reseller_id, facts)
     return len(found)
+
+
+def tell_of_stock():
+    """Tell of each level that the stock has fallen below, once until it is back; return how many.
+
+    One query if no level was crossed. A fall and what tells of it are written together.
+    """
+    fallen, crossed = 0, StockLevel.objects.differing().order_by("pk")
+    for pk in list(crossed.values_list("pk", flat=True)[:LEVELS_PER_ROUND]):
+        with transaction.atomic():
+            if level := StockLevel.settle(pk):
+                record_low_stock(level, level.low.since)
+                facts = {
+                    "level": level.pk,
+                    "of": level.of,
+                    "subject": level.operator_id or level.subject,
+                    "query": level.query,
+                    "minimum": level.minimum,
+                    "in_stock": level.in_stock,
+                }
+                people = concerned(Kind.STOCK_LOW, level.reseller_id)
+                tell(Kind.STOCK_LOW, people, level.reseller_id, facts)
+                fallen += 1
+    return fallen

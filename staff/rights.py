@@ -12,7 +12,7 @@ AREAS = {
         "dids.view_did": "See numbers",
         "dids.export_did": "Export numbers",
         "dids.add_did": "Create numbers",
-        "dids.change_did": "Edit numbers, reserve them and put them in stock or into the Archive",
+        "dids.change_did": "Edit numbers, reserve, stock and archive them, and set stock levels",
         "dids.import_did": "Import numbers",
         "dids.assign_did": "Assign numbers to clients",
         "dids.block_did": "Block and unblock numbers",

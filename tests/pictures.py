@@ -236,6 +236,7 @@ PAGES = {
     "webhook": ("/webhooks/", ""),
     "webhook-new": ("/webhooks/new/",),
     "api-reference": ("/api-reference/",),
+    "stock-levels": ("/stock-levels/",),
     "notifications": ("/notifications/",),
     "people": ("/people/",),
     "person-new": ("/people/new/",),

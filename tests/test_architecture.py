@@ -38,7 +38,8 @@ RANKS = {
     " exports reference_files job_kinds periodic demo apps",
     "dids.demo": "__init__ names world",
     "dids.exports": "__init__ columns copying rows ownership reservations workbook",
-    "dids.forms": "__init__ records clients operators packages numbers reservations past free_runs",
+    "dids.forms": "__init__ records clients operators packages numbers reservations past free_runs"
+    " stock_levels",
     "dids.history": "__init__ explain ownership timeline rows audit_log external_writes undo",
     "dids.history.undo": "__init__ result chunk verdicts uses writes undo job",
     "dids.imports": "__init__ limits synonyms names content layouts mapping options cells bodies parse"
@@ -48,8 +49,8 @@ RANKS = {
     "dids.lists": "__init__ client_packages prefix_rows free_runs keyset row_counts reservations records"
     " sqlite_stats substring changed missing filters picks as_of columns listing finding first_steps",
     "dids.models": "locks number_previews client_packages reservations hold_days lookups prefixes head_stock"
-    " staging tags number_merge number_plans number_reads number_writes numbers counters free_numbers views"
-    " __init__",
+    " staging tags number_merge number_plans number_reads number_writes numbers counters free_numbers"
+    " stock_levels views __init__",
     "dids.numbering": "__init__ countries free_runs normalise not_numbers reading ranges search",
     "dids.reference_files": "__init__ result fields parsed_file resource packages clients operators accounts"
     " tables",
@@ -59,7 +60,7 @@ RANKS = {
     "notices": "__init__ models reading writing mailing periodic apps",
     "operators": "__init__ models filters apps",
     "screens": "__init__ frame forms answers records templatetags start packages operators jobs staff people"
-    " programs downloads webhooks notices numbers runs history clients reservations imports find",
+    " stock programs downloads webhooks notices numbers runs history clients reservations imports find",
     "screens.clients": "__init__ clients accounts assign_forms assign client dids",
     "screens.find": "__init__ actions views",
     "screens.history": "__init__ links audit undo who_had_it",
@@ -76,6 +77,7 @@ RANKS = {
     "screens.runs": "__init__ views",
     "screens.staff": "__init__ forms views",
     "screens.webhooks": "__init__ views",
+    "screens.stock": "__init__ views",
     "screens.templatetags": "__init__ did_rows changes place",
     "sheets": "damage table content code_pages encoding text process workbooks loading writing __init__",
     "sheets.process": "__init__ cells binary marks markup main",

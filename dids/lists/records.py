@@ -15,6 +15,7 @@ from clients.filters import (
     PackageFilter,
     ResellerFilter,
     name_filter,
+    reseller_filter,
 )
 from clients.models import Account, Client, Package, Reseller
 from didmgmt import clock
@@ -23,7 +24,7 @@ from didmgmt.listing import Listing, Sorts
 from dids.lists import row_counts
 from dids.lists.client_packages import ClientPackageFilter
 from dids.lists.reservations import ReservationFilter, rows_of
-from dids.models import ClientPackage, Reservation, Tag
+from dids.models import ClientPackage, Reservation, StockLevel, Tag
 from jobs.filters import JobFilter
 from jobs.models import Job
 from operators.filters import OperatorFilter
@@ -79,6 +80,14 @@ class RecordList:
 
     def with_related(self, records: QuerySet[Any]) -> QuerySet[Any]:
         return records.select_related(*self.related) if self.related else records
+
+
+class StockLevelFilter(FilterSet):
+    reseller = reseller_filter()
+
+    class Meta:
+        model = StockLevel
+        fields = []
 
 
 class TagFilter(FilterSet):
@@ -195,5 +204,19 @@ JOBS = RecordList(
     },
     related=("owner", "token"),
     default="-created",
+)
+_MARGIN = F("in_stock") - F("minimum")
+STOCK_LEVELS = RecordList(
+    model=StockLevel,
+    filterset=StockLevelFilter,
+    sorts={
+        "margin": ("margin", "id"),
+        "stock": ("in_stock", "id"),
+        "level": ("minimum", "id"),
+        "reseller": (F("reseller__name"), "id"),
+    },
+    rows=lambda levels, now: levels.with_stock().annotate(margin=_MARGIN),
+    related=("operator", "reseller"),
+    default="margin",
 )
 TAGS = RecordList(model=Tag, filterset=TagFilter, sorts=_NAME, related=())

@@ -3,7 +3,7 @@
 From low to high: ``lookups``, ``tags``, ``number_previews``, ``client_packages``, ``reservations``,
 ``hold_days``, ``staging``, ``prefixes``, ``head_stock``; ``number_reads``, ``number_plans``,
 ``number_merge``, ``number_writes``, ``numbers``; ``counters``,
-``free_numbers``.
+``free_numbers``, ``stock_levels``.
 """
 
 from dids.models import lookups  # noqa: F401 (registers pk__among and pk__named)
@@ -16,6 +16,7 @@ from dids.models.numbers import DID, DIDHistory, DigitsOnly
 from dids.models.prefixes import NumberHead
 from dids.models.reservations import Reservation, ReservationHistory
 from dids.models.staging import ImportBatch, ImportGroup, ImportRow
+from dids.models.stock_levels import LowStock, StockLevel
 from dids.models.tags import Tag, TagSet
 from dids.models.views import SavedView
 
@@ -31,11 +32,13 @@ __all__ = [
     "ImportBatch",
     "ImportGroup",
     "ImportRow",
+    "LowStock",
     "NumberHead",
     "Reservation",
     "ReservationHistory",
     "SavedView",
     "Stock",
+    "StockLevel",
     "Tag",
     "TagSet",
 ]

@@ -18,6 +18,7 @@ _SCREENS = {
     "dids:list": "A number’s page",
     "operators:list": "Operators",
     "reservations:list": "Reservations",
+    "stock_levels:list": "Stock levels",
     "clients:list": "Clients",
     "reference:accounts_import": "Accounts",
     "packages:list": "Packages",

@@ -14,6 +14,7 @@ SECTIONS = {
     "reservations": "DIDs",
     "runs": "DIDs",
     "start": "DIDs",
+    "stock_levels": "DIDs",
     "clients": "Clients",
     "accounts": "Clients",
     "client_packages": "Clients",

@@ -27,13 +27,14 @@ from dids.forms import operators as operator_forms
 from dids.forms import packages as package_forms
 from dids.forms import past as history_forms
 from dids.forms import reservations as reservation_forms
+from dids.forms import stock_levels as level_forms
 from dids.forms.free_runs import FreeRunsForm
 from dids.forms.records import HoldDaysForm, RecordForm
 from dids.imports.mapping import guess
 from dids.imports.wizard import Import
 from dids.lists.as_of import PastFilter
 from dids.lists.filters import ClientDIDFilter, SearchForm
-from dids.models import DID, ClientPackage, DIDHistory, Reservation, SavedView
+from dids.models import DID, ClientPackage, DIDHistory, Reservation, SavedView, StockLevel
 from dids.reference_files.tables import TABLES
 from events.forms import EndpointForm, ReplayForm
 from events.models import Endpoint
@@ -122,6 +123,8 @@ def bound_forms(world, user):
         people_forms.PersonForm(NO_DATA, instance=User(), by=user),
         people_forms.RoleForm(NO_DATA, instance=Role(), by=user),
         reference_forms.ReferenceUploadForm(NO_DATA, resource=TABLES["operators"](user)),
+        level_forms.LevelForm(NO_DATA, instance=StockLevel(prefix="44"), by=user),
+        level_forms.NewLevelForm(NO_DATA, instance=StockLevel(), by=user),
         staff_forms.MeForm(NO_DATA, instance=user),
         staff_forms.NoticesForm(NO_DATA, user=user),
         staff_forms.PasswordForm(user, NO_DATA),

@@ -203,6 +203,7 @@ def test_people_choose_mail_where_it_is_set_and_they_have_an_address(world, read
     assert {wish.kind: (wish.in_app, wish.by_mail) for wish in Wish.objects.all()} == {
         "job": (False, True),
         "package_end": (False, False),
+        "stock_low": (False, False),
     }
 
     User.objects.filter(pk=reader.pk).update(email="")

@@ -123,6 +123,7 @@ def test_people_choose_what_they_are_told(world, owner):
     assert {wish.kind: wish.in_app for wish in Wish.objects.filter(user=owner)} == {
         "job": False,
         "package_end": True,
+        "stock_low": False,
     }
     page = browser.get("/me/").content.decode()
     assert 'name="job_in_app"' in page

@@ -21,7 +21,7 @@ from audit.history import TRACKED
 from clients.models import Account, Client, Package, Reseller
 from dids.history.external_writes import ExternalWrite
 from dids.job_kinds import submit_create
-from dids.models import DID, Reservation, SavedView
+from dids.models import DID, Reservation, SavedView, StockLevel
 from dids.numbering.ranges import Numbers
 from events.models import Endpoint
 from events.publishing import create_event
@@ -361,6 +361,18 @@ ADDRESSES = [
     Address("jobs:file", "/jobs/{job}/file/", "login 404 404 404 404", NO_POST),  # this job has no file
     Address("jobs:cancel", "/jobs/{job}/cancel/", NO_POST, "login 404 404 302 302"),
     Address("jobs:retry", "/jobs/{job}/retry/", NO_POST, "login 404 404 302 302"),
+    Address("stock_levels:list", "/stock-levels/", SIGNED_IN, NO_POST),
+    Address(
+        "stock_levels:new",
+        "/stock-levels/new/",
+        "login 403 200 200 200",
+        "login 403 422 302 302",
+        of="operator",
+        operator="{operator}",
+        minimum="9",
+    ),
+    Address("stock_levels:edit", "/stock-levels/{level}/", *ON_RECORD, minimum="9"),
+    Address("stock_levels:delete", "/stock-levels/{level}/delete/", *ON_RECORD),
     # Notices are read by the person they were written for alone.
     Address("notices:list", "/notifications/", SIGNED_IN, NO_POST),
     Address("notices:read_all", "/notifications/read/", NO_POST, "login 302 302 302 302", until="0"),
@@ -517,6 +529,7 @@ def ids_of(world, owner):
         "spare_package": Package.objects.create(reseller=world.reseller, name="Spare Pack", did_limit=1).pk,
         "import": imported(SEED, owner, operator=world.operator).job.pk,
         "job": job_of(owner, world).pk,
+        "level": StockLevel.objects.create(reseller=world.reseller, prefix="2569", minimum=2).pk,
         "notice": Notice.objects.filter(user=owner).latest("pk").pk,
         "microsecond": ExternalWrite(history_of(spare).at, Operator, 1, []).microsecond,
         "change": DID.objects.filter(pk=world.did("256999").pk).edit(by=SYSTEM, notes="undone").change,

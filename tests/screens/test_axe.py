@@ -292,6 +292,24 @@ def test_the_dialogs_of_reservations_have_no_violation(page_of, world):
     expect(page.get_by_text("1 number reserved for Orsini until")).to_be_visible()
 
 
+def test_the_stock_levels_have_no_violation(page_of, world):
+    page = page_of(member("Supervisor"))
+    visit(page, "/stock-levels/")
+    assert "No stock levels yet" in page.inner_text("main") and violations(page) == []
+    page.get_by_role("link", name="New level").first.click()
+    page.get_by_label("Prefix", exact=True).first.check()
+    page.get_by_role("textbox", name="Prefix").fill("25")
+    level = page.get_by_role("spinbutton", name="Level")
+    level.fill("0")
+    page.get_by_role("button", name="Set the level").click()
+    expect(page.get_by_text("Enter 1 or more.")).to_be_visible()
+    assert violations(page) == []
+    level.fill("3")
+    page.get_by_role("button", name="Set the level").click()
+    expect(page.get_by_text("2 missing")).to_be_visible()
+    assert violations(page) == []
+
+
 def test_the_notifications_have_no_violation(page_of, world):
     user = member("Supervisor")
     page = page_of(user)

@@ -1,0 +1,101 @@
+"""Stock levels: the list, and the dialogs that set and delete them.
+
+Whoever sees numbers sees the levels of the branch, and whoever edits numbers sets them.
+"""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.db import IntegrityError
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from didmgmt import dialogs
+from dids.forms.stock_levels import LevelForm, NewLevelForm
+from dids.lists.records import STOCK_LEVELS
+from dids.models import StockLevel
+from screens.people.people import confirm
+
+may_view = permission_required("dids.view_did", raise_exception=True)
+may_set = permission_required("dids.change_did", raise_exception=True)
+
+
+def _get(request, pk):
+    return get_object_or_404(STOCK_LEVELS.visible_to(request.user), pk=pk)
+
+
+@require_safe
+@may_view
+def level_list(request):
+    listing = STOCK_LEVELS.listing(request.GET, request.user, request.path)
+    return render(request, "stock/list.html", {"listing": listing})
+
+
+@dialogs.view
+@may_set
+def level_new(request):
+    form = NewLevelForm(_posted(request), instance=StockLevel(), by=request.user)
+    if form.is_valid() and _create(form):
+        level = form.instance
+        return _done(
+            request, f"People are told when {level} has fewer than {level.minimum:,} numbers In Stock."
+        )
+    return _show(request, form, "New level", "Set the level")
+
+
+def _create(form):
+    """Store the level; return False if another one of the same subject was stored meanwhile."""
+    try:
+        form.instance.create(by=form.by)
+    except IntegrityError:
+        form.instance.pk = None
+        form.full_clean()
+        if not form.errors:
+            raise
+        return False
+    return True
+
+
+@dialogs.view
+@may_set
+def level_edit(request, pk):
+    level = _get(request, pk)
+    form = LevelForm(_posted(request), instance=_get(request, pk), by=request.user)
+    if form.is_valid():
+        minimum = form.cleaned_data["minimum"]
+        if level.set_minimum(minimum, by=request.user):
+            return _done(request, f"The level of {level} is {minimum:,}.")
+        form.add_error(None, "This level has been deleted in the meantime.")
+    return _show(request, form, f"Level of {level}", "Save")
+
+
+@dialogs.view
+@may_set
+def level_delete(request, pk):
+    level = _get(request, pk)
+    return confirm(
+        request,
+        lambda: level.remove(by=request.user),
+        list_url=reverse("stock_levels:list"),
+        title=f"Delete the level of {level}?",
+        says=["Nobody is told any more when its stock runs low. Its numbers stay as they are."],
+        button="Delete the level",
+        done=f"The level of {level} is deleted.",
+        danger=True,
+    )
+
+
+def _posted(request):
+    return request.POST if request.method == "POST" else None
+
+
+def _done(request, sentence):
+    messages.success(request, sentence)
+    return dialogs.close(request, dialogs.back_to(request, reverse("stock_levels:list")))
+
+
+def _show(request, form, title, verb):
+    context = {"form": form, "title": title, "verb": verb, "action_url": request.path}
+    back_url = dialogs.back_to(request, reverse("stock_levels:list"))
+    status = 422 if form.errors else 200
+    return dialogs.show(request, "stock/_level.html", context, title=title, back_url=back_url, status=status)
