@@ -130,6 +130,9 @@ class Scratch:
         return os.environ | {
             "DATABASE_URL": url,
             "VAR_DIR": str(self.path),
+            # Steps on a database that exists seal its history, with the keys of the product.
+            "SECRET_KEY": settings.SECRET_KEY,
+            "SEAL_KEY": settings.SEAL_KEY,
             "LOG_LEVEL": "ERROR",
             "REQUESTS_PER_MINUTE": "0",
             "ALLOWED_HOSTS": "testserver,127.0.0.1",

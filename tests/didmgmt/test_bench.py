@@ -206,6 +206,13 @@ def test_the_list_is_measured_at_several_sizes(monkeypatch, tmp_path):
     assert _databases() == databases
 
 
+def test_steps_seal_with_the_keys_of_the_product(settings):
+    settings.SECRET_KEY, settings.SEAL_KEY = "s" * 60, "e" * 60
+    with scratch.Scratch() as made:
+        environment = made._environment("sqlite:///x")
+    assert (environment["SECRET_KEY"], environment["SEAL_KEY"]) == ("s" * 60, "e" * 60)
+
+
 @on_sqlite
 def test_concurrent_users_are_measured_on_a_kept_database_and_server_errors_fail_the_bench():
     databases, out, again = _databases(), StringIO(), StringIO()
