@@ -9,7 +9,7 @@ from django.utils import timezone
 from audit import SYSTEM
 from clients.models import Account, Client, Package, Reseller
 from didmgmt.listing import Selection
-from dids.models import DID, ClientPackage
+from dids.models import DID, ClientPackage, Reservation
 from operators.models import Operator
 from staff.models import Token, User
 
@@ -52,6 +52,20 @@ def numbers_in(status, numbers, house, *, now=None, **new):
         dids.hold(by=SYSTEM, now=now)
     assert set(dids.values_list("status", flat=True)) == {status}
     return dids
+
+
+def reserved(house, numbers=("100", "101", "102"), *, by=SYSTEM, now=None, days=7, **fields):
+    """Reserve In Stock ``numbers`` for the client of ``house``; return the reservation."""
+    now = now or timezone.now()
+    fields = {
+        "client": house.client,
+        "purpose": "Offer 20433",
+        "ends_at": days and now + timedelta(days=days),
+    } | fields
+    reservation = Reservation.draft(by=by, reseller=house.reseller, made_at=now, **fields)
+    result = DID.objects.filter(number__in=numbers).reserve(reservation, by=by, now=now)
+    assert result.done == len(numbers), result.sentence()
+    return reservation
 
 
 def used_for_a_day(start):

@@ -18,7 +18,7 @@ from audit.models import Change
 from clients.models import Account, Client, Package, Reseller
 from dids.models import DID, ClientPackage, DIDHistory
 from operators.models import Operator
-from tests.carrier import carrier, numbers_in, person, token_of
+from tests.carrier import carrier, numbers_in, person, reserved, token_of
 
 pytestmark = pytest.mark.django_db
 
@@ -165,9 +165,12 @@ def test_a_rollback_leaves_neither_change_nor_history():
 @pytest.mark.parametrize("model", list(TRACKED.values()), ids=lambda m: m.__name__)
 @pytest.mark.parametrize("statement", ["UPDATE {} SET event = 'x'", "DELETE FROM {}"])
 def test_history_refuses_updates_and_deletes(model, statement):
-    numbers_in("active", ["100"], carrier())
+    house = carrier()
+    numbers_in("active", ["100"], house)
     person("anna").groups.add(Group.objects.create(name="Clerks"))
     token_of(person("bela"))
+    numbers_in("instock", ["101"], house)
+    reserved(house, ["101"])
     rows = model.objects.count()
     assert rows
 

@@ -22,7 +22,7 @@ from jobs.models import Job
 from operators.models import Operator, OperatorHistory
 from staff.models import User
 from tests.audit.forging import forge
-from tests.carrier import carrier, numbers_in, person, token_of
+from tests.carrier import carrier, numbers_in, person, reserved, token_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.owner]
 
@@ -309,6 +309,8 @@ def test_a_pruning_may_delete_history_but_not_change_it(house, model):
 
     person("anna").groups.add(Group.objects.create(name="Clerks"))
     token_of(person("bela"))
+    numbers_in("instock", ["999"], house)
+    reserved(house, ["999"])
     with audit.change("edit", by=SYSTEM):
         refused("DELETE FROM {}")
     with audit.change(Change.Kind.PRUNE, by=SYSTEM, data={"horizon": ago(-1).isoformat()}) as change:

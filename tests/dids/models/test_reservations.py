@@ -19,7 +19,7 @@ from dids.lists.listing import did_listing
 from dids.models import DID, DIDHistory, Reservation, Stock
 from dids.periodic import end_due_holds
 from staff.models import User
-from tests.carrier import carrier, numbers_in, person
+from tests.carrier import carrier, numbers_in, person, reserved
 from tests.dids.models.test_racing import at_once
 from tests.examples import scaled
 from tests.imports import imported, importer
@@ -39,16 +39,6 @@ def house():
 @pytest.fixture
 def viewer(db):
     return member("Viewer")
-
-
-def reserved(house, numbers=NUMBERS, *, by=SYSTEM, now=None, days=7, **fields):
-    """Reserve In Stock ``numbers`` for the client of ``house``; return the reservation."""
-    now = now or timezone.now()
-    fields = {"client": house.client, "purpose": "Offer 20433", "ends_at": days and now + days * DAY} | fields
-    reservation = Reservation.draft(by=by, reseller=house.reseller, made_at=now, **fields)
-    result = DID.objects.filter(number__in=numbers).reserve(reservation, by=by, now=now)
-    assert result.done == len(numbers), result.sentence()
-    return reservation
 
 
 def members(reservation):
