@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.safestring import mark_safe
 
 import screens
-from api import writes
+from api import rows, writes
 from clients.models import Account, Client, Package, Reseller
 from didmgmt.filters import FilterSet
 from didmgmt.forms import Form, ModelForm, OwnSentences, Renderer
@@ -133,6 +133,7 @@ def bound_forms(world, user):
         EndpointForm(NO_DATA, instance=Endpoint(), by=user),
         ReplayForm(NO_DATA),
         writes._ClientForm(NO_DATA, by=user),
+        rows.DefaultsForm(NO_DATA, by=user),
     ]
 
 
