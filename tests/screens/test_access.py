@@ -606,7 +606,7 @@ def status_of(answer):
 
 # What the records are called whose ids are in addresses
 NAMED = re.compile(
-    r"256999|1 number|Rose Orig|rose_orig|Basic|Reseller 1|Own|Spare|spare_trunk|someone|Viewer"
+    r"2569|1 number|Rose Orig|rose_orig|Basic|Reseller 1|Own|Spare|spare_trunk|someone|Viewer"
     r"|rose\.example|billing|numbers\.csv|3 for DID Operator|hange \d|Operators written"
 )
 

@@ -19,12 +19,13 @@ from audit import history
 from audit.models import Change, Touched
 from clients.models import Account, Client, Package
 from dids.history.external_writes import ExternalWrite
-from dids.models import DID, SavedView
+from dids.models import DID, SavedView, StockLevel
 from events.models import Delivery, Endpoint, Event, Secret
 from jobs.models import Job
+from notices.models import Kind, Notice
 from operators.models import Operator
 from staff.models import Token, User
-from tests.carrier import carrier, numbers_in, token_of
+from tests.carrier import carrier, numbers_in, reserved, token_of
 from tests.examples import SCALE
 from tests.imports import imported
 from tests.screens.test_access import ADDRESSES, endpoint_of, history_of
@@ -38,7 +39,8 @@ NAMES = re.compile(r"zephyr|4471\d{4}", re.IGNORECASE)
 # Parameters that name records, by the name of the record; "" is a text of the other reseller.
 PARAMETERS = {
     "ids": "number", "operator": "operator", "client": "client", "reseller": "reseller", "account": "account",
-    "package": "client_package", "person": "person", "object": "", "numbers": "", "q": "", "tag": "",
+    "package": "client_package", "reservation": "reservation", "person": "person", "object": "",
+    "numbers": "", "q": "", "tag": "",
     "query": "query", "back": "page", "next": "page", "type": "", "before": "microsecond",
 }  # fmt: skip
 
@@ -58,8 +60,16 @@ class Branch:
         in_use = numbers_in("active", [f"{prefix}0009"], house)
         spare = Operator.objects.create(reseller=house.reseller, name=f"{name} Spare Line")
         endpoint = endpoint_of(house.reseller, f"https://{name.lower()}.example/hook")
+        numbers_in("instock", [f"{prefix}0005"], house)
+        reservation = reserved(house, [f"{prefix}0005"], by=self.boss, purpose=f"{name} offer")
         done = imported(f"DID\n{prefix}7777\nnonsense\n", self.boss, operator=house.operator)
         change = free[:1][0]
+        notice = Notice.objects.create(
+            user=self.boss,
+            kind=Kind.JOB,
+            reseller_id=house.reseller.pk,
+            facts={"job": str(done.job.pk), "state": "done"},
+        )
         self.ids = {
             "number": free[1].pk,
             "in_use": in_use.get().pk,
@@ -87,6 +97,9 @@ class Branch:
             "view": SavedView.objects.create(
                 owner=self.boss, reseller=house.reseller, name=f"{name} view", audience=SavedView.Audience.ALL
             ).pk,
+            "reservation": reservation.pk,
+            "level": StockLevel.objects.create(reseller=house.reseller, prefix=prefix, minimum=2).pk,
+            "notice": notice.pk,
         }
         self.ids["token"] = token_of(self.boss, name=f"{name} token").pk
         self.ids["query"] = f"operator={house.operator.pk}"
@@ -109,6 +122,8 @@ class Branch:
             Secret.objects.filter(endpoint__reseller=self.reseller),
             Event.objects.filter(reseller_id=self.reseller.pk),
             Delivery.objects.filter(endpoint__reseller=self.reseller),
+            StockLevel.objects.filter(reseller=self.reseller),
+            Notice.objects.filter(user__reseller=self.reseller),
         ):
             rows.update(_text(own))
         return rows.hexdigest()
