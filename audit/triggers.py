@@ -170,8 +170,9 @@ def _keep_ids(connection: BaseDatabaseWrapper) -> None:
     existing one, so a new number could get the id and the history of a deleted one.
     """
     with connection.cursor() as cursor:
+        existing = set(connection.introspection.table_names(cursor))  # not all when migrations are undone
         for tracked, past in history.TRACKED.items():
-            if not isinstance(tracked._meta.pk, AutoField):
+            if not isinstance(tracked._meta.pk, AutoField) or past._meta.db_table not in existing:
                 continue
             table = tracked._meta.db_table
             cursor.execute(

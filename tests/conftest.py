@@ -351,6 +351,12 @@ def page(browser, live_server):
 
 
 @pytest.fixture
+def own_seal_log(settings, tmp_path):
+    """Give the test a log of seals of its own: its database begins with seal 1 again."""
+    settings.SEAL_LOG = tmp_path / "seals.log"
+
+
+@pytest.fixture
 def page_of(page, live_server):
     """Return a function that returns the page with a given user signed in."""
 

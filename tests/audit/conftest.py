@@ -4,9 +4,8 @@ from audit.seals import writing
 
 
 @pytest.fixture(autouse=True)
-def own_seal_log(settings, tmp_path):
-    """Give each test a log of seals of its own: its database begins with seal 1 again."""
-    settings.SEAL_LOG = tmp_path / "seals.log"
+def every_test_has_its_own_seal_log(own_seal_log):
+    """Keep the seals of other tests away."""
 
 
 @pytest.fixture

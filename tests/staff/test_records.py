@@ -138,7 +138,7 @@ def test_a_page_of_the_audit_log_says_in_plain_words_what_a_role_got_and_lost(ad
     assert "Delete numbers" in page and "See numbers" not in page
 
 
-def test_a_forged_role_is_found(viewer):
+def test_a_forged_role_is_found(viewer, own_seal_log):
     right = permission("dids.delete_did")
     forge(f"UPDATE auth_group_permissions SET permission_id = {right.pk} WHERE id = 1")
     assert "staff_rolerecord: roles changed without a record: 1 (id" in verify()

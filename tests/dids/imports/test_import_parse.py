@@ -11,6 +11,9 @@ from dids.imports import parse
 from dids.imports.cells import CellRules
 from dids.models.staging import ImportGroup, ImportRow
 from dids.numbering.normalise import MAX_DIGITS, NumberError
+from sheets import Problem
+
+TOO_LONG = Problem("long", "The row has too many cells.")
 
 
 def parsed(columns, *rows, problem=None, **params):
@@ -58,11 +61,11 @@ def test_a_group_dropped_from_memory_is_staged_again(monkeypatch):
 @pytest.mark.parametrize("columns", ["number|notes", "id|notes", "number|range_end"])
 def test_blank_rows_are_skipped(columns):
     assert parsed(columns, "|", " |  ", "")[0] == []
-    assert parsed(columns, " | ", problem="The row has too many cells.")[0] == []
+    assert parsed(columns, " | ", problem=TOO_LONG)[0] == []
 
 
 def test_a_row_that_the_sheet_refused_keeps_its_problem():
-    ((row,), _) = parsed("number|notes", "100|x", problem="The row has too many cells.")
+    ((row,), _) = parsed("number|notes", "100|x", problem=TOO_LONG)
 
     assert (row["verdict"], row["reason"], row["number"]) == ("!", "flaw", None)
     assert json.loads(row["flaw"])[:3] == [None, "", "The row has too many cells."]
