@@ -160,7 +160,7 @@ PAGES = [
     "/audit/{change}/undo/",
     "/free-runs/",
     "/free-runs/?count=2&multiple=10&gaps=1",
-    "/free-runs/?count=900&begins=x",
+    "/free-runs/?count=900&begins=never",
     "/audit/who-had-it/",
     "/audit/who-had-it/?numbers=2563",
     "/audit/who-had-it/?numbers=2563,2567,256999,999",

@@ -18,7 +18,7 @@ def test_explanations_and_the_search_are_loaded_when_they_are_wanted(page_of, wo
     expect(form.get_by_label("Number", exact=True)).to_be_focused()
     expect(form.get_by_label("Number", exact=True)).to_have_value("1")
     form.get_by_label("Number", exact=True).fill("")
-    form.get_by_label("Reserved").check()
+    form.get_by_label("Reserved", exact=True).check()
     form.get_by_role("combobox", name="Operator").fill("did")
     page.get_by_role("option", name="DID Operator Reseller 1").click()
     form.get_by_role("button", name="Search").click()
@@ -99,7 +99,7 @@ def test_without_scripts_a_link_opens_the_search(browser, live_server, transacti
     page.goto("/dids/?sort=-number")
     page.get_by_role("link", name="Search by status, operator, client and more").click()
     form = page.get_by_role("search", name="Advanced Search")
-    form.get_by_label("Reserved").check()
+    form.get_by_label("Reserved", exact=True).check()
     form.get_by_role("button", name="Search", exact=True).click()
 
     expect(page.locator("h1 .total")).to_have_text("7")
