@@ -1,5 +1,6 @@
 """Two web hosts and three hosts with workers in network namespaces, of which one of each is cut off."""
 
+import os
 import signal
 import time
 from collections import Counter
@@ -147,6 +148,7 @@ def wait_until(condition):
         time.sleep(0.02)
 
 
+@pytest.mark.skipif("KILLS" not in os.environ, reason="left to make kills")
 def test_work_on_hosts_that_are_cut_off_is_done_once_by_others(network, tmp_path, monkeypatch):
     webs, places, database = network
     house, owner = carrier(), member("Supervisor")
