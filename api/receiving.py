@@ -49,7 +49,7 @@ def receives_rows(operation: Callable[..., HttpResponse]) -> Callable[..., HttpR
     def receiving(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         kind = _type_of(request)
         packed = _encoding_of(request) == "gzip"
-        _refuse_large(int(request.META.get("CONTENT_LENGTH") or 0))
+        _refuse_large(_length_of(request))
         with reading_file(request.user), ExitStack() as opened:
             request.received = _received(request, kind, packed, opened)  # type: ignore[attr-defined]
             return operation(request, *args, **kwargs)
@@ -80,6 +80,10 @@ def _unsupported(header: str, value: str, sentence: str) -> ProblemError:
     return ProblemError(415, "unsupported_type", sentence, errors=errors)
 
 
+def _length_of(request: HttpRequest) -> int:
+    return int(request.META.get("CONTENT_LENGTH") or 0)
+
+
 def _refuse_large(size: int) -> None:
     if size > settings.UPLOAD_LIMIT:
         most = settings.UPLOAD_LIMIT >> 20
@@ -100,6 +104,7 @@ def _received(request: HttpRequest, kind: str, packed: bool, opened: ExitStack) 
         digest.update(block)
         lines.add(block)
         file.write(block)
+    _refuse_cut_off(size, _length_of(request))
     file.flush()
     if not packed:
         file.seek(0)
@@ -112,6 +117,15 @@ def _received(request: HttpRequest, kind: str, packed: bool, opened: ExitStack) 
         lines.add(block)
     unpacked.seek(0)
     return Received(kind, File(unpacked, "body"), digest.hexdigest(), size, lines.count)
+
+
+def _refuse_cut_off(size: int, length: int) -> None:
+    """Refuse a body of which a part is missing: a WSGI server may pass it on when a connection breaks."""
+    if size < length:
+        sentence = (
+            f"The body ends after {size:,} of its {length:,} bytes. Nothing was changed; send it again."
+        )
+        raise ProblemError(400, "unreadable", sentence)
 
 
 def _unpacked(file: Any) -> BinaryIO:

@@ -559,6 +559,21 @@ def test_a_body_above_the_limit_is_refused_with_the_limit(program, world):
     assert "2 MB" in answer.json["detail"]
 
 
+def test_a_body_that_is_cut_off_is_refused(program, world):
+    body = b"number\n442071838750\n44207183875"  # the last of which would be another number
+    response = program._browser.generic(
+        "POST",
+        "/api/v1/dids/bulk/rows",
+        b"x",
+        CSV,
+        query_params={"action": "create", "operator": world.operator.pk},
+        **{"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body) + 1)},
+    )
+    assert (response.status_code, response.json()["code"]) == (400, "unreadable")
+    assert "31 of its 32 bytes" in response.json()["detail"]
+    assert not DID.objects.filter(number__startswith="44207").exists()
+
+
 WIDTH = 224  # bytes of a row
 
 
