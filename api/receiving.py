@@ -27,8 +27,8 @@ TYPES = (CSV, NDJSON)
 class Received:
     """The body of a request: its ``Content-Type``, and its content unpacked.
 
-    ``digest``: the SHA-256 of the type and of the body as it was sent. ``size``: bytes of the content, and
-    ``lines``: how many it has, of which a cell may hold several.
+    ``digest``: the SHA-256 of the type and the content, whose gzip archives differ from time to time.
+    ``size``: bytes of the content, and ``lines``: how many it has, of which a cell may hold several.
     """
 
     content_type: str
@@ -97,26 +97,23 @@ def _refuse_large(size: int) -> None:
 def _received(request: HttpRequest, kind: str, packed: bool, opened: ExitStack) -> Received:
     # Moved to its place, not copied, when it is stored
     file = opened.enter_context(TemporaryUploadedFile("body", kind, 0, None))
-    digest, size, lines = hashlib.sha256(f"{kind}\0{packed}\0".encode()), 0, _Lines()
+    sent = 0
     while block := request.read(BLOCK):
+        sent += len(block)
+        _refuse_large(sent)
+        file.write(block)
+    _refuse_cut_off(sent, _length_of(request))
+    file.flush()
+    file.size = sent
+    content = File(opened.enter_context(_unpacked(file.file)), "body") if packed else file
+    content.seek(0)
+    digest, size, lines = hashlib.sha256(f"{kind}\0".encode()), 0, _Lines()
+    while block := content.read(BLOCK):
         size += len(block)
-        _refuse_large(size)
         digest.update(block)
         lines.add(block)
-        file.write(block)
-    _refuse_cut_off(size, _length_of(request))
-    file.flush()
-    if not packed:
-        file.seek(0)
-        file.size = size
-        return Received(kind, file, digest.hexdigest(), size, lines.count)
-    unpacked = opened.enter_context(_unpacked(file.file))
-    size, lines = 0, _Lines()
-    while block := unpacked.read(BLOCK):
-        size += len(block)
-        lines.add(block)
-    unpacked.seek(0)
-    return Received(kind, File(unpacked, "body"), digest.hexdigest(), size, lines.count)
+    content.seek(0)
+    return Received(kind, content, digest.hexdigest(), size, lines.count)
 
 
 def _refuse_cut_off(size: int, length: int) -> None:
@@ -130,11 +127,9 @@ def _refuse_cut_off(size: int, length: int) -> None:
 
 def _unpacked(file: Any) -> BinaryIO:
     try:
-        unpacked = sheets.unpack(file, import_limits())
+        return sheets.unpack(file, import_limits())
     except sheets.SheetError as refusal:
         raise ProblemError(400, "unreadable", str(refusal)) from None
-    unpacked.seek(0)
-    return unpacked
 
 
 class _Lines:

@@ -648,6 +648,18 @@ def test_a_key_is_bound_to_the_body_and_carries_it_out_once(program, world):
     assert Job.objects.count() == 1
 
 
+def test_a_body_that_is_compressed_again_is_the_same_body(program, world):
+    body, given = b"number\n4000\n", {"operator": world.operator.pk}
+    for moment in (1, 2):  # seconds, which an archive tells
+        headers = KEY | {"Content-Encoding": "gzip"}
+        answer = send(program, gzip.compress(body, mtime=moment), headers=headers, **given)
+        assert (answer.status, answer.json["sentence"]) == (200, "1 number created.")
+    assert answer.headers["Idempotent-Replayed"] == "true"
+    assert send(program, body, headers=KEY, **given).headers["Idempotent-Replayed"] == "true"
+    other = gzip.compress(b"number\n4001\n", mtime=2)
+    assert send(program, other, headers=headers, **given).json["code"] == "key_used"
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_process_that_dies_after_its_commit_has_answered():
     world = make_world()
