@@ -59,8 +59,9 @@ class Windows:
 @contextmanager
 def shared_by_children() -> Iterator[int]:
     """Let the processes that are started meanwhile share counts; yield a descriptor for them to inherit."""
-    with tempfile.TemporaryFile() as file:
-        file.truncate(SLOT.size * SLOTS)
+    with tempfile.TemporaryFile(buffering=0) as file:
+        # Written, not only made so long: on a full disk a process would die of the first count in a page.
+        file.write(bytes(SLOT.size * SLOTS))
         os.environ[SHARED] = str(file.fileno())
         try:
             yield file.fileno()

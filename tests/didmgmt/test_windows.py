@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 
-from didmgmt.windows import SLOTS, Windows, shared_by_children
+from didmgmt.windows import SLOT, SLOTS, Windows, shared_by_children
 
 COUNT = """
 import sys, threading
@@ -47,6 +47,11 @@ def test_processes_and_threads_lose_no_count():
             process.stdout.close()
         assert Windows(3600).count(7)[0] == 3 * 2 * 500 + 1
     assert Windows(3600).count(7)[0] == 1
+
+
+def test_the_disk_has_room_for_all_counts_from_the_start():
+    with shared_by_children() as descriptor:
+        assert os.fstat(descriptor).st_blocks * 512 >= SLOT.size * SLOTS
 
 
 def test_a_count_of_one_thread_is_seen_by_another():
