@@ -45,8 +45,10 @@ NAMED_MODELS = (Reseller, Operator, Client, Account, Package, ClientPackage)
 
 
 class Apply:
-    def __init__(self, job):
-        self.job, self.cursor = job, job.cursor
+    """Write the checked rows of a ``job``; ``remedy``: what to do if "all or nothing" writes nothing."""
+
+    def __init__(self, job, remedy="Correct the file, or check it again and import the valid rows."):
+        self.job, self.cursor, self.remedy = job, job.cursor, remedy
 
     def run(self):
         """Create the missing records, then merge chunk by chunk; a generator."""
@@ -111,10 +113,7 @@ class Apply:
         rows = f"{refused:,} rows are refused (lines {lines})"
         if refused == 1:
             rows = f"1 row is refused (line {lines})"
-        raise JobError(
-            f"Nothing was imported: {rows} and you chose “All or nothing”."
-            " Correct the file, or check it again and import the valid rows."
-        )
+        raise JobError(f"Nothing was imported: {rows} and you chose “All or nothing”. {self.remedy}")
 
     def _keep(self, change):
         if change and change.pk:

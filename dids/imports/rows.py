@@ -44,6 +44,8 @@ _REMEDIES = {
     "Correct it, create it first, or name it by its id, as in id:17.",
 )
 
+_ALL_OR_NOTHING = "Correct them, or send all_or_nothing=false to write the others."
+
 
 class RefusedRow(NamedTuple):
     """A refused row: its ``line`` in the body, the name of the ``column`` at fault, and what it has.
@@ -65,7 +67,7 @@ class RowsRefusedError(Exception):
     def __init__(self, count: int, rows: list[RefusedRow]) -> None:
         super().__init__(
             f"Nothing was written: {count_noun(count, 'row is', 'rows are')} refused, and you chose “All or"
-            " nothing”. Correct them, or send all_or_nothing=false to write the others."
+            f" nothing”. {_ALL_OR_NOTHING}"
         )
         self.count, self.rows = count, rows
 
@@ -133,7 +135,7 @@ def write_at_once(job: Job, file: Any) -> Written:
             if refused and job.params["all_or_nothing"]:
                 raise RowsRefusedError(refused, list(_explained(batch, job.actor)))
             _begin_to_write(job)
-            for _ in Apply(job).run():
+            for _ in Apply(job, _ALL_OR_NOTHING).run():
                 pass
         done = _written(job, [*_explained(batch, job.actor)])
         if job.params["dry_run"]:
@@ -199,7 +201,7 @@ class RowsJob(JobKind):
             if job.cursor["phase"] == "checked":
                 _begin_to_write(job)
                 yield
-            yield from _halving(job, Apply(job).run(), before=(job.total or 0) // 2)
+            yield from _halving(job, Apply(job, _ALL_OR_NOTHING).run(), before=(job.total or 0) // 2)
         job.done = job.total or 0
 
     def sentence(self, job: Job) -> str:

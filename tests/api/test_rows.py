@@ -502,6 +502,7 @@ def test_a_job_writes_nothing_if_all_or_nothing_was_sent(program, world):
     job = program.get(answer.headers["Location"]).json
     assert (job["state"], job["result"]) == ("failed", {"done": 0, "unchanged": 0, "refused": 2})
     assert "2 rows are refused (lines 2,002, 2,003)" in job["error"]
+    assert job["error"].endswith("Correct them, or send all_or_nothing=false to write the others.")
     assert not DID.objects.filter(number__startswith="7000").exists()
     assert len(program.get(job["refused_url"]).content.splitlines()) == 2
 
