@@ -134,6 +134,7 @@ class Change(models.Model):
     # newest history rows that earlier transactions have counted.
     written_at: datetime | None = None
     counted: dict[type[history.TrackedModel], int] = {}
+    without_history: Counter[int | None] | None = None  # objects by reseller, see ``count_object``
 
     def __str__(self) -> str:
         return self.label or self.get_kind_display()
@@ -185,6 +186,14 @@ class Change(models.Model):
             "undone": self.data.get("undone", str(self)),
         }
 
+    def count_object(self, *resellers: int | None) -> None:
+        """Count an object without history rows, for each of the ``resellers`` that may know of it.
+
+        Their people find the change in the audit log as they find changes of history rows.
+        """
+        self.touched += 1
+        self.without_history = Counter({*resellers}) + (self.without_history or Counter())
+
     def close(self) -> None:
         """Store how many rows were written, also by reseller; delete a change that wrote nothing.
 
@@ -197,11 +206,14 @@ class Change(models.Model):
         if self.touched:
             self.save(update_fields=["touched"])
             Touched.add(self, added)
+            Touched.add_without_history(self)
             for function in _followers:
                 function(self, added)
         elif self.kind != self.Kind.PRUNE:
             self.delete()
 
+
+WITHOUT_HISTORY = (Change.Kind.WEBHOOK, Change.Kind.STOCK_LEVEL)  # their objects have no history rows
 
 _NEVER_UNDONE: dict[str, str] = {
     Change.Kind.PRUNE: "Deleted history can’t be restored. It is in the files that it was exported to.",
@@ -276,8 +288,8 @@ class Touched(models.Model):
     """Count the history rows that a change wrote, by tracked model and reseller.
 
     An index over these counts finds the changes that touched a reseller, or a kind of object. ``kind``: the
-    name of the tracked model. ``reseller_id``: whose the object was when it was written, None if unknown.
-    ``at`` and ``action``: the timestamp and kind of the change.
+    name of the tracked model, "" for objects without history. ``reseller_id``: whose the object was when it
+    was written, None if unknown. ``at`` and ``action``: the timestamp and kind of the change.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -317,3 +329,11 @@ class Touched(models.Model):
                 fields = {"change": change, "at": change.at, "action": change.kind}
                 new.append(cls(**fields, kind=kind, reseller_id=reseller, rows=rows))
         Touched.objects.bulk_create(new)
+
+    @classmethod
+    def add_without_history(cls, change: Change) -> None:
+        fields = {"change": change, "at": change.at, "action": change.kind, "kind": ""}
+        counted = (change.without_history or {}).items()
+        Touched.objects.bulk_create(
+            Touched(**fields, reseller_id=reseller, rows=rows) for reseller, rows in counted
+        )

@@ -117,8 +117,9 @@ class Endpoint(models.Model):
     def edit(self, *, by, fields):
         """Update the named fields; for another reseller it starts again without what it got before."""
         if fields:
-            edited = self._edited(Endpoint.objects.select_related("reseller").get(pk=self.pk))
-            with self._change(by, f"Webhook to {self} edited", {"edited": edited}):
+            was = Endpoint.objects.select_related("reseller").get(pk=self.pk)
+            edited = self._edited(was)
+            with self._change(by, f"Webhook to {self} edited", {"edited": edited}, was.reseller_id):
                 if "reseller" in fields:
                     fields = [*fields, *self._forget_other_audiences()]
                 self.save(update_fields=fields)
@@ -195,10 +196,10 @@ class Endpoint(models.Model):
             self.secrets.all().delete()
 
     @contextmanager
-    def _change(self, by, label, data=None):
-        """Record who did it in the audit log, without history rows."""
+    def _change(self, by, label, data=None, *further_resellers):
+        """Record who did it in the audit log of its reseller and of further ones, without history rows."""
         with audit.change(Change.Kind.WEBHOOK, by=by, label=label, data=data) as change:
-            change.touched += 1
+            change.count_object(self.reseller_id, *further_resellers)
             yield
             self.last_change = change.pk
             Endpoint.objects.filter(pk=self.pk).update(last_change=change.pk)

@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import Model
 
 from audit.history import TRACKED, TrackedModel, branch
-from audit.models import Touched
+from audit.models import WITHOUT_HISTORY, Touched
 from audit.seals.failures import IntegrityFailure, count_and_name
 
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
@@ -54,7 +54,11 @@ def _contradicting_sql() -> str:
 
 def _unknown_kinds_sql() -> str:
     kinds = ", ".join(f"'{tracked._meta.model_name}'" for tracked in TRACKED)
-    return f"SELECT DISTINCT change_id AS id FROM audit_touched WHERE kind NOT IN ({kinds})"
+    actions = ", ".join(f"'{action}'" for action in WITHOUT_HISTORY)
+    return f"""
+        SELECT DISTINCT change_id AS id FROM audit_touched
+        WHERE kind NOT IN ({kinds}) AND NOT (kind = '' AND action IN ({actions}))
+    """
 
 
 def _miscounted_sql(past: type[Model]) -> str:

@@ -4,6 +4,7 @@ import re
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError
 
 from clients.models import Reseller
 from didmgmt.choices import RemoteSelect
@@ -27,6 +28,14 @@ class LevelForm(ModelForm):
     def __init__(self, data=None, *, instance, by):
         super().__init__(data, instance=instance, auto_id="dialog_%s")
         self.by = by
+
+    def save_level(self):
+        """Store the level; return a sentence, or "" with the reason among the form's errors."""
+        level = self.instance
+        if level.set_minimum(by=self.by, was=self.initial["minimum"]):
+            return f"The level of {level} is {level.minimum:,}."
+        self.add_error(None, "This level has been deleted in the meantime.")
+        return ""
 
 
 class NewLevelForm(LevelForm):
@@ -114,6 +123,18 @@ class NewLevelForm(LevelForm):
             self.add_error(self.cleaned_data["of"], taken)
         elif StockLevel.objects.filter(reseller=level.reseller_id).count() >= StockLevel.MOST:
             self.add_error(None, f"There are {StockLevel.MOST} levels already. Delete one first.")
+
+    def save_level(self):
+        level = self.instance
+        try:
+            level.create(by=self.by)
+        except IntegrityError:
+            level.pk = None
+            self.full_clean()  # finds the level that was stored meanwhile
+            if not self.errors:
+                raise
+            return ""
+        return f"People are told when {level} has fewer than {level.minimum:,} numbers In Stock."
 
     def _exists(self):
         """Return whether the subject has a level. Django leaves out the constraints of blank fields."""

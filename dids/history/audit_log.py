@@ -277,7 +277,7 @@ def log_entries(changes, viewer):
     """Return the ``LogEntry`` of each change; at most seven queries, however many there are."""
     ids = [change.pk for change in changes]
     counts = {pk: {} for pk in ids}
-    touched = Touched.objects.filter(change__in=ids)
+    touched = Touched.objects.filter(change__in=ids).exclude(kind="")
     if viewer.reseller_id:
         touched = touched.filter(reseller_id=viewer.reseller_id)
     for pk, object_type, rows in touched.values_list("change", "kind", "rows"):

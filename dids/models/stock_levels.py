@@ -3,7 +3,6 @@
 The stock is read from the counters, never counted in the inventory.
 """
 
-from contextlib import contextmanager
 from urllib.parse import urlencode
 
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -168,26 +167,30 @@ class StockLevel(models.Model):
     # --- writes: changes of the audit log with the earlier and later level, without history rows
 
     def create(self, *, by):
-        with self._change(by, f"Level of {self} set to {self.minimum:,}"):
+        with self._change(by, f"Level of {self} set to {self.minimum:,}") as change:
             self.save(force_insert=True)
+            change.count_object(self.reseller_id)
 
-    def set_minimum(self, minimum, *, by):
-        """Set another level; return False if it was deleted meanwhile."""
-        edited = [["Level", f"{self.minimum:,}", f"{minimum:,}"]]
-        with self._change(by, f"Level of {self} set to {minimum:,}", {"edited": edited}) as change:
-            found = StockLevel.objects.filter(pk=self.pk).update(minimum=minimum)
-            change.touched = found if minimum != self.minimum else 0
+    def set_minimum(self, *, by, was):
+        """Store ``minimum``, which ``was`` another one; return False if the level was deleted meanwhile."""
+        edited = [["Level", f"{was:,}", f"{self.minimum:,}"]]
+        with self._change(by, f"Level of {self} set to {self.minimum:,}", {"edited": edited}) as change:
+            found = StockLevel.objects.filter(pk=self.pk).update(minimum=self.minimum)
+            if found and self.minimum != was:
+                change.count_object(self.reseller_id)
         return bool(found)
+
+    @property
+    def deleted_sentence(self):
+        return f"The level of {self} is deleted."
 
     def remove(self, *, by):
         with self._change(by, f"Level of {self} deleted") as change:
-            change.touched = min(1, StockLevel.objects.filter(pk=self.pk).delete()[0])
+            if StockLevel.objects.filter(pk=self.pk).delete()[0]:
+                change.count_object(self.reseller_id)
 
-    @contextmanager
     def _change(self, by, label, data=None):
-        with audit.change(Change.Kind.STOCK_LEVEL, by=by, label=label, data=data) as change:
-            change.touched += 1
-            yield change
+        return audit.change(Change.Kind.STOCK_LEVEL, by=by, label=label, data=data)
 
     @classmethod
     def settle(cls, pk):

@@ -5,7 +5,6 @@ Whoever sees numbers sees the levels of the branch, and whoever edits numbers se
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.db import IntegrityError
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
@@ -35,37 +34,18 @@ def level_list(request):
 @may_set
 def level_new(request):
     form = NewLevelForm(_posted(request), instance=StockLevel(), by=request.user)
-    if form.is_valid() and _create(form):
-        level = form.instance
-        return _done(
-            request, f"People are told when {level} has fewer than {level.minimum:,} numbers In Stock."
-        )
+    if form.is_valid() and (sentence := form.save_level()):
+        return _done(request, sentence)
     return _show(request, form, "New level", "Set the level")
-
-
-def _create(form):
-    """Store the level; return False if another one of the same subject was stored meanwhile."""
-    try:
-        form.instance.create(by=form.by)
-    except IntegrityError:
-        form.instance.pk = None
-        form.full_clean()
-        if not form.errors:
-            raise
-        return False
-    return True
 
 
 @dialogs.view
 @may_set
 def level_edit(request, pk):
     level = _get(request, pk)
-    form = LevelForm(_posted(request), instance=_get(request, pk), by=request.user)
-    if form.is_valid():
-        minimum = form.cleaned_data["minimum"]
-        if level.set_minimum(minimum, by=request.user):
-            return _done(request, f"The level of {level} is {minimum:,}.")
-        form.add_error(None, "This level has been deleted in the meantime.")
+    form = LevelForm(_posted(request), instance=level, by=request.user)
+    if form.is_valid() and (sentence := form.save_level()):
+        return _done(request, sentence)
     return _show(request, form, f"Level of {level}", "Save")
 
 
@@ -80,7 +60,7 @@ def level_delete(request, pk):
         title=f"Delete the level of {level}?",
         says=["Nobody is told any more when its stock runs low. Its numbers stay as they are."],
         button="Delete the level",
-        done=f"The level of {level} is deleted.",
+        done=level.deleted_sentence,
         danger=True,
     )
 

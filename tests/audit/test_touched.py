@@ -1,19 +1,25 @@
 """How many rows each change touched, by reseller and model, and who may open it."""
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import AnonymousUser
 from django.core.management import call_command
 from django.db import connection
+from django.http import QueryDict
 from django.test.utils import CaptureQueriesContext
 
 import audit
-from audit import SYSTEM
-from audit.models import Change, Touched
+from audit import SYSTEM, history
+from audit.models import WITHOUT_HISTORY, Change, Touched
+from audit.seals.touched import verify_touched
 from dids import job_kinds as work
+from dids.history.audit_log import log_entries, log_listing
 from dids.job_kinds import submit_create
-from dids.models import DID
+from dids.models import DID, StockLevel
 from dids.numbering.ranges import Numbers
+from events.models import Endpoint
 from operators.models import Operator
+from staff.models import User
 from tests.carrier import carrier, numbers_in, person
 
 pytestmark = pytest.mark.django_db
@@ -62,6 +68,50 @@ def test_every_tracked_model_is_counted_for_its_reseller(north):
     assert touched(Change.objects.latest("pk")) == {
         (kind, north.reseller.pk): 1 for kind in ("reseller", "client", "account", "package", "operator")
     }
+
+
+def test_every_model_of_a_branch_is_tracked_or_counted_without_history():
+    """Else people of a branch would miss its changes in the audit log."""
+    of_branches = {
+        model for model in apps.get_models() if getattr(model._default_manager.all(), "branch", None)
+    }
+    assert of_branches - history.TRACKED.keys() - {User} == {Endpoint, StockLevel}  # StaffRecord has users
+
+
+def test_changes_of_objects_without_history_are_shown_to_their_branch_alone(north, south):
+    boss = person("boss")
+    nora, sven = person("nora", reseller=north.reseller), person("sven", reseller=south.reseller)
+    level = StockLevel(reseller=north.reseller, prefix="44", minimum=3)
+    level.create(by=boss)
+    level.minimum = 4
+    level.set_minimum(by=boss, was=3)
+    level.remove(by=boss)
+    endpoint = Endpoint(url="https://a.example/", types=["did.held"], reseller=north.reseller)
+    endpoint.create(by=boss)
+    endpoint.pause(by=boss)
+    of_north = [*Change.objects.filter(kind__in=WITHOUT_HISTORY).order_by("pk")]
+    endpoint.reseller = south.reseller
+    endpoint.edit(by=boss, fields=["reseller"])
+    moved = Change.objects.latest("pk")
+    endpoint.remove(by=boss)
+    StockLevel(prefix="45", minimum=3).create(by=boss)
+
+    def shown(user):
+        listing = log_listing(QueryDict("sort=at"), user)
+        return [entry for entry in log_entries(listing.rows, user) if entry.change.kind in WITHOUT_HISTORY]
+
+    assert [entry.change for entry in shown(nora)] == [*of_north, moved]
+    assert [entry.label for entry in shown(nora)] == [
+        "Level of Prefix 44 set to 3",
+        "Level of Prefix 44 set to 4",
+        "Level of Prefix 44 deleted",
+        "Webhook to a.example/ created",
+        "Webhook to a.example/ paused",
+        "Webhook",  # it names the other reseller
+    ]
+    assert [str(entry.change) for entry in shown(sven)] == ["Webhook", "Webhook to a.example/ deleted"]
+    assert len(shown(boss)) == len(of_north) + 3
+    assert [*verify_touched(None)] == []
 
 
 def test_a_number_deleted_with_its_operator_is_counted_for_its_reseller(north):
