@@ -19,6 +19,7 @@ from api import (
     clients,
     dids,
     document,
+    free_runs,
     jobs,
     moves,
     operators,
@@ -28,6 +29,7 @@ from api import (
     reference,
     reservations,
     rows,
+    stock_levels,
     tags,
     webhooks,
 )
@@ -56,6 +58,8 @@ api.add_router("", clients.router)
 api.add_router("", packages.router)
 api.add_router("", reservations.router)
 api.add_router("", tags.router)
+api.add_router("", stock_levels.router)
+api.add_router("", free_runs.router)
 api.add_router("", changes.router)
 api.add_router("", past.router)
 api.add_router("", moves.router)

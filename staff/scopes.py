@@ -43,6 +43,10 @@ SCOPES = {
     "operators": _crud("operators.operator"),
     "resellers": _crud("clients.reseller"),
     "tags": {"read": frozenset({"dids.view_did"})},
+    "stock-levels": {
+        "read": frozenset({"dids.view_did"}),
+        "write": frozenset({"dids.change_did"}),
+    },
     "jobs": {"read": frozenset({"jobs.view_job"}), "write": frozenset({"jobs.view_job"})},
     "changes": {"read": frozenset({"audit.view_change"})},
     "webhooks": {
@@ -54,7 +58,7 @@ SCOPES = {
 # Resources without permissions of their own: their levels need permissions of the owner but pass none on,
 # so that who may read tags can't read numbers. Their endpoints check ``user.scopes``. Reserving numbers moves
 # them, so it needs dids:write as well.
-PASS_NOTHING_ON = {"tags", "reservations"}
+PASS_NOTHING_ON = {"tags", "reservations", "stock-levels"}
 # What a resource is besides its name, for the form
 HINTS = {
     "dids": "Numbers",

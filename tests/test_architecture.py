@@ -22,7 +22,7 @@ RANKS = {
     "": "didmgmt sheets|audit clients staff operators jobs dids events notices screens|api",
     "api": "__init__ problems rates examples access fields facts streams lists records receiving idempotency"
     " inputs resources dids past results moves bulk rows jobs writes stops operators clients packages"
-    " reservations tags"
+    " reservations tags stock_levels free_runs"
     " changes webhooks links document reference",
     "audit": "history changes __init__ models middleware triggers words roles seals pruning checks apps",
     "audit.seals": "__init__ hashing spans failures chain verifying touched writing log delivery",

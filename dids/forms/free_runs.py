@@ -16,6 +16,7 @@ from dids.numbering.normalise import NumberError
 from dids.numbering.search import parse_search
 from operators.models import Operator
 
+SHOWN = 50  # rows of an answer
 BEST, FIRST = "best", "first"
 ORDERS = {BEST: "Best fit: breaks up the shortest free run", FIRST: "First fit: the lowest number first"}
 MULTIPLES = {1: "Any number", 10: "Multiple of 10", 100: "Multiple of 100"}
@@ -116,8 +117,8 @@ class FreeRunsForm(Form):
     def clean_gaps(self):
         return self.cleaned_data["gaps"] or 0
 
-    def find(self, *, limit):
-        """Return (``Found`` with at most ``limit`` rows, the ``FreeRuns`` that were searched)."""
+    def find(self):
+        """Return (``Found`` with at most ``SHOWN`` rows, the ``FreeRuns`` that were searched)."""
         fields = self.cleaned_data
         runs = free_runs(
             self.by,
@@ -128,5 +129,5 @@ class FreeRunsForm(Form):
             prefix=fields["begins"],
         )
         fit = runs.first_fit if fields["order"] == FIRST else runs.best_fit
-        found = fit(fields["count"], multiple=fields["multiple"], gaps=fields["gaps"], limit=limit)
+        found = fit(fields["count"], multiple=fields["multiple"], gaps=fields["gaps"], limit=SHOWN)
         return found, runs

@@ -11,8 +11,6 @@ from didmgmt.text import count_noun
 from dids.forms.free_runs import FreeRunsForm
 from dids.lifecycle import statuses as st
 
-SHOWN = 50
-
 
 @require_safe
 @permission_required("dids.view_did", raise_exception=True)
@@ -24,7 +22,7 @@ def find_run(request):
         return render(request, "runs/find.html", {"form": form})
     if not form.is_valid():
         return render(request, "runs/find.html", {"form": form}, status=422)
-    found, runs = form.find(limit=SHOWN)
+    found, runs = form.find()
     count = form.cleaned_data["count"]
     widest = max((run.length + run.gaps for run in found.rows), default=1)
     context = {

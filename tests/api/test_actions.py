@@ -74,6 +74,13 @@ BY_BOTH = {
         )
         for act in ("extend", "end", "assign")
     },
+    **{
+        f"stock_levels:{act}": (
+            f"{verb}_stock_level",
+            "stock_levels.each_action_has_the_sentence_record_and_change_of_the_screen",
+        )
+        for act, verb in (("new", "create"), ("edit", "edit"), ("delete", "delete"))
+    },
     "jobs:cancel": ("cancel_job", "bulk.a_job_is_cancelled_and_an_ended_one_is_not"),
     "jobs:retry": ("retry_job", "bulk.a_cancelled_job_is_continued_and_one_that_waits_is_not"),
     **{
@@ -117,10 +124,6 @@ BY_PEOPLE = {
     **dict.fromkeys(
         [f"notices:{act}" for act in ("open", "read", "read_all", "job_seen")],
         "notifications are for a person to read; programs get events",
-    ),
-    **dict.fromkeys(
-        [f"stock_levels:{act}" for act in ("new", "edit", "delete")],
-        "levels are set by people; programs get stock.low",
     ),
     "audit:who_had_it_statement": "a page to print; its facts are those of who_had_it",
     "audit:undo": "a person decides after a preview; answers of the API have the address of that page",

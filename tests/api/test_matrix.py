@@ -141,6 +141,20 @@ OPERATIONS = [
         "401 403 404 200 200 403",
         {"client_package": "{client_package}", "account": "{account}"},
     ),
+    Operation("list_stock_levels", "GET", "/stock-levels", "401 200 200 200 200 403"),
+    Operation("get_stock_level", "GET", "/stock-levels/{level}", "401 200 404 200 200 403"),
+    Operation(
+        "create_stock_level",
+        "POST",
+        "/stock-levels",
+        "401 403 201 201 201 403",
+        {"prefix": "44", "minimum": 5},
+    ),
+    Operation(
+        "edit_stock_level", "PATCH", "/stock-levels/{level}", "401 403 404 200 200 403", {"minimum": 5}
+    ),
+    Operation("delete_stock_level", "DELETE", "/stock-levels/{level}", "401 403 404 200 200 403"),
+    Operation("find_free_runs", "GET", "/free-runs?count=2", "401 200 200 200 200 403"),
     Operation("change_rows", "GET", "/changes/{change}/rows", "401 200 404 200 200 403"),
     Operation("list_tags", "GET", "/tags", "401 200 200 200 200 403"),
     Operation("get_tag", "GET", "/tags/{tag}", "401 200 404 200 200 403"),
