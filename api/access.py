@@ -73,15 +73,20 @@ def needs_scope(resource: str, level: str) -> Callable[[Any], Any]:
     def guard(operation: Any) -> Any:
         @wraps(operation)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            if (resource, level) not in request.user.scopes:  # type: ignore[union-attr]
-                sentence = f"Your token doesn’t include {resource}:{level}. Make one with this scope."
-                raise ProblemError(403, "forbidden", sentence, scope=f"{resource}:{level}")
+            check_scope(request.user, resource, level)
             return operation(request, *args, **kwargs)
 
         guarded.scope = f"{resource}:{level}"  # type: ignore[attr-defined]
         return guarded
 
     return guard
+
+
+def check_scope(user: Any, resource: str, level: str) -> None:
+    """Raise ProblemError for a token without this scope."""
+    if (resource, level) not in user.scopes:
+        sentence = f"Your token doesn’t include {resource}:{level}. Make one with this scope."
+        raise ProblemError(403, "forbidden", sentence, scope=f"{resource}:{level}")
 
 
 def lacks(permission: str) -> ProblemError:

@@ -10,11 +10,23 @@ from django.urls import reverse
 from ninja import Router, Schema
 from pydantic import ConfigDict, Field, StrictBool, StrictInt
 
-from api.access import also_needs, lacks, needs
+from api.access import also_needs, check_scope, lacks, needs
 from api.dids import NOT_TAKEN
 from api.fields import answer
 from api.idempotency import once
-from api.inputs import Assignment, Body, NewFields, check, form_data, holder_of, sent
+from api.inputs import (
+    ENDS,
+    Assignment,
+    Body,
+    NewFields,
+    ReservationFields,
+    check,
+    form_data,
+    holder_of,
+    reservation_of,
+    reserve_form,
+    sent,
+)
 from api.moves import create, edit_rights, may_edit
 from api.problems import ProblemError, error, errors_of, invalid
 from api.results import Counts, RefusedFor, Written, counts, refusals, written
@@ -36,10 +48,11 @@ from dids.lifecycle import statuses as st
 from dids.lifecycle.result import Result, created_sentence
 from dids.lists.filters import DIDFilter
 from dids.lists.picks import MISSING, PICK_LIMIT, Pick, pick_listed, pick_matching, reuse_warning
-from dids.models import DID
+from dids.models import DID, DIDQuerySet
 from dids.numbering.normalise import NumberError
 from dids.numbering.ranges import Numbers, read_ranges
 from dids.numbering.search import parse_search
+from dids.reservations import reserved_sentence
 from jobs.models import SMALL, Job
 
 router = Router(tags=["Numbers"])
@@ -54,6 +67,7 @@ _TAKES: dict[str, frozenset[str]] = {
     "create": frozenset(NewFields.model_fields),
     "edit": frozenset({"status", "after_hold", "hold_days", "tags", "add_tags", "remove_tags", "notes"}),
     "assign": frozenset(Assignment.model_fields),
+    "reserve": frozenset(ReservationFields.model_fields),
 }
 ACTIONS: list[Any] = ["create", "edit", "assign", *MOVES, *_EDITS, "delete"]
 _NEEDS = {
@@ -93,7 +107,10 @@ class Bulk(Body):
     )
     dry_run: StrictBool = Field(False, description="Answer what would be done, and do nothing")
     operator: StrictInt | None = Field(None, description="create: the id of the operator")
-    client: StrictInt | None = Field(None, description="assign: the id of the client")
+    client: StrictInt | None = Field(None, description="assign, reserve: the id of the client")
+    name: str | None = Field(None, description="reserve: a name instead of a client")
+    purpose: str | None = Field(None, description="reserve: what for, which makes a reservation")
+    ends_at: str | None = Field(None, description=f"reserve: {ENDS[0].lower()}{ENDS[1:]}")
     client_package: StrictInt | None = Field(None, description="assign: the id of the client’s package")
     account: StrictInt | None = Field(None, description="assign: the id of the client’s account")
     status: str | None = Field(None, description="create, edit: the status")
@@ -118,6 +135,12 @@ class _Action:
     submit: Callable[[Pick], Job]
     sentence: Callable[[Result], str]
     warn: Callable[[Pick], str] = lambda _pick: ""
+
+
+class WrittenMany(Written):
+    """What a write to many numbers did."""
+
+    reservation: int | None = Field(None, description="reserve: the id of the reservation that was made")
 
 
 class Rehearsed(Schema):
@@ -148,7 +171,7 @@ class Queued(Schema):
     operation_id="bulk_dids",
     url_name="bulk_dids",
     summary="Change many numbers",
-    response={200: Written | Rehearsed, 202: Queued},
+    response={200: WrittenMany | Rehearsed, 202: Queued},
 )
 @needs("dids.view_did")
 @also_needs(_NEEDS)
@@ -156,11 +179,14 @@ class Queued(Schema):
 def bulk_dids(request: HttpRequest, body: Bulk) -> HttpResponse:
     """Create, edit, assign, move or delete many numbers in one change.
 
-    Up to 2,000 are done at once; more become a job, to be read at the address in ``Location``.
+    Up to 2,000 are done at once; more become a job, to be read at the address in ``Location``. A reservation
+    takes up to 10,000, at once, and needs reservations:write as well.
     """
     _check_members(body)
     if body.action == "create":
         return _create(body, request.user)
+    if body.action == "reserve" and body.model_fields_set & _TAKES["reserve"]:
+        return _reserve(body, request.user)
     action = _action(body, request.user)
     pick = _pick(body, request.user)
     _check_expected(body, pick.count)
@@ -239,6 +265,29 @@ def _create(body: Bulk, user: Any) -> HttpResponse:
     return answer(written(result, created_sentence(result, fields["operator"])))
 
 
+# --- reserving
+
+
+def _reserve(body: Bulk, user: Any) -> HttpResponse:
+    may_edit(user)
+    check_scope(user, "reservations", "write")
+    form = reserve_form(body, user)
+    pick = _pick(body, user)
+    _check_expected(body, pick.count)
+    if not pick.count:
+        found = pick.missing
+        return _rehearsed(found, 0) if body.dry_run else answer(written(found, found.sentence("reserved")))
+    numbers: Any = pick.queryset
+    draft = reservation_of(form, numbers, pick.count)
+    if body.dry_run:
+        result = numbers.preview_reserve(draft, by=user)
+        result.add(pick.missing)
+        return _rehearsed(result, pick.count)
+    result = numbers.reserve(draft, by=user)
+    result.add(pick.missing)
+    return answer(written(result, reserved_sentence(draft, result)) | {"reservation": draft.pk})
+
+
 # --- what is done
 
 
@@ -269,14 +318,22 @@ def _action(body: Bulk, user: Any) -> _Action:
     )
 
 
+_PREVIEWS = {
+    "end_hold": DIDQuerySet.preview_end_hold,
+    "end_reservation": DIDQuerySet.preview_end_reservation,
+}
+
+
 def _move(name: str, user: Any) -> _Action:
     move = MOVES[name]
+    if name == "end_reservation":
+        check_scope(user, "reservations", "write")
     if not move.may(user):
         raise lacks(f"dids.{move.rights[0]}")
     target = {"block": st.BLOCKED, "unblock": st.ACTIVE, "hold": st.HOLD}.get(name)
     return _Action(
         preview=lambda dids: (
-            dids.preview_edit(by=user, status=target) if target else dids.preview_end_hold(by=user)
+            dids.preview_edit(by=user, status=target) if target else _PREVIEWS[name](dids, by=user)
         ),
         write=lambda dids: move.write(dids, by=user),
         submit=lambda pick: submit_any_move(user, pick, name, pick.missing),

@@ -5,15 +5,17 @@ from typing import Any
 
 from django.forms import BaseForm
 from ninja import Schema
-from pydantic import ConfigDict, Field, StrictInt
+from pydantic import ConfigDict, Field, StrictInt, StrictStr
 
 from api.problems import error, errors_of, invalid
 from clients.models import Account
 from didmgmt import clock
 from dids.forms.numbers import ChooseClientForm, HolderForm
+from dids.forms.reservations import DATE, NO_END, ReserveForm
 from dids.lifecycle import statuses as st
-from dids.models import ClientPackage
+from dids.models import ClientPackage, Reservation
 
+ENDS = "When it ends, such as 2026-12-05T23:59Z; a day alone means 23:59; null for no end"
 _FREE: dict[str, Any] = {"enum": list(st.FREE)}
 _ANY: dict[str, Any] = {"enum": list(st.LABELS)}
 
@@ -53,6 +55,15 @@ class Assignment(Body):
         None, description="The id of the client’s package", examples=[31]
     )
     account: StrictInt | None = Field(None, description="The id of the client’s account", examples=[12])
+
+
+class ReservationFields(Body):
+    """For whom and what numbers are kept, and until when."""
+
+    client: StrictInt | None = Field(None, description="The id of the client, or null for a name")
+    name: StrictStr = Field("", description="A name, such as that of a prospect", examples=["Orsini"])
+    purpose: StrictStr = Field("", description="What for; required", examples=["Trial"])
+    ends_at: StrictStr | None = Field(None, description=ENDS)
 
 
 def form_data(members: Mapping[str, Any]) -> dict[str, str]:
@@ -105,6 +116,38 @@ def holder_of(body: Schema, user: Any) -> tuple[ClientPackage, Account]:
     form = HolderForm.of(data, client=client, now=clock.now(), required=True)
     check(form, {"package": "client_package"})
     return form.holder
+
+
+def reserve_form(body: Schema, user: Any, numbers: str | None = None) -> ReserveForm:
+    """Return the valid form that ``ReservationFields`` of the body fill; ``numbers``: None if selected.
+
+    Raises ProblemError for invalid values.
+    """
+    given: Any = body
+    name = given.name or ""
+    has_client = given.client is not None
+    if has_client and name.strip():
+        raise invalid([error("#/name", name, "Name a client or a name, not both.", "both")])
+    data = {} if numbers is None else {"numbers": numbers}
+    data |= {
+        "whom": ReserveForm.CLIENT if has_client else ReserveForm.NAME,
+        "client": str(given.client) if has_client else "",
+        "name": name,
+        "purpose": given.purpose or "",
+        "ends": NO_END if given.ends_at is None else DATE,
+        "ends_at": given.ends_at or "",
+    }
+    form = ReserveForm(data, by=user, is_selected=numbers is None)
+    check(form)
+    return form
+
+
+def reservation_of(form: ReserveForm, numbers: Any, count: int) -> Reservation:
+    """Return the unsaved reservation of the form for ``numbers``. Raises ProblemError if it is impossible."""
+    draft: Reservation | None = form.draft(numbers, count)
+    if draft is None:
+        raise invalid(errors_by_name(form, {}))
+    return draft
 
 
 def _client_of(chosen: Mapping[str, Any], user: Any) -> Any:

@@ -10,15 +10,28 @@ from django.urls import reverse
 from ninja import Router
 from pydantic import Field
 
-from api.access import also_needs, lacks, needs
+from api.access import also_needs, check_scope, lacks, needs
 from api.dids import did_row
 from api.facts import conditional
 from api.fields import answer
 from api.idempotency import once
-from api.inputs import Assignment, DIDEdit, NewFields, check, form_data, holder_of, members, sent
+from api.inputs import (
+    Assignment,
+    DIDEdit,
+    NewFields,
+    ReservationFields,
+    check,
+    form_data,
+    holder_of,
+    members,
+    reservation_of,
+    reserve_form,
+    sent,
+)
 from api.problems import error, invalid
 from api.records import changed, expected_version
 from api.results import Written, WrittenDID, refused, state, written
+from dids import reservations
 from dids.forms.numbers import EditForm, NewForm
 from dids.job_kinds import MOVES, assigned_verb
 from dids.lifecycle import statuses as st
@@ -278,13 +291,45 @@ _add_client_move(
     "Take a number out of use. Its client can have it back until the hold ends.",
 )
 _add_client_move("end-hold", "End a hold", "Move a number on Hold to its After Hold status now.")
-_add_edit(
-    "reserve",
-    "Reserve a number",
-    "Move a free number to Reserved: it is not for sale.",
-    sources=st.LABELS,
-    status=st.RESERVED,
+
+
+@router.post(
+    "/dids/{number}/reserve",
+    operation_id="reserve_did",
+    url_name="reserve_did",
+    summary="Reserve a number",
+    response=WrittenDID,
 )
+@needs("dids.view_did")
+@also_needs(edit_rights(st.RESERVED))
+@once
+@conditional
+def reserve_did(request: HttpRequest, number: str, body: ReservationFields | None = None) -> HttpResponse:
+    """Keep a number In Stock for a client or a name until a time, which needs reservations:write as well.
+
+    Without a body move a free number to Reserved: it is not for sale, and in no reservation.
+    """
+    user = request.user
+    may_edit(user)
+    row = did_row(number, user)
+    if body is None or not body.model_fields_set:
+        fields = {"status": st.RESERVED}
+        return _write(
+            request,
+            number,
+            lambda dids: dids.edit(by=user, **fields),
+            lambda result: _edited(row.number, result, fields),
+        )
+    check_scope(user, "reservations", "write")
+    draft = reservation_of(reserve_form(body, user), DID.objects.filter(pk=row.pk), 1)
+    return _write(
+        request,
+        number,
+        lambda dids: dids.reserve(draft, by=user),
+        lambda result: reservations.reserved_sentence(draft, result),
+    )
+
+
 _add_edit(
     "put-in-stock",
     "Put a number in stock",

@@ -12,19 +12,32 @@ from pydantic import StrictBool, StrictInt, StrictStr
 from api.access import needs, needs_scope
 from api.fields import MAYBE_MOMENT, MOMENT, TEXT, WHOLE, Field, Fields, answer, moment, named, reference
 from api.idempotency import once
-from api.inputs import Assignment, Body, check, errors_by_name, holder_of
+from api.inputs import (
+    ENDS,
+    Assignment,
+    Body,
+    ReservationFields,
+    check,
+    holder_of,
+    reservation_of,
+    reserve_form,
+)
 from api.problems import ProblemError, error, invalid
 from api.resources import Resource
 from api.results import Written, refusals, written
+from didmgmt import clock
+from didmgmt.text import BIGGEST, count_noun
 from dids import reservations
-from dids.forms.reservations import DATE, NO_END, EndFields, ReserveForm
+from dids.forms.reservations import DATE, MOST, EndFields
 from dids.job_kinds import assigned_verb
 from dids.lifecycle.result import Result
 from dids.lists import records
 from dids.lists.picks import pick_listed
-from dids.models import DID
+from dids.models import DID, Reservation
+from dids.models.reservations import check_end
 
 router = Router(tags=["Reservations"])
+MOST_AT_ONCE = 200  # reservations that are extended together
 
 RESERVATION = Fields(
     "Reservation",
@@ -70,17 +83,6 @@ RESERVATIONS = Resource(
 )
 RESERVATIONS.register(router)
 
-_ENDS = "When it ends, such as 2026-12-05T23:59Z; a day alone means 23:59; null for no end"
-
-
-class ReservationFields(Body):
-    """For whom and what numbers are kept, and until when."""
-
-    client: StrictInt | None = Member(None, description="The id of the client, or null for a name")
-    name: StrictStr = Member("", description="A name, such as that of a prospect", examples=["Orsini"])
-    purpose: StrictStr = Member("", description="What for; required", examples=["Trial"])
-    ends_at: StrictStr | None = Member(None, description=_ENDS)
-
 
 class NewReservation(ReservationFields):
     """Numbers to keep."""
@@ -97,7 +99,22 @@ class NewReservation(ReservationFields):
 class NewEnd(Body):
     """Another end."""
 
-    ends_at: StrictStr | None = Member(description=_ENDS)
+    ends_at: StrictStr | None = Member(description=ENDS)
+
+
+class NewEnds(NewEnd):
+    """Another end of several reservations."""
+
+    reservations: list[StrictInt] = Member(
+        min_length=1, max_length=MOST_AT_ONCE, description="Their ids", examples=[[41, 42]]
+    )
+    dry_run: StrictBool = Member(False, description="Only say what would happen")
+
+
+class Extended(Written):
+    """What an extension of several reservations did."""
+
+    dry_run: bool = Member(description="Whether nothing was written", examples=[False])
 
 
 class Reserved(Written):
@@ -130,14 +147,12 @@ def create_reservation(request: HttpRequest, body: NewReservation) -> HttpRespon
     They return to In Stock at the end by themselves. `Location` is the address of the reservation.
     """
     user = request.user
-    form = _form(body, user, {"numbers": "\n".join(body.numbers)})
+    form = reserve_form(body, user, "\n".join(body.numbers))
     pick = pick_listed(form.cleaned_data["numbers"], DID.objects.visible_to(user))
     if not pick.count:
         named = pick.missing.refusals["missing"].named
         raise _refused(pick.missing, f"None of these numbers is in the inventory: {named}.")
-    draft = form.draft(pick.queryset, pick.count)
-    if draft is None:
-        raise invalid(errors_by_name(form, {}))
+    draft = reservation_of(form, pick.queryset, pick.count)
     if body.dry_run:
         result = pick.queryset.preview_reserve(draft, by=user)
         result.add(pick.missing)
@@ -177,6 +192,50 @@ def extend_reservation(request: HttpRequest, pk: int, body: NewEnd) -> HttpRespo
 
 
 @router.post(
+    "/reservations/extend",
+    operation_id="extend_reservations",
+    summary="Change the end of several reservations",
+    response=Extended,
+)
+@may_write
+@once
+def extend_reservations(request: HttpRequest, body: NewEnds) -> HttpResponse:
+    """Set another end of reservations and their numbers, or none, in one change.
+
+    If one of them is over or isn’t yours, nothing is written. Together they keep at most 10,000 numbers.
+    """
+    user, until, ids = request.user, _until(body), sorted({*body.reservations})
+    known = Reservation.objects.visible_to(user).filter(pk__in=[pk for pk in ids if 0 < pk <= BIGGEST])
+    running = known.running(clock.now())
+    if gone := {*ids} - {*running.values_list("pk", flat=True)}:
+        sentence = "This reservation is over, or you don’t have access to it. Leave it out."
+        raise invalid(
+            [
+                error(f"#/reservations/{place}", pk, sentence, "missing")
+                for place, pk in enumerate(body.reservations)
+                if pk in gone
+            ]
+        )
+    numbers = DID.objects.filter(reservation__in=ids)
+    if (count := numbers.count()) > MOST:
+        sentence = f"They keep {count:,} numbers; at most {MOST:,} are written at once. Extend them in parts."
+        raise invalid([error("#/reservations", None, sentence, "too_many")])
+    try:
+        check_end(until, clock.now())
+        if body.dry_run:
+            result = numbers.preview_reserve_until(ids, until, by=user)
+        else:
+            label = f"End of {count_noun(len(ids), 'reservation')} changed"
+            result = running.end_on(until, by=user, label=label)
+    except ValidationError as refusal:
+        raise invalid([error("#/ends_at", body.ends_at, refusal.messages[0], "past")]) from None
+    sentence = reservations.all_extended_sentence(len(ids), until, result)
+    if not result.done and not result.unchanged:
+        raise _refused(result, sentence, "over")
+    return answer(written(result, sentence) | {"dry_run": body.dry_run})
+
+
+@router.post(
     "/reservations/{pk}/end",
     operation_id="end_reservation",
     summary="End a reservation",
@@ -209,25 +268,6 @@ def assign_reservation(request: HttpRequest, pk: int, body: Assignment) -> HttpR
     if not result.done:
         raise _refused(result, sentence)
     return _answer(request, result, sentence, pk if reservation.dids.exists() else None)
-
-
-def _form(body: ReservationFields, user: Any, data: dict[str, str]) -> ReserveForm:
-    """Return the valid form of the screen; raise ProblemError for invalid values."""
-    has_client = body.client is not None
-    if has_client and body.name.strip():
-        sentence = "Name a client or a name, not both."
-        raise invalid([error("#/name", body.name, sentence, "both")])
-    data |= {
-        "whom": ReserveForm.CLIENT if has_client else ReserveForm.NAME,
-        "client": str(body.client) if has_client else "",
-        "name": body.name,
-        "purpose": body.purpose,
-        "ends": NO_END if body.ends_at is None else DATE,
-        "ends_at": body.ends_at or "",
-    }
-    form = ReserveForm(data, by=user, is_selected=False)
-    check(form)
-    return form
 
 
 def _until(body: NewEnd) -> Any:

@@ -425,6 +425,15 @@ MOVES = {
     ),
     "hold": CLIENT_MOVES["hold"],
     "end_hold": CLIENT_MOVES["release"],
+    "end_reservation": ClientMove(
+        label="End reservation",
+        icon="arrow-back-up",
+        sources=(st.RESERVED,),
+        kind=Change.Kind.END_RESERVATION,
+        write=DIDQuerySet.end_reservation,
+        verb="put in stock",
+        rights=("change_did",),
+    ),
 }
 
 

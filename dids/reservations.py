@@ -28,6 +28,11 @@ def extended_sentence(reservation, result):
     return f"{count_noun(result.done, 'number')} now reserved for {reservation.whom} {ends}."
 
 
+def all_extended_sentence(count, ends_at, result):
+    """Return what an extension of ``count`` reservations did."""
+    return result.sentence(f"of {count_noun(count, 'reservation')} now reserved {until_words(ends_at)}")
+
+
 def ended_sentence(reservation, result):
     """Return what the end of a reservation did."""
     return f"The reservation for {reservation.whom} has ended. {result.sentence('put in stock')}"

@@ -342,26 +342,26 @@ def reserve_plan(reservation, by):
     return Plan(causes, updates=updates)
 
 
-def reserve_until_plan(reservation, ends_at, by):
-    """Return the plan that gives the numbers of ``reservation`` another end."""
+def reserve_until_plan(reservations, ends_at, by):
+    """Return the plan that gives the numbers of ``reservations`` another end."""
+    kept = Q(reservation__in=reservations)
+    same = Q(hold_until=ends_at) if ends_at else Q(hold_until__isnull=True)
     return Plan(
-        [*_not_reserved(by, ~Q(reservation=reservation.pk))],
-        unchanged=Q(reservation=reservation.pk, hold_until=ends_at)
-        if ends_at
-        else Q(reservation=reservation.pk, hold_until__isnull=True),
+        [*_not_reserved(by, ~kept | Q(reservation__isnull=True), "no longer in this reservation")],
+        unchanged=kept & same,
         updates=lambda: {"hold_until": ends_at},
     )
 
 
 def end_reservation_plan(by):
     """Return the plan that ends reservations of numbers, whether their time is over or not."""
-    return Plan(_not_reserved(by, Q(reservation__isnull=True)), updates=lambda: TO_STOCK)
+    return Plan(_not_reserved(by, Q(reservation__isnull=True), "in no reservation"), updates=lambda: TO_STOCK)
 
 
-def _not_reserved(by, left):
+def _not_reserved(by, left, why):
     """Return the causes of numbers that are in no reservation any more (``left``), and of a missing right."""
     right = st.MOVES[st.RESERVED, st.INSTOCK].right
-    causes = [Cause("over", left, "no longer in this reservation")]
+    causes = [Cause("over", left, why)]
     return causes if by.has_perm(f"dids.{right}") else [*causes, Cause("right", ALL, st.lacks_right(right))]
 
 

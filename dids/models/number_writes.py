@@ -375,11 +375,15 @@ class DIDQuerySet(NumberReads):
         """Return the Result that ``reserve`` would have now."""
         return self._preview(reserve_plan(reservation, by), now or clock.now())
 
-    def reserve_until(self, reservation, ends_at, *, by, now=None):
-        """Give the numbers of ``reservation`` another end, see ``Reservation.end_on``."""
+    def reserve_until(self, reservations, ends_at, *, by, now=None):
+        """Give the numbers of ``reservations``, ids, another end, see ``ReservationQuerySet.end_on``."""
         return self._write(
-            Change.Kind.RESERVE, lambda *_: reserve_until_plan(reservation, ends_at, by), by=by, now=now
+            Change.Kind.RESERVE, lambda *_: reserve_until_plan(reservations, ends_at, by), by=by, now=now
         )
+
+    def preview_reserve_until(self, reservations, ends_at, *, by, now=None):
+        """Return the Result that ``reserve_until`` would have now."""
+        return self._preview(reserve_until_plan(reservations, ends_at, by), now or clock.now())
 
     def end_reservation(self, *, by, now=None):
         """Move numbers in reservations to In Stock, whether their time is over or not."""
@@ -391,6 +395,10 @@ class DIDQuerySet(NumberReads):
             now=now,
             release=False,
         )
+
+    def preview_end_reservation(self, *, by, now=None):
+        """Return the Result that ``end_reservation`` would have now."""
+        return self._preview(end_reservation_plan(by), now or clock.now())
 
     def assign_reserved(self, client_package, account, *, by, now=None):
         """Assign numbers in reservations to ``account``; those that it would refuse stay reserved.

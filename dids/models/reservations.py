@@ -43,6 +43,23 @@ class ReservationQuerySet(BranchQuerySet):
             last=Subquery(own.annotate(last=Max("number")).values("last")),
         )
 
+    def end_on(self, ends_at, *, by, label, now=None):
+        """Set another end for these and their numbers, or none, in one change; return the Result.
+
+        Raise ValidationError for an end in the past. One without a number is over, and stays as it is.
+        """
+        check_end(ends_at, now or clock.database_now())
+        with audit.change(Change.Kind.RESERVE, by=by, label=label, at=now) as change:
+            lock_in_order(self)
+            ids = list(self.order_by("pk").values_list("pk", flat=True))
+            numbers = self._all_numbers().filter(reservation__in=ids)
+            result = numbers.reserve_until(ids, ends_at, by=by, now=now)
+            if result.done:
+                kept = self._all_numbers().filter(reservation=OuterRef("pk"))
+                running = self.model.objects.filter(Exists(kept), pk__in=ids)
+                change.touched += running.update(ends_at=ends_at)
+            return result
+
     def _all_numbers(self):
         return self.model.dids.rel.related_model.objects
 
@@ -118,17 +135,17 @@ class Reservation(models.Model):
 
         Raise ValidationError for an end in the past. Without a number it does nothing: it is over.
         """
-        at = now or clock.database_now()
-        if ends_at is not None and ends_at <= at:
-            raise ValidationError({"ends_at": past_end(ends_at)})
         label = f"End of the reservation for {self.whom} changed"
-        with audit.change(Change.Kind.RESERVE, by=by, label=label, at=now) as change:
-            lock_in_order(Reservation.objects.filter(pk=self.pk))
-            result = self.dids.all().reserve_until(self, ends_at, by=by, now=now)
-            if result.done:
-                change.touched += Reservation.objects.filter(pk=self.pk).update(ends_at=ends_at)
-                self.ends_at = ends_at
-            return result
+        result = Reservation.objects.filter(pk=self.pk).end_on(ends_at, by=by, label=label, now=now)
+        if result.done:
+            self.ends_at = ends_at
+        return result
+
+
+def check_end(ends_at, now):
+    """Raise ValidationError for an end in the past."""
+    if ends_at is not None and ends_at <= now:
+        raise ValidationError({"ends_at": past_end(ends_at)})
 
 
 def past_end(ends_at):

@@ -64,16 +64,15 @@ BY_BOTH = {
     ),
     "client_packages:end": ("edit_client_package", "record_writes.starting_writes_what_the_screen_writes"),
     "reservations:new": (
-        "create_reservation",
-        "reservations.a_rehearsal_writes_nothing_and_the_reservation_answers_with_its_address",
+        "create_reservation reserve_did bulk_dids",
+        "doors.a_reservation_of_selected_numbers",
     ),
-    **{
-        f"reservations:{act}": (
-            f"{act}_reservation",
-            "reservations.a_reservation_is_extended_assigned_in_part_and_ended",
-        )
-        for act in ("extend", "end", "assign")
-    },
+    "reservations:extend": (
+        "extend_reservation extend_reservations",
+        "doors.another_end_of_a_reservation",
+    ),
+    "reservations:end": ("end_reservation bulk_dids", "doors.the_end_of_a_reservation"),
+    "reservations:assign": ("assign_reservation", "doors.an_assignment_of_what_is_reserved"),
     **{
         f"stock_levels:{act}": (
             f"{verb}_stock_level",

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from api.bulk import _TAKES, ACTIONS, Bulk, Queued, Rehearsed
-from api.inputs import Assignment, DIDEdit
+from api.bulk import _TAKES, ACTIONS, Bulk, Queued, Rehearsed, WrittenMany
+from api.inputs import Assignment, DIDEdit, ReservationFields
 from api.moves import NewDID
-from api.results import Written, WrittenDID
+from api.results import WrittenDID
 from api.urls import _document
 from dids.models import DID
 from tests.api.conftest import Program, token_of
@@ -85,6 +85,9 @@ def likely(world):
         "add_tags": tags,
         "remove_tags": tags,
         "notes": st.sampled_from(["", "seen"]),
+        "name": st.just("Orsini"),
+        "purpose": st.just("Trial"),
+        "ends_at": st.sampled_from([None, "2100-01-01", "soon"]),
     }
 
 
@@ -92,9 +95,10 @@ def likely(world):
     ("method", "path", "body", "answers"),
     [
         ("post", "/dids", NewDID, WrittenDID),
-        ("post", "/dids/bulk", Bulk, Written | Rehearsed | Queued),
+        ("post", "/dids/bulk", Bulk, WrittenMany | Rehearsed | Queued),
         ("patch", "/dids/{number}", DIDEdit, WrittenDID),
         ("post", "/dids/{number}/assign", Assignment, WrittenDID),
+        ("post", "/dids/{number}/reserve", ReservationFields, WrittenDID),
     ],
 )
 def test_any_body_gives_a_documented_answer(method, path, body, answers, world, owner, likely):

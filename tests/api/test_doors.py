@@ -7,7 +7,8 @@ import pytest
 from django.contrib.messages import get_messages
 from django.db import transaction
 
-from dids.models import DID, DIDHistory, TagSet
+from audit import SYSTEM
+from dids.models import DID, DIDHistory, Reservation, TagSet
 from tests.world import client_of, member
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +56,7 @@ class Door:
                 for row in written
             ]
             self.changes = {(row.change.kind, row.change.label) for row in written}
-            self.held = [row.hold_until and row.hold_until - row.hold_from for row in written]
+            self.held = [row.hold_from and row.hold_until - row.hold_from for row in written]
             self.numbers = [*DID.objects.order_by("number").values_list("number", "status", "notes")]
 
 
@@ -207,3 +208,109 @@ def test_a_deletion_of_many_numbers(world, person, api):
     on_screen = Door(screen(person, "/dids/delete/", {"ids": ids, "step": "apply"}))
     by_api = Door(program(api, person, "POST", "/dids/bulk", {"action": "delete", "numbers": ALL}))
     assert_equal(on_screen, by_api)
+
+
+# --- reservations
+
+RESERVED = ["111", "112", "113"]
+ENDS = {"ends": "date", "ends_at": "2100-02-01"}
+# {name: (fields of the dialog, members of the body)}
+KEEP = {
+    "client": ({"whom": "client"}, {}),
+    "name": ({"whom": "name", "name": "Orsini"}, {"name": "Orsini"}),
+    "nobody": ({"whom": "name", "name": ""}, {"name": ""}),
+}
+
+
+@pytest.fixture
+def reservation(world):
+    """Keep three numbers for the client, of which one is in use by now."""
+    DID.objects.filter(number__in=RESERVED).edit(by=SYSTEM, status="instock")
+    fields = {"client": world.client, "purpose": "Offer", "ends_at": None}
+    made = Reservation.draft(by=SYSTEM, reseller=world.reseller, **fields)
+    DID.objects.filter(number__in=RESERVED).reserve(made, by=SYSTEM)
+    return made
+
+
+def kept():
+    """Return what is stored of reservations, but what differs between a person and their token."""
+    columns = ("client", "name", "purpose", "ends_at", "reseller")
+    return [*Reservation.objects.order_by("pk").values_list(*columns)]
+
+
+class Keeping(Door):
+    """A door to reservations: also what is stored of them."""
+
+    def __init__(self, act):
+        def acting():
+            done = act()
+            self.kept = kept()
+            return done
+
+        super().__init__(acting)
+        for row in self.history:
+            row["reservation_id"] = row["reservation_id"] is not None  # sequences give each id once
+
+
+def assert_kept(one, other):
+    assert one.kept == other.kept
+    assert one.history == other.history and one.numbers == other.numbers and one.changes == other.changes
+    if one.sentence != other.sentence:
+        assert one.refused and other.refused
+
+
+def keeping(world, whom, **more):
+    client = {"client": world.client.pk} if whom == "client" else {}
+    fields, body = (part | client for part in KEEP[whom])
+    common = {"purpose": "Offer 20433"} | more
+    return fields | common | ENDS | {"step": "apply"}, body | common | {"ends_at": "2100-02-01"}
+
+
+@pytest.mark.parametrize("whom", KEEP)
+def test_a_reservation_of_typed_numbers(whom, world, person, api):
+    fields, body = keeping(world, whom)
+    for numbers in (["256999", "2567", "999"], ["2567"], ["256999-x"]):
+        typed = Keeping(screen(person, "/reservations/new/", fields | {"numbers": "\n".join(numbers)}))
+        by_api = Keeping(program(api, person, "POST", "/reservations", body | {"numbers": numbers}))
+        assert_kept(typed, by_api)
+
+
+@pytest.mark.parametrize("whom", KEEP)
+def test_a_reservation_of_selected_numbers(whom, world, person, api):
+    fields, body = keeping(world, whom)
+    ids = ",".join(str(world.did(number).pk) for number in ALL)
+    on_screen = Keeping(screen(person, "/reservations/new/", fields | {"ids": ids}))
+    sent = body | {"action": "reserve", "numbers": ALL}
+    assert_kept(on_screen, Keeping(program(api, person, "POST", "/dids/bulk", sent)))
+
+
+def test_a_reservation_of_one_number(world, person, api):
+    fields, body = keeping(world, "client")
+    for did in map(world.did, ALL):
+        on_screen = Keeping(screen(person, "/reservations/new/", fields | {"ids": did.pk}))
+        assert_kept(on_screen, Keeping(program(api, person, "POST", f"/dids/{did.number}/reserve", body)))
+
+
+@pytest.mark.parametrize("ends_at", ["2100-02-01", "2020-01-01", None, ""])
+def test_another_end_of_a_reservation(ends_at, world, person, api, reservation):
+    fields = {"ends": "none"} if ends_at is None else {"ends": "date", "ends_at": ends_at}
+    on_screen = Keeping(screen(person, f"/reservations/{reservation.pk}/extend/", fields))
+    path = f"/reservations/{reservation.pk}/extend"
+    assert_kept(on_screen, Keeping(program(api, person, "POST", path, {"ends_at": ends_at})))
+
+
+def test_the_end_of_a_reservation(world, person, api, reservation):
+    on_screen = Keeping(screen(person, f"/reservations/{reservation.pk}/end/", {}))
+    assert_kept(on_screen, Keeping(program(api, person, "POST", f"/reservations/{reservation.pk}/end")))
+
+
+@pytest.mark.parametrize("limit", [0, 4, 9])
+def test_an_assignment_of_what_is_reserved(limit, world, person, api, reservation):
+    world.package.did_limit = limit
+    world.package.save()
+    own = {"client": world.client.pk, "account": world.account.pk}
+    form = own | {"step": "apply", "package": world.client_package.pk}
+    on_screen = Keeping(screen(person, f"/reservations/{reservation.pk}/assign/", form))
+    body = own | {"client_package": world.client_package.pk}
+    by_api = Keeping(program(api, person, "POST", f"/reservations/{reservation.pk}/assign", body))
+    assert_kept(on_screen, by_api)

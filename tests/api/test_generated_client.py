@@ -103,7 +103,7 @@ def test_a_generated_client_reads_and_writes(called, package, world):
     assert isinstance(called("numbers.bulk_dids", body=few), models.Rehearsed)
     few.dry_run = False
     done = called("numbers.bulk_dids", body=few)
-    assert isinstance(done, models.Written) and done.result.done == 10
+    assert isinstance(done, models.WrittenMany) and done.result.done == 10
 
     rest = models.Bulk(action=archive, range_=f"{FIRST}-{LAST}", expected=LAST - FIRST + 1)
     queued = called("numbers.bulk_dids", body=rest)

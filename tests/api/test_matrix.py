@@ -133,6 +133,13 @@ OPERATIONS = [
         "401 403 404 200 200 403",
         {"ends_at": None},
     ),
+    Operation(
+        "extend_reservations",
+        "POST",
+        "/reservations/extend",
+        "401 403 422 200 200 403",
+        {"reservations": ["{reservation}"], "ends_at": None},
+    ),
     Operation("end_reservation", "POST", "/reservations/{reservation}/end", "401 403 404 200 200 403"),
     Operation(
         "assign_reservation",

@@ -1,8 +1,11 @@
 """Programs reserve numbers, extend and end reservations, and assign their numbers."""
 
 import pytest
+from django.core.management import call_command
 
+from api import bulk
 from audit import SYSTEM
+from dids.forms import reservations as forms
 from dids.models import DID, Reservation
 from tests.world import make_world
 
@@ -105,3 +108,73 @@ def test_writing_needs_both_scopes(world, api, supervisor):
         ("dids:write reservations:write", 201),
     ):
         assert api(supervisor, scopes).post("/reservations", body()).status == status, scopes
+
+
+def test_numbers_of_a_filter_are_reserved_at_once_and_their_reservations_end_at_once(world, program):
+    chosen = {"action": "reserve", "filter": {"q": "770*"}, "client": world.client.pk, "purpose": "Trial"}
+    rehearsed = program.post("/dids/bulk", chosen | {"dry_run": True})
+    assert (rehearsed.json["result"]["done"], Reservation.objects.count()) == (3, 0)
+    made = program.post("/dids/bulk", chosen | {"expected": 3})
+    assert made.json["reservation"] == Reservation.objects.get().pk
+    assert program.post("/dids/bulk", chosen).json["result"] == {"done": 0, "unchanged": 0, "refused": 3}
+    assert Reservation.objects.count() == 1
+
+    end = {"action": "end_reservation", "numbers": ["7700", "7701", "256999"]}
+    rehearsed = program.post("/dids/bulk", end | {"dry_run": True}).json
+    done = program.post("/dids/bulk", end).json
+    assert done["sentence"] == "2 numbers put in stock. 1 refused (256999): in no reservation."
+    assert done["result"] == rehearsed["result"] and done["refusals"] == rehearsed["refusals"]
+    assert program.get("/dids/7702").json["status"] == "reserved"
+
+
+def test_more_than_one_reservation_holds_are_refused_with_what_to_do(world, program, monkeypatch):
+    monkeypatch.setattr(forms, "MOST", 2)
+    answer = program.post(
+        "/dids/bulk", {"action": "reserve", "range": "7700-7702", "purpose": "a", "name": "b"}
+    )
+    assert "can be reserved at once. Reserve them in parts." in answer.errors["#"]
+
+
+def test_the_end_of_many_reservations_is_left_to_a_job(world, program, monkeypatch):
+    program.post("/reservations", body())
+    monkeypatch.setattr(bulk, "SMALL", 2)
+    queued = program.post("/dids/bulk", {"action": "end_reservation", "range": "7700-7702"})
+    assert queued.status == 202
+    call_command("worker", "--once")
+    ended = program.get(queued.headers["Location"]).json
+    assert (ended["state"], ended["sentence"]) == ("done", "3 numbers put in stock.")
+    assert program.get("/dids/7700").json["status"] == "instock"
+
+
+def test_several_reservations_get_another_end_in_one_change(world, program):
+    one = program.post("/reservations", body(numbers=["7700"])).json["reservation"]["id"]
+    two = program.post("/reservations", body(numbers=["7701", "7702"])).json["reservation"]["id"]
+    asked = {"reservations": [one, two], "ends_at": "2100-03-01T10:00Z"}
+    rehearsed = program.post("/reservations/extend", asked | {"dry_run": True}).json
+    assert (rehearsed["result"]["done"], rehearsed["change"]) == (3, None)
+    done = program.post("/reservations/extend", asked).json
+    assert done["sentence"] == ("3 numbers of 2 reservations now reserved until 1 Mar 2100, 10:00.")
+    assert {row["ends_at"] for row in program.get("/reservations").items} == {"2100-03-01T10:00:00.000000Z"}
+    assert program.get("/dids/7702").json["reserved_until"] == "2100-03-01T10:00:00.000000Z"
+    again = program.post("/reservations/extend", asked).json
+    assert (again["result"]["unchanged"], again["change"]) == (3, None)
+
+    program.post(f"/reservations/{one}/end")
+    refused = program.post("/reservations/extend", {"reservations": [two, one], "ends_at": None})
+    assert [*refused.errors] == ["#/reservations/1"]
+    assert program.get(f"/reservations/{two}").json["ends_at"] is not None
+    past = program.post("/reservations/extend", {"reservations": [two], "ends_at": "2020-01-01"})
+    assert [*past.errors] == ["#/ends_at"]
+
+
+def test_a_reservation_of_one_number_needs_its_scope_too(world, api, supervisor):
+    asked = {"name": "Orsini", "purpose": "Trial"}
+    small = api(supervisor, "dids:write")
+    assert small.post("/dids/7700/reserve", asked).status == 403
+    sent = {"action": "reserve", "numbers": ["7700"]} | asked
+    assert small.post("/dids/bulk", sent).status == 403
+    assert small.post("/dids/bulk", {"action": "end_reservation", "numbers": ["7700"]}).status == 403
+    assert small.post("/dids/7700/reserve").json["did"]["reservation"] is None
+    both = api(supervisor, "dids:write reservations:write")
+    assert both.post("/dids/7701/reserve", {"name": "Orsini"}).errors.keys() == {"#/purpose"}
+    assert both.post("/dids/7701/reserve", asked).json["did"]["reservation"] == Reservation.objects.get().pk
