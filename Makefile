@@ -36,7 +36,7 @@ bench: setup  ## measure lists and writes on the database of DATABASE_URL
 
 kills: setup  ## kill workers, web processes and connections, 40 of each, and race each pair of writes
 	KILLS=$${KILLS:-40} LOCK_ROUNDS=$${LOCK_ROUNDS:-1} .venv/bin/python -m pytest -q -n 2 \
-		tests/jobs/test_kills.py tests/events/test_worker.py tests/jobs/test_hosts.py tests/api/test_writers.py \
+		tests/jobs/test_kills.py tests/events/test_worker.py tests/api/test_writers.py \
 		tests/dids/models/test_lock_order.py
 
 mutants: .venv/.installed-mutants  ## list the mutations of ROOM (all: none given) that no test notices

@@ -8,6 +8,8 @@ import sys
 from http.client import HTTPConnection
 
 from django.conf import settings
+from django.core.management import call_command
+from django.test import override_settings
 
 THREADS = 2
 MEGABYTE = 1024 * 1024
@@ -71,6 +73,18 @@ class Running:
             client.request(method, path, headers=headers)
             response = client.getresponse()
             return response.status, response.read()
+
+
+def collect_static(folder):
+    """Write the static files into the VAR_DIR ``folder``, for servers without DEBUG.
+
+    Not into the one that tests share: WhiteNoise would read it anew for the client of each later test.
+    """
+    storages = settings.STORAGES | {
+        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}
+    }
+    with override_settings(STATIC_ROOT=folder / "static", STORAGES=storages):
+        call_command("collectstatic", interactive=False, verbosity=0)
 
 
 @contextlib.contextmanager

@@ -17,12 +17,11 @@ import brotli
 import pytest
 from axes.models import AccessAttempt
 from django.conf import settings
-from django.core.management import call_command
-from django.test import override_settings
 
 from tests.kills import database_url
 from tests.programs import free_port
 from tests.proxies import caddy, nginx
+from tests.web_server import collect_static
 from tests.world import client_of, make_world, member
 
 pytestmark = [
@@ -76,11 +75,7 @@ class Web:
 def served(tmp_path_factory, django_db_setup):
     """Return the folder with the static files as `manage.py collectstatic` writes them."""
     folder = tmp_path_factory.mktemp("served")
-    storages = settings.STORAGES | {
-        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}
-    }
-    with override_settings(STATIC_ROOT=folder / "static", STORAGES=storages):
-        call_command("collectstatic", interactive=False, verbosity=0)
+    collect_static(folder)
     return folder
 
 
