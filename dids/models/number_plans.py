@@ -182,7 +182,7 @@ def _status_updates(scope, now, status, after_hold, own_days, by_stop):
     distinct = distinct_hold_days(scope, own_days)
     continued = When(status=st.HOLD, then=hold_end(F("hold_from"), days, distinct))
     if status is UNSET:
-        return {"hold_until": Case(continued, default=None)}
+        return {"hold_until": Case(continued, default=F("hold_until"))}  # a reservation keeps its end
     held = {
         "status": Value(st.HOLD),
         "hold_from": Case(

@@ -149,9 +149,10 @@ def test_a_move_takes_a_number_out_of_its_reservation_and_an_edit_does_not(house
     reservation = reserved(house)
     DID.objects.filter(number="100").edit(by=SYSTEM, status=status)
     DID.objects.filter(number="101").edit(by=SYSTEM, status="reserved", notes="kept", hold_days=0)
+    DID.objects.filter(number="102").edit(by=SYSTEM, hold_days=5)
     assert members(reservation) == ["101", "102"]
-    assert DID.objects.get(number="101").hold_until == reservation.ends_at
-    assert DID.objects.get(number="100").hold_until is None
+    ends = dict(DID.objects.values_list("number", "hold_until"))
+    assert ends == {"100": None, "101": reservation.ends_at, "102": reservation.ends_at}
 
 
 def test_the_database_refuses_a_number_in_a_reservation_that_is_not_reserved(house):
@@ -287,8 +288,8 @@ def test_an_import_keeps_the_reservation_of_a_number_that_stays_reserved():
     )
     DID.objects.filter(number__in=["71", "72", "73"]).reserve(draft, by=SYSTEM)
     rows = (
-        "DID,Status,Notes,Operator,Reseller\n71,,new,,\n72,instock,,,\n"
-        f"73,,,{house.operator},{house.reseller}\n"
+        "DID,Status,Hold Days,Notes,Operator,Reseller\n71,,5,new,,\n72,instock,,,,\n"
+        f"73,,,,{house.operator},{house.reseller}\n"
     )
     done = imported(rows, importer(world), existing="update")
     assert [row.reason for row in done.refused] == ["reserved at another reseller"]
