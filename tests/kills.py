@@ -49,14 +49,14 @@ class Nursery:
     """Start processes by forking one that has loaded Django.
 
     ``port``, ``host``: where they find PostgreSQL. ``prefix``: the beginning of the command that starts them.
-    ``pooled``: whether a pooler in transaction mode is there.
+    ``pooled``: whether a pooler in transaction mode is there. ``lease``: of their jobs, in seconds.
     """
 
-    def __init__(self, port=None, host=None, prefix=(), *, pooled=False):
+    def __init__(self, port=None, host=None, prefix=(), *, pooled=False, lease=LEASE):
         environment = os.environ | {
             "DATABASE_URL": database_url(port, host),
             "DJANGO_SETTINGS_MODULE": "didmgmt.settings",
-            "JOB_LEASE": str(LEASE),
+            "JOB_LEASE": str(lease),
             "LOG_LEVEL": "ERROR",
             "DATABASE_POOLER": "transaction" if pooled else "",
         }
@@ -242,7 +242,7 @@ def main():
 
     # Smaller chunks let more kills meet a job of fewer numbers.
     for name, module in list(sys.modules.items()):
-        if name.startswith("dids.") and hasattr(module, "CHUNK"):
+        if name.startswith(("dids.", "events.")) and hasattr(module, "CHUNK"):
             module.CHUNK = CHUNK
     import_module("jobs.models").RETRY_AFTER = RETRY_AFTER
     import_module("events.delivery").CLAIMED = timedelta(seconds=LEASE)

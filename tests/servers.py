@@ -170,7 +170,7 @@ def cluster(*addresses):
         made = Cluster(folder, options, addresses=addresses)
         made.run("initdb", "-D", made.data, "--username=postgres", "--auth=trust", "--no-sync", "-E", "UTF8")
         with open(made.data / "postgresql.conf", "a") as file:
-            file.write("fsync = off\nmax_connections = 50\n")
+            file.write("fsync = off\nmax_connections = 100\n")
         with open(made.data / "pg_hba.conf", "a") as file:
             file.write("host all all samenet trust\n")
         made.start()

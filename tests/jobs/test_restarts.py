@@ -1,6 +1,6 @@
 """Each kind of long work survives a crash of PostgreSQL, and a server that ends the connection in a COPY.
 
-``RESTARTS`` in the environment: how many crashes each kind of work must survive.
+``RESTARTS`` in the environment: how many crashes the work must survive.
 """
 
 import os
@@ -9,11 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError, connection
 from django.utils import timezone
@@ -21,12 +22,16 @@ from django.utils import timezone
 import sheets
 from audit import SYSTEM
 from audit.models import Change
+from didmgmt.clock import database_now
 from dids.exports.rows import CurrentRows
 from dids.history.undo.job import submit_undo
 from dids.history.undo.undo import Undo
+from dids.imports.bodies import CSV, columns_of
 from dids.imports.options import KEEP
+from dids.imports.rows import EDIT, rows_job, submit_rows
 from dids.imports.wizard import Import
 from dids.job_kinds import (
+    submit_any_move,
     submit_assign,
     submit_create,
     submit_delete,
@@ -36,11 +41,15 @@ from dids.job_kinds import (
 )
 from dids.models import DID, ClientPackage, DIDHistory, counters, staging
 from dids.numbering.ranges import Numbers
+from events.job_kinds import submit_replay
+from events.models import Delivery, Endpoint, Event
+from events.replaying import ALL
+from jobs.kinds import KINDS
 from jobs.models import Job, WorkerBeat
 from tests.carrier import carrier, everything
 from tests.dids.models.test_racing import stock_is_exact
-from tests.imports import DEFAULTS
-from tests.kills import Nursery, Proxy, database_url, kill, wait_for
+from tests.imports import DEFAULTS, staged
+from tests.kills import STALLED, Nursery, Proxy, database_url, kill
 from tests.servers import cluster
 from tests.world import member
 
@@ -50,8 +59,7 @@ pytestmark = [
 ]
 
 RESTARTS = int(os.environ.get("RESTARTS", "2"))
-COUNT = 1_500 * RESTARTS + 1_000
-FILE = 8_000 * RESTARTS  # rows, which are checked faster
+COUNT = 1_200  # numbers of each job, six chunks of tests.kills
 FIRST = 500_000_000
 
 
@@ -61,134 +69,221 @@ def server(django_db_setup, django_db_blocker):
         yield own
 
 
-@pytest.fixture
-def crashing(server):
-    """Return a function that lets a worker run a job on a server which crashes at random times."""
-    with server.database(), Nursery() as workers:
-        yield lambda job, until=lambda job: job.is_finished: crash_during(server, workers, job, until)
+class Work:
+    """A waiting job of each kind, on numbers of its own."""
 
+    # What it does: (event of its rows of history, what its numbers have then)
+    WRITES = {
+        "apply": ("+", {"status": "instock", "notes": "of a file"}),
+        "create": ("+", {"status": "instock"}),
+        "edit": ("~", {"status": "reserved", "notes": "rested"}),
+        "undo": ("~", {"notes": ""}),
+        "assign": ("~", {"status": "active"}),
+        "hold": ("~", {"status": "hold"}),
+        "block": ("~", {"status": "blocked"}),
+        "rows": ("~", {"notes": "of a program"}),
+        "delete": ("-", None),
+    }
+    READS = "check", "export", "replay"
 
-@pytest.fixture
-def house(crashing):
-    return carrier(did_limit=COUNT)
+    def __init__(self, monkeypatch):
+        self._monkeypatch = monkeypatch
+        self.owner, self.houses = member("Supervisor"), {}
+        self.jobs = {what: getattr(self, what)(what) for what in (*self.WRITES, *self.READS)}
+        assert {job.kind for job in self.jobs.values()} == set(KINDS)
 
+    def house(self, what):
+        self.houses[what] = carrier(what.capitalize(), did_limit=COUNT)
+        return self.houses[what]
 
-@pytest.fixture
-def owner(house):
-    return member("Supervisor")
+    def numbers(self, what):
+        first = (10 + [*self.WRITES, *self.READS].index(what)) * 10_000_000
+        return [str(first + n) for n in range(COUNT)]
 
+    def stocked(self, what):
+        """Return a carrier that has the numbers, and their selection."""
+        house = self.house(what)
+        DID.objects.create_numbers(self.numbers(what), operator=house.operator, by=SYSTEM)
+        return house, everything(house.operator)
 
-def crash_during(server, workers, job, until):
-    chance, crashes = random.Random(f"{job.kind} {RESTARTS}"), 0
-    worker = workers.start()
-    try:
-        while crashes < RESTARTS and not until(job):
-            before = job.done
-            if crashes % 2:
-                wait_for(job, lambda before=before: until(job) or job.done != before)
-            else:
-                wait_for(job, lambda: until(job) or job.worker)
-            time.sleep(chance.uniform(0, 0.1))
-            server.restart()
+    def assigned(self, what):
+        house, selected = self.stocked(what)
+        selected.queryset.assign(house.client_package, house.account, by=SYSTEM)
+        return house, selected
+
+    def file(self, what):
+        operator = self.house(what).operator
+        rows = (f"{number},{operator},of a file" for number in self.numbers(what))
+        return "\n".join(["DID,Operator,Notes", *rows])
+
+    def apply(self, what):
+        one = staged(self.file(what), self.owner)
+        self._monkeypatch.setattr("dids.imports.wizard.IN_REQUEST", 0)  # a worker has even a small file
+        assert one.apply(one.checked)
+        return one.job
+
+    def check(self, what):
+        upload = SimpleUploadedFile("numbers.csv", self.file(what).encode())
+        with sheets.load(upload) as loaded:
+            one = Import.start(self.owner, upload, loaded, **DEFAULTS)
+        assert one.check(mapping=["number", "operator", "notes"], skip=[1], existing=KEEP, create=False)
+        return one.job
+
+    def rows(self, what):
+        self.stocked(what)
+        rows = (f"{number},of a program" for number in self.numbers(what))
+        file = ContentFile("\n".join(["number,notes", *rows]).encode())
+        columns = columns_of(file, CSV, ["number", "notes"], complete=False)
+        job = rows_job(self.owner, columns, rows=COUNT, action=EDIT, defaults=DEFAULTS)
+        return submit_rows(self.owner, job, file)
+
+    def create(self, what):
+        fields = {"status": "instock", "after_hold": "instock", "hold_days": None, "tags": [], "notes": ""}
+        numbers = self.numbers(what)
+        given = Numbers([(numbers[0], numbers[-1])])
+        return submit_create(self.owner, given, operator=self.house(what).operator, **fields)
+
+    def edit(self, what):
+        _, selected = self.stocked(what)
+        return submit_edit(self.owner, selected, {"status": "reserved", "notes": "rested"})
+
+    def undo(self, what):
+        _, selected = self.stocked(what)
+        selected.queryset.edit(by=SYSTEM, notes="to undo")
+        return submit_undo(Undo(Change.objects.latest("pk"), by=self.owner))
+
+    def assign(self, what):
+        house, selected = self.stocked(what)
+        return submit_assign(self.owner, selected, house.client_package, house.account)
+
+    def hold(self, what):
+        house, selected = self.assigned(what)
+        return submit_move(self.owner, selected, "hold", house.client)
+
+    def block(self, what):
+        _, selected = self.assigned(what)
+        return submit_any_move(self.owner, selected, "block")
+
+    def delete(self, what):
+        _, selected = self.stocked(what)
+        return submit_delete(self.owner, selected)
+
+    def export(self, what):
+        house, selected = self.stocked(what)
+        address = f"operator={house.operator.pk}&sort=-number"
+        return submit_export(self.owner, {"address": address}, selected.count, "dids.xlsx")
+
+    def replay(self, what):
+        kind, now = "job.failed", database_now()
+        Event.objects.bulk_create(Event(type=kind, at=now, about=str(n), body="{}") for n in range(COUNT))
+        endpoint = Endpoint.objects.create(url="https://127.0.0.1/refused", types=[kind])
+        endpoint.secrets.create()
+        day = timedelta(days=1)
+        return submit_replay(member("Administrator"), endpoint, now - day, now + day, ALL, COUNT)
+
+    def is_done(self):
+        """Return whether no job is waiting or running, and reload them."""
+        for job in self.jobs.values():
             job.refresh_from_db()
-            crashes += not until(job)
-        wait_for(job, lambda: until(job))
-    finally:
-        kill(worker, signal.SIGTERM)
-    assert crashes == RESTARTS
+        return not any(job.is_unfinished for job in self.jobs.values())
+
+    @contextmanager
+    def run_by(self, workers):
+        """Let there be a worker for each job."""
+        started = [workers.start() for _ in self.jobs]
+        try:
+            yield
+        finally:
+            for worker in started:
+                kill(worker)
+
+    @contextmanager
+    def in_the_middle(self):
+        """Let each job get into the middle and commit no more; let them go on after the block."""
+        begun = "SELECT count(*) FROM (SELECT 1 FROM jobs_job WHERE done > 0 FOR UPDATE SKIP LOCKED) AS begun"
+        with closing(connection.copy()) as other, other.cursor() as cursor:
+            other.set_autocommit(False)
+            wait_until(lambda: cursor.execute(begun).fetchone() == (len(self.jobs),))
+            yield
+        self.abandon()
+
+    def abandon(self):
+        """Let any worker take the jobs that run, as at the end of their leases."""
+        Job.objects.filter(state=Job.State.RUNNING).update(lease_until=database_now())
+
+    def assert_done_once(self):
+        """Check each job, and that each number has exactly one row of history of its change."""
+        for what, (event, values) in self.WRITES.items():
+            job = self.jobs[what]
+            assert (job.state, job.worker, job.done, job.total) == (Job.State.DONE, "", COUNT, COUNT), what
+            rows = DIDHistory.objects.filter(change=job.change)
+            assert set(rows.values_list("event", flat=True).distinct()) == {event}, what
+            assert rows.count() == rows.values("object_id").distinct().count() == COUNT, what
+            assert job.change.touched == COUNT, what
+            there = DID.objects.filter(operator=self.houses[what].operator)
+            assert there.count() == (COUNT if values else 0), what
+            assert there.filter(**values or {}).count() == there.count(), what
+        check, export, replay = (self.jobs[what] for what in self.READS)
+        assert (check.state, Import(check).counts["created"]) == (Job.State.DRAFT, COUNT)
+        with export.file.open("rb") as file, sheets.load(file) as loaded:
+            found = [row.cells[3] for row in sheets.read(loaded.file, loaded.format)]
+        assert found == ["DID", *reversed(self.numbers("export"))]
+        assert (replay.state, replay.done, Delivery.objects.count()) == (Job.State.DONE, COUNT, COUNT)
+        counters.compact()
+        assert stock_is_exact()
 
 
-def numbers(count=COUNT):
-    return Numbers([(str(FIRST), str(FIRST + count - 1))])
+def wait_until(condition):
+    end = time.monotonic() + STALLED
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
-def create_all(house, count=COUNT):
-    DID.objects.create_numbers(numbers(count), operator=house.operator, by=SYSTEM)
+def test_jobs_of_all_kinds_are_done_once_however_often_the_server_crashes(server, monkeypatch):
+    with server.database(), Nursery(lease=60) as workers:
+        work = Work(monkeypatch)
+        with work.run_by(workers):
+            with work.in_the_middle():
+                server.restart()
+            for _ in range(RESTARTS - 1):
+                time.sleep(random.uniform(0, 1))
+                server.restart()
+                work.abandon()
+            wait_until(work.is_done)
+        work.assert_done_once()
 
 
-def assert_complete(job, event, count=COUNT):
-    """Check that the job is done, and that each number has exactly one history row of its change."""
-    assert (job.state, job.worker, job.done, job.total) == (Job.State.DONE, "", count, count)
-    assert job.change.touched == count
-    rows = DIDHistory.objects.filter(change=job.change)
-    assert set(rows.values_list("event", flat=True).distinct()) == {event}
-    assert rows.count() == rows.values("object_id").distinct().count() == count
-    counters.compact()
-    assert stock_is_exact()
+def test_jobs_of_all_kinds_are_done_once_when_a_standby_takes_over(server, monkeypatch):
+    with server.database(), server.standby() as standby:
+        with Proxy(server.port) as proxy, Nursery(proxy.port, lease=60) as workers:
+            work = Work(monkeypatch)
+            with work.run_by(workers):
+                with work.in_the_middle():
+                    connection.close()
+                    server.stop()
+                    standby.promote()
+                    connection.settings_dict["PORT"] = proxy.target = standby.port
+                    proxy.cut()
+                wait_until(work.is_done)
+        work.assert_done_once()
+    server.start()
 
 
-def test_a_range_is_created_once_however_often_the_server_crashes(crashing, house, owner):
-    fields = {"status": "instock", "after_hold": "instock", "hold_days": None, "tags": [], "notes": ""}
-    job = submit_create(owner, numbers(), operator=house.operator, **fields)
-    crashing(job)
-    assert_complete(job, "+")
-
-
-def test_a_mass_edit_is_made_and_undone_once_however_often_the_server_crashes(crashing, house, owner):
-    create_all(house)
-    job = submit_edit(owner, everything(house.operator), {"status": "reserved", "notes": "rested"})
-    crashing(job)
-    assert_complete(job, "~")
-    undo = submit_undo(Undo(Change.objects.get(pk=job.change.pk), by=owner))
-    crashing(undo)
-    assert_complete(undo, "~")
-    assert DID.objects.filter(status="instock", notes="").count() == COUNT
-
-
-@pytest.mark.parametrize("what", ["assign", "hold", "delete"])
-def test_many_numbers_are_moved_once_however_often_the_server_crashes(crashing, house, owner, what):
-    create_all(house)
-    if what == "hold":
-        DID.objects.all().assign(house.client_package, house.account, by=SYSTEM)
-    selected = everything(house.operator)
-    if what == "assign":
-        job = submit_assign(owner, selected, house.client_package, house.account)
-    elif what == "hold":
-        job = submit_move(owner, selected, "hold", house.client)
-    else:
-        job = submit_delete(owner, selected)
-    crashing(job)
-    assert_complete(job, "-" if what == "delete" else "~")
-
-
-def test_a_file_is_checked_and_applied_once_however_often_the_server_crashes(crashing, house, owner):
-    lines = ["DID,Operator,Notes", *(f"{FIRST + n},North Telecom,note {n % 7}" for n in range(FILE))]
-    upload = SimpleUploadedFile("numbers.csv", "\n".join(lines).encode())
-    with sheets.load(upload) as loaded:
-        one = Import.start(owner, upload, loaded, **DEFAULTS)
-    one.check(mapping=["number", "operator", "notes"], skip=[1], existing=KEEP, create=False)
-    crashing(one.job, lambda job: job.state == Job.State.DRAFT or job.is_finished)
-    assert (one.phase, one.counts["created"], one.counts["refused"]) == ("checked", FILE, 0)
-    one.apply(one.checked)
-    crashing(one.job)
-    assert_complete(one.job, "+", FILE)
-
-
-def test_an_export_is_complete_however_often_the_server_crashes(crashing, house, owner):
-    every = [str(FIRST + n) for n in range(12_000)]
-    DID.objects.create_numbers(every, operator=house.operator, by=SYSTEM)
-    job = submit_export(owner, {"address": "sort=-number"}, len(every), "dids.xlsx")
-    crashing(job)
-    assert (job.state, job.done) == (Job.State.DONE, len(every))
-    with job.file.open("rb") as file, sheets.load(file) as loaded:
-        found = [row.cells[3] for row in sheets.read(loaded.file, loaded.format)]
-    assert found == ["DID", *reversed(every)]
-
-
-def test_packages_end_once_however_often_the_server_crashes(server, house):
+def test_packages_end_once_however_often_the_server_crashes(server):
     count, size = 8 * RESTARTS, 20
     every = [str(FIRST + n) for n in range(count * size)]
-    DID.objects.create_numbers(every, operator=house.operator, by=SYSTEM)
-    given = [ClientPackage(client=house.client, package=house.package) for _ in range(count)]
-    for n, one in enumerate(ClientPackage.objects.bulk_create(given)):
-        some = DID.objects.filter(number__in=every[n * size : (n + 1) * size])
-        some.assign(one, house.account, by=SYSTEM)
-    running = ClientPackage.objects.filter(pk__in=[one.pk for one in given], active=True)
-    now = timezone.now()
-    running.update(starts_at=now - timedelta(days=2), ends_at=now - timedelta(days=1))
-    crashes = 0
-    with Nursery() as workers:
-        worker = workers.start()
+    with server.database(), Nursery() as workers:
+        house = carrier(did_limit=count * size)
+        DID.objects.create_numbers(every, operator=house.operator, by=SYSTEM)
+        given = [ClientPackage(client=house.client, package=house.package) for _ in range(count)]
+        for n, one in enumerate(ClientPackage.objects.bulk_create(given)):
+            some = DID.objects.filter(number__in=every[n * size : (n + 1) * size])
+            some.assign(one, house.account, by=SYSTEM)
+        running = ClientPackage.objects.filter(pk__in=[one.pk for one in given], active=True)
+        now = timezone.now()
+        running.update(starts_at=now - timedelta(days=2), ends_at=now - timedelta(days=1))
+        crashes, worker = 0, workers.start()
         try:
             while left := running.count():
                 while running.count() == left:
@@ -198,35 +293,12 @@ def test_packages_end_once_however_often_the_server_crashes(server, house):
                     crashes += running.exists()
         finally:
             kill(worker)
-    assert crashes == RESTARTS
-    assert DID.objects.filter(status="hold").count() == count * size
-    changes = Change.objects.filter(kind="package", touched=size + 1)
-    assert changes.count() == count
-    held = DIDHistory.objects.filter(change__in=changes, status="hold")
-    assert held.count() == held.values("object_id").distinct().count() == count * size
-
-
-def test_a_mass_edit_is_made_once_when_a_standby_takes_over(django_db_setup):
-    with cluster() as primary, primary.standby() as standby, primary.database():
-        house = carrier()
-        create_all(house, FILE)
-        owner = member("Supervisor")
-        with Proxy(primary.port) as proxy, Nursery(proxy.port) as workers:
-            job = submit_edit(owner, everything(house.operator), {"status": "reserved", "notes": "rested"})
-            worker = workers.start()
-            try:
-                wait_for(job, lambda: job.done)
-                connection.close()
-                primary.stop()
-                standby.promote()
-                connection.settings_dict["PORT"] = proxy.target = standby.port
-                proxy.cut()
-                job.refresh_from_db()
-                assert not job.is_finished
-                wait_for(job, lambda: job.is_finished)
-            finally:
-                kill(worker, signal.SIGTERM)
-        assert_complete(job, "~", FILE)
+        assert crashes == RESTARTS
+        assert DID.objects.filter(status="hold").count() == count * size
+        changes = Change.objects.filter(kind="package", touched=size + 1)
+        assert changes.count() == count
+        held = DIDHistory.objects.filter(change__in=changes, status="hold")
+        assert held.count() == held.values("object_id").distinct().count() == count * size
 
 
 def test_a_worker_that_is_stopped_after_its_database_ends_without_an_error(transactional_db):
