@@ -3,6 +3,7 @@
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from django.db.models import OuterRef, Subquery
@@ -40,8 +41,9 @@ from dids.lifecycle import statuses as st
 from dids.lists.as_of import COUNTING, SECONDS, PastListing, TooLongError, time_limit
 from dids.lists.filters import DIDFilter
 from dids.lists.listing import SORTS, did_listing
-from dids.models import DID
-from dids.numbering.countries import country_of
+from dids.models import DID, head_geography
+from dids.models.head_geography import of_number
+from dids.numbering.geography import TYPES, UNKNOWN
 from dids.numbering.normalise import NumberError
 from dids.numbering.reading import read_entry
 
@@ -52,6 +54,10 @@ NOT_TAKEN = ("list",)
 def _held(value: Any) -> Any:
     """Return a function that reads what a number has only while a client has it."""
     return lambda row: value(row) if row.status_now in st.HELD else None
+
+
+def _known(value: str) -> str | None:
+    return None if value == UNKNOWN else value
 
 
 FIELDS = Fields(
@@ -140,10 +146,34 @@ FIELDS = Fields(
         Field("notes", lambda row: row.notes, TEXT, "Up to 500 characters", ""),
         Field(
             "country",
-            lambda row: country_of(row.number) or None,
+            lambda row: of_number(row.number).country_name or None,
             MAYBE_TEXT,
-            "The country of its calling code; null if it is too short for one",
+            "Its country; null if its first digits are those of none",
             "United Kingdom",
+            usual=False,
+        ),
+        Field(
+            "country_code",
+            lambda row: _known(of_number(row.number).country),
+            MAYBE_TEXT,
+            "The ISO 3166 code of its country, as ?country takes it; 001 for numbers of no country",
+            "GB",
+            usual=False,
+        ),
+        Field(
+            "area",
+            lambda row: of_number(row.number).area or None,
+            MAYBE_TEXT,
+            "The town or region that it belongs to; null without one",
+            "London",
+            usual=False,
+        ),
+        Field(
+            "type",
+            lambda row: _known(of_number(row.number).type),
+            {"type": ["string", "null"], "enum": [*(key for key in TYPES if key != UNKNOWN), None]},
+            "What kind of number it is by its numbering plan; null if that is not known",
+            "geographic",
             usual=False,
         ),
         Field(
@@ -186,6 +216,7 @@ _COLUMNS = {
     "package_name": "package_name",
 }
 _PAST = frozenset({"created_at", "changed_at"})
+_GEOGRAPHY = frozenset({"country", "country_code", "area", "type"})
 # Those of a number as of a past time; ``changed_at`` is when it had been changed last by then.
 PAST_FIELDS = Fields("past DID", [field for field in FIELDS.all.values() if field.name != "created_at"])
 
@@ -228,6 +259,7 @@ def did_rows(keys: list[int], names: tuple[str, ...], viewer: Any) -> list[Any]:
     statement, row = _statement(_PAST & {*names}, "ids")
     found = map(row._make, statement.rows(key=keys, now=clock.now(), viewer=viewer))
     by_key = {one.pk: one for one in found}
+    _learn(by_key.values(), names)
     return [by_key[key] for key in keys if key in by_key]
 
 
@@ -338,8 +370,16 @@ def _objects(listing: Any, fields: Fields, names: tuple[str, ...], viewer: Any, 
         return
     needed = _PAST & {*names}
     row = _row_class(needed)
-    for values in stream(_selected(listing.ordered, needed, viewer, now)):
-        yield from fields.objects([row._make(values)], names)
+    rows = map(row._make, stream(_selected(listing.ordered, needed, viewer, now)))
+    while some := list(islice(rows, CHUNK)):
+        _learn(some, names)
+        yield from fields.objects(some, names)
+
+
+def _learn(rows: Any, names: tuple[str, ...]) -> None:
+    """Read at once what the fields of geography need of these rows."""
+    if _GEOGRAPHY & {*names}:
+        head_geography.learn(row.number for row in rows)
 
 
 @router.get("/dids/{number}", operation_id="get_did", summary="Read a number")

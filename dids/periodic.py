@@ -20,7 +20,16 @@ from didmgmt.models import KeptForm, SentForm, SentRequest, StoredSearch
 from dids.imports.upload import delete_files
 from dids.lifecycle import statuses as st
 from dids.lists import sqlite_stats
-from dids.models import DID, ClientPackage, DIDQuerySet, Stock, counters, free_numbers, head_stock
+from dids.models import (
+    DID,
+    ClientPackage,
+    DIDQuerySet,
+    Stock,
+    counters,
+    free_numbers,
+    head_geography,
+    head_stock,
+)
 from dids.models.number_writes import CHUNK
 from dids.models.staging import ImportBatch
 from jobs.models import Job
@@ -76,6 +85,11 @@ def renew_free_numbers(now):
         return 0
     _renewal_due = time.monotonic() + RENEW_EVERY
     return free_numbers.renew()
+
+
+@periodic_task("find the geography of new prefixes")
+def renew_geography(now):
+    return head_geography.renew()
 
 
 @periodic_task("refresh SQLite statistics")

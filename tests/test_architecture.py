@@ -47,11 +47,11 @@ RANKS = {
     " tally apply check effects wizard rows",
     "dids.lifecycle": "__init__ statuses holds result",
     "dids.lists": "__init__ client_packages prefix_rows free_runs keyset row_counts reservations records"
-    " sqlite_stats substring changed missing filters picks as_of columns listing finding first_steps",
-    "dids.models": "locks number_previews client_packages reservations hold_days lookups prefixes head_stock"
-    " staging tags number_merge number_plans number_reads number_writes numbers counters free_numbers"
-    " stock_levels views __init__",
-    "dids.numbering": "__init__ countries free_runs normalise not_numbers reading ranges search",
+    " sqlite_stats substring places changed missing filters picks as_of columns listing finding first_steps",
+    "dids.models": "locks number_previews client_packages reservations hold_days lookups prefixes"
+    " head_geography head_stock staging tags number_merge number_plans number_reads number_writes numbers"
+    " counters free_numbers stock_levels views __init__",
+    "dids.numbering": "__init__ countries free_runs geography normalise not_numbers reading ranges search",
     "dids.reference_files": "__init__ result fields parsed_file resource packages clients operators accounts"
     " tables",
     "events": "__init__ catalogue payloads models publishing recording addresses sending"

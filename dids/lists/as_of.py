@@ -129,6 +129,9 @@ class PastFilter(DIDFilter):
     reservation = _NotOfPast("a reservation")
     reserved = _NotOfPast("its reservations")
     reserved_until = _NotOfPast("the end of a reservation")
+    country = _NotOfPast("the country")
+    type = _NotOfPast("the type of number")
+    area = _NotOfPast("the area")
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)

@@ -15,7 +15,7 @@ from didmgmt.statements import EVERYBODY, Statement
 from didmgmt.text import shorten
 from dids.labels import Names, ReservationNames
 from dids.lifecycle import statuses as st
-from dids.models import DID
+from dids.models import DID, head_geography
 from dids.models.numbers import AsListed
 
 PARAMETER = "columns"
@@ -58,6 +58,8 @@ COLUMNS = {
                 "reserved_until": "Reserved until",
                 "last_client": "Last client",
                 "country": "Country",
+                "area": "Area",
+                "type": "Type",
                 "created": "Created",
                 "changed": "Changed",
             },
@@ -90,7 +92,8 @@ def rows_with_columns(pks, keys, viewer, now):
     """Return the numbers with these ids as rows ``for_table`` with what these columns need besides.
 
     They are tuples with the attributes of ``AsListed``. Costs one query, with index lookups for each row; the
-    last clients cost another one, and those of names; so do reservations.
+    last clients cost another one, and those of names; so do reservations, and heads that are new to the
+    process.
     """
     needed = frozenset(keys) & {"created", "changed", "hold_days"}
     statement, listed = _rows(needed)
@@ -100,6 +103,8 @@ def rows_with_columns(pks, keys, viewer, now):
         _add_past_clients(rows, viewer)
     if "reserved_for" in keys:
         _add_reservations(rows, viewer)
+    if frozenset(keys) & {"country", "area", "type"}:
+        head_geography.learn(row.number for row in rows)
     return rows
 
 

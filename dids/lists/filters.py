@@ -16,7 +16,7 @@ from clients.filters import reseller_filter
 from clients.models import Account, Client
 from clients.names import fold
 from didmgmt import clock
-from didmgmt.choices import RemoteSelectMultiple, TickedBoxes
+from didmgmt.choices import LongSelect, RemoteSelectMultiple, TickedBoxes
 from didmgmt.fields import LocalDateTimeField
 from didmgmt.filters import ChoicesFilter, FilterSet, RowFilter, RowsField, RowsFilter, no_such
 from didmgmt.forms import Form
@@ -28,14 +28,18 @@ from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lists.changed import ChangedNumbers
 from dids.lists.missing import DELETED, Missing
+from dids.lists.places import Places, unknown_first
 from dids.lists.row_counts import COUNTED_TO
 from dids.lists.substring import Substring
-from dids.models import DID, ClientPackage, Reservation, Stock, Tag, TagSet
+from dids.models import DID, ClientPackage, HeadStock, Reservation, Stock, Tag, TagSet
 from dids.models.lookups import AmongIndexKeys
+from dids.numbering.countries import COUNTRIES
+from dids.numbering.geography import TYPES
 from dids.numbering.search import MATCHES, Search, parse_search
 from operators.models import Operator
 
 OF_RESERVATIONS = ("reservation", "reserved", "reserved_until")
+OF_PLACES = ("country", "type", "area")
 SEARCH_HINT = "Part of a number, 0049* begins, *900 ends, =49… exact, 111-222 a range, or a pasted list"
 
 
@@ -272,6 +276,17 @@ class DIDFilter(NumberFilter):
         widget=RemoteSelectMultiple("dids:client_choices", placeholder="all clients"),
     )
     tag = _tags()
+    country = django_filters.ChoiceFilter(
+        label="Country",
+        choices=unknown_first(COUNTRIES),
+        empty_label="any country",
+        widget=LongSelect,
+        error_messages=no_such("country"),
+    )
+    type = ChoicesFilter(
+        label="Type", choices=list(TYPES.items()), widget=TickedBoxes, error_messages=no_such("type")
+    )
+    area = django_filters.CharFilter(label="Area", help_text="Part of a town’s or region’s name")
     change = ChangeFilter(
         label="Change",
         error_messages=no_such("change"),
@@ -330,7 +345,17 @@ class DIDFilter(NumberFilter):
             dids = dids.filter(account__in=self.accounts).exclude(holds.over(self.now))
         if chosen["tag"]:
             dids = dids.filter(tag_set__in=self.tag_sets)
-        return self.in_reservations(dids)
+        return self.in_reservations(self.in_places(dids))
+
+    @cached_property
+    def places(self):
+        """The ``Places`` of the chosen country, types and area, None without any."""
+        chosen = [self.form.cleaned_data[name] for name in OF_PLACES]
+        return Places(*chosen) if any(chosen) else None
+
+    def in_places(self, dids):
+        """Return those of ``dids`` in the chosen places."""
+        return dids.filter(self.places.condition) if self.places else dids
 
     def in_reservations(self, dids):
         """Return those of ``dids`` that match the filters by reservation; one that is over has no numbers."""
@@ -417,13 +442,23 @@ class DIDFilter(NumberFilter):
 
     @property
     def searches(self):
-        """Whether the list is limited to a search, a change or reservations."""
+        """Whether the list is limited to a search, a change, reservations or places."""
+        return bool(self.places) or self._is_narrowed
+
+    @property
+    def _is_narrowed(self):
         return any(self.form.cleaned_data[name] for name in ("search", "change", *OF_RESERVATIONS))
 
     @property
     def is_in_stock(self):
         """Whether the counters have the number of matches."""
         return not (self.searches or self.form.cleaned_data["client"])
+
+    @property
+    def _is_in_head_stock(self):
+        """Whether the counters by head have it: places, operators and statuses are the only filters."""
+        chosen = self.form.cleaned_data
+        return bool(self.places) and not (self._is_narrowed or chosen["client"] or chosen["tag"])
 
     @cached_property
     def exactly_by_status(self):
@@ -432,6 +467,9 @@ class DIDFilter(NumberFilter):
         From the counters, or by a grouped count; two queries either way, one less if it is known that no
         hold is over.
         """
+        if self._is_in_head_stock:
+            over = None if self._overdue is False else DID.objects.hold_over(self.now)
+            return HeadStock.objects.by_status(self.places.heads, self.operators, over=over)
         if not self.is_in_stock:
             return self.in_any_status.by_status(self.now, overdue=self._overdue)
         return Stock.objects.by_status(
@@ -445,7 +483,7 @@ class DIDFilter(NumberFilter):
         Otherwise up to ``COUNTED_TO`` numbers are counted. If there are more, the counts of statuses are
         lower bounds; a single chosen status is counted separately.
         """
-        if self._exactly or self.is_in_stock or self.is_few:
+        if self._exactly or self.is_in_stock or self._is_in_head_stock or self.is_few:
             return {status: Count(number) for status, number in self.exactly_by_status.items()}
         dids = self._counted_in_any_status
         if self._is_substring_only and self.substring.ids:
@@ -489,13 +527,13 @@ class DIDFilter(NumberFilter):
         # What the user may see is among the operators.
         dids = self.searched_in(DID.objects.filter(AmongIndexKeys("operator", self.operators)))
         dids = dids.filter(status__in=st.LABELS)  # the second column of the index
-        dids = self.in_reservations(dids)
+        dids = self.in_reservations(self.in_places(dids))
         return dids.filter(tag_set__in=self.tag_sets) if chosen["tag"] else dids
 
     @property
     def _is_substring_only(self):
         """Whether a substring is the only filter besides the status."""
-        others = any(self.form.cleaned_data[name] for name in ("client", "tag", *OF_RESERVATIONS))
+        others = any(self.form.cleaned_data[name] for name in ("client", "tag", *OF_RESERVATIONS, *OF_PLACES))
         return bool(self.substring) and self.operators is None and not others
 
     @cached_property

@@ -405,7 +405,10 @@ class FilteredScans:
         self._overdue = overdue
         # The operators are among the values, so what the user may see needs no join.
         found = filterset.of_change(filterset.searched_in(DID.objects.all()))
-        self._dids: Scan = filterset.in_reservations(found)
+        found = filterset.in_reservations(found)
+        self._dids: Scan = filterset.in_places(found)
+        places = filterset.places
+        self._ranges: list[Scan] | None = places and [found.filter(part) for part in places.parts]
         self._values: dict[str, list[Any] | None] = {
             "account": filterset.accounts,
             "operator": filterset.operators,
@@ -450,6 +453,8 @@ class FilteredScans:
         if held:
             dids = dids.exclude(self.over)
         if lead is None and not wanted:
+            if self._ranges is not None and where is None and values["tag_set"] is None:
+                return self._ranges
             # Sorted by a column that is always NULL, or PostgreSQL may read the index on number and filter.
             return [dids.order_by("tag_set") if values["tag_set"] == UNTAGGED else dids]
         every = wanted or list(st.HELD if held else st.LABELS)

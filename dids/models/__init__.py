@@ -1,15 +1,16 @@
 """The tables of the inventory. Every write to a number is a method of ``DIDQuerySet``.
 
 From low to high: ``lookups``, ``tags``, ``number_previews``, ``client_packages``, ``reservations``,
-``hold_days``, ``staging``, ``prefixes``, ``head_stock``; ``number_reads``, ``number_plans``,
-``number_merge``, ``number_writes``, ``numbers``; ``counters``,
-``free_numbers``, ``stock_levels``.
+``hold_days``, ``staging``, ``prefixes``, ``head_geography``, ``head_stock``; ``number_reads``,
+``number_plans``, ``number_merge``, ``number_writes``, ``numbers``; ``counters``, ``free_numbers``,
+``stock_levels``.
 """
 
 from dids.models import lookups  # noqa: F401 (registers pk__among and pk__named)
 from dids.models.client_packages import ClientPackage, ClientPackageHistory
 from dids.models.counters import Stock
 from dids.models.free_numbers import FreeNumbers
+from dids.models.head_geography import HeadGeography
 from dids.models.head_stock import HeadStock
 from dids.models.number_writes import DIDQuerySet
 from dids.models.numbers import DID, DIDHistory, DigitsOnly
@@ -28,6 +29,7 @@ __all__ = [
     "DIDQuerySet",
     "DigitsOnly",
     "FreeNumbers",
+    "HeadGeography",
     "HeadStock",
     "ImportBatch",
     "ImportGroup",

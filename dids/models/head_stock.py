@@ -52,11 +52,27 @@ class HeadStockQuerySet(models.QuerySet):
             )
         return sorted((head, count) for head, count in counts.items() if count)
 
+    def by_status(self, heads, operators=None, *, over=None):
+        """Return {status: numbers} with these prefixes; ``operators`` and ``over`` as in ``by_head``."""
+        of = {} if operators is None else {"operator__in": operators}
+        sums = self.filter(head__named=heads, **of).aggregate(**{one: Sum(one) for one in st.LABELS})
+        counts = {status: numbers or 0 for status, numbers in sums.items()}
+        if over is not None:
+            rows = over.filter(**of).order_by().values_list(_PREFIX, "status", "after_hold")
+            wanted = set(heads)
+            for head, status, after_hold, count in rows.annotate(Count("pk")):
+                if head in wanted:
+                    counts[status] -= count
+                    counts[holds.after(status, after_hold)] += count
+        return counts
+
+
+_PREFIX = Substr("number", 1, Greatest(Length("number") - TAIL, 0))
+
 
 def _move_overdue(counts, over, statuses):
     """Move the numbers ``over`` to the status that follows in ``counts`` by prefix of ``statuses``."""
-    prefix = Substr("number", 1, Greatest(Length("number") - TAIL, 0))
-    rows = over.order_by().values_list(prefix, "status", "after_hold").annotate(Count("pk"))
+    rows = over.order_by().values_list(_PREFIX, "status", "after_hold").annotate(Count("pk"))
     for head, status, after_hold, count in rows:
         gained = (holds.after(status, after_hold) in statuses) - (status in statuses)
         counts[head] = counts.get(head, 0) + gained * count

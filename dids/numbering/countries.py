@@ -1,225 +1,251 @@
-"""The country of a number by its calling code (ITU-T E.164), for lists."""
+"""The names of countries by their ISO 3166-1 codes."""
 
-SHORTEST = 8  # digits of a number that can have its country code
-
-_CODES = """
-1 North America
-20 Egypt
-211 South Sudan
-212 Morocco
-213 Algeria
-216 Tunisia
-218 Libya
-220 Gambia
-221 Senegal
-222 Mauritania
-223 Mali
-224 Guinea
-225 Côte d’Ivoire
-226 Burkina Faso
-227 Niger
-228 Togo
-229 Benin
-230 Mauritius
-231 Liberia
-232 Sierra Leone
-233 Ghana
-234 Nigeria
-235 Chad
-236 Central African Republic
-237 Cameroon
-238 Cabo Verde
-239 São Tomé and Príncipe
-240 Equatorial Guinea
-241 Gabon
-242 Congo
-243 DR Congo
-244 Angola
-245 Guinea-Bissau
-246 Diego Garcia
-247 Ascension
-248 Seychelles
-249 Sudan
-250 Rwanda
-251 Ethiopia
-252 Somalia
-253 Djibouti
-254 Kenya
-255 Tanzania
-256 Uganda
-257 Burundi
-258 Mozambique
-260 Zambia
-261 Madagascar
-262 Réunion and Mayotte
-263 Zimbabwe
-264 Namibia
-265 Malawi
-266 Lesotho
-267 Botswana
-268 Eswatini
-269 Comoros
-27 South Africa
-290 Saint Helena
-291 Eritrea
-297 Aruba
-298 Faroe Islands
-299 Greenland
-30 Greece
-31 Netherlands
-32 Belgium
-33 France
-34 Spain
-350 Gibraltar
-351 Portugal
-352 Luxembourg
-353 Ireland
-354 Iceland
-355 Albania
-356 Malta
-357 Cyprus
-358 Finland
-359 Bulgaria
-36 Hungary
-370 Lithuania
-371 Latvia
-372 Estonia
-373 Moldova
-374 Armenia
-375 Belarus
-376 Andorra
-377 Monaco
-378 San Marino
-380 Ukraine
-381 Serbia
-382 Montenegro
-383 Kosovo
-385 Croatia
-386 Slovenia
-387 Bosnia and Herzegovina
-389 North Macedonia
-39 Italy
-40 Romania
-41 Switzerland
-420 Czechia
-421 Slovakia
-423 Liechtenstein
-43 Austria
-44 United Kingdom
-45 Denmark
-46 Sweden
-47 Norway
-48 Poland
-49 Germany
-500 Falkland Islands
-501 Belize
-502 Guatemala
-503 El Salvador
-504 Honduras
-505 Nicaragua
-506 Costa Rica
-507 Panama
-508 Saint Pierre and Miquelon
-509 Haiti
-51 Peru
-52 Mexico
-53 Cuba
-54 Argentina
-55 Brazil
-56 Chile
-57 Colombia
-58 Venezuela
-590 Guadeloupe
-591 Bolivia
-592 Guyana
-593 Ecuador
-594 French Guiana
-595 Paraguay
-596 Martinique
-597 Suriname
-598 Uruguay
-599 Curaçao and Bonaire
-60 Malaysia
-61 Australia
-62 Indonesia
-63 Philippines
-64 New Zealand
-65 Singapore
-66 Thailand
-670 Timor-Leste
-672 Norfolk Island
-673 Brunei
-674 Nauru
-675 Papua New Guinea
-676 Tonga
-677 Solomon Islands
-678 Vanuatu
-679 Fiji
-680 Palau
-681 Wallis and Futuna
-682 Cook Islands
-683 Niue
-685 Samoa
-686 Kiribati
-687 New Caledonia
-688 Tuvalu
-689 French Polynesia
-690 Tokelau
-691 Micronesia
-692 Marshall Islands
-7 Russia and Kazakhstan
-800 International freephone
-808 International shared cost
-81 Japan
-82 South Korea
-84 Vietnam
-850 North Korea
-852 Hong Kong
-853 Macao
-855 Cambodia
-856 Laos
-86 China
-870 Inmarsat
-880 Bangladesh
-883 International networks
-886 Taiwan
-90 Türkiye
-91 India
-92 Pakistan
-93 Afghanistan
-94 Sri Lanka
-95 Myanmar
-960 Maldives
-961 Lebanon
-962 Jordan
-963 Syria
-964 Iraq
-965 Kuwait
-966 Saudi Arabia
-967 Yemen
-968 Oman
-970 Palestine
-971 United Arab Emirates
-972 Israel
-973 Bahrain
-974 Qatar
-975 Bhutan
-976 Mongolia
-977 Nepal
-979 International premium rate
-98 Iran
-992 Tajikistan
-993 Turkmenistan
-994 Azerbaijan
-995 Georgia
-996 Kyrgyzstan
-998 Uzbekistan
+_NAMES = """
+AC Ascension
+AD Andorra
+AE United Arab Emirates
+AF Afghanistan
+AG Antigua and Barbuda
+AI Anguilla
+AL Albania
+AM Armenia
+AO Angola
+AR Argentina
+AS American Samoa
+AT Austria
+AU Australia
+AW Aruba
+AX Åland Islands
+AZ Azerbaijan
+BA Bosnia and Herzegovina
+BB Barbados
+BD Bangladesh
+BE Belgium
+BF Burkina Faso
+BG Bulgaria
+BH Bahrain
+BI Burundi
+BJ Benin
+BL Saint Barthélemy
+BM Bermuda
+BN Brunei
+BO Bolivia
+BQ Caribbean Netherlands
+BR Brazil
+BS Bahamas
+BT Bhutan
+BW Botswana
+BY Belarus
+BZ Belize
+CA Canada
+CC Cocos Islands
+CD DR Congo
+CF Central African Republic
+CG Congo
+CH Switzerland
+CI Côte d’Ivoire
+CK Cook Islands
+CL Chile
+CM Cameroon
+CN China
+CO Colombia
+CR Costa Rica
+CU Cuba
+CV Cabo Verde
+CW Curaçao
+CX Christmas Island
+CY Cyprus
+CZ Czechia
+DE Germany
+DJ Djibouti
+DK Denmark
+DM Dominica
+DO Dominican Republic
+DZ Algeria
+EC Ecuador
+EE Estonia
+EG Egypt
+EH Western Sahara
+ER Eritrea
+ES Spain
+ET Ethiopia
+FI Finland
+FJ Fiji
+FK Falkland Islands
+FM Micronesia
+FO Faroe Islands
+FR France
+GA Gabon
+GB United Kingdom
+GD Grenada
+GE Georgia
+GF French Guiana
+GG Guernsey
+GH Ghana
+GI Gibraltar
+GL Greenland
+GM Gambia
+GN Guinea
+GP Guadeloupe
+GQ Equatorial Guinea
+GR Greece
+GT Guatemala
+GU Guam
+GW Guinea-Bissau
+GY Guyana
+HK Hong Kong
+HN Honduras
+HR Croatia
+HT Haiti
+HU Hungary
+ID Indonesia
+IE Ireland
+IL Israel
+IM Isle of Man
+IN India
+IO British Indian Ocean Territory
+IQ Iraq
+IR Iran
+IS Iceland
+IT Italy
+JE Jersey
+JM Jamaica
+JO Jordan
+JP Japan
+KE Kenya
+KG Kyrgyzstan
+KH Cambodia
+KI Kiribati
+KM Comoros
+KN Saint Kitts and Nevis
+KP North Korea
+KR South Korea
+KW Kuwait
+KY Cayman Islands
+KZ Kazakhstan
+LA Laos
+LB Lebanon
+LC Saint Lucia
+LI Liechtenstein
+LK Sri Lanka
+LR Liberia
+LS Lesotho
+LT Lithuania
+LU Luxembourg
+LV Latvia
+LY Libya
+MA Morocco
+MC Monaco
+MD Moldova
+ME Montenegro
+MF Saint Martin
+MG Madagascar
+MH Marshall Islands
+MK North Macedonia
+ML Mali
+MM Myanmar
+MN Mongolia
+MO Macao
+MP Northern Mariana Islands
+MQ Martinique
+MR Mauritania
+MS Montserrat
+MT Malta
+MU Mauritius
+MV Maldives
+MW Malawi
+MX Mexico
+MY Malaysia
+MZ Mozambique
+NA Namibia
+NC New Caledonia
+NE Niger
+NF Norfolk Island
+NG Nigeria
+NI Nicaragua
+NL Netherlands
+NO Norway
+NP Nepal
+NR Nauru
+NU Niue
+NZ New Zealand
+OM Oman
+PA Panama
+PE Peru
+PF French Polynesia
+PG Papua New Guinea
+PH Philippines
+PK Pakistan
+PL Poland
+PM Saint Pierre and Miquelon
+PR Puerto Rico
+PS Palestine
+PT Portugal
+PW Palau
+PY Paraguay
+QA Qatar
+RE Réunion
+RO Romania
+RS Serbia
+RU Russia
+RW Rwanda
+SA Saudi Arabia
+SB Solomon Islands
+SC Seychelles
+SD Sudan
+SE Sweden
+SG Singapore
+SH Saint Helena
+SI Slovenia
+SJ Svalbard and Jan Mayen
+SK Slovakia
+SL Sierra Leone
+SM San Marino
+SN Senegal
+SO Somalia
+SR Suriname
+SS South Sudan
+ST São Tomé and Príncipe
+SV El Salvador
+SX Sint Maarten
+SY Syria
+SZ Eswatini
+TA Tristan da Cunha
+TC Turks and Caicos Islands
+TD Chad
+TG Togo
+TH Thailand
+TJ Tajikistan
+TK Tokelau
+TL Timor-Leste
+TM Turkmenistan
+TN Tunisia
+TO Tonga
+TR Türkiye
+TT Trinidad and Tobago
+TV Tuvalu
+TW Taiwan
+TZ Tanzania
+UA Ukraine
+UG Uganda
+US United States
+UY Uruguay
+UZ Uzbekistan
+VA Vatican
+VC Saint Vincent and the Grenadines
+VE Venezuela
+VG British Virgin Islands
+VI U.S. Virgin Islands
+VN Vietnam
+VU Vanuatu
+WF Wallis and Futuna
+WS Samoa
+XK Kosovo
+YE Yemen
+YT Mayotte
+ZA South Africa
+ZM Zambia
+ZW Zimbabwe
 """
-COUNTRIES = dict(line.split(" ", 1) for line in _CODES.split("\n") if line)
-
-
-def country_of(number: str) -> str:
-    """Return the name for the calling code with which ``number`` (digits) begins, or ""."""
-    if len(number) < SHORTEST:
-        return ""
-    return next((COUNTRIES[code] for n in (1, 2, 3) if (code := number[:n]) in COUNTRIES), "")
+INTERNATIONAL = "001"  # calling codes of no country, such as 800 and 870; that of phonenumbers
+COUNTRIES = dict(line.split(" ", 1) for line in _NAMES.split("\n") if line) | {INTERNATIONAL: "International"}

@@ -13,7 +13,7 @@ from django.utils.safestring import mark_safe
 from didmgmt.templatetags.look import moment, status
 from didmgmt.text import show_invisible
 from dids.lifecycle import statuses as st
-from dids.numbering.countries import country_of
+from dids.models.head_geography import of_number
 
 register = template.Library()
 
@@ -102,7 +102,9 @@ _OTHER_CELLS = {
     "hold_days": lambda did: str(did.hold_days_now),
     "hold_until": lambda did: moment(did.hold_until) if did.status_now == st.HOLD else NONE,
     "reserved_until": lambda did: (did.status_now == st.RESERVED and moment(did.hold_until)) or NONE,
-    "country": lambda did: _text(country_of(did.number)),
+    "country": lambda did: _text(of_number(did.number).country_name),
+    "area": lambda did: _text(of_number(did.number).area),
+    "type": lambda did: _text(of_number(did.number).type_name),
     "created": lambda did: moment(did.created_at) or NONE,
     "changed": lambda did: moment(did.changed_at) or NONE,
 }

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from audit import SYSTEM
 from dids.models import DID
 from tests.examples import scaled
 from tests.world import client_of
@@ -153,6 +154,25 @@ def test_a_list_has_the_rows_of_the_screen_for_any_filter_and_user(
 def test_only_the_named_fields_are_told(program):
     answer = program.get("/dids", fields="number,country,changed_at", limit=1)
     assert list(answer.items[0]) == ["number", "country", "changed_at"]
+
+
+def test_numbers_are_found_by_country_type_and_area(program, world):
+    new = ["442079460001", "447400123456", "14165550100"]
+    DID.objects.create_numbers(new, operator=world.operator, by=SYSTEM)
+    found = program.get("/dids", country="GB", area="london", fields="number,country_code,country,area,type")
+    assert found.items == [
+        {
+            "number": "442079460001",
+            "country_code": "GB",
+            "country": "United Kingdom",
+            "area": "London",
+            "type": "geographic",
+        }
+    ]
+    assert numbers(program.get("/dids", country="GB")) == new[:2]
+    assert numbers(program.get("/dids?type=mobile&type=tollfree")) == [new[1]]
+    short = program.get("/dids", country="unknown", fields="country,country_code,area,type", limit=1)
+    assert short.items == [dict.fromkeys(("country", "country_code", "area", "type"))]
 
 
 @pytest.mark.parametrize(

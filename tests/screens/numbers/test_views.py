@@ -11,7 +11,6 @@ from django.test.utils import CaptureQueriesContext
 from audit import SYSTEM
 from dids.lists.columns import COLUMNS, DEFAULT
 from dids.models import DID, SavedView
-from dids.numbering.countries import country_of
 from tests.carrier import carrier, numbers_in
 from tests.world import client_of, member
 
@@ -166,6 +165,7 @@ def test_every_column_has_its_value_at_no_query_for_a_row(world):
     assert re.fullmatch(r"\d+", cells["hold_days"])
     assert re.fullmatch(r"\d+ \w+ \d{4}, \d\d:\d\d", cells["created"]) and cells["changed"] >= ""
 
+    browser.get(f"/dids/?columns={ALL}&per_page=500")  # the process knows the heads from now on
     counts = []
     for query in ("operator=" + str(world.operator_2.pk), "operator=" + str(world.operator.pk)):
         with CaptureQueriesContext(connection) as captured:
@@ -204,20 +204,6 @@ def test_the_last_client_is_one_of_the_readers_reseller():
     bound = member("Viewer", username="southern", reseller=south.reseller)
     assert last_clients(bound) == {"100": "–", "101": "South Bakery"}
     assert last_clients(member("Viewer")) == {"100": "North Bakery", "101": "South Bakery"}
-
-
-@pytest.mark.parametrize(
-    ("number", "country"),
-    [
-        ("4940669690", "Germany"),
-        ("35312345678", "Ireland"),
-        ("2567", ""),
-        ("0301234567", ""),
-        ("15551234567", "North America"),
-    ],
-)
-def test_the_country_is_that_of_the_calling_code(number, country):
-    assert country_of(number) == country
 
 
 def test_page_size_and_density_are_remembered_for_all_lists(world):
