@@ -12,6 +12,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="dids:list"), name="home"),
     path("api/", include("api.urls")),
     path("api-reference/", include((api_reference_urlpatterns, "api_reference"))),
+    path("overview/", include("screens.overview.urls")),
     path("start/", include("screens.start.urls")),
     path("dids/", include("screens.numbers.urls")),
     path("reservations/", include("screens.reservations.urls")),

@@ -29,6 +29,7 @@ from dids.models import (
     free_numbers,
     head_geography,
     head_stock,
+    stock_days,
 )
 from dids.models.number_writes import CHUNK
 from dids.models.staging import ImportBatch
@@ -90,6 +91,17 @@ def renew_free_numbers(now):
 @periodic_task("find the geography of new prefixes")
 def renew_geography(now):
     return head_geography.renew()
+
+
+@periodic_task("count the stock of the day")
+def count_stock_of_the_day(now):
+    """Take a snapshot of the stock every hour, after the holds that this round has ended."""
+    return stock_days.count_stock(now)
+
+
+@periodic_task("delete old days of the stock")
+def delete_old_days(now):
+    return stock_days.forget_old_days(now, ROWS_PER_ROUND)
 
 
 @periodic_task("refresh SQLite statistics")

@@ -202,6 +202,7 @@ PAGES = {
     "dids-searched": ("/dids/?status=hold&advanced=1",),
     "dids-none": ("/dids/?q=999999999999",),
     "dids-refused": ("/dids/?stauts=reserved",),
+    "overview": ("/overview/",),
     "dids-as-of": ("/dids/?as_of=2026-06-01",),
     "did-active": ("/dids/?status=active", ""),
     "did-in-stock": ("/dids/?status=instock", ""),

@@ -34,8 +34,8 @@ RANKS = {
     "didmgmt.postgresql": "__init__ driver base",
     "didmgmt.sqlite3": "__init__ waiting base",
     "didmgmt.templatetags": "__init__ look",
-    "dids": "__init__ lifecycle numbering models packages reservations labels lists history forms imports"
-    " exports reference_files job_kinds periodic demo apps",
+    "dids": "__init__ lifecycle numbering forecast models packages reservations labels lists overview history"
+    " forms imports exports reference_files job_kinds periodic demo apps",
     "dids.demo": "__init__ names world",
     "dids.exports": "__init__ columns copying rows ownership reservations workbook",
     "dids.forms": "__init__ records clients operators packages numbers reservations past free_runs"
@@ -50,7 +50,7 @@ RANKS = {
     " sqlite_stats substring places changed missing filters picks as_of columns listing finding first_steps",
     "dids.models": "locks number_previews client_packages reservations hold_days lookups prefixes"
     " head_geography head_stock staging tags number_merge number_plans number_reads number_writes numbers"
-    " counters free_numbers stock_levels views __init__",
+    " counters free_numbers stock_levels stock_days views __init__",
     "dids.numbering": "__init__ countries free_runs geography normalise not_numbers reading ranges search",
     "dids.reference_files": "__init__ result fields parsed_file resource packages clients operators accounts"
     " tables",
@@ -60,7 +60,8 @@ RANKS = {
     "notices": "__init__ models reading writing mailing periodic apps",
     "operators": "__init__ models filters apps",
     "screens": "__init__ frame forms answers records templatetags start packages operators jobs staff people"
-    " stock programs downloads webhooks notices numbers runs history clients reservations imports find",
+    " stock overview programs downloads webhooks notices numbers runs history clients reservations imports"
+    " find",
     "screens.clients": "__init__ clients accounts assign_forms assign client dids",
     "screens.find": "__init__ actions views",
     "screens.history": "__init__ links audit undo who_had_it",
@@ -69,6 +70,7 @@ RANKS = {
     "screens.notices": "__init__ views",
     "screens.numbers": "__init__ export views inventory new moves ownership_bar number addresses mass_edit",
     "screens.operators": "__init__ operators resellers",
+    "screens.overview": "__init__ plots views",
     "screens.packages": "__init__ stopping client_packages packages",
     "screens.people": "__init__ forms people roles",
     "screens.programs": "__init__ forms tokens",
@@ -78,7 +80,7 @@ RANKS = {
     "screens.staff": "__init__ forms views",
     "screens.webhooks": "__init__ views",
     "screens.stock": "__init__ views",
-    "screens.templatetags": "__init__ did_rows changes place",
+    "screens.templatetags": "__init__ did_rows changes place plots",
     "sheets": "damage table content code_pages encoding text process workbooks loading writing __init__",
     "sheets.process": "__init__ cells binary marks markup main",
     "staff": "__init__ passwords scopes records models rights tokens people middleware throttle sessions"

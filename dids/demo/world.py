@@ -36,11 +36,13 @@ from dids.demo.names import (
     RESERVATIONS,
 )
 from dids.lifecycle import statuses as st
-from dids.models import DID, ClientPackage, Reservation
+from dids.models import DID, ClientPackage, Reservation, stock_days
 from operators.models import Operator
 from staff.models import User
 
 DAYS = 420  # of history
+SNAPSHOTS = 90  # days of which the stock is known
+SATURDAY = 5  # of ``weekday``
 DELIVERY_MAX = 20_000  # numbers created in one transaction
 REPORT_EVERY = 3  # seconds
 
@@ -98,6 +100,7 @@ class World:
         self.report = report
         self.events, self.sequence = [], count()
         self.created = self.written = 0
+        self.customers = []
         self.stock = {}  # (reseller id, toll-free?) -> runs In Stock
 
     def build(self):
@@ -109,7 +112,11 @@ class World:
             self._plan_customers()
             self._plan_withdrawals()
             self._plan_reservations()
+            self._plan_small_orders()
+            self._plan_snapshots()
             self._play()
+            while stock_days.count_stock(self.clock):  # the flows of some more days
+                pass
         return self.written
 
     # --- the clock ---
@@ -324,6 +331,34 @@ class World:
         self._mass_edit(when, run.dids(), by=boss, label="Back on sale", status=st.INSTOCK)
         self._shelve(run)
 
+    def _plan_small_orders(self):
+        """Schedule a few small orders on each working day of the last months."""
+        for ago in range(1, SNAPSHOTS + 10):
+            day = self.now - timedelta(days=ago)
+            for _ in range(3 if day.weekday() < SATURDAY else 0):
+                self._at(self._office_hours(day), self._order_few)
+
+    def _order_few(self, when):
+        rng = self.rng
+        size = rng.randint(1, max(4, self.numbers // 1_500))
+        customers = [
+            one
+            for one in self.customers
+            if one.client_package.active and one.has + size <= one.client_package.package.did_limit
+        ]
+        if not customers:
+            return
+        customer = rng.choice(customers)
+        shelf = self.stock.get((customer.client.reseller_id, customer.toll_free), [])
+        if ample := [run for run in shelf if len(run) >= 5 * size]:
+            self._sell(when, customer, self._take(shelf, rng.choice(ample), size))
+
+    # --- the stock day by day ---
+
+    def _plan_snapshots(self):
+        for ago in range(1, SNAPSHOTS + 1):
+            self._at(self.now - timedelta(days=ago - 1, minutes=1), stock_days.keep_stock)
+
     # --- sales ---
 
     def _plan_reservations(self):
@@ -388,6 +423,7 @@ class World:
                 client=client, package=package, starts_at=when, ends_at=ends_at
             )
         customer = Customer(client, accounts, given, wants, toll_free)
+        self.customers.append(customer)
         for _ in range(rng.choice((1, 2, 2, 3, 5))):
             self._at(self._after(when, 0, (self.now - when).days * 0.95), self._order, customer)
         self._at(when + timedelta(hours=1), self._order, customer)

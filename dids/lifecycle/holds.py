@@ -34,6 +34,12 @@ def over_sql(row: str, now: str) -> str:
     return f"{row}.hold_until <= {now}"
 
 
+def status_sql(row: str, now: str) -> str:
+    """Return ``status_at`` as SQL for the table alias ``row`` and the time ``now`` (SQL)."""
+    after_end = f"CASE {row}.status WHEN '{RESERVED}' THEN '{INSTOCK}' ELSE {row}.after_hold END"
+    return f"CASE WHEN {over_sql(row, now)} THEN {after_end} ELSE {row}.status END"
+
+
 def is_over(hold_until: datetime | None, now: datetime) -> bool:
     """Tell whether what ends at ``hold_until`` is over at ``now``; False without an end."""
     return hold_until is not None and hold_until <= now

@@ -3,7 +3,7 @@
 From low to high: ``lookups``, ``tags``, ``number_previews``, ``client_packages``, ``reservations``,
 ``hold_days``, ``staging``, ``prefixes``, ``head_geography``, ``head_stock``; ``number_reads``,
 ``number_plans``, ``number_merge``, ``number_writes``, ``numbers``; ``counters``, ``free_numbers``,
-``stock_levels``.
+``stock_levels``, ``stock_days``.
 """
 
 from dids.models import lookups  # noqa: F401 (registers pk__among and pk__named)
@@ -17,6 +17,7 @@ from dids.models.numbers import DID, DIDHistory, DigitsOnly
 from dids.models.prefixes import NumberHead
 from dids.models.reservations import Reservation, ReservationHistory
 from dids.models.staging import ImportBatch, ImportGroup, ImportRow
+from dids.models.stock_days import CountedDay, StockDay, StockOutlook
 from dids.models.stock_levels import LowStock, StockLevel
 from dids.models.tags import Tag, TagSet
 from dids.models.views import SavedView
@@ -25,6 +26,7 @@ __all__ = [
     "DID",
     "ClientPackage",
     "ClientPackageHistory",
+    "CountedDay",
     "DIDHistory",
     "DIDQuerySet",
     "DigitsOnly",
@@ -40,7 +42,9 @@ __all__ = [
     "ReservationHistory",
     "SavedView",
     "Stock",
+    "StockDay",
     "StockLevel",
+    "StockOutlook",
     "Tag",
     "TagSet",
 ]

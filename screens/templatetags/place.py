@@ -9,6 +9,7 @@ register = template.Library()
 PRODUCT = "DID Management"
 # {namespace of URLs, or table of an import: section}; other pages belong to none
 SECTIONS = {
+    "overview": "Overview",
     "dids": "DIDs",
     "operators": "DIDs",
     "reservations": "DIDs",

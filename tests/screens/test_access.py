@@ -361,6 +361,7 @@ ADDRESSES = [
     Address("jobs:file", "/jobs/{job}/file/", "login 404 404 404 404", NO_POST),  # this job has no file
     Address("jobs:cancel", "/jobs/{job}/cancel/", NO_POST, "login 404 404 302 302"),
     Address("jobs:retry", "/jobs/{job}/retry/", NO_POST, "login 404 404 302 302"),
+    Address("overview:stock", "/overview/", SIGNED_IN, NO_POST),
     Address("stock_levels:list", "/stock-levels/", SIGNED_IN, NO_POST),
     Address(
         "stock_levels:new",

@@ -158,6 +158,7 @@ PAGES = [
     "/clients/{client}/dids/add/?way=run",
     "/clients/{client}/dids/add/?package=x",
     "/audit/{change}/undo/",
+    "/overview/",
     "/free-runs/",
     "/free-runs/?count=2&multiple=10&gaps=1",
     "/free-runs/?count=900&begins=never",

@@ -60,6 +60,7 @@ PARAMETERS = [
     ("/audit/who-had-it/?numbers=1", ("at",)),
     ("/free-runs/?count=3", ("multiple", "begins", "operator", "tag", "package", "gaps", "order")),
     ("/free-runs/?", ("count",)),
+    ("/overview/?", ("forecast", "group", "reseller", "subjects")),
     ("/audit/who-had-it/?", ("numbers",)),
 ]
 PATHS = ["/dids/{}/", "/dids/{}/history/", "/clients/{}/", "/clients/{}/dids/", "/packages/{}/"]

@@ -1,0 +1,7 @@
+from django.urls import path
+
+from screens.overview import views
+
+app_name = "overview"
+
+urlpatterns = [path("", views.overview, name="stock")]

@@ -1,0 +1,54 @@
+"""Plots as SVG; their geometry is made by ``screens.overview.plots``."""
+
+from html import escape
+
+from django import template
+from django.utils.safestring import mark_safe
+
+register = template.Library()
+
+_FLOWS = ("assigned", "released", "gap")
+
+
+@register.simple_tag
+def boxes(found):
+    """Render Boxes; in Python, because a plot has two hundred."""
+    return mark_safe(
+        "".join(
+            f'<rect class="{_classes(box.kind)}" x="{box.x}%" y="{box.y}" width="{box.width}%"'
+            f' height="{box.height}"><title>{escape(box.tip)}</title></rect>'
+            for box in found
+        )
+    )
+
+
+@register.simple_tag
+def segment_boxes(segments):
+    """Render the Segments of a bar."""
+    return mark_safe(
+        "".join(
+            f'<rect class="{_classes(one.status)}" x="{one.x}%" y=".5" width="{one.width}%" height="13">'
+            f"<title>{one.label}: {one.count:,}</title></rect>"
+            for one in segments
+        )
+    )
+
+
+def _classes(kind):
+    return f"flow-{kind}" if kind in _FLOWS else f"fill-{kind} edge-{kind}"
+
+
+@register.filter
+def add_px(value, pixels):
+    return round(value + pixels, 1)
+
+
+@register.filter
+def percent_of(count, most):
+    return round(100 * count / most, 2) if most else 0
+
+
+@register.filter
+def signed(count):
+    """Format 877 as +877 and -11 as −11."""
+    return f"{'+' if count > 0 else '−' if count < 0 else ''}{abs(count):,}"

@@ -1,0 +1,110 @@
+"""The overview: what it says of the stock, to whom, and what it costs."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from audit import SYSTEM
+from dids.models import DID, CountedDay, StockDay, StockOutlook, stock_days
+from tests.world import client_of, member
+
+pytestmark = pytest.mark.django_db
+
+
+def texts(response):
+    assert response.status_code == 200, response.content
+    html = re.sub(r"(?s)<(script|style)\b.*?</\1>", "", response.content.decode())
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+@pytest.fixture
+def visitor(viewer):
+    return client_of(viewer)
+
+
+@pytest.fixture
+def stock(world):
+    """Create numbers of London of both resellers, with a past of 31 days that was written down by hand."""
+    for operator, first, count in ((world.operator, 100, 12), (world.operator_2, 200, 40)):
+        numbers = [f"4420000{first + n}" for n in range(count)]
+        DID.objects.create_numbers(numbers, operator=operator, by=SYSTEM, tags=["London"])
+    now = timezone.now()
+    stock_days.count_stock(now)
+    today = stock_days.local_day(now)
+    days = [today - timedelta(days=n) for n in range(1, 31)]
+    CountedDay.objects.bulk_create([CountedDay(day=day, stock_at=now, flows_at=now) for day in days])
+    for operator, reseller in ((world.operator, world.reseller), (world.operator_2, world.reseller_2)):
+        for of, key in (("operator", str(operator.pk)), ("prefix", "4420"), ("tag", "London")):
+            rows = [
+                StockDay(of=of, key=key, reseller=reseller, day=day, instock=50, assigned=2, released=1)
+                for day in days
+            ]
+            StockDay.objects.bulk_create(rows)
+    StockOutlook.objects.update(out_30=60)
+    return world
+
+
+def test_it_shows_what_is_in_stock_and_where_it_runs_dry(stock, visitor):
+    text = texts(visitor.get("/overview/"))
+    dry = stock_days.local_day(timezone.now()) + timedelta(days=13)  # 52 at 2 + 2 a day
+    assert f"+44 20 United Kingdom runs dry: 52 In Stock, 4.0 a day leave {dry.day} {dry:%b %Y}" in text
+    assert "8 of" not in text and "1 of 1 prefixes" in text
+    assert "4 assigned and 2 released a day on average" in text
+    assert "In Stock 54" in text and "DID Operator 2 In Stock: 41 41 41" in text
+    assert "London" in texts(visitor.get("/overview/?forecast=tag:London&group=country"))
+    assert "United Kingdom In Stock: 52 52 52" in texts(visitor.get("/overview/?group=country"))
+    assert "There is no tag “Oslo”" in texts(visitor.get("/overview/?forecast=tag:Oslo"))
+
+
+def test_a_bound_person_sees_the_branch_alone(stock):
+    bound = client_of(member("Viewer", reseller=stock.reseller))
+    text = texts(bound.get("/overview/"))
+    dry = stock_days.local_day(timezone.now()) + timedelta(days=6)
+    assert f"runs dry: 12 In Stock, 2.0 a day leave {dry.day} {dry:%b %Y}" in text
+    assert "DID Operator 2" not in text and "2 assigned and 1 released a day" in text
+    assert bound.get(f"/overview/?reseller={stock.reseller_2.pk}").status_code == 404
+    everybody = client_of(member("Viewer", username="all"))
+    one = texts(everybody.get(f"/overview/?reseller={stock.reseller.pk}"))
+    assert f"12 In Stock, 2.0 a day leave {dry.day}" in one and "Numbers of Reseller 1 only" in one
+
+
+def test_what_returns_from_hold_is_shown_by_day_and_status(stock, visitor):
+    text = texts(visitor.get("/overview/"))
+    assert "1 in 45 days, and what they become" in text
+    assert "1 numbers return in 45 days: 1 become In Stock, 0 Reserved, 0 Archive." in text
+
+
+def test_a_new_system_says_what_is_missing(world, visitor):
+    text = texts(visitor.get("/overview/"))
+    assert "has not taken one yet" in text and "Needs 30 days of history, has 0." in text
+    assert "Nothing needs you now." in text
+    stock_days.count_stock(timezone.now())
+    assert "Trends and forecasts are from the snapshot of" in texts(visitor.get("/overview/"))
+
+
+def test_an_empty_system_leads_to_new_dids(clerk):
+    page = client_of(clerk).get("/overview/")
+    assert "No numbers yet" in texts(page) and 'href="/dids/new/"' in page.content.decode()
+    assert '<svg class="plot"' not in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    "query", ["forecast=nonsense", "group=nonsense", "reseller=x", "subjects=some", "sort=stock"]
+)
+def test_what_is_not_understood_is_refused(world, visitor, query):
+    assert visitor.get(f"/overview/?{query}").status_code == 400
+
+
+def test_the_stock_is_read_without_counting_numbers(stock, visitor):
+    visitor.get("/overview/")
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        visitor.get("/overview/?subjects=all")
+    numbers = [query["sql"] for query in queries if re.search(r'(FROM|JOIN) "?dids_did\b', query["sql"])]
+    assert len(queries) <= 40
+    assert all("hold_until" in sql or "EXISTS" in sql for sql in numbers), numbers
