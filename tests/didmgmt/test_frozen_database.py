@@ -4,7 +4,9 @@ What is asked while the database is frozen must be answered while it is frozen.
 """
 
 import json
+import os
 import signal
+import socket
 import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -66,6 +68,18 @@ def visited(user, folder, url, **variables):
         assert {status for status, *_ in visitor.ask_all(PAGES)} == {200, 404}
         assert visitor.readiness()[1]["database"] == "ok"
         yield visitor
+
+
+@on_postgresql
+def test_either_side_notices_within_half_a_minute_that_the_other_one_is_gone():
+    names = "tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(f'current_setting({name!r})' for name in names)}")
+        assert cursor.fetchone() == ("10", "5", "3", "30000")  # which the server reads back from its socket
+    options = socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT
+    with socket.socket(fileno=os.dup(connection.connection.fileno())) as ours:
+        assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert [ours.getsockopt(socket.IPPROTO_TCP, option) for option in options] == [10, 5, 3, 30_000]
 
 
 def postgresql_port():

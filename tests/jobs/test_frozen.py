@@ -16,11 +16,12 @@ from didmgmt.clock import database_now
 from dids.job_kinds import submit_edit
 from dids.models import DID, DIDHistory, counters
 from jobs import leases
-from jobs.models import Job
+from jobs.models import Job, WorkerBeat
 from tests.carrier import carrier, everything
 from tests.dids.models.test_racing import stock_is_exact
 from tests.kills import LEASE, Nursery, Proxy, is_name_of, kill, wait_for
 from tests.networks import hosts
+from tests.programs import missing, program
 from tests.roles import as_application, as_owner
 from tests.servers import pgbouncer
 from tests.world import client_of, member
@@ -60,13 +61,17 @@ def working(workers, *, then=signal.SIGKILL):
         kill(worker, then)
 
 
-@contextmanager
 def in_the_second_chunk():
     """Keep a worker in its second chunk: it waits for a lock there and holds others.
 
     Yield a function that waits until it is there.
     """
-    last = DID.objects.order_by("pk")[COUNT // 3 + 100]
+    return in_chunk(1)
+
+
+@contextmanager
+def in_chunk(index):
+    last = DID.objects.order_by("pk")[COUNT // 3 * index + 100]
     with closing(connection.copy()) as other:
         other.set_autocommit(False)
         with other.cursor() as cursor:
@@ -233,6 +238,42 @@ def test_a_host_that_is_cut_off_loses_its_job_and_goes_on_later(house, owner, wo
         proxy.reset()
         island.mend()
         assert_goes_on(cut_off, house, owner)
+
+
+@on_postgresql
+def test_workers_with_the_same_host_and_process_id_keep_their_jobs_apart(house, owner):
+    """Those of containers may: one that was cut off must not give away what another one has taken over."""
+    if os.geteuid():
+        missing("namespaces of process ids need root")
+    job, south = edit_all(house, owner), carrier("South")
+    apart = program("unshare"), "--pid", "--fork"
+    port = int(connection.settings_dict["PORT"] or 5432)
+    with (
+        Proxy(port) as proxy,
+        Nursery(proxy.port, prefix=apart) as one,
+        Nursery(prefix=apart) as another,
+    ):
+        one.start()
+        with in_the_second_chunk() as reached:
+            reached()
+            proxy.flows.clear()
+        idle_session()
+        with in_chunk(2) as reached:
+            another.start()
+            reached()
+            taken = Job.objects.get()
+
+            proxy.flows.set()
+            DID.objects.create_numbers(["700"], operator=south.operator, by=SYSTEM)
+            next_job = edit_all(south, owner)
+            wait_for(next_job, lambda: next_job.is_finished)
+
+            job.refresh_from_db()
+            assert (job.state, job.worker) == (Job.State.RUNNING, taken.worker)
+        wait_for(job, lambda: job.is_finished)
+        assert_written_once(job)
+    names = WorkerBeat.objects.values_list("worker", flat=True)
+    assert len(names) == 2 and len({name.rpartition(":")[0] for name in names}) == 1
 
 
 @on_postgresql
