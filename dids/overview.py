@@ -8,10 +8,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
+from itertools import chain
 from urllib.parse import urlencode
 
-from django.db.models import Count, F, FloatField, Min, Q, Sum
-from django.db.models.functions import Cast, Length, NullIf, Substr
+from django.db.models import Count, F, FloatField, Max, Min, OuterRef, Q, Subquery, Sum, Value
+from django.db.models.functions import Cast, Coalesce, Length, NullIf, Substr
 from django.utils import timezone
 
 from dids.forecast import DAYS, Forecast, Rate, forecast
@@ -28,16 +29,21 @@ from dids.models import (
     StockDay,
     StockLevel,
     StockOutlook,
+    head_geography,
     stock_days,
 )
+from dids.models.head_geography import HeadGeography
 from dids.models.number_reads import any_hold_over
+from dids.models.prefixes import TAIL
 from dids.models.stock_days import OPERATOR, PREFIX, PREFIX_DIGITS, SUBJECTS, TAG
 from dids.numbering.countries import COUNTRIES
+from dids.numbering.geography import TYPES, UNKNOWN, grouped
 from operators.models import Operator
 
 STATUSES = (st.ACTIVE, st.BLOCKED, st.HOLD, st.RESERVED, st.INSTOCK, st.ARCHIVE)  # in use first
-COUNTRY = "country"
-GROUPED = (TAG, COUNTRY, PREFIX)  # what the last panel shows
+COUNTRY, TYPE = "country", "type"
+PLACES = {COUNTRY: COUNTRIES, TYPE: TYPES}  # with their names
+GROUPED = (TAG, COUNTRY, TYPE, PREFIX)  # what the last panel shows
 PAST, AHEAD = 90, 120  # days of a curve
 RETURNS = 45  # days of returns from Hold
 CHANGE = 30  # days ago with which a status is compared
@@ -201,27 +207,24 @@ class Overview:
 
     def grouped(self, by):
         """Return the groups of operators, tags, countries or prefixes, the largest first."""
-        if by == COUNTRY:
-            return self._by_country()
-        counts = self._prefix_counts() if by == PREFIX else self._stock_counts(by)
-        for (of, key, _), status, after_hold, count in self._overdue:
-            if of == by and key in counts:
-                counts[key][status] -= count
-                counts[key][holds.after(status, after_hold)] += count
+        if by in PLACES:
+            return self._by_place(by)
+        if by == PREFIX:
+            return self._by_prefix()
+        counts = self._stock_counts(by)
+        self._move_overdue(by, counts)
         names = self._names(by, counts)
         groups = (
-            Group(names[key][1], self._query(by, key), found, names[key][0])
-            for key, found in counts.items()
-            if key in names
+            Group(names[key], self._query(by, key), found) for key, found in counts.items() if key in names
         )
         return _largest(groups)
 
     def _names(self, of, keys):
-        """Return {key: (digits in front, name)} of subjects; operators that are gone have none."""
+        """Return {key: name} of operators or tags; operators that are gone have none."""
         if of != OPERATOR:
-            return {key: prefix_name(key) if of == PREFIX else ("", key) for key in keys}
+            return {key: key for key in keys}
         found = Operator.objects.visible_to(self.user).filter(pk__in=[int(key) for key in keys])
-        return {str(pk): ("", name) for pk, name in found.values_list("pk", "name")}
+        return {str(pk): name for pk, name in found.values_list("pk", "name")}
 
     def _stock_counts(self, by):
         """Return {operator or tag: {status: numbers}} of those with the most numbers."""
@@ -231,28 +234,51 @@ class Overview:
         rows = rows.values_list(column).annotate(**sums, _all=Sum("numbers")).order_by("-_all")[:GROUPS_MOST]
         return {str(key): dict(zip(st.LABELS, counts, strict=True)) for key, *counts, _ in rows}
 
-    def _prefix_counts(self):
-        heads = HeadStock.objects.annotate(_length=Length("head"), _key=Substr("head", 1, PREFIX_DIGITS))
-        heads = heads.order_by().filter(_length__gte=PREFIX_DIGITS)
-        if self._operators is not None:
-            heads = heads.filter(operator__in=self._operators)
-        rows = heads.values_list("_key").annotate(*(Sum(status) for status in st.LABELS))
-        return {prefix: dict(zip(st.LABELS, counts, strict=True)) for prefix, *counts in rows}
+    def _heads(self):
+        heads = HeadStock.objects.order_by()
+        return heads if self._operators is None else heads.filter(operator__in=self._operators)
 
-    def _by_country(self):
-        groups = {}
-        for prefix, counts in self._prefix_counts().items():
-            code = calling_code(prefix)
-            country = COUNTRIES.get(code, "No country")
-            group = groups.setdefault(country, Group(country, self._query(PREFIX, code) if code else {}))
-            for status, count in counts.items():
-                group.counts[status] += count
-        return _largest(groups.values())
+    def _by_prefix(self):
+        heads = self._heads().annotate(_length=Length("head"), _key=Substr("head", 1, PREFIX_DIGITS))
+        rows = heads.filter(_length__gte=PREFIX_DIGITS).values_list("_key")
+        rows = list(rows.annotate(Min("head"), Max("head"), *(Sum(status) for status in st.LABELS)))
+        places = prefix_places({key: (first, last) for key, first, last, *_ in rows})
+        counts = {key: dict(zip(st.LABELS, found, strict=True)) for key, _, _, *found in rows}
+        self._move_overdue(PREFIX, counts)
+        groups = (
+            Group(places[key][1], self._query(PREFIX, key), found, places[key][0])
+            for key, found in counts.items()
+        )
+        return _largest(groups)
+
+    def _by_place(self, by):
+        """Return the groups of countries or types, without what no worker has written: holds, new heads."""
+        place = HeadGeography.objects.filter(head=OuterRef("head")).values(by)
+        rows = self._heads().annotate(_place=Coalesce(Subquery(place), Value(UNKNOWN))).values_list("_place")
+        groups = (
+            Group(
+                PLACES[by].get(key, "Unknown"),
+                self._scope | {by: key},
+                dict(zip(st.LABELS, found, strict=True)),
+            )
+            for key, *found in rows.annotate(*(Sum(status) for status in st.LABELS))
+        )
+        return _largest(groups)
+
+    def _move_overdue(self, of, counts):
+        for (one, key, _), status, after_hold, count in self._overdue:
+            if one == of and key in counts:
+                counts[key][status] -= count
+                counts[key][holds.after(status, after_hold)] += count
+
+    @property
+    def _scope(self):
+        """Return the parameters that lists need besides, for who sees other resellers too."""
+        return {"reseller": self.reseller_id} if self.reseller_id and not self.user.reseller_id else {}
 
     def _query(self, of, key):
         query = {OPERATOR: {"operator": key}, TAG: {"tag": key}, PREFIX: {"q": f"{key}*"}}[of]
-        chosen = self.reseller_id and not self.user.reseller_id and of != OPERATOR
-        return query | ({"reseller": self.reseller_id} if chosen else {})
+        return query | ({} if of == OPERATOR else self._scope)
 
     # --- over time
 
@@ -329,18 +355,20 @@ class Overview:
         """Return the sums of each subject that has numbers In Stock, or had some lately."""
         sums = {f"s_{way}_{days}": Sum(f"{way}_{days}") for way in ("out", "back") for days in DAYS}
         rows = self._own(rows).order_by().values("of", "key")
+        sums |= {"first": Min("first_head"), "last": Max("last_head")}
         rows = rows.annotate(in_stock=Sum("instock"), out=Sum(f"out_{DAYS[0]}"), **sums)
         return rows.filter(Q(in_stock__gt=0) | Q(out__gt=0))
 
     def _subjects(self, rows):
-        rows = list(rows)
+        rows = [row | {"heads": (row["first"], row["last"])} for row in rows]
         names = {of: self._names(of, [row["key"] for row in rows if row["of"] == of]) for of in SUBJECTS}
+        places = prefix_places({row["key"]: row["heads"] for row in rows if row["of"] == PREFIX})
         found = {}
         for row in rows:
             of, key = row["of"], row["key"]
             if key not in names[of]:
                 continue
-            bold, label = names[of][key]
+            bold, label = places[key] if of == PREFIX else ("", names[of][key])
             found[of, key] = Subject(
                 label,
                 self._query(of, key) | {"status": st.INSTOCK},
@@ -447,12 +475,25 @@ def _largest(groups):
     return [group for group in found if group.total][:GROUPS_MOST]
 
 
-def prefix_name(prefix):
-    """Return ("+44 20", "United Kingdom") of the prefix 4420."""
-    code = calling_code(prefix)
-    return f"+{code} {prefix[len(code) :]}".strip() if code else f"{prefix}…", COUNTRIES.get(code, "")
+def prefix_places(heads):
+    """Return {prefix: ("+44 20", "London")} of {prefix: (its first head, its last one)}.
+
+    What the two have in common names it: their area, their type, or their country.
+    """
+    numbers = {prefix: [f"{head}{'0' * TAIL}" for head in both] for prefix, both in heads.items()}
+    head_geography.learn(chain.from_iterable(numbers.values()))
+    return {prefix: _place(prefix, *both) for prefix, both in numbers.items()}
 
 
-def calling_code(digits):
-    """Return the calling code with which ``digits`` begin, or ""."""
-    return next((digits[:n] for n in (1, 2, 3) if digits[:n] in COUNTRIES), "")
+def _place(prefix, first, last):
+    one, other = head_geography.of_number(first), head_geography.of_number(last)
+    kind = one.type_name if one.type not in ("geographic", UNKNOWN) else ""
+    names = [one.area if one.area == other.area else "", kind if one.type == other.type else ""]
+    names.append(one.country_name if one.country == other.country else "")
+    return _begin(grouped(first, one.pattern), len(prefix)), next(filter(None, names), "")
+
+
+def _begin(written, digits):
+    """Return the part of a number with so many digits, "4420…" if it is not written with a plus."""
+    end = next(n for n in range(len(written) + 1) if sum(map(str.isdigit, written[:n])) == digits)
+    return written[:end] if written.startswith("+") else f"{written[:end]}…"

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from datetime import datetime, time, timedelta
 
 from django.db import connection, models, transaction
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Max, Min, Q, Sum
 from django.db.models.functions import Length, Substr, TruncDate
 from django.utils import timezone
 
@@ -106,7 +106,7 @@ class StockOutlook(Subject):
     """What a forecast needs, as of the last snapshot.
 
     ``out_30``: assigned in the last 30 whole days, and so on. ``returns``: {day in ISO: {status: numbers on
-    Hold that become it}}.
+    Hold that become it}}. ``first_head`` and ``last_head``: those of a prefix, which tell where it belongs.
     """
 
     instock = models.IntegerField(default=0)
@@ -115,6 +115,8 @@ class StockOutlook(Subject):
     out_90 = models.IntegerField(default=0)
     back_90 = models.IntegerField(default=0)
     returns = models.JSONField(default=dict)
+    first_head = models.CharField(max_length=20, default="")
+    last_head = models.CharField(max_length=20, default="")
 
     class Meta(Subject.Meta):
         constraints = [models.UniqueConstraint(fields=["of", "key", "reseller"], name="stock_outlook_key")]
@@ -160,9 +162,9 @@ def count_stock(now):
     for day in days:
         written += _write_flows(day, _flows(day), now)
     if days:
-        stock, returns = _stock(now), _returns(now)
+        stock, returns, heads = _stock(now), _returns(now), _heads()
         written += _write_stock(stock, now)
-        _write_outlook(stock, returns, now)
+        _write_outlook(stock, returns, heads, now)
     return written
 
 
@@ -207,7 +209,7 @@ def _write_stock(stock, now):
     return len(rows) + 1
 
 
-def _write_outlook(stock, returns, now):
+def _write_outlook(stock, returns, heads, now):
     """Replace the outlook."""
     today, keys = local_day(now), _bounded(stock)
     with transaction.atomic():
@@ -220,6 +222,7 @@ def _write_outlook(stock, returns, now):
                 instock=stock[key][st.INSTOCK],
                 returns=returns.get(key, {}),
                 **rates.get(key, {}),
+                **heads.get(key, {}),
             )
             for key in keys
         ]
@@ -306,20 +309,30 @@ def _stock(now):
         Sum("numbers")
     ):
         counts[TAG, tag, reseller][status] += count
-    for digits, prefixes in _prefix_lengths().items():
-        heads = _of_prefixes(
-            HeadStock.objects.annotate(_length=Length("head"), _key=Substr("head", 1, digits)),
-            digits,
-            prefixes,
-        )
-        sums = [Sum(status) for status in st.LABELS]
-        for prefix, reseller, *found in heads.values_list("_key", "operator__reseller").annotate(*sums):
-            for status, count in zip(st.LABELS, found, strict=True):
-                counts[PREFIX, prefix, reseller][status] += count
+    for key, *found in _by_prefix(*(Sum(status) for status in st.LABELS)):
+        for status, count in zip(st.LABELS, found, strict=True):
+            counts[key][status] += count
     for key, status, after_hold, count in by_subject(DID.objects.hold_over(now), "status", "after_hold"):
         counts[key][status] -= count
         counts[key][holds.after(status, after_hold)] += count
     return {key: found for key, found in counts.items() if any(found.values())}
+
+
+def _heads():
+    """Return {(of, key, reseller): {first_head, last_head}} of the prefixes."""
+    return {
+        key: {"first_head": first, "last_head": last}
+        for key, first, last in _by_prefix(Min("head"), Max("head"))
+    }
+
+
+def _by_prefix(*aggregates):
+    """Yield (key, *aggregates) of the stock by heads, grouped by prefix and reseller."""
+    for digits, prefixes in _prefix_lengths().items():
+        heads = HeadStock.objects.annotate(_length=Length("head"), _key=Substr("head", 1, digits))
+        rows = _of_prefixes(heads, digits, prefixes).values_list("_key", "operator__reseller")
+        for prefix, reseller, *found in rows.annotate(*aggregates):
+            yield (PREFIX, prefix, reseller), *found
 
 
 def _returns(now):

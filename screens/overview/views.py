@@ -27,13 +27,19 @@ from dids.overview import (
     SHOWN,
     SOON,
     STATUSES,
+    TYPE,
     Overview,
     Subject,
 )
 from screens.overview import plots
 
 SUBJECT_WORDS = {PREFIX: ("Prefix", "prefixes"), TAG: ("Tag", "tags"), OPERATOR: ("Operator", "operators")}
-GROUP_WORDS = {TAG: ("Tag", "tags"), COUNTRY: ("Country", "countries"), PREFIX: ("Prefix", "prefixes")}
+GROUP_WORDS = {
+    TAG: ("Tag", "tags"),
+    COUNTRY: ("Country", "countries"),
+    TYPE: ("Type", "types"),
+    PREFIX: ("Prefix", "prefixes"),
+}
 CONCERNS = 7
 GROUP_ROWS = 11
 LABELLED, LABEL = 4, 16  # percent: the narrowest segment with a label, and the room of one

@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audit import SYSTEM
-from dids.models import DID, CountedDay, StockDay, StockOutlook, stock_days
+from dids.models import DID, CountedDay, StockDay, StockOutlook, head_geography, stock_days
 from tests.world import client_of, member
 
 pytestmark = pytest.mark.django_db
@@ -33,6 +33,7 @@ def stock(world):
         numbers = [f"4420000{first + n}" for n in range(count)]
         DID.objects.create_numbers(numbers, operator=operator, by=SYSTEM, tags=["London"])
     now = timezone.now()
+    head_geography.renew()
     stock_days.count_stock(now)
     today = stock_days.local_day(now)
     days = [today - timedelta(days=n) for n in range(1, 31)]
@@ -57,6 +58,8 @@ def test_it_shows_what_is_in_stock_and_where_it_runs_dry(stock, visitor):
     assert "In Stock 54" in text and "DID Operator 2 In Stock: 41 41 41" in text
     assert "London" in texts(visitor.get("/overview/?forecast=tag:London&group=country"))
     assert "United Kingdom In Stock: 52 52 52" in texts(visitor.get("/overview/?group=country"))
+    assert "By type" in texts(visitor.get("/overview/?group=type"))
+    assert "+44 20 United Kingdom In Stock: 52 52 52" in texts(visitor.get("/overview/?group=prefix"))
     assert "There is no tag “Oslo”" in texts(visitor.get("/overview/?forecast=tag:Oslo"))
 
 
