@@ -122,8 +122,11 @@ class ColumnsForm(DefaultsForm):
         if operator := data.get("use_operator"):
             data["operator"] = operator
         if data.get("layout", self.start["layout"]) != self.start["layout"]:
+            chosen = data.get(changed) if changed.startswith("column") else None
             self._map_again(data)
-        if (key := data.get("use_values")) in MEANT:
+            if chosen is not None:
+                data[changed] = chosen
+        for key in MEANT.keys() & {*data.getlist("use_values")}:
             for name in [name for name in data if name.startswith(f"{key}=")]:
                 data[name] = data[name].removeprefix(PROPOSAL)
         for answer, amount in AMOUNTS.items():

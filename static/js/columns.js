@@ -56,11 +56,20 @@ document.addEventListener("htmx:afterSettle", (event) => {
   if (question && document.activeElement === document.body) focusOn(question);
 });
 
-// The server has to know which control was changed, because others follow from it.
+// The server has to know which control was changed, because others follow from it. What a button applies goes on with the
+// request that replaces its own, such as that of a field which is changed before the answer comes.
+let applying = [];
 document.addEventListener("htmx:configRequest", (event) => {
-  const { elt, headers, triggeringEvent } = event.detail;
+  const { elt, formData, headers, target, triggeringEvent } = event.detail;
+  if (target.id !== "columns") return;
   if (elt.id === "columns" && triggeringEvent?.target.name) headers["HX-Trigger-Name"] = triggeringEvent.target.name;
+  for (const { name, value } of applying) formData.append(name, value);
+  if (elt.type === "submit") applying.push(elt);
 });
+for (const answer of ["htmx:beforeSwap", "htmx:sendError", "htmx:timeout"])
+  document.addEventListener(answer, (event) => {
+    if (event.detail.target.id === "columns") applying = [];
+  });
 
 // On a refused page the first open question has the focus.
 if (document.querySelector("#columns [role=alert]")) {

@@ -47,6 +47,44 @@ def test_a_field_moves_to_the_column_that_is_given_it_and_back_by_the_layout(ste
     expect(step_2.get_by_label("Layout")).to_have_value("content")
 
 
+def test_a_field_changed_while_proposals_are_applied_is_kept_and_so_are_they(step_1):
+    statuses = b"DID,Status,After\n441632960100,free,free\n441632960101,parked,free\n"
+    step_1.get_by_role("button", name="File", exact=True).set_input_files(FILE | {"buffer": statuses})
+    step_1.get_by_role("button", name="Upload and choose columns").click()
+    step_1.wait_for_url(re.compile("/columns/"))
+    step_1.locator("[name=column1]").select_option("status")
+    free, parked = (step_1.locator(f"[name='status={text}']") for text in ("free", "parked"))
+    expect(free).to_have_value("?instock")
+    held = []
+    step_1.route("**/columns/", lambda route: held.append(route), times=1)
+
+    with step_1.expect_request("**/columns/"):
+        step_1.get_by_role("button", name="Use the proposals").click()
+    parked.focus()
+    parked.select_option("archive")
+
+    expect(free).to_have_value("instock")
+    expect(parked).to_have_value("archive")
+    assert len(held) == 1  # it was replaced, not answered
+
+
+def test_a_column_changed_while_a_layout_is_applied_is_kept(step_2):
+    held = []
+    step_2.route("**/columns/", lambda route: held.append(route))
+
+    with step_2.expect_request("**/columns/"):
+        step_2.get_by_label("Layout").select_option("Twilio")
+    with step_2.expect_request("**/columns/"):
+        step_2.locator("[name=column1]").select_option("notes")
+    for route in held:
+        route.continue_()
+
+    expect(
+        step_2.get_by_text("No column of this file has the name of the DID in lists of Twilio.")
+    ).to_be_visible()
+    expect(step_2.locator("[name=column1]")).to_have_value("notes")
+
+
 def test_double_clicks_upload_check_and_import_once(step_1):
     step_1.get_by_role("button", name="Upload and choose columns").dblclick()
     step_1.wait_for_url(re.compile("/columns/"))
