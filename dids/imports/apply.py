@@ -44,11 +44,18 @@ LINES_NAMED = 5
 NAMED_MODELS = (Reseller, Operator, Client, Account, Package, ClientPackage)
 
 
-class Apply:
-    """Write the checked rows of a ``job``; ``remedy``: what to do if "all or nothing" writes nothing."""
+# Why “all or nothing” writes nothing, by the wizard
+CHOSEN = (
+    "Nothing was imported: {rows} and you chose “All or nothing”. Correct the file, or check it again and"
+    " import the valid rows."
+)
 
-    def __init__(self, job, remedy="Correct the file, or check it again and import the valid rows."):
-        self.job, self.cursor, self.remedy = job, job.cursor, remedy
+
+class Apply:
+    """Write the checked rows of a ``job``; ``nothing``: the error if "all or nothing" writes nothing."""
+
+    def __init__(self, job, nothing=CHOSEN):
+        self.job, self.cursor, self.nothing = job, job.cursor, nothing
 
     def run(self):
         """Create the missing records, then merge chunk by chunk; a generator."""
@@ -113,7 +120,7 @@ class Apply:
         rows = f"{refused:,} rows are refused (lines {lines})"
         if refused == 1:
             rows = f"1 row is refused (line {lines})"
-        raise JobError(f"Nothing was imported: {rows} and you chose “All or nothing”. {self.remedy}")
+        raise JobError(self.nothing.format(rows=rows))
 
     def _keep(self, change):
         if change and change.pk:

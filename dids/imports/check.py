@@ -119,9 +119,12 @@ class Check:
             yield
         job.total = parser.rows
         if job.params["all_or_nothing"] and parser.rows > settings.REQUEST_LIMIT:
+            choice, remedy = "“All or nothing”", "Import the valid rows instead, or split the file."
+            if not self.is_shown:
+                choice, remedy = "all_or_nothing=true", "Send all_or_nothing=false, or fewer rows at once."
             raise JobError(
-                f"“All or nothing” works for at most {settings.REQUEST_LIMIT:,} rows, because they are"
-                " written in one transaction. Import the valid rows instead, or split the file."
+                f"{choice} works for at most {settings.REQUEST_LIMIT:,} rows, because they are written in one"
+                f" transaction. {remedy}"
             )
         if connection.vendor == "postgresql" and parser.rows > SMALL:
             # Not for few rows, which may be written in one transaction: others would wait for its end.

@@ -44,7 +44,10 @@ _REMEDIES = {
     "Correct it, create it first, or name it by its id, as in id:17.",
 )
 
-_ALL_OR_NOTHING = "Correct them, or send all_or_nothing=false to write the others."
+_ALL_OR_NOTHING = (
+    "Nothing was written: {rows} and you sent all_or_nothing=true. Correct them, or send all_or_nothing=false"
+    " to write the others."
+)
 
 
 class RefusedRow(NamedTuple):
@@ -65,10 +68,8 @@ class RowsRefusedError(Exception):
     """Nothing is written, because some rows are refused: the first ``rows`` of them, of ``count``."""
 
     def __init__(self, count: int, rows: list[RefusedRow]) -> None:
-        super().__init__(
-            f"Nothing was written: {count_noun(count, 'row is', 'rows are')} refused, and you chose “All or"
-            f" nothing”. {_ALL_OR_NOTHING}"
-        )
+        rows_are = f"{count_noun(count, 'row is', 'rows are')} refused"
+        super().__init__(_ALL_OR_NOTHING.format(rows=rows_are))
         self.count, self.rows = count, rows
 
 

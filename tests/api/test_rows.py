@@ -501,10 +501,22 @@ def test_a_job_writes_nothing_if_all_or_nothing_was_sent(program, world):
     call_command("worker", "--once")
     job = program.get(answer.headers["Location"]).json
     assert (job["state"], job["result"]) == ("failed", {"done": 0, "unchanged": 0, "refused": 2})
-    assert "2 rows are refused (lines 2,002, 2,003)" in job["error"]
-    assert job["error"].endswith("Correct them, or send all_or_nothing=false to write the others.")
+    assert job["error"] == (
+        "Nothing was written: 2 rows are refused (lines 2,002, 2,003) and you sent all_or_nothing=true."
+        " Correct them, or send all_or_nothing=false to write the others."
+    )
     assert not DID.objects.filter(number__startswith="7000").exists()
     assert len(program.get(job["refused_url"]).content.splitlines()) == 2
+
+
+def test_too_many_rows_for_all_or_nothing_are_refused_in_words_for_programs(program, world, settings):
+    settings.REQUEST_LIMIT = SMALL
+    answer = send(program, many_rows(), operator=world.operator.pk, all_or_nothing="true")
+    call_command("worker", "--once")
+    assert program.get(answer.headers["Location"]).json["error"] == (
+        "all_or_nothing=true works for at most 2,000 rows, because they are written in one transaction."
+        " Send all_or_nothing=false, or fewer rows at once."
+    )
 
 
 def test_a_job_is_cancelled_before_it_begins(program, world):
