@@ -19,7 +19,7 @@ def test_a_days_work_is_done_by_thumb(page_of):
     world = make_world()
     Package.objects.update(did_limit=50)
     DID.objects.create_numbers(FIVE, operator=world.operator, by=SYSTEM, status="instock")
-    DID.objects.filter(number="256999").edit(tags=["gold"], by=SYSTEM)
+    DID.objects.filter(number="256999").edit(tags=["easy to remember", "gold"], by=SYSTEM)
     page = page_of(member("Supervisor"))
     page.set_viewport_size({"width": 390, "height": 844})
 
@@ -66,8 +66,9 @@ def test_a_days_work_is_done_by_thumb(page_of):
 
     # A number without a client says its tags instead.
     row = page.locator("tbody tr", has=page.get_by_role("link", name="256999"))
-    expect(row.locator(".col-tag")).to_have_text("gold")
+    expect(row.locator(".col-tag")).to_have_text("easy to remember, gold")
     expect(row.locator(".col-tag")).to_be_visible()
+    assert row.locator(".col-tag .cut").evaluate("tags => tags.scrollWidth <= tags.clientWidth")  # in full
     expect(row.locator(".col-client")).to_be_hidden()
 
     # Find a number, see why, block it.
