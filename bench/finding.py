@@ -91,7 +91,7 @@ def _fill(user, count):
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE clients_client, clients_account, jobs_job")
-    bound = User.objects.create_user("bench", reseller=resellers[0])
+    bound = User.objects.create_user("bench-find", reseller=resellers[0])  # “bench” may be there from --keep
     bound.groups.set(Group.objects.filter(name="Administrator"))
     return bound
 

@@ -6,15 +6,17 @@ import shutil
 import sqlite3
 from contextlib import closing
 from io import StringIO
-from itertools import combinations
+from itertools import combinations, islice
 from xml.etree import ElementTree
 
 import psycopg
 import pytest
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from audit import SYSTEM
 from audit.models import Change
 from bench import growth, load, pages, report, scratch
 from bench.jobs import index_names
@@ -204,6 +206,19 @@ def test_the_list_is_measured_at_several_sizes(monkeypatch, tmp_path):
     assert len({addresses[name] for name in ("first", "next", "last", "first, 20 a page")}) == 4
     assert shown["largest status and operator"] == 100  # of the 35 %
     assert _databases() == databases
+
+
+def test_pages_are_measured_without_leaving_users_or_their_sessions(monkeypatch, settings):
+    settings.ALLOWED_HOSTS = ["testserver"]
+    world, every = make_world(), pages.scenarios
+    DID.objects.create_numbers(
+        map(str, range(44_000_000_000, 44_000_000_250)), operator=world.operator, by=SYSTEM
+    )
+    DID.objects.all().edit(by=SYSTEM, add_tags=["gold"])
+    monkeypatch.setattr(pages, "scenarios", lambda chosen: islice(every(chosen), 2))
+    assert len(list(pages.visit(1))) == 2
+    assert not User.objects.filter(username__startswith="bench").exists()
+    assert not Session.objects.exists()
 
 
 def test_steps_seal_with_the_keys_of_the_product(settings):
