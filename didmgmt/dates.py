@@ -73,6 +73,11 @@ def read_time(text: str) -> datetime:
     return at
 
 
+def midnight(day: date) -> datetime:
+    """Return when ``day`` begins in the active zone, also where a clock change skips or repeats midnight."""
+    return timezone.make_aware(datetime.combine(day, time()))
+
+
 def show_day(day: date) -> str:
     """Return "28 Nov 2026". Django's date_format takes ten times as long."""
     return f"{day.day} {_SHORT[day.month - 1]} {day.year}"

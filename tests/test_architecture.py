@@ -22,7 +22,7 @@ RANKS = {
     "": "didmgmt sheets|audit clients staff operators jobs dids events notices screens|api",
     "api": "__init__ problems rates examples access fields facts streams lists records receiving idempotency"
     " inputs resources dids past results moves bulk rows jobs writes stops operators clients packages"
-    " reservations tags stock_levels free_runs"
+    " reservations tags stock_levels free_runs calendar"
     " changes webhooks links document reference",
     "audit": "history changes __init__ models middleware triggers words roles seals pruning checks apps",
     "audit.seals": "__init__ hashing spans failures chain verifying touched writing log delivery",
@@ -34,12 +34,12 @@ RANKS = {
     "didmgmt.postgresql": "__init__ driver base",
     "didmgmt.sqlite3": "__init__ waiting base",
     "didmgmt.templatetags": "__init__ look",
-    "dids": "__init__ lifecycle numbering forecast models packages reservations labels lists overview history"
-    " forms imports exports reference_files job_kinds periodic demo apps",
+    "dids": "__init__ lifecycle numbering forecast models packages reservations upcoming labels lists"
+    " overview history forms imports exports reference_files job_kinds periodic demo apps",
     "dids.demo": "__init__ names world",
     "dids.exports": "__init__ columns copying rows ownership reservations workbook",
     "dids.forms": "__init__ records clients operators packages numbers reservations past free_runs"
-    " stock_levels",
+    " stock_levels upcoming",
     "dids.history": "__init__ explain ownership timeline rows audit_log external_writes undo",
     "dids.history.undo": "__init__ result chunk verdicts uses writes undo job",
     "dids.imports": "__init__ limits synonyms names content layouts mapping options cells bodies parse"
@@ -60,8 +60,9 @@ RANKS = {
     "notices": "__init__ models reading writing mailing periodic apps",
     "operators": "__init__ models filters apps",
     "screens": "__init__ frame forms answers records templatetags start packages operators jobs staff people"
-    " stock overview programs downloads webhooks notices numbers runs history clients reservations imports"
-    " find",
+    " stock overview programs downloads webhooks notices calendar numbers runs history clients reservations"
+    " imports find",
+    "screens.calendar": "__init__ views",
     "screens.clients": "__init__ clients accounts assign_forms assign client dids",
     "screens.find": "__init__ actions views",
     "screens.history": "__init__ links audit undo who_had_it",

@@ -129,6 +129,7 @@ class PastFilter(DIDFilter):
     reservation = _NotOfPast("a reservation")
     reserved = _NotOfPast("its reservations")
     reserved_until = _NotOfPast("the end of a reservation")
+    ends_on = _NotOfPast("the day of an end")
     country = _NotOfPast("the country")
     type = _NotOfPast("the type of number")
     area = _NotOfPast("the area")

@@ -1,5 +1,6 @@
 """Filters of the lists of numbers, for screens, exports, selections and jobs."""
 
+from datetime import timedelta
 from functools import cached_property
 
 import django_filters
@@ -17,7 +18,8 @@ from clients.models import Account, Client
 from clients.names import fold
 from didmgmt import clock
 from didmgmt.choices import LongSelect, RemoteSelectMultiple, TickedBoxes
-from didmgmt.fields import LocalDateTimeField
+from didmgmt.dates import midnight
+from didmgmt.fields import DayField, LocalDateTimeField
 from didmgmt.filters import ChoicesFilter, FilterSet, RowFilter, RowsField, RowsFilter, no_such
 from didmgmt.forms import Form
 from didmgmt.listing import Count
@@ -38,7 +40,7 @@ from dids.numbering.geography import TYPES
 from dids.numbering.search import MATCHES, Search, parse_search
 from operators.models import Operator
 
-OF_RESERVATIONS = ("reservation", "reserved", "reserved_until")
+OF_ENDS = ("reservation", "reserved", "reserved_until", "ends_on")
 OF_PLACES = ("country", "type", "area")
 SEARCH_HINT = "Part of a number, 0049* begins, *900 ends, =49… exact, 111-222 a range, or a pasted list"
 
@@ -257,6 +259,10 @@ class ReservedUntilFilter(django_filters.Filter):
     field_class = LocalDateTimeField
 
 
+class EndsOnFilter(django_filters.Filter):
+    field_class = DayField
+
+
 class DIDFilter(NumberFilter):
     """Filter the numbers that ``user`` may see, which are the ``queryset``.
 
@@ -306,6 +312,7 @@ class DIDFilter(NumberFilter):
         queryset=lambda user: Reservation.objects.visible_to(user).select_related("client"),
         widget=forms.HiddenInput,
     )
+    ends_on = EndsOnFilter(label="Ends on", help_text="Its hold, its reservation or its package")
     as_of = NowFilter()
     apart = ("as_of",)
 
@@ -345,7 +352,7 @@ class DIDFilter(NumberFilter):
             dids = dids.filter(account__in=self.accounts).exclude(holds.over(self.now))
         if chosen["tag"]:
             dids = dids.filter(tag_set__in=self.tag_sets)
-        return self.in_reservations(self.in_places(dids))
+        return self.ending(self.in_places(dids))
 
     @cached_property
     def places(self):
@@ -357,9 +364,14 @@ class DIDFilter(NumberFilter):
         """Return those of ``dids`` in the chosen places."""
         return dids.filter(self.places.condition) if self.places else dids
 
-    def in_reservations(self, dids):
-        """Return those of ``dids`` that match the filters by reservation; one that is over has no numbers."""
-        kept, reserved, until = (self.form.cleaned_data[name] for name in OF_RESERVATIONS)
+    def ending(self, dids):
+        """Return those of ``dids`` that match the filters by reservation and by end.
+
+        A reservation that is over has no numbers, and what is over ends on no day any more.
+        """
+        kept, reserved, until, day = (self.form.cleaned_data[name] for name in OF_ENDS)
+        if day:
+            dids = dids.filter(self._ending_on(day))
         if reserved == "without":
             dids = dids.filter(Q(reservation__isnull=True) | holds.over(self.now))
         if kept or until or reserved == "with":
@@ -367,6 +379,20 @@ class DIDFilter(NumberFilter):
         if kept:
             dids = dids.filter(reservation=kept)
         return dids.filter(hold_until__lte=until) if until else dids
+
+    def _ending_on(self, day):
+        """Return the condition for numbers that leave their status by themselves on ``day``.
+
+        A package whose end has come ends today: the worker has not switched it off yet.
+        """
+        begins, ends = midnight(day), midnight(day + timedelta(days=1))
+        timed = Q(hold_until__gte=begins, hold_until__lt=ends, hold_until__gt=self.now)
+        packages = ClientPackage.objects.filter(active=True, ends_at__lt=ends)
+        if begins > self.now:
+            packages = packages.filter(ends_at__gte=begins)
+        if ends <= self.now:
+            packages = packages.none()
+        return timed | Q(client_package__in=packages, status__in=st.IN_USE)
 
     def states_of(self, missing):
         if not missing:
@@ -400,12 +426,14 @@ class DIDFilter(NumberFilter):
 
     @property
     def is_few(self):
-        """Whether a search, a change or reservations have so few numbers that they can be sorted at once."""
+        """Whether what is searched for, a change or ends have so few numbers that they can be sorted."""
         chosen = self.form.cleaned_data
         search = chosen["search"]
         if self.changed and not self.changed.many:
             return True
-        if chosen["reservation"] or chosen["reserved_until"] or chosen["reserved"] == "with":
+        if chosen["reservation"] or chosen["reserved_until"] or chosen["ends_on"]:
+            return True
+        if chosen["reserved"] == "with":
             return True
         if self.substring:
             return not self.substring.many
@@ -442,12 +470,12 @@ class DIDFilter(NumberFilter):
 
     @property
     def searches(self):
-        """Whether the list is limited to a search, a change, reservations or places."""
+        """Whether the list is limited to a search, a change, reservations, ends or places."""
         return bool(self.places) or self._is_narrowed
 
     @property
     def _is_narrowed(self):
-        return any(self.form.cleaned_data[name] for name in ("search", "change", *OF_RESERVATIONS))
+        return any(self.form.cleaned_data[name] for name in ("search", "change", *OF_ENDS))
 
     @property
     def is_in_stock(self):
@@ -527,13 +555,13 @@ class DIDFilter(NumberFilter):
         # What the user may see is among the operators.
         dids = self.searched_in(DID.objects.filter(AmongIndexKeys("operator", self.operators)))
         dids = dids.filter(status__in=st.LABELS)  # the second column of the index
-        dids = self.in_reservations(self.in_places(dids))
+        dids = self.ending(self.in_places(dids))
         return dids.filter(tag_set__in=self.tag_sets) if chosen["tag"] else dids
 
     @property
     def _is_substring_only(self):
         """Whether a substring is the only filter besides the status."""
-        others = any(self.form.cleaned_data[name] for name in ("client", "tag", *OF_RESERVATIONS, *OF_PLACES))
+        others = any(self.form.cleaned_data[name] for name in ("client", "tag", *OF_ENDS, *OF_PLACES))
         return bool(self.substring) and self.operators is None and not others
 
     @cached_property

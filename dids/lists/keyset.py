@@ -405,7 +405,7 @@ class FilteredScans:
         self._overdue = overdue
         # The operators are among the values, so what the user may see needs no join.
         found = filterset.of_change(filterset.searched_in(DID.objects.all()))
-        found = filterset.in_reservations(found)
+        found = filterset.ending(found)
         self._dids: Scan = filterset.in_places(found)
         places = filterset.places
         self._ranges: list[Scan] | None = places and [found.filter(part) for part in places.parts]

@@ -20,7 +20,8 @@ AVERAGES = {  # rows for one value of an index's first column, of its first two,
     "did_notes": (2_000, 1),
     "sqlite_autoindex_dids_did_1": (1,),  # the unique one on number
 }
-HOLD_DUE = ("did_hold_due", "2000 1000")  # partial index: all holds, and those with the same end
+# partial index: all holds, those with the same end, and so on
+HOLD_END = ("did_hold_end", "2000 1000 1000 500 200")
 
 
 def write_statistics(numbers):
@@ -31,7 +32,7 @@ def write_statistics(numbers):
     wanted = {}
     if numbers >= FROM:
         wanted = {index: " ".join(map(str, (SIZE, *rows))) for index, rows in AVERAGES.items()}
-        wanted |= [HOLD_DUE]
+        wanted |= [HOLD_END]
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat1'")
         current = {}

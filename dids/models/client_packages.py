@@ -90,7 +90,11 @@ class ClientPackage(models.Model):
                 name="client_package_ends_later",
             )
         ]
-        indexes = [models.Index(fields=["ends_at"], name="client_package_due", condition=Q(active=True))]
+        indexes = [
+            models.Index(fields=["ends_at"], name="client_package_due", condition=Q(active=True)),
+            # those that begin on a day
+            models.Index(fields=["starts_at"], name="client_package_start", condition=Q(active=True)),
+        ]
 
     def __str__(self):
         return f"{self.package} of {self.client}"

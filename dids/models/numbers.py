@@ -196,8 +196,12 @@ class DID(AsListed, models.Model):
                 name="did_reservation",
                 condition=Q(reservation__isnull=False),
             ),
-            # overdue holds and reservations
-            models.Index(fields=["hold_until"], name="did_hold_due", condition=Q(hold_until__isnull=False)),
+            # overdue holds and reservations; how many end on a day, and what they become
+            models.Index(
+                fields=["hold_until", "status", "after_hold", "operator"],
+                name="did_hold_end",
+                condition=Q(hold_until__isnull=False),
+            ),
         ]
 
     def __str__(self):

@@ -2,6 +2,7 @@
 
 import pkgutil
 import re
+from datetime import date
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -30,6 +31,7 @@ from dids.forms import reservations as reservation_forms
 from dids.forms import stock_levels as level_forms
 from dids.forms.free_runs import FreeRunsForm
 from dids.forms.records import HoldDaysForm, RecordForm
+from dids.forms.upcoming import CalendarForm, DaysForm, SpanForm
 from dids.imports.mapping import guess
 from dids.imports.wizard import Import
 from dids.lists.as_of import PastFilter
@@ -59,6 +61,7 @@ BASES = {
     RecordForm,
     HoldDaysForm,
     reservation_forms.EndFields,
+    DaysForm,
     import_forms.DefaultsForm,
     people_forms._ManagedForm,
 }
@@ -106,6 +109,8 @@ def bound_forms(world, user):
         import_forms.ReadingForm(NO_DATA, file_format=upload.format),
         import_forms.UploadForm(NO_DATA, by=user),
         FreeRunsForm(NO_DATA, by=user),
+        CalendarForm(NO_DATA, by=user, today=date(2026, 11, 28)),
+        SpanForm(NO_DATA, by=user, today=date(2026, 11, 28)),
         number_forms.EditForm(NO_DATA, shown=shown, by=user),
         number_forms.MassEditForm(NO_DATA, by=user),
         number_forms.NewForm(NO_DATA, by=user),

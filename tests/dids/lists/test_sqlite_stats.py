@@ -39,7 +39,7 @@ def test_the_most_selective_index_is_used():
     assert "did_account_status" in accounts.filter(status="active").explain()
     tagged = DID.objects.filter(tag_set__in=[1, 2])
     for numbers in (operators, tagged, operators & tagged):
-        assert "did_hold_due" in numbers.hold_over(timezone.now()).explain()
+        assert "did_hold_end" in numbers.hold_over(timezone.now()).explain()
     assert "did_tag_set" in DID.objects.filter(tag_set=None).order_by("number")[5:6].explain()
     assert "did_notes" in DID.objects.filter(notes="").order_by("-number")[5:6].explain()
     for few in (DID.objects.filter(pk__named=[1, 2]), operators.filter(pk__named=[1, 2])):

@@ -1,11 +1,12 @@
 """A simulated year of a carrier: random actions of users and the worker break no invariant."""
 
+from collections import Counter, defaultdict
 from datetime import timedelta
 
 import hypothesis
 import pytest
 from django.db import transaction
-from django.db.models import Count, Sum
+from django.db.models import Count, Min, Sum
 from django.utils import timezone
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -18,8 +19,10 @@ from hypothesis.stateful import (
 
 from audit import SYSTEM
 from clients.models import Account, Client, Package, Reseller
+from didmgmt.dates import midnight
 from dids.lifecycle.statuses import FREE, HELD, IN_USE, LABELS, MOVES, RESUMED
 from dids.models import DID, ClientPackage, DIDHistory, Reservation, Stock, counters, head_stock
+from dids.upcoming import Upcoming
 from operators.models import Operator
 from tests.examples import scaled
 from tests.world import member
@@ -64,6 +67,12 @@ class Carrier(RuleBasedStateMachine):
             self._some(assigned).assign(given, self.accounts[given.client], by=SYSTEM, now=self.now)
 
     def teardown(self):
+        try:
+            self.nobody_interferes_and_the_calendar_comes_true()
+        finally:
+            self.undo_everything()
+
+    def undo_everything(self):
         transaction.set_rollback(True)
         self.transaction.__exit__(None, None, None)
 
@@ -160,6 +169,36 @@ class Carrier(RuleBasedStateMachine):
         for given in ClientPackage.objects.filter(active=True, ends_at__lte=self.now):
             given.deactivate(by=SYSTEM, now=self.now, ended=True)
 
+    # --- the end of the year
+
+    def nobody_interferes_and_the_calendar_comes_true(self):
+        with timezone.override("Europe/Berlin"):
+            today = timezone.localtime(self.now).date()
+            span = (today, today + 45 * DAY)
+            shown = Upcoming(self.people["Clerk"], *span, now=self.now).entries
+            held = set(
+                DID.objects.filter(status="hold", hold_until__gt=self.now).values_list("pk", flat=True)
+            )
+            # What is over by the clock is over before the first day that is shown.
+            self.the_worker_releases()
+            happened = defaultdict(Counter)
+            while self.now < midnight(span[1] + DAY):
+                before = dict(DID.objects.values_list("pk", "status"))
+                self.the_worker_ends_packages()
+                self.the_worker_releases()
+                day = timezone.localtime(self.now).date()
+                for pk, status in DID.objects.values_list("pk", "status"):
+                    if status != before[pk]:
+                        happened[day, kind_of(before[pk], pk in held)][status] += 1
+                self.now = self.next_end()
+        assert {key: one.outcomes for key, one in shown.items() if one.numbers} == happened
+
+    def next_end(self):
+        """Return when the next hold, reservation or package ends, years from now if none does."""
+        ends = DID.objects.filter(hold_until__isnull=False).aggregate(Min("hold_until"))
+        given = ClientPackage.objects.filter(active=True).aggregate(Min("ends_at"))
+        return min(filter(None, [*ends.values(), *given.values()]), default=self.now + 1_000 * DAY)
+
     # --- invariants
 
     @invariant()
@@ -252,6 +291,13 @@ class Carrier(RuleBasedStateMachine):
         assert {status: n for status, n in stored.items() if n} == counted
         head_stock.compact()
         assert all(count.is_exact for count in head_stock.check())
+
+
+def kind_of(status, was_on_hold):
+    """Return the kind of the calendar for a number that leaves ``status`` by itself."""
+    if status == "hold":
+        return "hold_ends" if was_on_hold else "following_hold_ends"
+    return "reservation_ends" if status == "reserved" else "package_ends"
 
 
 def test_a_simulated_year_breaks_no_invariant(db):

@@ -1,0 +1,259 @@
+"""What will happen to numbers by itself, by day: the ends of holds, reservations and packages, and starts.
+
+Days are those of the active time zone. Counted is what follows from what is stored now if nobody interferes:
+a hold and a reservation end with their time; the end of a package puts its numbers in use on Hold for their
+hold days, and the ends of these holds follow. Not counted is what people and programs do until then.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+from django.db import connections
+from django.db.models import Count
+from django.utils import timezone
+
+from clients.models import Reseller
+from didmgmt.dates import midnight
+from didmgmt.streams import stream
+from dids.lifecycle import holds
+from dids.lifecycle import statuses as st
+from dids.models import DID, ClientPackage, Reservation
+from dids.models.hold_days import days_of
+from operators.models import Operator
+
+DAYS_AHEAD = 366  # the last day that can be asked for, from today
+HOLD_ENDS, FOLLOWING, RESERVATION_ENDS = "hold_ends", "following_hold_ends", "reservation_ends"
+PACKAGE_ENDS, PACKAGE_STARTS = "package_ends", "package_starts"
+# {kind: what it is called}, in the order of a day. The holds that follow have not begun yet.
+KINDS = {
+    HOLD_ENDS: "Hold ends",
+    FOLLOWING: "Follow-on hold ends",
+    RESERVATION_ENDS: "Reservation ends",
+    PACKAGE_ENDS: "Package ends",
+    PACKAGE_STARTS: "Package starts",
+}
+EVENTS_MOST = 100
+GROUPS_AT_ONCE = 2_000
+_MOMENT = timedelta(microseconds=1)
+
+# One range of the index on ``hold_until`` for each day, which the index alone answers. Raw SQL, because
+# neither engine turns the time zone’s day of 200,000 timestamps into a number as fast.
+_BY_DAY = """
+    WITH day(number, begins, ends) AS (VALUES {days})
+    SELECT day.number, did.status, did.after_hold, count(*)
+    FROM day CROSS JOIN dids_did AS did
+    WHERE did.hold_until >= day.begins AND did.hold_until < day.ends{branch}
+    GROUP BY day.number, did.status, did.after_hold
+"""
+
+
+@dataclass
+class Entry:
+    """What of one kind happens on a day.
+
+    ``outcomes``: {status: how many numbers get it}. ``events``: how many packages or reservations it is; for
+    holds, which end each by itself, 0.
+    """
+
+    day: date
+    kind: str
+    outcomes: Counter[str] = field(default_factory=Counter)
+    events: int = 0
+
+    @property
+    def numbers(self) -> int:
+        return self.outcomes.total()
+
+    @property
+    def label(self) -> str:
+        return KINDS[self.kind]
+
+    @property
+    def becomes(self) -> str:
+        return becomes(self.outcomes)
+
+
+@dataclass
+class Event:
+    """A reservation or a client package (``record``) that ends or starts at ``at``.
+
+    Its numbers get ``outcomes``; those that go on Hold stay there until a time of ``until``.
+    """
+
+    kind: str
+    at: datetime
+    record: Any
+    outcomes: Counter[str] = field(default_factory=Counter)
+    until: set[datetime] = field(default_factory=set)
+
+    @property
+    def numbers(self) -> int:
+        return self.outcomes.total()
+
+
+def becomes(outcomes: Counter[str]) -> str:
+    """Return what numbers become: "to In Stock", or "20 to In Stock, 3 to Reserved" with the most first."""
+    found = [(st.LABELS[status], count) for status, count in outcomes.most_common() if count]
+    if len(found) == 1:
+        return f"to {found[0][0]}"
+    return ", ".join(f"{count:,} to {label}" for label, count in found)
+
+
+class Upcoming:
+    """What happens from ``first`` to ``last``, both included, to what ``viewer`` may see.
+
+    ``first`` is today or later. ``reseller``: only what is of it. ``named``: (first, last) of the days of
+    which ``events`` has the single reservations and packages.
+    """
+
+    def __init__(
+        self,
+        viewer: Any,
+        first: date,
+        last: date,
+        *,
+        now: datetime,
+        reseller: Reseller | None = None,
+        named: tuple[date, date] | None = None,
+    ) -> None:
+        self.viewer, self.first, self.last, self.now, self.reseller = viewer, first, last, now, reseller
+        self.named = named
+        self.begins = max(midnight(first), now + _MOMENT)  # what is over by the clock does not happen again
+        self.ends = midnight(last + timedelta(days=1))
+
+    @cached_property
+    def events(self) -> list[Event]:
+        """The first ``EVENTS_MOST`` of each kind on the ``named`` days; ``entries`` adds what packages do.
+
+        It reads the numbers of packages that end anyway.
+        """
+        if self.named is None:
+            return []
+        first, last = self.named
+        begins, ends = midnight(first), midnight(last + timedelta(days=1))
+        found = []
+        for kind, column, records in self._records():
+            # What is overdue is on the first day.
+            some = records.filter(**{f"{column}__lt": ends}).order_by(column, "pk")
+            if first > self.first:
+                some = some.filter(**{f"{column}__gte": begins})
+            if kind == RESERVATION_ENDS:
+                some = some.with_numbers().select_related("client")
+            else:
+                some = some.select_related("client", "package")
+            for record in some[:EVENTS_MOST]:
+                event = Event(kind, getattr(record, column), record)
+                if kind == RESERVATION_ENDS:
+                    event.outcomes[st.INSTOCK] = record.numbers or 0
+                found.append(event)
+        return found
+
+    def _records(self) -> list[tuple[str, str, Any]]:
+        """Return [(kind, column of its time, querysets of what ends or starts on the days)]."""
+        packages = self._own(ClientPackage.objects).filter(active=True)
+        # One whose end has come is switched off by the worker within a minute.
+        ending = packages.filter(ends_at__lt=self.ends)
+        if self.begins > self.now + _MOMENT:
+            ending = ending.filter(ends_at__gte=self.begins)
+        starting = packages.filter(starts_at__gte=self.begins, starts_at__lt=self.ends)
+        reservations = self._own(Reservation.objects).running(self.now)
+        reservations = reservations.filter(ends_at__gte=self.begins, ends_at__lt=self.ends)
+        return [
+            (RESERVATION_ENDS, "ends_at", reservations),
+            (PACKAGE_ENDS, "ends_at", ending),
+            (PACKAGE_STARTS, "starts_at", starting),
+        ]
+
+    def _own(self, records: Any) -> Any:
+        found = records.visible_to(self.viewer)
+        return found if self.reseller is None else found.filter(**{found.branch: self.reseller})
+
+    @cached_property
+    def entries(self) -> dict[tuple[date, str], Entry]:
+        """{(day, kind): Entry}, by day, of what happens; eight queries, with many packages more."""
+        found: dict[tuple[date, str], Entry] = {}
+        ends = {event.record.pk: event for event in self.events if event.kind == PACKAGE_ENDS}
+
+        def entry(day: date | None, kind: str) -> Entry:
+            """Return the entry of a day, one that nobody sees for a day that is not among these."""
+            return found.setdefault((day, kind), Entry(day, kind)) if day else Entry(self.first, kind)
+
+        for day, status, after_hold, count in self._timed():
+            kind = RESERVATION_ENDS if status == st.RESERVED else HOLD_ENDS
+            entry(day, kind).outcomes[holds.after(status, after_hold)] += count
+        for kind, column, records in self._records():
+            for at, count in stream(records.order_by().values_list(column).annotate(Count("pk"))):
+                entry(self._day_of(at), kind).events += count
+        for package, at, days, after_hold, count in self._stopped():
+            until = holds.end(at, days)
+            outcome = st.HOLD if until else after_hold
+            entry(self._day_of(at), PACKAGE_ENDS).outcomes[outcome] += count
+            if until:
+                entry(self._day_of(until), FOLLOWING).outcomes[after_hold] += count
+            if event := ends.get(package):
+                event.outcomes[outcome] += count
+                event.until |= {until} if until else set()
+        order = list(KINDS)
+        return dict(sorted(found.items(), key=lambda item: (item[0][0], order.index(item[0][1]))))
+
+    def _timed(self) -> Iterator[tuple[date, str, str, int]]:
+        """Yield (day, status, after hold, numbers) of holds and reservations that end; one or two queries."""
+        days = [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
+        begins = [self.begins, *map(midnight, days[1:]), self.ends]
+        bounds = [(n, begins[n], begins[n + 1]) for n in range(len(days))]
+        connection = connections[DID.objects.db]
+        adapt = connection.ops.adapt_datetimefield_value
+        params: list[Any] = []
+        for n, one, next_one in bounds:
+            params += [n, adapt(one), adapt(next_one)]
+        row = "(%s, CAST(%s AS timestamptz), CAST(%s AS timestamptz))"
+        row = row if connection.vendor == "postgresql" else "(%s, %s, %s)"
+        branch = ""
+        if (operators := self._operators()) is not None:
+            if not operators:
+                return
+            branch = f" AND did.operator_id IN ({', '.join(['%s'] * len(operators))})"
+            params += operators
+        with connection.cursor() as cursor:
+            cursor.execute(_BY_DAY.format(days=", ".join([row] * len(days)), branch=branch), params)
+            for n, status, after_hold, count in cursor.fetchall():
+                yield days[n], status, after_hold, count
+
+    def _operators(self) -> list[int] | None:
+        """Return the primary keys of the operators whose numbers count, None for all."""
+        if self.reseller is None and self.viewer.reseller_id is None:
+            return None
+        found = Operator.objects.visible_to(self.viewer)
+        if self.reseller is not None:
+            found = found.filter(reseller=self.reseller)
+        return list(found.values_list("pk", flat=True))
+
+    def _stopped(self) -> Iterator[tuple[int, datetime, int, str, int]]:
+        """Yield (client package, when, hold days, after hold, numbers) of packages that end by the last day.
+
+        Those of earlier days are among them, because their holds may end later. The hold days are found for
+        each combination of what they are inherited from, see ``days_of``.
+        """
+        stopped = DID.objects.filter(
+            client_package__in=self._own(ClientPackage.objects).filter(active=True, ends_at__lt=self.ends),
+            status__in=st.IN_USE,
+        )
+        groups = stopped.order_by().values_list(
+            "hold_days", "client_package", "operator", "after_hold", "client_package__ends_at"
+        )
+        rows = iter(stream(groups.annotate(Count("pk"))))
+        while some := list(islice(rows, GROUPS_AT_ONCE)):
+            days = days_of({tuple(keys) for *keys, _, _, _ in some})
+            for *keys, after_hold, at, count in some:
+                # The worker ends one that is over within a minute.
+                yield keys[1], max(at, self.now), days[tuple(keys)], after_hold, count
+
+    def _day_of(self, at: datetime) -> date | None:
+        """Return the day of a time, None if it is not among the days."""
+        day = timezone.localtime(max(at, self.now)).date()
+        return day if self.first <= day <= self.last else None
