@@ -16,6 +16,7 @@ urlpatterns = [
     path("start/", include("screens.start.urls")),
     path("dids/", include("screens.numbers.urls")),
     path("reservations/", include("screens.reservations.urls")),
+    path("calendar/", include("screens.calendar.urls")),
     path("operators/", include("screens.operators.urls")),
     path("stock-levels/", include("screens.stock.urls")),
     path("clients/", include("screens.clients.urls")),

@@ -212,6 +212,7 @@ PAGES = {
     "import-file": ("/dids/import/",),
     "find-a-run": ("/free-runs/?count=20&multiple=10",),
     "who-had-it": ("/audit/who-had-it/",),
+    "calendar": ("/calendar/",),
     "reservations": ("/reservations/",),
     "reserve": ("/reservations/new/",),
     "operators": ("/operators/",),

@@ -10,6 +10,7 @@ PRODUCT = "DID Management"
 # {namespace of URLs, or table of an import: section}; other pages belong to none
 SECTIONS = {
     "overview": "Overview",
+    "calendar": "Overview",
     "dids": "DIDs",
     "operators": "DIDs",
     "reservations": "DIDs",

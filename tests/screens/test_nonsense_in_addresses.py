@@ -58,6 +58,7 @@ PARAMETERS = [
     ("/audit/?page=2", ("after", "before")),
     ("/audit/outside/?", ("before",)),
     ("/audit/who-had-it/?numbers=1", ("at",)),
+    ("/calendar/?", ("from", "kind", "reseller")),
     ("/free-runs/?count=3", ("multiple", "begins", "operator", "tag", "package", "gaps", "order")),
     ("/free-runs/?", ("count",)),
     ("/overview/?", ("forecast", "group", "reseller", "subjects")),
