@@ -15,6 +15,7 @@ from ninja import NinjaAPI
 
 from api import (
     bulk,
+    calendar,
     changes,
     clients,
     dids,
@@ -60,6 +61,7 @@ api.add_router("", reservations.router)
 api.add_router("", tags.router)
 api.add_router("", stock_levels.router)
 api.add_router("", free_runs.router)
+api.add_router("", calendar.router)
 api.add_router("", changes.router)
 api.add_router("", past.router)
 api.add_router("", moves.router)

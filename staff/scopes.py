@@ -40,6 +40,7 @@ SCOPES = {
         "read": frozenset({"dids.view_did"}),
         "write": frozenset({"dids.change_did", "dids.assign_did"}),
     },
+    "calendar": {"read": frozenset({"dids.view_did"})},
     "operators": _crud("operators.operator"),
     "resellers": _crud("clients.reseller"),
     "tags": {"read": frozenset({"dids.view_did"})},
@@ -58,11 +59,12 @@ SCOPES = {
 # Resources without permissions of their own: their levels need permissions of the owner but pass none on,
 # so that who may read tags can't read numbers. Their endpoints check ``user.scopes``. Reserving numbers moves
 # them, so it needs dids:write as well.
-PASS_NOTHING_ON = {"tags", "reservations", "stock-levels"}
+PASS_NOTHING_ON = {"tags", "reservations", "stock-levels", "calendar"}
 # What a resource is besides its name, for the form
 HINTS = {
     "dids": "Numbers",
     "reservations": "Writing needs dids as well",
+    "calendar": "Counts by day, no numbers",
     "jobs": "Its own",
     "changes": "Audit log",
 }
