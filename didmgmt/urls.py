@@ -27,6 +27,7 @@ urlpatterns = [
     path("find/", include("screens.find.urls")),
     path("jobs/", include("screens.jobs.urls")),
     path("notifications/", include("screens.notices.urls")),
+    path("blocks/", include("screens.blocks.urls")),
     path("free-runs/", include("screens.runs.urls")),
     path("webhooks/", include("screens.webhooks.urls")),
     path("", include((reference_urlpatterns, "reference"))),

@@ -210,6 +210,7 @@ PAGES = {
     "new-dids": ("/dids/new/",),
     "view": ("/dids/views/new/",),
     "import-file": ("/dids/import/",),
+    "blocks": ("/blocks/?country=GB",),
     "find-a-run": ("/free-runs/?count=20&multiple=10",),
     "who-had-it": ("/audit/who-had-it/",),
     "calendar": ("/calendar/",),

@@ -47,7 +47,8 @@ RANKS = {
     " tally apply check effects wizard rows",
     "dids.lifecycle": "__init__ statuses holds result",
     "dids.lists": "__init__ client_packages prefix_rows free_runs keyset row_counts reservations records"
-    " sqlite_stats substring places changed missing filters picks as_of columns listing finding first_steps",
+    " sqlite_stats substring places blocks changed missing filters picks as_of columns listing finding"
+    " first_steps",
     "dids.models": "locks number_previews client_packages reservations hold_days lookups prefixes"
     " head_geography head_stock staging tags number_merge number_plans number_reads number_writes numbers"
     " counters free_numbers stock_levels stock_days views __init__",
@@ -60,8 +61,9 @@ RANKS = {
     "notices": "__init__ models reading writing mailing periodic apps",
     "operators": "__init__ models filters apps",
     "screens": "__init__ frame forms answers records templatetags start packages operators jobs staff people"
-    " stock overview programs downloads webhooks notices calendar numbers runs history clients reservations"
-    " imports find",
+    " stock overview programs downloads blocks webhooks notices calendar numbers runs history clients"
+    " reservations imports find",
+    "screens.blocks": "__init__ views",
     "screens.calendar": "__init__ views",
     "screens.clients": "__init__ clients accounts assign_forms assign client dids",
     "screens.find": "__init__ actions views",

@@ -146,7 +146,7 @@ def did_assign(request):
     """Assign the numbers selected on the list: choose the client, preview, apply."""
     selection = selected_dids(request)
     only = [reverse("dids:detail", args=[selection.ids])] if selection.ids.isdigit() else []
-    back = dialogs.back_to(request, reverse("dids:list"), *only)
+    back = dialogs.back_to(request, reverse("dids:list"), reverse("blocks:map"), *only)
     if selection.error:
         return refused(request, selection.error, "Assign numbers to a client", back)
     return assign_selected(request, selection, back, action_url=reverse("dids:assign"))

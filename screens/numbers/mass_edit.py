@@ -135,4 +135,4 @@ def _dialog(request, template, title, context):
 
 
 def _back(request):
-    return dialogs.back_to(request, reverse("dids:list"))
+    return dialogs.back_to(request, reverse("dids:list"), reverse("blocks:map"))

@@ -112,7 +112,8 @@ def reservation_new(request):
 def _other_pages(request):
     """Return the addresses of other pages that the dialog may be opened on."""
     ids = request.GET.get("ids") or request.POST.get("ids", "")
-    return [reverse("dids:list"), *([reverse("dids:detail", args=[ids])] if ids.isdigit() else [])]
+    only = [reverse("dids:detail", args=[ids])] if ids.isdigit() else []
+    return [reverse("dids:list"), reverse("blocks:map"), *only]
 
 
 def _selection(request):

@@ -10,6 +10,7 @@ from didmgmt.replica import may_lag
 from didmgmt.text import count_noun
 from dids.forms.free_runs import FreeRunsForm
 from dids.lifecycle import statuses as st
+from dids.lists.blocks import place_of
 
 
 @require_safe
@@ -43,6 +44,7 @@ def _row(run, widest):
     return {
         "run": run,
         "query": urlencode({"q": f"{run.first}-{run.last}", "status": st.INSTOCK}),
+        "map_query": urlencode(place_of(run.first, run.last)),
         "left": " + ".join(f"{part:,}" for part in (run.before, run.after) if part) or "none",
         "before": before,
         "taken": taken,

@@ -12,6 +12,7 @@ SECTIONS = {
     "overview": "Overview",
     "calendar": "Overview",
     "dids": "DIDs",
+    "blocks": "DIDs",
     "operators": "DIDs",
     "reservations": "DIDs",
     "runs": "DIDs",

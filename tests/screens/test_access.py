@@ -179,6 +179,7 @@ ADDRESSES = [
     Address("dids:client_choices", "/dids/choices/clients/", SIGNED_IN, NO_POST),
     Address("dids:tag_choices", "/dids/choices/tags/", SIGNED_IN, NO_POST),
     Address("calendar:calendar", "/calendar/", SIGNED_IN, NO_POST),
+    Address("blocks:map", "/blocks/", SIGNED_IN, NO_POST),
     Address("runs:find", "/free-runs/?count=3", SIGNED_IN, NO_POST),
     Address(
         "audit:who_had_it", "/audit/who-had-it/", SIGNED_IN, "login 302 302 302 302", numbers="2567,2563"

@@ -59,6 +59,8 @@ PARAMETERS = [
     ("/audit/outside/?", ("before",)),
     ("/audit/who-had-it/?numbers=1", ("at",)),
     ("/calendar/?", ("from", "kind", "reseller")),
+    ("/blocks/?", ("country", "prefix", "digits")),
+    ("/blocks/?prefix=25&digits=6", ("block", "select")),
     ("/free-runs/?count=3", ("multiple", "begins", "operator", "tag", "package", "gaps", "order")),
     ("/free-runs/?", ("count",)),
     ("/overview/?", ("forecast", "group", "reseller", "subjects")),

@@ -35,7 +35,9 @@ _MEASURE = """(least) => {
     const across = reach(-1, 0) + reach(1, 0) + 1, down = reach(0, -1) + reach(0, 1) + 1;
     const what = control.outerHTML.replace(/\\s+/g, " ").slice(0, 110);
     // A box of 40 px has 39 whole pixels around its middle.
-    if (Math.min(across, down) < least - 1) found.push(`${across} × ${down} px: ${what}`);
+    // Ten columns leave a cell 30 px of a phone.
+    const narrow = control.closest("[role=grid]") ? 30 : least;
+    if (across < narrow - 1 || down < least - 1) found.push(`${across} × ${down} px: ${what}`);
     if (left < -1 || right > width + 1) found.push(`cut: ${what}`);
   }
   scrollTo(...before);
