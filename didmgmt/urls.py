@@ -1,15 +1,15 @@
 from django.urls import include, path
-from django.views.generic import RedirectView
 
 from api.urls import reference_urlpatterns as api_reference_urlpatterns
 from didmgmt import headers, health, metrics
 from screens.imports.urls import reference_urlpatterns
 from screens.operators.urls import reseller_urlpatterns
+from screens.overview.views import home
 from screens.packages.urls import client_package_urlpatterns
 from screens.people.urls import people_urlpatterns, role_urlpatterns
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="dids:list"), name="home"),
+    path("", home, name="home"),
     path("api/", include("api.urls")),
     path("api-reference/", include((api_reference_urlpatterns, "api_reference"))),
     path("overview/", include("screens.overview.urls")),

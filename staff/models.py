@@ -63,6 +63,9 @@ class StaffManager(UserManager.from_queryset(BranchQuerySet)):  # type: ignore[m
             return super().create_superuser(*args, **fields)
 
 
+FIRST_PAGES = [("dids", "DIDs"), ("overview", "Overview")]
+
+
 class User(AbstractUser):
     """A member of staff. A user bound to a reseller sees and changes only that reseller's rows."""
 
@@ -76,7 +79,8 @@ class User(AbstractUser):
         help_text="Leave empty to show every reseller",
     )
     time_zone = models.CharField(max_length=50, default="UTC", validators=[known_time_zone])
-    # How lists look; the person's own, so that history doesn't record it
+    # Where the person begins and how lists look: their own, so that history doesn't record it
+    first_page = models.CharField("first page", max_length=10, choices=FIRST_PAGES, default="dids")
     page_size = models.PositiveSmallIntegerField(null=True, blank=True)
     is_dense = models.BooleanField("dense rows", default=False)
     did_columns = models.CharField(max_length=300, default="", blank=True)

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import permission_required
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
@@ -69,6 +69,11 @@ def overview(request):
     if found.total:
         context |= _context(found, request)
     return render(request, "overview/overview.html", context)
+
+
+def home(request):
+    """Go to the page with which the person begins."""
+    return redirect("overview:stock" if request.user.first_page == "overview" else "dids:list")
 
 
 def _context(found, request):
@@ -214,8 +219,6 @@ def _large(found, chosen, past):
         "rate": chosen.rates[DAYS[0]],
         "long_rate": chosen.rates[DAYS[1]],
         "past": [(found.base + timedelta(days=day), stock) for day, stock in past if day % 7 == 0],
-        "ahead": [(_day(found, day), round(stock)) for day, stock in forecast.stock if day and day % 7 == 0][
-            :18
-        ],
+        "ahead": [(_day(found, day), round(stock)) for day, stock in forecast.curve(AHEAD)[7::7]],
         "gaps": PAST + 1 - len(past),
     }

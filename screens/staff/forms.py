@@ -5,7 +5,7 @@ from didmgmt.choices import LongSelect
 from didmgmt.forms import Form, ModelForm, OwnSentences
 from notices.models import Wish, kinds_for
 from staff import passwords
-from staff.models import User, time_zones
+from staff.models import FIRST_PAGES, User, time_zones
 
 
 class SignInForm(OwnSentences, auth_forms.AuthenticationForm):
@@ -42,9 +42,16 @@ class MeForm(ModelForm):
         error_messages={"invalid_choice": "There is no time zone “%(value)s”. Choose one from the list."},
     )
 
+    first_page = forms.ChoiceField(
+        choices=FIRST_PAGES,
+        required=False,
+        help_text="Opens when you sign in or press the name of the product",
+        error_messages={"invalid_choice": "Choose one of the pages instead of “%(value)s”."},
+    )
+
     class Meta:
         model = User
-        fields = ("first_name", "last_name", "time_zone")
+        fields = ("first_name", "last_name", "time_zone", "first_page")
 
 
 class NoticesForm(Form):

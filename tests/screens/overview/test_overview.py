@@ -95,6 +95,15 @@ def test_an_empty_system_leads_to_new_dids(clerk):
     assert '<svg class="plot"' not in page.content.decode()
 
 
+def test_who_wants_it_begins_with_it(world, visitor, viewer):
+    assert visitor.get("/").url == "/dids/"
+    sent = visitor.post("/me/", {"time_zone": "UTC", "first_page": "overview"})
+    assert sent.status_code == 302 and visitor.get("/").url == "/overview/"
+    visitor.post("/me/", {"time_zone": "Asia/Tokyo"})  # without the choice it stays
+    assert visitor.get("/").url == "/overview/"
+    assert visitor.post("/me/", {"time_zone": "UTC", "first_page": "x"}).status_code == 422
+
+
 @pytest.mark.parametrize(
     "query", ["forecast=nonsense", "group=nonsense", "reseller=x", "subjects=some", "sort=stock"]
 )
