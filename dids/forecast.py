@@ -33,12 +33,24 @@ class Rate:
 class Forecast:
     """The days on which the stock is ``dry`` and ``low``, below its level; None: not within HORIZON.
 
-    ``stock``: (day, numbers) at the end of each day from today on, until it is dry.
+    The other attributes are what ``curve`` needs, in numbers times days, so that they are whole.
     """
 
     dry: int | None
     low: int | None
-    stock: list[tuple[int, float]]
+    begin: int
+    returns: Mapping[int, int]
+    rate: Rate
+    mean_from: int
+
+    def curve(self, until: int = HORIZON) -> list[tuple[int, float]]:
+        """Return (day, numbers at its end) from today until it is dry, at most ``until`` a day."""
+        left, found = self.begin, [(0, self.begin / self.rate.days)]
+        last = until if self.dry is None else min(until, self.dry)
+        for day in range(1, last + 1):
+            left += self.returns.get(day, 0) * self.rate.days + _change(day, self.rate, self.mean_from)
+            found.append((day, max(0, left) / self.rate.days))
+        return found
 
 
 def forecast(stock: int, returns: Mapping[int, int], rate: Rate, minimum: int = 0) -> Forecast:
@@ -48,19 +60,29 @@ def forecast(stock: int, returns: Mapping[int, int], rate: Rate, minimum: int = 
     0 without one.
     """
     mean_from = _mean_from(returns, rate)
-    left = (stock + returns.get(0, 0)) * rate.days  # all in numbers times days, so that they are whole
-    low = 0 if left < minimum * rate.days else None
-    curve = [(0, left / rate.days)]
-    if left <= 0 and not stock:
-        return Forecast(0, low, curve)
-    for day in range(1, HORIZON + 1):
-        left += returns.get(day, 0) * rate.days - rate.out + (rate.back if day >= mean_from else 0)
-        curve.append((day, max(0, left) / rate.days))
-        if low is None and left < minimum * rate.days:
-            low = day
-        if left <= 0:
-            return Forecast(day, low, curve)
-    return Forecast(None, low, curve)
+    begin = (stock + returns.get(0, 0)) * rate.days
+    dry, low = (_first_below(limit, begin, returns, rate, mean_from) for limit in (1, minimum * rate.days))
+    return Forecast(dry, low if minimum else None, begin, returns, rate, mean_from)
+
+
+def _first_below(limit: int, left: int, returns: Mapping[int, int], rate: Rate, mean_from: int) -> int | None:
+    """Return the first day on which less than ``limit`` is left, None if that is later than HORIZON."""
+    if left < limit:
+        return 0
+    steps = sorted(day for day in {1, mean_from, *returns} if 0 < day <= HORIZON)
+    for day, following in zip(steps, [*steps[1:], HORIZON + 1], strict=True):
+        change = _change(day, rate, mean_from)  # of each day until the following step
+        left += returns.get(day, 0) * rate.days + change
+        if left < limit:
+            return day
+        if change < 0 and (found := day + (left - limit) // -change + 1) < following:
+            return found
+        left += change * (following - 1 - day)
+    return None
+
+
+def _change(day: int, rate: Rate, mean_from: int) -> int:
+    return (rate.back if day >= mean_from else 0) - rate.out
 
 
 def _mean_from(returns: Mapping[int, int], rate: Rate) -> int:

@@ -90,11 +90,6 @@ class Group:
         return sum(self.counts.values())
 
     @property
-    def in_order(self):
-        """Return the counts in the order of ``STATUSES``."""
-        return [self.counts[status] for status in STATUSES]
-
-    @property
     def address(self):
         return urlencode(self.query)
 
@@ -193,14 +188,14 @@ class Overview:
         before, total = self._statuses_before, sum(counts.values())
         return [StatusCount(one, counts[one], total, before and before[one]) for one in STATUSES]
 
-    @property
+    @cached_property
     def total(self):
         return sum(count.numbers for count in self.statuses)
 
     @cached_property
     def _statuses_before(self):
         day = self.today - timedelta(days=CHANGE)
-        if not CountedDay.objects.filter(day=day, stock_at__isnull=False).exists():
+        if day not in self._days or self._days[day].stock_at is None:
             return None
         rows = self._own(StockDay.objects.filter(of=OPERATOR, day=day))
         return rows.aggregate(**{status: Sum(status, default=0) for status in st.LABELS})
@@ -283,10 +278,15 @@ class Overview:
     # --- over time
 
     @cached_property
+    def _days(self):
+        """Return the CountedDay of each of the last days that the worker knows of."""
+        first = self.today - timedelta(days=2 * PAST)
+        return {one.day: one for one in CountedDay.objects.filter(day__gte=first)}
+
+    @cached_property
     def counted_at(self):
-        """Return when the last snapshot was taken, None if there is none."""
-        found = CountedDay.objects.filter(stock_at__isnull=False).order_by("-day")
-        return found.values_list("stock_at", flat=True).first()
+        """Return when the last snapshot was taken, None if there is none of the last months."""
+        return max((one.stock_at for one in self._days.values() if one.stock_at), default=None)
 
     @cached_property
     def base(self):
@@ -295,15 +295,17 @@ class Overview:
 
     @cached_property
     def history_days(self):
-        return stock_days.history_days(self.base)
+        """Return how many whole days before the snapshot have their flows counted, without a gap."""
+        for days in range(PAST):
+            found = self._days.get(self.base - timedelta(days=days + 1))
+            if found is None or found.flows_at is None:
+                return days
+        return PAST
 
     def flows(self):
         """Return the FlowDay of each of the last days, today included."""
         first = self.today - timedelta(days=PAST - 1)
-        counted = CountedDay.objects.filter(day__gte=first, flows_at__isnull=False).values_list(
-            "day", flat=True
-        )
-        days = {day: FlowDay(day, 0, 0) for day in counted}
+        days = {day: FlowDay(day, 0, 0) for day, one in self._days.items() if one.flows_at}
         rows = self._own(StockDay.objects.filter(of=OPERATOR, day__gte=first)).order_by()
         for day, assigned, released in rows.values_list("day").annotate(Sum("assigned"), Sum("released")):
             if day in days:
@@ -459,14 +461,11 @@ class Overview:
     def past(self, of, keys):
         """Return {key: [(days before the snapshot, negative, and the stock then)]}; a gap has no entry."""
         first = self.base - timedelta(days=PAST)
-        known = CountedDay.objects.filter(day__gte=first, stock_at__isnull=False).values_list(
-            "day", flat=True
-        )
         rows = self._own(StockDay.objects.filter(of=of, key__in=keys, day__gte=first)).order_by()
         stock = defaultdict(dict)
         for key, day, count in rows.values_list("key", "day").annotate(Sum("instock")):
             stock[key][day] = count
-        days = sorted(known)
+        days = sorted(day for day, one in self._days.items() if one.stock_at and first <= day <= self.base)
         return {key: [((day - self.base).days, stock[key].get(day, 0)) for day in days] for key in keys}
 
 

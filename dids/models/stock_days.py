@@ -138,17 +138,6 @@ def _end(day):
     return _midnight(day + timedelta(days=1))
 
 
-def history_days(today):
-    """Return how many whole days before ``today`` have their flows counted without a gap."""
-    counted = CountedDay.objects.filter(day__lt=today, flows_at__isnull=False).order_by("-day")
-    days = 0
-    for day in counted.values_list("day", flat=True)[:FLOW_DAYS]:
-        if day != today - timedelta(days=days + 1):
-            break
-        days += 1
-    return days
-
-
 # --- writes: what the worker does
 
 

@@ -328,7 +328,7 @@ def curve(subject, past, base, *, back, ahead, height, bottom, top, long=False):
         return round(bottom - (bottom - top) * stock / most, 1)
 
     def forward(one):
-        return path([(day, stock) for day, stock in one.stock if day <= ahead], **shape)
+        return path(one.curve(ahead), **shape)
 
     return Curve(
         past=path(past, **shape),

@@ -5,6 +5,8 @@ from html import escape
 from django import template
 from django.utils.safestring import mark_safe
 
+from dids.overview import STATUSES
+
 register = template.Library()
 
 _FLOWS = ("assigned", "released", "gap")
@@ -32,6 +34,17 @@ def segment_boxes(segments):
             for one in segments
         )
     )
+
+
+@register.simple_tag
+def group_rows(groups):
+    """Render the rows of the table of Groups; in Python, because there may be a hundred."""
+    return mark_safe("".join(f"<tr><td>{escape(group.name)}</td>{_counts(group)}</tr>" for group in groups))
+
+
+def _counts(group):
+    counts = [*(group.counts[status] for status in STATUSES), group.total]
+    return "".join(f'<td class="num">{count:,}</td>' for count in counts)
 
 
 def _classes(kind):

@@ -23,16 +23,17 @@ def test_the_stock_is_dry_on_the_first_day_that_leaves_none(stock, returns, rate
     if known:
         last = max((day for day in returns if day), default=0)
         whole_days = min(last, -(-known * rate.days // rate.back)) if rate.back else last
-    dry, low = None, 0 if left < minimum else None
+    dry, low, curve = None, 0 if left < minimum else None, [(0, float(left))]
     for day in range(1, HORIZON + 1):
         left += returns.get(day, 0) - Fraction(rate.out, rate.days)
         left += Fraction(rate.back, rate.days) if day > whole_days else 0
         low = day if low is None and left < minimum else low
+        curve.append((day, max(0.0, float(left))))
         if left <= 0:
             dry = day
             break
     assert (found.dry, found.low) == (dry, low)
-    assert [day for day, _ in found.stock] == list(range((HORIZON if dry is None else dry) + 1))
+    assert found.curve() == [(day, pytest.approx(count)) for day, count in curve]
 
 
 @settings(max_examples=scaled(40))
