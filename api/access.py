@@ -23,7 +23,10 @@ class TokenAuth(HttpBearer):
     """
 
     def __call__(self, request: HttpRequest) -> Any:
-        authorization = request.headers.get("Authorization", "")
+        return self.admit(request, request.headers.get("Authorization", ""))
+
+    def admit(self, request: HttpRequest, authorization: str) -> Any:
+        """Return the user of a token; raise ProblemError if it is refused or sends too many requests."""
         try:
             request.user = user_of(authorization, request.META.get("REMOTE_ADDR", ""))
         except TokenRefusedError as refusal:

@@ -1,24 +1,46 @@
 """What will happen to numbers by itself, by day."""
 
+import hashlib
+from datetime import timedelta
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.cache import get_conditional_response
 from ninja import Router
 from pydantic import Field
 
-from api.access import needs_scope
+from api.access import TokenAuth, needs_scope
 from api.facts import parameters
 from api.fields import ID, answer
 from api.inputs import Body
-from api.problems import errors_of, invalid, unknown_parameters
+from api.problems import ProblemError, errors_of, invalid, refuse_unknown, unknown_parameters
 from didmgmt import clock
 from didmgmt.replica import may_lag
+from dids.exports.upcoming import ICAL, ical
 from dids.forms.upcoming import SPAN_MOST, SPAN_USUAL, SpanForm
 from dids.lifecycle import statuses as st
 from dids.upcoming import DAYS_AHEAD, KINDS, Upcoming
+from staff.scopes import OF_FEEDS
 
 router = Router(tags=["Calendar"])
+
+
+class AddressAuth(TokenAuth):
+    """Authenticate by a token in the address, for calendar programs, which send no headers.
+
+    Logs have only its key, see ``didmgmt.logs``. As others see addresses, a token that may do more than read
+    the calendar is refused. Days are those of the owner’s time zone.
+    """
+
+    def __call__(self, request: HttpRequest) -> Any:
+        user = self.admit(request, f"Bearer {request.resolver_match.kwargs['token']}")  # type: ignore[union-attr]
+        if user.token.scopes != OF_FEEDS:
+            sentence = "This token may do more than read the calendar, so it isn’t accepted in an address."
+            raise ProblemError(403, "forbidden", f"{sentence} Make a feed on the page Calendar.")
+        timezone.activate(user.time_zone)
+        return user
 
 
 class Outcome(Body):
@@ -101,3 +123,27 @@ def get_calendar(request: HttpRequest) -> HttpResponse:
         for one in found.entries.values()
     ]
     return answer({"first": chosen["from"].isoformat(), "last": chosen["to"].isoformat(), "items": items})
+
+
+@router.get(
+    "/calendar/{token}.ics",
+    auth=AddressAuth(),
+    operation_id="get_calendar_feed",
+    url_name="calendar_feed",
+    include_in_schema=False,
+)
+@needs_scope("calendar", "read")
+@may_lag
+def get_calendar_feed(request: HttpRequest, token: str) -> HttpResponse:  # noqa: ARG001 - read by AddressAuth
+    """Send the calendar of the next days in iCal (RFC 5545): an all-day event for each kind of a day."""
+    refuse_unknown(request.GET, ())
+    user: Any = request.user
+    now = clock.now()
+    today = timezone.localtime(now).date()
+    upcoming = Upcoming(user, today, today + timedelta(days=SPAN_MOST - 1), now=now)
+    page = request.build_absolute_uri(reverse("calendar:calendar"))
+    body = ical(upcoming, feed=user.token.key, page=page).encode()
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    response = HttpResponse(body, content_type=ICAL, headers=headers)
+    return get_conditional_response(request, etag=etag, response=response) or response

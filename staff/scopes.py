@@ -60,6 +60,8 @@ SCOPES = {
 # so that who may read tags can't read numbers. Their endpoints check ``user.scopes``. Reserving numbers moves
 # them, so it needs dids:write as well.
 PASS_NOTHING_ON = {"tags", "reservations", "stock-levels", "calendar"}
+# A token with exactly these may be a part of an address, see ``api.calendar``.
+OF_FEEDS = "calendar:read"
 # What a resource is besides its name, for the form
 HINTS = {
     "dids": "Numbers",

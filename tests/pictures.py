@@ -214,6 +214,7 @@ PAGES = {
     "find-a-run": ("/free-runs/?count=20&multiple=10",),
     "who-had-it": ("/audit/who-had-it/",),
     "calendar": ("/calendar/",),
+    "calendar-feed": ("/calendar/feed/",),
     "reservations": ("/reservations/",),
     "reserve": ("/reservations/new/",),
     "operators": ("/operators/",),

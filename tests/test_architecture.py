@@ -37,7 +37,7 @@ RANKS = {
     "dids": "__init__ lifecycle numbering forecast models packages reservations upcoming labels lists"
     " overview history forms imports exports reference_files job_kinds periodic demo apps",
     "dids.demo": "__init__ names world",
-    "dids.exports": "__init__ columns copying rows ownership reservations workbook",
+    "dids.exports": "__init__ columns copying rows ownership reservations upcoming workbook",
     "dids.forms": "__init__ records clients operators packages numbers reservations past free_runs"
     " stock_levels upcoming",
     "dids.history": "__init__ explain ownership timeline rows audit_log external_writes undo",
@@ -64,7 +64,7 @@ RANKS = {
     " stock overview programs downloads blocks webhooks notices calendar numbers runs history clients"
     " reservations imports find",
     "screens.blocks": "__init__ views",
-    "screens.calendar": "__init__ views",
+    "screens.calendar": "__init__ feed views",
     "screens.clients": "__init__ clients accounts assign_forms assign client dids",
     "screens.find": "__init__ actions views",
     "screens.history": "__init__ links audit undo who_had_it",

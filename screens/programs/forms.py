@@ -95,6 +95,20 @@ class TokenForm(ModelForm):
         return None
 
 
+class FeedForm(TokenForm):
+    """A new token that reads the calendar and nothing else, for an address that others may see."""
+
+    def __init__(self, data=None, *, owner):
+        super().__init__(data, owner=owner)
+        self.initial["name"] = "Calendar feed"
+        self.fields["name"].help_text = "Of the calendar program, such as desk-phone"
+        for name in ("networks", *map(_field_of, self.offered)):
+            del self.fields[name]
+
+    def clean(self):
+        self.cleaned_data["scopes"] = scopes.OF_FEEDS
+
+
 def _field_of(resource):
     return f"scope_{resource.replace('-', '_')}"
 

@@ -131,6 +131,7 @@ BY_PEOPLE = {
             *(f"people:{act}" for act in ("new", "edit", "password", "deactivate", "activate", "delete")),
             *(f"roles:{act}" for act in ("new", "edit", "delete")),
             *(f"tokens:{act}" for act in ("new", "revoke")),
+            "calendar:feed",
         ],
         RIGHTS,
     ),

@@ -48,7 +48,7 @@ from screens.imports import reference_forms
 from screens.imports.columns import ColumnsForm
 from screens.numbers.views import ViewForm
 from screens.people import forms as people_forms
-from screens.programs.forms import TokenForm
+from screens.programs.forms import FeedForm, TokenForm
 from screens.staff import forms as staff_forms
 from staff.models import Role, User
 from tests.imports import staged
@@ -135,6 +135,7 @@ def bound_forms(world, user):
         staff_forms.PasswordForm(user, NO_DATA),
         staff_forms.SignInForm(SimpleNamespace(), NO_DATA),
         TokenForm(NO_DATA, owner=user),
+        FeedForm(NO_DATA, owner=user),
         EndpointForm(NO_DATA, instance=Endpoint(), by=user),
         ReplayForm(NO_DATA),
         writes._ClientForm(NO_DATA, by=user),

@@ -179,6 +179,14 @@ ADDRESSES = [
     Address("dids:client_choices", "/dids/choices/clients/", SIGNED_IN, NO_POST),
     Address("dids:tag_choices", "/dids/choices/tags/", SIGNED_IN, NO_POST),
     Address("calendar:calendar", "/calendar/", SIGNED_IN, NO_POST),
+    Address(
+        "calendar:feed",
+        "/calendar/feed/",
+        "login 403 200 200 200",
+        "login 403 200 200 200",  # the answer has the address, which no other one may lead to
+        name="Desk",
+        expires_at="365",
+    ),
     Address("blocks:map", "/blocks/", SIGNED_IN, NO_POST),
     Address("runs:find", "/free-runs/?count=3", SIGNED_IN, NO_POST),
     Address(

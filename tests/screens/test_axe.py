@@ -173,6 +173,7 @@ PAGES = [
     "/calendar/",
     "/calendar/?kind=hold_ends",
     "/calendar/?from=never",
+    "/calendar/feed/",
     "/reservations/",
     "/reservations/?ends=none",
     "/reservations/?ends=nonsense",
