@@ -83,6 +83,7 @@ class User(AbstractUser):
     first_page = models.CharField("first page", max_length=10, choices=FIRST_PAGES, default="dids")
     page_size = models.PositiveSmallIntegerField(null=True, blank=True)
     is_dense = models.BooleanField("dense rows", default=False)
+    groups_numbers = models.BooleanField("numbers grouped as in their country", default=False)
     did_columns = models.CharField(max_length=300, default="", blank=True)
 
     objects: ClassVar[StaffManager] = StaffManager()

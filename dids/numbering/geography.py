@@ -7,6 +7,7 @@ same answer. Only a few areas of small islands are finer; they are those of the 
 The knowledge is that of ``phonenumbers``. It takes 100 MB when it is loaded, so that happens late.
 """
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NamedTuple
 
@@ -109,8 +110,8 @@ def _pattern(written: str, head: str) -> str:
     return "".join(DIGIT if one.isdigit() else one for one in written)
 
 
-def grouped(number: str, pattern: str) -> str:
+def grouped(number: Sequence[str], pattern: str) -> str:
     """Return the digits of ``number`` as the pattern groups them."""
     if pattern.count(DIGIT) != len(number):
-        return number
+        return "".join(number)
     return pattern.replace("%", "%%").replace(DIGIT, "%s") % tuple(number)

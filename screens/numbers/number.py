@@ -23,6 +23,7 @@ from dids.labels import Names
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import saved_sentence
+from dids.lists.blocks import place_of
 from dids.models import DID
 from dids.models.number_reads import neighbours
 from screens.answers import announce
@@ -59,6 +60,7 @@ def did_detail(request, pk):
     previous, following = neighbours(did.number, request.user)
     context = {
         "did": did,
+        "block_query": urlencode(place_of(did.number, did.number)),
         "explanation": explain([did], request.user)[pk],
         "routing": did.routing(),
         "moves": moves_of(did, request.user),

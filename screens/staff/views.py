@@ -138,9 +138,11 @@ def list_settings(request):
         for name in OF_PAGE:
             query.pop(name, None)
         query["per_page"] = str(size)
+    elif "numbers" in request.POST:
+        user.groups_numbers = request.POST["numbers"] == "grouped"
     else:
         user.is_dense = request.POST.get("density") == "dense"
-    user.save(update_fields=["page_size", "is_dense"])
+    user.save(update_fields=["page_size", "is_dense", "groups_numbers"])
     return go_to(_path(address, query))
 
 

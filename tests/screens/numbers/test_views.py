@@ -206,6 +206,22 @@ def test_the_last_client_is_one_of_the_readers_reseller():
     assert last_clients(member("Viewer")) == {"100": "North Bakery", "101": "South Bakery"}
 
 
+def test_numbers_are_grouped_for_those_who_want_it_and_copied_as_digits(world):
+    DID.objects.create_numbers(["442079460001"], operator=world.operator, by=SYSTEM)
+    clerk = member("Clerk")
+    browser = client_of(clerk)
+    assert ">442079460001</a>" in text(browser, "/dids/?q=44*").replace("<mark>44</mark>", "44")
+    browser.post("/me/lists/", {"numbers": "grouped", "back": "/dids/"})
+    page = text(browser, "/dids/?q=20794")
+    assert "+44 <mark>20 794</mark>6 0001</a>" in page and 'data-copy="442079460001"' in page
+    assert ">2567</a>" in text(browser, "/dids/?operator=" + str(world.operator.pk))
+    pk = DID.objects.get(number="442079460001").pk
+    page = text(browser, f"/dids/{pk}/")
+    assert "+44 20 7946 0001" in page and 'data-copy="442079460001"' in page
+    browser.post("/me/lists/", {"numbers": "digits", "back": "/dids/"})
+    assert "+44 20 7946 0001</a>" not in text(browser, "/dids/")
+
+
 def test_page_size_and_density_are_remembered_for_all_lists(world):
     clerk = member("Clerk")
     browser = client_of(clerk)
