@@ -5,9 +5,9 @@ from functools import cached_property
 
 import django_filters
 from django import forms
-from django.db.models import Q
+from django.db.models import F, Q, Sum
 from django.db.models.functions import Length
-from django.db.models.lookups import Exact
+from django.db.models.lookups import Exact, In
 from django.urls import reverse
 from django_filters.fields import ChoiceField, ModelChoiceField
 
@@ -34,7 +34,7 @@ from dids.lists.places import Places, unknown_first
 from dids.lists.row_counts import COUNTED_TO
 from dids.lists.substring import Substring
 from dids.models import DID, ClientPackage, HeadStock, Reservation, Stock, Tag, TagSet
-from dids.models.lookups import AmongIndexKeys
+from dids.models.lookups import AmongIndexKeys, Unindexed
 from dids.numbering.countries import COUNTRIES
 from dids.numbering.geography import TYPES
 from dids.numbering.search import MATCHES, Search, parse_search
@@ -42,6 +42,7 @@ from operators.models import Operator
 
 OF_ENDS = ("reservation", "reserved", "reserved_until", "ends_on")
 OF_PLACES = ("country", "type", "area")
+COMMON_TAG = 50_000  # numbers: with more, those of a client are not looked up in the index of the tag
 SEARCH_HINT = "Part of a number, 0049* begins, *900 ends, =49… exact, 111-222 a range, or a pasted list"
 
 
@@ -351,8 +352,19 @@ class DIDFilter(NumberFilter):
             # A list, because SQLite can't estimate how few accounts a subquery returns.
             dids = dids.filter(account__in=self.accounts).exclude(holds.over(self.now))
         if chosen["tag"]:
-            dids = dids.filter(tag_set__in=self.tag_sets)
+            of_common_tag = chosen["client"] and self._tag_is_common
+            column = Unindexed("tag_set") if of_common_tag else F("tag_set")
+            dids = dids.filter(In(column, self.tag_sets))
         return self.ending(self.in_places(dids))
+
+    @property
+    def _tag_is_common(self):
+        """Whether so many numbers have a chosen tag that a client's are better found without its index.
+
+        PostgreSQL would read all its entries, millions perhaps, to combine them with those of the client.
+        """
+        stock = Stock.objects.of(None, self.tag_sets).aggregate(numbers=Sum("numbers"))
+        return (stock["numbers"] or 0) > COMMON_TAG
 
     @cached_property
     def places(self):

@@ -134,3 +134,11 @@ class AmongIndexKeys(models.Func):
     def as_sqlite(self, compiler, connection, **_context):
         column, params = compiler.compile(self.source_expressions[0])
         return f"{column} IN (SELECT value FROM json_each(%s))", (*params, json.dumps(self._values))
+
+
+class Unindexed(models.Func):
+    """A column of ids that is compared with rows that another condition finds, not looked up in its index."""
+
+    template = "(%(expressions)s + 0)"
+    arity = 1
+    output_field = models.BigIntegerField()

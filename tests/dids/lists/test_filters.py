@@ -8,8 +8,9 @@ from django.utils import timezone
 
 from audit import SYSTEM
 from clients.models import Account, Client, Reseller
+from dids.lists import filters
 from dids.lists.filters import DIDFilter
-from dids.models import DID
+from dids.models import DID, Tag
 from operators.models import Operator
 from tests.carrier import numbers_in
 
@@ -197,6 +198,19 @@ def test_tags_find_numbers_with_any_of_them(found, world):
     assert found("tag=vip") == {"111", "112"}
     assert found("tag=vip&tag=old") == {"111", "112", "3333"}
     assert found("tag=gold&q=11&match=begins") == {"111", "112"}
+
+
+@pytest.mark.parametrize("common", [0, 1_000], ids=["common", "rare"])
+def test_a_client_and_tags_find_its_numbers_with_any_of_them(found, world, monkeypatch, common):
+    monkeypatch.setattr(filters, "COMMON_TAG", common)
+    DID.objects.filter(number__in=["111", "2567", "2563"]).edit(by=SYSTEM, tags=["gold", "vip"])
+    DID.objects.filter(number="2568").edit(by=SYSTEM, tags=["old"])
+    client = f"client={world.client.pk}"
+    assert found(f"{client}&tag=gold") == {"2567", "2563"}
+    assert found(f"{client}&tag=vip&tag=old") == {"2567", "2568", "2563"}
+    assert found(f"{client}&tag=gold&status=hold") == {"2563"}
+    Tag.objects.create(name="unused")
+    assert found(f"{client}&tag=unused") == set()
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,13 @@ from audit import SYSTEM
 from audit.models import Change
 from clients.models import Reseller
 from dids.lifecycle import statuses as st
-from dids.lists import changed, keyset
+from dids.lists import changed, filters, keyset
 from dids.lists import listing as lists
 from dids.lists.listing import did_listing
 from dids.models import DID
 from jobs.statistics import analyze
 from operators.models import Operator
+from tests.carrier import carrier
 
 pytestmark = [
     pytest.mark.django_db,
@@ -121,6 +122,23 @@ def test_a_range_of_a_branch_is_counted_without_the_numbers_of_others(inventory,
         counts = [sql for sql in counts if '"dids_did"' in sql]
         assert counts
         assert skipped(map(explained, counts)) == 0, counts
+
+
+def test_a_clients_numbers_with_a_common_tag_are_found_without_the_index_of_the_tag(
+    inventory, administrator, monkeypatch
+):
+    house = carrier(did_limit=3_000)
+    for first, tags, count in ((372_000_000, (), 2_950), (373_000_000, ("Bronze",), 50)):
+        numbers = map(str, range(first, first + count))
+        DID.objects.create_numbers(numbers, operator=house.operator, by=SYSTEM, tags=tags)
+    assigned = DID.objects.filter(operator=house.operator)
+    assert assigned.assign(house.client_package, house.account, by=SYSTEM).done == 3_000
+    analyze([DID._meta.db_table])
+    query = {"client": house.client.pk, "tag": "Bronze", "sort": "notes"}
+
+    assert any("did_tag" in plan for plan in plans_of(administrator, query))
+    monkeypatch.setattr(filters, "COMMON_TAG", 10)
+    assert not any("did_tag" in plan for plan in plans_of(administrator, query))
 
 
 def test_no_plan_is_compiled_however_expensive_it_looks(inventory):
