@@ -82,6 +82,10 @@ class OwnSentences:
 
 
 def _replace_defaults(field):
+    """Give a field our sentences; once, because the fields of a filter are shared by all its forms."""
+    if getattr(field, "has_own_sentences", False):
+        return
+    field.has_own_sentences = True
     defaults, sentences = {}, {}
     for field_class in reversed(type(field).__mro__):
         if field_class.__module__.startswith("django."):
