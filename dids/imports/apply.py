@@ -103,14 +103,23 @@ class Apply:
         self.job.done = sum(applied.values())
 
     def _statuses(self):
-        """Count the numbers written by status: {"created": {status: n}, "updated": …}; one query."""
-        counts = {"created": {}, "updated": {}}
+        """Count the numbers written by status: {"created": {status: n}, "updated": …}; one query.
+
+        By conditions: to group them, SQLite would sort all rows in memory.
+        """
         if self.job.change_id is None:  # nothing was written; a filter by None finds writes outside changes
-            return counts
-        written = DIDHistory.objects.filter(change=self.job.change_id, event__in="+~")
-        for event, status, count in written.order_by().values_list("event", "status").annotate(Count("pk")):
-            counts["created" if event == "+" else "updated"][status] = count
-        return counts
+            return {"created": {}, "updated": {}}
+        found = DIDHistory.objects.filter(change=self.job.change_id).aggregate(
+            **{
+                f"{name}_{status}": Count("pk", filter=Q(event=event, status=status))
+                for name, event in (("created", "+"), ("updated", "~"))
+                for status in st.LABELS
+            }
+        )
+        return {
+            name: {status: count for status in st.LABELS if (count := found[f"{name}_{status}"])}
+            for name in ("created", "updated")
+        }
 
     def _require_no_refusals(self, batch, counts):
         refused = counts.get("refused", 0)

@@ -9,8 +9,9 @@ import tracemalloc
 import pytest
 from django.core.files.base import ContentFile
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
 
 from api.urls import _document
 from audit.models import Change
@@ -507,6 +508,19 @@ def test_a_job_writes_nothing_if_all_or_nothing_was_sent(program, world):
     )
     assert not DID.objects.filter(number__startswith="7000").exists()
     assert len(program.get(job["refused_url"]).content.splitlines()) == 2
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite sorts in memory")
+def test_what_a_job_has_written_is_counted_without_sorting_it(program, world):
+    send(program, many_rows(), operator=world.operator.pk)
+    with CaptureQueriesContext(connection) as seen:
+        call_command("worker", "--once")
+    counts = [one["sql"] for one in seen if '"created_instock"' in one["sql"]]
+    assert counts
+    for sql in counts:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+            assert "TEMP B-TREE" not in str(cursor.fetchall())
 
 
 def test_too_many_rows_for_all_or_nothing_are_refused_in_words_for_programs(program, world, settings):
