@@ -39,7 +39,7 @@ RANKS = {
     "dids.demo": "__init__ names world",
     "dids.exports": "__init__ columns copying rows ownership reservations upcoming workbook",
     "dids.forms": "__init__ records clients operators packages numbers reservations past free_runs"
-    " stock_levels upcoming",
+    " stock_levels overview upcoming",
     "dids.history": "__init__ explain ownership timeline rows audit_log external_writes undo",
     "dids.history.undo": "__init__ result chunk verdicts uses writes undo job",
     "dids.imports": "__init__ limits synonyms names content layouts mapping options cells bodies parse"

@@ -12,6 +12,7 @@ from dids.overview import STATUSES
 
 RETURN_ORDER = (st.INSTOCK, st.RESERVED, st.ARCHIVE)  # from the bottom
 NICE = (1, 2, 5)
+FLOWS = 96.5  # percent of the width; right of them are the values of the grid
 
 
 @dataclass
@@ -149,7 +150,7 @@ def flow_plot(days):
     if not most:
         return None
     zero = FlowPlot.zero
-    width, up, down = 100 / len(days), zero - 22, FlowPlot.bottom - zero - 1
+    width, up, down = FLOWS / len(days), zero - 22, FlowPlot.bottom - zero - 1
     boxes = []
     for n, day in enumerate(days):
         x, name = round(n * width + width * 0.12, 3), f"{day.day:%a} {day.day.day} {day.day:%b}"
@@ -170,7 +171,8 @@ def flow_plot(days):
         grid_up=[Tick(round(zero - tick.at, 1), tick.label) for tick in grid(most, up, 1)],
         grid_down=[Tick(round(zero + 1 + tick.at, 1), tick.label) for tick in grid(most, down, 1)],
         ticks=[
-            Tick(round(tick.at * (1 - 1 / len(days)), 2), f"1 {tick.label}") for tick in months(first, last)
+            Tick(round(tick.at / 100 * width * (len(days) - 1), 2), f"1 {tick.label}")
+            for tick in months(first, last)
         ],
         assigned=sum(day.assigned for day in whole) / len(whole),
         released=sum(day.released for day in whole) / len(whole),
@@ -185,7 +187,7 @@ def flow_plot(days):
 
 def _peaks(days, most, up, down):
     """Return the Peaks of what was assigned and released, unless it is an everyday number."""
-    found, width = [], 100 / len(days)
+    found, width = [], FLOWS / len(days)
     for name, edge, pixels in (("assigned", FlowPlot.zero + 8, -up), ("released", FlowPlot.zero + 1, down)):
         counts = [getattr(day, name) or 0 for day in days]
         top = max(counts)

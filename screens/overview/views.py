@@ -15,6 +15,7 @@ from didmgmt.parameters import takes
 from didmgmt.replica import may_lag
 from didmgmt.text import parse_whole
 from dids.forecast import DAYS
+from dids.forms.overview import ScopeForm
 from dids.lifecycle import statuses as st
 from dids.models.stock_days import OPERATOR, PREFIX, SUBJECTS, TAG
 from dids.overview import (
@@ -41,6 +42,7 @@ GROUP_WORDS = {
     PREFIX: ("Prefix", "prefixes"),
 }
 CONCERNS = 7
+KEPT = ("forecast", "group", "subjects")  # parameters that stay with another reseller
 GROUP_ROWS = 11
 LABELLED, LABEL = 4, 16  # percent: the narrowest segment with a label, and the room of one
 SMALL = {"back": PAST, "ahead": AHEAD, "height": 22, "bottom": 21, "top": 1}
@@ -66,6 +68,9 @@ def overview(request):
         reseller = get_object_or_404(Reseller.objects.visible_to(request.user), pk=pk)
     found = Overview(request.user, clock.now(), reseller)
     context = {"overview": found, "reseller": reseller}
+    if not request.user.reseller_id:
+        context["scope_form"] = ScopeForm(initial={"reseller": reseller}, by=request.user)
+        context["kept"] = [(name, request.GET[name]) for name in KEPT if request.GET.get(name, "").strip()]
     if found.total:
         context |= _context(found, request)
     return render(request, "overview/overview.html", context)
@@ -92,6 +97,7 @@ def _context(found, request):
         "most": max(count.numbers for count in found.statuses),
         "flows": plots.flow_plot(found.flows()),
         "returns": plots.return_plot(found.returns()) if found.counted_at else None,
+        "scope": scope,
         "operators": _groups(found.grouped(OPERATOR), "operator", "operators"),
         "groups": _groups(found.grouped(by), *GROUP_WORDS[by]),
         "group_tabs": [(words[0], link(group=one), one == by) for one, words in GROUP_WORDS.items()],

@@ -30,6 +30,7 @@ from dids.forms import past as history_forms
 from dids.forms import reservations as reservation_forms
 from dids.forms import stock_levels as level_forms
 from dids.forms.free_runs import FreeRunsForm
+from dids.forms.overview import ScopeForm
 from dids.forms.records import HoldDaysForm, RecordForm
 from dids.forms.upcoming import CalendarForm, DaysForm, SpanForm
 from dids.imports.mapping import guess
@@ -109,6 +110,7 @@ def bound_forms(world, user):
         import_forms.ReadingForm(NO_DATA, file_format=upload.format),
         import_forms.UploadForm(NO_DATA, by=user),
         FreeRunsForm(NO_DATA, by=user),
+        ScopeForm(NO_DATA, by=user),
         CalendarForm(NO_DATA, by=user, today=date(2026, 11, 28)),
         SpanForm(NO_DATA, by=user, today=date(2026, 11, 28)),
         number_forms.EditForm(NO_DATA, shown=shown, by=user),
