@@ -16,6 +16,7 @@ from api.fields import answer
 from api.idempotency import once
 from api.inputs import (
     ENDS,
+    OVERRIDE_REASON,
     Assignment,
     Body,
     NewFields,
@@ -23,6 +24,7 @@ from api.inputs import (
     check,
     form_data,
     holder_of,
+    override_of,
     reservation_of,
     reserve_form,
     sent,
@@ -113,6 +115,7 @@ class Bulk(Body):
     ends_at: str | None = Field(None, description=f"reserve: {ENDS[0].lower()}{ENDS[1:]}")
     client_package: StrictInt | None = Field(None, description="assign: the id of the client’s package")
     account: StrictInt | None = Field(None, description="assign: the id of the client’s account")
+    override_reason: str | None = Field(None, description=f"assign: {OVERRIDE_REASON}")
     status: str | None = Field(None, description="create, edit: the status")
     after_hold: str | None = Field(None, description="create, edit: the status after a hold")
     hold_days: StrictInt | None = Field(None, description="create, edit: 0 to 365; null inherits")
@@ -344,11 +347,11 @@ def _move(name: str, user: Any) -> _Action:
 def _assignment(body: Bulk, user: Any) -> _Action:
     if not user.has_perm("dids.assign_did"):
         raise lacks("dids.assign_did")
-    holder = holder_of(body, user)
+    holder, override = holder_of(body, user), override_of(body, user)
     return _Action(
-        preview=lambda dids: dids.preview_assign(*holder, by=user),
-        write=lambda dids: dids.assign(*holder, by=user),
-        submit=lambda pick: submit_assign(user, pick, *holder, pick.missing),
+        preview=lambda dids: dids.preview_assign(*holder, by=user, override=override),
+        write=lambda dids: dids.assign(*holder, by=user, override=override),
+        submit=lambda pick: submit_assign(user, pick, *holder, pick.missing, override),
         sentence=lambda result: result.sentence(assigned_verb(*holder)),
         warn=lambda pick: reuse_warning(pick, holder[0].client, user, None),
     )

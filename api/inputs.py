@@ -7,17 +7,27 @@ from django.forms import BaseForm
 from ninja import Schema
 from pydantic import ConfigDict, Field, StrictInt, StrictStr
 
+from api.access import lacks
 from api.problems import error, errors_of, invalid
 from clients.models import Account
 from didmgmt import clock
+from dids.forms.ageing import OverrideForm
 from dids.forms.numbers import ChooseClientForm, HolderForm
 from dids.forms.reservations import DATE, NO_END, ReserveForm
 from dids.lifecycle import statuses as st
 from dids.models import ClientPackage, Reservation
+from dids.models.ageing import OVERRIDE
 
 ENDS = "When it ends, such as 2026-12-05T23:59Z; a day alone means 23:59; null for no end"
 _FREE: dict[str, Any] = {"enum": list(st.FREE)}
 _ANY: dict[str, Any] = {"enum": list(st.LABELS)}
+
+
+OVERRIDE_REASON = (
+    "Why numbers are assigned before their minimum hold is over; needs the right to override ageing, and is"
+    " kept with the change"
+)
+OVERRIDES = {"override_reason": (OVERRIDE,)}
 
 
 class Body(Schema):
@@ -55,6 +65,7 @@ class Assignment(Body):
         None, description="The id of the client’s package", examples=[31]
     )
     account: StrictInt | None = Field(None, description="The id of the client’s account", examples=[12])
+    override_reason: str | None = Field(None, description=OVERRIDE_REASON)
 
 
 class ReservationFields(Body):
@@ -148,6 +159,16 @@ def reservation_of(form: ReserveForm, numbers: Any, count: int) -> Reservation:
     if draft is None:
         raise invalid(errors_by_name(form, {}))
     return draft
+
+
+def override_of(body: Schema, user: Any) -> str:
+    """Return the reason to override ageing, "" without one. Raises ProblemError without the right."""
+    reason = getattr(body, "override_reason", None) or ""
+    if reason and not user.has_perm(OVERRIDE):
+        raise lacks(OVERRIDE)
+    form = OverrideForm({"override": reason}, by=user)
+    check(form, {"override": "override_reason"})
+    return form.reason
 
 
 def _client_of(chosen: Mapping[str, Any], user: Any) -> Any:

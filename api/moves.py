@@ -16,6 +16,7 @@ from api.facts import conditional
 from api.fields import answer
 from api.idempotency import once
 from api.inputs import (
+    OVERRIDES,
     Assignment,
     DIDEdit,
     NewFields,
@@ -24,6 +25,7 @@ from api.inputs import (
     form_data,
     holder_of,
     members,
+    override_of,
     reservation_of,
     reserve_form,
     sent,
@@ -164,16 +166,18 @@ def delete_did(request: HttpRequest, number: str) -> HttpResponse:
     response=WrittenDID,
 )
 @needs("dids.assign_did")
+@also_needs(OVERRIDES)
 @once
 @conditional
 def assign_did(request: HttpRequest, number: str, body: Assignment) -> HttpResponse:
     """Assign a number In Stock to a client’s account. One on Hold returns only to the client that had it."""
     did_row(number, request.user)
     client_package, account = holder_of(body, request.user)
+    override = override_of(body, request.user)
     return _write(
         request,
         number,
-        lambda dids: dids.assign(client_package, account, by=request.user),
+        lambda dids: dids.assign(client_package, account, by=request.user, override=override),
         lambda result: result.sentence(assigned_verb(client_package, account)),
     )
 

@@ -9,16 +9,18 @@ from ninja import Router
 from pydantic import Field as Member
 from pydantic import StrictBool, StrictInt, StrictStr
 
-from api.access import needs, needs_scope
+from api.access import also_needs, needs, needs_scope
 from api.fields import MAYBE_MOMENT, MOMENT, TEXT, WHOLE, Field, Fields, answer, moment, named, reference
 from api.idempotency import once
 from api.inputs import (
     ENDS,
+    OVERRIDES,
     Assignment,
     Body,
     ReservationFields,
     check,
     holder_of,
+    override_of,
     reservation_of,
     reserve_form,
 )
@@ -257,13 +259,16 @@ def end_reservation(request: HttpRequest, pk: int) -> HttpResponse:
     response=Reserved,
 )
 @needs("dids.assign_did")
+@also_needs(OVERRIDES)
 @may_write
 @once
 def assign_reservation(request: HttpRequest, pk: int, body: Assignment) -> HttpResponse:
     """Assign the numbers to a client’s account. Those that can’t be assigned stay reserved."""
     reservation = RESERVATIONS.row(pk, request.user)
     client_package, account = holder_of(body, request.user)
-    result = reservation.dids.all().assign_reserved(client_package, account, by=request.user)
+    override = override_of(body, request.user)
+    numbers = reservation.dids.all()
+    result = numbers.assign_reserved(client_package, account, by=request.user, override=override)
     sentence = result.sentence(assigned_verb(client_package, account))
     if not result.done:
         raise _refused(result, sentence)

@@ -64,6 +64,7 @@ class Change(models.Model):
     - ``recorded_at`` of a change that states another time, such as of a simulated past: ISO timestamp.
     - ``cause`` of a stopped client package: "ended" or "switched_off".
     - ``edited`` of a change without history rows: [[name of the field, earlier text, later text]].
+    - ``override`` of what passed numbers on before their age: the reason, see ``dids.models.ageing``.
     - ``token_is`` of a change of an API token: "created" or "revoked".
     - ``token`` and ``owner`` of what was done by an API token: its id, and the user name of ``actor``.
     """
@@ -87,6 +88,7 @@ class Change(models.Model):
         STAFF = "staff", "Staff"
         WEBHOOK = "webhook", "Webhook"
         STOCK_LEVEL = "stock_level", "Stock level"
+        AGEING_RULE = "ageing_rule", "Minimum hold"
         UNDO = "undo", "Undo"
         PRUNE = "prune", "Old history deleted"
 
@@ -156,7 +158,7 @@ class Change(models.Model):
         for change in found:
             if change.pk not in keys:
                 change.label = ""
-                hidden = ("undone", "edited")
+                hidden = ("undone", "edited", "override")
                 change.data = {key: value for key, value in change.data.items() if key not in hidden}
 
     @property
@@ -218,6 +220,7 @@ WITHOUT_HISTORY = (Change.Kind.WEBHOOK, Change.Kind.STOCK_LEVEL)  # their object
 _NEVER_UNDONE: dict[str, str] = {
     Change.Kind.PRUNE: "Deleted history can’t be restored. It is in the files that it was exported to.",
     Change.Kind.STAFF: "Changes of users and roles can’t be undone here. Edit them under People and roles.",
+    Change.Kind.AGEING_RULE: "Changes of minimum holds can’t be undone here. Change the rule again.",
     Change.Kind.STOCK_LEVEL: "Changes of stock levels can’t be undone here. Set the level again.",
     Change.Kind.WEBHOOK: "Changes of webhooks can’t be undone here. Edit the webhook.",
 }

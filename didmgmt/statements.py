@@ -159,3 +159,11 @@ def _value(param: Any, values: dict[str, Any], connection: Any) -> Any:
         return Int8(value) if type(value) is int else value
     # SQLite stores times as text.
     return connection.ops.adapt_datetimefield_value(value) if hasattr(value, "tzinfo") else value
+
+
+def embed(queryset, params):
+    """Return ``queryset`` as a subquery and add its values to ``params`` under names of their own."""
+    sql, values = queryset.query.sql_with_params()
+    names = [f"embedded{len(params) + n}" for n in range(len(values))]
+    params.update(zip(names, values, strict=True))
+    return f"({sql % tuple(f'%({name})s' for name in names)})"

@@ -37,6 +37,7 @@ from dids.lists.changed import changed_url
 from dids.lists.filters import DIDFilter
 from dids.lists.listing import did_listing
 from dids.models import DID, ClientPackage, DIDQuerySet
+from dids.models.ageing import override_data
 from dids.models.number_writes import CHUNK
 from dids.numbering.ranges import Numbers
 from jobs.kinds import JobError, JobKind, register
@@ -163,10 +164,11 @@ class _WriteJob(JobKind):
 
     def run(self, job):
         kind, label = self.change(job)
+        data = override_data(job.params.get("override"), job.actor)
         ids, start = job.selected, 0
         while chunk := ids[start : start + job.at_once(CHUNK)]:
             start += len(chunk)  # of an array: Django would look at each id of a list
-            with audit.change(kind, by=job.actor, label=label, resume=job.change) as change:
+            with audit.change(kind, by=job.actor, label=label, data=data, resume=job.change) as change:
                 result = self.write(job, DID.objects.visible_to(job.actor).filter(pk__among=chunk))
             if missing := len(chunk) - result.selected:
                 deleted = _deleted_numbers(job.actor, chunk, change)
@@ -318,16 +320,17 @@ class AssignJob(_ClientJob):
         account = Account.objects.visible_to(job.actor).filter(pk=job.params["account"]).first()
         if client_package is None or account is None:
             raise JobError("The client’s package or account no longer exists.")
-        return dids.assign(client_package, account, by=job.actor)
+        return dids.assign(client_package, account, by=job.actor, override=job.params.get("override", ""))
 
     def verb(self, job):
         return job.params["verb"]
 
 
-def submit_assign(user, selection, client_package, account, missing=None):
+def submit_assign(user, selection, client_package, account, missing=None, override=""):
     """Queue and return a job that assigns the numbers of a ``Selection`` to ``account``.
 
-    ``missing``: a ``Result`` that counts pasted numbers which are not in the inventory.
+    ``missing``: a ``Result`` that counts pasted numbers which are not in the inventory. ``override``: see
+    ``DIDQuerySet.assign``.
     """
     return _submit(
         AssignJob,
@@ -339,6 +342,7 @@ def submit_assign(user, selection, client_package, account, missing=None):
         account=account.pk,
         client=client_package.client_id,
         verb=assigned_verb(client_package, account),
+        override=override,
     )
 
 

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from django.db import connections
-from django.db.models import Count
+from django.db.models import Count, Value
 from django.utils import timezone
 
 from clients.models import Reseller
@@ -23,6 +23,7 @@ from didmgmt.streams import stream
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.models import DID, ClientPackage, Reservation
+from dids.models.ageing import in_force, minimum_days
 from dids.models.hold_days import days_of
 from operators.models import Operator
 
@@ -243,15 +244,16 @@ class Upcoming:
             client_package__in=self._own(ClientPackage.objects).filter(active=True, ends_at__lt=self.ends),
             status__in=st.IN_USE,
         )
-        groups = stopped.order_by().values_list(
-            "hold_days", "client_package", "operator", "after_hold", "client_package__ends_at"
+        rested = stopped.order_by().annotate(least=minimum_days(in_force()) or Value(0))
+        groups = rested.values_list(
+            "hold_days", "client_package", "operator", "least", "after_hold", "client_package__ends_at"
         )
         rows = iter(stream(groups.annotate(Count("pk"))))
         while some := list(islice(rows, GROUPS_AT_ONCE)):
-            days = days_of({tuple(keys) for *keys, _, _, _ in some})
-            for *keys, after_hold, at, count in some:
+            days = days_of({tuple(keys) for *keys, _, _, _, _ in some})
+            for *keys, least, after_hold, at, count in some:
                 # The worker ends one that is over within a minute.
-                yield keys[1], max(at, self.now), days[tuple(keys)], after_hold, count
+                yield keys[1], max(at, self.now), max(days[tuple(keys)], least), after_hold, count
 
     def _day_of(self, at: datetime) -> date | None:
         """Return the day of a time, None if it is not among the days."""

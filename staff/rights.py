@@ -20,6 +20,8 @@ AREAS = {
         "dids.end_hold_did": "End a hold early",
         "dids.restore_did": "Restore numbers from the Archive",
         "dids.delete_did": "Delete numbers",
+        "dids.override_ageing": "Pass numbers on before their minimum hold is over, with a reason",
+        "dids.change_ageingrule": "Set and accept minimum holds",
     },
     "Operators": {
         "operators.view_operator": "See operators",

@@ -28,7 +28,9 @@ SCOPES = {
                 "dids.hold_did",
             }
         ),
-        "admin": frozenset({"dids.end_hold_did", "dids.restore_did", "dids.delete_did"}),
+        "admin": frozenset(
+            {"dids.end_hold_did", "dids.restore_did", "dids.delete_did", "dids.override_ageing"}
+        ),
     },
     "clients": _crud("clients.client"),
     "accounts": _crud("clients.account"),

@@ -39,8 +39,9 @@ RANKS = {
     "dids.demo": "__init__ names world",
     "dids.exports": "__init__ columns copying rows ownership reservations upcoming workbook",
     "dids.forms": "__init__ records clients operators packages numbers reservations past free_runs"
-    " stock_levels overview upcoming",
-    "dids.history": "__init__ explain ownership timeline rows audit_log external_writes undo",
+    " stock_levels ageing overview upcoming",
+    "dids.history": "__init__ explain ownership breaches minimums timeline rows audit_log external_writes"
+    " undo",
     "dids.history.undo": "__init__ result chunk verdicts uses writes undo job",
     "dids.imports": "__init__ limits synonyms names content layouts mapping options cells bodies parse"
     " reasons refused sql by_id capacity resolve lookalikes create_missing existing upload survey validate"
@@ -49,9 +50,9 @@ RANKS = {
     "dids.lists": "__init__ client_packages prefix_rows free_runs keyset row_counts reservations records"
     " sqlite_stats substring places blocks changed missing filters picks as_of columns listing finding"
     " first_steps",
-    "dids.models": "locks number_previews client_packages reservations hold_days lookups prefixes"
-    " head_geography head_stock staging tags number_merge number_plans number_reads number_writes numbers"
-    " counters free_numbers stock_levels stock_days views __init__",
+    "dids.models": "locks ageing number_previews client_packages reservations hold_days lookups"
+    " prefixes head_geography head_stock staging tags number_merge number_plans number_reads number_writes"
+    " numbers counters free_numbers stock_levels stock_days views __init__",
     "dids.numbering": "__init__ countries free_runs geography normalise not_numbers reading ranges search",
     "dids.reference_files": "__init__ result fields parsed_file resource packages clients operators accounts"
     " tables",
@@ -61,8 +62,8 @@ RANKS = {
     "notices": "__init__ models reading writing mailing periodic apps",
     "operators": "__init__ models filters apps",
     "screens": "__init__ frame forms answers records templatetags start packages operators jobs staff people"
-    " stock overview programs downloads blocks webhooks notices calendar numbers runs history clients"
-    " reservations imports find",
+    " stock rules overview programs downloads blocks webhooks notices calendar numbers runs history"
+    " clients reservations imports find",
     "screens.blocks": "__init__ views",
     "screens.calendar": "__init__ feed views",
     "screens.clients": "__init__ clients accounts assign_forms assign client dids",
@@ -83,6 +84,7 @@ RANKS = {
     "screens.staff": "__init__ forms views",
     "screens.webhooks": "__init__ views",
     "screens.stock": "__init__ views",
+    "screens.rules": "__init__ views",
     "screens.templatetags": "__init__ did_rows changes place plots",
     "sheets": "damage table content code_pages encoding text process workbooks loading writing __init__",
     "sheets.process": "__init__ cells binary marks markup main",

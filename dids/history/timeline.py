@@ -37,7 +37,7 @@ class Entry:
     """One write to the number.
 
     ``event``: "+" created, "~" changed, "-" deleted. ``change``: the id of its change, None without one or if
-    the viewer may not open it.
+    the viewer may not open it. ``reason``: why it was passed on although it aged, "" for most.
     """
 
     at: datetime
@@ -46,6 +46,7 @@ class Entry:
     event: str
     differences: list[Difference] = field(default_factory=list)
     change: int | None = None
+    reason: str = ""
 
 
 def versions(did_id, viewer):
@@ -163,7 +164,8 @@ def _entry(row, previous, names):
     else:
         changed = differences(previous, row, names)
     label = str(row.change) if row.change else _LABELS[row.event]
-    return Entry(row.at, actor_name(row.change), label, row.event, changed)
+    reason = row.change.data.get("override", "") if row.change else ""
+    return Entry(row.at, actor_name(row.change), label, row.event, changed, reason=reason)
 
 
 def _status(_, status):

@@ -29,7 +29,7 @@ from dids.imports.create_missing import create_missing
 from dids.imports.options import Options
 from dids.imports.resolve import resolve
 from dids.imports.tally import refusal_reasons
-from dids.imports.validate import refuse_new, revalidate_updates
+from dids.imports.validate import refuse_ageing, refuse_new, revalidate_updates
 from dids.lifecycle import statuses as st
 from dids.models import DID, ClientPackage, DIDHistory
 from dids.models.locks import lock_in_order
@@ -166,6 +166,7 @@ class Apply:
             DID.objects.filter(pk__in=updates.values("did")).release_overdue(now)
             revalidate_updates(first, last, options, now)
         if assigns:
+            refuse_ageing(first, last, now, verdict="?")
             refuse_tags(first, last, options, verdict="?")
             refuse_over_limit(first, last, verdict="?")
         created, updated, change = DID.objects.merge_staged(

@@ -13,6 +13,7 @@ from dids.imports.reasons import explain
 from dids.imports.tally import BLOCK
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
+from dids.models.ageing import in_force, minimum_of
 from dids.models.hold_days import first_given
 from dids.models.staging import RESULTS, ImportBatch, ImportRow
 
@@ -260,6 +261,10 @@ class _Reader:
             **holder,
         }
 
+    @cached_property
+    def minimums(self):
+        return in_force()
+
     def _status(self, staged, status, after_hold, package, operator, reseller):
         """Return the status that a number will be seen with: After Hold if its hold ends at once.
 
@@ -269,6 +274,8 @@ class _Reader:
         if status == st.HOLD and until is None:
             parents = [parent and parent.hold_days for parent in (package, operator, reseller)]
             days = first_given(staged.hold_days, *parents)
+            if isinstance(staged, ImportRow) and staged.did_id:
+                days = max(days, minimum_of(staged.did.number, self.minimums))
             until = (staged.hold_from or self.now) + days * holds.DAY
         return holds.status_at(status, after_hold, until, self.now)
 

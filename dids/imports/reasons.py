@@ -6,10 +6,12 @@ its sentence from ``dids.lifecycle.statuses``; "flaw" brings its own.
 
 import json
 
+from didmgmt import clock
 from didmgmt.text import count_noun
 from dids.imports.names import LABELS
 from dids.lifecycle import statuses as st
-from dids.models import DID
+from dids.models import DID, Release
+from dids.models.ageing import day_of, in_force
 from dids.numbering.normalise import ALLOW_LONG, TOO_LONG
 from operators.models import Operator
 
@@ -196,6 +198,11 @@ REASONS = {
         "The number is on Hold after another client.",
         "End the hold first.",
     ),
+    "ageing": (
+        "client",
+        "The number ages after use by another client until {until}.",
+        "Wait until then, or have an administrator assign it with a reason.",
+    ),
 }
 
 
@@ -214,11 +221,11 @@ def explain(rows, user):
     of the reason.
     """
     rows = list(rows.select_related(*_NAMES))
-    resellers, named = _resellers_of(rows, user), _numbers_of_ids(rows, user)
-    return [_explain(row, resellers, named, user) for row in rows]
+    facts = _resellers_of(rows, user), _numbers_of_ids(rows, user), _ends_of_ageing(rows)
+    return [_explain(row, facts, user) for row in rows]
 
 
-def _explain(row, resellers, named, user):
+def _explain(row, facts, user):
     group = row.group
     value = remedy = kind = ""
     if row.reason == "flaw":
@@ -231,7 +238,7 @@ def _explain(row, resellers, named, user):
         column, what = "status", _sentence(st.lacks_right(row.reason.removeprefix("right:")))
     else:
         column, text, remedy = REASONS[row.reason]
-        what = text.format(**_texts(row, resellers, named, user))
+        what = text.format(**_texts(row, *facts, user))
     if row.verdict == "?" and row.reason not in ("changed", "created"):
         what = f"Changed since the check: {what}"
     return {
@@ -276,7 +283,7 @@ def _value(row, column):
     return getattr(group, f"{column}_name", None) or ""
 
 
-def _texts(row, resellers, named, user):
+def _texts(row, resellers, named, ends, user):
     group = row.group
     status = (group and group.status) or (row.did and row.did.status_now) or st.ACTIVE
     package, client = (group.package, group.client_name) if group else (None, None)
@@ -287,6 +294,7 @@ def _texts(row, resellers, named, user):
     return {
         "first_line": f"{row.first_line or 0:,}",
         "ref": row.ref,
+        "until": ends.get(_digits(row), "its minimum hold is over"),
         "number": row.number,
         "id_number": named.get(row.did_id, "another number"),
         "own_reseller": user.reseller or "",
@@ -318,6 +326,19 @@ def _numbers_of_ids(rows, user):
     """Return {ID: number} for the rows whose ID is another number; it may be hidden from them by now."""
     ids = {row.did_id for row in rows if row.reason == "other id"}
     return dict(DID.objects.visible_to(user).filter(pk__in=ids).values_list("pk", "number")) if ids else {}
+
+
+def _ends_of_ageing(rows):
+    """Return {number: the first day on which it may be sold} of the rows refused because it ages."""
+    numbers = {_digits(row) for row in rows if row.reason == "ageing"}
+    if not numbers:
+        return {}
+    found = Release.objects.ageing(clock.now(), in_force()).filter(number__in=numbers)
+    return {number: day_of(until) for number, until in found.values_list("number", "until")}
+
+
+def _digits(row):
+    return row.number or (row.did.number if row.did_id and row.did else "")
 
 
 def _resellers_of(rows, user):

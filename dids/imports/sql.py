@@ -2,6 +2,7 @@
 
 from django.db import connection
 
+from didmgmt.statements import embed
 from dids.models import ClientPackage
 
 
@@ -35,14 +36,6 @@ def is_distinct(one, other):
 def running_packages(now, params):
     """Return a subquery of the client packages that run at ``now``; see ``embed``."""
     return embed(ClientPackage.objects.running(now).values("id", "client_id", "package_id"), params)
-
-
-def embed(queryset, params):
-    """Return ``queryset`` as a subquery and add its values to ``params`` under names of their own."""
-    sql, values = queryset.query.sql_with_params()
-    names = [f"embedded{len(params) + n}" for n in range(len(values))]
-    params.update(zip(names, values, strict=True))
-    return f"({sql % tuple(f'%({name})s' for name in names)})"
 
 
 def execute(sql, params):

@@ -7,11 +7,13 @@ Legal moves and their permissions come from ``dids.lifecycle.statuses``; overdue
 client packages come from the querysets of ``dids.models``.
 """
 
+from didmgmt.statements import embed
 from dids.imports.options import LEAVE, REFUSE
 from dids.imports.resolve import ANY_CLIENT_NAME
-from dids.imports.sql import Expression, case, embed, execute, in_list, is_distinct, running_packages
+from dids.imports.sql import Expression, case, execute, in_list, is_distinct, running_packages
 from dids.lifecycle import statuses as st
-from dids.models import DID
+from dids.models import DID, Release
+from dids.models.ageing import in_force
 from dids.numbering.normalise import longest_new
 
 PARTITION = 250_000  # rows among which one statement looks for duplicates
@@ -42,6 +44,7 @@ def validate(first, last, options, now, *, faulty):
         _refuse_unknown(first, last, "missing")
     else:
         refuse_new(first, last, faulty=faulty)
+        refuse_ageing(first, last, now)
 
 
 def revalidate_updates(first, last, options, now):
@@ -114,6 +117,32 @@ def refuse_new(first, last, *, faulty, verdict="!"):
     )
 
 
+def refuse_ageing(first, last, now, verdict="!"):
+    """Refuse the rows that create a number with a client while it ages after use by another one.
+
+    A number that was deleted is as old as it was.
+    """
+    rules = in_force()
+    if not rules:
+        return
+    params = {"first": first, "last": last, "verdict": verdict}
+    releases = embed(Release.objects.ageing(now, rules).values("number", "client_id"), params)
+    execute(
+        f"""
+        UPDATE dids_importrow AS r SET verdict = %(verdict)s, reason = 'ageing' FROM dids_importgroup g
+        WHERE r.id BETWEEN %(first)s AND %(last)s AND r.verdict = '+' AND g.id = r.group_id
+            AND g.status IN {in_list(st.HELD)} AND {_ages("r.number", "g.client_id", releases)}
+        """,
+        params,
+    )
+
+
+def _ages(number, client, releases):
+    """Return the condition that a number ages after use by another client than ``client``."""
+    left = f"a.client_id <> coalesce({client}, -1)"
+    return f"EXISTS (SELECT 1 FROM {releases} a WHERE a.number = {number} AND {left})"
+
+
 _REFUSED = "v.code NOT IN ('~', '=')"
 
 
@@ -129,6 +158,13 @@ def _compare(first, last, options, now, *, verdict, assignments):
         "notes", "account_id", "client_package_id", "reservation_id", "status_now",
     )  # fmt: skip
     numbers, running = embed(numbers, params), running_packages(now, params)
+    rules = in_force()
+    ages = "FALSE"
+    if rules:
+        releases = embed(Release.objects.ageing(now, rules).values("number", "client_id"), params)
+        becomes_theirs = f"CASE WHEN {_NEWLY_ASSIGNED} THEN found.client_id ELSE old_client_id END"
+        ages = f"becomes = '{st.ACTIVE}' AND was <> becomes AND was <> '{st.BLOCKED}'"
+        ages += f" AND {_ages('found.number', becomes_theirs, releases)}"
     found_by = "d.id = r.ref" if options.by_id else "d.number = r.number"
     new_values = _new_values(options)
     execute(
@@ -136,7 +172,8 @@ def _compare(first, last, options, now, *, verdict, assignments):
         WITH found AS MATERIALIZED (
             SELECT r.id, r.notes, g.problem, g.assign_problem,
                 g.operator_name, g.reseller_name, g.tags, g.reseller_id, g.operator_id, g.account_id,
-                g.client_package_id, g.tag_set_id, g.after_hold, g.hold_days,
+                g.client_package_id, g.tag_set_id, g.after_hold, g.hold_days, g.client_id,
+                a.client_id AS old_client_id, d.number,
                 {ANY_CLIENT_NAME} AS names_client,
                 d.id AS did_id, d.status_now AS was, coalesce(g.status, d.status_now) AS becomes,
                 d.operator_id AS old_operator_id, o.reseller_id AS old_reseller_id,
@@ -157,7 +194,7 @@ def _compare(first, last, options, now, *, verdict, assignments):
             LEFT JOIN {running} running ON running.id = d.client_package_id
             WHERE r.id BETWEEN %(first)s AND %(last)s AND r.verdict = '{verdict}'
         ), v AS MATERIALIZED (
-            SELECT id, did_id, {case(_verdicts(options), otherwise="'~'")} AS code,
+            SELECT id, did_id, {case(_verdicts(options, ages), otherwise="'~'")} AS code,
                 becomes = '{st.ACTIVE}' AND was IN ('{st.INSTOCK}', '{st.HOLD}') AS assigned,
                 {", ".join(f"{value} AS new_{name}" for name, value in new_values.items())}
             FROM found
@@ -201,8 +238,11 @@ def _new_values(options):
     }
 
 
-def _verdicts(options):
-    """Yield (condition, code) for rows whose number exists, in order of precedence; else it is updated."""
+def _verdicts(options, ages):
+    """Yield (condition, code) for rows whose number exists, in order of precedence; else it is updated.
+
+    ``ages``: the condition that the number goes to a client while it ages after use by another one.
+    """
     if options.bound_to:
         not_theirs = "no id" if options.by_id else "outside" if options.new else "missing"
         yield f"old_reseller_id <> {options.bound_to}", not_theirs
@@ -231,6 +271,7 @@ def _verdicts(options):
     yield f"{_NEWLY_ASSIGNED} AND operator_name IS NULL AND {other_reseller}", "package of another reseller"
     reactivated = f"becomes = '{st.ACTIVE}' AND was IN ('{st.HOLD}', '{st.BLOCKED}')"
     yield f"{reactivated} AND NOT {_NEWLY_ASSIGNED} AND NOT old_package_runs", "package off"
+    yield ages, "ageing"
     other_operator = f"operator_name IS NOT NULL AND {is_distinct('operator_id', 'old_operator_id')}"
     yield f"{other_operator} AND {stays_held} AND {other_reseller}", "operator of another reseller"
     in_reservation = f"was = becomes AND was = '{st.RESERVED}' AND reservation_id IS NOT NULL"

@@ -1,12 +1,13 @@
 """The tables of the inventory. Every write to a number is a method of ``DIDQuerySet``.
 
-From low to high: ``lookups``, ``tags``, ``number_previews``, ``client_packages``, ``reservations``,
-``hold_days``, ``staging``, ``prefixes``, ``head_geography``, ``head_stock``; ``number_reads``,
-``number_plans``, ``number_merge``, ``number_writes``, ``numbers``; ``counters``, ``free_numbers``,
-``stock_levels``, ``stock_days``.
+From low to high: ``ageing``, ``lookups``, ``tags``, ``number_previews``, ``client_packages``,
+``reservations``, ``hold_days``, ``staging``, ``prefixes``, ``head_geography``, ``head_stock``;
+``number_reads``, ``number_plans``, ``number_merge``, ``number_writes``, ``numbers``; ``counters``,
+``free_numbers``, ``stock_levels``, ``stock_days``.
 """
 
 from dids.models import lookups  # noqa: F401 (registers pk__among and pk__named)
+from dids.models.ageing import AgeingRule, Release
 from dids.models.client_packages import ClientPackage, ClientPackageHistory
 from dids.models.counters import Stock
 from dids.models.free_numbers import FreeNumbers
@@ -24,6 +25,7 @@ from dids.models.views import SavedView
 
 __all__ = [
     "DID",
+    "AgeingRule",
     "ClientPackage",
     "ClientPackageHistory",
     "CountedDay",
@@ -38,6 +40,7 @@ __all__ = [
     "ImportRow",
     "LowStock",
     "NumberHead",
+    "Release",
     "Reservation",
     "ReservationHistory",
     "SavedView",

@@ -1,12 +1,16 @@
 """The statements that merge validated staged rows of an import into the inventory."""
 
+from django.apps import apps
 from django.db import connection, models
-from django.db.models import Case, F, Q, When
+from django.db.models import Case, F, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import Exact
 
+from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
+from dids.models.ageing import in_force, minimum_days
 from dids.models.hold_days import distinct_hold_days, hold_days, hold_end
+from dids.models.staging import ImportRow
 from dids.models.tags import TagSet
 
 HOLDER = ("account_id", "client_package_id", "hold_from", "hold_until")
@@ -16,11 +20,12 @@ def stage_holds(staged, now):
     """Set ``hold_from`` and ``hold_until`` of staged rows or groups that go on Hold.
 
     A running hold keeps its start. With 0 hold days ``hold_until`` stays None: such numbers get their
-    After Hold status instead.
+    After Hold status instead. The minimum of new numbers is left to ``insert_new``.
     """
     on_hold = staged.filter(status=st.HOLD, hold_until=None)
-    days = hold_days(F("hold_days"))
-    distinct = distinct_hold_days(on_hold)
+    rules = in_force() if staged.model is ImportRow else []
+    days = hold_days(F("hold_days"), least=_minimum_of_did(rules))
+    distinct = distinct_hold_days(on_hold, rules=rules)
     if not distinct:
         return
     skips_hold = Q(Exact(days, 0), hold_from=None)
@@ -31,18 +36,29 @@ def stage_holds(staged, now):
     )
 
 
+def _minimum_of_did(rules):
+    """Return the minimum of the existing number that a row names as an expression, None without rules."""
+    if not rules:
+        return None
+    numbers = apps.get_model("dids", "DID").objects.filter(pk=OuterRef("did"))
+    return Coalesce(Subquery(numbers.annotate(least=minimum_days(rules)).values("least")), Value(0))
+
+
 def _skips_hold(staged):
     """Return the SQL condition for a staged Hold of 0 days."""
     return f"({staged}.status = '{st.HOLD}' AND {staged}.hold_until IS NULL)"
 
 
-def insert_new(first, last, defaults):
+def insert_new(first, last, defaults, now):
     """Insert the numbers of staged rows with verdict "+"; return how many were inserted.
 
+    A Hold that begins lasts at least the minimum of its number.
     A number that was created since validation is skipped.
     """
     skips_hold = _skips_hold("g")
-    holder = ", ".join(f"CASE WHEN NOT {skips_hold} THEN g.{name} END" for name in HOLDER)
+    until, least = _at_least("g.hold_until", now)
+    values = [until if name == "hold_until" else f"g.{name}" for name in HOLDER]
+    holder = ", ".join(f"CASE WHEN NOT {skips_hold} THEN {value} END" for value in values)
     statement = f"""
         INSERT INTO dids_did (
             number, operator_id, status, after_hold, hold_days, tag_set_id, notes, {", ".join(HOLDER)}
@@ -62,7 +78,18 @@ def insert_new(first, last, defaults):
         ORDER BY r.number
         ON CONFLICT (number) DO NOTHING"""
     tag_set = getattr(TagSet.of([defaults["tags"]]), "pk", None)
-    return _execute(statement, {**defaults, "tag_set": tag_set, "first": first, "last": last})
+    return _execute(statement, {**defaults, **least, "tag_set": tag_set, "first": first, "last": last})
+
+
+def _at_least(end, now):
+    """Return SQL for ``end``, but not before the minimum of the number is over, and its parameters."""
+    whens, params = [], {}
+    for n, (prefix, days) in enumerate(in_force()):
+        earliest = connection.ops.adapt_datetimefield_value(now + days * holds.DAY)
+        params |= {f"prefix{n}": f"{prefix}%", f"earliest{n}": earliest}
+        later = f"CASE WHEN {end} < %(earliest{n})s THEN %(earliest{n})s ELSE {end} END"
+        whens.append(f"WHEN r.number LIKE %(prefix{n})s THEN {later}")
+    return f"CASE {' '.join(whens)} ELSE {end} END" if whens else end, params
 
 
 def update_changed(first, last, clear_notes):

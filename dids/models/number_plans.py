@@ -17,6 +17,7 @@ from clients.models import Account
 from clients.names import fold
 from clients.tags import split_tags, tag_keys, tag_label
 from dids.lifecycle import statuses as st
+from dids.models.ageing import NO_OVERRIDE, OVERRIDE, WAIT, in_force, minimum_days, resold_early, why_ageing
 from dids.models.client_packages import ClientPackage
 from dids.models.hold_days import UNSET, distinct_hold_days, hold_days, hold_end
 from dids.models.tags import Tag, TagSet
@@ -38,12 +39,13 @@ TO_STOCK = NO_RESERVATION | {"status": st.INSTOCK}
 class Cause(NamedTuple):
     """One cause of refusal; ``condition`` selects the numbers that it applies to.
 
-    ``source``: the status of these numbers, if it alone decides.
+    ``why``: a clause, or a function that makes it of the refused numbers. ``source``: the status of these
+    numbers, if it alone decides.
     """
 
     code: str
     condition: Q
-    why: str
+    why: str | Callable[[models.QuerySet], str]
     source: str = ""
 
 
@@ -176,10 +178,10 @@ def _status_updates(scope, now, status, after_hold, own_days, by_stop):
         return NO_HOLD | {"status": status}
     if status is UNSET and own_days is UNSET:
         return {}
-    days = hold_days(
-        F("hold_days") if own_days is UNSET else Value(own_days, output_field=models.IntegerField())
-    )
-    distinct = distinct_hold_days(scope, own_days)
+    rules = in_force()
+    own = F("hold_days") if own_days is UNSET else Value(own_days, output_field=models.IntegerField())
+    days = hold_days(own, least=minimum_days(rules))
+    distinct = distinct_hold_days(scope, own_days, rules=rules)
     continued = When(status=st.HOLD, then=hold_end(F("hold_from"), days, distinct))
     if status is UNSET:
         return {"hold_until": Case(continued, default=F("hold_until"))}  # a reservation keeps its end
@@ -235,8 +237,22 @@ def _tag_set_update(new_labels):
 # --- clients
 
 
-def assign_plan(client_package, account, by, now):
-    """Return the plan that assigns numbers to ``account`` under ``client_package``."""
+def _ageing(client, by, now, reason=""):
+    """Return the causes of numbers that another client than ``client``, an id, has left too recently.
+
+    ``reason``: why ``by`` overrides that.
+    """
+    if reason and by.has_perm(OVERRIDE):
+        return []
+    early = resold_early(client, now)
+    return [Cause("ageing", early, NO_OVERRIDE if reason else why_ageing(now, WAIT))] if early else []
+
+
+def assign_plan(client_package, account, by, now, override=""):
+    """Return the plan that assigns numbers to ``account`` under ``client_package``.
+
+    ``override``: the reason for which numbers that age after use by another client are assigned as well.
+    """
     client, package = client_package.client, client_package.package
     causes = []
     if account.client_id != client.pk:
@@ -265,6 +281,7 @@ def assign_plan(client_package, account, by, now):
         untagged = Q(tag_set__isnull=True) | ~Q(tag_set__in=TagSet.objects.filter(tags__key__in=allowed))
         why = f"without a tag that package {package} allows ({package.allowed_tags}); tag them first"
         causes.append(Cause("tags", untagged, why))
+    causes += _ageing(client.pk, by, now, override)
     updates = NO_HOLD | {"status": st.ACTIVE, "account": account, "client_package": client_package}
     return Plan(
         causes,
@@ -289,6 +306,7 @@ def resume_plan(client_package, by, now, *, status=st.ACTIVE):
             ~Q(client_package=client_package),
             "on Hold under another package by now; reload the list and try again",
         ),
+        *_ageing(client_package.client_id, by, now),
     ]
     return Plan(causes, updates=lambda: NO_HOLD | {"status": status})
 
@@ -302,7 +320,10 @@ def _not_running(client_package):
 
 def hold_ends_plan(scope):
     """Return the plan that recomputes the end of the holds in ``scope``."""
-    end = hold_end(F("hold_from"), hold_days(F("hold_days")), distinct_hold_days(scope))
+    rules = in_force()
+    days = hold_days(F("hold_days"), least=minimum_days(rules))
+    distinct = distinct_hold_days(scope, rules=rules)
+    end = hold_end(F("hold_from"), days, distinct)
     released = Cause("over", ~Q(status_now=st.HOLD), "no longer on Hold")
     return Plan([released], unchanged=Q(Exact(F("hold_until"), end)), updates=lambda: {"hold_until": end})
 
@@ -317,7 +338,7 @@ def end_hold_plan(by):
     return Plan(causes, updates=lambda: TO_AFTER_HOLD)
 
 
-def reserve_plan(reservation, by):
+def reserve_plan(reservation, by, now):
     """Return the plan that puts In Stock numbers into ``reservation``, which is saved when there are any.
 
     Numbers that are Reserved already are refused, also without a reservation: someone keeps them.
@@ -333,6 +354,8 @@ def reserve_plan(reservation, by):
             f"of another reseller; this reservation takes only numbers of {reservation.reseller}",
         ),
     ]
+    if reservation.client_id:
+        causes += _ageing(reservation.client_id, by, now)
 
     def updates():
         if reservation.pk is None:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from django.db import connection
-from django.db.models import Count
+from django.db.models import Count, Value
 
 from didmgmt.text import count_noun
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import SAMPLE, Refusal, Result
+from dids.models.ageing import in_force, minimum_days
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -178,7 +179,8 @@ def preview_hold(numbers, by_days, viewer, now):
 
     ``numbers`` are annotated with ``then``, their After Hold status. ``by_days``: see ``count_by_days``.
     """
-    held = numbers.order_by().values("account", "client_package", "operator", "hold_days", "status", "then")
+    least = numbers.order_by().annotate(least=minimum_days(in_force()) or Value(0))
+    held = least.values("account", "client_package", "operator", "hold_days", "least", "status", "then")
     sql, params = held.annotate(numbers=Count("pk")).query.sql_with_params()
     with connection.cursor() as cursor:
         cursor.execute(_BY_DAYS_AND_CLIENT.format(held=sql), [*params, CLIENTS_LISTED])
@@ -186,7 +188,7 @@ def preview_hold(numbers, by_days, viewer, now):
     counts = by_days([(*days, int(count)) for is_client, *days, _, count, _, _ in found if not is_client])
     clients = [
         (client, name, count, package, last, every, all_numbers)
-        for is_client, client, _, _, name, package, last, count, every, all_numbers in found
+        for is_client, client, _, _, _, name, package, last, count, every, all_numbers in found
         if is_client
     ]
     groups = [
@@ -248,10 +250,10 @@ _BY_CLIENT = """
 # One pass over the numbers: what they have in common is counted first, and these few rows twice.
 _BY_DAYS_AND_CLIENT = f"""
     WITH counted AS MATERIALIZED ({{held}})
-    SELECT 0, hold_days, client_package, operator, status, "then", '', sum(numbers), 0, 0
-    FROM counted GROUP BY 2, 3, 4, 5, 6
+    SELECT 0, hold_days, client_package, operator, least, status, "then", '', sum(numbers), 0, 0
+    FROM counted GROUP BY 2, 3, 4, 5, 6, 7
     UNION ALL
-    SELECT 1, id, 0, 0, name, first_package, last_package, numbers, clients, every
+    SELECT 1, id, 0, 0, 0, name, first_package, last_package, numbers, clients, every
     FROM ({_BY_CLIENT.format(held="counted")}) AS by_client
 """
 

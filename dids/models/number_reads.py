@@ -18,6 +18,7 @@ from didmgmt import clock
 from didmgmt.statements import Statement
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
+from dids.models.ageing import resold_early
 from dids.models.hold_days import hold_days
 from dids.models.tags import TagSet
 from operators.models import Operator
@@ -127,7 +128,10 @@ class NumberReads(BranchQuerySet):
         )
 
     def with_hold_days(self, rest=None):
-        """Annotate ``hold_days_now``, the hold days with inherited values; ``rest``: see ``hold_days``."""
+        """Annotate ``hold_days_now``, the hold days with inherited values; ``rest``: see ``hold_days``.
+
+        Without the minimum of an accepted rule, which ``minimum_of`` tells.
+        """
         return self.annotate(hold_days_now=hold_days(F("hold_days"), rest))
 
     def with_version(self):
@@ -147,9 +151,14 @@ class NumberReads(BranchQuerySet):
         return Q(Exists(newer.exclude(automatic)))
 
     def available_for(self, client_package, now=None):
-        """Return the In Stock numbers of the package's reseller with a tag that the package allows."""
+        """Return the In Stock numbers of the package's reseller with a tag that the package allows.
+
+        Without those that age after use by another client.
+        """
         package = client_package.package
         found = self.in_status([st.INSTOCK], now).filter(operator__reseller=package.reseller_id)
+        if early := resold_early(client_package.client_id, now or clock.now()):
+            found = found.exclude(early)
         allowed = tag_keys(package.allowed_tags)
         return found.tagged(allowed) if allowed else found
 

@@ -19,6 +19,7 @@ from didmgmt.streams import stream
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import KEPT, SAMPLE, Result
+from dids.models.ageing import in_force, minimum_of, override_data
 from dids.models.client_packages import ClientPackage
 from dids.models.hold_days import UNSET, count_by_days
 from dids.models.locks import lock_in_order
@@ -181,27 +182,29 @@ class DIDQuerySet(NumberReads):
 
     # --- clients
 
-    def assign(self, client_package, account, *, by, now=None):
+    def assign(self, client_package, account, *, by, now=None, override=""):
         """Assign In Stock numbers to ``account``; numbers on Hold return only to the same client.
 
-        Numbers are assigned in ascending order of ids up to the DID limit. The client package is locked
-        first, so two users who take its last slot wait for each other.
+        ``override``: why numbers are assigned that age after use by another client, which needs a right and
+        is kept with the change. Numbers are assigned in ascending order of ids up to the DID limit. The
+        client package is locked first, so two users who take its last slot wait for each other.
         """
         label = f"Assigned to {account} under package {client_package.package}"
-        with audit.change(Change.Kind.ASSIGN, by=by, label=label, at=now):
+        data = override_data(override, by)
+        with audit.change(Change.Kind.ASSIGN, by=by, label=label, at=now, data=data):
             locked = _lock(client_package)
             return self._write(
                 Change.Kind.ASSIGN,
-                lambda _, now: assign_plan(locked, account, by, now),
+                lambda _, now: assign_plan(locked, account, by, now, override),
                 by=by,
                 now=now,
                 within=locked,
             )
 
-    def preview_assign(self, client_package, account, *, by, now=None):
+    def preview_assign(self, client_package, account, *, by, now=None, override=""):
         """Return the Result that ``assign`` would have now; about five queries."""
         now = now or clock.now()
-        plan = assign_plan(client_package, account, by, now)
+        plan = assign_plan(client_package, account, by, now, override)
         result = self._preview(plan, now)
         free = client_package.free_slots()
         if result.done > free:
@@ -293,8 +296,9 @@ class DIDQuerySet(NumberReads):
         now = now or clock.now()
         in_use = self.filter(status__in=st.IN_USE).annotate(then=F("after_hold"))
         first = list(in_use.with_hold_days().order_by("number").select_related("account")[:PREVIEWED])
+        rules = in_force()
         for did in first:
-            did.hold_ends = holds.end(now, did.hold_days_now)
+            did.hold_ends = holds.end(now, max(did.hold_days_now, minimum_of(did.number, rules)))
         return replace(preview_hold(in_use, count_by_days, viewer, now), first=first)
 
     def end_hold(self, *, by, now=None):
@@ -312,13 +316,14 @@ class DIDQuerySet(NumberReads):
         """Return the Result that ``end_hold`` would have now."""
         return self._preview(end_hold_plan(by), now or clock.now())
 
-    def recompute_hold_ends(self, *, by, now=None):
+    def recompute_hold_ends(self, *, by, now=None, every=False):
         """Recompute the ends of holds that inherit their hold days, counted from the start of each hold.
 
-        Call it after the hold days of a package, operator or reseller have changed.
+        Call it after the hold days of a package, operator or reseller have changed, or with ``every`` hold
+        after a minimum has.
         """
-        inherited = self.filter(status=st.HOLD, hold_days__isnull=True)
-        return inherited._write(
+        on_hold = self.filter(status=st.HOLD)
+        return (on_hold if every else on_hold.filter(hold_days__isnull=True))._write(
             Change.Kind.EDIT,
             lambda scope, _: hold_ends_plan(scope),
             by=by,
@@ -361,9 +366,13 @@ class DIDQuerySet(NumberReads):
         written, and the Result is what it would have been.
         """
         try:
-            with audit.change(Change.Kind.RESERVE, by=by, label=f"Reserved for {reservation}", at=now):
+            label = f"Reserved for {reservation}"
+            with audit.change(Change.Kind.RESERVE, by=by, label=label, at=now):
                 result = self._write(
-                    Change.Kind.RESERVE, lambda *_: reserve_plan(reservation, by), by=by, now=now
+                    Change.Kind.RESERVE,
+                    lambda _, now: reserve_plan(reservation, by, now),
+                    by=by,
+                    now=now,
                 )
                 if expected is not None and result.done != expected:
                     raise _OtherCountError
@@ -373,7 +382,8 @@ class DIDQuerySet(NumberReads):
 
     def preview_reserve(self, reservation, *, by, now=None):
         """Return the Result that ``reserve`` would have now."""
-        return self._preview(reserve_plan(reservation, by), now or clock.now())
+        now = now or clock.now()
+        return self._preview(reserve_plan(reservation, by, now), now)
 
     def reserve_until(self, reservations, ends_at, *, by, now=None):
         """Give the numbers of ``reservations``, ids, another end, see ``ReservationQuerySet.end_on``."""
@@ -400,10 +410,11 @@ class DIDQuerySet(NumberReads):
         """Return the Result that ``end_reservation`` would have now."""
         return self._preview(end_reservation_plan(by), now or clock.now())
 
-    def assign_reserved(self, client_package, account, *, by, now=None):
+    def assign_reserved(self, client_package, account, *, by, now=None, override=""):
         """Assign numbers in reservations to ``account``; those that it would refuse stay reserved.
 
-        Two changes in one transaction: the numbers are put in stock, then assigned.
+        Two changes in one transaction: the numbers are put in stock, then assigned. ``override``: as for
+        ``assign``.
         """
         with form_tokens.atomic():
             locked, result = _lock(client_package), Result()
@@ -411,24 +422,27 @@ class DIDQuerySet(NumberReads):
                 pass
             at = now or clock.database_now()
             self.release_overdue(at, at=now)
-            writable = self._assignable(locked, account, by, at, result, KEPT)
+            plan = assign_plan(locked, account, by, at, override)
+            writable = self._assignable(plan, locked, at, result, KEPT)
             if result.done:
                 numbers = self.model.objects.filter(pk__among=list(writable.values_list("pk", flat=True)))
                 ended = numbers.end_reservation(by=by, now=now)
-                written = numbers.assign(client_package, account, by=by, now=now) if ended.done else ended
+                written = ended
+                if ended.done:
+                    written = numbers.assign(client_package, account, by=by, now=now, override=override)
                 result.done, result.change = written.done, written.change
                 result.add(Result(refusals=written.refusals))
         return result
 
-    def preview_assign_reserved(self, client_package, account, *, by, now=None):
+    def preview_assign_reserved(self, client_package, account, *, by, now=None, override=""):
         """Return the Result that ``assign_reserved`` would have now."""
-        result = Result()
-        self._assignable(client_package, account, by, now or clock.now(), result, SAMPLE)
+        result, now = Result(), now or clock.now()
+        plan = assign_plan(client_package, account, by, now, override)
+        self._assignable(plan, client_package, now, result, SAMPLE)
         return result
 
-    def _assignable(self, client_package, account, by, now, result, most):
-        """Return the numbers in reservations that could be assigned if they were In Stock; count the rest."""
-        plan = assign_plan(client_package, account, by, now)
+    def _assignable(self, plan, client_package, now, result, most):
+        """Return the reserved numbers that ``plan`` would assign if they were In Stock; count the rest."""
         running = self.order_by().exclude(holds.over(now)).filter(reservation__isnull=False)
         rows = running.annotate(status_now=Value(st.INSTOCK), verdict=plan.verdict())
         count = _count_verdicts(rows, plan, result, most)
@@ -451,7 +465,7 @@ class DIDQuerySet(NumberReads):
         another transaction created a number meanwhile.
         """
         with audit.change(Change.Kind.IMPORT, by=by, label=label, resume=resume) as change:
-            created, updated = insert_new(first, last, defaults), 0
+            created, updated = insert_new(first, last, defaults, now), 0
             if updates:
                 stage_holds(ImportRow.objects.filter(pk__range=(first, last), verdict="~"), now)
                 updated = update_changed(first, last, clear_notes)
@@ -569,7 +583,10 @@ def _add_verdicts(counts, rows, plan, result, most):
         if missing:
             refused = rows.filter(verdict=code).order_by("number")
             numbers = refused.values_list("number", flat=True)[:missing]
-        result.refuse(code, causes[code].why, count, numbers)
+        why = known.why if known else causes[code].why
+        if callable(why):
+            why = why(rows.filter(verdict=code))
+        result.refuse(code, why, count, numbers)
     return writable
 
 

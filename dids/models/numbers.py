@@ -132,6 +132,7 @@ class DID(AsListed, models.Model):
             ("hold_did", "Can put DIDs on hold"),
             ("end_hold_did", "Can end a hold"),
             ("restore_did", "Can restore DIDs from the archive"),
+            ("override_ageing", "Can pass on numbers that age"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["number"], name="did_number"),

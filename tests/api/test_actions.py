@@ -124,6 +124,10 @@ BY_PEOPLE = {
         [f"notices:{act}" for act in ("open", "read", "read_all", "job_seen")],
         "notifications are for a person to read; programs get events",
     ),
+    **dict.fromkeys(
+        [f"rules:{act}" for act in ("new", "edit", "accept", "remove")],
+        "an administrator decides after the count of numbers that it holds back",
+    ),
     "audit:who_had_it_statement": "a page to print; its facts are those of who_had_it",
     "audit:undo": "a person decides after a preview; answers of the API have the address of that page",
     **dict.fromkeys(

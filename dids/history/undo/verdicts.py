@@ -11,9 +11,11 @@ from django.db import connection, models
 
 from audit.models import Change
 from clients.models import Client, Package
+from didmgmt.statements import embed
 from dids.history.undo.chunk import IN_PLACE, IN_USE, null_safe_equal, restored_value
 from dids.lifecycle import holds
-from dids.models import DID, ClientPackage, Reservation
+from dids.models import DID, ClientPackage, Release, Reservation
+from dids.models.ageing import in_force
 from operators.models import Operator
 
 CREATE, UPDATE, DELETE, CLOSE = "create", "update", "delete", "close"
@@ -41,6 +43,8 @@ REASONS = {
     "client_package gone": "its client package was deleted; undo that first",
     "reservation gone": "its reservation was deleted; undo that first",
     "reservation changed": "its reservation has another end by now; reserve it again instead",
+    "ageing": "another client left it too recently; assign it when its minimum hold is over, or have an"
+    " administrator assign it with a reason",
     "over": "its earlier hold or reservation would have ended by now; leave it as it is, or edit it by hand",
     "client closed": "its client is closed; reopen the client first",
     "package archived": "its package is archived; restore the package first",
@@ -323,12 +327,30 @@ def _number_reasons(chunk):
         )""",
         "reservation changed",
     )
+    yield from _ageing(chunk, back_in_use)
     yield f"{back_in_use} AND client.closed_at IS NOT NULL", "client closed"
     yield f"{back_in_use} AND package.archived_at IS NOT NULL", "package archived"
     yield f"{back_in_use} AND NOT ({running})", "package off"
     yield (
         f"prior.client_package_id IS NOT NULL AND package.reseller_id <> {operators_reseller}",
         "other reseller",
+    )
+
+
+def _ageing(chunk, back_in_use):
+    """Yield the conditions of numbers that would go to a client while they age after use by another one."""
+    rules = in_force()
+    if not rules:
+        return
+    releases = embed(Release.objects.ageing(chunk.now, rules).values("number", "client_id"), chunk.params)
+    theirs = f"EXISTS (SELECT 1 FROM {releases} a WHERE a.number = prior.number AND a.client_id <> {{}})"
+    yield f"{back_in_use} AND {theirs.format('given.client_id')}", "ageing"
+    yield (
+        f"""NOT (prior.reservation_id {null_safe_equal()} live.reservation_id) AND EXISTS (
+            SELECT 1 FROM {chunk.rows_of(Reservation)} kept
+            WHERE kept.id = prior.reservation_id AND {theirs.format("kept.client_id")}
+        )""",
+        "ageing",
     )
 
 

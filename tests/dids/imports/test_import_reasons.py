@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 from django.utils import timezone
@@ -10,11 +11,11 @@ from audit import SYSTEM
 from clients.models import Account, Client, Package
 from dids.imports.reasons import REASONS
 from dids.lifecycle import statuses as st
-from dids.models import DID, ClientPackage
+from dids.models import DID, AgeingRule, ClientPackage, Release
 from operators.models import Operator
 from tests.carrier import reserved
 from tests.imports import client_with_package, finished, importer, refusals, staged
-from tests.world import make_world
+from tests.world import make_world, member
 
 pytestmark = pytest.mark.django_db
 
@@ -33,6 +34,16 @@ def package_of_reseller_1(**fields):
 
 def set_package(**fields):
     return lambda world: Package.objects.filter(pk=world.package.pk).update(**fields)
+
+
+def ageing(world):
+    """Let a rule hold back a number that its client is said to have left in 2099."""
+    client_with_package(world.reseller)
+    minimum = AgeingRule(prefix="256", days=45, source="the law")
+    minimum.create(by=SYSTEM)
+    minimum.accept(by=member("Administrator"))
+    left = datetime(2099, 1, 1, 12, tzinfo=UTC)
+    Release.objects.create(number="256999", client_id=world.client.pk, released_at=left)
 
 
 @dataclass
@@ -299,6 +310,13 @@ EXAMPLES = {
         "DID,Operator,Status,Client,Account,Package\n2563,DID Operator,active,Bakery,main,Loaf\n",
         "Client", "Bakery", "The number is on Hold after another client. End the hold first.",
         setup=lambda world: client_with_package(world.reseller),
+    ),
+    "ageing": Example(
+        "DID,Status,Client,Account,Package\n256999,active,Bakery,main,Loaf\n",
+        "Client", "Bakery",
+        "The number ages after use by another client until 15 Feb 2099. Wait until then, or have an"
+        " administrator assign it with a reason.",
+        setup=ageing,
     ),
     "flaw": Example(
         "DID,Status\n111,zzz\n",

@@ -21,9 +21,10 @@ from audit import SYSTEM
 from clients.models import Account, Client, Package, Reseller
 from didmgmt.dates import midnight
 from dids.lifecycle.statuses import FREE, HELD, IN_USE, LABELS, MOVES, RESUMED
-from dids.models import DID, ClientPackage, DIDHistory, Reservation, Stock, counters, head_stock
+from dids.models import DID, AgeingRule, ClientPackage, DIDHistory, Reservation, Stock, counters, head_stock
 from dids.upcoming import Upcoming
 from operators.models import Operator
+from tests.ageing import resold_early
 from tests.examples import scaled
 from tests.world import member
 
@@ -44,6 +45,11 @@ class Carrier(RuleBasedStateMachine):
         self.transaction.__enter__()
         self.now = timezone.now()
         self.people = {role: member(role) for role in ("Clerk", "Provisioner", "Supervisor")}
+        admin = member("Administrator")
+        for prefix, days in (("77", 12), ("770", 25)):
+            aged = AgeingRule(prefix=prefix, days=days, source="the contract")
+            aged.create(by=admin)
+            aged.accept(by=admin)
         self.given, self.accounts = [], {}
         for name, limit, tags, days in (("North", 5, "", 3), ("South", 2, "gold", 0)):
             reseller = Reseller.objects.create(name=name)
@@ -266,6 +272,10 @@ class Carrier(RuleBasedStateMachine):
             if stops and before.status == "hold":
                 assert row.status == before.resumes_as, row.number
             last[row.number] = row
+
+    @invariant()
+    def no_number_is_resold_before_its_age(self):
+        assert resold_early({"77": 12, "770": 25}) == []
 
     @invariant()
     def a_change_writes_a_number_once(self):
