@@ -19,6 +19,7 @@ urlpatterns = [
     path("calendar/", include("screens.calendar.urls")),
     path("operators/", include("screens.operators.urls")),
     path("stock-levels/", include("screens.stock.urls")),
+    path("rules/", include("screens.rules.urls")),
     path("clients/", include("screens.clients.urls")),
     path("packages/", include("screens.packages.urls")),
     path("client-packages/", include((client_package_urlpatterns, "client_packages"))),

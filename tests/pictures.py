@@ -241,6 +241,7 @@ PAGES = {
     "webhook-new": ("/webhooks/new/",),
     "api-reference": ("/api-reference/",),
     "stock-levels": ("/stock-levels/",),
+    "rules": ("/rules/",),
     "notifications": ("/notifications/",),
     "people": ("/people/",),
     "person-new": ("/people/new/",),

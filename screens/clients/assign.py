@@ -18,6 +18,7 @@ from didmgmt import clock, dialogs
 from didmgmt.listing import Listing, Selection
 from didmgmt.parameters import OF_LISTS, takes
 from didmgmt.text import count_noun
+from dids.forms.ageing import OverrideForm
 from dids.forms.numbers import ChooseClientForm, HolderForm
 from dids.job_kinds import assigned_verb, submit_assign
 from dids.lists.filters import AvailableFilter
@@ -67,16 +68,20 @@ def client_add_dids(request, pk):
         return _add_page(request, client, holder, now, form=form, status=422)
     if pick.error:
         return refused(request, pick.error, title, back)
-    if request.POST.get("step") == "apply":
-        return _assign(request, pick, given, account, reverse("clients:dids", args=[pk]))
+    override = OverrideForm(request.POST, by=request.user)
+    if request.POST.get("step") == "apply" and override.is_valid():
+        back = reverse("clients:dids", args=[pk])
+        return _assign(request, pick, given, account, back, override.reason)
     context = {
         "client": client,
+        "override": override,
         "package": given,
         "account": account,
         "selection": pick,
-        "preview": _preview(request, pick, given, account, now),
+        "preview": _preview(request, pick, given, account, now, override.reason),
     }
-    return dialogs.show(request, "clients/_assign.html", context, title=title, back_url=back)
+    status = 422 if override.errors else 200
+    return dialogs.show(request, "clients/_assign.html", context, title=title, back_url=back, status=status)
 
 
 def _pick(request, given, now):
@@ -166,18 +171,21 @@ def assign_selected(request, selection, back, *, action_url, title="", client=No
         {} if step == "client" else request.POST, client=client, now=now, required=step == "apply"
     )
     given, account = holder.holder
-    if step == "apply" and given and account:
+    override = OverrideForm(request.POST, by=request.user)
+    if step == "apply" and given and account and override.is_valid():
         if reserved:
-            result = selection.queryset.assign_reserved(given, account, by=request.user)
+            reason = override.reason
+            result = selection.queryset.assign_reserved(given, account, by=request.user, override=reason)
             return done(request, result.sentence(assigned_verb(given, account)), result, back)
-        return _assign(request, selection, given, account, back)
+        return _assign(request, selection, given, account, back, override.reason)
     context = {"selection": selection, "clients": clients, "client": client, "holder": holder}
-    context["action_url"] = action_url
+    context |= {"action_url": action_url, "override": override}
     if given and account:
-        context["preview"] = _preview(request, selection, given, account, now, reserved=reserved)
+        reason = override.reason
+        context["preview"] = _preview(request, selection, given, account, now, reason, reserved=reserved)
     if request.htmx and step in _PARTS:
         return render(request, _PARTS[step], context | {"oob": True, "back_url": back})
-    wrong = clients.errors or (client and holder.errors)
+    wrong = clients.errors or (client and holder.errors) or override.errors
     return dialogs.show(
         request,
         "clients/_assign_ticked.html",
@@ -191,22 +199,22 @@ def assign_selected(request, selection, back, *, action_url, title="", client=No
 _PARTS = {"client": "clients/_assign_holder.html", "preview": "clients/_assign_preview.html"}
 
 
-def _assign(request, pick, given, account, back_url):
+def _assign(request, pick, given, account, back_url, override):
     missing = getattr(pick, "missing", None)
     if pick.count > SMALL:
-        return queued(request, submit_assign(request.user, pick, given, account, missing))
-    result = pick.queryset.assign(given, account, by=request.user)
+        return queued(request, submit_assign(request.user, pick, given, account, missing, override))
+    result = pick.queryset.assign(given, account, by=request.user, override=override)
     if missing:
         result.add(missing)
     sentence = result.sentence(assigned_verb(given, account))
     return done(request, f"{sentence} {pick.note}".strip(), result, back_url)
 
 
-def _preview(request, pick, given, account, now, *, reserved=False):
+def _preview(request, pick, given, account, now, override, *, reserved=False):
     """Return the context of _assign_preview.html: the result, the free slots, numbers reused soon."""
     numbers = pick.queryset
     preview = numbers.preview_assign_reserved if reserved else numbers.preview_assign
-    result = preview(given, account, by=request.user, now=now)
+    result = preview(given, account, by=request.user, now=now, override=override)
     if missing := getattr(pick, "missing", None):
         result.add(missing)
     return preview_context(result) | {
@@ -216,4 +224,5 @@ def _preview(request, pick, given, account, now, *, reserved=False):
         "limit": given.package.did_limit,
         "picked": pick.queryset.aggregate(first=Min("number"), last=Max("number")),
         "reused": reuse_warning(pick, given.client, request.user, now),
+        "ages": bool(override) or "ageing" in result.refusals,
     }

@@ -19,6 +19,7 @@ _SCREENS = {
     "operators:list": "Operators",
     "reservations:list": "Reservations",
     "stock_levels:list": "Stock levels",
+    "rules:list": "Rules",
     "clients:list": "Clients",
     "reference:accounts_import": "Accounts",
     "packages:list": "Packages",

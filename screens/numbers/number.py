@@ -24,7 +24,8 @@ from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import saved_sentence
 from dids.lists.blocks import place_of
-from dids.models import DID
+from dids.models import DID, AgeingRule
+from dids.models.ageing import day_of, in_force, minimum_of, until_of
 from dids.models.number_reads import neighbours
 from screens.answers import announce
 from screens.numbers.moves import moves_of
@@ -62,6 +63,7 @@ def did_detail(request, pk):
         "did": did,
         "block_query": urlencode(place_of(did.number, did.number)),
         "explanation": explain([did], request.user)[pk],
+        "ageing": _ageing(did),
         "routing": did.routing(),
         "moves": moves_of(did, request.user),
         "facts": _facts(did),
@@ -141,6 +143,8 @@ def _number(user, pk):
     did = _found(_page, user, pk, rest=settings.HOLD_DAYS)
     if did is None:
         raise Http404
+    did.minimums = in_force()
+    did.hold_days_now = max(did.hold_days_now, minimum_of(did.number, did.minimums))
     return did
 
 
@@ -247,6 +251,19 @@ def _facts(did):
         facts.append({"label": "Reserved for", "value": str(did.reservation), "url": url})
         facts.append({"label": "Reserved until", "moment": did.hold_until, "value": "no end"})
     return facts
+
+
+def _ageing(did):
+    """Return until when another client has to wait for the number, "" if none has to."""
+    found = until_of(did.number, clock.now(), did.minimums)
+    if not found:
+        return ""
+    until, rule = found
+    name = AgeingRule.objects.get(prefix=rule.prefix).name
+    return (
+        f"May be sold again on {day_of(until)} ({name}: {count_noun(rule.days, 'day')} after release)."
+        " The last client may come back at any time."
+    )
 
 
 def _settings(did):

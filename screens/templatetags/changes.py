@@ -71,5 +71,6 @@ def _entry(entry, may_open):
     return (
         f'<li class="event-{_EVENTS.get(entry.event, "changed")}"><p class="event-head"><b>{label}</b>'
         f" <span>by {escape(entry.actor)}</span> {moment(entry.at)}</p>"
+        f"{f'<p>Passed on although it aged: {escape(entry.reason)}</p>' if entry.reason else ''}"
         f"{difference_list(entry.differences, entry.event) if entry.differences else ''}</li>"
     )

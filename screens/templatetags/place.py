@@ -18,6 +18,7 @@ SECTIONS = {
     "runs": "DIDs",
     "start": "DIDs",
     "stock_levels": "DIDs",
+    "rules": "DIDs",
     "clients": "Clients",
     "accounts": "Clients",
     "client_packages": "Clients",

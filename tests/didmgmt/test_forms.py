@@ -22,6 +22,7 @@ from api import rows, writes
 from clients.models import Account, Client, Package, Reseller
 from didmgmt.filters import FilterSet
 from didmgmt.forms import Form, ModelForm, OwnSentences, Renderer
+from dids.forms import ageing as ageing_forms
 from dids.forms import clients as client_forms
 from dids.forms import numbers as number_forms
 from dids.forms import operators as operator_forms
@@ -37,7 +38,7 @@ from dids.imports.mapping import guess
 from dids.imports.wizard import Import
 from dids.lists.as_of import PastFilter
 from dids.lists.filters import ClientDIDFilter, SearchForm
-from dids.models import DID, ClientPackage, DIDHistory, Reservation, SavedView, StockLevel
+from dids.models import DID, AgeingRule, ClientPackage, DIDHistory, Reservation, SavedView, StockLevel
 from dids.reference_files.tables import TABLES
 from events.forms import EndpointForm, ReplayForm
 from events.models import Endpoint
@@ -132,6 +133,9 @@ def bound_forms(world, user):
         reference_forms.ReferenceUploadForm(NO_DATA, resource=TABLES["operators"](user)),
         level_forms.LevelForm(NO_DATA, instance=StockLevel(prefix="44"), by=user),
         level_forms.NewLevelForm(NO_DATA, instance=StockLevel(), by=user),
+        ageing_forms.RuleForm(NO_DATA, instance=AgeingRule(prefix="44")),
+        ageing_forms.NewRuleForm(NO_DATA, instance=AgeingRule()),
+        ageing_forms.OverrideForm(NO_DATA, by=user),
         staff_forms.MeForm(NO_DATA, instance=user),
         staff_forms.NoticesForm(NO_DATA, user=user),
         staff_forms.PasswordForm(user, NO_DATA),

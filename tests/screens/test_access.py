@@ -21,7 +21,7 @@ from audit.history import TRACKED
 from clients.models import Account, Client, Package, Reseller
 from dids.history.external_writes import ExternalWrite
 from dids.job_kinds import submit_create
-from dids.models import DID, Reservation, SavedView, StockLevel
+from dids.models import DID, AgeingRule, Reservation, SavedView, StockLevel
 from dids.numbering.ranges import Numbers
 from events.models import Endpoint
 from events.publishing import create_event
@@ -384,6 +384,22 @@ ADDRESSES = [
     ),
     Address("stock_levels:edit", "/stock-levels/{level}/", *ON_RECORD, minimum="9"),
     Address("stock_levels:delete", "/stock-levels/{level}/delete/", *ON_RECORD),
+    # Rules are those of all resellers.
+    Address("rules:list", "/rules/", SIGNED_IN, NO_POST),
+    Address(
+        "rules:new",
+        "/rules/new/",
+        STAFF_ONLY,
+        "login 403 403 403 302",
+        prefix="44",
+        days="90",
+        source="the contract",
+    ),
+    Address(
+        "rules:edit", "/rules/{rule}/", STAFF_ONLY, "login 403 403 403 302", days="90", source="the contract"
+    ),
+    Address("rules:accept", "/rules/{rule}/accept/", STAFF_ONLY, "login 403 403 403 302"),
+    Address("rules:remove", "/rules/{rule}/remove/", STAFF_ONLY, "login 403 403 403 302"),
     # Notices are read by the person they were written for alone.
     Address("notices:list", "/notifications/", SIGNED_IN, NO_POST),
     Address("notices:read_all", "/notifications/read/", NO_POST, "login 302 302 302 302", until="0"),
@@ -541,6 +557,7 @@ def ids_of(world, owner):
         "import": imported(SEED, owner, operator=world.operator).job.pk,
         "job": job_of(owner, world).pk,
         "level": StockLevel.objects.create(reseller=world.reseller, prefix="2569", minimum=2).pk,
+        "rule": AgeingRule.objects.get(prefix="41").pk,
         "notice": Notice.objects.filter(user=owner).latest("pk").pk,
         "microsecond": ExternalWrite(history_of(spare).at, Operator, 1, []).microsecond,
         "change": DID.objects.filter(pk=world.did("256999").pk).edit(by=SYSTEM, notes="undone").change,
@@ -618,7 +635,7 @@ def status_of(answer):
 # What the records are called whose ids are in addresses
 NAMED = re.compile(
     r"2569|1 number|Rose Orig|rose_orig|Basic|Reseller 1|Own|Spare|spare_trunk|someone|Viewer"
-    r"|rose\.example|billing|numbers\.csv|3 for DID Operator|hange \d|Operators written"
+    r"|rose\.example|billing|numbers\.csv|3 for DID Operator|hange \d|Operators written|\+41"
 )
 
 

@@ -1,0 +1,152 @@
+"""Minimum holds: which rules are in force, what has broken them, and the dialogs that change them.
+
+Whoever sees numbers sees the rules; those of the installation are changed by administrators of all resellers.
+"""
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.db import IntegrityError, transaction
+from django.http import Http404
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from didmgmt import clock, dialogs
+from didmgmt.parameters import takes
+from didmgmt.text import count_noun
+from dids.forms.ageing import NewRuleForm, RuleForm
+from dids.history.breaches import SHOWN, SOLD_MOST
+from dids.history.minimums import minimums
+from dids.models import AgeingRule
+from screens.people.people import confirm
+from screens.records import installation_wide
+
+may_view = permission_required("dids.view_did", raise_exception=True)
+may_set = installation_wide("dids.change_ageingrule")
+
+
+@require_safe
+@may_view
+@takes()
+def rule_list(request):
+    user = request.user
+    context = {
+        "minimums": minimums(user, clock.now()),
+        "may_set": user.has_perm("dids.change_ageingrule") and not user.reseller_id,
+        "default_days": settings.HOLD_DAYS,
+        "shown": SHOWN,
+        "sold_most": SOLD_MOST,
+    }
+    return render(request, "rules/list.html", context)
+
+
+@dialogs.view
+@may_set
+def rule_new(request):
+    form = NewRuleForm(_posted(request), instance=AgeingRule())
+    if form.is_valid() and _create(form, request.user):
+        return _done(request, f"The minimum hold of {form.instance} does nothing until it is accepted.")
+    return _show(request, form, "Minimum hold of a prefix", "Add")
+
+
+def _create(form, user):
+    """Store the rule; return False if another one of the same prefix was stored meanwhile."""
+    try:
+        with transaction.atomic():
+            form.instance.create(by=user)
+    except IntegrityError:
+        form.instance.pk = None
+        form.full_clean()
+        if not form.errors:
+            raise
+        return False
+    return True
+
+
+@dialogs.view
+@may_set
+def rule_edit(request, pk):
+    rule = get_object_or_404(AgeingRule, pk=pk)
+    form = RuleForm(_posted(request), instance=get_object_or_404(AgeingRule, pk=pk))
+    if form.is_valid():
+        moved = rule.change(form.values, by=request.user)
+        if moved is not None:
+            days = _days(form.values["days"])
+            return _done(request, f"The minimum hold of {rule} is {days}.{_moved(moved)}")
+        form.add_error(None, "This rule has been removed in the meantime.")
+    return _show(request, form, f"Minimum hold of {rule}", "Save")
+
+
+@dialogs.view
+@may_set
+def rule_accept(request, pk):
+    rule = get_object_or_404(AgeingRule, pk=pk)
+    refusal = f"The minimum hold of {rule} has been accepted already." if rule.accepted_at else ""
+    held = 0 if refusal else rule.held_back(request.user, clock.now())
+    return confirm(
+        request,
+        lambda: _found(rule.accept(by=request.user)),
+        list_url=reverse("rules:list"),
+        title=f"Accept {_days(rule.days)} for {rule}?",
+        says=[
+            f"It holds back {count_noun(held, 'number')} now: no other client gets one before its time."
+            if held
+            else "It holds back no number now.",
+            f"From then on, a Hold of {rule} lasts at least {_days(rule.days)}, also one that runs now.",
+        ],
+        button="Accept",
+        done=f"The minimum hold of {rule} is in force: {_days(rule.days)}.",
+        refusal=refusal,
+    )
+
+
+@dialogs.view
+@may_set
+def rule_remove(request, pk):
+    rule = get_object_or_404(AgeingRule, pk=pk)
+    says = "It is not in force, so nothing changes for numbers."
+    if rule.accepted_at:
+        says = (
+            "Its numbers follow the rule of a shorter prefix then, or none. Running holds end as their hold"
+            " days say, some of them now."
+        )
+    return confirm(
+        request,
+        lambda: rule.remove(by=request.user),
+        list_url=reverse("rules:list"),
+        title=f"Remove the minimum hold of {rule}?",
+        says=[says],
+        button="Remove",
+        done=f"The minimum hold of {rule} is removed.",
+        danger=True,
+    )
+
+
+def _found(moved):
+    if moved is None:
+        raise Http404
+
+
+def _days(days):
+    return count_noun(days, "day")
+
+
+def _moved(count):
+    return f" {count_noun(count, 'hold')} {'ends' if count == 1 else 'end'} at another time." if count else ""
+
+
+def _posted(request):
+    return request.POST if request.method == "POST" else None
+
+
+def _done(request, sentence):
+    messages.success(request, sentence)
+    return dialogs.close(request, dialogs.back_to(request, reverse("rules:list")))
+
+
+def _show(request, form, title, verb):
+    context = {"form": form, "title": title, "verb": verb, "action_url": request.path}
+    back_url = dialogs.back_to(request, reverse("rules:list"))
+    status = 422 if form.errors else 200
+    return dialogs.show(request, "rules/_rule.html", context, title=title, back_url=back_url, status=status)
