@@ -88,8 +88,16 @@ def renew_free_numbers(now):
     return free_numbers.renew()
 
 
+_geography_due = float("-inf")  # of ``time.monotonic``
+
+
 @periodic_task("find the geography of new prefixes")
 def renew_geography(now):
+    """Find the country, area and type of new prefixes, at most once in ``RENEW_EVERY``."""
+    global _geography_due
+    if time.monotonic() < _geography_due:
+        return 0
+    _geography_due = time.monotonic() + RENEW_EVERY
     return head_geography.renew()
 
 

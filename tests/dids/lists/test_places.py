@@ -12,7 +12,6 @@ from dids.lists.places import Places
 from dids.models import DID, HeadGeography, head_geography
 from dids.numbering import geography
 from dids.numbering.geography import head_of, of_head
-from dids.periodic import renew_geography
 from tests.carrier import carrier, numbers_in
 from tests.dids.lists.test_keyset import SORTS, check_pages, page_at
 from tests.world import member
@@ -103,14 +102,12 @@ def test_an_overdue_hold_counts_as_what_follows(inventory, db):
 
 
 def test_the_worker_keeps_what_readers_would_compute(inventory, db, monkeypatch):
-    assert renew_geography(timezone.now()) == len(
-        set(map(head_of, DID.objects.values_list("number", flat=True)))
-    )
-    assert renew_geography(timezone.now()) == 0
+    assert head_geography.renew() == len(set(map(head_of, DID.objects.values_list("number", flat=True))))
+    assert head_geography.renew() == 0
     DID.objects.create_numbers(["4312345678"], operator=DID.objects.first().operator, by=SYSTEM)
     monkeypatch.setattr(head_geography, "_known", {})
     monkeypatch.setattr(geography, "VERSION", "next")
-    assert renew_geography(timezone.now()) == HeadGeography.objects.count()
+    assert head_geography.renew() == HeadGeography.objects.count()
     stored = HeadGeography.objects.get(head="431234")
     assert (stored.version, stored.country, stored.type) == ("next", "AT", "geographic")
     monkeypatch.setattr(geography, "of_head", None)  # needed no more
