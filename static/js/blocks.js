@@ -34,7 +34,9 @@ function select(range) {
   const address = new URL(selection().dataset.cleared, location.href);
   if (range) address.searchParams.set("select", range);
   history.replaceState(null, "", address);
-  window.htmx.ajax("GET", address.pathname + address.search, { target: "#block-selection", swap: "outerHTML" });
+  // Its requests wait for one another, and of those that wait only the last is sent.
+  const bar = "#block-selection";
+  window.htmx.ajax("GET", address.pathname + address.search, { source: bar, target: bar, swap: "innerHTML" });
 }
 
 function selectTo(cell) {
