@@ -68,6 +68,7 @@ OF_FEEDS = "calendar:read"
 HINTS = {
     "dids": "Numbers",
     "reservations": "Writing needs dids as well",
+    "stock-levels": "Writing deletes as well",
     "calendar": "Counts by day, no numbers",
     "jobs": "Its own",
     "changes": "Audit log",
