@@ -300,6 +300,21 @@ def test_the_dialogs_of_reservations_have_no_violation(page_of, world):
     expect(page.get_by_text("1 number reserved for Orsini until")).to_be_visible()
 
 
+def test_the_rules_have_no_violation(page_of, world):
+    page = page_of(member("Administrator"))
+    visit(page, "/rules/")
+    assert violations(page) == []
+    page.get_by_role("link", name="Accept the rule of +41").click()
+    page.get_by_role("button", name="Accept", exact=True).wait_for()
+    assert violations(page) == []
+    page.get_by_role("button", name="Accept", exact=True).click()
+    expect(page.get_by_text("The minimum hold of +41 is in force: 180 days.")).to_be_visible()
+    page.get_by_role("link", name="Add a prefix").click()
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_text("Enter the first digits of the numbers, such as 41.")).to_be_visible()
+    assert violations(page) == []
+
+
 def test_the_stock_levels_have_no_violation(page_of, world):
     page = page_of(member("Supervisor"))
     visit(page, "/stock-levels/")
