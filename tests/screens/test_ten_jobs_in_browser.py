@@ -139,7 +139,7 @@ def test_the_ten_jobs_of_a_day_take_few_clicks(page_of, width, scheme):
             click(page.locator("summary", has_text="Sections"))
         click(page.get_by_role("link", name="Audit Log"))
         click(page.get_by_role("link", name="Who had it"))
-        expect(page.get_by_label("Numbers")).to_be_focused()
+        expect(page.get_by_role("textbox", name="Numbers")).to_be_focused()
         write("700004")
         press("Tab")
         press("Enter")
