@@ -88,6 +88,7 @@ def likely(world):
         "name": st.just("Orsini"),
         "purpose": st.just("Trial"),
         "ends_at": st.sampled_from([None, "2100-01-01", "soon"]),
+        "override_reason": st.sampled_from(["", "The client asked for it"]),
     }
 
 
