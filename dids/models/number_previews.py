@@ -13,7 +13,7 @@ from didmgmt.text import count_noun
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import SAMPLE, Refusal, Result
-from dids.models.ageing import in_force, minimum_days
+from dids.models.ageing import minimum_days
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -174,12 +174,13 @@ class Resumption:
         return " ".join([done or "No number returned from Hold.", *stay])
 
 
-def preview_hold(numbers, by_days, viewer, now):
+def preview_hold(numbers, by_days, viewer, now, rules):
     """Return the ``HoldPreview`` of ``numbers`` in use that go on Hold; five queries, one of all numbers.
 
     ``numbers`` are annotated with ``then``, their After Hold status. ``by_days``: see ``count_by_days``.
+    ``rules``: those of minimum holds.
     """
-    least = numbers.order_by().annotate(least=minimum_days(in_force()) or Value(0))
+    least = numbers.order_by().annotate(least=minimum_days(rules) or Value(0))
     held = least.values("account", "client_package", "operator", "hold_days", "least", "status", "then")
     sql, params = held.annotate(numbers=Count("pk")).query.sql_with_params()
     with connection.cursor() as cursor:

@@ -167,7 +167,7 @@ class DIDQuerySet(NumberReads):
             return EditPreview(result, blocked=losses(written, by))
         own_days, after_hold = (fields.get(name, UNSET) for name in ("hold_days", "after_hold"))
         going = written.annotate(then=F("after_hold") if after_hold is UNSET else Value(after_hold))
-        hold = preview_hold(going, lambda found: count_by_days(found, own_days), by, now)
+        hold = preview_hold(going, lambda found: count_by_days(found, own_days), by, now, in_force())
         return EditPreview(result, hold=hold if hold.count else None)
 
     def delete_unused(self, *, by, now=None):
@@ -289,7 +289,7 @@ class DIDQuerySet(NumberReads):
         )
 
     def preview_hold(self, viewer, now=None):
-        """Return the ``HoldPreview`` of ``hold`` for the numbers in use here; at most six queries.
+        """Return the ``HoldPreview`` of ``hold`` for the numbers in use here; at most seven queries.
 
         ``viewer``: the user in whose branch the numbers of clients are counted.
         """
@@ -299,7 +299,7 @@ class DIDQuerySet(NumberReads):
         rules = in_force()
         for did in first:
             did.hold_ends = holds.end(now, max(did.hold_days_now, minimum_of(did.number, rules)))
-        return replace(preview_hold(in_use, count_by_days, viewer, now), first=first)
+        return replace(preview_hold(in_use, count_by_days, viewer, now, rules), first=first)
 
     def end_hold(self, *, by, now=None):
         """Move numbers on Hold to their After Hold status, whether the hold is over or not."""

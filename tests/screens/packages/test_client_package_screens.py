@@ -206,7 +206,7 @@ def test_the_preview_names_the_first_hundred_with_few_queries(world, owner, djan
     DID.objects.create_numbers(numbers, operator=world.operator, by=SYSTEM)
     dids = DID.objects.filter(number__in=numbers)
     dids.assign(world.client_package, world.account, by=SYSTEM)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         preview = dids.preview_hold(owner)
     assert (preview.count, len(preview.first), preview.first[0].number) == (150, 100, "70000")
 
