@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from audit import SYSTEM
 from clients.models import Account, Client, Package, Reseller
-from dids.models import DID, ClientPackage
+from dids.models import DID, AgeingRule, ClientPackage
 from operators.models import Operator
 from staff.middleware import STARTED, sign_seen
 from staff.models import User
@@ -95,6 +95,12 @@ def member(role, *, username=None, reseller=None, **fields):
     user = User.objects.create_user(username or role.lower(), password=PASSWORD, reseller=reseller, **fields)
     user.groups.add(Group.objects.get(name=role))
     return user
+
+
+def suggested_rule():
+    """Return the minimum hold of +41, which migrations suggest and tests that commit delete."""
+    fields = {"place": "Switzerland", "days": 180, "source": "SR 784.104"}
+    return AgeingRule.objects.get_or_create(prefix="41", defaults=fields)[0]
 
 
 def client_of(user):

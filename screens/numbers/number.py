@@ -259,7 +259,8 @@ def _ageing(did):
     if not found:
         return ""
     until, rule = found
-    name = AgeingRule.objects.get(prefix=rule.prefix).name
+    stored = AgeingRule.objects.filter(prefix=rule.prefix).first()  # None: removed this moment
+    name = stored.name if stored else f"+{rule.prefix}"
     return (
         f"May be sold again on {day_of(until)} ({name}: {count_noun(rule.days, 'day')} after release)."
         " The last client may come back at any time."

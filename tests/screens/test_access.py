@@ -21,7 +21,7 @@ from audit.history import TRACKED
 from clients.models import Account, Client, Package, Reseller
 from dids.history.external_writes import ExternalWrite
 from dids.job_kinds import submit_create
-from dids.models import DID, AgeingRule, Reservation, SavedView, StockLevel
+from dids.models import DID, Reservation, SavedView, StockLevel
 from dids.numbering.ranges import Numbers
 from events.models import Endpoint
 from events.publishing import create_event
@@ -30,7 +30,7 @@ from operators.models import Operator
 from screens.templatetags.place import section
 from tests.carrier import token_of
 from tests.imports import imported
-from tests.world import PASSWORD, client_of, make_world, member
+from tests.world import PASSWORD, client_of, make_world, member, suggested_rule
 
 pytestmark = pytest.mark.django_db
 USERS = ["anonymous", "viewer", "stranger", "owner", "administrator"]
@@ -557,7 +557,7 @@ def ids_of(world, owner):
         "import": imported(SEED, owner, operator=world.operator).job.pk,
         "job": job_of(owner, world).pk,
         "level": StockLevel.objects.create(reseller=world.reseller, prefix="2569", minimum=2).pk,
-        "rule": AgeingRule.objects.get(prefix="41").pk,
+        "rule": suggested_rule().pk,
         "notice": Notice.objects.filter(user=owner).latest("pk").pk,
         "microsecond": ExternalWrite(history_of(spare).at, Operator, 1, []).microsecond,
         "change": DID.objects.filter(pk=world.did("256999").pk).edit(by=SYSTEM, notes="undone").change,

@@ -17,7 +17,7 @@ from dids.numbering.ranges import Numbers
 from jobs.models import Job
 from tests.screens.test_access import endpoint_of
 from tests.screens.thumb import out_of_reach
-from tests.world import member
+from tests.world import member, suggested_rule
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -301,6 +301,7 @@ def test_the_dialogs_of_reservations_have_no_violation(page_of, world):
 
 
 def test_the_rules_have_no_violation(page_of, world):
+    suggested_rule()
     page = page_of(member("Administrator"))
     visit(page, "/rules/")
     assert violations(page) == []
