@@ -98,7 +98,8 @@ class Statement:
         queryset = self._querysets[shape]
         key = queryset.db, shape
         if key not in self._compiled:
-            self._compiled[key] = _Compiled.of(queryset)
+            # Compiling changes a query for a while, so each thread compiles one of its own.
+            self._compiled[key] = _Compiled.of(self._queryset(is_bound, values, lengths))
         return self._compiled[key]
 
     def _queryset(self, is_bound, values, lengths):

@@ -1,6 +1,9 @@
 """Queries that are compiled once."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
@@ -110,3 +113,23 @@ def test_the_server_plans_a_statement_once_for_values_of_any_size(world, setting
     for _ in range(5):
         statement.rows(ids=ids[:1], status="active")
     assert planned() == before + 1
+
+
+def test_threads_that_compile_a_statement_at_once_get_the_same_sql(db):
+    """They share it, and a broken one would be kept: every later page of the process would fail."""
+    threads, interval, seen = 8, sys.getswitchinterval(), set()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in range(20):
+                statement = Statement(lambda pk: User.objects.select_related("reseller").filter(pk=pk))
+                together = Barrier(threads)
+
+                def compiled(_, statement=statement, together=together):
+                    together.wait(30)
+                    return statement._compile(False, {"pk": 1}).sql
+
+                seen |= {*pool.map(compiled, range(threads))}
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(seen) == 1 and "clients_reseller" in seen.pop()
