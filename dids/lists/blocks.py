@@ -9,11 +9,10 @@ from collections import defaultdict
 from functools import cached_property
 from typing import NamedTuple
 
-from django.db.models import Count, F, Sum
+from django.db.models import Count, F
 from django.db.models.functions import Length, Substr
 from django.db.models.lookups import Exact
 
-from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.models import DID, HeadStock, head_geography
 from dids.models.number_reads import any_hold_over
@@ -100,27 +99,13 @@ class BlockMap:
         self._now = now
         self._seen = DID.objects.visible_to(viewer)
         self._overdue = any_hold_over(now)
-        of = {}
+        operators = None
         if viewer.reseller_id is not None:
-            of = {"operator__in": list(Operator.objects.visible_to(viewer).values_list("pk", flat=True))}
-        rows = HeadStock.objects.filter(**of).order_by().values_list("head")
-        sums = rows.annotate(**{f"of_{status}": Sum(status) for status in ORDER})
-        self._heads = {head: Counts(zip(ORDER, counts, strict=True)) for head, *counts in sums}
-        if self._overdue:
-            self._move_overdue()
-        self._heads = {head: _owned(counts) for head, counts in self._heads.items() if counts.total}
+            operators = list(Operator.objects.visible_to(viewer).values_list("pk", flat=True))
+        over = DID.objects.hold_over(now) if self._overdue else None
+        heads = HeadStock.objects.by_head_and_status(operators, over=over)
+        self._heads = {head: owned for head, counts in heads.items() if (owned := _owned(counts))}
         self.short = self._heads.pop("", Counts()).total
-
-    def _move_overdue(self):
-        """Count overdue holds and reservations as what follows."""
-        over = self._seen.hold_over(self._now).order_by().values_list("status", "after_hold")
-        rows = over.annotate(head=Substr("number", 1, Length("number") - TAIL)).values_list(
-            "head", "status", "after_hold"
-        )
-        for head, status, after_hold, numbers in rows.annotate(Count("pk")):
-            counts = self._heads[head]
-            counts[status] -= numbers
-            counts[holds.after(status, after_hold)] += numbers
 
     @cached_property
     def countries(self):

@@ -46,36 +46,44 @@ class HeadStockQuerySet(models.QuerySet):
         counts = dict(found[: most + 1])
         if len(counts) > most:
             return None
-        if over is not None and statuses:
-            _move_overdue(
-                counts, over if operators is None else over.filter(operator__in=operators), statuses
-            )
+        if statuses:
+            for head, status, following, count in _overdue(over, operators):
+                gained = (following in statuses) - (status in statuses)
+                counts[head] = counts.get(head, 0) + gained * count
         return sorted((head, count) for head, count in counts.items() if count)
 
     def by_status(self, heads, operators=None, *, over=None):
         """Return {status: numbers} with these prefixes; ``operators`` and ``over`` as in ``by_head``."""
         of = {} if operators is None else {"operator__in": operators}
         sums = self.filter(head__named=heads, **of).aggregate(**{one: Sum(one) for one in st.LABELS})
-        counts = {status: numbers or 0 for status, numbers in sums.items()}
-        if over is not None:
-            rows = over.filter(**of).order_by().values_list(_PREFIX, "status", "after_hold")
-            wanted = set(heads)
-            for head, status, after_hold, count in rows.annotate(Count("pk")):
-                if head in wanted:
-                    counts[status] -= count
-                    counts[holds.after(status, after_hold)] += count
+        counts, wanted = {status: numbers or 0 for status, numbers in sums.items()}, set(heads)
+        for head, status, following, count in _overdue(over, operators):
+            if head in wanted:
+                counts[status] -= count
+                counts[following] += count
+        return counts
+
+    def by_head_and_status(self, operators=None, *, over=None):
+        """Return {prefix: {status: numbers}} of all; ``operators`` and ``over`` as in ``by_head``."""
+        found = self if operators is None else self.filter(operator__in=operators)
+        rows = found.order_by().values_list("head").annotate(**{f"of_{one}": Sum(one) for one in st.LABELS})
+        counts = {head: dict(zip(st.LABELS, numbers, strict=True)) for head, *numbers in rows}
+        for head, status, following, count in _overdue(over, operators):
+            of_head = counts.setdefault(head, dict.fromkeys(st.LABELS, 0))
+            of_head[status] -= count
+            of_head[following] += count
         return counts
 
 
-_PREFIX = Substr("number", 1, Greatest(Length("number") - TAIL, 0))
-
-
-def _move_overdue(counts, over, statuses):
-    """Move the numbers ``over`` to the status that follows in ``counts`` by prefix of ``statuses``."""
-    rows = over.order_by().values_list(_PREFIX, "status", "after_hold").annotate(Count("pk"))
+def _overdue(over, operators):
+    """Yield (prefix, status, status that follows, numbers) of the numbers ``over``, which may be None."""
+    if over is None:
+        return
+    prefix = Substr("number", 1, Greatest(Length("number") - TAIL, 0))
+    some = over if operators is None else over.filter(operator__in=operators)
+    rows = some.order_by().values_list(prefix, "status", "after_hold").annotate(Count("pk"))
     for head, status, after_hold, count in rows:
-        gained = (holds.after(status, after_hold) in statuses) - (status in statuses)
-        counts[head] = counts.get(head, 0) + gained * count
+        yield head, status, holds.after(status, after_hold), count
 
 
 class HeadStock(models.Model):

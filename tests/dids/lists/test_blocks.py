@@ -60,6 +60,15 @@ def test_parts_and_numbers_are_those_that_the_person_sees(inventory, db, bound):
             assert len(below) == (place.block_counts.total if place.has_numbers else 0)
 
 
+def test_overdue_holds_of_short_numbers_are_counted_as_what_follows():
+    house = carrier("East")
+    numbers_in("hold", ["77", "4620795"], house)
+    held = DID.objects.filter(operator=house.operator)
+    held.update(hold_until=timezone.now() - timedelta(days=1), after_hold="instock")
+    blocks = BlockMap(member("Viewer", reseller=house.reseller), timezone.now())
+    assert blocks.short == 1 and [one.counts for one in blocks.countries] == [{"instock": 1}]
+
+
 def test_a_level_with_one_owned_part_is_skipped(inventory, db):
     viewer = member("Viewer")
     blocks, numbers = BlockMap(viewer, timezone.now()), seen(viewer)
