@@ -50,8 +50,8 @@ RANKS = {
     "dids.lists": "__init__ client_packages prefix_rows free_runs keyset row_counts reservations records"
     " sqlite_stats substring places blocks changed missing filters picks as_of columns listing finding"
     " first_steps",
-    "dids.models": "locks ageing number_previews client_packages reservations hold_days lookups"
-    " prefixes head_geography head_stock staging tags number_merge number_plans number_reads number_writes"
+    "dids.models": "locks prefixes ageing number_previews client_packages reservations hold_days lookups"
+    " head_geography head_stock staging tags number_merge number_plans number_reads number_writes"
     " numbers counters free_numbers stock_levels stock_days views __init__",
     "dids.numbering": "__init__ countries free_runs geography normalise not_numbers reading ranges search",
     "dids.reference_files": "__init__ result fields parsed_file resource packages clients operators accounts"

@@ -8,7 +8,7 @@ from django.db.models import Sum
 from dids.history.breaches import Breach, breaches
 from dids.lifecycle import statuses as st
 from dids.models import AgeingRule, HeadStock
-from dids.models.ageing import AFTER_DIGITS
+from dids.models.prefixes import AFTER_DIGITS
 from operators.models import Operator
 
 

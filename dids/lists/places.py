@@ -14,10 +14,9 @@ from django.db.models import BooleanField, F, Func, Q
 from dids.models import DID
 from dids.models.head_geography import every_head
 from dids.models.head_stock import HEAD
-from dids.models.prefixes import TAIL
+from dids.models.prefixes import AFTER_DIGITS, TAIL
 from dids.numbering.geography import UNKNOWN
 
-AFTER_DIGITS = ":"  # sorts after every digit
 RANGES_MAX = 100  # index scans of a query
 NOTHING = Q(number="")
 

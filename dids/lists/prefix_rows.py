@@ -7,10 +7,9 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from dids.models import DID, HeadStock
-from dids.models.prefixes import TAIL
+from dids.models.prefixes import AFTER_DIGITS, TAIL
 
 PREFIXES_MAX = 20_000  # prefixes that are read
-AFTER_DIGITS = ":"  # sorts after every digit
 
 
 class Place(NamedTuple):

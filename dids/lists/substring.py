@@ -19,11 +19,10 @@ from django.db.models import Max, Min, Q, Value
 from django.db.models.functions import Concat
 
 from dids.lifecycle import statuses as st
-from dids.models.prefixes import TAIL, NumberHead
+from dids.models.prefixes import AFTER_DIGITS, TAIL, NumberHead
 
 IDS_MAX = 10_000  # numbers: up to this many are found by id first, then filtered and sorted
 SCANS_MAX = 20_000  # index scans; a substring that needs more occurs in very many numbers
-AFTER_DIGITS = ":"  # sorts after every digit
 
 
 class Substring:

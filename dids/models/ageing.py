@@ -35,11 +35,11 @@ from didmgmt import clock, form_tokens
 from didmgmt.clock import SQLITE_CLOCK
 from didmgmt.statements import Statement
 from dids.lifecycle import statuses as st
+from dids.models.prefixes import AFTER_DIGITS
 
 OVERRIDE = "dids.override_ageing"
 REASON_MAX = 200
 PREFIX_MOST = 15
-AFTER_DIGITS = ":"  # sorts right after 9
 
 
 class Minimum(NamedTuple):

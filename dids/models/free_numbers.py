@@ -17,12 +17,11 @@ from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.models.head_stock import HEAD, HeadStock
 from dids.models.numbers import DID
-from dids.models.prefixes import TAIL
+from dids.models.prefixes import AFTER_DIGITS, TAIL
 from dids.numbering.free_runs import BLOCK, Block
 from operators.models import Operator
 
 AT_ONCE = 50  # prefixes that are read by one statement
-AFTER_DIGITS = ":"  # sorts after every digit
 RIGHT = {"postgresql": f"right(number, {TAIL})", "sqlite": f"substr(number, -{TAIL})"}
 _HEADER = struct.Struct("<qBHH")  # tag set (0 is none), digits, bytes left out, bytes that follow
 

@@ -11,6 +11,8 @@ from django.db import models
 from audit import triggers
 from dids.numbering.free_runs import TAIL
 
+AFTER_DIGITS = ":"  # sorts after every digit, so a prefix with it ends the range of its numbers
+
 
 class NumberHead(models.Model):
     """A prefix: all but the last ``TAIL`` digits, or "" for shorter numbers. Only triggers write it.

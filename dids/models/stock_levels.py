@@ -19,12 +19,11 @@ from didmgmt.text import count_noun
 from dids.lifecycle import statuses as st
 from dids.models.counters import Stock
 from dids.models.head_stock import HeadStock
-from dids.models.prefixes import NumberHead
+from dids.models.prefixes import AFTER_DIGITS, NumberHead
 from operators.models import Operator
 
 LEVEL_MOST = 10_000_000
 PREFIX_MOST = 15
-AFTER_DIGITS = ":"  # sorts right after 9
 
 
 def _sum(rows, column):
