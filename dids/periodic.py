@@ -1,6 +1,5 @@
 """Periodic tasks on numbers, packages, history, forms and files; each may run on several hosts at once."""
 
-import time
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -75,29 +74,15 @@ def compact_counters(now):
     return counters.compact() + head_stock.compact()
 
 
-_renewal_due = float("-inf")  # of ``time.monotonic``
-
-
-@periodic_task("renew free numbers")
+@periodic_task("renew free numbers", every=RENEW_EVERY)
 def renew_free_numbers(now):
-    """Read the numbers In Stock of prefixes that have changed, at most once in ``RENEW_EVERY``."""
-    global _renewal_due
-    if time.monotonic() < _renewal_due:
-        return 0
-    _renewal_due = time.monotonic() + RENEW_EVERY
+    """Read the numbers In Stock of prefixes that have changed."""
     return free_numbers.renew()
 
 
-_geography_due = float("-inf")  # of ``time.monotonic``
-
-
-@periodic_task("find the geography of new prefixes")
+@periodic_task("find the geography of new prefixes", every=RENEW_EVERY)
 def renew_geography(now):
-    """Find the country, area and type of new prefixes, at most once in ``RENEW_EVERY``."""
-    global _geography_due
-    if time.monotonic() < _geography_due:
-        return 0
-    _geography_due = time.monotonic() + RENEW_EVERY
+    """Find the country, area and type of new prefixes."""
     return head_geography.renew()
 
 
@@ -215,19 +200,12 @@ def delete_old_files(now):
     return len(jobs)
 
 
-_orphans_due = float("-inf")  # of ``time.monotonic``
-
-
-@periodic_task("delete orphaned files")
+@periodic_task("delete orphaned files", every=ORPHANS_EVERY)
 def delete_orphaned_files(now):
-    """Delete files that no job names, once an hour: an upload that failed half way leaves one.
+    """Delete files that no job names: an upload that failed half way leaves one.
 
     Files younger than a day may belong to a job that is not saved yet.
     """
-    global _orphans_due
-    if time.monotonic() < _orphans_due:
-        return 0
-    _orphans_due = time.monotonic() + ORPHANS_EVERY
     storage, deleted = default_storage, 0
     old = (now - ORPHAN_AGE).timestamp()
     root = Path(storage.location)

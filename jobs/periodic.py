@@ -1,7 +1,9 @@
 """Periodic tasks of the workers: short, idempotent, safe to run on several hosts at once."""
 
 import logging
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,18 +20,34 @@ _tasks: dict[str, Task] = {}
 _due: list[Due] = []
 
 
-def periodic_task(name: str, due: Due | None = None) -> Callable[[Task], Task]:
+@dataclass
+class Paced:
+    """A task that a process runs at most once in ``every`` seconds; ``due``: a time of ``time.monotonic``."""
+
+    task: Task
+    every: float
+    due: float = float("-inf")
+
+    def __call__(self, now: datetime) -> int:
+        if time.monotonic() < self.due:
+            return 0
+        self.due = time.monotonic() + self.every
+        return self.task(now)
+
+
+def periodic_task(name: str, due: Due | None = None, *, every: float = 0) -> Callable[[Task], Task]:
     """Register ``function(now)``, which returns how many rows it handled, to run in every round.
 
     ``due(now)`` returns the rows that it would handle, in the order of an index, for a task that can't wait
-    for the next round: a round begins as soon as there are any. ``now`` is an expression.
+    for the next round: a round begins as soon as there are any. ``now`` is an expression. ``every``: seconds
+    between its runs, for a task that need not run in every round.
     """
 
     def register(function: Task) -> Task:
-        _tasks[name] = function
+        _tasks[name] = Paced(function, every) if every else function
         if due:
             _due.append(due)
-        return function
+        return _tasks[name]
 
     return register
 

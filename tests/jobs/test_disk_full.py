@@ -104,7 +104,7 @@ def test_only_old_files_that_no_job_names_are_deleted(clerk, settings, tmp_path,
         os.utime(path, (0, 0))
     job.params["table"] = f"{folder.relative_to(tmp_path)}/table.rows"
     job.save()
-    monkeypatch.setattr(periodic, "_orphans_due", float("-inf"))
+    monkeypatch.setattr(periodic.delete_orphaned_files, "due", float("-inf"))
 
     assert periodic.delete_orphaned_files(timezone.now()) == 1
     assert periodic.delete_orphaned_files(timezone.now()) == 0

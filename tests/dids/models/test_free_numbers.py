@@ -93,7 +93,7 @@ def test_a_hold_that_is_over_is_free():
 
 def test_the_worker_renews_the_bits(monkeypatch):
     numbers_in("instock", ["442000000001"], carrier())
-    monkeypatch.setattr("dids.periodic._renewal_due", float("-inf"))
+    monkeypatch.setattr("dids.periodic.renew_free_numbers.due", float("-inf"))
     assert (renew_free_numbers(timezone.now()), FreeNumbers.objects.count()) == (1, 1)
     assert renew_free_numbers(timezone.now()) == 0
 
