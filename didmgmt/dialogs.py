@@ -2,6 +2,7 @@
 
 from urllib.parse import urlsplit
 
+from django.contrib import messages
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
@@ -15,6 +16,36 @@ def show(request, template, context, *, title, back_url, status=200):
     """Render the dialog; on its own page when htmx did not ask for it."""
     context = context | {"dialog_template": template, "dialog_title": title, "back_url": back_url}
     return render(request, template if request.htmx else "dialog_page.html", context, status=status)
+
+
+def show_form(request, form, title, verb, *, back_url, template="_dialog_form.html"):
+    """Render a dialog with a form that is sent to its own address; ``verb``: the words of its button."""
+    context = {"form": form, "title": title, "verb": verb, "action_url": request.path}
+    status = 422 if form.errors else 200
+    return show(request, template, context, title=title, back_url=back_url, status=status)
+
+
+def posted(request):
+    """Return the data of a form, None if it is only asked for."""
+    return request.POST if request.method == "POST" else None
+
+
+def show_secret(request, template, context, *, title, secret, label, noun, then_url, back_url):
+    """Show a secret once; ``template`` extends ``_secret_dialog.html``.
+
+    ``label`` and ``noun``: what the secret is called above its field and in sentences. ``then_url``: the
+    page that follows.
+    """
+    context |= {"title": title, "secret": secret, "secret_label": label, "secret_noun": noun}
+    response = show(request, template, context | {"then_url": then_url}, title=title, back_url=back_url)
+    response.headers["Content-Location"] = back_url  # where the same form leads when it is sent again
+    return response
+
+
+def done(request, sentence, list_url):
+    """Say what was done, and go back to the list or to where the dialog was opened on it."""
+    messages.success(request, sentence)
+    return close(request, back_to(request, list_url))
 
 
 def close(request, back_url):

@@ -12,7 +12,7 @@ from screens.programs.forms import FeedForm
 @permission_required("staff.add_token", raise_exception=True)
 def feed_new(request):
     """Make a token that can do nothing but read the calendar, and show its address once."""
-    form = FeedForm(request.POST if request.method == "POST" else None, owner=request.user)
+    form = FeedForm(dialogs.posted(request), owner=request.user)
     calendar_url = reverse("calendar:calendar")
     back_url = dialogs.back_to(request, calendar_url)
     text = form.is_valid() and form.issue(by=request.user)
@@ -27,15 +27,14 @@ def feed_new(request):
         )
     token = form.instance
     messages.success(request, f"The feed “{token}” is made. Its address can’t be shown again.")
-    title = f"Copy the address of {token} now"
-    context = {
-        "token": token,
-        "title": title,
-        "secret": request.build_absolute_uri(reverse("api:calendar_feed", args=[text])),
-        "secret_label": "The address of the feed",
-        "secret_noun": "the address",
-        "then_url": calendar_url,
-    }
-    response = dialogs.show(request, "calendar/_feed.html", context, title=title, back_url=back_url)
-    response.headers["Content-Location"] = back_url  # where the same form leads when it is sent again
-    return response
+    return dialogs.show_secret(
+        request,
+        "calendar/_feed.html",
+        {"token": token},
+        title=f"Copy the address of {token} now",
+        secret=request.build_absolute_uri(reverse("api:calendar_feed", args=[text])),
+        label="The address of the feed",
+        noun="the address",
+        then_url=calendar_url,
+        back_url=back_url,
+    )

@@ -51,9 +51,7 @@ def client_give(request, pk):
     if form.is_valid() and form.give():
         announce(request, given_to_client(given))
         return dialogs.close(request, back_url)
-    context = {"form": form, "title": title, "action_url": request.path, "verb": "Give package"}
-    status = 422 if form.errors else 200
-    return dialogs.show(request, "_dialog_form.html", context, title=title, back_url=back_url, status=status)
+    return dialogs.show_form(request, form, title, "Give package", back_url=back_url)
 
 
 @require_safe

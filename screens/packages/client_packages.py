@@ -104,15 +104,7 @@ def client_package_end(request, pk):
             given.end_on(ends_at, by=request.user)
         announce(request, packages.end_changed(given))
         return dialogs.close(request, back_url)
-    context = {"form": form, "title": title, "action_url": request.path, "verb": "Save"}
-    return dialogs.show(
-        request,
-        "_dialog_form.html",
-        context,
-        title=title,
-        back_url=back_url,
-        status=422 if form.errors else 200,
-    )
+    return dialogs.show_form(request, form, title, "Save", back_url=back_url)
 
 
 def _given(request, pk):

@@ -91,15 +91,7 @@ def person_password(request, pk):
             form.save()
         messages.success(request, f"{person} has a new password and is signed out everywhere.")
         return dialogs.close(request, back_url)
-    context = {"form": form, "title": f"New password of {person}", "verb": "Set password"}
-    return dialogs.show(
-        request,
-        "_dialog_form.html",
-        context | {"action_url": request.path},
-        title=context["title"],
-        back_url=back_url,
-        status=422 if form.errors else 200,
-    )
+    return dialogs.show_form(request, form, f"New password of {person}", "Set password", back_url=back_url)
 
 
 @dialogs.view

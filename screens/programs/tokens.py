@@ -54,7 +54,7 @@ def token_list(request):
 @dialogs.view
 @permission_required("staff.add_token", raise_exception=True)
 def token_new(request):
-    form = TokenForm(request.POST if request.method == "POST" else None, owner=request.user)
+    form = TokenForm(dialogs.posted(request), owner=request.user)
     back_url = dialogs.back_to(request, reverse("tokens:list"))
     text = form.is_valid() and form.issue(by=request.user)
     if not text:
@@ -68,18 +68,17 @@ def token_new(request):
         )
     token = form.instance
     messages.success(request, f"The token “{token}” is created. Its secret can’t be shown again.")
-    title = f"Copy the token {token} now"
-    context = {
-        "token": token,
-        "title": title,
-        "secret": text,
-        "secret_label": "The token with its secret",
-        "secret_noun": "the token",
-        "then_url": reverse("tokens:list"),
-    }
-    response = dialogs.show(request, "programs/_created.html", context, title=title, back_url=back_url)
-    response.headers["Content-Location"] = back_url  # where the same form leads when it is sent again
-    return response
+    return dialogs.show_secret(
+        request,
+        "programs/_created.html",
+        {"token": token},
+        title=f"Copy the token {token} now",
+        secret=text,
+        label="The token with its secret",
+        noun="the token",
+        then_url=reverse("tokens:list"),
+        back_url=back_url,
+    )
 
 
 @dialogs.view

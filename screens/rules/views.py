@@ -4,7 +4,6 @@ Whoever sees numbers sees the rules; those of the installation are changed by ad
 """
 
 from django.conf import settings
-from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.db import IntegrityError, transaction
 from django.http import Http404
@@ -44,7 +43,7 @@ def rule_list(request):
 @dialogs.view
 @may_set
 def rule_new(request):
-    form = NewRuleForm(_posted(request), instance=AgeingRule())
+    form = NewRuleForm(dialogs.posted(request), instance=AgeingRule())
     if form.is_valid() and _create(form, request.user):
         return _done(request, f"The minimum hold of {form.instance} does nothing until it is accepted.")
     return _show(request, form, "Minimum hold of a prefix", "Add")
@@ -68,7 +67,7 @@ def _create(form, user):
 @may_set
 def rule_edit(request, pk):
     rule = get_object_or_404(AgeingRule, pk=pk)
-    form = RuleForm(_posted(request), instance=get_object_or_404(AgeingRule, pk=pk))
+    form = RuleForm(dialogs.posted(request), instance=get_object_or_404(AgeingRule, pk=pk))
     if form.is_valid():
         moved = rule.change(form.values, by=request.user)
         if moved is not None:
@@ -136,17 +135,10 @@ def _moved(count):
     return f" {count_noun(count, 'hold')} {'ends' if count == 1 else 'end'} at another time." if count else ""
 
 
-def _posted(request):
-    return request.POST if request.method == "POST" else None
-
-
 def _done(request, sentence):
-    messages.success(request, sentence)
-    return dialogs.close(request, dialogs.back_to(request, reverse("rules:list")))
+    return dialogs.done(request, sentence, reverse("rules:list"))
 
 
 def _show(request, form, title, verb):
-    context = {"form": form, "title": title, "verb": verb, "action_url": request.path}
     back_url = dialogs.back_to(request, reverse("rules:list"))
-    status = 422 if form.errors else 200
-    return dialogs.show(request, "rules/_rule.html", context, title=title, back_url=back_url, status=status)
+    return dialogs.show_form(request, form, title, verb, back_url=back_url)

@@ -3,7 +3,6 @@
 Whoever sees numbers sees the levels of the branch, and whoever edits numbers sets them.
 """
 
-from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -33,7 +32,7 @@ def level_list(request):
 @dialogs.view
 @may_set
 def level_new(request):
-    form = NewLevelForm(_posted(request), instance=StockLevel(), by=request.user)
+    form = NewLevelForm(dialogs.posted(request), instance=StockLevel(), by=request.user)
     if form.is_valid() and (sentence := form.save_level()):
         return _done(request, sentence)
     return _show(request, form, "New level", "Set the level")
@@ -43,7 +42,7 @@ def level_new(request):
 @may_set
 def level_edit(request, pk):
     level = _get(request, pk)
-    form = LevelForm(_posted(request), instance=level, by=request.user)
+    form = LevelForm(dialogs.posted(request), instance=level, by=request.user)
     if form.is_valid() and (sentence := form.save_level()):
         return _done(request, sentence)
     return _show(request, form, f"Level of {level}", "Save")
@@ -65,17 +64,10 @@ def level_delete(request, pk):
     )
 
 
-def _posted(request):
-    return request.POST if request.method == "POST" else None
-
-
 def _done(request, sentence):
-    messages.success(request, sentence)
-    return dialogs.close(request, dialogs.back_to(request, reverse("stock_levels:list")))
+    return dialogs.done(request, sentence, reverse("stock_levels:list"))
 
 
 def _show(request, form, title, verb):
-    context = {"form": form, "title": title, "verb": verb, "action_url": request.path}
     back_url = dialogs.back_to(request, reverse("stock_levels:list"))
-    status = 422 if form.errors else 200
-    return dialogs.show(request, "stock/_level.html", context, title=title, back_url=back_url, status=status)
+    return dialogs.show_form(request, form, title, verb, back_url=back_url, template="stock/_level.html")

@@ -163,28 +163,22 @@ def endpoint_edit(request, pk):
 
 
 def _form(request, form, title, verb, list_url):
-    return dialogs.show(
-        request,
-        "_dialog_form.html",
-        {"form": form, "title": title, "verb": verb, "action_url": request.path},
-        title=title,
-        back_url=dialogs.back_to(request, list_url),
-        status=422 if form.errors else 200,
-    )
+    return dialogs.show_form(request, form, title, verb, back_url=dialogs.back_to(request, list_url))
 
 
 def _show_secret(request, endpoint, secret, title):
     url = reverse("webhooks:detail", args=[endpoint.pk])
-    context = {
-        "title": title,
-        "secret": secret,
-        "secret_label": "The secret that signs",
-        "secret_noun": "the secret",
-        "then_url": url,
-    }
-    response = dialogs.show(request, "webhooks/_secret.html", context, title=title, back_url=url)
-    response.headers["Content-Location"] = url  # where a repeated form leads, without the secret
-    return response
+    return dialogs.show_secret(
+        request,
+        "webhooks/_secret.html",
+        {},
+        title=title,
+        secret=secret,
+        label="The secret that signs",
+        noun="the secret",
+        then_url=url,
+        back_url=url,
+    )
 
 
 @dialogs.view
