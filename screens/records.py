@@ -125,13 +125,18 @@ def save_dialog(
     return response
 
 
+def has_installation_wide(user, permission):
+    """Return whether ``user`` has the permission for what all resellers share, bound to none."""
+    return not user.reseller_id and user.has_perm(permission)
+
+
 def installation_wide(permission):
     """Admit users with the permission who are not bound to a reseller, for what all resellers share."""
 
     def guard(view):
         @wraps(view)
         def guarded(request, *args, **kwargs):
-            if request.user.reseller_id or not request.user.has_perm(permission):
+            if not has_installation_wide(request.user, permission):
                 raise PermissionDenied
             return view(request, *args, **kwargs)
 

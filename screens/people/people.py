@@ -153,15 +153,18 @@ def _confirm(request, act, **context):
 
 
 def confirm(request, act, *, list_url, title, says, button, done, danger=False, refusal=""):
-    """Answer a dialog that asks before ``act()``, which may raise RefusedError; ``done`` is its sentence."""
+    """Answer a dialog that asks before ``act()``, which may raise RefusedError.
+
+    ``done``: the sentence afterwards, or a function that makes it of what ``act`` returned.
+    """
     back_url = dialogs.back_to(request, list_url)
     if request.method == "POST" and not refusal:
         try:
-            act()
+            result = act()
         except RefusedError as error:
             refusal = str(error)
         else:
-            messages.success(request, done)
+            messages.success(request, done(result) if callable(done) else done)
             return dialogs.close(request, back_url)
     context = {"title": title, "says": [refusal] if refusal else says, "refusal": refusal}
     context |= {"button": button, "danger": danger, "action_url": request.path}

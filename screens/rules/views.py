@@ -3,6 +3,8 @@
 Whoever sees numbers sees the rules; those of the installation are changed by administrators of all resellers.
 """
 
+from copy import copy
+
 from django.conf import settings
 from django.contrib.auth.decorators import permission_required
 from django.db import IntegrityError, transaction
@@ -19,10 +21,11 @@ from dids.history.breaches import SHOWN, SOLD_MOST
 from dids.history.minimums import minimums
 from dids.models import AgeingRule
 from screens.people.people import confirm
-from screens.records import installation_wide
+from screens.records import has_installation_wide, installation_wide
 
+CHANGE = "dids.change_ageingrule"
 may_view = permission_required("dids.view_did", raise_exception=True)
-may_set = installation_wide("dids.change_ageingrule")
+may_set = installation_wide(CHANGE)
 
 
 @require_safe
@@ -32,7 +35,7 @@ def rule_list(request):
     user = request.user
     context = {
         "minimums": minimums(user, clock.now()),
-        "may_set": user.has_perm("dids.change_ageingrule") and not user.reseller_id,
+        "may_set": has_installation_wide(user, CHANGE),
         "default_days": settings.HOLD_DAYS,
         "shown": SHOWN,
         "sold_most": SOLD_MOST,
@@ -67,7 +70,7 @@ def _create(form, user):
 @may_set
 def rule_edit(request, pk):
     rule = get_object_or_404(AgeingRule, pk=pk)
-    form = RuleForm(dialogs.posted(request), instance=get_object_or_404(AgeingRule, pk=pk))
+    form = RuleForm(dialogs.posted(request), instance=copy(rule))  # which it fills with what was entered
     if form.is_valid():
         moved = rule.change(form.values, by=request.user)
         if moved is not None:
@@ -95,7 +98,7 @@ def rule_accept(request, pk):
             f"From then on, a Hold of {rule} lasts at least {_days(rule.days)}, also one that runs now.",
         ],
         button="Accept",
-        done=f"The minimum hold of {rule} is in force: {_days(rule.days)}.",
+        done=lambda moved: f"The minimum hold of {rule} is in force: {_days(rule.days)}.{_moved(moved)}",
         refusal=refusal,
     )
 
@@ -117,7 +120,7 @@ def rule_remove(request, pk):
         title=f"Remove the minimum hold of {rule}?",
         says=[says],
         button="Remove",
-        done=f"The minimum hold of {rule} is removed.",
+        done=lambda moved: f"The minimum hold of {rule} is removed.{_moved(moved)}",
         danger=True,
     )
 
@@ -125,6 +128,7 @@ def rule_remove(request, pk):
 def _found(moved):
     if moved is None:
         raise Http404
+    return moved
 
 
 def _days(days):

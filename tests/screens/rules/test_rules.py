@@ -68,6 +68,21 @@ def test_accepting_asks_once_with_the_count_and_then_holds(world, admin):
     assert "administrator, " in page_of(admin)
 
 
+def test_accepting_and_removing_say_how_many_holds_end_at_another_time(world, admin):
+    released()
+    rule = AgeingRule(prefix="25", days=45, source="the contract")
+    rule.create(by=admin)
+    assert DID.objects.filter(number__startswith="25", status="hold").count() == 1
+    moved = "1 hold ends at another time."
+
+    for act, sentence in (
+        ("accept", f"The minimum hold of +25 is in force: 45 days. {moved}"),
+        ("remove", f"The minimum hold of +25 is removed. {moved}"),
+    ):
+        answer = client_of(admin).post(f"/rules/{rule.pk}/{act}/", follow=True)
+        assert list(map(str, answer.context["messages"])) == [sentence]
+
+
 def test_changes_of_rules_are_in_the_audit_log_with_their_values(world, admin):
     rule = in_force(admin)
     client_of(admin).post(f"/rules/{rule.pk}/", {"days": "60", "place": "Elsewhere", "source": "the law"})
