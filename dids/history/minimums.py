@@ -1,13 +1,13 @@
 """The list of minimum holds: the rules with their numbers, and what has broken them."""
 
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass
 
-from django.db.models import Sum
-
 from dids.history.breaches import Breach, breaches
 from dids.lifecycle import statuses as st
-from dids.models import AgeingRule, HeadStock
+from dids.models import DID, AgeingRule, HeadStock
+from dids.models.number_reads import any_hold_over
 from dids.models.prefixes import AFTER_DIGITS
 from operators.models import Operator
 
@@ -27,16 +27,19 @@ class Minimums:
 def minimums(viewer, now):
     """Return the ``Minimums`` as ``viewer`` may see them: numbers and breaches of the branch alone.
 
-    One query of the counters for each rule, of which there are at most ``AgeingRule.MOST``.
+    The counters by prefix are read once.
     """
     rules = list(AgeingRule.objects.select_related("accepted_by").order_by("prefix"))
     found = breaches(viewer, now)
     broken = Counter(breach.prefix for breach in found)
-    stock = HeadStock.objects.all()
-    if viewer.reseller_id:
-        stock = stock.filter(operator__in=Operator.objects.visible_to(viewer))
+    operators = Operator.objects.visible_to(viewer) if viewer.reseller_id else None
+    over = DID.objects.hold_over(now) if any_hold_over(now) else None
+    stock = HeadStock.objects.by_head_and_status(operators, over=over)
+    heads = sorted(stock)
     for rule in rules:
-        heads = stock.filter(head__gte=rule.prefix, head__lt=rule.prefix + AFTER_DIGITS)
-        counts = heads.aggregate(**{status: Sum(status, default=0) for status in st.LABELS})
-        rule.total, rule.on_hold, rule.broken = sum(counts.values()), counts[st.HOLD], broken[rule.prefix]
+        ends = bisect_left(heads, rule.prefix + AFTER_DIGITS)
+        counts = [stock[head] for head in heads[bisect_left(heads, rule.prefix) : ends]]
+        rule.total = sum(sum(of_head.values()) for of_head in counts)
+        rule.on_hold = sum(of_head[st.HOLD] for of_head in counts)
+        rule.broken = broken[rule.prefix]
     return Minimums(rules, found)

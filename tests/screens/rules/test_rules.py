@@ -1,12 +1,18 @@
 """The page of minimum holds, and the dialogs that change them."""
 
+from datetime import timedelta
+
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from audit import SYSTEM
 from audit.models import Change
 from clients.models import Account, Client, Package
 from didmgmt import clock
+from dids.history.minimums import minimums
 from dids.models import DID, AgeingRule, ClientPackage
+from tests.carrier import carrier, numbers_in
 from tests.world import client_of, make_world, member
 
 pytestmark = pytest.mark.django_db
@@ -184,3 +190,20 @@ def test_others_have_no_field_for_a_reason_and_their_reason_counts_for_nothing(w
 
     assert "Reason to override ageing" not in shown
     assert DID.objects.get(pk=did.pk).status == "instock"
+
+
+def test_numbers_on_hold_are_counted_by_the_clock_and_all_rules_with_one_query(admin):
+    for prefix in ("25", "256", "3"):
+        AgeingRule(prefix=prefix, days=45, source="the contract").create(by=admin)
+    house = carrier()
+    numbers_in("hold", ["2560001", "2560002", "2510003"], house)
+    numbers_in("instock", ["2560004"], house)
+
+    def counted(now):
+        found = minimums(admin, now).rules
+        return {one.prefix: (one.total, one.on_hold) for one in found if one.prefix in ("25", "256", "3")}
+
+    with CaptureQueriesContext(connection) as queries:
+        assert counted(clock.now()) == {"25": (4, 3), "256": (3, 2), "3": (0, 0)}
+    assert sum("dids_headstock" in query["sql"] for query in queries) == 1
+    assert counted(clock.now() + timedelta(days=365)) == {"25": (4, 0), "256": (3, 0), "3": (0, 0)}
