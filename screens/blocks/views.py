@@ -17,6 +17,7 @@ from dids.numbering.free_runs import TAIL
 
 SHADES = (0, 0.25, 0.5, 0.8)  # above these shares of free numbers a part is a shade darker
 MARKED = 5  # free numbers in a row from which a line says how many
+REMEDY = "Choose one of the countries."
 ROUNDED = 10_000  # free numbers of a part from which they are shown in thousands
 
 
@@ -38,6 +39,7 @@ def block_map(request):
             selected = place.selected(*_ends(given["select"]))
         except LookupError:
             error = f"“{shorten(given['select'])}” is no range of numbers in {place.written(place.block)}."
+            error += " Select numbers in its grid."
     context = {"error": error, "blocks": blocks, "place": place, "selected": selected}
     if place:
         context |= _selection(place, selected)
@@ -55,21 +57,28 @@ def _place(blocks, given):
         country = given.get("country")
         found = next((one for one in blocks.countries if country in (None, "", one.key)), None)
         if found is None:
-            raise LookupError(f"There are no numbers of the country “{shorten(country)}”.")
+            raise LookupError(f"There are no numbers of the country “{shorten(country)}”. {REMEDY}")
         best = max(found.ranges, key=lambda one: one.counts.free)
         return blocks.place(best.prefix, best.digits, given.get("block", ""))
     prefix = given.get("prefix", "").removeprefix("+")
-    nothing = LookupError(f"None of your numbers begins with “{shorten(prefix)}”.")
     if prefix and not (prefix.isascii() and prefix.isdigit()):
         raise LookupError(f"“{shorten(prefix)}” is no beginning of a number. Enter digits, such as 4420.")
-    if given.get("digits"):
-        digits = parse_whole(given["digits"])
-    else:
-        digits = next(iter(blocks.digits_of(prefix)), None)
+    count = given.get("digits")
+    digits = parse_whole(count) if count else next(iter(blocks.digits_of(prefix)), None)
+    if count and digits is None:
+        raise LookupError(f"“{shorten(count)}” is no number of digits. Enter a whole number, such as 12.")
     try:
         return blocks.place(prefix, digits, given.get("block", ""))
     except LookupError:
-        raise nothing from None
+        raise LookupError(f"{_none_with(prefix, count)} {REMEDY}") from None
+
+
+def _none_with(prefix, digits):
+    """Return that the person has no number that begins with ``prefix`` and has so many ``digits``."""
+    if not prefix:
+        return f"None of your numbers has {shorten(digits)} digits."
+    long = f" with {shorten(digits)} digits" if digits else ""
+    return f"None of your numbers{long} begins with “{shorten(prefix)}”."
 
 
 def _ends(text):

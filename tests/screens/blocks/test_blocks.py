@@ -49,7 +49,9 @@ def test_a_thousand_shows_its_free_runs_as_lines(clerk):
     [
         ("prefix=x", "“x” is no beginning of a number"),
         ("prefix=99999999", "None of your numbers begins with “99999999”."),
-        ("prefix=44207946&digits=9", "None of your numbers begins with “44207946”."),
+        ("prefix=44207946&digits=9", "None of your numbers with 9 digits begins with “44207946”."),
+        ("digits=7", "None of your numbers has 7 digits. Choose one of the countries."),
+        ("digits=many", "“many” is no number of digits. Enter a whole number, such as 12."),
         ("country=FR", "There are no numbers of the country “FR”."),
         ("prefix=44207946&select=442079470000-442079470001", "is no range of numbers in +44 20 7946 00xx"),
         ("prefix=44207946&select=all", "“all” is no range of numbers"),
