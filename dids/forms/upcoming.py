@@ -5,39 +5,26 @@ from datetime import timedelta
 from django import forms
 from django.core.exceptions import ValidationError
 
-from clients.models import Reseller
-from didmgmt.choices import RemoteSelect
 from didmgmt.dates import show_day
 from didmgmt.fields import DayField
-from didmgmt.forms import Form
 from didmgmt.parameters import parameter_errors
+from dids.forms.overview import ScopeForm
 from dids.upcoming import DAYS_AHEAD, KINDS
 
 SPAN_MOST = 92  # days of one answer of the API
 SPAN_USUAL = 45
 
 
-class DaysForm(Form):
-    """Which day the calendar begins with, and of which reseller; for a bound person there is no choice.
+class DaysForm(ScopeForm):
+    """Which day the calendar begins with, and of which reseller.
 
     ``today``: in the active time zone. What is over does not happen any more, so no earlier day is accepted.
     """
 
-    reseller = forms.ModelChoiceField(
-        label="Reseller",
-        required=False,
-        queryset=Reseller.objects.none(),
-        empty_label="All resellers",
-        widget=RemoteSelect("operators:reseller_choices"),
-    )
-
     def __init__(self, data=None, *, by, today):
-        super().__init__(data)
+        super().__init__(data, by=by)
         self.today = today
         self.fields["from"] = DayField(label="From", required=False)
-        self.fields["reseller"].queryset = Reseller.objects.visible_to(by)
-        if by.reseller_id:
-            del self.fields["reseller"]
 
     def clean(self):
         for sentence in parameter_errors(self.data, self.fields):
