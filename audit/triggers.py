@@ -104,9 +104,13 @@ def make(connection: BaseDatabaseWrapper, triggers: Iterable[Trigger]) -> None:
 
 
 def postgresql_script() -> str:
-    """Return the SQL that creates every trigger on PostgreSQL, for ``didmgmt.operations.CreateTriggers``."""
-    every = list(chain.from_iterable(provider("postgresql") for provider in _providers))
-    return "".join(f"{statement};\n" for statement in _statements("postgresql", every))
+    """Return the SQL that creates every trigger on PostgreSQL, for ``didmgmt.operations.CreateTriggers``.
+
+    They are in the order of their names: providers come in the order in which their modules are imported.
+    """
+    every = chain.from_iterable(provider("postgresql") for provider in _providers)
+    in_order = sorted(every, key=lambda trigger: (trigger.table, trigger.name))
+    return "".join(f"{statement};\n" for statement in _statements("postgresql", in_order))
 
 
 def _statements(vendor: str, triggers: list[Trigger]) -> Iterator[str]:
