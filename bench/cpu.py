@@ -68,6 +68,12 @@ def _pages():
     largest = max(stock, key=itemgetter(1))[0]
     yield "largest operator", f"/dids/?per_page=100&operator={largest}"
     yield "largest operator, In Stock", f"/dids/?per_page=100&operator={largest}&status={st.INSTOCK}"
+    yield "overview", "/overview/"
+    yield "block map", "/blocks/"
+    yield "20 in a row", "/free-runs/?count=20"
+    yield "100 in a row from a hundred", "/free-runs/?count=100&multiple=100"
+    yield "calendar", "/calendar/"
+    yield "minimum holds", "/rules/"
 
 
 def _spent(browser, address):

@@ -65,7 +65,7 @@ def test_the_one_search_is_measured_with_more_clients_which_are_removed():
     before, out = _inventory(), StringIO()
     call_command("bench", "--find", "30", "--runs", "1", stdout=out)
     lines = _lines(out)
-    assert len(lines) == 32 and {line["status"] for line in lines} == {200}
+    assert len(lines) == 38 and {line["status"] for line in lines} == {200}
     assert all(line["found"] for line in lines)
     assert _inventory() == before and not Job.objects.exists() and Client.objects.count() < 30
     with pytest.raises(CommandError, match="--find must be at least 1"):
@@ -92,7 +92,7 @@ def test_the_bench_reports_each_scenario_and_leaves_the_inventory_unchanged(monk
     call_command("bench", "--writes", "50", "--rows", "0", stdout=out)
 
     lines = _lines(out)
-    assert len(lines) == 32
+    assert len(lines) == 38
     assert all(line["web"] > 0 and line["cpu"] >= line["web"] for line in lines if "web" in line)
     assert all(line["grows"] > 0 for line in lines if "ms_8" in line)
     assert all(line["p50"] > 0 for line in lines if "p50" in line)
