@@ -17,7 +17,7 @@ _COLLATE = """
 """
 # Suggestions, which do nothing until an administrator accepts them
 _SUGGESTED = (
-    ("1", "United States, Canada", 45, "47 CFR 52.15(f)(1)(ii): aging numbers"),
+    ("1", "United States, Canada", 45, "47 CFR 52.15(f)(1)(ii), FCC 18-177 (United States)"),
     ("41", "Switzerland", 180, "SR 784.104 (AEFV) art. 7: six months in quarantine"),
 )
 
