@@ -89,6 +89,7 @@ class Change(models.Model):
         WEBHOOK = "webhook", "Webhook"
         STOCK_LEVEL = "stock_level", "Stock level"
         AGEING_RULE = "ageing_rule", "Minimum hold"
+        PATTERN_RULE = "pattern_rule", "Pattern rule"
         UNDO = "undo", "Undo"
         PRUNE = "prune", "Old history deleted"
 
@@ -221,6 +222,7 @@ _NEVER_UNDONE: dict[str, str] = {
     Change.Kind.PRUNE: "Deleted history can’t be restored. It is in the files that it was exported to.",
     Change.Kind.STAFF: "Changes of users and roles can’t be undone here. Edit them under People and roles.",
     Change.Kind.AGEING_RULE: "Changes of minimum holds can’t be undone here. Change the rule again.",
+    Change.Kind.PATTERN_RULE: "Changes of pattern rules can’t be undone here. Change the rule again.",
     Change.Kind.STOCK_LEVEL: "Changes of stock levels can’t be undone here. Set the level again.",
     Change.Kind.WEBHOOK: "Changes of webhooks can’t be undone here. Edit the webhook.",
 }

@@ -22,6 +22,7 @@ AREAS = {
         "dids.delete_did": "Delete numbers",
         "dids.override_ageing": "Pass numbers on before their minimum hold is over, with a reason",
         "dids.change_ageingrule": "Set and accept minimum holds",
+        "dids.change_patternrule": "Set the rules that mark special numbers",
     },
     "Operators": {
         "operators.view_operator": "See operators",

@@ -52,7 +52,7 @@ RANKS = {
     " first_steps",
     "dids.models": "locks prefixes ageing number_previews client_packages reservations hold_days lookups"
     " head_geography head_stock staging tags number_merge number_plans number_reads number_writes"
-    " numbers counters free_numbers stock_levels stock_days views __init__",
+    " numbers counters free_numbers stock_levels stock_days marks views __init__",
     "dids.numbering": "__init__ countries free_runs geography patterns normalise not_numbers reading ranges"
     " search",
     "dids.reference_files": "__init__ result fields parsed_file resource packages clients operators accounts"

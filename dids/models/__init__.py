@@ -3,7 +3,7 @@
 From low to high: ``ageing``, ``lookups``, ``tags``, ``number_previews``, ``client_packages``,
 ``reservations``, ``hold_days``, ``staging``, ``prefixes``, ``head_geography``, ``head_stock``;
 ``number_reads``, ``number_plans``, ``number_merge``, ``number_writes``, ``numbers``; ``counters``,
-``free_numbers``, ``stock_levels``, ``stock_days``.
+``free_numbers``, ``stock_levels``, ``stock_days``, ``marks``.
 """
 
 from dids.models import lookups  # noqa: F401 (registers pk__among and pk__named)
@@ -13,6 +13,7 @@ from dids.models.counters import Stock
 from dids.models.free_numbers import FreeNumbers
 from dids.models.head_geography import HeadGeography
 from dids.models.head_stock import HeadStock
+from dids.models.marks import Mark, MarkCount, MarkState, PatternRule, PatternTail, PatternWord
 from dids.models.number_writes import DIDQuerySet
 from dids.models.numbers import DID, DIDHistory, DigitsOnly
 from dids.models.prefixes import NumberHead
@@ -39,7 +40,13 @@ __all__ = [
     "ImportGroup",
     "ImportRow",
     "LowStock",
+    "Mark",
+    "MarkCount",
+    "MarkState",
     "NumberHead",
+    "PatternRule",
+    "PatternTail",
+    "PatternWord",
     "Release",
     "Reservation",
     "ReservationHistory",
