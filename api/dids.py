@@ -333,7 +333,7 @@ def _list_past(request: HttpRequest) -> HttpResponseBase:
                 DIDFilter,
                 listing_of,
                 PAST_FIELDS,
-                lambda listing, keys, _names: listing.rows_of(keys),
+                _past_rows,
                 without=NOT_TAKEN,
             )
             _add_known_since(response, read[0])
@@ -366,7 +366,7 @@ def _objects(listing: Any, fields: Fields, names: tuple[str, ...], viewer: Any, 
     """Yield the JSON object of each number of a list, in its order."""
     if isinstance(listing, PastListing):
         for keys in listing.key_chunks(CHUNK):
-            yield from fields.objects(listing.rows_of(keys), names)
+            yield from fields.objects(_past_rows(listing, keys, names), names)
         return
     needed = _PAST & {*names}
     row = _row_class(needed)
@@ -374,6 +374,12 @@ def _objects(listing: Any, fields: Fields, names: tuple[str, ...], viewer: Any, 
     while some := list(islice(rows, CHUNK)):
         _learn(some, names)
         yield from fields.objects(some, names)
+
+
+def _past_rows(listing: PastListing, keys: Any, names: tuple[str, ...]) -> Any:
+    rows = listing.rows_of(keys)
+    _learn(rows, names)
+    return rows
 
 
 def _learn(rows: Any, names: tuple[str, ...]) -> None:

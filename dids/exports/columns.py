@@ -4,6 +4,7 @@ from django.db.models import Case, F, When
 
 from dids.imports.names import LABELS
 from dids.lifecycle import holds
+from dids.lists import columns as listed
 
 # {key of a column: (its field or annotation in a query ``with_status_now``, its attribute of a ``PastDID``)}
 COLUMNS = {
@@ -19,7 +20,8 @@ COLUMNS = {
     "after_hold": ("after_hold", "after_hold"),
     "reseller": ("operator__reseller__name", "reseller_name"),
 }
-HEADER = [LABELS[key] for key in COLUMNS]
+GEOGRAPHY = ("country", "area", "type")  # after those of the inventory; an import leaves them out
+HEADER = [LABELS[key] for key in COLUMNS] + [listed.COLUMNS[key].label for key in GEOGRAPHY]
 OF_HOLDER = ("client", "account", "package")  # without a value when a hold is over
 
 
@@ -33,7 +35,7 @@ def values(now):
 
 def missing_row(number, state):
     """Return the row of a number that was searched for and not found; its ``state`` is no status."""
-    return tuple({"status": state, "number": number}.get(key, "") for key in COLUMNS)
+    return tuple({"status": state, "number": number}.get(key, "") for key in (*COLUMNS, *GEOGRAPHY))
 
 
 PAST_VALUES = [attribute for _, attribute in COLUMNS.values()]

@@ -1,18 +1,21 @@
 """The rows of a file of numbers: the header, then a tuple of values for each number."""
 
 from array import array
-from itertools import chain
+from itertools import chain, islice
 from operator import attrgetter
 
 from django.db import connections
 
 import sheets
 from didmgmt.streams import stream
-from dids.exports.columns import HEADER, PAST_VALUES, missing_row, values
+from dids.exports.columns import COLUMNS, HEADER, PAST_VALUES, missing_row, values
 from dids.exports.copying import copied
 from dids.lists.as_of import PastListing
+from dids.models import head_geography
+from dids.numbering.geography import head_of
 
 CHUNK = 2_000  # rows fetched at a time
+_NUMBER = list(COLUMNS).index("number")
 
 
 class CurrentRows:
@@ -27,11 +30,12 @@ class CurrentRows:
 
     def __iter__(self):
         yield HEADER
-        yield from stream(_values(self.dids, self.now))
+        yield from _with_geography(stream(_values(self.dids, self.now)))
         yield from self.missing
 
     def csv(self):
-        if connections[self.dids.db].vendor != "postgresql":
+        # COPY joins the table of heads, which lacks new ones until the worker has come by.
+        if connections[self.dids.db].vendor != "postgresql" or head_geography.any_missing():
             yield from sheets.write(self)
             return
         yield from sheets.write([HEADER])
@@ -76,7 +80,7 @@ def rows_in_chunks(dids, now):
     for start in range(0, len(keys), CHUNK):
         chunk = keys[start : start + CHUNK].tolist()
         found = {row[0]: row for row in _values(dids.model.objects.filter(pk__among=chunk), now)}
-        yield from (found[key] for key in chunk if key in found)
+        yield from _with_geography(found[key] for key in chunk if key in found)
 
 
 def past_rows(listing, keys=None):
@@ -87,7 +91,21 @@ def past_rows(listing, keys=None):
     yield HEADER
     values_of = attrgetter(*PAST_VALUES)
     for chunk in listing.key_chunks(CHUNK) if keys is None else [keys]:
-        yield from map(values_of, listing.rows_of(chunk))
+        yield from _with_geography(map(values_of, listing.rows_of(chunk)))
+
+
+def _with_geography(rows):
+    """Yield ``rows`` with the country, area and type of each; one query for a chunk with new heads."""
+    rows = iter(rows)
+    while some := list(islice(rows, CHUNK)):
+        head_geography.learn(row[_NUMBER] for row in some)
+        cells = {}  # by head
+        for row in some:
+            head = head_of(row[_NUMBER])
+            if head not in cells:
+                place = head_geography.of_number(row[_NUMBER])
+                cells[head] = (place.country_name, place.area, place.type_name)
+            yield row + cells[head]
 
 
 def _values(dids, now):

@@ -70,9 +70,7 @@ def every_head():
 
 def renew():
     """Add the rows that are missing or of another version; return how many. Any number of workers may."""
-    current = HeadGeography.objects.filter(head=OuterRef("head"), version=geography.VERSION)
-    missing = NumberHead.objects.filter(~Exists(current)).values_list("head", flat=True)
-    heads = iter(sorted(set(missing)))
+    heads = iter(sorted(set(_missing())))
     written = 0
     while some := list(islice(heads, AT_ONCE)):
         rows = [
@@ -87,6 +85,16 @@ def renew():
         )
         written += len(rows)
     return written
+
+
+def any_missing():
+    """Tell whether a head has no row yet, which the worker is going to add."""
+    return _missing().exists()
+
+
+def _missing():
+    current = HeadGeography.objects.filter(head=OuterRef("head"), version=geography.VERSION)
+    return NumberHead.objects.filter(~Exists(current)).values_list("head", flat=True)
 
 
 def _stored(**condition):

@@ -16,7 +16,7 @@ from audit import SYSTEM
 from audit.models import Change
 from clients.models import Reseller
 from dids.history.timeline import timeline
-from dids.models import DID
+from dids.models import DID, HeadGeography, head_geography
 from operators.models import Operator
 from tests.carrier import carrier, numbers_in, person, used_for_a_day
 from tests.examples import scaled
@@ -103,6 +103,19 @@ def changes_told(program):
     )
     assert past == current
     return {item["number"]: item["changed_at"] for item in current}
+
+
+def test_the_geography_of_past_numbers_is_read_from_the_table(program, house, monkeypatch):
+    numbers_in("instock", ["442079460001"], house)
+    head_geography.renew()
+    HeadGeography.objects.filter(head="44207946").update(area="Londinium")
+    wanted = {"as_of": datetime.now(UTC).isoformat(), "fields": "number,area"}
+    for accept in ("application/json", "application/x-ndjson"):
+        monkeypatch.setattr(head_geography, "_known", {})
+        answer = program.get("/dids", {"Accept": accept}, **wanted)
+        assert b'"442079460001","area":"Londinium"' in answer.content.replace(b'": ', b'":').replace(
+            b", ", b","
+        )
 
 
 def test_pages_as_of_a_past_time_follow_one_another(program, house, monkeypatch):

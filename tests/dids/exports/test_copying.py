@@ -11,7 +11,8 @@ import sheets
 from clients.models import Account, Client, Package, Reseller
 from dids.exports.rows import CurrentRows, listing_rows
 from dids.lists.listing import did_listing
-from dids.models import DID, TagSet
+from dids.models import DID, TagSet, head_geography
+from dids.models.head_geography import HeadGeography
 from operators.models import Operator
 from tests.carrier import carrier, numbers_in
 from tests.examples import scaled
@@ -65,15 +66,19 @@ NAME = TEXT.map(lambda text: f"{text}x"[-40:])  # a name is not empty
 
 @pytest.fixture
 def house():
-    """Numbers with and without a client, tags and notes."""
+    """Numbers with and without a client, tags, notes and a country, whose heads the worker has met."""
     house = carrier()
     for number, status in enumerate(("reserved", "instock", "active", "blocked", "hold"), start=4420):
         tags = ["Gold"] if number % 2 else []
         numbers_in(status, [str(number)], house, tags=tags, notes="")
+    for number in ("442079460001", "442079460002", "493022610001", "800123400001", "1"):
+        numbers_in("instock", [number], house)
+    head_geography.renew()
     return house
 
 
 def is_same(rows):
+    assert not head_geography.any_missing()  # else both are formatted here
     return b"".join(rows.csv()) == b"".join(sheets.write(rows))
 
 
@@ -115,6 +120,22 @@ def test_a_hold_that_is_over_is_written_alike(house):
     assert is_same(CurrentRows(DID.objects.order_by("number"), after))
 
 
+def test_a_head_that_the_worker_has_not_met_is_written_alike(house):
+    rows = CurrentRows(DID.objects.order_by("number"), timezone.now())
+    complete = b"".join(rows.csv())
+    assert b",United Kingdom,London,Geographic\r\n" in complete
+    HeadGeography.objects.filter(head="44207946").delete()
+    assert b"".join(rows.csv()) == complete
+
+
+def test_the_geography_of_another_version_of_the_library_is_not_written(house):
+    rows = CurrentRows(DID.objects.order_by("number"), timezone.now())
+    complete = b"".join(rows.csv())
+    old = HeadGeography.objects.get(head="44207946")
+    HeadGeography.objects.filter(pk=old.pk).update(version="old", area="Londinium")
+    assert b"".join(rows.csv()) == complete
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_file_that_is_abandoned_half_way_leaves_the_connection_usable(house, monkeypatch):
     monkeypatch.setattr("dids.exports.copying.CHUNK", 10)
@@ -128,5 +149,5 @@ def test_a_file_that_is_abandoned_half_way_leaves_the_connection_usable(house, m
 def test_rows_come_in_several_blocks(house, monkeypatch):
     monkeypatch.setattr("dids.exports.copying.CHUNK", 10)
     rows = CurrentRows(DID.objects.order_by("number"), timezone.now())
-    assert len(list(rows.csv())) == 6
+    assert len(list(rows.csv())) == 11
     assert is_same(rows)

@@ -11,7 +11,7 @@ from audit import SYSTEM
 from dids.exports import rows as export_rows
 from dids.exports.columns import HEADER
 from dids.lists.listing import did_listing
-from dids.models import DID
+from dids.models import DID, head_geography
 from tests.carrier import carrier, numbers_in
 from tests.world import member
 
@@ -59,3 +59,44 @@ def test_a_current_list_is_exported_in_its_order(house, rows_of):
     listing = did_listing(QueryDict("sort=-number&status=active&status=hold"), member("Administrator"))
     _, *rows = rows_of(listing, timezone.now())
     assert [row[3] for row in rows] == ["4424", "4422"]
+
+
+def test_the_country_the_area_and_the_type_of_each_number_are_in_the_file(house):
+    for number in ("442079460001", "447400123456", "493022610001", "18005550100"):
+        numbers_in("instock", [number], house)
+    found = rows_by_number(DID.objects.all())
+    assert found["442079460001"] == ("United Kingdom", "London", "Geographic")
+    assert found["447400123456"][::2] == ("United Kingdom", "Mobile")
+    assert found["493022610001"] == ("Germany", "Berlin", "Geographic")
+    assert found["18005550100"][1:] == ("", "Toll-free")
+    assert found["4420"] == ("", "", "")
+
+
+def rows_by_number(dids):
+    header, *rows = export_rows.CurrentRows(dids.order_by("number"), timezone.now())
+    assert header[-3:] == ["Country", "Area", "Type"]
+    return {row[3]: row[-3:] for row in rows}
+
+
+def test_geography_costs_one_query_for_each_chunk_with_new_heads(
+    house, monkeypatch, django_assert_num_queries
+):
+    for head in range(20, 26):
+        numbers_in("instock", [f"44{head}79460001", f"44{head}79460002"], house)
+    monkeypatch.setattr(export_rows, "CHUNK", 4)
+    monkeypatch.setattr(head_geography, "_known", {})
+    chunks = 4  # and a fifth with the last number of a head
+    with django_assert_num_queries(1 + chunks):
+        rows_by_number(DID.objects.all())
+    with django_assert_num_queries(1):
+        rows_by_number(DID.objects.all())
+
+
+def test_the_library_is_asked_once_for_each_head(house, monkeypatch):
+    numbers_in("instock", [f"44207946{last:04}" for last in range(30)], house)
+    monkeypatch.setattr(head_geography, "_known", {})
+    asked = []
+    of_head = head_geography.geography.of_head
+    monkeypatch.setattr(head_geography.geography, "of_head", lambda head: asked.append(head) or of_head(head))
+    rows_by_number(DID.objects.all())
+    assert sorted(asked) == ["", "44207946"]

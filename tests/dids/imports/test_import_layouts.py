@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dids.exports.columns import HEADER
 from dids.imports.layouts import LAYOUTS
 from dids.imports.mapping import guess
 from dids.models import DID
@@ -72,12 +73,12 @@ def test_the_list_of_a_known_system_is_imported_without_choosing_columns(name, s
 
 
 def test_the_header_of_our_own_export_is_no_other_system():
-    header = "ID,Status,Operator,DID,Tag,Notes,Client,Account,Package,After Hold,Reseller".split(",")
-    found = guess([header, ["17", "In Stock", "x", "441632960100", "", "", "", "", "", "In Stock", "y"]], 11)
+    row = ["17", "In Stock", "x", "441632960100", "", "", "", "", "", "In Stock", "y"]
+    found = guess([HEADER, [*row, "United Kingdom", "London", "Geographic"]], len(HEADER))
     assert found.layout == ""
     assert found.keys == [
         "id", "status", "operator", "number", "tags", "notes", "client", "account", "package", "after_hold",
-        "reseller",
+        "reseller", "", "", "",
     ]  # fmt: skip
 
 
