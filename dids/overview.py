@@ -33,6 +33,7 @@ from dids.models import (
     stock_days,
 )
 from dids.models.head_geography import HeadGeography
+from dids.models.head_stock import overdue_by_head
 from dids.models.number_reads import any_hold_over
 from dids.models.prefixes import TAIL
 from dids.models.stock_days import OPERATOR, PREFIX, PREFIX_DIGITS, SUBJECTS, TAG
@@ -247,18 +248,29 @@ class Overview:
         return _largest(groups)
 
     def _by_place(self, by):
-        """Return the groups of countries or types, without what no worker has written: holds, new heads."""
+        """Return the groups of countries or types; new heads are unknown until a worker has come by."""
         place = HeadGeography.objects.filter(head=OuterRef("head")).values(by)
         rows = self._heads().annotate(_place=Coalesce(Subquery(place), Value(UNKNOWN))).values_list("_place")
-        groups = (
-            Group(
-                PLACES[by].get(key, "Unknown"),
-                self._scope | {by: key},
-                dict(zip(st.LABELS, found, strict=True)),
-            )
+        counts = {
+            key: dict(zip(st.LABELS, found, strict=True))
             for key, *found in rows.annotate(*(Sum(status) for status in st.LABELS))
+        }
+        if self._overdue:
+            self._move_overdue_of_places(by, counts)
+        groups = (
+            Group(PLACES[by].get(key, "Unknown"), self._scope | {by: key}, found)
+            for key, found in counts.items()
         )
         return _largest(groups)
+
+    def _move_overdue_of_places(self, by, counts):
+        overdue = list(overdue_by_head(DID.objects.hold_over(self.now), self._operators))
+        heads = HeadGeography.objects.filter(head__named=sorted({head for head, *_ in overdue}))
+        places = dict(heads.values_list("head", by))
+        for head, status, following, count in overdue:
+            found = counts.setdefault(places.get(head, UNKNOWN), dict.fromkeys(st.LABELS, 0))
+            found[status] -= count
+            found[following] += count
 
     def _move_overdue(self, of, counts):
         for (one, key, _), status, after_hold, count in self._overdue:

@@ -47,7 +47,7 @@ class HeadStockQuerySet(models.QuerySet):
         if len(counts) > most:
             return None
         if statuses:
-            for head, status, following, count in _overdue(over, operators):
+            for head, status, following, count in overdue_by_head(over, operators):
                 gained = (following in statuses) - (status in statuses)
                 counts[head] = counts.get(head, 0) + gained * count
         return sorted((head, count) for head, count in counts.items() if count)
@@ -57,7 +57,7 @@ class HeadStockQuerySet(models.QuerySet):
         of = {} if operators is None else {"operator__in": operators}
         sums = self.filter(head__named=heads, **of).aggregate(**{one: Sum(one) for one in st.LABELS})
         counts, wanted = {status: numbers or 0 for status, numbers in sums.items()}, set(heads)
-        for head, status, following, count in _overdue(over, operators):
+        for head, status, following, count in overdue_by_head(over, operators):
             if head in wanted:
                 counts[status] -= count
                 counts[following] += count
@@ -68,15 +68,18 @@ class HeadStockQuerySet(models.QuerySet):
         found = self if operators is None else self.filter(operator__in=operators)
         rows = found.order_by().values_list("head").annotate(**{f"of_{one}": Sum(one) for one in st.LABELS})
         counts = {head: dict(zip(st.LABELS, numbers, strict=True)) for head, *numbers in rows}
-        for head, status, following, count in _overdue(over, operators):
+        for head, status, following, count in overdue_by_head(over, operators):
             of_head = counts.setdefault(head, dict.fromkeys(st.LABELS, 0))
             of_head[status] -= count
             of_head[following] += count
         return counts
 
 
-def _overdue(over, operators):
-    """Yield (prefix, status, status that follows, numbers) of the numbers ``over``, which may be None."""
+def overdue_by_head(over, operators):
+    """Yield (prefix, status, status that follows, numbers) of the numbers ``over``, None for no number.
+
+    ``operators`` as in ``by_head``.
+    """
     if over is None:
         return
     prefix = Substr("number", 1, Greatest(Length("number") - TAIL, 0))

@@ -1,6 +1,7 @@
 """The overview: what it says of the stock, to whom, and what it costs."""
 
 import re
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,8 @@ from django.utils import timezone
 
 from audit import SYSTEM
 from dids.models import DID, CountedDay, StockDay, StockOutlook, head_geography, stock_days
+from dids.overview import Overview
+from tests.carrier import carrier, numbers_in
 from tests.world import client_of, member
 
 pytestmark = pytest.mark.django_db
@@ -120,3 +123,37 @@ def test_the_stock_is_read_without_counting_numbers(stock, visitor):
     numbers = [query["sql"] for query in queries if re.search(r'(FROM|JOIN) "?dids_did\b', query["sql"])]
     assert len(queries) <= 40
     assert all("hold_until" in sql or "EXISTS" in sql for sql in numbers), numbers
+
+
+@pytest.mark.parametrize("by", ["operator", "tag", "country", "type", "prefix"])
+@pytest.mark.parametrize("is_bound", [False, True])
+def test_a_hold_that_is_over_counts_as_over_in_every_group(by, is_bound):
+    house, other = carrier(), carrier("South")
+    for one, digits in ((house, "1"), (other, "2")):
+        numbers = [f"4420794600{digits}{n}" for n in range(3)]
+        numbers_in("hold", numbers, one, tags=["London"], hold_days=5)
+        DID.objects.filter(number=numbers[0]).edit(by=SYSTEM, after_hold="reserved")
+        DID.objects.filter(number=numbers[2]).edit(by=SYSTEM, hold_days=50)
+    head_geography.renew()
+    viewer = member("Viewer", reseller=house.reseller if is_bound else None)
+    of_all = 1 if is_bound else 2
+    for days, expected in ((0, {"hold": 3}), (6, {"hold": 1, "reserved": 1, "instock": 1})):
+        found = Overview(viewer, timezone.now() + timedelta(days=days)).grouped(by)
+        counts = Counter()
+        for group in found:
+            counts.update(group.counts)
+        assert +counts == {status: of_all * count for status, count in expected.items()}
+        if by in ("country", "type"):
+            assert [group.name for group in found] == [
+                {"country": "United Kingdom", "type": "Geographic"}[by]
+            ]
+
+
+def test_overdue_holds_cost_two_queries_however_many_there_are(django_assert_num_queries):
+    house = carrier()
+    numbers_in("hold", [f"4420794{n:03}00" for n in range(30)], house, hold_days=5)
+    head_geography.renew()
+    found = Overview(member("Viewer"), timezone.now() + timedelta(days=6))
+    assert found._overdue
+    with django_assert_num_queries(3):  # the counters, the holds by head, and where these heads belong
+        found.grouped("country")
