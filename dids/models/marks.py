@@ -19,7 +19,7 @@ is committed, all marks by the former rules are as well, and the job finds them.
 from zlib import crc32
 
 from django.db import connection, models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Case, F, Q, When
 
 from audit import triggers
 from didmgmt.statements import Statement
@@ -196,11 +196,6 @@ def rules_in_force():
     return _in_force.instances()
 
 
-def rules_by_id():
-    """Return {id: ``PatternRule``} of the rules in force, whose marks are shown; one small query."""
-    return {rule.pk: rule for rule in rules_in_force()}
-
-
 def all_words():
     """Return the words, sorted."""
     return list(PatternWord.objects.order_by("word").values_list("word", flat=True))
@@ -209,14 +204,13 @@ def all_words():
 # --- conditions
 
 
-def marked_by(rules, did="pk"):
-    """Return the condition for numbers with the mark of one of ``rules``, ids."""
-    return Exists(Mark.objects.filter(did=OuterRef(did), rule__in=list(rules)))
-
-
 def with_mark(dids):
-    """Annotate ``mark_rule``: the id of the rule that marks the number, None without one."""
-    return dids.annotate(mark_rule=F("mark__rule"))
+    """Annotate ``mark_class`` and ``mark_name`` of the rule that marks the number, None without one."""
+    in_force = Q(mark__rule__position__isnull=False)
+    return dids.annotate(
+        mark_class=Case(When(in_force, then=F("mark__rule__mark_class"))),
+        mark_name=Case(When(in_force, then=F("mark__rule__name"))),
+    )
 
 
 def tail_length(number, rule):
@@ -247,15 +241,24 @@ def _is_decided(tail, rank, found):
     return any(one and one[0] < rank for one in shorter)
 
 
+def hold_tails(*, to_change=False):
+    """Keep the tails as they are until the end of the transaction; SQLite has one writer at a time.
+
+    ``to_change``: wait for all who hold them, and let others wait.
+    """
+    if connection.vendor == "postgresql":
+        function = "pg_advisory_xact_lock" if to_change else "pg_advisory_xact_lock_shared"
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {function}(%s, 0)", [LOCK])
+
+
 def write_tails(wanted):
     """Store {tail: rule} in place of the tails there are; return whether that changes any.
 
     Waits until all transactions have ended that have written numbers, and lets others wait until this one
     ends: see the module.
     """
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [LOCK])
+    hold_tails(to_change=True)
     stored = dict(PatternTail.objects.values_list("tail", "rule"))
     gone = [tail for tail in stored if tail not in wanted]
     changed = [tail for tail, rule in wanted.items() if stored.get(tail) != rule.pk]
@@ -288,19 +291,20 @@ def marks_wanted(numbers):
 def mark_again(after, most):
     """Give the marks of the present rules to the first ``most`` numbers with ids above ``after``.
 
-    Return (the last id, how many numbers there were); (None, 0) at the end. Call it in a transaction. Only
-    numbers whose mark changes are locked; all others have it already, or get it from who is writing them.
+    Return (the last id, how many numbers there were); (None, 0) at the end. Call it in a transaction, after
+    ``hold_tails``. Only numbers whose mark changes are locked; all others have it already, or get it from
+    who is writing them.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT max(id), count(*) FROM"
-            " (SELECT id FROM dids_did WHERE id > %s ORDER BY id LIMIT %s) AS some",
+            " (SELECT id FROM dids_did WHERE id > %s ORDER BY id LIMIT %s) AS did",
             [after, most],
         )
         last, count = cursor.fetchone()
         if not count:
             return None, 0
-        some = "(SELECT id, number FROM dids_did WHERE id > %s AND id <= %s) AS some"
+        some = "(SELECT id, number FROM dids_did WHERE id > %s AND id <= %s) AS did"
         cursor.execute(
             f"""
             SELECT DISTINCT did_id FROM (
@@ -323,7 +327,7 @@ def _write_marks(cursor, ids):
     Mark.objects.filter(AmongIndexKeys("did_id", ids)).delete()
     # A statement of its own, which reads the numbers as they are once they are locked
     sql, params = numbers.order_by().values("id", "number").query.sql_with_params()
-    wanted = marks_wanted(f"({sql}) AS some")
+    wanted = marks_wanted(f"({sql}) AS did")
     cursor.execute(f"INSERT INTO dids_mark (did_id, rule_id, number) {wanted}", params)
 
 
@@ -336,10 +340,10 @@ def _postgresql_wanted(numbers):
         " WHERE EXISTS (SELECT FROM dids_patterntail AS one WHERE one.length = every.length)) AS used"
     )
     return (
-        "SELECT DISTINCT ON (some.id) some.id AS did_id, tail.rule_id, some.number"
+        "SELECT DISTINCT ON (did.id) did.id AS did_id, tail.rule_id, did.number"
         f" FROM {numbers} CROSS JOIN {lengths}"
-        ' JOIN dids_patterntail AS tail ON tail.tail = right(some.number, used.length) COLLATE "C"'
-        " ORDER BY some.id, tail.length DESC"
+        ' JOIN dids_patterntail AS tail ON tail.tail = right(did.number, used.length) COLLATE "C"'
+        " ORDER BY did.id, tail.length DESC"
     )
 
 
@@ -370,12 +374,12 @@ def _postgresql():
         (
             "insert",
             "INSERT ON dids_did REFERENCING NEW TABLE AS rows_new FOR EACH STATEMENT",
-            mark("rows_new AS some"),
+            mark("rows_new AS did"),
         ),
         (
             "update",
             "UPDATE OF number ON dids_did FOR EACH ROW WHEN (OLD.number <> NEW.number)",
-            "DELETE FROM dids_mark WHERE did_id = OLD.id;\n  " + mark("(SELECT NEW.id, NEW.number) AS some"),
+            "DELETE FROM dids_mark WHERE did_id = OLD.id;\n  " + mark("(SELECT NEW.id, NEW.number) AS did"),
         ),
         (
             "delete",
