@@ -19,6 +19,7 @@ from didmgmt.models import KeptForm, SentForm, SentRequest, StoredSearch
 from dids.imports.upload import delete_files
 from dids.lifecycle import statuses as st
 from dids.lists import sqlite_stats
+from dids.marks import COUNT_EVERY, count_marks
 from dids.models import (
     DID,
     ClientPackage,
@@ -84,6 +85,12 @@ def renew_free_numbers(now):
 def renew_geography(now):
     """Find the country, area and type of new prefixes."""
     return head_geography.renew()
+
+
+@periodic_task("count the marks", every=COUNT_EVERY)
+def renew_mark_counts(now):
+    """Count the numbers that each pattern rule marks, for the page of rules."""
+    return count_marks(now)
 
 
 @periodic_task("count the stock of the day")

@@ -35,7 +35,7 @@ RANKS = {
     "didmgmt.sqlite3": "__init__ waiting base",
     "didmgmt.templatetags": "__init__ look",
     "dids": "__init__ lifecycle numbering forecast models packages reservations upcoming labels lists"
-    " overview history forms imports exports reference_files job_kinds periodic demo apps",
+    " overview history forms imports exports reference_files marks job_kinds periodic demo apps",
     "dids.demo": "__init__ names world",
     "dids.exports": "__init__ columns copying rows ownership reservations upcoming workbook",
     "dids.forms": "__init__ records clients operators packages numbers reservations past free_runs"
@@ -48,7 +48,7 @@ RANKS = {
     " tally apply check effects wizard rows",
     "dids.lifecycle": "__init__ statuses holds result",
     "dids.lists": "__init__ client_packages prefix_rows free_runs keyset row_counts reservations records"
-    " sqlite_stats substring places blocks changed missing filters picks as_of columns listing finding"
+    " sqlite_stats substring places marks blocks changed missing filters picks as_of columns listing finding"
     " first_steps",
     "dids.models": "locks prefixes ageing number_previews client_packages reservations hold_days lookups"
     " head_geography head_stock staging tags number_merge number_plans number_reads number_writes"

@@ -23,6 +23,7 @@ import sheets
 from audit import SYSTEM
 from audit.models import Change
 from didmgmt.clock import database_now
+from dids import marks
 from dids.exports.rows import CurrentRows
 from dids.history.undo.job import submit_undo
 from dids.history.undo.undo import Undo
@@ -39,7 +40,7 @@ from dids.job_kinds import (
     submit_export,
     submit_move,
 )
-from dids.models import DID, ClientPackage, DIDHistory, counters, staging
+from dids.models import DID, ClientPackage, DIDHistory, Mark, counters, staging
 from dids.numbering.ranges import Numbers
 from events.job_kinds import submit_replay
 from events.models import Delivery, Endpoint, Event
@@ -84,7 +85,7 @@ class Work:
         "rows": ("~", {"notes": "of a program"}),
         "delete": ("-", None),
     }
-    READS = "check", "export", "replay"
+    READS = "check", "export", "replay", "mark"
 
     def __init__(self, monkeypatch):
         self._monkeypatch = monkeypatch
@@ -181,6 +182,10 @@ class Work:
         day = timedelta(days=1)
         return submit_replay(member("Administrator"), endpoint, now - day, now + day, ALL, COUNT)
 
+    def mark(self, what):
+        new = {"mark_class": "bronze", "kind": "pattern", "text": "00", "name": "Round hundred"}
+        return marks.add_rule(**new, by=self.owner, version=0).job
+
     def is_done(self):
         """Return whether no job is waiting or running, and reload them."""
         for job in self.jobs.values():
@@ -223,12 +228,15 @@ class Work:
             there = DID.objects.filter(operator=self.houses[what].operator)
             assert there.count() == (COUNT if values else 0), what
             assert there.filter(**values or {}).count() == there.count(), what
-        check, export, replay = (self.jobs[what] for what in self.READS)
+        check, export, replay, mark = (self.jobs[what] for what in self.READS)
         assert (check.state, Import(check).counts["created"]) == (Job.State.DRAFT, COUNT)
         with export.file.open("rb") as file, sheets.load(file) as loaded:
             found = [row.cells[3] for row in sheets.read(loaded.file, loaded.format)]
         assert found == ["DID", *reversed(self.numbers("export"))]
         assert (replay.state, replay.done, Delivery.objects.count()) == (Job.State.DONE, COUNT, COUNT)
+        assert (mark.state, mark.result["classes"]["bronze"]) == (Job.State.DONE, Mark.objects.count())
+        special = DID.objects.filter(number__endswith="00").values_list("pk", flat=True)
+        assert {*Mark.objects.values_list("did", flat=True)} == {*special}
         counters.compact()
         assert stock_is_exact()
 
