@@ -225,8 +225,11 @@ def _save(label, edited, write, *, by, version, rule=None):
         job = None
         if write_tails(tails):
             state.tails_version = state.version
-            job = _submit(by, state.version)
-        else:
+            if DID.objects.exists():
+                job = _submit(by, state.version)
+            else:
+                state.marked_version = state.version
+        if job is None:
             _delete_retired()
         state.save()
     return Saved(rule, job)

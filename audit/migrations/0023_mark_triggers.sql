@@ -183,7 +183,7 @@ BEGIN
   PERFORM pg_advisory_xact_lock_shared(-1380313602, 0);
   IF EXISTS (SELECT FROM dids_patterntail) THEN
     INSERT INTO dids_mark (did_id, rule_id, number)
-    SELECT DISTINCT ON (did.id) did.id AS did_id, tail.rule_id, did.number FROM rows_new AS did CROSS JOIN (SELECT length FROM generate_series(2, 8) AS every(length) WHERE EXISTS (SELECT FROM dids_patterntail AS one WHERE one.length = every.length)) AS used JOIN dids_patterntail AS tail ON tail.tail = right(did.number, used.length) COLLATE "C" ORDER BY did.id, tail.length DESC;
+    SELECT DISTINCT ON (did.id) did.id AS did_id, tail.rule_id, did.number FROM rows_new AS did JOIN dids_patterntail AS gate ON gate.tail = right(did.number, 4) CROSS JOIN (SELECT length FROM generate_series(2, 8) AS every(length) WHERE EXISTS (SELECT FROM dids_patterntail AS one WHERE one.length = every.length)) AS used JOIN dids_patterntail AS tail ON tail.tail = right(did.number, used.length) AND tail.length > 0 ORDER BY did.id, tail.length DESC;
   END IF;
   RETURN NULL;
 END
@@ -195,7 +195,7 @@ BEGIN
   PERFORM pg_advisory_xact_lock_shared(-1380313602, 0);
   IF EXISTS (SELECT FROM dids_patterntail) THEN
     INSERT INTO dids_mark (did_id, rule_id, number)
-    SELECT DISTINCT ON (did.id) did.id AS did_id, tail.rule_id, did.number FROM (SELECT NEW.id, NEW.number) AS did CROSS JOIN (SELECT length FROM generate_series(2, 8) AS every(length) WHERE EXISTS (SELECT FROM dids_patterntail AS one WHERE one.length = every.length)) AS used JOIN dids_patterntail AS tail ON tail.tail = right(did.number, used.length) COLLATE "C" ORDER BY did.id, tail.length DESC;
+    SELECT DISTINCT ON (did.id) did.id AS did_id, tail.rule_id, did.number FROM (SELECT NEW.id, NEW.number) AS did JOIN dids_patterntail AS gate ON gate.tail = right(did.number, 4) CROSS JOIN (SELECT length FROM generate_series(2, 8) AS every(length) WHERE EXISTS (SELECT FROM dids_patterntail AS one WHERE one.length = every.length)) AS used JOIN dids_patterntail AS tail ON tail.tail = right(did.number, used.length) AND tail.length > 0 ORDER BY did.id, tail.length DESC;
   END IF;
   RETURN NULL;
 END

@@ -7,6 +7,9 @@ A rule looks at the end of a number alone, so it is stored as the *tails* that i
 is left out, since that rule decides; so *the longest tail that a number ends in is the one that counts*, and
 nothing compares positions. ``write_tails`` stores them.
 
+Nearly all numbers have no mark, so one lookup tells most of them: that of the last ``GATE`` digits, or of all
+digits of a shorter number. Each such end of a number that may have a mark is stored as well, as a *gate*.
+
 **Marks.** Only numbers with a mark have a row. Triggers write it when a number is created, gets other digits
 or is deleted; a change of the rules is followed by a job (``dids.marks``). A mark follows from the digits and
 the rules, so it has no history.
@@ -16,6 +19,8 @@ reads the tails until its transaction ends, and who changes them holds it alone.
 is committed, all marks by the former rules are as well, and the job finds them.
 """
 
+from itertools import product
+from operator import itemgetter
 from zlib import crc32
 
 from django.db import connection, models
@@ -25,12 +30,24 @@ from audit import triggers
 from didmgmt.statements import Statement
 from dids.models.lookups import AmongIndexKeys
 from dids.models.numbers import DID, NUMBER_MAX
-from dids.numbering.patterns import BRONZE, GOLD, LADDER, LETTERS, PATTERN, PLACES, SILVER, WORDS, tails
+from dids.numbering.patterns import (
+    BRONZE,
+    DIGITS,
+    GOLD,
+    LADDER,
+    LETTERS,
+    PATTERN,
+    PLACES,
+    SILVER,
+    WORDS,
+    tails,
+)
 from operators.models import Operator
 
 LABELS = {GOLD: "Gold", SILVER: "Silver", BRONZE: "Bronze"}
 TAILS_MOST = 50_000  # of all rules
 LOCK = crc32(b"tails of patterns") - 2**31
+GATE = 4  # digits
 AT_ONCE = 5_000  # tails in one statement
 
 
@@ -90,7 +107,10 @@ class PatternWord(models.Model):
 
 
 class PatternTail(models.Model):
-    """The last digits of the numbers that a rule marks, if no longer tail does."""
+    """The last digits of the numbers that a rule marks, if no longer tail does.
+
+    ``length``: 0 for a gate that is no tail; its ``rule`` is that of some tail behind it.
+    """
 
     id = models.BigAutoField(primary_key=True)
     tail = models.CharField(max_length=PLACES[-1])
@@ -205,18 +225,19 @@ def all_words():
 
 
 def with_mark(dids):
-    """Annotate ``mark_class`` and ``mark_name`` of the rule that marks the number, None without one."""
+    """Annotate ``mark_class``, ``mark_name`` and ``mark_rule``, the id, of its rule; None without one."""
     in_force = Q(mark__rule__position__isnull=False)
     return dids.annotate(
         mark_class=Case(When(in_force, then=F("mark__rule__mark_class"))),
         mark_name=Case(When(in_force, then=F("mark__rule__name"))),
+        mark_rule=Case(When(in_force, then=F("mark__rule"))),
     )
 
 
 def tail_length(number, rule):
     """Return how many digits at the end of ``number`` the ``rule`` marks it for, 0 for none; one query."""
     ends = [number[-length:] for length in PLACES if length <= len(number)]
-    found = PatternTail.objects.filter(rule=rule, tail__in=ends).order_by("-length")
+    found = PatternTail.objects.filter(rule=rule, tail__in=ends, length__gt=0).order_by("-length")
     return found.values_list("length", flat=True).first() or 0
 
 
@@ -259,19 +280,31 @@ def write_tails(wanted):
     ends: see the module.
     """
     hold_tails(to_change=True)
-    stored = dict(PatternTail.objects.values_list("tail", "rule"))
-    gone = [tail for tail in stored if tail not in wanted]
-    changed = [tail for tail, rule in wanted.items() if stored.get(tail) != rule.pk]
+    stored = {tail: rest for tail, *rest in PatternTail.objects.values_list("tail", "length", "rule")}
+    rows = {tail: [0, rule.pk] for tail, rule in _gates(wanted).items()}
+    rows |= {tail: [len(tail), rule.pk] for tail, rule in wanted.items()}
+    gone = [tail for tail in stored if tail not in rows]
     for start in range(0, len(gone), AT_ONCE):
         PatternTail.objects.filter(tail__in=gone[start : start + AT_ONCE]).delete()
+    changed = sorted(tail for tail, row in rows.items() if stored.get(tail) != row)
     PatternTail.objects.bulk_create(
-        [PatternTail(tail=tail, length=len(tail), rule=wanted[tail]) for tail in sorted(changed)],
+        [PatternTail(tail=tail, length=rows[tail][0], rule_id=rows[tail][1]) for tail in changed],
         batch_size=AT_ONCE,
         update_conflicts=True,
         unique_fields=["tail"],
-        update_fields=["rule"],
+        update_fields=["length", "rule"],
     )
-    return bool(gone or changed)
+    return {tail: row for tail, row in stored.items() if row[0]} != {tail: rows[tail] for tail in wanted}
+
+
+def _gates(wanted):
+    """Return {gate: the rule of a tail behind it} of {tail: rule}."""
+    gates = {}
+    for tail, rule in sorted(wanted.items(), key=itemgetter(0)):
+        gates[tail[-GATE:]] = rule
+        for more in range(1, GATE - len(tail) + 1):
+            gates |= {"".join(digits) + tail: rule for digits in product(DIGITS, repeat=more)}
+    return gates
 
 
 # --- marks that follow a change of the rules
@@ -285,7 +318,10 @@ def marks_wanted(numbers):
     if connection.vendor == "postgresql":
         return _postgresql_wanted(numbers)
     rule = _rule_of("number")
-    return f"SELECT id AS did_id, {rule} AS rule_id, number FROM {numbers} WHERE rule_id IS NOT NULL"
+    return (
+        f"SELECT id AS did_id, {rule} AS rule_id, number FROM {numbers}"
+        f" WHERE {_has_gate('number')} AND rule_id IS NOT NULL"
+    )
 
 
 def mark_again(after, most):
@@ -341,8 +377,9 @@ def _postgresql_wanted(numbers):
     )
     return (
         "SELECT DISTINCT ON (did.id) did.id AS did_id, tail.rule_id, did.number"
-        f" FROM {numbers} CROSS JOIN {lengths}"
-        ' JOIN dids_patterntail AS tail ON tail.tail = right(did.number, used.length) COLLATE "C"'
+        f" FROM {numbers} JOIN dids_patterntail AS gate ON gate.tail = right(did.number, {GATE})"
+        f" CROSS JOIN {lengths} JOIN dids_patterntail AS tail"
+        " ON tail.tail = right(did.number, used.length) AND tail.length > 0"
         " ORDER BY did.id, tail.length DESC"
     )
 
@@ -350,10 +387,15 @@ def _postgresql_wanted(numbers):
 def _rule_of(number):
     """Return SQLite's expression for the rule of the longest tail that ``number`` ends in; NULL for none."""
     found = (
-        f"(SELECT rule_id FROM dids_patterntail WHERE tail = substr({number}, -{length}))"
+        f"(SELECT rule_id FROM dids_patterntail WHERE tail = substr({number}, -{length}) AND length > 0)"
         for length in reversed(PLACES)
     )
     return f"coalesce({', '.join(found)})"
+
+
+def _has_gate(number):
+    """Return SQLite's condition for numbers that may have a mark."""
+    return f"EXISTS (SELECT 1 FROM dids_patterntail WHERE tail = substr({number}, -{GATE}))"
 
 
 @triggers.register
@@ -399,15 +441,18 @@ def _postgresql():
 
 
 def _sqlite():
-    rule = _rule_of("NEW.number")
-    insert = f" INSERT INTO dids_mark (did_id, rule_id, number) SELECT NEW.id, {rule}, NEW.number"
+    rule, gate = _rule_of("NEW.number"), _has_gate("NEW.number")
+    insert = (
+        " INSERT INTO dids_mark (did_id, rule_id, number) SELECT NEW.id, rule_id, NEW.number"
+        f" FROM (SELECT {rule} AS rule_id) WHERE rule_id IS NOT NULL"
+    )
     delete = " DELETE FROM dids_mark WHERE did_id = OLD.id;"
     for event, on, steps in (
-        ("insert", f"INSERT ON dids_did FOR EACH ROW WHEN {rule} IS NOT NULL", f"{insert};"),
+        ("insert", f"INSERT ON dids_did FOR EACH ROW WHEN {gate}", f"{insert};"),
         (
             "update",
             "UPDATE OF number ON dids_did FOR EACH ROW WHEN OLD.number <> NEW.number",
-            f"{delete}{insert} WHERE {rule} IS NOT NULL;",
+            f"{delete}{insert};",
         ),
         ("delete", "DELETE ON dids_did FOR EACH ROW", delete),
     ):
