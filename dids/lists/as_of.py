@@ -130,6 +130,7 @@ class PastFilter(DIDFilter):
     reserved = _NotOfPast("its reservations")
     reserved_until = _NotOfPast("the end of a reservation")
     ends_on = _NotOfPast("the day of an end")
+    mark = _NotOfPast("the mark")
     country = _NotOfPast("the country")
     type = _NotOfPast("the type of number")
     area = _NotOfPast("the area")

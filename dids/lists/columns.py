@@ -16,6 +16,7 @@ from didmgmt.text import shorten
 from dids.labels import Names, ReservationNames
 from dids.lifecycle import statuses as st
 from dids.models import DID, head_geography
+from dids.models.marks import with_mark
 from dids.models.numbers import AsListed
 
 PARAMETER = "columns"
@@ -57,6 +58,7 @@ COLUMNS = {
                 "reserved_for": "Reserved for",
                 "reserved_until": "Reserved until",
                 "last_client": "Last client",
+                "mark": "Mark",
                 "country": "Country",
                 "area": "Area",
                 "type": "Type",
@@ -95,7 +97,7 @@ def rows_with_columns(pks, keys, viewer, now):
     last clients cost another one, and those of names; so do reservations, and heads that are new to the
     process.
     """
-    needed = frozenset(keys) & {"created", "changed", "hold_days"}
+    needed = frozenset(keys) & {"created", "changed", "hold_days", "mark"}
     statement, listed = _rows(needed)
     found = statement.rows(ids=pks, now=now, viewer=viewer, rest=settings.HOLD_DAYS)
     rows = list(map(listed._make, found))
@@ -120,6 +122,8 @@ def _rows(needed):
             found = found.annotate(created_at=Subquery(created.values("at")[:1]))
         if "changed" in needed:
             found = found.annotate(changed_at=Subquery(past.order_by("-history_id").values("at")[:1]))
+        if "mark" in needed:
+            found = with_mark(found)
         return found.with_hold_days(rest) if "hold_days" in needed else found
 
     names = (*_STORED, *annotated([0], clock.now(), EVERYBODY, 0).query.annotation_select)

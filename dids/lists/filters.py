@@ -29,6 +29,8 @@ from dids.labels import change_label
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lists.changed import ChangedNumbers
+from dids.lists.marks import CHOICES as MARKS
+from dids.lists.marks import Marks
 from dids.lists.missing import DELETED, Missing
 from dids.lists.places import Places, unknown_first
 from dids.lists.row_counts import COUNTED_TO
@@ -283,6 +285,7 @@ class DIDFilter(NumberFilter):
         widget=RemoteSelectMultiple("dids:client_choices", placeholder="all clients"),
     )
     tag = _tags()
+    mark = ChoicesFilter(label="Mark", choices=MARKS, widget=TickedBoxes, error_messages=no_such("mark"))
     country = django_filters.ChoiceFilter(
         label="Country",
         choices=unknown_first(COUNTRIES),
@@ -355,7 +358,7 @@ class DIDFilter(NumberFilter):
             of_common_tag = chosen["client"] and self._tag_is_common
             column = Unindexed("tag_set") if of_common_tag else F("tag_set")
             dids = dids.filter(In(column, self.tag_sets))
-        return self.ending(self.in_places(dids))
+        return self.ending(self.in_places(self.marked(dids)))
 
     @property
     def _tag_is_common(self):
@@ -375,6 +378,23 @@ class DIDFilter(NumberFilter):
     def in_places(self, dids):
         """Return those of ``dids`` in the chosen places."""
         return dids.filter(self.places.condition) if self.places else dids
+
+    @property
+    def of_number(self):
+        """The condition of the places and of a search by the order of numbers; it names only the number."""
+        search = self.form.cleaned_data["search"]
+        found = self.places.condition if self.places else Q()
+        return found & search_condition(search, None) if search else found
+
+    @cached_property
+    def marks(self):
+        """The ``Marks`` of the chosen classes, None without any."""
+        chosen = self.form.cleaned_data["mark"]
+        return Marks(chosen) if chosen else None
+
+    def marked(self, dids):
+        """Return those of ``dids`` with a chosen mark."""
+        return dids.filter(self.marks.condition) if self.marks else dids
 
     def ending(self, dids):
         """Return those of ``dids`` that match the filters by reservation and by end.
@@ -482,12 +502,12 @@ class DIDFilter(NumberFilter):
 
     @property
     def searches(self):
-        """Whether the list is limited to a search, a change, reservations, ends or places."""
+        """Whether the list is limited to a search, a change, marks, reservations, ends or places."""
         return bool(self.places) or self._is_narrowed
 
     @property
     def _is_narrowed(self):
-        return any(self.form.cleaned_data[name] for name in ("search", "change", *OF_ENDS))
+        return any(self.form.cleaned_data[name] for name in ("search", "change", "mark", *OF_ENDS))
 
     @property
     def is_in_stock(self):
@@ -567,13 +587,13 @@ class DIDFilter(NumberFilter):
         # What the user may see is among the operators.
         dids = self.searched_in(DID.objects.filter(AmongIndexKeys("operator", self.operators)))
         dids = dids.filter(status__in=st.LABELS)  # the second column of the index
-        dids = self.ending(self.in_places(dids))
+        dids = self.ending(self.in_places(self.marked(dids)))
         return dids.filter(tag_set__in=self.tag_sets) if chosen["tag"] else dids
 
     @property
     def _is_substring_only(self):
         """Whether a substring is the only filter besides the status."""
-        others = any(self.form.cleaned_data[name] for name in ("client", "tag", *OF_ENDS, *OF_PLACES))
+        others = any(self.form.cleaned_data[name] for name in ("client", "tag", "mark", *OF_ENDS, *OF_PLACES))
         return bool(self.substring) and self.operators is None and not others
 
     @cached_property

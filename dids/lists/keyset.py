@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from django.conf import settings
 from django.db import connections
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Value
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum, Value
 from django.db.models.expressions import OrderBy
 from django.db.models.functions import Lower
 
@@ -45,6 +45,7 @@ SKIP_MAX = 20_000  # rows skipped by merging; more are counted by prefix first
 MERGE_SKIP_MAX = 1_000  # rows of a prefix skipped by merging; more are counted by their next digit first
 GUESSES_MAX = 6
 BATCH = 50  # partitions read together, and accounts found together
+OF_ORDER = ("begins", "range")  # searches for numbers that follow one another
 UNTAGGED = [None]  # the values of tag_set for numbers without tags
 # {order: its columns}; "written" is that of history rows.
 COLUMNS = {"number": ("number",), "id": ("pk",), "notes": ("notes", "number"), "written": ("history_id",)}
@@ -405,7 +406,7 @@ class FilteredScans:
         self._overdue = overdue
         # The operators are among the values, so what the user may see needs no join.
         found = filterset.of_change(filterset.searched_in(DID.objects.all()))
-        found = filterset.ending(found)
+        found = filterset.ending(filterset.marked(found))
         self._dids: Scan = filterset.in_places(found)
         places = filterset.places
         self._ranges: list[Scan] | None = places and [found.filter(part) for part in places.parts]
@@ -443,8 +444,10 @@ class FilteredScans:
         the others are skipped. With more than ``most`` scans there is a single one, which has to be sorted.
         """
         values = self._values | fixed
-        lead = self._leading_column(values)
         wanted = statuses or self.statuses
+        if self._is_led_by_marks(values, wanted):
+            return self._marked(values, wanted, where)
+        lead = self._leading_column(values)
         dids = self._dids if where is None else self._dids.filter(where)
         for name, keys in values.items():
             if name != lead and keys is not None:
@@ -473,6 +476,39 @@ class FilteredScans:
             over = DID.objects.hold_over(self.filterset.now).values("pk")
             found.append(led.filter(holds.followed_by(every), pk__in=over))
         return found
+
+    def _is_led_by_marks(self, values: Mapping[str, list[Any] | None], statuses: list[str]) -> bool:
+        """Return whether the numbers are best found by their marks: not if other values have fewer."""
+        marks, search = self.filterset.marks, self.filterset.form.cleaned_data["search"]
+        if not marks or not marks.is_indexed or values["account"] is not None or self.filterset.changed:
+            return False
+        if search and search.kind not in OF_ORDER:
+            return False
+        operators, tag_sets = values["operator"], values["tag_set"]
+        if operators is None and tag_sets is None and not statuses:
+            return True
+        others = (
+            Stock.objects.filter(tag_set=None) if tag_sets == UNTAGGED else Stock.objects.of(None, tag_sets)
+        )
+        others = others.of(operators, None)
+        others = others.filter(status__in=statuses) if statuses else others
+        return (others.aggregate(numbers=Sum("numbers"))["numbers"] or 0) > self._marks_count
+
+    @cached_property
+    def _marks_count(self) -> int:
+        return self.filterset.marks.count()
+
+    def _marked(
+        self, values: Mapping[str, list[Any] | None], statuses: list[str], where: Q | None
+    ) -> list[Scan]:
+        """Return the scans of the marks of these numbers."""
+        dids = self.filterset.ending(DID.objects.all() if where is None else DID.objects.filter(where))
+        for name, keys in values.items():
+            if keys is not None:
+                dids = dids.filter(**{f"{name}__isnull": True} if keys == UNTAGGED else {f"{name}__in": keys})
+        if statuses:
+            dids = dids.in_status(statuses, self.filterset.now, overdue=self._overdue)
+        return self.filterset.marks.scans(dids, self.filterset.of_number)
 
     def _leading_column(self, values: Mapping[str, list[Any] | None]) -> str | None:
         """Return the account column, since accounts have few numbers, or the column with fewer numbers."""

@@ -1,0 +1,57 @@
+"""The numbers with or without a mark of a pattern rule.
+
+Those of a rule are in the order of an index of ``Mark``, so a page of them reads no other numbers. Numbers
+without a mark are nearly all, so they are found by any other index, and those with one skipped.
+"""
+
+from functools import cached_property
+
+from django.db.models import Exists, OuterRef, Q, Sum
+from django.db.models.functions import Coalesce
+
+from dids.models import Mark, MarkCount
+from dids.models.lookups import IndexKey
+from dids.models.marks import LABELS, rules_in_force
+
+ANY, NONE = "any", "none"
+CHOICES = [(ANY, "Any"), *LABELS.items(), (NONE, "None")]
+NOTHING = Q(number="")
+
+
+class Marks:
+    """The numbers with a mark of one of the classes ``chosen``; ``ANY``: with a mark, ``NONE``: without."""
+
+    def __init__(self, chosen):
+        of_chosen = {True: [], False: []}
+        for rule in rules_in_force():
+            of_chosen[ANY in chosen or rule.mark_class in chosen].append(rule.pk)
+        self.rules, self._others = of_chosen[True], of_chosen[False]
+        self._without = NONE in chosen
+
+    @cached_property
+    def condition(self):
+        """The Q of these numbers."""
+        if self._without:
+            other = Mark.objects.filter(did=OuterRef("pk"), rule__in=self._others)
+            return Q(~Exists(other)) if self._others else Q()
+        # SQLite reads the marks first only for IN; for EXISTS it would read all numbers.
+        return Q(pk__in=Mark.objects.filter(rule__in=self.rules).values("did")) if self.rules else NOTHING
+
+    @property
+    def is_indexed(self):
+        """Whether ``scans`` finds these numbers."""
+        return bool(self.rules) and not self._without
+
+    def count(self):
+        """Return how many numbers these were when the worker counted them; one small query."""
+        counts = MarkCount.objects.filter(rule__in=self.rules)
+        return counts.aggregate(numbers=Coalesce(Sum("numbers"), 0))["numbers"]
+
+    def scans(self, dids, of_number):
+        """Return the marks of each rule whose numbers are among ``dids``, with their number and ``pk``.
+
+        ``of_number``: a further condition that names nothing but the number, so that the index is read no
+        further than needed.
+        """
+        among = Exists(dids.order_by().filter(pk=OuterRef("pk")))
+        return [Mark.objects.filter(of_number, among, rule=IndexKey(rule)) for rule in self.rules]
