@@ -43,8 +43,10 @@ from dids.lists.filters import DIDFilter
 from dids.lists.listing import SORTS, did_listing
 from dids.models import DID, head_geography
 from dids.models.head_geography import of_number
+from dids.models.marks import with_mark
 from dids.numbering.geography import TYPES, UNKNOWN
 from dids.numbering.normalise import NumberError
+from dids.numbering.patterns import CLASSES
 from dids.numbering.reading import read_entry
 
 router = Router(tags=["Numbers"])
@@ -177,6 +179,19 @@ FIELDS = Fields(
             usual=False,
         ),
         Field(
+            "mark",
+            lambda row: row.mark_class and {"class": row.mark_class, "rule": row.mark_name},
+            {
+                "type": ["object", "null"],
+                "properties": {"class": {"type": "string", "enum": [*CLASSES]}, "rule": TEXT},
+                "required": ["class", "rule"],
+                "additionalProperties": False,
+            },
+            "What makes it special, by the first pattern rule that it matches; null for no rule",
+            {"class": "gold", "rule": "Four or more alike at the end"},
+            usual=False,
+        ),
+        Field(
             "created_at",
             lambda row: moment(row.created_at),
             MAYBE_MOMENT,
@@ -217,16 +232,18 @@ _COLUMNS = {
 }
 _PAST = frozenset({"created_at", "changed_at"})
 _GEOGRAPHY = frozenset({"country", "country_code", "area", "type"})
+_MARK = frozenset({"mark_class", "mark_name"})
 # Those of a number as of a past time; ``changed_at`` is when it had been changed last by then.
-PAST_FIELDS = Fields("past DID", [field for field in FIELDS.all.values() if field.name != "created_at"])
+NOT_OF_PAST = ("created_at", "mark")
+PAST_FIELDS = Fields("past DID", [field for field in FIELDS.all.values() if field.name not in NOT_OF_PAST])
 
 
 @cache
 def _statement(needed: frozenset[str], by: str) -> tuple[Statement, Any]:
     """Return the statement that reads rows, and their class.
 
-    ``needed``: the fields of ``_PAST``, and "version", the id of the newest history row. ``by``: "ids" of
-    rows that the viewer is known to see, "pk" or "number" of one of theirs.
+    ``needed``: those of ``_PAST`` and ``_MARK``, and "version", the id of the newest history row. ``by``:
+    "ids" of rows that the viewer is known to see, "pk" or "number" of one of theirs.
     """
 
     def rows(key: Any, now: Any, viewer: Any) -> Any:
@@ -245,9 +262,16 @@ def _selected(dids: Any, needed: frozenset[str], viewer: Any, now: Any) -> Any:
         dids = dids.annotate(created_at=Subquery(created.values("at")[:1]))
     if "changed_at" in needed:
         dids = dids.annotate(changed_at=Subquery(past.order_by("-history_id").values("at")[:1]))
+    if needed >= _MARK:
+        dids = with_mark(dids)
     if "version" in needed:
         dids = dids.with_version()
     return dids.values_list(*_COLUMNS.values(), *sorted(needed))
+
+
+def _needed(names: tuple[str, ...]) -> frozenset[str]:
+    """Return what has to be annotated for the fields called ``names``."""
+    return (_PAST & {*names}) | (_MARK if "mark" in names else frozenset())
 
 
 def _row_class(needed: frozenset[str]) -> Any:
@@ -256,7 +280,7 @@ def _row_class(needed: frozenset[str]) -> Any:
 
 def did_rows(keys: list[int], names: tuple[str, ...], viewer: Any) -> list[Any]:
     """Return the numbers with these ids, which the viewer may see, in their order; one query."""
-    statement, row = _statement(_PAST & {*names}, "ids")
+    statement, row = _statement(_needed(names), "ids")
     found = map(row._make, statement.rows(key=keys, now=clock.now(), viewer=viewer))
     by_key = {one.pk: one for one in found}
     _learn(by_key.values(), names)
@@ -269,7 +293,7 @@ def did_row(address: str, viewer: Any) -> Any:
     Raises Http404 if the viewer can't see such a number, and ProblemError if the address is none.
     """
     by, key = read_address(address)
-    statement, row = _statement(_PAST | {"version"}, by)
+    statement, row = _statement(_PAST | _MARK | {"version"}, by)
     rows = statement.rows(key=key, now=clock.now(), viewer=viewer)
     return found(row._make(rows[0]) if rows else None, f"number {shorten(address)}")
 
@@ -368,7 +392,7 @@ def _objects(listing: Any, fields: Fields, names: tuple[str, ...], viewer: Any, 
         for keys in listing.key_chunks(CHUNK):
             yield from fields.objects(_past_rows(listing, keys, names), names)
         return
-    needed = _PAST & {*names}
+    needed = _needed(names)
     row = _row_class(needed)
     rows = map(row._make, stream(_selected(listing.ordered, needed, viewer, now)))
     while some := list(islice(rows, CHUNK)):

@@ -22,6 +22,7 @@ import audit
 from audit.models import Change
 from clients.models import Account, Client, Package, Reseller
 from didmgmt import clock
+from dids import marks
 from dids.demo.names import (
     BOUND,
     CLIENT_FIRST,
@@ -36,7 +37,7 @@ from dids.demo.names import (
     RESERVATIONS,
 )
 from dids.lifecycle import statuses as st
-from dids.models import DID, ClientPackage, Reservation, stock_days
+from dids.models import DID, ClientPackage, MarkState, Reservation, stock_days
 from operators.models import Operator
 from staff.models import User
 
@@ -107,6 +108,7 @@ class World:
         """Build the world and return the number of writes to numbers, including creations."""
         with audit.origin("demo_data"):
             self._people()
+            marks.use_suggested(by=self.staff["Administrator"][0], version=MarkState.current().version)
             self._reference()
             self._plan_deliveries()
             self._plan_customers()
@@ -117,6 +119,7 @@ class World:
             self._play()
             while stock_days.count_stock(self.clock):  # the flows of some more days
                 pass
+            marks.count_marks(self.clock)
         return self.written
 
     # --- the clock ---

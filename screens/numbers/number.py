@@ -26,6 +26,7 @@ from dids.lifecycle.result import saved_sentence
 from dids.lists.blocks import place_of
 from dids.models import DID, AgeingRule
 from dids.models.ageing import day_of, in_force, minimum_of, until_of
+from dids.models.marks import tail_length, with_mark
 from dids.models.number_reads import neighbours
 from screens.answers import announce
 from screens.numbers.moves import moves_of
@@ -64,6 +65,7 @@ def did_detail(request, pk):
         "block_query": urlencode(place_of(did.number, did.number)),
         "explanation": explain([did], request.user)[pk],
         "ageing": _ageing(did),
+        "marked_digits": _marked_digits(did),
         "routing": did.routing(),
         "moves": moves_of(did, request.user),
         "facts": _facts(did),
@@ -129,9 +131,9 @@ def _query(only, **parameters):
 
 
 _page = Statement(
-    lambda pk, viewer, now, rest: (
-        DID.objects.visible_to(viewer).for_page(now).with_hold_days(rest).with_version().filter(pk=pk)
-    )
+    lambda pk, viewer, now, rest: with_mark(
+        DID.objects.visible_to(viewer).for_page(now).with_hold_days(rest).with_version()
+    ).filter(pk=pk)
 )
 
 
@@ -146,6 +148,14 @@ def _number(user, pk):
     did.minimums = in_force()
     did.hold_days_now = max(did.hold_days_now, minimum_of(did.number, did.minimums))
     return did
+
+
+def _marked_digits(did):
+    """Return the number in two parts, of which its mark means the second; None without a mark."""
+    if did.mark_rule is None:
+        return None
+    length = tail_length(did.number, did.mark_rule)
+    return did.number[: len(did.number) - length], did.number[len(did.number) - length :]
 
 
 def _found(statement, user, pk, **values):

@@ -119,6 +119,12 @@ def as_chosen(number, user):
     return _grouped(number) if user.groups_numbers else number
 
 
+@register.simple_tag
+def medal(mark_class, name):
+    """Return the class of a mark, with the name of its rule on hover."""
+    return mark_safe(f'<span class="medal medal-{mark_class}" title="{escape(name)}">{mark_class}</span>')
+
+
 _number = attrgetter("number")  # digits
 _OTHER_CELLS = {
     "pk": attrgetter("pk"),
@@ -129,6 +135,7 @@ _OTHER_CELLS = {
     "hold_days": lambda did: str(did.hold_days_now),
     "hold_until": lambda did: moment(did.hold_until) if did.status_now == st.HOLD else NONE,
     "reserved_until": lambda did: (did.status_now == st.RESERVED and moment(did.hold_until)) or NONE,
+    "mark": lambda did: medal(did.mark_class, did.mark_name) if did.mark_class else NONE,
     "country": lambda did: _text(of_number(did.number).country_name),
     "area": lambda did: _text(of_number(did.number).area),
     "type": lambda did: _text(of_number(did.number).type_name),
