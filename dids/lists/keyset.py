@@ -496,7 +496,7 @@ class FilteredScans:
 
     @cached_property
     def _marks_count(self) -> int:
-        return self.filterset.marks.count()
+        return int(self.filterset.marks.count())
 
     def _marked(
         self, values: Mapping[str, list[Any] | None], statuses: list[str], where: Q | None
@@ -508,7 +508,8 @@ class FilteredScans:
                 dids = dids.filter(**{f"{name}__isnull": True} if keys == UNTAGGED else {f"{name}__in": keys})
         if statuses:
             dids = dids.in_status(statuses, self.filterset.now, overdue=self._overdue)
-        return self.filterset.marks.scans(dids, self.filterset.of_number)
+        scans: list[Scan] = self.filterset.marks.scans(dids, self.filterset.of_number)
+        return scans
 
     def _leading_column(self, values: Mapping[str, list[Any] | None]) -> str | None:
         """Return the account column, since accounts have few numbers, or the column with fewer numbers."""
