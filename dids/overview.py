@@ -79,12 +79,17 @@ class StatusCount:
 
 @dataclass
 class Group:
-    """An operator, a tag, a country or a prefix. ``query``: the parameters of the list of its numbers."""
+    """An operator, a tag, a country or a prefix.
+
+    ``query``: the parameters of the list of its numbers; ``blocks``: those of the block map, {} if that has
+    no such part, or shows the numbers of more resellers.
+    """
 
     label: str
     query: dict
     counts: dict = field(default_factory=lambda: dict.fromkeys(st.LABELS, 0))
     bold: str = ""  # digits in front of the label
+    blocks: dict = field(default_factory=dict)
 
     @property
     def total(self):
@@ -93,6 +98,10 @@ class Group:
     @property
     def address(self):
         return urlencode(self.query)
+
+    @property
+    def blocks_address(self):
+        return urlencode(self.blocks)
 
     @property
     def name(self):
@@ -242,7 +251,7 @@ class Overview:
         counts = {key: dict(zip(st.LABELS, found, strict=True)) for key, _, _, *found in rows}
         self._move_overdue(PREFIX, counts)
         groups = (
-            Group(places[key][1], self._query(PREFIX, key), found, places[key][0])
+            Group(places[key][1], self._query(PREFIX, key), found, places[key][0], self._blocks(PREFIX, key))
             for key, found in counts.items()
         )
         return _largest(groups)
@@ -258,7 +267,12 @@ class Overview:
         if self._overdue:
             self._move_overdue_of_places(by, counts)
         groups = (
-            Group(PLACES[by].get(key, "Unknown"), self._scope | {by: key}, found)
+            Group(
+                PLACES[by].get(key, "Unknown"),
+                self._scope | {by: key},
+                found,
+                blocks=self._blocks(by, key),
+            )
             for key, found in counts.items()
         )
         return _largest(groups)
@@ -282,6 +296,9 @@ class Overview:
     def _scope(self):
         """Return the parameters that lists need besides, for who sees other resellers too."""
         return {"reseller": self.reseller_id} if self.reseller_id and not self.user.reseller_id else {}
+
+    def _blocks(self, of, key):
+        return {} if self._scope or of == TYPE or key == UNKNOWN else {of: key}
 
     def _query(self, of, key):
         query = {OPERATOR: {"operator": key}, TAG: {"tag": key}, PREFIX: {"q": f"{key}*"}}[of]

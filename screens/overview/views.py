@@ -137,6 +137,7 @@ def _groups(groups, word, words):
         "words": words,
         "rows": rows,
         "all": groups,
+        "have_blocks": any(group.blocks for group in groups),
         "labels": _segment_labels(rows[0][1]) if rows else [],
     }
 

@@ -78,6 +78,18 @@ def test_a_bound_person_sees_the_branch_alone(stock):
     assert f"12 In Stock, 2.0 a day leave {dry.day}" in one and "Numbers of Reseller 1 only" in one
 
 
+@pytest.mark.parametrize(("by", "query"), [("prefix", "prefix=4420"), ("country", "country=GB")])
+def test_prefixes_and_countries_lead_to_their_blocks(stock, visitor, by, query):
+    page = visitor.get(f"/overview/?group={by}")
+    assert f'href="/blocks/?{query}"' in page.text
+    assert "52 numbers, 52 In Stock" in texts(visitor.get(f"/blocks/?{query}"))
+
+
+def test_the_overview_of_one_reseller_leads_to_no_blocks_of_all(stock, visitor):
+    page = visitor.get(f"/overview/?group=prefix&reseller={stock.reseller.pk}")
+    assert "London" in texts(page) and "/blocks/?prefix" not in page.text
+
+
 def test_what_returns_from_hold_is_shown_by_day_and_status(stock, visitor):
     text = texts(visitor.get("/overview/"))
     assert "1 in 45 days, and what they become" in text
