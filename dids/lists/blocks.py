@@ -22,6 +22,7 @@ from operators.models import Operator
 
 STEP = 2  # digits
 RANGES_MAX = 12  # of a country; above that they are those of a length
+FIRST, LAST = "0" * TAIL, "9" * TAIL  # digits after a head
 ORDER = (st.ACTIVE, st.BLOCKED, st.HOLD, st.RESERVED, st.INSTOCK, st.ARCHIVE)
 
 
@@ -76,12 +77,16 @@ class Run(NamedTuple):
 
 
 class Selected(NamedTuple):
-    """A range of numbers; ``run``: the free run that it lies in, None if not all of it is free."""
+    """A range of numbers; ``run``: the free run of the block that it lies in, None if it lies in none."""
 
     first: str
     last: str
     counts: Counts
     run: Run | None
+
+    @property
+    def size(self):
+        return int(self.last) - int(self.first) + 1
 
     @property
     def before(self):
@@ -204,12 +209,31 @@ class BlockMap:
         """Return {number: status} of the numbers that begin with ``prefix``, up to 1,000."""
         return dict(self._numbers(prefix, digits).values_list("number", "status_now"))
 
+    def counts_between(self, first, last):
+        """Return the Counts of the numbers from ``first`` to ``last``, which have one length.
+
+        Whole heads are counted by their counters, what is left at the two ends by a range of the index each.
+        """
+        low, high = first[:-TAIL], last[:-TAIL]
+        ends = [(first, last)] if low == high else [(first, f"{low}{LAST}"), (f"{high}{FIRST}", last)]
+        cut = [one for one in ends if (one[0][-TAIL:], one[1][-TAIL:]) != (FIRST, LAST)]
+        cut_heads, counts = {begin[:-TAIL] for begin, _ in cut}, Counts()
+        for head, owned in self._heads.items():
+            if len(head) == len(low) and low <= head <= high and head not in cut_heads:
+                counts.add(owned)
+        for one in cut:
+            for status, numbers in self._between(*one).values_list("status_now").annotate(Count("pk")):
+                counts.add({status: numbers})
+        return _owned(counts)
+
     def _numbers(self, prefix, digits):
-        """Return the numbers that begin with ``prefix``, with ``status_now``; one range of the index."""
+        """Return the numbers that begin with ``prefix``, with ``status_now``."""
+        return self._between(*ends_of(prefix, digits))
+
+    def _between(self, first, last):
+        """Return the numbers of a range, with ``status_now``; one range of the index."""
         found = self._seen.order_by().filter(
-            Exact(Length("number"), digits),
-            number__gte=prefix.ljust(digits, "0"),
-            number__lte=prefix.ljust(digits, "9"),
+            Exact(Length("number"), len(first)), number__gte=first, number__lte=last
         )
         return found.with_status_now(self._now) if self._overdue else found.annotate(status_now=F("status"))
 
@@ -292,9 +316,12 @@ class Place:
         return [*found, Run(begin, end, int(end) - int(begin) + 1)] if begin else found
 
     def selected(self, first, last):
-        """Return the ``Selected`` range; raise LookupError if it is no range of the block."""
-        if not (self.has_numbers and first <= last and all(map(self._is_number, (first, last)))):
+        """Return the ``Selected`` range; raise LookupError if it is no range of the prefix."""
+        if not (first <= last and self.has_number(first) and self.has_number(last)):
             raise LookupError(first)
+        begin, end = ends_of(self.block, self.digits)
+        if not (self.has_numbers and begin <= first and last <= end):
+            return Selected(first, last, self._blocks.counts_between(first, last), None)
         counts = Counts()
         for number, status in self.statuses.items():
             if first <= number <= last:
@@ -302,8 +329,14 @@ class Place:
         run = next((run for run in self.runs if run.first <= first and last <= run.last), None)
         return Selected(first, last, _owned(counts), run)
 
-    def _is_number(self, text):
-        return len(text) == self.digits and text.startswith(self.block)
+    def has_number(self, text):
+        """Whether the digits are one of the numbers with the prefix, owned or not."""
+        return len(text) == self.digits and text.startswith(self.prefix)
+
+    def block_with(self, first, last):
+        """Return the block if numbers from ``first`` to ``last`` are in it, else the part with the first."""
+        begin, end = ends_of(self.block, self.digits)
+        return self.block if first <= end and begin <= last else first[: len(self.prefix) + STEP]
 
     def start(self, prefix):
         """Return a prefix as it is written in its country, alone."""
@@ -315,12 +348,17 @@ class Place:
         return text if text.startswith("+") else f"{prefix}{'x' * (self.digits - len(prefix))}"
 
 
+def ends_of(prefix, digits):
+    """Return the first and the last number of ``digits`` digits that begin with ``prefix``."""
+    return prefix.ljust(digits, "0"), prefix.ljust(digits, "9")
+
+
 def place_of(first, last):
     """Return the parameters of the map for numbers in a row; {} if they are too short for it."""
     if len(first) <= TAIL:
         return {}
     block = {"prefix": first[:-TAIL], "digits": len(first), "block": first[:-STEP]}
-    return block | ({"select": f"{first}-{last}"} if first[:-STEP] == last[:-STEP] else {})
+    return block | ({"select": f"{first}-{last}"} if first[:-TAIL] == last[:-TAIL] else {})
 
 
 def _owned(counts):

@@ -79,6 +79,11 @@ def parse_search(text: str, match: str = "") -> Search | None:
     )
 
 
+def range_text(first: str, last: str) -> str:
+    """Return the search for the numbers from ``first`` to ``last``, which is never read as one number."""
+    return f"{first} - {last}"
+
+
 def parse_list(text: str, limit: int) -> tuple[list[str], Numbers]:
     """Return the numbers in ``text`` in the order written, each once, and the ``Numbers`` with the errors.
 

@@ -3,7 +3,7 @@
 from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import permission_required
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
@@ -11,9 +11,11 @@ from didmgmt import clock
 from didmgmt.parameters import takes
 from didmgmt.replica import may_lag
 from didmgmt.text import count_noun, parse_whole, shorten
+from dids.forms.blocks import BlockRangeForm
 from dids.lifecycle import statuses as st
-from dids.lists.blocks import ORDER, BlockMap
+from dids.lists.blocks import ORDER, BlockMap, ends_of
 from dids.numbering.free_runs import TAIL
+from dids.numbering.search import range_text
 
 SHADES = (0, 0.25, 0.5, 0.8)  # above these shares of free numbers a part is a shade darker
 MARKED = 5  # free numbers in a row from which a line says how many
@@ -23,7 +25,7 @@ ROUNDED = 10_000  # free numbers of a part from which they are shown in thousand
 
 @require_safe
 @permission_required("dids.view_did", raise_exception=True)
-@takes("country", "prefix", "digits", "block", "select")
+@takes("country", "prefix", "digits", "block", "select", "from", "to")
 @may_lag
 def block_map(request):
     """Show a prefix and one of its blocks; for htmx only what is selected in it."""
@@ -33,20 +35,25 @@ def block_map(request):
         place = _place(blocks, given)
     except LookupError as refusal:
         error, place = str(refusal), _place(blocks, {})
-    selected = None
+    selected = typed = None
     if place and given.get("select") and not error:
         try:
             selected = place.selected(*_ends(given["select"]))
         except LookupError:
-            error = f"“{shorten(given['select'])}” is no range of numbers in {place.written(place.block)}."
+            error = f"“{shorten(given['select'])}” is no range of numbers in {place.written(place.prefix)}."
             error += " Select numbers in its grid."
-    context = {"error": error, "blocks": blocks, "place": place, "selected": selected}
+    if place:
+        is_sent = bool(given.get("from") or given.get("to")) and not error
+        typed = BlockRangeForm(given if is_sent else None, place=place, auto_id="typed_%s")
+        if is_sent and typed.is_valid():
+            return redirect(f"{reverse('blocks:map')}{_url_of_range(place, *typed.ends)}")
+    context = {"error": error, "blocks": blocks, "place": place, "selected": selected, "typed": typed}
     if place:
         context |= _selection(place, selected)
     if place and not request.htmx:
-        context |= _frame(blocks, place) | _left(place) | _right(place, selected)
+        context |= _frame(blocks, place, selected) | _left(place, selected) | _right(place, selected)
     template = "blocks/_selection.html" if request.htmx else "blocks/map.html"
-    return render(request, template, context, status=422 if error else 200)
+    return render(request, template, context, status=422 if error or (typed and typed.errors) else 200)
 
 
 def _place(blocks, given):
@@ -89,25 +96,32 @@ def _ends(text):
     return first, last
 
 
-def _url(place, **changed):
+def _url(place, selected=None, **changed):
+    """Return the query of the map at ``place``; ``selected``: what stays selected as far as it is shown."""
     parameters = {"prefix": place.prefix, "digits": place.digits, "block": place.block} | changed
+    if selected and all(end.startswith(parameters["prefix"]) for end in (selected.first, selected.last)):
+        parameters |= {"select": f"{selected.first}-{selected.last}"}
     return f"?{urlencode({name: value for name, value in parameters.items() if value != ''})}"
+
+
+def _url_of_range(place, first, last):
+    return _url(place, block=place.block_with(first, last), select=f"{first}-{last}")
 
 
 def _range(place, prefix):
     """Return the query of the list of numbers with a prefix."""
-    return {"q": f"{prefix.ljust(place.digits, '0')}-{prefix.ljust(place.digits, '9')}"}
+    return {"q": range_text(*ends_of(prefix, place.digits))}
 
 
 def _selection(place, selected):
     """Return the context of the bar: the queries of all selected numbers and of those that can be taken."""
     if selected is None:
         return {"cleared_url": _url(place)}
-    query = {"q": f"{selected.first}-{selected.last}"}
+    query = {"q": range_text(selected.first, selected.last)}
     counts = selected.counts
     if not counts:
         what = "none of them yours"
-    elif counts.total == counts.free == int(selected.last) - int(selected.first) + 1:
+    elif counts.total == counts.free == selected.size:
         what = "all In Stock"
     else:
         what = _words(dict(sorted(counts.items(), key=lambda one: one[0] != st.INSTOCK)))
@@ -115,26 +129,28 @@ def _selection(place, selected):
     if run and run.length > counts.free:
         left = " and ".join(f"{part:,}" for part in (selected.before, selected.after) if part)
         rest = f"; leaves {left} of a free run of {run.length:,}"
+    initial = {"from": selected.first, "to": selected.last}
     return {
         "cleared_url": _url(place),
-        "back": f"{reverse('blocks:map')}{_url(place)}",
-        "selected_count": count_noun(int(selected.last) - int(selected.first) + 1, "number"),
+        "form": BlockRangeForm(place=place, initial=initial),
+        "back": f"{reverse('blocks:map')}{_url(place, selected)}",
+        "selected_count": count_noun(selected.size, "number"),
         "selected_text": f"{what}{rest}",
         "query": urlencode(query),
         "free_query": urlencode(query | {"status": st.INSTOCK}),
     }
 
 
-def _frame(blocks, place):
+def _frame(blocks, place, selected):
     """Return the countries, the way down to the block, and the lengths of numbers with the prefix."""
     here = next(one for one in blocks.countries if one.key == place.geography.country)
     current = next((one for one in here.ranges if one.holds(place)), None)
     way = [prefix for prefix in blocks.way(place.prefix, place.digits) if len(prefix) > len(here.code)]
     crumbs = [(_named(here), f"?country={here.key}")]
-    crumbs += [(place.start(prefix), _url(place, prefix=prefix, block="")) for prefix in way]
+    crumbs += [(place.start(prefix), _url(place, selected, prefix=prefix, block="")) for prefix in way]
     if place.has_numbers and not place.is_thousand:
         thousand = place.block[:-1]
-        crumbs.append((f"{thousand[-1]}xxx", _url(place, block=thousand)))
+        crumbs.append((f"{thousand[-1]}xxx", _url(place, selected, block=thousand)))
     return {
         "here": _digits(place.block[len(place.prefix) :], place.digits - len(place.prefix)),
         "crumbs": crumbs,
@@ -181,7 +197,7 @@ def _digits(some, count):
     return some.ljust(count, "x") if count <= TAIL else f"{some}…"
 
 
-def _left(place):
+def _left(place, selected):
     """Return the grid of the parts of the prefix."""
     rest = place.digits - len(place.prefix)
     rows = []
@@ -190,9 +206,11 @@ def _left(place):
         rows.append(
             {
                 "label": _digits(f"{n}", rest),
-                "url": _url(place, block=f"{place.prefix}{n}") if place.has_numbers else "",
+                "url": _url(place, selected, block=f"{place.prefix}{n}") if place.has_numbers else "",
                 "current": place.block == f"{place.prefix}{n}",
-                "cells": [_cell(place, part, _url(place, block=part.prefix)) for part in parts],
+                "cells": [
+                    _cell(place, part, _url(place, selected, block=part.prefix), selected) for part in parts
+                ],
                 "free": sum(part.counts.free for part in parts),
             }
         )
@@ -208,20 +226,19 @@ def _left(place):
     }
 
 
-def _cell(place, part, url):
+def _cell(place, part, url, selected):
     """Return what a part looks like."""
     counts = part.counts
+    cell = {"label": part.prefix[-2:]} | _in_range(*ends_of(part.prefix, place.digits), selected)
     if not counts:
-        return {"prefix": part.prefix, "label": part.prefix[-2:]}
+        return cell
     free = counts.free
     look = [f"shade-{sum(free > share * part.size for share in SHADES)}"]
     if free == part.size:
         look.append("is-whole")
     if counts.total == counts.get(st.ARCHIVE):
         look.append("is-archive")
-    return {
-        "prefix": part.prefix,
-        "label": part.prefix[-2:],
+    return cell | {
         "url": url,
         "free": f"{free // 1_000:,} k" if free >= ROUNDED else f"{free:,}",
         "look": " ".join(look),
@@ -229,6 +246,13 @@ def _cell(place, part, url):
         "strip": _strip(counts, counts.total),
         "what": _words(counts),
     }
+
+
+def _in_range(first, last, selected):
+    """Return the range of a cell, and whether all or a part of it is selected."""
+    inside = bool(selected) and selected.first <= first and last <= selected.last
+    partly = bool(selected) and not inside and selected.first <= last and first <= selected.last
+    return {"range": f"{first}-{last}", "selected": inside, "partly": partly}
 
 
 def _strip(counts, total):
@@ -264,7 +288,12 @@ def _right(place, selected):
                 {
                     "label": _digits(f"{n}", rest),
                     "cells": [
-                        _cell(place, part, _url(place, prefix=place.block, block=part.prefix))
+                        _cell(
+                            place,
+                            part,
+                            _url(place, selected, prefix=place.block, block=part.prefix),
+                            selected,
+                        )
                         for part in place.block_parts[10 * n : 10 * n + 10]
                     ],
                     "free": sum(part.counts.free for part in place.block_parts[10 * n : 10 * n + 10]),
@@ -274,7 +303,10 @@ def _right(place, selected):
             "part_columns": [_digits(f"x{n}", rest) for n in range(10)],
         }
     if place.is_thousand:
-        return context | {"lines": [_line(place, row) for row in place.numbers], "longest": _longest(place)}
+        return context | {
+            "lines": [_line(place, row, selected) for row in place.numbers],
+            "longest": _longest(place),
+        }
     runs = {number: run for run in place.runs for number in _numbers_of(run)}
     return context | {
         "number_rows": [
@@ -322,12 +354,11 @@ def _number(place, number, runs, selected):
         "words": st.LABELS[status] if status else "not owned",
         "run": f"{run.first}-{run.last}" if run else "",
         "look": look,
-        "selected": bool(selected) and selected.first <= number <= selected.last,
         "url": _url(place, select=f"{number}-{number}"),
-    }
+    } | _in_range(number, number, selected)
 
 
-def _line(place, row):
+def _line(place, row, selected):
     """Return a hundred as a line: a piece for each stretch of one status, free ones with their length."""
     pieces, begin = [], 0
     while begin < len(row):
@@ -347,15 +378,24 @@ def _line(place, row):
         )
         begin = end
     free = [piece for piece in pieces if piece["status"] == st.INSTOCK]
-    return {
+    return _in_range(row[0], row[-1], selected) | {
         "label": f"{row[0][-4:-2]}xx",
-        "url": _url(place, block=row[0][:-2]),
+        "url": _url(place, selected, block=row[0][:-2]),
         "pieces": pieces,
+        "chosen": _chosen(row, selected),
         "free": sum(piece["length"] for piece in free),
         "words": ", ".join(
             f"{row[piece['begin']][-2:]}–{row[piece['begin'] + piece['length'] - 1][-2:]}" for piece in free
         ),
     }
+
+
+def _chosen(row, selected):
+    """Return from which number of a hundred on how many are selected."""
+    if not selected or selected.last < row[0] or row[-1] < selected.first:
+        return {"begin": 0, "length": 0}
+    begin, end = (int(max(selected.first, row[0])[-2:]), int(min(selected.last, row[-1])[-2:]))
+    return {"begin": begin, "length": end - begin + 1}
 
 
 def _longest(place):

@@ -11,6 +11,7 @@ from didmgmt.text import count_noun
 from dids.forms.free_runs import FreeRunsForm
 from dids.lifecycle import statuses as st
 from dids.lists.blocks import place_of
+from dids.numbering.search import range_text
 
 
 @require_safe
@@ -43,7 +44,7 @@ def _row(run, widest):
     before, taken, after = (round(100 * part / widest, 2) for part in parts)
     return {
         "run": run,
-        "query": urlencode({"q": f"{run.first}-{run.last}", "status": st.INSTOCK}),
+        "query": urlencode({"q": range_text(run.first, run.last), "status": st.INSTOCK}),
         "map_query": urlencode(place_of(run.first, run.last)),
         "left": " + ".join(f"{part:,}" for part in (run.before, run.after) if part) or "none",
         "before": before,

@@ -30,6 +30,7 @@ from dids.forms import packages as package_forms
 from dids.forms import past as history_forms
 from dids.forms import reservations as reservation_forms
 from dids.forms import stock_levels as level_forms
+from dids.forms.blocks import BlockRangeForm
 from dids.forms.free_runs import FreeRunsForm
 from dids.forms.overview import ScopeForm
 from dids.forms.records import HoldDaysForm, RecordForm
@@ -37,6 +38,7 @@ from dids.forms.upcoming import CalendarForm, DaysForm, SpanForm
 from dids.imports.mapping import guess
 from dids.imports.wizard import Import
 from dids.lists.as_of import PastFilter
+from dids.lists.blocks import BlockMap
 from dids.lists.filters import ClientDIDFilter, SearchForm
 from dids.models import DID, AgeingRule, ClientPackage, DIDHistory, Reservation, SavedView, StockLevel
 from dids.reference_files.tables import TABLES
@@ -110,6 +112,7 @@ def bound_forms(world, user):
         ),
         import_forms.ReadingForm(NO_DATA, file_format=upload.format),
         import_forms.UploadForm(NO_DATA, by=user),
+        BlockRangeForm(NO_DATA, place=BlockMap(user, now).place("25", 6)),
         FreeRunsForm(NO_DATA, by=user),
         ScopeForm(NO_DATA, by=user),
         CalendarForm(NO_DATA, by=user, today=date(2026, 11, 28)),

@@ -60,7 +60,7 @@ PARAMETERS = [
     ("/audit/who-had-it/?numbers=1", ("at",)),
     ("/calendar/?", ("from", "kind", "reseller")),
     ("/blocks/?", ("country", "prefix", "digits")),
-    ("/blocks/?prefix=25&digits=6", ("block", "select")),
+    ("/blocks/?prefix=25&digits=6", ("block", "select", "from", "to")),
     ("/free-runs/?count=3", ("multiple", "begins", "operator", "tag", "package", "gaps", "order")),
     ("/free-runs/?", ("count",)),
     ("/overview/?", ("forecast", "group", "reseller", "subjects")),

@@ -99,9 +99,35 @@ def test_free_runs_and_a_range_are_told():
     assert (mixed.counts, mixed.run) == ({"instock": 9, "active": 1}, None)
     thousand = blocks.place("46207946", 12, "462079460")
     assert thousand.is_thousand and [run.length for run in thousand.runs] == [95, 14]
-    for first, last in (("462079460110", "462079460120"), ("462079460020", "462079460010"), ("4", "5")):
+    across = place.selected("462079460090", "462079460119")
+    assert (across.counts, across.size, across.run) == ({"instock": 19, "active": 1}, 30, None)
+    for first, last in (("462079460110", "462079470120"), ("462079460020", "462079460010"), ("4", "5")):
         with pytest.raises(LookupError):
             place.selected(first, last)
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_a_range_of_any_size_is_counted(inventory, db, bound):
+    house = DID.objects.filter(operator__name="South Telecom").first().operator.reseller
+    viewer = member("Viewer", reseller=house if bound else None)
+    numbers, blocks, dice = seen(viewer), BlockMap(viewer, timezone.now()), random.Random(4)
+    place = blocks.place("", 12)
+    some = sorted(number for number in numbers if len(number) == 12)
+    whole = [("4420794600", "4420794600"), ("44207946", "44207946"), ("44207946", "44208000"), ("", "")]
+    ranges = [(low.ljust(12, "0"), high.ljust(12, "9")) for low, high in whole]
+    ranges += [tuple(sorted(dice.sample(some, 2))) for _ in range(scaled(12))]
+    for first, last in ranges:
+        if place.has_number(first) and place.has_number(last):
+            counts = Counter(numbers[one] for one in some if first <= one <= last)
+            assert place.selected(first, last).counts == counts
+
+
+def test_a_range_is_counted_with_two_ranges_of_the_index_at_most(
+    inventory, db, django_assert_max_num_queries
+):
+    place = BlockMap(member("Viewer"), timezone.now()).place("4420", 12)
+    with django_assert_max_num_queries(2):
+        place.selected("442079460150", "442079999949")
 
 
 def test_ranges_of_a_country_are_its_areas_and_types(inventory, db):
@@ -124,7 +150,8 @@ def test_a_number_has_its_place():
         "block": "4420794600",
         "select": "442079460010-442079460019",
     }
-    assert "select" not in place_of("442079460090", "442079460110")
+    assert place_of("442079460090", "442079460110")["select"] == "442079460090-442079460110"
+    assert "select" not in place_of("442079469990", "442079470010")
     assert place_of("2567", "2568") == {}
 
 
