@@ -11,6 +11,7 @@ for each chunk would take quadratic time.
 
 from array import array
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from urllib.parse import urlencode
@@ -36,8 +37,8 @@ from dids.lifecycle.result import KEPT, Result
 from dids.lists.changed import changed_url
 from dids.lists.filters import DIDFilter
 from dids.lists.listing import did_listing
-from dids.models import DID, ClientPackage, DIDQuerySet
-from dids.models.ageing import override_data
+from dids.models import DID, AgeingRule, ClientPackage, DIDQuerySet
+from dids.models.ageing import edited_data, override_data
 from dids.models.number_writes import CHUNK
 from dids.numbering.ranges import Numbers
 from jobs.kinds import JobError, JobKind, register
@@ -523,5 +524,132 @@ def submit_export(user, selected, count, name):
     )
 
 
-for _kind in (CreateJob, EditJob, DeleteJob, AssignJob, MoveJob, AnyMoveJob, ExportJob):
+@dataclass(frozen=True)
+class RuleAct:
+    """What is done to a minimum hold. ``done``, ``waits``: how the rule is afterwards, and until then."""
+
+    label: str
+    done: str
+    waits: str
+
+
+RULE_ACTS = {
+    "accept": RuleAct("accepted", "in force: {days}", "not in force"),
+    "change": RuleAct("changed", "{days}", "not changed"),
+    "remove": RuleAct("removed", "removed", "not removed"),
+}
+
+
+class MinimumJob(JobKind):
+    """Accept, change or remove a minimum hold whose prefix has many numbers on Hold.
+
+    At every commit each hold lasts at least the minimum in force, so that reads are right without the job:
+    a higher minimum comes into force after the holds have been moved, a lower one before. Holds that begin
+    meanwhile are moved in the transaction that puts the rule into force; one more pass moves those whose
+    transactions ended with it.
+    """
+
+    name, label, unit, url_label = "minimum", "Minimum hold", "holds", "Show the rules"
+
+    def prepare(self, job):
+        on_hold = self._rule(job).holds().filter(pk__gt=job.cursor.get("after", 0)).order_by("pk")
+        job.selected = array("q", stream(on_hold.values_list("pk", flat=True)))
+
+    def run(self, job):
+        lowers = job.params["lowers"]
+        if lowers and not job.cursor.get("settled"):
+            self._settle(job, since=clock.database_now())
+            yield
+        ids, start = job.selected, 0
+        while chunk := ids[start : start + job.at_once(CHUNK)]:
+            start += len(chunk)
+            rules = None if lowers else self._rule(job).rules_with(self._days(job))
+            self._move(job, DID.objects.filter(pk__among=chunk), rules)
+            job.cursor = job.cursor | {"after": chunk[-1]}
+            job.done += len(chunk)
+            yield
+        if not job.cursor.get("settled"):
+            self._settle(job, since=job.started_at)
+            yield
+        self._move(job, self._rule(job).holds().filter(hold_from__gte=job.started_at))
+        yield
+
+    def _rule(self, job):
+        """Return the rule, also after the job has removed it. Checked for each chunk, as is the right."""
+        actor = job.actor
+        if actor.reseller_id or not actor.has_perm("dids.change_ageingrule"):
+            raise JobError("You no longer have permission to change minimum holds. Ask an administrator.")
+        rule = AgeingRule.objects.filter(pk=job.params["rule"]).first()
+        if rule is None and not job.cursor.get("settled"):
+            raise JobError(f"The minimum hold of +{job.params['prefix']} has been removed in the meantime.")
+        return rule or AgeingRule(prefix=job.params["prefix"])
+
+    def _days(self, job):
+        return None if job.params["act"] == "remove" else job.params["days"]
+
+    @contextmanager
+    def _change(self, job):
+        """Let all that is written be the one change of the job."""
+        label, data = str(job), edited_data(job.params["edited"])
+        kind = Change.Kind.AGEING_RULE
+        with audit.change(kind, by=job.actor, label=label, data=data, resume=job.change) as change:
+            yield
+        job.change = change if change.pk else None
+
+    def _move(self, job, holds, rules=None):
+        with self._change(job):
+            moved = holds.recompute_hold_ends(by=audit.SYSTEM, every=True, rules=rules).done
+        job.result = job.result | {"moved": job.result.get("moved", 0) + moved}
+
+    def _settle(self, job, since):
+        """Do to the rule what was asked for, and move the holds begun ``since``."""
+        rule, act = self._rule(job), job.params["act"]
+        values = {"fields": job.params["fields"]} if act == "change" else {}
+        with self._change(job):
+            moved = getattr(rule, act)(by=job.actor, since=since, **values)
+        job.result = job.result | {"moved": job.result.get("moved", 0) + (moved or 0)}
+        job.cursor = job.cursor | {"settled": True}
+
+    def sentence(self, job):
+        if "moved" not in job.result:
+            return ""
+        act, moved = RULE_ACTS[job.params["act"]], job.result["moved"]
+        state = act.done if job.cursor.get("settled") else act.waits
+        state = state.format(days=count_noun(job.params["days"], "day"))
+        return f"The minimum hold of +{job.params['prefix']} is {state}.{hold_ends_moved(moved)}"
+
+    def url(self, job):
+        return reverse("rules:list")
+
+
+def hold_ends_moved(count):
+    """Return the sentence about holds that a minimum has moved, after a blank; "" for none."""
+    return f" {count_noun(count, 'hold')} {'ends' if count == 1 else 'end'} at another time." if count else ""
+
+
+def submit_minimum(user, rule, act, fields=None):
+    """Queue and return a job that does ``act``, a key of ``RULE_ACTS``, to ``rule``.
+
+    ``fields``: the new values of a change.
+    """
+    fields = fields or {}
+    days = fields.get("days", rule.days)
+    return Job.objects.submit(
+        kind=MinimumJob.name,
+        owner=user,
+        label=f"Minimum hold of {rule} {RULE_ACTS[act].label}: {days} days",
+        total=rule.holds().count(),
+        params={
+            "rule": rule.pk,
+            "prefix": rule.prefix,
+            "act": act,
+            "days": days,
+            "fields": fields,
+            "edited": rule.edited(fields),
+            "lowers": rule.lowers(None if act == "remove" else days),
+        },
+    )
+
+
+for _kind in (CreateJob, EditJob, DeleteJob, AssignJob, MoveJob, AnyMoveJob, ExportJob, MinimumJob):
     register(_kind())

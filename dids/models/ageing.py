@@ -102,7 +102,7 @@ class AgeingRule(models.Model):
         Numbers of a longer prefix with a rule of its own don't count. One query for the releases of its
         prefix.
         """
-        rules = _longest_first([*(one for one in in_force() if one.prefix != self.prefix), self.minimum])
+        rules = self.rules_with(self.days)
         resting = Release.objects.ageing(now, rules).filter(**begins_with(self.prefix))
         for prefix, _ in rules:
             if prefix != self.prefix and prefix.startswith(self.prefix):
@@ -110,11 +110,21 @@ class AgeingRule(models.Model):
         unused = _numbers().visible_to(viewer).exclude(status__in=st.IN_USE)
         return resting.filter(Exists(unused.filter(number=OuterRef("number")))).count()
 
-    @property
-    def minimum(self):
-        return Minimum(self.prefix, self.days)
+    def holds(self):
+        """Return the numbers on Hold with its prefix."""
+        return _numbers().filter(status=st.HOLD, **begins_with(self.prefix))
 
-    # --- writes: changes of the audit log with the earlier and later values, and the ends of holds
+    def rules_with(self, days):
+        """Return ``in_force`` as it will be when this rule has ``days``; None: when it is removed."""
+        others = [one for one in in_force() if one.prefix != self.prefix]
+        return others if days is None else _longest_first([*others, Minimum(self.prefix, days)])
+
+    def lowers(self, days):
+        """Whether its numbers will rest for fewer days than now when it has ``days``; None: removed."""
+        return minimum_of(self.prefix, self.rules_with(days)) < minimum_of(self.prefix, in_force())
+
+    # --- writes: changes of the audit log with the earlier and later values, and the ends of holds.
+    # ``since``: only holds begun since then are moved; a job moves the others.
 
     def create(self, *, by):
         """Store a rule, which does nothing until it is accepted."""
@@ -122,7 +132,7 @@ class AgeingRule(models.Model):
         with self._change(by, label, [["Days", "", self.days]]):
             self.save(force_insert=True)
 
-    def accept(self, *, by):
+    def accept(self, *, by, since=None):
         """Put the rule into force; return how many holds it moved, or None if it was deleted meanwhile.
 
         A rule that is in force keeps who accepted it.
@@ -132,9 +142,9 @@ class AgeingRule(models.Model):
             if stored is None or stored.accepted_at:
                 return stored and 0
             with self._change(by, f"Minimum hold of {stored} accepted: {stored.days} days"):
-                return stored._put(by, {})
+                return stored._put(by, {}, since)
 
-    def change(self, fields, *, by):
+    def change(self, fields, *, by, since=None):
         """Set {name: value}; whoever changes the days of a rule in force has accepted them.
 
         Return how many holds that moved, or None if it was deleted meanwhile.
@@ -143,47 +153,54 @@ class AgeingRule(models.Model):
             stored = self._lock()
             if stored is None:
                 return None
-            edited = [
-                [str(self._meta.get_field(name).verbose_name), getattr(stored, name), value]
-                for name, value in fields.items()
-                if getattr(stored, name) != value
-            ]
+            edited = stored.edited(fields)
             if not edited:
                 return 0
             with self._change(by, f"Minimum hold of {stored} changed", edited):
                 if stored.accepted_at and fields.get("days", stored.days) != stored.days:
-                    return stored._put(by, fields)
+                    return stored._put(by, fields, since)
                 AgeingRule.objects.filter(pk=self.pk).update(**fields)
                 return 0
+
+    def edited(self, fields):
+        """Return [name, before, after] of each of {name: value} that differs."""
+        return [
+            [str(self._meta.get_field(name).verbose_name), getattr(self, name), value]
+            for name, value in fields.items()
+            if getattr(self, name) != value
+        ]
 
     def _lock(self):
         return AgeingRule.objects.select_for_update(no_key=True).filter(pk=self.pk).first()
 
-    def _put(self, by, fields):
+    def _put(self, by, fields, since):
         """Put the rule into force with ``fields``, accepted by ``by``; return how many holds that moved."""
         accepted = {"accepted_at": clock.database_now(), "accepted_by": by}
         AgeingRule.objects.filter(pk=self.pk).update(**fields, **accepted)
-        return self._move_hold_ends()
+        return self._move_hold_ends(since)
 
-    def remove(self, *, by):
+    def remove(self, *, by, since=None):
         """Delete the rule; return how many holds that moved."""
         label = f"Minimum hold of {self} removed: {self.days} days"
         with self._change(by, label, [["Days", self.days, ""]]) as change:
             change.touched = min(1, AgeingRule.objects.filter(pk=self.pk).delete()[0])
-            return self._move_hold_ends() if self.accepted_at else 0
+            return self._move_hold_ends(since) if self.accepted_at else 0
 
     @contextmanager
     def _change(self, by, label, edited=()):
-        data = {"edited": [[name, str(before), str(after)] for name, before, after in edited]}
-        with audit.change(
-            Change.Kind.AGEING_RULE, by=by, label=label, data=data if edited else None
-        ) as change:
+        with audit.change(Change.Kind.AGEING_RULE, by=by, label=label, data=edited_data(edited)) as change:
             change.touched += 1
             yield change
 
-    def _move_hold_ends(self):
-        resting = _numbers().filter(**begins_with(self.prefix))
+    def _move_hold_ends(self, since):
+        resting = self.holds() if since is None else self.holds().filter(hold_from__gte=since)
         return resting.recompute_hold_ends(by=audit.SYSTEM, every=True).done
+
+
+def edited_data(edited):
+    """Return the ``data`` of a change with these values before and after, None without any."""
+    rows = [[name, str(before), str(after)] for name, before, after in edited]
+    return {"edited": rows} if rows else None
 
 
 _rules = Statement(

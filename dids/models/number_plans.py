@@ -318,9 +318,12 @@ def _not_running(client_package):
 # --- holds and deletion
 
 
-def hold_ends_plan(scope):
-    """Return the plan that recomputes the end of the holds in ``scope``."""
-    rules = in_force()
+def hold_ends_plan(scope, rules=None):
+    """Return the plan that recomputes the end of the holds in ``scope``.
+
+    ``rules``: the minimums that hold, by default those in force.
+    """
+    rules = in_force() if rules is None else rules
     days = hold_days(F("hold_days"), least=minimum_days(rules))
     distinct = distinct_hold_days(scope, rules=rules)
     end = hold_end(F("hold_from"), days, distinct)

@@ -316,16 +316,16 @@ class DIDQuerySet(NumberReads):
         """Return the Result that ``end_hold`` would have now."""
         return self._preview(end_hold_plan(by), now or clock.now())
 
-    def recompute_hold_ends(self, *, by, now=None, every=False):
+    def recompute_hold_ends(self, *, by, now=None, every=False, rules=None):
         """Recompute the ends of holds that inherit their hold days, counted from the start of each hold.
 
         Call it after the hold days of a package, operator or reseller have changed, or with ``every`` hold
-        after a minimum has.
+        after a minimum has. ``rules``: the minimums if they are not yet those in force.
         """
         on_hold = self.filter(status=st.HOLD)
         return (on_hold if every else on_hold.filter(hold_days__isnull=True))._write(
             Change.Kind.EDIT,
-            lambda scope, _: hold_ends_plan(scope),
+            lambda scope, _: hold_ends_plan(scope, rules),
             by=by,
             label="Hold days changed",
             now=now,

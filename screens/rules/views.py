@@ -19,13 +19,17 @@ from didmgmt.text import count_noun
 from dids.forms.ageing import NewRuleForm, RuleForm
 from dids.history.breaches import SHOWN, SOLD_MOST
 from dids.history.minimums import minimums
+from dids.job_kinds import MinimumJob, hold_ends_moved, submit_minimum
 from dids.models import AgeingRule
+from jobs.models import SMALL, Job
+from screens.answers import queued
 from screens.people.people import confirm
 from screens.records import has_installation_wide, installation_wide
 
 CHANGE = "dids.change_ageingrule"
 may_view = permission_required("dids.view_did", raise_exception=True)
 may_set = installation_wide(CHANGE)
+_IN_A_JOB = f"More than {SMALL:,} of its numbers are on Hold: a job moves their ends in the background."
 
 
 @require_safe
@@ -36,6 +40,7 @@ def rule_list(request):
     context = {
         "minimums": minimums(user, clock.now()),
         "may_set": has_installation_wide(user, CHANGE),
+        "jobs": Job.objects.visible_to(user).unfinished().filter(kind=MinimumJob.name),
         "default_days": settings.HOLD_DAYS,
         "shown": SHOWN,
         "sold_most": SOLD_MOST,
@@ -71,11 +76,15 @@ def _create(form, user):
 def rule_edit(request, pk):
     rule = get_object_or_404(AgeingRule, pk=pk)
     form = RuleForm(dialogs.posted(request), instance=copy(rule))  # which it fills with what was entered
+    if form.is_valid() and (running := _running(rule)):
+        form.add_error(None, running)
     if form.is_valid():
+        if rule.accepted_at and form.values["days"] != rule.days and _is_large(rule):
+            return queued(request, submit_minimum(request.user, rule, "change", form.values))
         moved = rule.change(form.values, by=request.user)
         if moved is not None:
             days = _days(form.values["days"])
-            return _done(request, f"The minimum hold of {rule} is {days}.{_moved(moved)}")
+            return _done(request, f"The minimum hold of {rule} is {days}.{hold_ends_moved(moved)}")
         form.add_error(None, "This rule has been removed in the meantime.")
     return _show(request, form, f"Minimum hold of {rule}", "Save")
 
@@ -84,7 +93,10 @@ def rule_edit(request, pk):
 @may_set
 def rule_accept(request, pk):
     rule = get_object_or_404(AgeingRule, pk=pk)
-    refusal = f"The minimum hold of {rule} has been accepted already." if rule.accepted_at else ""
+    refusal = f"The minimum hold of {rule} has been accepted already." if rule.accepted_at else _running(rule)
+    is_large = not refusal and _is_large(rule)
+    if is_large and request.method == "POST":
+        return queued(request, submit_minimum(request.user, rule, "accept"))
     held = 0 if refusal else rule.held_back(request.user, clock.now())
     return confirm(
         request,
@@ -96,9 +108,12 @@ def rule_accept(request, pk):
             if held
             else "It holds back no number now.",
             f"From then on, a Hold of {rule} lasts at least {_days(rule.days)}, also one that runs now.",
+            *([_IN_A_JOB] if is_large else []),
         ],
         button="Accept",
-        done=lambda moved: f"The minimum hold of {rule} is in force: {_days(rule.days)}.{_moved(moved)}",
+        done=lambda moved: (
+            f"The minimum hold of {rule} is in force: {_days(rule.days)}.{hold_ends_moved(moved)}"
+        ),
         refusal=refusal,
     )
 
@@ -107,6 +122,10 @@ def rule_accept(request, pk):
 @may_set
 def rule_remove(request, pk):
     rule = get_object_or_404(AgeingRule, pk=pk)
+    refusal = _running(rule)
+    is_large = bool(rule.accepted_at) and not refusal and _is_large(rule)
+    if is_large and request.method == "POST":
+        return queued(request, submit_minimum(request.user, rule, "remove"))
     says = "It is not in force, so nothing changes for numbers."
     if rule.accepted_at:
         says = (
@@ -118,10 +137,11 @@ def rule_remove(request, pk):
         lambda: rule.remove(by=request.user),
         list_url=reverse("rules:list"),
         title=f"Remove the minimum hold of {rule}?",
-        says=[says],
+        says=[says, *([_IN_A_JOB] if is_large else [])],
         button="Remove",
-        done=lambda moved: f"The minimum hold of {rule} is removed.{_moved(moved)}",
+        done=lambda moved: f"The minimum hold of {rule} is removed.{hold_ends_moved(moved)}",
         danger=True,
+        refusal=refusal,
     )
 
 
@@ -135,8 +155,15 @@ def _days(days):
     return count_noun(days, "day")
 
 
-def _moved(count):
-    return f" {count_noun(count, 'hold')} {'ends' if count == 1 else 'end'} at another time." if count else ""
+def _is_large(rule):
+    """Whether so many of its numbers are on Hold that a job moves them."""
+    return rule.holds().count() > SMALL
+
+
+def _running(rule):
+    """Return why nothing can be done to the rule while a job does; "" otherwise."""
+    jobs = Job.objects.unfinished().filter(kind=MinimumJob.name, params__rule=rule.pk)
+    return f"A job changes the minimum hold of {rule}. Wait until it has ended." if jobs.exists() else ""
 
 
 def _done(request, sentence):

@@ -38,9 +38,10 @@ from dids.job_kinds import (
     submit_delete,
     submit_edit,
     submit_export,
+    submit_minimum,
     submit_move,
 )
-from dids.models import DID, ClientPackage, DIDHistory, Mark, counters, staging
+from dids.models import DID, AgeingRule, ClientPackage, DIDHistory, Mark, counters, staging
 from dids.numbering.ranges import Numbers
 from events.job_kinds import submit_replay
 from events.models import Delivery, Endpoint, Event
@@ -84,12 +85,13 @@ class Work:
         "block": ("~", {"status": "blocked"}),
         "rows": ("~", {"notes": "of a program"}),
         "delete": ("-", None),
+        "minimum": ("~", {"status": "hold"}),
     }
     READS = "check", "export", "replay", "mark"
 
     def __init__(self, monkeypatch):
         self._monkeypatch = monkeypatch
-        self.owner, self.houses = member("Supervisor"), {}
+        self.owner, self.administrator, self.houses = member("Supervisor"), member("Administrator"), {}
         self.jobs = {what: getattr(self, what)(what) for what in (*self.WRITES, *self.READS)}
         assert {job.kind for job in self.jobs.values()} == set(KINDS)
 
@@ -165,6 +167,13 @@ class Work:
         _, selected = self.assigned(what)
         return submit_any_move(self.owner, selected, "block")
 
+    def minimum(self, what):
+        _, selected = self.assigned(what)
+        selected.queryset.hold(by=SYSTEM)
+        rule = AgeingRule(prefix=self.numbers(what)[0][:5], days=90, source="the contract")
+        rule.create(by=SYSTEM)
+        return submit_minimum(self.administrator, rule, "accept")
+
     def delete(self, what):
         _, selected = self.stocked(what)
         return submit_delete(self.owner, selected)
@@ -180,7 +189,7 @@ class Work:
         endpoint = Endpoint.objects.create(url="https://127.0.0.1/refused", types=[kind])
         endpoint.secrets.create()
         day = timedelta(days=1)
-        return submit_replay(member("Administrator"), endpoint, now - day, now + day, ALL, COUNT)
+        return submit_replay(self.administrator, endpoint, now - day, now + day, ALL, COUNT)
 
     def mark(self, what):
         new = {"mark_class": "bronze", "kind": "pattern", "text": "00", "name": "Round hundred"}
@@ -224,7 +233,7 @@ class Work:
             rows = DIDHistory.objects.filter(change=job.change)
             assert set(rows.values_list("event", flat=True).distinct()) == {event}, what
             assert rows.count() == rows.values("object_id").distinct().count() == COUNT, what
-            assert job.change.touched == COUNT, what
+            assert job.change.touched == COUNT + (what == "minimum"), what  # and the rule
             there = DID.objects.filter(operator=self.houses[what].operator)
             assert there.count() == (COUNT if values else 0), what
             assert there.filter(**values or {}).count() == there.count(), what
