@@ -22,8 +22,10 @@ from api import (
     document,
     free_runs,
     jobs,
+    minimum_holds,
     moves,
     operators,
+    overview,
     packages,
     past,
     problems,
@@ -62,6 +64,8 @@ api.add_router("", tags.router)
 api.add_router("", stock_levels.router)
 api.add_router("", free_runs.router)
 api.add_router("", calendar.router)
+api.add_router("", overview.router)
+api.add_router("", minimum_holds.router)
 api.add_router("", changes.router)
 api.add_router("", past.router)
 api.add_router("", moves.router)

@@ -90,6 +90,7 @@ class Group:
     counts: dict = field(default_factory=lambda: dict.fromkeys(st.LABELS, 0))
     bold: str = ""  # digits in front of the label
     blocks: dict = field(default_factory=dict)
+    key: str = ""
 
     @property
     def total(self):
@@ -113,7 +114,6 @@ class Subject(Group):
     """A group with its forecast; ``level``: how many should be In Stock, 0 for none."""
 
     of: str = ""
-    key: str = ""
     in_stock: int = 0
     rates: dict = field(default_factory=dict)  # {30 or 90: Rate}
     returns: dict = field(default_factory=dict)  # {day from the snapshot: numbers}
@@ -220,7 +220,9 @@ class Overview:
         self._move_overdue(by, counts)
         names = self._names(by, counts)
         groups = (
-            Group(names[key], self._query(by, key), found) for key, found in counts.items() if key in names
+            Group(names[key], self._query(by, key), found, key=key)
+            for key, found in counts.items()
+            if key in names
         )
         return _largest(groups)
 
@@ -251,7 +253,14 @@ class Overview:
         counts = {key: dict(zip(st.LABELS, found, strict=True)) for key, _, _, *found in rows}
         self._move_overdue(PREFIX, counts)
         groups = (
-            Group(places[key][1], self._query(PREFIX, key), found, places[key][0], self._blocks(PREFIX, key))
+            Group(
+                places[key][1],
+                self._query(PREFIX, key),
+                found,
+                places[key][0],
+                self._blocks(PREFIX, key),
+                key,
+            )
             for key, found in counts.items()
         )
         return _largest(groups)
@@ -272,6 +281,7 @@ class Overview:
                 self._scope | {by: key},
                 found,
                 blocks=self._blocks(by, key),
+                key=key,
             )
             for key, found in counts.items()
         )

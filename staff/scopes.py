@@ -43,6 +43,8 @@ SCOPES = {
         "write": frozenset({"dids.change_did", "dids.assign_did"}),
     },
     "calendar": {"read": frozenset({"dids.view_did"})},
+    "overview": {"read": frozenset({"dids.view_did"})},
+    "minimum-holds": {"read": frozenset({"dids.view_did"})},
     "operators": _crud("operators.operator"),
     "resellers": _crud("clients.reseller"),
     "tags": {"read": frozenset({"dids.view_did"})},
@@ -61,7 +63,7 @@ SCOPES = {
 # Resources without permissions of their own: their levels need permissions of the owner but pass none on,
 # so that who may read tags can't read numbers. Their endpoints check ``user.scopes``. Reserving numbers moves
 # them, so it needs dids:write as well.
-PASS_NOTHING_ON = {"tags", "reservations", "stock-levels", "calendar"}
+PASS_NOTHING_ON = {"tags", "reservations", "stock-levels", "calendar", "overview", "minimum-holds"}
 # A token with exactly these may be a part of an address, see ``api.calendar``.
 OF_FEEDS = "calendar:read"
 # What a resource is besides its name, for the form
@@ -70,6 +72,8 @@ HINTS = {
     "reservations": "Writing needs dids as well",
     "stock-levels": "Writing deletes as well",
     "calendar": "Counts by day, no numbers",
+    "overview": "Counts and forecasts, no numbers",
+    "minimum-holds": "Rules, no numbers",
     "jobs": "Its own",
     "changes": "Audit log",
 }
