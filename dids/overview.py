@@ -526,7 +526,7 @@ def prefix_places(heads):
 def _place(prefix, first, last):
     one, other = head_geography.of_number(first), head_geography.of_number(last)
     kind = one.type_name if one.type not in ("geographic", UNKNOWN) else ""
-    names = [one.area if one.area == other.area else "", kind if one.type == other.type else ""]
+    names = [one.area_label if one.area == other.area else "", kind if one.type == other.type else ""]
     names.append(one.country_name if one.country == other.country else "")
     return _begin(grouped(first, one.pattern), len(prefix)), next(filter(None, names), "")
 

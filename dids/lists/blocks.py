@@ -131,7 +131,7 @@ class BlockMap:
             groups = defaultdict(list)
             for head in heads:
                 place = self._geography(head)
-                label = (place.area or place.type_name) if labelled else ""
+                label = (place.area_label or place.type_name) if labelled else ""
                 groups[len(head), head[: len(head) % STEP], label].append(head)
             if len(groups) <= RANGES_MAX:
                 break

@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
                 ("head", models.CharField(max_length=20, unique=True)),
                 ("version", models.CharField(max_length=30)),
                 ("country", models.CharField(max_length=7)),
-                ("area", models.CharField(max_length=200)),
+                ("area", models.TextField()),
                 ("type", models.CharField(max_length=10)),
                 ("pattern", models.CharField(max_length=40)),
             ],

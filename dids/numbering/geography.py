@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NamedTuple
 
+from didmgmt.text import shorten
 from dids.numbering.countries import COUNTRIES
 from dids.numbering.free_runs import TAIL
 
@@ -52,8 +53,8 @@ _NORTH_AMERICA = 1  # 25 countries, none of which is meant by an area code that 
 class Geography(NamedTuple):
     """``country``: its code in ``COUNTRIES``, ``type``: a key of ``TYPES``; both ``UNKNOWN`` if they are.
 
-    ``area``: a town or region, or "". ``pattern``: the number as it is written there, with ``DIGIT`` for each
-    digit, or "".
+    ``area``: a town or region, or ""; for some of Australia a list of 40 places. ``pattern``: the number as
+    it is written there, with ``DIGIT`` for each digit, or "".
     """
 
     country: str = UNKNOWN
@@ -64,6 +65,10 @@ class Geography(NamedTuple):
     @property
     def country_name(self) -> str:
         return COUNTRIES.get(self.country, "")
+
+    @property
+    def area_label(self) -> str:
+        return shorten(self.area, 40)
 
     @property
     def type_name(self) -> str:

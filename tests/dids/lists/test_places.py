@@ -115,6 +115,13 @@ def test_the_worker_keeps_what_readers_would_compute(inventory, db, monkeypatch)
     assert head_geography.of_number("4312345678").country == "AT"
 
 
+def test_the_worker_keeps_an_area_that_is_a_long_list_of_places(inventory):
+    DID.objects.create_numbers(["61253410000"], operator=DID.objects.first().operator, by=SYSTEM)
+    head_geography.renew()
+    area = HeadGeography.objects.get(head="6125341").area
+    assert len(area) > 400 and area.startswith("Blayney/Baldry/Bathurst/") and "/Young/" in area
+
+
 def test_a_past_inventory_is_not_filtered_by_place(inventory):
     listing = page_at(member("Viewer"), "/dids/?as_of=2026-01-01T00:00&country=GB")
     assert not listing.valid and "can’t be filtered by the country" in " ".join(listing.errors)
