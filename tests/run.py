@@ -124,12 +124,13 @@ def run_tests(name, database_url, marked):
     output = ROOT / ".pytest_cache" / f"{name}.log"
     output.parent.mkdir(exist_ok=True)
     with compiling:
-        compile_tests()
+        of_browser = compile_tests()
+    modules = of_browser if marked == "browser" else []  # of few tests: a process need not import all others
     print(f"{name}: started; its output is in {output.relative_to(ROOT)}", flush=True)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix=f"did-{name}-") as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", "-n", PROCESSES, "-m", marked]
+        command = [sys.executable, "-m", "pytest", "-q", "-n", PROCESSES, "-m", marked, *modules]
         with output.open("w") as file:
             done = subprocess.run(
                 [*command, f"--junitxml={report}", "-o", f"cache_dir={folder}/cache"],
@@ -156,16 +157,22 @@ def run_tests(name, database_url, marked):
 def compile_tests():
     """Compile the tests once, which would take each process of each lane several seconds.
 
-    What is wrong with them is reported by the lanes.
+    Return the modules that have tests of the browser, none if tests can’t be collected. What is wrong with
+    them is reported by the lanes.
     """
     with tempfile.TemporaryDirectory(prefix="did-compile-") as folder:
-        subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "--collect-only"],
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"]
+        done = subprocess.run(
+            [*command, "--collect-only", "-m", "browser"],
             cwd=ROOT,
             env=environment(folder),
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
             check=False,
         )
+    if done.returncode:
+        return []
+    return sorted({line.partition("::")[0] for line in done.stdout.splitlines() if "::" in line})
 
 
 def environment(folder, database_url=""):
