@@ -19,11 +19,11 @@ def file_of(numbers, cells=""):
 
 
 @pytest.mark.parametrize("partition", [1, 2, 1_000])
-def test_duplicates_of_a_number_are_found_anywhere_in_the_file(administrator, monkeypatch, partition):
+def test_duplicates_of_a_number_are_found_anywhere_in_the_file(administrator, monkeypatch, partition, world):
     monkeypatch.setattr(validate, "PARTITION", partition)
     numbers = ["3005", "3001", "0123", "3005", "123", "3002", "3001", "3005"]
 
-    number_import = staged(file_of(numbers), administrator, operator=make_world().operator)
+    number_import = staged(file_of(numbers), administrator, operator=world.operator)
 
     assert number_import.counts == {"created": 5, "updated": 0, "unchanged": 0, "refused": 3, "flagged": 0}
     refused = [(row["line"], row["reason"]) for row in refusals(number_import)]
@@ -31,14 +31,13 @@ def test_duplicates_of_a_number_are_found_anywhere_in_the_file(administrator, mo
     assert "line 2" in refused[0][1] and "line 3" in refused[1][1] and "line 2" in refused[2][1]
 
 
-def test_a_duplicate_is_found_at_the_end_of_a_sorted_file(administrator):
-    number_import = staged(file_of(["1", "2", "3", "3"]), administrator, operator=make_world().operator)
+def test_a_duplicate_is_found_at_the_end_of_a_sorted_file(administrator, world):
+    number_import = staged(file_of(["1", "2", "3", "3"]), administrator, operator=world.operator)
 
     assert number_import.counts["refused"] == 1
 
 
-def test_duplicates_of_an_id_are_found(administrator):
-    world = make_world()
+def test_duplicates_of_an_id_are_found(administrator, world):
     DID.objects.create_numbers(["71", "72", "73"], operator=world.operator, by=SYSTEM)
     keys = [DID.objects.get(number=number).pk for number in ("73", "71", "73", "72")]
 
@@ -49,8 +48,8 @@ def test_duplicates_of_an_id_are_found(administrator):
 
 
 @pytest.mark.parametrize(("limit", "created"), [(4, 4), (5, 5), (6, 5)])
-def test_the_did_limit_of_a_package_is_used_up_in_file_order(administrator, limit, created):
-    reseller = make_world().reseller
+def test_the_did_limit_of_a_package_is_used_up_in_file_order(administrator, limit, created, world):
+    reseller = world.reseller
     operator = reseller.operators.first()
     package = Package.objects.create(reseller=reseller, name="Few", did_limit=limit)
     client = Client.objects.create(reseller=reseller, name="Bakery")
@@ -70,8 +69,8 @@ def test_the_did_limit_of_a_package_is_used_up_in_file_order(administrator, limi
     assert list(given.dids.order_by("number").values_list("number", flat=True)) == numbers[:created]
 
 
-def test_names_in_rows_over_the_did_limit_are_not_created(administrator):
-    reseller = make_world().reseller
+def test_names_in_rows_over_the_did_limit_are_not_created(administrator, world):
+    reseller = world.reseller
     operator = reseller.operators.first()
     Package.objects.create(reseller=reseller, name="None", did_limit=0)
     text = file_of(["7001", "7002"], ",Active,Newcomer,Main,None")
@@ -83,8 +82,7 @@ def test_names_in_rows_over_the_did_limit_are_not_created(administrator):
 
 
 @pytest.mark.parametrize("pick", [[], [0], [0, 1, 2], [0, 2], [2, 1, 0], [0, 0, 1], [1, 2, 3, 5]])
-def test_among_finds_exactly_the_given_ids(pick):
-    world = make_world()
+def test_among_finds_exactly_the_given_ids(pick, world):
     DID.objects.create_numbers([str(n) for n in range(8_000, 8_008)], operator=world.operator, by=SYSTEM)
     keys = list(DID.objects.filter(number__startswith="800").order_by("pk").values_list("pk", flat=True))
 
@@ -106,9 +104,9 @@ def flag(number_import, *lines):
     return number_import
 
 
-def test_flagged_rows_are_left_out_and_are_neither_refused_nor_duplicates(administrator):
+def test_flagged_rows_are_left_out_and_are_neither_refused_nor_duplicates(administrator, world):
     text = file_of(["4", "3001", "4", "3002", "3001"])
-    number_import = flag(staged(text, administrator, operator=make_world().operator), 2, 4)
+    number_import = flag(staged(text, administrator, operator=world.operator), 2, 4)
 
     assert number_import.counts["flagged"] == 2
     assert number_import.apply(number_import.checked)
@@ -119,9 +117,9 @@ def test_flagged_rows_are_left_out_and_are_neither_refused_nor_duplicates(admini
     assert not DID.objects.filter(number="4").exists()
 
 
-def test_all_or_nothing_goes_through_with_flagged_rows(administrator):
+def test_all_or_nothing_goes_through_with_flagged_rows(administrator, world):
     text = file_of(["4", "3001", "3002"])
-    number_import = flag(staged(text, administrator, operator=make_world().operator, all_or_nothing=True), 2)
+    number_import = flag(staged(text, administrator, operator=world.operator, all_or_nothing=True), 2)
 
     assert number_import.apply(number_import.checked)
 

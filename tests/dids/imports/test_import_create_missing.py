@@ -6,7 +6,6 @@ from clients.models import Account, Client, Package
 from dids.models import ClientPackage, TagSet
 from operators.models import Operator
 from tests.imports import imported, importer, staged
-from tests.world import make_world
 
 pytestmark = pytest.mark.django_db
 
@@ -17,10 +16,10 @@ def announced(text, world):
     return staged(HEADER + text, importer(world), create=True).job.result["missing"]
 
 
-def test_the_check_announces_what_will_be_created():
+def test_the_check_announces_what_will_be_created(world):
     text = "900,New,Reseller 3,active,Bakery,main,Loaf,\n901,New,Reseller 3,active,Bakery,main,Loaf,\n"
 
-    assert announced(text, make_world()) == [
+    assert announced(text, world) == [
         "1 reseller will be created: Reseller 3.",
         "1 operator will be created: New.",
         "1 client will be created: Bakery.",
@@ -34,19 +33,19 @@ def test_the_check_announces_what_will_be_created():
     ("count", "names"),
     [(5, "New 1, New 2, New 3, New 4, New 5"), (7, "New 1, New 2, New 3, New 4, New 5 and 2 more")],
 )
-def test_five_names_are_listed(count, names):
+def test_five_names_are_listed(count, names, world):
     text = "".join(f"{900 + n},New {n},Reseller 1,,,,,\n" for n in range(1, count + 1))
 
-    assert announced(text, make_world()) == [f"{count} operators will be created: {names}."]
+    assert announced(text, world) == [f"{count} operators will be created: {names}."]
 
 
-def test_records_of_the_same_name_count_once_for_each_owner():
+def test_records_of_the_same_name_count_once_for_each_owner(world):
     text = (
         "900,New,Reseller 1,active,Bakery,main,Loaf,\n901,New,Reseller 2,active,Bakery,main,Loaf,\n"
         "902,New,Reseller 2,active,Mill,main,Loaf,\n903,New,Reseller 1,active,Bakery,main,Loaf,\n"
     )
 
-    assert announced(text, make_world()) == [
+    assert announced(text, world) == [
         "2 operators will be created: New, New.",
         "3 clients will be created: Bakery, Bakery, Mill.",
         "3 accounts will be created: main, main, main.",
@@ -55,9 +54,7 @@ def test_records_of_the_same_name_count_once_for_each_owner():
     ]
 
 
-def test_refused_rows_create_nothing():
-    world = make_world()
-
+def test_refused_rows_create_nothing(world):
     number_import = imported(HEADER + "9x,New,Reseller 3,,,,,fresh\n", importer(world), create=True)
 
     assert number_import.job.result["missing"] == []
@@ -65,8 +62,7 @@ def test_refused_rows_create_nothing():
     assert not TagSet.objects.filter(label="fresh").exists()
 
 
-def test_missing_records_are_created_with_their_owners_and_the_tags():
-    world = make_world()
+def test_missing_records_are_created_with_their_owners_and_the_tags(world):
     text = HEADER + (
         "900,New,Reseller 3,active,Bakery,main,Loaf,vip\n901,New,Reseller 3,blocked,Bakery,main,Loaf,\n"
         "902,New,Reseller 3,active,Mill,wheel,Loaf,\n903,New,Reseller 3,reserved,,,,\n"
@@ -90,8 +86,7 @@ def test_missing_records_are_created_with_their_owners_and_the_tags():
     assert str(world.did("902").client_package) == "Loaf of Mill"
 
 
-def test_records_that_exist_are_not_created_again():
-    world = make_world()
+def test_records_that_exist_are_not_created_again(world):
     text = HEADER + "900,DID Operator,Reseller 1,active,Rose Orig,rose_orig,Basic,\n"
 
     number_import = imported(text, importer(world), create=True)

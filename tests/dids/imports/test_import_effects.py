@@ -1,5 +1,7 @@
 """What the check says an import will do, row by row, and that the import then does so."""
 
+from itertools import product
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -10,7 +12,6 @@ from dids.imports.options import CLEAR
 from dids.models import DID, DIDHistory
 from operators.models import Operator
 from tests.imports import client_with_package, finished, importer, staged
-from tests.world import make_world
 
 pytestmark = pytest.mark.django_db
 
@@ -24,8 +25,7 @@ def texts(effect):
     return {name: (value.old, value.new) for name, value in effect.values.items() if value.changes}
 
 
-def test_a_new_number_is_shown_as_it_will_be_stored():
-    world = make_world()
+def test_a_new_number_is_shown_as_it_will_be_stored(world):
     client_with_package(world.reseller)
     header = "DID,Status,Operator,Client,Account,Package,Tag\n"
     text = header + "+1 900,active,DID Operator,Bakery,main,Loaf,\n901,,,,,,vip\n"
@@ -46,17 +46,16 @@ def test_a_new_number_is_shown_as_it_will_be_stored():
     )  # fmt: skip
 
 
-def test_records_that_will_be_created_are_shown_by_name():
+def test_records_that_will_be_created_are_shown_by_name(world):
     text = "DID,Reseller,Operator,Status,Client,Account,Package\n900,New,Op,active,C,A,P\n"
 
-    (effect,) = effects(staged(text, importer(make_world()), create=True))
+    (effect,) = effects(staged(text, importer(world), create=True))
 
     shown = {name: effect.values[name].new for name in ("operator", "client", "account", "package")}
     assert shown == {"operator": "Op", "client": "C", "account": "A", "package": "P"}
 
 
-def test_an_update_shows_each_field_before_and_after():
-    world = make_world()
+def test_an_update_shows_each_field_before_and_after(world):
     client_with_package(world.reseller)
     Operator.objects.create(reseller=world.reseller, name="Sister")
     DID.objects.filter(number="256999").edit(by=SYSTEM, notes="old", tags=["gold"])
@@ -74,9 +73,7 @@ def test_an_update_shows_each_field_before_and_after():
     }  # fmt: skip
 
 
-def test_a_range_shows_its_cell_once():
-    world = make_world()
-
+def test_a_range_shows_its_cell_once(world):
     number_import = staged("DID\n900-902\n910\n", importer(world), operator=world.operator)
 
     assert [(effect.cell, effect.number) for effect in effects(number_import)] == [
@@ -84,9 +81,7 @@ def test_a_range_shows_its_cell_once():
     ]  # fmt: skip
 
 
-def test_a_refused_row_shows_its_cell_and_its_reason():
-    world = make_world()
-
+def test_a_refused_row_shows_its_cell_and_its_reason(world):
     number_import = staged("DID\n12x\n900\n900\n", importer(world), operator=world.operator)
     flaw, _, duplicate = effects(number_import)
 
@@ -101,26 +96,23 @@ MIXED = "DID,Notes\n" + "".join(
 
 @pytest.mark.parametrize("kept", [0, 6, 2_000])
 @pytest.mark.parametrize("block", [1, 7, 10_000])
-@pytest.mark.parametrize("size", [4, 100])
-def test_the_pages_of_a_result_are_its_rows_in_file_order(monkeypatch, block, size, kept):
-    world = make_world()
+def test_the_pages_of_a_result_are_its_rows_in_file_order(monkeypatch, block, kept, world):
     monkeypatch.setattr(tally, "KEPT", kept)
     monkeypatch.setattr(tally, "BLOCK", block)
     monkeypatch.setattr("dids.imports.effects.BLOCK", block)
     number_import = staged(MIXED, importer(world), operator=world.operator)
     everything = effects(number_import)
 
-    for shown in ("created", "refused"):
+    for size, shown in product((4, 100), ("created", "refused")):
         pages = number_import.effects(shown, 1, size).pages
         lines = [
             row.line for page in range(1, pages + 1) for row in effects(number_import, shown, page, size)
         ]
-        assert lines == [row.line for row in everything if row.result == shown]
+        assert lines == [row.line for row in everything if row.result == shown], size
     assert [row.line for row in everything] == list(range(2, 62))
 
 
-def test_a_page_of_a_rare_result_reads_only_its_rows(monkeypatch):
-    world = make_world()
+def test_a_page_of_a_rare_result_reads_only_its_rows(monkeypatch, world):
     monkeypatch.setattr(tally, "BLOCK", 5)
     number_import = staged(MIXED, importer(world), operator=world.operator)
 
@@ -131,8 +123,7 @@ def test_a_page_of_a_rare_result_reads_only_its_rows(monkeypatch):
     assert '"dids_importrow"."id" IN (' in page and 'verdict" IN' not in page
 
 
-def test_a_page_beyond_the_last_and_an_unknown_result_show_what_there_is():
-    world = make_world()
+def test_a_page_beyond_the_last_and_an_unknown_result_show_what_there_is(world):
     number_import = staged(MIXED, importer(world), operator=world.operator)
 
     beyond, unknown = number_import.effects("all", 99, 50), number_import.effects("nonsense", 1, 50)
@@ -141,8 +132,7 @@ def test_a_page_beyond_the_last_and_an_unknown_result_show_what_there_is():
     assert unknown.shown == "sample"
 
 
-def test_the_sample_has_one_or_two_rows_of_each_kind():
-    world = make_world()
+def test_the_sample_has_one_or_two_rows_of_each_kind(world):
     text = MIXED + "111,changed\n256999,\n7000-7009,\n5001,\n"
 
     sample = effects(staged(text, importer(world), operator=world.operator), "sample")
@@ -154,8 +144,7 @@ def test_the_sample_has_one_or_two_rows_of_each_kind():
     assert "Duplicate of line 3, which is used." in [row.refusal["reason"] for row in sample if row.refusal]
 
 
-def test_a_page_costs_the_same_queries_whatever_its_size():
-    world = make_world()
+def test_a_page_costs_the_same_queries_whatever_its_size(world):
     number_import = staged(MIXED, importer(world), operator=world.operator)
 
     def queries(size):
@@ -169,8 +158,7 @@ def test_a_page_costs_the_same_queries_whatever_its_size():
     assert queries(4) == queries(60) <= 6
 
 
-def test_a_number_that_has_moved_out_of_sight_shows_no_values():
-    world = make_world()
+def test_a_number_that_has_moved_out_of_sight_shows_no_values(world):
     number_import = staged("DID\n111\n", importer(world, bound=True))
     DID.objects.filter(number="111").update(operator=world.operator_2)
 
@@ -179,8 +167,7 @@ def test_a_number_that_has_moved_out_of_sight_shows_no_values():
     assert (effect.number, effect.values) == ("111", {})
 
 
-def test_staged_rows_are_deleted_when_they_are_written_and_refused_ones_stay():
-    world = make_world()
+def test_staged_rows_are_deleted_when_they_are_written_and_refused_ones_stay(world):
     number_import = staged(MIXED, importer(world), operator=world.operator)
     batch = number_import.job.batches.get()
 
@@ -192,8 +179,7 @@ def test_staged_rows_are_deleted_when_they_are_written_and_refused_ones_stay():
     assert len(list(number_import.file_of(number_import.refused))) == 7
 
 
-def test_the_result_counts_reasons_and_statuses():
-    world = make_world()
+def test_the_result_counts_reasons_and_statuses(world):
     text = "DID,Status\n12q,\n13q,\n900,\n900,\n901,reserved\n111,blocked\n"
     number_import = staged(text, importer(world), operator=world.operator)
 
@@ -206,8 +192,7 @@ def test_the_result_counts_reasons_and_statuses():
     assert reasons == [(2, 2, "12q"), (1, 5, "900"), (1, 7, "blocked")]
 
 
-def test_an_import_that_writes_nothing_counts_no_writes_outside_the_application():
-    world = make_world()
+def test_an_import_that_writes_nothing_counts_no_writes_outside_the_application(world):
     number_import = staged("DID\n12x\n", importer(world), operator=world.operator)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE dids_did SET notes = 'by hand' WHERE number = '111'")
@@ -230,14 +215,11 @@ def test_an_import_that_writes_nothing_counts_no_writes_outside_the_application(
         ("DID\n12x\n13x\n", "The import will refuse 2 rows."),
     ],
 )
-def test_the_forecast_counts_what_will_happen(text, sentence):
-    world = make_world()
-
+def test_the_forecast_counts_what_will_happen(text, sentence, world):
     assert staged(text, importer(world), operator=world.operator).forecast == sentence
 
 
-def test_ticked_lines_are_written_and_can_be_unticked():
-    world = make_world()
+def test_ticked_lines_are_written_and_can_be_unticked(world):
     rows = "".join(f"4416320000{n:02}\n" for n in range(30))
     number_import = staged(f"DID\n{rows}1212\n1313\n", importer(world), operator=world.operator)
     assert number_import.check(all_or_nothing=False, typical=[12, 12, 30])
@@ -255,8 +237,7 @@ def test_ticked_lines_are_written_and_can_be_unticked():
     assert not DID.objects.filter(number__in=["1212", "1313"]).exists()
 
 
-def test_discarding_deletes_the_file_and_the_rows_and_leaves_a_cancelled_job():
-    world = make_world()
+def test_discarding_deletes_the_file_and_the_rows_and_leaves_a_cancelled_job(world):
     number_import = staged("DID\n900\n", importer(world), operator=world.operator)
     storage, name = number_import.job.file.storage, number_import.job.file.name
 
@@ -270,16 +251,14 @@ def test_discarding_deletes_the_file_and_the_rows_and_leaves_a_cancelled_job():
     assert number_import.job.sentence.startswith("Discarded.")
 
 
-def test_an_import_that_has_written_numbers_cannot_be_discarded():
-    world = make_world()
+def test_an_import_that_has_written_numbers_cannot_be_discarded(world):
     number_import = staged("DID\n900\n", importer(world), operator=world.operator)
     number_import.apply(number_import.checked)
 
     assert not finished(number_import).discard()
 
 
-def test_a_number_tells_how_its_cell_was_read():
-    world = make_world()
+def test_a_number_tells_how_its_cell_was_read(world):
     numbers = "".join(f"44163296{n:04}\n" for n in range(20))
     doubtful = '1632960411\n+44 (0)1632 960116\n"441632970001, 441632970002"\n441632980000-441632980002\n'
     text = f"DID\n{numbers}{doubtful}"
@@ -301,8 +280,7 @@ def test_a_number_tells_how_its_cell_was_read():
     ]
 
 
-def test_a_number_tells_that_zeros_were_added():
-    world = make_world()
+def test_a_number_tells_that_zeros_were_added(world):
     numbers = "".join(f"01632{n:06}\n" for n in range(20))
 
     number_import = staged(f"DID\n{numbers}1632960411\n", importer(world), operator=world.operator)
@@ -323,8 +301,7 @@ def shown(effect):
 
 
 @pytest.mark.parametrize("owner", ["row", "package", "operator", "reseller", "setting"])
-def test_a_hold_of_no_days_is_shown_as_it_will_be_seen(settings, owner):
-    world = make_world()
+def test_a_hold_of_no_days_is_shown_as_it_will_be_seen(settings, owner, world):
     loaf = client_with_package(world.reseller).package
     parents = {"package": loaf, "operator": world.operator, "reseller": world.reseller}
     if owner in parents:
@@ -344,9 +321,7 @@ def test_a_hold_of_no_days_is_shown_as_it_will_be_seen(settings, owner):
     assert forecast == {number: seen(number) for number in forecast}
 
 
-def test_a_running_hold_that_becomes_too_short_is_shown_as_over():
-    world = make_world()
-
+def test_a_running_hold_that_becomes_too_short_is_shown_as_over(world):
     number_import = staged("DID,Hold days\n2563,0\n", importer(world))
     (effect,) = effects(number_import)
 

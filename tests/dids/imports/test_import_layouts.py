@@ -10,7 +10,6 @@ from dids.imports.layouts import LAYOUTS
 from dids.imports.mapping import guess
 from dids.models import DID
 from tests.imports import imported, importer, refusals
-from tests.world import make_world
 
 # (file, system, the numbers that it creates, the notes of the first); numbers and names are fictional.
 CASES = [
@@ -56,9 +55,8 @@ def test_every_known_system_has_a_sample():
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("name", "system", "numbers", "notes"), CASES, ids=[case[0] for case in CASES])
-def test_the_list_of_a_known_system_is_imported_without_choosing_columns(name, system, numbers, notes):
+def test_the_list_of_a_known_system_is_imported_without_choosing_columns(name, system, numbers, notes, world):
     text = (FILES / f"{name}.csv").read_text()
-    world = make_world()
     operator = None if "DID Operator" in text else world.operator
     before = set(DID.objects.values_list("number", flat=True))
 
@@ -106,8 +104,7 @@ def test_a_column_that_a_known_list_does_not_have_may_name_the_operator():
         ("+441632960501,100230\n+441632960502,100231\n", "441632960501 441632960502"),
     ],
 )
-def test_columns_found_by_name_and_content_create_these_numbers(text, numbers):
-    world = make_world()
+def test_columns_found_by_name_and_content_create_these_numbers(text, numbers, world):
     before = set(DID.objects.values_list("number", flat=True))
     imported(text, importer(world), operator=world.operator)
     created = DID.objects.exclude(number__in=before).values_list("number", flat=True)

@@ -15,7 +15,7 @@ from dids.models import DID, AgeingRule, ClientPackage, Release
 from operators.models import Operator
 from tests.carrier import reserved
 from tests.imports import client_with_package, finished, importer, refusals, staged
-from tests.world import make_world, member
+from tests.world import member
 
 pytestmark = pytest.mark.django_db
 
@@ -346,8 +346,8 @@ def test_each_reason_has_an_example():
 
 
 @pytest.mark.parametrize("code", EXAMPLES)
-def test_each_reason_refuses_a_row_with_its_sentence(code):
-    example, world = EXAMPLES[code], make_world()
+def test_each_reason_refuses_a_row_with_its_sentence(code, world):
+    example, world = EXAMPLES[code], world
     example.setup(world)
     user = importer(world, lacks=[example.lacks], bound=example.bound)
 
@@ -374,8 +374,8 @@ ASSIGNING = (
 
 
 @pytest.mark.parametrize("code", ASSIGNING)
-def test_assigning_an_existing_number_is_refused_for_the_same_reasons(code):
-    example, world = EXAMPLES[code], make_world()
+def test_assigning_an_existing_number_is_refused_for_the_same_reasons(code, world):
+    example, world = EXAMPLES[code], world
     example.setup(world)
     text = example.text.replace("blocked", "active").replace("\n900,", "\n256999,")
 
@@ -384,8 +384,7 @@ def test_assigning_an_existing_number_is_refused_for_the_same_reasons(code):
     assert number_import.refused.get().reason == code
 
 
-def test_a_refusal_by_the_apply_says_that_something_changed_since_the_check():
-    world = make_world()
+def test_a_refusal_by_the_apply_says_that_something_changed_since_the_check(world):
     number_import = staged(IN_USE + "Rose Orig,rose_orig,Basic\n", importer(world))
 
     world.client_package.deactivate(by=SYSTEM)
@@ -398,8 +397,7 @@ def test_a_refusal_by_the_apply_says_that_something_changed_since_the_check():
     assert not DID.objects.filter(number="900").exists()
 
 
-def test_an_update_that_has_become_needless_since_the_check_is_refused_as_changed():
-    world = make_world()
+def test_an_update_that_has_become_needless_since_the_check_is_refused_as_changed(world):
     sister = Operator.objects.create(reseller=world.reseller, name="Sister")
     number_import = staged("DID,Operator\n111,Sister\n", importer(world))
 

@@ -10,7 +10,6 @@ from dids.models.staging import ImportGroup, ImportRow
 from dids.periodic import delete_old_files, delete_staged_rows
 from jobs.models import Job
 from tests.imports import finished, imported, staged
-from tests.world import make_world
 
 pytestmark = pytest.mark.django_db
 
@@ -19,14 +18,14 @@ def left_rows():
     return ImportRow.objects.count(), ImportGroup.objects.count()
 
 
-def test_a_finished_import_without_refusals_leaves_no_staged_rows(administrator):
-    imported("DID\n3001\n3002-3004\n", administrator, operator=make_world().operator)
+def test_a_finished_import_without_refusals_leaves_no_staged_rows(administrator, world):
+    imported("DID\n3001\n3002-3004\n", administrator, operator=world.operator)
 
     assert left_rows() == (0, 0)
 
 
-def test_a_discarded_import_leaves_no_staged_rows(administrator):
-    number_import = staged("DID\n3001\n", administrator, operator=make_world().operator)
+def test_a_discarded_import_leaves_no_staged_rows(administrator, world):
+    number_import = staged("DID\n3001\n", administrator, operator=world.operator)
     assert left_rows() == (1, 1)
 
     number_import.discard()
@@ -34,8 +33,8 @@ def test_a_discarded_import_leaves_no_staged_rows(administrator):
     assert left_rows() == (0, 0)
 
 
-def test_a_draft_checked_again_has_only_the_rows_of_the_new_check(administrator):
-    number_import = staged("DID\n3001\n3002\n", administrator, operator=make_world().operator)
+def test_a_draft_checked_again_has_only_the_rows_of_the_new_check(administrator, world):
+    number_import = staged("DID\n3001\n3002\n", administrator, operator=world.operator)
 
     number_import.check(existing="leave")
 
@@ -43,8 +42,8 @@ def test_a_draft_checked_again_has_only_the_rows_of_the_new_check(administrator)
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
-def test_a_check_that_ended_early_leaves_no_staged_rows(administrator, state):
-    number_import = staged("DID\n3001\n", administrator, operator=make_world().operator)
+def test_a_check_that_ended_early_leaves_no_staged_rows(administrator, state, world):
+    number_import = staged("DID\n3001\n", administrator, operator=world.operator)
     job = number_import.job
     job.state, job.cursor = state, job.cursor | {"phase": "check"}
     job.save()
@@ -55,8 +54,8 @@ def test_a_check_that_ended_early_leaves_no_staged_rows(administrator, state):
     assert number_import.check() and finished(number_import).counts["created"] == 1
 
 
-def test_an_abandoned_draft_loses_its_file_and_its_staged_rows(administrator):
-    number_import = staged("DID\n3001\n", administrator, operator=make_world().operator)
+def test_an_abandoned_draft_loses_its_file_and_its_staged_rows(administrator, world):
+    number_import = staged("DID\n3001\n", administrator, operator=world.operator)
     job, days = number_import.job, settings.JOB_FILES_DAYS
     delete_old_files(timezone.now())
     assert left_rows() == (1, 1)
