@@ -1,5 +1,7 @@
 """Packages, and which clients have them."""
 
+from typing import Any
+
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -29,6 +31,7 @@ from api.problems import ProblemError, errors_of, invalid
 from api.resources import Resource
 from api.stops import HELD, RETURNED, reopen, returned, stay, stop
 from api.writes import ALTHOUGH, NAME, Writes, client_of, documented, locked, saved
+from clients.classes import CLASSES
 from clients.models import Package
 from didmgmt import clock
 from dids import packages
@@ -39,6 +42,7 @@ from dids.models.client_packages import PACKAGE_STATES
 from dids.models.number_previews import Resumption
 
 router = Router(tags=["Packages"])
+_CLASSES: dict[str, Any] = {"type": "array", "items": {"type": "string", "enum": [*CLASSES]}}
 
 PACKAGE = Fields(
     "Package",
@@ -61,6 +65,13 @@ PACKAGE = Fields(
             TAGS,
             "A number needs at least one of these tags; an empty list allows any number",
             ["gold"],
+        ),
+        Field(
+            "allowed_classes",
+            lambda row: row.allowed_classes.split(", ") if row.allowed_classes else [],
+            _CLASSES,
+            "The classes of numbers, by their pattern marks, that it may hold; an empty list allows any",
+            [],
         ),
         Field(
             "hold_days",
@@ -162,6 +173,11 @@ class PackageFields(Body):
         None, description="Most numbers a client may have with it", examples=[20]
     )
     allowed_tags: list[StrictStr] = Member([], description="A number needs one of these; [] for any number")
+    allowed_classes: list[StrictStr] = Member(
+        [],
+        description="The classes of numbers that it may hold; [] for any",
+        json_schema_extra={"items": _CLASSES["items"]},
+    )
     hold_days: StrictInt | None = Member(None, description="0 to 365; null for those of the operator")
     although: StrictBool = ALTHOUGH
 

@@ -11,6 +11,7 @@ import audit
 from audit import history
 from audit.models import Change
 from audit.words import index_words
+from clients.classes import MAX_CLASSES, class_label, split_classes
 from clients.finding import NameKey
 from clients.names import NameField, keys
 from clients.tags import MAX_LABEL, tag_label
@@ -291,10 +292,11 @@ class Account(Recorded):
 
 
 class Package(Recorded):
-    """An offer of a reseller: how many numbers a client can have, and with which tags.
+    """An offer of a reseller: how many numbers a client can have, with which tags and of which classes.
 
     ``allowed_tags`` is a tag label (see ``clients.tags``): a number needs one of these tags; "" allows any
-    number. It is text, so that history shows it as it was.
+    number. ``allowed_classes`` is the text of ``clients.classes``; "" allows numbers of any class. They are
+    text, so that history shows them as they were.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -302,6 +304,9 @@ class Package(Recorded):
     name = NameField()
     did_limit = models.PositiveIntegerField("DID limit", help_text="How many numbers may be picked")
     allowed_tags = models.CharField(max_length=MAX_LABEL, blank=True)
+    allowed_classes = models.CharField(
+        "Numbers it may hold", max_length=MAX_CLASSES, blank=True, default="", db_default=""
+    )
     hold_days = HoldDaysField()
     archived_at = models.DateTimeField(null=True, blank=True)
 
@@ -315,6 +320,7 @@ class Package(Recorded):
 
     def clean(self):
         self.allowed_tags = tag_label([self.allowed_tags])
+        self.allowed_classes = class_label(split_classes(self.allowed_classes))
         if self._changes_reseller() and (given := self.client_packages.count()):
             raise ValidationError({"reseller": _cannot_move(f"It is given to {count_noun(given, 'client')}")})
 

@@ -27,7 +27,7 @@ RANKS = {
     " changes webhooks links document reference",
     "audit": "history changes __init__ models middleware triggers words roles seals pruning checks apps",
     "audit.seals": "__init__ hashing spans failures chain verifying touched writing log delivery",
-    "clients": "__init__ names finding tags models filters apps",
+    "clients": "__init__ classes names finding tags models filters apps",
     "didmgmt": "__init__ first_process sqlite3 children windows server hosts clock measures requests patience"
     " postgresql streams problems faults logs models keys forms addresses compression dialogs form_tokens"
     " kept_forms headers messages text parameters dates templatetags fields operations proxy replica limits"
@@ -51,9 +51,9 @@ RANKS = {
     "dids.lists": "__init__ client_packages prefix_rows free_runs keyset row_counts reservations records"
     " sqlite_stats substring places marks blocks changed missing filters picks as_of columns listing finding"
     " first_steps",
-    "dids.models": "locks prefixes ageing number_previews client_packages reservations hold_days lookups"
-    " head_geography head_stock staging tags number_merge number_plans number_reads number_writes"
-    " numbers counters free_numbers stock_levels stock_days marks views __init__",
+    "dids.models": "locks prefixes ageing package_classes number_previews client_packages reservations"
+    " hold_days lookups head_geography head_stock staging tags number_merge number_plans number_reads"
+    " number_writes numbers counters free_numbers stock_levels stock_days marks views __init__",
     "dids.numbering": "__init__ countries free_runs geography patterns normalise not_numbers reading ranges"
     " search",
     "dids.reference_files": "__init__ result fields parsed_file resource packages clients operators accounts"

@@ -1,25 +1,66 @@
 """Forms of packages, and of giving them to clients and ending them."""
 
+from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator
 from django.db import IntegrityError
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from clients.classes import CLASSES, class_label, split_classes
 from clients.models import DID_LIMIT_MAX, Package
 from clients.tags import split_tags, tag_label
 from didmgmt import clock
 from didmgmt.choices import RemoteSelect
 from didmgmt.fields import LocalDateTimeField
 from didmgmt.forms import Form, ModelForm
+from didmgmt.text import count_noun
 from dids.forms.records import HoldDaysForm
 from dids.models import DID, ClientPackage, Tag
+from dids.models.package_classes import count_outside
+
+
+class _TickedClasses(forms.CheckboxSelectMultiple):
+    """Checkboxes for the classes of a package, which programs send as text."""
+
+    def format_value(self, value):
+        return split_classes(value) if isinstance(value, str) else super().format_value(value)
+
+
+class ClassesField(forms.MultipleChoiceField):
+    """The classes of numbers that a package may hold, ticked or as text; the text of the package."""
+
+    widget = _TickedClasses(attrs={"class": "form-check-input"})
+
+    def __init__(self, **kwargs):
+        super().__init__(choices=CLASSES.items(), **kwargs)
+
+    def to_python(self, value):
+        if isinstance(value, str):
+            return split_classes(value)
+        ticked = super().to_python(value)
+        return split_classes(", ".join(ticked)) if ticked else []
+
+    def clean(self, value):
+        return class_label(super().clean(value))
+
+    def has_changed(self, initial, data):
+        try:
+            return class_label(self.to_python(data)) != initial
+        except ValidationError:
+            return True
 
 
 class PackageForm(HoldDaysForm):
+    allowed_classes = ClassesField(
+        label="Numbers it may hold",
+        help_text="By their pattern marks. Numbers that clients already have with it stay.",
+        error_messages={"required": "Tick at least one class of numbers."},
+    )
+
     class Meta:
         model = Package
-        fields = ("name", "reseller", "did_limit", "allowed_tags", "hold_days")
+        fields = ("name", "reseller", "did_limit", "allowed_tags", "allowed_classes", "hold_days")
         widgets = {"reseller": RemoteSelect("operators:reseller_choices")}
         help_texts = {
             "did_limit": "Most numbers a client may have with this package",
@@ -37,6 +78,23 @@ class PackageForm(HoldDaysForm):
         tags = split_tags(self.cleaned_data["allowed_tags"])
         Tag.objects.visible_to(self.by).refuse_lookalikes(tags)
         return tag_label(tags)
+
+    def write(self):
+        is_new = self.instance.pk is None
+        found = super().write()
+        if found and not is_new and "allowed_classes" in self.changed_data:
+            self._note_outside(count_outside(self.instance))
+        return found
+
+    def _note_outside(self, count):
+        if count:
+            numbers = f"{count_noun(count, 'number')} that clients have with it"
+            fate = (
+                "is of a class that it does not take; it stays"
+                if count == 1
+                else "are of classes that it does not take; they stay"
+            )
+            self.note = f"{self.note} {numbers} {fate}.".strip()
 
     def affected(self):
         return DID.objects.filter(client_package__package=self.instance.pk)

@@ -24,7 +24,13 @@ from audit import history
 from audit.models import Change
 from clients.models import Account, Client, Package, Reseller
 from didmgmt.clock import database_now
-from dids.imports.capacity import refuse_over_limit, refuse_tags, set_others_aside, take_up_others
+from dids.imports.capacity import (
+    refuse_classes,
+    refuse_over_limit,
+    refuse_tags,
+    set_others_aside,
+    take_up_others,
+)
 from dids.imports.create_missing import create_missing
 from dids.imports.options import Options
 from dids.imports.resolve import resolve
@@ -168,6 +174,7 @@ class Apply:
         if assigns:
             refuse_ageing(first, last, now, verdict="?")
             refuse_tags(first, last, options, verdict="?")
+            refuse_classes(first, last, verdict="?")
             refuse_over_limit(first, last, verdict="?")
         created, updated, change = DID.objects.merge_staged(
             first,

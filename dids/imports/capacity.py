@@ -1,7 +1,7 @@
-"""Refuse rows whose package has no capacity for another number, or doesn't allow its tags.
+"""Refuse rows whose package has no capacity for another number, or allows neither its tags nor its class.
 
-A package that is yet to be created has room for every row and allows every tag. A row that ends the use of
-its number frees a place for any other row of the file, wherever it stands; see ``frees_places``.
+A package that is yet to be created has room for every row and allows every tag and class. A row that ends
+the use of its number frees a place for any other row of the file, wherever it stands; see ``frees_places``.
 """
 
 from django.db.models import Max
@@ -11,6 +11,7 @@ from clients.tags import tag_keys
 from dids.imports.sql import execute, in_list, select
 from dids.lifecycle import statuses as st
 from dids.models import DID
+from dids.models.package_classes import class_sql, refuses_sql
 
 PAIRS = 100  # pairs of tags that one statement refuses
 
@@ -203,3 +204,28 @@ def refuse_tags(first, last, options, *, verdict="!"):
             params | {f"text{n}": text for n, text in enumerate(texts)},
         )
     return refused
+
+
+def refuse_classes(first, last, *, verdict="!"):
+    """Refuse the rows with a number of a class that their package doesn't take; return how many.
+
+    The ``flaw`` of a refused row is the class.
+    """
+    if not Package.objects.exclude(allowed_classes="").exists():
+        return 0
+    return execute(
+        f"""
+        WITH assigning AS MATERIALIZED ({_ASSIGNING}), unfit AS MATERIALIZED (
+            SELECT assigning.id, coalesce(r.number, d.number) AS number
+            FROM assigning
+            JOIN clients_package p ON p.id = assigning.package_id
+            JOIN dids_importrow r ON r.id = assigning.id
+            LEFT JOIN dids_did d ON d.id = r.did_id
+            WHERE {refuses_sql("p", "coalesce(r.number, d.number)")}
+        )
+        UPDATE dids_importrow AS r SET verdict = %(verdict)s, reason = 'package class', assigned = NULL,
+            flaw = {class_sql("unfit.number")}
+        FROM unfit WHERE unfit.id = r.id
+        """,
+        {"first": first, "last": last, "verdict": verdict},
+    )

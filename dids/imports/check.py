@@ -12,7 +12,14 @@ from django.db import connection
 
 from didmgmt.clock import database_now
 from dids.imports.by_id import name_records
-from dids.imports.capacity import count_places, fits, frees_places, refuse_over_limit, refuse_tags
+from dids.imports.capacity import (
+    count_places,
+    fits,
+    frees_places,
+    refuse_classes,
+    refuse_over_limit,
+    refuse_tags,
+)
 from dids.imports.cells import CellRules
 from dids.imports.create_missing import describe
 from dids.imports.lookalikes import refuse_lookalikes, spell_tags
@@ -171,12 +178,12 @@ class Check:
         )
 
     def _refuse_unfit(self, batch, options):
-        """Refuse counted rows that their package has no capacity or no tag for; return how many."""
+        """Refuse counted rows that their package has no capacity for or does not allow; return how many."""
         if not batch.groups.filter(given__gt=0).exists():
             return 0
         first, last = batch.first, batch.last
         all_fit = not Tally(self.cursor["tally"]).data["assigned"] and fits(first, last)
-        refused = refuse_tags(first, last, options)
+        refused = refuse_tags(first, last, options) + refuse_classes(first, last)
         if all_fit:
             return refused
         self.cursor["frees"] = frees_places(first, last)

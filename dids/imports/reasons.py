@@ -173,6 +173,11 @@ REASONS = {
         "The package only allows numbers tagged {allowed_tags}.",
         "Add one of these tags to the number.",
     ),
+    "package class": (
+        "package",
+        "The number is {number_class}, and package {package} holds no {number_class} numbers.",
+        "Choose another package, or change what it may hold.",
+    ),
     "client on a free number": (
         "status",
         "{status} numbers have no client.",
@@ -303,6 +308,7 @@ def _texts(row, resellers, named, ends, user):
         "package": package.name if package else "",
         "places": _places(row),
         "status": st.LABELS[status],
+        "number_class": row.flaw or "",
         "allowed_tags": package.allowed_tags if package else "",
         "resellers": resellers.get(group.operator_name if group else None, ""),
     }

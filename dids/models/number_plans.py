@@ -20,6 +20,7 @@ from dids.lifecycle import statuses as st
 from dids.models.ageing import NO_OVERRIDE, OVERRIDE, WAIT, in_force, minimum_days, resold_early, why_ageing
 from dids.models.client_packages import ClientPackage
 from dids.models.hold_days import UNSET, distinct_hold_days, hold_days, hold_end
+from dids.models.package_classes import code, refused_classes
 from dids.models.tags import Tag, TagSet
 from operators.models import Operator
 
@@ -248,6 +249,11 @@ def _ageing(client, by, now, reason=""):
     return [Cause("ageing", early, NO_OVERRIDE if reason else why_ageing(now, WAIT))] if early else []
 
 
+def _classes(package):
+    """Return the causes of numbers that ``package`` may not hold by its rule on classes."""
+    return [Cause(code(one), condition, why) for one, condition, why in refused_classes(package)]
+
+
 def assign_plan(client_package, account, by, now, override=""):
     """Return the plan that assigns numbers to ``account`` under ``client_package``.
 
@@ -281,6 +287,7 @@ def assign_plan(client_package, account, by, now, override=""):
         untagged = Q(tag_set__isnull=True) | ~Q(tag_set__in=TagSet.objects.filter(tags__key__in=allowed))
         why = f"without a tag that package {package} allows ({package.allowed_tags}); tag them first"
         causes.append(Cause("tags", untagged, why))
+    causes += _classes(package)
     causes += _ageing(client.pk, by, now, override)
     updates = NO_HOLD | {"status": st.ACTIVE, "account": account, "client_package": client_package}
     return Plan(
@@ -306,6 +313,7 @@ def resume_plan(client_package, by, now, *, status=st.ACTIVE):
             ~Q(client_package=client_package),
             "on Hold under another package by now; reload the list and try again",
         ),
+        *_classes(client_package.package),
         *_ageing(client_package.client_id, by, now),
     ]
     return Plan(causes, updates=lambda: NO_HOLD | {"status": status})

@@ -14,6 +14,7 @@ from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.lifecycle.result import SAMPLE, Refusal, Result
 from dids.models.ageing import minimum_days
+from dids.models.package_classes import outside, refusals
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -260,18 +261,27 @@ _BY_DAYS_AND_CLIENT = f"""
 
 
 def resting(numbers, client_package, now):
-    """Return the numbers that the stop of their package put on Hold, in the order in which they return."""
+    """Return the numbers that the stop of their package put on Hold, in the order in which they return.
+
+    Without those of a class that the package does not take any more.
+    """
+    stopped, refused = _stopped(numbers, client_package, now), outside(client_package.package)
+    return stopped.exclude(refused) if refused else stopped
+
+
+def _stopped(numbers, client_package, now):
     on_hold = numbers.filter(holds.running(now), client_package=client_package)
     return on_hold.filter(resumes_as__isnull=False).order_by("hold_from", "pk")
 
 
 def preview_resumption(numbers, client_package, full, now):
-    """Return the ``Resumption`` of ``client_package``; at most five queries.
+    """Return the ``Resumption`` of ``client_package``; at most five queries, more with a rule on classes.
 
     ``full``: why the numbers beyond its DID limit stay.
     """
     stopped, free = resting(numbers, client_package, now), client_package.free_slots()
-    returned, stay = _by_status(stopped), []
+    returned = _by_status(stopped)
+    stay = refusals(_stopped(numbers, client_package, now), client_package.package)
     if (over := sum(returned.values()) - free) > 0:
         returned = _by_status(numbers.model.objects.filter(pk__in=stopped.values("pk")[:free]))
         stay.append(Refusal("full", full, over, _sample(stopped[free : free + SAMPLE])))

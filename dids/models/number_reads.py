@@ -20,6 +20,7 @@ from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
 from dids.models.ageing import resold_early
 from dids.models.hold_days import hold_days
+from dids.models.package_classes import outside
 from dids.models.tags import TagSet
 from operators.models import Operator
 
@@ -153,12 +154,14 @@ class NumberReads(BranchQuerySet):
     def available_for(self, client_package, now=None):
         """Return the In Stock numbers of the package's reseller with a tag that the package allows.
 
-        Without those that age after use by another client.
+        Without those that age after use by another client, or of a class that it does not take.
         """
         package = client_package.package
         found = self.in_status([st.INSTOCK], now).filter(operator__reseller=package.reseller_id)
         if early := resold_early(client_package.client_id, now or clock.now()):
             found = found.exclude(early)
+        if refused := outside(package):
+            found = found.exclude(refused)
         allowed = tag_keys(package.allowed_tags)
         return found.tagged(allowed) if allowed else found
 

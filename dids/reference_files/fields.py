@@ -4,6 +4,7 @@ from django.core.exceptions import ValidationError
 from import_export.fields import Field
 from import_export.widgets import Widget
 
+from clients.classes import class_label, split_classes
 from clients.models import HOLD_DAYS_MAX
 from clients.names import NAME_MAX
 from clients.tags import split_tags, tag_label
@@ -43,6 +44,14 @@ class TagsWidget(Widget):
     def clean(self, value, **_kwargs):
         try:
             return tag_label(split_tags(value)) or None
+        except ValidationError as error:
+            raise ValueError(error.message) from None
+
+
+class ClassesWidget(Widget):
+    def clean(self, value, **_kwargs):
+        try:
+            return class_label(split_classes(value)) if value else None
         except ValidationError as error:
             raise ValueError(error.message) from None
 

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from audit.models import Change
+from clients.classes import CLASSES
 from clients.models import Account, Client, Package, Reseller
 from dids.models import DID, ClientPackage
 from operators.models import Operator
@@ -50,6 +51,8 @@ def dialog(kind, world, user, pk=None, **fields):
     sent = {name: "" if value is None else value for name, value in fields.items()}
     if kind == "packages" and isinstance(sent.get("allowed_tags"), list):
         sent["allowed_tags"] = ", ".join(sent["allowed_tags"])
+    if kind == "packages":
+        sent["allowed_classes"] = sent.get("allowed_classes") or [*CLASSES]
     return client_of(user).post(head + tail, sent, headers=HTMX)
 
 
@@ -123,6 +126,7 @@ INVALID = [
     ("packages", {"did_limit": None}),
     ("packages", {"did_limit": 2**31}),
     ("packages", {"allowed_tags": ["x" * 51]}),
+    ("packages", {"allowed_classes": ["platinum"]}),
 ]
 
 
@@ -450,6 +454,7 @@ VALUES = {
     "hold_days": some.integers(-5, 400) | some.none(),
     "did_limit": some.integers(-5, 2**33),
     "allowed_tags": some.lists(some.text(max_size=60), max_size=3),
+    "allowed_classes": some.lists(some.sampled_from([*CLASSES]) | some.text(max_size=6), max_size=5),
     "although": some.booleans(),
     "starts_at": some.text(max_size=20)
     | some.sampled_from(["2026-01-01", "0001-01-01", "9999-12-31T23:59Z"]),

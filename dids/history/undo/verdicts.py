@@ -16,6 +16,7 @@ from dids.history.undo.chunk import IN_PLACE, IN_USE, null_safe_equal, restored_
 from dids.lifecycle import holds
 from dids.models import DID, ClientPackage, Release, Reservation
 from dids.models.ageing import in_force
+from dids.models.package_classes import refuses_sql
 from operators.models import Operator
 
 CREATE, UPDATE, DELETE, CLOSE = "create", "update", "delete", "close"
@@ -49,6 +50,8 @@ REASONS = {
     "client closed": "its client is closed; reopen the client first",
     "package archived": "its package is archived; restore the package first",
     "package off": "its client package is not active; activate it first",
+    "class": "its package holds no numbers of its class; change what the package may hold, or assign it under"
+    " another one",
     FULL: "its package is full; raise the DID limit or put numbers on Hold",
     "other reseller": "its operator and its package belong to different resellers now; assign it by hand",
     "used": "it is in use; remove what uses it first",
@@ -331,6 +334,9 @@ def _number_reasons(chunk):
     yield f"{back_in_use} AND client.closed_at IS NOT NULL", "client closed"
     yield f"{back_in_use} AND package.archived_at IS NOT NULL", "package archived"
     yield f"{back_in_use} AND NOT ({running})", "package off"
+    stays = f"live.status IN {IN_PLACE} AND live.client_package_id = prior.client_package_id"
+    enters = f"{back_in_use} AND (live.id IS NULL OR NOT coalesce({stays}, FALSE))"
+    yield f"{enters} AND {refuses_sql('package', 'prior.number')}", "class"
     yield (
         f"prior.client_package_id IS NOT NULL AND package.reseller_id <> {operators_reseller}",
         "other reseller",

@@ -286,6 +286,13 @@ EXAMPLES = {
         "The package only allows numbers tagged gold, vip. Add one of these tags to the number.",
         setup=set_package(allowed_tags="gold, vip"),
     ),
+    "package class": Example(
+        IN_USE + "Rose Orig,rose_orig,Basic\n",
+        "Package", "Basic",
+        "The number is unmarked, and package Basic holds no unmarked numbers."
+        " Choose another package, or change what it may hold.",
+        setup=set_package(allowed_classes="gold"),
+    ),
     "client on a free number": Example(
         "DID,Operator,Status,Client\n900,DID Operator,reserved,Rose Orig\n",
         "Status", "reserved",
@@ -369,7 +376,7 @@ def test_each_reason_refuses_a_row_with_its_sentence(code, world):
 
 ASSIGNING = (
     "client incomplete", "client closed", "package off", "package archived", "package not given",
-    "may not give package", "package full", "package tags",
+    "may not give package", "package full", "package tags", "package class",
 )  # fmt: skip
 
 

@@ -76,6 +76,25 @@ def test_packages_are_created_and_updated(world, provisioner):
     }
 
 
+def test_classes_of_packages_are_read_and_a_wrong_one_is_refused(world, provisioner):
+    head = "Name,Reseller,DID limit,Allowed classes\n"
+    load(provisioner, "packages", f"{head}Gold,Reseller 2,20,Gold; silver\nBasic,Reseller 1,6,bronze\n")
+    assert dict(Package.objects.values_list("name", "allowed_classes")) == {
+        "Gold": "silver, gold",
+        "Basic": "bronze",
+    }
+    every = "unmarked, bronze, silver, gold"
+    load(provisioner, "packages", f'{head}Gold,Reseller 2,20,"{every}"\nBasic,Reseller 1,6,\n')
+    assert dict(Package.objects.values_list("name", "allowed_classes")) == {"Gold": "", "Basic": "bronze"}
+
+    result = check(provisioner, "packages", f"{head}Gold,Reseller 2,20,platinum\n")
+    (refusal,) = result.refusals
+    assert (refusal["column"], refusal["value"]) == ("Allowed classes", "platinum")
+    assert refusal["reason"] == (
+        "There is no class “platinum” of numbers. Use unmarked, bronze, silver or gold."
+    )
+
+
 def test_a_check_writes_nothing(world, clerk):
     before = OperatorHistory.objects.count(), Change.objects.count()
     check(clerk, "operators", "Name,Reseller\nOliver,Reseller 1\n")

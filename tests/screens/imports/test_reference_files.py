@@ -415,7 +415,7 @@ def sheet_of(data):
 def test_each_table_has_its_columns(world, viewer):
     Operator.objects.filter(pk=world.operator.pk).update(hold_days=0)
     Client.objects.update(closed_at="2026-11-03T14:05:00Z")
-    Package.objects.update(allowed_tags="gold, vip")
+    Package.objects.update(allowed_tags="gold, vip", allowed_classes="bronze, silver")
     browser = client_of(viewer)
     ids = {
         name: str(getattr(world, name).pk)
@@ -435,8 +435,17 @@ def test_each_table_has_its_columns(world, viewer):
         [ids["account"], "rose_orig", "Rose Orig", "Reseller 1"],
     ]
     assert rows_of(export(browser, "packages")) == [
-        ["ID", "Name", "Reseller", "DID limit", "Allowed tags", "Hold days", "Archived at"],
-        [ids["package"], "Basic", "Reseller 1", "5", "gold, vip", "", ""],
+        [
+            "ID",
+            "Name",
+            "Reseller",
+            "DID limit",
+            "Allowed tags",
+            "Allowed classes",
+            "Hold days",
+            "Archived at",
+        ],
+        [ids["package"], "Basic", "Reseller 1", "5", "gold, vip", "bronze, silver", "", ""],
     ]
 
 

@@ -7,8 +7,9 @@ from django.utils import timezone
 
 from audit import SYSTEM
 from audit.models import Change
+from clients.classes import CLASSES
 from clients.models import Package, PackageHistory
-from dids.models import DID, ClientPackage
+from dids.models import DID, ClientPackage, Mark, PatternRule
 from tests.world import client_of
 
 HTMX = {"HX-Request": "true"}
@@ -23,7 +24,8 @@ def messages_of(answer):
 
 
 def fields_of(world, **others):
-    return {"name": "Basic", "reseller": world.reseller.pk, "did_limit": "5"} | others
+    every = {"allowed_classes": [*CLASSES]}
+    return {"name": "Basic", "reseller": world.reseller.pk, "did_limit": "5"} | every | others
 
 
 def test_the_list_counts_running_client_packages_and_numbers_in_use(world, viewer):
@@ -92,6 +94,8 @@ def test_a_new_package_is_recorded(world, provisioner):
         ("did_limit", "2147483648"),
         ("did_limit", "ten"),
         ("allowed_tags", "x" * 51),
+        ("allowed_classes", []),
+        ("allowed_classes", ["platinum"]),
         ("hold_days", "366"),
         ("reseller", "0"),
     ],
@@ -99,6 +103,35 @@ def test_a_new_package_is_recorded(world, provisioner):
 def test_an_invalid_value_is_refused_at_its_field(world, provisioner, field, value):
     page = client_of(provisioner).post("/packages/new/", fields_of(world, name="Gold") | {field: value})
     assert page.status_code == 422 and list(page.context["form"].errors) == [field]
+
+
+def test_ticked_classes_are_a_rule_and_all_of_them_are_none(world, provisioner):
+    browser, url = client_of(provisioner), f"/packages/{world.package.pk}/edit/"
+    form = browser.get(url).context["form"]
+    assert form["allowed_classes"].value() == ""
+    assert browser.get(url, headers=HTMX).content.decode().count(" checked") == 4
+
+    browser.post(url, fields_of(world, allowed_classes=["gold", "bronze"]))
+    assert Package.objects.get(pk=world.package.pk).allowed_classes == "bronze, gold"
+    assert browser.get(url, headers=HTMX).content.decode().count(" checked") == 2
+    assert "bronze, gold" in browser.get(f"/packages/{world.package.pk}/").content.decode()
+    assert PackageHistory.objects.latest("pk").allowed_classes == "bronze, gold"
+
+    browser.post(url, fields_of(world))
+    assert Package.objects.get(pk=world.package.pk).allowed_classes == ""
+
+
+def test_a_new_rule_says_how_many_numbers_of_other_classes_stay(world, provisioner):
+    rule = PatternRule.objects.create(position=1, mark_class="gold", kind="pattern", text="67", name="67")
+    Mark.objects.create(did=DID.objects.get(number="2567"), rule=rule, number="2567")
+    url = f"/packages/{world.package.pk}/edit/"
+    for classes, note in (
+        (["gold"], " 2 numbers that clients have with it are of classes that it does not take; they stay."),
+        (["unmarked"], " 1 number that clients have with it is of a class that it does not take; it stays."),
+        (["unmarked", "gold"], ""),
+    ):
+        answer = client_of(provisioner).post(url, fields_of(world, allowed_classes=classes), follow=True)
+        assert messages_of(answer) == [f"Package Basic saved.{note}"]
 
 
 def test_changed_hold_days_move_the_ends_of_its_holds_in_the_same_change(world, provisioner):
