@@ -40,7 +40,7 @@ RANKS = {
     "dids.demo": "__init__ names world",
     "dids.exports": "__init__ columns copying rows ownership reservations upcoming workbook",
     "dids.forms": "__init__ records clients operators packages numbers reservations past free_runs blocks"
-    " stock_levels ageing overview upcoming",
+    " stock_levels ageing marks overview upcoming",
     "dids.history": "__init__ explain ownership breaches minimums timeline rows audit_log external_writes"
     " undo",
     "dids.history.undo": "__init__ result chunk verdicts uses writes undo job",
@@ -49,8 +49,8 @@ RANKS = {
     " tally apply check effects wizard rows",
     "dids.lifecycle": "__init__ statuses holds result",
     "dids.lists": "__init__ client_packages prefix_rows free_runs keyset row_counts reservations records"
-    " sqlite_stats substring places marks blocks changed missing filters picks as_of columns listing finding"
-    " first_steps",
+    " sqlite_stats substring places marks tried blocks changed missing filters picks as_of columns listing"
+    " finding first_steps",
     "dids.models": "locks prefixes ageing package_classes number_previews client_packages reservations"
     " hold_days lookups head_geography head_stock staging tags number_merge number_plans number_reads"
     " number_writes numbers counters free_numbers stock_levels stock_days marks views __init__",
@@ -86,7 +86,7 @@ RANKS = {
     "screens.staff": "__init__ forms views",
     "screens.webhooks": "__init__ views",
     "screens.stock": "__init__ views",
-    "screens.rules": "__init__ views",
+    "screens.rules": "__init__ marks views",
     "screens.templatetags": "__init__ did_rows changes place plots",
     "sheets": "damage table content code_pages encoding text process workbooks loading writing __init__",
     "sheets.process": "__init__ cells binary marks markup main",

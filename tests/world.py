@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from audit import SYSTEM
 from clients.models import Account, Client, Package, Reseller
-from dids.models import DID, AgeingRule, ClientPackage
+from dids.models import DID, AgeingRule, ClientPackage, PatternRule
 from operators.models import Operator
 from staff.middleware import STARTED, sign_seen
 from staff.models import User
@@ -101,6 +101,12 @@ def suggested_rule():
     """Return the minimum hold of +41, which migrations suggest and tests that commit delete."""
     fields = {"place": "Switzerland", "days": 180, "source": "SR 784.104"}
     return AgeingRule.objects.get_or_create(prefix="41", defaults=fields)[0]
+
+
+def pattern_rule():
+    """Return a rule that marks numbers with three alike at the end."""
+    fields = {"mark_class": "silver", "kind": "pattern", "name": "Three alike at the end", "position": 1}
+    return PatternRule.objects.get_or_create(text="AAA", defaults=fields)[0]
 
 
 def client_of(user):

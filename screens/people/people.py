@@ -152,10 +152,11 @@ def _confirm(request, act, **context):
     return confirm(request, act, list_url=reverse("people:list"), **context)
 
 
-def confirm(request, act, *, list_url, title, says, button, done, danger=False, refusal=""):
+def confirm(request, act, *, list_url, title, says, button, done, danger=False, refusal="", sent=None):
     """Answer a dialog that asks before ``act()``, which may raise RefusedError.
 
-    ``done``: the sentence afterwards, or a function that makes it of what ``act`` returned.
+    ``done``: the sentence afterwards, or a function that makes it of what ``act`` returned. ``sent``: {name:
+    value} that the form sends along.
     """
     back_url = dialogs.back_to(request, list_url)
     if request.method == "POST" and not refusal:
@@ -167,7 +168,7 @@ def confirm(request, act, *, list_url, title, says, button, done, danger=False, 
             messages.success(request, done(result) if callable(done) else done)
             return dialogs.close(request, back_url)
     context = {"title": title, "says": [refusal] if refusal else says, "refusal": refusal}
-    context |= {"button": button, "danger": danger, "action_url": request.path}
+    context |= {"button": button, "danger": danger, "action_url": request.path, "sent": sent or {}}
     status = 422 if request.method == "POST" else 200
     return dialogs.show(
         request, "people/_confirm.html", context, title=title, back_url=back_url, status=status

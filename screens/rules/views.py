@@ -1,4 +1,4 @@
-"""Minimum holds: which rules are in force, what has broken them, and the dialogs that change them.
+"""The page of rules, and the dialogs that change minimum holds.
 
 Whoever sees numbers sees the rules; those of the installation are changed by administrators of all resellers.
 """
@@ -25,6 +25,7 @@ from jobs.models import SMALL, Job
 from screens.answers import queued
 from screens.people.people import confirm
 from screens.records import has_installation_wide, installation_wide
+from screens.rules.marks import panels
 
 CHANGE = "dids.change_ageingrule"
 may_view = permission_required("dids.view_did", raise_exception=True)
@@ -34,7 +35,7 @@ _IN_A_JOB = f"More than {SMALL:,} of its numbers are on Hold: a job moves their 
 
 @require_safe
 @may_view
-@takes()
+@takes("numbers")
 def rule_list(request):
     user = request.user
     context = {
@@ -45,6 +46,7 @@ def rule_list(request):
         "shown": SHOWN,
         "sold_most": SOLD_MOST,
     }
+    context |= panels(request)
     return render(request, "rules/list.html", context)
 
 

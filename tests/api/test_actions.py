@@ -128,6 +128,10 @@ BY_PEOPLE = {
         [f"rules:{act}" for act in ("new", "edit", "accept", "remove")],
         "an administrator decides after the count of numbers that it holds back",
     ),
+    **dict.fromkeys(
+        [f"rules:mark_{act}" for act in ("new", "edit", "delete", "move", "words", "suggested", "again")],
+        "an administrator decides with a look at all rules, which are tried first",
+    ),
     "audit:who_had_it_statement": "a page to print; its facts are those of who_had_it",
     "audit:undo": "a person decides after a preview; answers of the API have the address of that page",
     **dict.fromkeys(

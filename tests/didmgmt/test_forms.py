@@ -24,6 +24,7 @@ from didmgmt.filters import FilterSet
 from didmgmt.forms import Form, ModelForm, OwnSentences, Renderer
 from dids.forms import ageing as ageing_forms
 from dids.forms import clients as client_forms
+from dids.forms import marks as mark_forms
 from dids.forms import numbers as number_forms
 from dids.forms import operators as operator_forms
 from dids.forms import packages as package_forms
@@ -40,7 +41,16 @@ from dids.imports.wizard import Import
 from dids.lists.as_of import PastFilter
 from dids.lists.blocks import BlockMap
 from dids.lists.filters import ClientDIDFilter, SearchForm
-from dids.models import DID, AgeingRule, ClientPackage, DIDHistory, Reservation, SavedView, StockLevel
+from dids.models import (
+    DID,
+    AgeingRule,
+    ClientPackage,
+    DIDHistory,
+    PatternRule,
+    Reservation,
+    SavedView,
+    StockLevel,
+)
 from dids.reference_files.tables import TABLES
 from events.forms import EndpointForm, ReplayForm
 from events.models import Endpoint
@@ -138,6 +148,9 @@ def bound_forms(world, user):
         level_forms.NewLevelForm(NO_DATA, instance=StockLevel(), by=user),
         ageing_forms.RuleForm(NO_DATA, instance=AgeingRule(prefix="44")),
         ageing_forms.NewRuleForm(NO_DATA, instance=AgeingRule()),
+        mark_forms.MarkRuleForm(NO_DATA, instance=PatternRule(), version=1),
+        mark_forms.WordsForm(NO_DATA, words=[], version=1),
+        mark_forms.TryForm(NO_DATA),
         ageing_forms.OverrideForm(NO_DATA, by=user),
         staff_forms.MeForm(NO_DATA, instance=user),
         staff_forms.NoticesForm(NO_DATA, user=user),

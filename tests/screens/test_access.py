@@ -21,7 +21,7 @@ from audit.history import TRACKED
 from clients.models import Account, Client, Package, Reseller
 from dids.history.external_writes import ExternalWrite
 from dids.job_kinds import submit_create
-from dids.models import DID, Reservation, SavedView, StockLevel
+from dids.models import DID, MarkState, Reservation, SavedView, StockLevel
 from dids.numbering.ranges import Numbers
 from events.models import Endpoint
 from events.publishing import create_event
@@ -30,7 +30,7 @@ from operators.models import Operator
 from screens.templatetags.place import section
 from tests.carrier import token_of
 from tests.imports import imported
-from tests.world import PASSWORD, client_of, make_world, member, suggested_rule
+from tests.world import PASSWORD, client_of, make_world, member, pattern_rule, suggested_rule
 
 pytestmark = pytest.mark.django_db
 USERS = ["anonymous", "viewer", "stranger", "owner", "administrator"]
@@ -400,6 +400,53 @@ ADDRESSES = [
     ),
     Address("rules:accept", "/rules/{rule}/accept/", STAFF_ONLY, "login 403 403 403 302"),
     Address("rules:remove", "/rules/{rule}/remove/", STAFF_ONLY, "login 403 403 403 302"),
+    Address(
+        "rules:mark_new",
+        "/rules/marks/new/",
+        STAFF_ONLY,
+        "login 403 403 403 302",
+        mark_class="gold",
+        kind="pattern",
+        text="AAAA",
+        name="Four alike",
+        version="{mark_version}",
+    ),
+    Address(
+        "rules:mark_edit",
+        "/rules/marks/{mark_rule}/",
+        STAFF_ONLY,
+        "login 403 403 403 302",
+        mark_class="gold",
+        kind="pattern",
+        text="AAAA",
+        name="Four alike",
+        version="{mark_version}",
+    ),
+    Address(
+        "rules:mark_delete",
+        "/rules/marks/{mark_rule}/delete/",
+        STAFF_ONLY,
+        "login 403 403 403 302",
+        version="{mark_version}",
+    ),
+    Address(
+        "rules:mark_move",
+        "/rules/marks/{mark_rule}/move/",
+        "login 405 405 405 405",
+        "login 403 403 403 302",
+        place="1",
+        version="{mark_version}",
+    ),
+    Address(
+        "rules:mark_words",
+        "/rules/marks/words/",
+        STAFF_ONLY,
+        "login 403 403 403 302",
+        words="TAXI",
+        version="{mark_version}",
+    ),
+    Address("rules:mark_suggested", "/rules/marks/suggested/", STAFF_ONLY, "login 403 403 403 422"),
+    Address("rules:mark_again", "/rules/marks/again/", NO_POST, "login 403 403 403 302"),
     # Notices are read by the person they were written for alone.
     Address("notices:list", "/notifications/", SIGNED_IN, NO_POST),
     Address("notices:read_all", "/notifications/read/", NO_POST, "login 302 302 302 302", until="0"),
@@ -558,6 +605,8 @@ def ids_of(world, owner):
         "job": job_of(owner, world).pk,
         "level": StockLevel.objects.create(reseller=world.reseller, prefix="2569", minimum=2).pk,
         "rule": suggested_rule().pk,
+        "mark_rule": pattern_rule().pk,
+        "mark_version": MarkState.current().version,
         "notice": Notice.objects.filter(user=owner).latest("pk").pk,
         "microsecond": ExternalWrite(history_of(spare).at, Operator, 1, []).microsecond,
         "change": DID.objects.filter(pk=world.did("256999").pk).edit(by=SYSTEM, notes="undone").change,

@@ -19,7 +19,7 @@ from audit import history
 from audit.models import Change, Touched
 from clients.models import Account, Client, Package
 from dids.history.external_writes import ExternalWrite
-from dids.models import DID, SavedView, StockLevel
+from dids.models import DID, MarkState, SavedView, StockLevel
 from events.models import Delivery, Endpoint, Event, Secret
 from jobs.models import Job
 from notices.models import Kind, Notice
@@ -29,7 +29,7 @@ from tests.carrier import carrier, numbers_in, reserved, token_of
 from tests.examples import SCALE
 from tests.imports import imported
 from tests.screens.test_access import ADDRESSES, endpoint_of, history_of
-from tests.world import client_of, member, suggested_rule
+from tests.world import client_of, member, pattern_rule, suggested_rule
 
 pytestmark = pytest.mark.django_db
 
@@ -100,6 +100,8 @@ class Branch:
             "reservation": reservation.pk,
             "level": StockLevel.objects.create(reseller=house.reseller, prefix=prefix, minimum=2).pk,
             "rule": suggested_rule().pk,
+            "mark_rule": pattern_rule().pk,
+            "mark_version": MarkState.current().version,
             "notice": notice.pk,
         }
         self.ids["token"] = token_of(self.boss, name=f"{name} token").pk

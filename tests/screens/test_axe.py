@@ -320,6 +320,31 @@ def test_the_rules_have_no_violation(page_of, world):
     assert violations(page) == []
 
 
+def test_the_pattern_marks_have_no_violation(page_of, world):
+    page = page_of(member("Administrator"))
+    visit(page, "/rules/")
+    page.get_by_role("link", name="Use the suggested rules").click()
+    page.get_by_role("button", name="Use them").click()
+    expect(page.get_by_text("8 rules and 48 words are in force.")).to_be_visible()
+    assert violations(page) == []
+    call_command("worker", "--once")
+    page.get_by_label("Numbers to try").fill("33199004774\n442079460177")
+    page.get_by_role("button", name="Try", exact=True).click()
+    expect(page.get_by_text("rule 6, Mirror of four")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_role("link", name="Words").click()
+    page.get_by_label("Words", exact=True).fill("TAXI\nCAFÉ")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Line 2: “CAFÉ” has characters that are on no key.")).to_be_visible()
+    assert violations(page) == []
+    visit(page, "/rules/")
+    page.get_by_role("link", name="Edit rule 5").click()
+    page.get_by_label("Pattern or length").fill("aabb")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("“aabb” is not a pattern.")).to_be_visible()
+    assert violations(page) == []
+
+
 def test_the_stock_levels_have_no_violation(page_of, world):
     page = page_of(member("Supervisor"))
     visit(page, "/stock-levels/")
