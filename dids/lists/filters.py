@@ -43,6 +43,7 @@ from dids.numbering.search import MATCHES, Search, parse_search
 from operators.models import Operator
 
 OF_ENDS = ("reservation", "reserved", "reserved_until", "ends_on")
+OF_ORDER = ("begins", "range")  # searches for numbers that follow one another
 OF_PLACES = ("country", "type", "area")
 COMMON_TAG = 50_000  # numbers: with more, those of a client are not looked up in the index of the tag
 SEARCH_HINT = "Part of a number, 0049* begins, *900 ends, =49… exact, 111-222 a range, or a pasted list"
@@ -394,7 +395,32 @@ class DIDFilter(NumberFilter):
 
     def marked(self, dids):
         """Return those of ``dids`` with a chosen mark."""
-        return dids.filter(self.marks.condition) if self.marks else dids
+        if not self.marks:
+            return dids
+        leads = self.is_led_by_marks(self.operators, self.tag_sets, ())
+        return dids.filter(self.marks.leading_condition if leads else self.marks.condition)
+
+    def is_led_by_marks(self, operators, tag_sets, statuses):
+        """Return whether numbers are best found by their marks: not if other values have fewer numbers.
+
+        ``operators`` and ``tag_sets``: their keys, None for all; [None] for numbers without tags. Costs two
+        small queries if anything is given.
+        """
+        chosen = self.form.cleaned_data
+        if not self.marks or not self.marks.is_indexed or chosen["client"] or chosen["change"]:
+            return False
+        if chosen["search"] and chosen["search"].kind not in OF_ORDER:
+            return False
+        if operators is None and tag_sets is None and not statuses:
+            return True
+        stock = Stock.objects.of(operators, None if tag_sets == [None] else tag_sets)
+        stock = stock.filter(tag_set=None) if tag_sets == [None] else stock
+        stock = stock.filter(status__in=statuses) if statuses else stock
+        return (stock.aggregate(numbers=Sum("numbers"))["numbers"] or 0) > self._marks_count
+
+    @cached_property
+    def _marks_count(self):
+        return self.marks.count()
 
     def ending(self, dids):
         """Return those of ``dids`` that match the filters by reservation and by end.

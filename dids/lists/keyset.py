@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from django.conf import settings
 from django.db import connections
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum, Value
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.expressions import OrderBy
 from django.db.models.functions import Lower
 
@@ -45,7 +45,6 @@ SKIP_MAX = 20_000  # rows skipped by merging; more are counted by prefix first
 MERGE_SKIP_MAX = 1_000  # rows of a prefix skipped by merging; more are counted by their next digit first
 GUESSES_MAX = 6
 BATCH = 50  # partitions read together, and accounts found together
-OF_ORDER = ("begins", "range")  # searches for numbers that follow one another
 UNTAGGED = [None]  # the values of tag_set for numbers without tags
 # {order: its columns}; "written" is that of history rows.
 COLUMNS = {"number": ("number",), "id": ("pk",), "notes": ("notes", "number"), "written": ("history_id",)}
@@ -406,7 +405,9 @@ class FilteredScans:
         self._overdue = overdue
         # The operators are among the values, so what the user may see needs no join.
         found = filterset.of_change(filterset.searched_in(DID.objects.all()))
-        found = filterset.ending(filterset.marked(found))
+        if filterset.marks:
+            found = found.filter(filterset.marks.condition)
+        found = filterset.ending(found)
         self._dids: Scan = filterset.in_places(found)
         places = filterset.places
         self._ranges: list[Scan] | None = places and [found.filter(part) for part in places.parts]
@@ -445,7 +446,8 @@ class FilteredScans:
         """
         values = self._values | fixed
         wanted = statuses or self.statuses
-        if self._is_led_by_marks(values, wanted):
+        operators, tag_sets = values["operator"], values["tag_set"]
+        if values["account"] is None and self.filterset.is_led_by_marks(operators, tag_sets, wanted):
             return self._marked(values, wanted, where)
         lead = self._leading_column(values)
         dids = self._dids if where is None else self._dids.filter(where)
@@ -476,27 +478,6 @@ class FilteredScans:
             over = DID.objects.hold_over(self.filterset.now).values("pk")
             found.append(led.filter(holds.followed_by(every), pk__in=over))
         return found
-
-    def _is_led_by_marks(self, values: Mapping[str, list[Any] | None], statuses: list[str]) -> bool:
-        """Return whether the numbers are best found by their marks: not if other values have fewer."""
-        marks, search = self.filterset.marks, self.filterset.form.cleaned_data["search"]
-        if not marks or not marks.is_indexed or values["account"] is not None or self.filterset.changed:
-            return False
-        if search and search.kind not in OF_ORDER:
-            return False
-        operators, tag_sets = values["operator"], values["tag_set"]
-        if operators is None and tag_sets is None and not statuses:
-            return True
-        others = (
-            Stock.objects.filter(tag_set=None) if tag_sets == UNTAGGED else Stock.objects.of(None, tag_sets)
-        )
-        others = others.of(operators, None)
-        others = others.filter(status__in=statuses) if statuses else others
-        return (others.aggregate(numbers=Sum("numbers"))["numbers"] or 0) > self._marks_count
-
-    @cached_property
-    def _marks_count(self) -> int:
-        return int(self.filterset.marks.count())
 
     def _marked(
         self, values: Mapping[str, list[Any] | None], statuses: list[str], where: Q | None
