@@ -37,7 +37,7 @@ from dids.demo.names import (
     RESERVATIONS,
 )
 from dids.lifecycle import statuses as st
-from dids.models import DID, ClientPackage, MarkState, Reservation, stock_days
+from dids.models import DID, ClientPackage, MarkState, PatternRule, Reservation, stock_days
 from operators.models import Operator
 from staff.models import User
 
@@ -108,7 +108,8 @@ class World:
         """Build the world and return the number of writes to numbers, including creations."""
         with audit.origin("demo_data"):
             self._people()
-            marks.use_suggested(by=self.staff["Administrator"][0], version=MarkState.current().version)
+            if not PatternRule.objects.exists():
+                marks.use_suggested(by=audit.SYSTEM, version=MarkState.current().version)
             self._reference()
             self._plan_deliveries()
             self._plan_customers()

@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
-from django.db.models import Count
+from django.db.models import Count, Sum
 
 from audit import SYSTEM
 from audit.models import Change
@@ -20,7 +20,7 @@ from clients.models import Reseller
 from dids.demo import world as demo
 from dids.demo.names import RESELLERS
 from dids.lifecycle import statuses as st
-from dids.models import DID, DIDHistory, Stock
+from dids.models import DID, DIDHistory, Mark, MarkCount, MarkState, Stock
 from jobs.models import WorkerBeat
 from staff.models import User
 from tests.carrier import carrier
@@ -52,6 +52,9 @@ def test_the_world_has_every_status_tags_notes_and_a_past_that_moves_made():
     assert User.objects.filter(changes__isnull=False, groups__isnull=False).exists()
     # The counters are exact, and no hold is overdue.
     assert Stock.objects.by_status() == counts
+    # Special numbers have the marks of the suggested rules, and these are counted.
+    assert MarkState.current().is_marked
+    assert MarkCount.objects.aggregate(numbers=Sum("numbers"))["numbers"] == Mark.objects.count() > 100
 
 
 def test_an_inventory_with_numbers_is_left_alone():
