@@ -42,14 +42,14 @@ class MinimumHolds(Body):
 
 @router.get(
     "/minimum-holds",
-    operation_id="list_minimum_holds",
-    url_name="list_minimum_holds",
-    summary="List minimum holds",
+    operation_id="get_minimum_holds",
+    url_name="get_minimum_holds",
+    summary="Read the minimum holds",
     response=MinimumHolds,
 )
 @needs_scope("minimum-holds", "read")
 @may_lag
-def list_minimum_holds(request: HttpRequest) -> HttpResponse:
+def get_minimum_holds(request: HttpRequest) -> HttpResponse:
     """Return all rules, also those that are only suggested. People change them on the page Rules."""
     refuse_unknown(request.GET, ())
     user: Any = request.user

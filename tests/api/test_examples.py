@@ -66,9 +66,10 @@ def test_the_examples_of_the_documentation_work(world, owner, tmp_path):
     assert not_modified == 304
     assert [item["state"] for item in had["items"]] == ["never", "never"]
     assert streamed == 200 and len((tmp_path / "numbers.csv").read_text().splitlines()) == 2003
-    assigned, held, reserved, by_itself, in_a_row, rehearsed, job, rows, rehearsed_rows = writes
+    assigned, held, reserved, by_itself, figures, in_a_row, rehearsed, job, rows, rehearsed_rows = writes
     assert (reserved["dry_run"], reserved["result"]["done"]) == (True, 20)
     assert {item["kind"] for item in by_itself["items"]} == {"hold_ends"}
+    assert figures["total"] > 2_000 and len(figures["flows"]) == 90
     assert in_a_row["items"][0]["first"] == "4420000000"
     assert (assigned["did"]["status"], held["did"]["status"]) == ("active", "hold")
     assert (rehearsed["dry_run"], rehearsed["selected"]) == (True, 2001)

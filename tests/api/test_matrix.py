@@ -164,7 +164,7 @@ OPERATIONS = [
     Operation("get_calendar_feed", "GET", "/calendar/did_Key.x.ics", "401 401 401 401 401 401"),
     Operation("get_calendar", "GET", "/calendar", "401 200 200 200 200 403"),
     Operation("get_overview", "GET", "/overview", "401 200 200 200 200 403"),
-    Operation("list_minimum_holds", "GET", "/minimum-holds", "401 200 200 200 200 403"),
+    Operation("get_minimum_holds", "GET", "/minimum-holds", "401 200 200 200 200 403"),
     Operation("find_free_runs", "GET", "/free-runs?count=2", "401 200 200 200 200 403"),
     Operation("change_rows", "GET", "/changes/{change}/rows", "401 200 404 200 200 403"),
     Operation("list_tags", "GET", "/tags", "401 200 200 200 200 403"),
