@@ -20,7 +20,8 @@ GROUP = 200  # bits: whole bytes, and whole hundreds of numbers
 GROUP_BYTES = GROUP // 8
 GAPS_MAX = 5
 COUNT_MAX = 10_000
-EXACT_LENGTHS = 256  # lengths of runs that are looked for one by one; longer runs are few
+EXACT_LENGTHS = 255  # lengths of runs that are looked for in steps of twice as many; longer runs are few
+MEASURED_ONE_BY_ONE = 1_000  # runs; more of them are found by each of their lengths
 _CHUNK = 2_048  # bytes that are looked at when the end of a run is sought
 _BITS = [tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256)]
 
@@ -163,19 +164,32 @@ class FreeRuns:
 
     def _tightest(self, starts: int, count: int, multiple: int) -> Iterator[Run]:
         """Yield a Run in each free run, from the shortest run on and by number; ``starts`` are all places."""
-        length, longer = count, starts
+        length, longer = count, starts  # of at least ``length`` free numbers in a row
         while longer and length < count + EXACT_LENGTHS:
-            these, longer = longer, longer & self._free >> length
-            begins = these & ~(these << 1)  # of all runs that are at least this long
-            for begin in _set_bits(begins & ~longer):
-                if run := self._placed(begin, length, count, multiple):
+            step = length - count + 1
+            after = longer & longer >> step
+            begins = longer & ~(longer << 1) & ~after  # of the runs that are shorter than length + step
+            for run_length, begin in self._by_length(begins, length, step):
+                if run := self._placed(begin, run_length, count, multiple):
                     yield run
-            length += 1
+            length, longer = length + step, after
         begins, ends = longer & ~(longer << 1), longer & ~(longer >> 1)
         pairs = zip(_set_bits(begins), _set_bits(ends), strict=True)
         for run_length, begin in sorted((end - begin + length, begin) for begin, end in pairs):
             if run := self._placed(begin, run_length, count, multiple):
                 yield run
+
+    def _by_length(self, begins: int, shortest: int, lengths: int) -> Iterator[tuple[int, int]]:
+        """Yield (length, begin), sorted, of runs of ``shortest`` numbers and less than ``lengths`` more."""
+        if begins.bit_count() <= MEASURED_ONE_BY_ONE:
+            measured = ((shortest + self._ones_from(one + shortest), one) for one in _set_bits(begins))
+            yield from sorted(measured)
+            return
+        for length in range(shortest, shortest + lengths):
+            longer = begins & self._free >> length
+            for begin in _set_bits(begins & ~longer):
+                yield length, begin
+            begins = longer
 
     def _placed(self, begin: int, length: int, count: int, multiple: int) -> Run | None:
         """Return the Run of ``count`` numbers in the free run that leaves most in one piece, or None."""

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from dids.numbering import free_runs
 from dids.numbering.free_runs import BLOCK, Block, FreeRuns
 from tests.examples import scaled
 
@@ -121,8 +122,10 @@ def random_numbers(dice):
 
 
 @pytest.mark.parametrize("seed", range(scaled(200)))
-def test_what_is_found_equals_looking_at_each_number(seed):
+def test_what_is_found_equals_looking_at_each_number(seed, monkeypatch):
     dice = random.Random(seed)
+    monkeypatch.setattr(free_runs, "MEASURED_ONE_BY_ONE", dice.choice([0, 2, 1_000]))
+    monkeypatch.setattr(free_runs, "EXACT_LENGTHS", dice.choice([1, 15, 255]))
     numbers, count = random_numbers(dice), dice.choice([1, 2, 3, 7, 10, 20])
     multiple, gaps = dice.choice([1, 1, 10, 100]), dice.choice([0, 0, 1, 2, 5])
     free = runs_of(numbers)
@@ -138,8 +141,11 @@ def test_what_is_found_equals_looking_at_each_number(seed):
             assert run.length == count + run.before + run.after
     in_order = [(run.gaps, len(run.first), run.first) for run in free.first_fit(count, gaps=gaps).rows]
     assert in_order == sorted(in_order)
-    lengths = [(run.gaps, run.length) for run in free.best_fit(count, multiple=multiple, gaps=gaps).rows]
-    assert lengths == sorted(lengths)
+    tightest = [
+        (run.gaps, run.length, len(run.first), run.first)
+        for run in free.best_fit(count, multiple=multiple, gaps=gaps).rows
+    ]
+    assert tightest == sorted(tightest)
     if numbers:
         first, last = free.longest()
         assert int(last) - int(first) == max(piece(numbers, number, 1) for number in numbers)
