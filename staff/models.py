@@ -84,6 +84,7 @@ class User(AbstractUser):
     page_size = models.PositiveSmallIntegerField(null=True, blank=True)
     is_dense = models.BooleanField("dense rows", default=False)
     groups_numbers = models.BooleanField("numbers grouped as in their country", default=False)
+    copies_e164 = models.BooleanField("numbers copied with a plus, as in E.164", default=False)
     did_columns = models.CharField(max_length=300, default="", blank=True)
 
     objects: ClassVar[StaffManager] = StaffManager()

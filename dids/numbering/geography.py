@@ -115,6 +115,12 @@ def _pattern(written: str, head: str) -> str:
     return "".join(DIGIT if one.isdigit() else one for one in written)
 
 
+def e164(number: str) -> str:
+    """Return a number as E.164 writes it, with a plus; one that can’t be in E.164 stays as it is."""
+    is_possible = SHORTEST <= len(number) <= LONGEST and not number.startswith("0")
+    return f"+{number}" if is_possible else number
+
+
 def grouped(number: Sequence[str], pattern: str) -> str:
     """Return the digits of ``number`` as the pattern groups them."""
     if pattern.count(DIGIT) != len(number):

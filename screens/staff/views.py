@@ -140,9 +140,11 @@ def list_settings(request):
         query["per_page"] = str(size)
     elif "numbers" in request.POST:
         user.groups_numbers = request.POST["numbers"] == "grouped"
+    elif "copies" in request.POST:
+        user.copies_e164 = request.POST["copies"] == "e164"
     else:
         user.is_dense = request.POST.get("density") == "dense"
-    user.save(update_fields=["page_size", "is_dense", "groups_numbers"])
+    user.save(update_fields=["page_size", "is_dense", "groups_numbers", "copies_e164"])
     return go_to(_path(address, query))
 
 

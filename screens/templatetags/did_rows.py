@@ -14,6 +14,7 @@ from didmgmt.templatetags.look import moment, status
 from didmgmt.text import show_invisible
 from dids.lifecycle import statuses as st
 from dids.models.head_geography import learn, of_number
+from dids.numbering.geography import DIGIT, e164
 from dids.numbering.geography import grouped as grouped_digits
 
 register = template.Library()
@@ -31,20 +32,20 @@ def marked(number, search):
 
 
 @register.simple_block_tag
-def did_rows(content, dids, mark=None, grouped=False):
+def did_rows(content, dids, user, mark=None):
     """Repeat ``content`` for each number and fill in ``{pk}``, ``{number}`` and so on from ``_cells``.
 
-    ``mark``: the search whose digits ``{marked}``, the number, marks. ``grouped``: whether it is shown as in
-    its country.
+    ``mark``: the search whose digits ``{marked}``, the number, marks. How ``user``
+    wants numbers shown and copied is followed.
 
     Each ``GROUP`` rows have a ``<tbody>`` of their own, of which the block is to open and close the only one.
     The content is rendered once, so permissions, icons and URLs are looked up once, and only the cells that
     it names are made. The template engine takes twenty times as long for a hundred rows.
     """
     pattern, names, places = _pattern(content)
-    if grouped:
+    if user.groups_numbers:
         learn(did.number for did in dids)
-    cells = _cells(mark, grouped)
+    cells = _cells(mark, user)
     columns = [[cells[name](did) for did in dids] for name in names]
     rows = [pattern % places(row) for row in zip(*columns, strict=True)]
     groups = ("".join(rows[at : at + GROUP]) for at in range(0, len(rows), GROUP))
@@ -76,14 +77,15 @@ def row_url(name):
     return reverse(name, args=[0]).replace("/0/", "/{pk}/")
 
 
-def _cells(mark, grouped):
+def _cells(mark, user):
     """Return {placeholder: a function of a DID of ``for_table`` that returns its HTML}.
 
     Most rows share their names with others, so these are escaped once.
     """
     text, client, badge = cache(_text), cache(_client), cache(status)
     return _OTHER_CELLS | {
-        "marked": _shown(mark, grouped),
+        "marked": _shown(mark, user),
+        "copied": (lambda did: e164(did.number)) if user.copies_e164 else _number,
         "status": lambda did: badge(did.status_now, did.status_label, did.days_left),
         "operator": lambda did: text(did.operator_name),
         "tag": lambda did: text(did.tag_label),
@@ -96,27 +98,57 @@ def _cells(mark, grouped):
     }
 
 
-def _shown(mark, grouped):
+def _shown(mark, user):
     """Return the function of a DID that returns its number as it is shown."""
-    if grouped:
-        return lambda did: _grouped(did.number, mark)
+    if user.groups_numbers or user.copies_e164:
+        return lambda did: _as_chosen(did.number, user, mark)
     return (lambda did: marked(did.number, mark)) if mark else _number
 
 
-def _grouped(number, mark=None):
-    """Return the number as in its country, with the digits of a search marked."""
+@register.filter
+def as_chosen(number, user):
+    """Return a number as ``user`` wants it shown, so that selected text is what the user wants copied."""
+    return _as_chosen(number, user)
+
+
+@register.filter
+def as_copied(number, user):
+    """Return the text that a button copies; of several numbers in lines, too."""
+    return "\n".join(map(e164, number.split("\n"))) if user.copies_e164 else number
+
+
+@register.simple_tag
+def marked_number(number, mark, user):
+    """Return the digits of a number with those of a search marked, so that it is copied as ``user`` wants."""
+    return mark_safe(f"{_plus(number, user)}{marked(number, mark)}")
+
+
+def _as_chosen(number, user, mark=None):
+    pattern = of_number(number).pattern if user.groups_numbers else ""
+    if not pattern:
+        return marked_number(number, mark, user)
     before, match, _ = mark.split(number) if mark else (number, "", "")
     digits = list(number)
     if match:
         digits[len(before)] = f"<mark>{digits[len(before)]}"
         digits[len(before) + len(match) - 1] += "</mark>"
-    return mark_safe(grouped_digits(digits, of_number(number).pattern))
+    return mark_safe(grouped_digits(digits, _separated(pattern, user.copies_e164)))
 
 
-@register.filter
-def as_chosen(number, user):
-    """Return a number grouped as in its country if ``user`` has chosen that, else its digits."""
-    return _grouped(number) if user.groups_numbers else number
+@cache
+def _separated(pattern, with_plus):
+    """Return a pattern with its separators as generated content, which is not copied with selected text."""
+    plus = "+" if with_plus and pattern.startswith("+") else ""
+    return plus + re.sub(
+        f"[^{DIGIT}]+",
+        lambda found: f'<span data-sign="{escape(found[0])}"></span>',
+        pattern.removeprefix(plus),
+    )
+
+
+def _plus(number, user):
+    """Return the plus that is copied before digits and not seen, "" without one."""
+    return '<span class="copied-plus">+</span>' if as_copied(number, user) != number else ""
 
 
 @register.simple_tag

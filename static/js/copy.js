@@ -16,6 +16,16 @@ async function copy(text, within) {
   if (!done) throw new Error("The browser refused to copy.");
 }
 
+// A double click on a number selects its digits alone: they are copied as its button copies it.
+document.addEventListener("copy", (event) => {
+  const selected = getSelection().toString().trim();
+  const place = getSelection().anchorNode?.parentElement?.closest(".col-number, .did-title");
+  const number = place?.querySelector("[data-copy]")?.dataset.copy;
+  if (!number || number !== `+${selected}`) return;
+  event.clipboardData.setData("text/plain", number);
+  event.preventDefault();
+});
+
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;

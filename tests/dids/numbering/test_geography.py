@@ -6,7 +6,7 @@ import phonenumbers
 import pytest
 
 from dids.numbering.countries import COUNTRIES
-from dids.numbering.geography import TYPES, UNKNOWN, Geography, grouped, head_of, of_head
+from dids.numbering.geography import TYPES, UNKNOWN, Geography, e164, grouped, head_of, of_head
 from tests.examples import scaled
 
 
@@ -71,3 +71,18 @@ def test_numbers_are_grouped_as_in_their_country(number, shown):
 def test_a_pattern_of_another_length_groups_nothing():
     assert grouped("4420", "+## ## #### ####") == "4420"
     assert Geography().pattern == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [
+        ("442079460001", "+442079460001"),
+        ("12345678", "+12345678"),
+        ("123456789012345", "+123456789012345"),
+        ("1234567", "1234567"),
+        ("1234567890123456", "1234567890123456"),
+        ("02079460001", "02079460001"),
+    ],
+)
+def test_a_number_has_a_plus_in_e164_unless_it_can_not_be_in_it(number, written):
+    assert e164(number) == written
