@@ -38,7 +38,7 @@ RANKS = {
     "dids": "__init__ lifecycle numbering forecast models packages reservations upcoming labels lists"
     " overview history forms imports exports reference_files marks job_kinds periodic demo apps",
     "dids.demo": "__init__ names world",
-    "dids.exports": "__init__ columns copying rows ownership reservations upcoming workbook",
+    "dids.exports": "__init__ columns copying rows ownership reservations breaches upcoming workbook",
     "dids.forms": "__init__ records clients operators packages numbers reservations past free_runs blocks"
     " stock_levels ageing marks overview upcoming",
     "dids.history": "__init__ explain ownership breaches minimums timeline rows audit_log external_writes"
@@ -63,8 +63,8 @@ RANKS = {
     "jobs": "__init__ periodic kinds companions statistics files leases models waking filters apps",
     "notices": "__init__ models reading writing mailing periodic apps",
     "operators": "__init__ models filters apps",
-    "screens": "__init__ frame forms answers records templatetags start packages operators jobs staff people"
-    " stock rules overview programs downloads blocks webhooks notices calendar numbers runs history"
+    "screens": "__init__ frame forms answers downloads records templatetags start packages operators jobs"
+    " staff people stock rules overview programs blocks webhooks notices calendar numbers runs history"
     " clients reservations imports find",
     "screens.blocks": "__init__ views",
     "screens.calendar": "__init__ feed views",

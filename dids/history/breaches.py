@@ -1,7 +1,8 @@
 """Find numbers that went to another client before their minimum hold was over.
 
-The newest ``SOLD_MOST`` times that a number of an accepted rule was taken into use are compared with the time
-at which its client before left it, by history, also if the number was deleted and created again in between.
+Times at which a number of an accepted rule was taken into use are compared with the time at which its client
+before left it, by history, also if the number was deleted and created again in between. A page looks at the
+newest ``SOLD_MOST``, a file at all of the last year.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import connection
 
 from audit.models import Change
+from didmgmt.streams import CHUNK, read_transaction
 from dids.history.explain import actor_name
 from dids.labels import Names
 from dids.lifecycle import statuses as st
@@ -19,6 +21,7 @@ from operators.models import Operator
 PERIOD = timedelta(days=365)
 SOLD_MOST = 5_000  # that are looked at
 SHOWN = 100
+_ALL = 2**62
 # Changes by which a client gets a number
 _KINDS = ("assign", "import", "undo", "edit", "mass_edit", "unblock", "package")
 _IN_USE = "('{}')".format("', '".join(st.IN_USE))
@@ -55,13 +58,34 @@ def breaches(viewer, now):
     rules = in_force()
     if not rules:
         return []
-    found = _resold(rules, viewer, now)
+    with connection.cursor() as cursor:
+        cursor.execute(*_resold(rules, viewer, now, sold=SOLD_MOST, shown=SHOWN))
+        return _named(cursor.fetchall(), rules, viewer)
+
+
+def every_breach(viewer, now):
+    """Yield all breaches of the last year in the viewer's branch, newest first.
+
+    Reads through a server-side cursor, see ``didmgmt.streams.stream``; a few queries name those of a chunk.
+    """
+    rules = in_force()
+    if not rules:
+        return
+    with read_transaction(connection.alias), connection.chunked_cursor() as cursor:
+        cursor.execute(*_resold(rules, viewer, now, sold=_ALL, shown=_ALL))
+        while rows := cursor.fetchmany(CHUNK):
+            yield from _named(rows, rules, viewer)
+
+
+def _named(found, rules, viewer):
+    """Return the breaches of rows of ``_RESOLD``."""
     names = Names(viewer, accounts={account for row in found for account in row[5:7]})
     changes = Change.objects.in_bulk({row[7] for row in found})
     Change.hide_labels(changes.values(), viewer)
     accepted = dict(AgeingRule.objects.values_list("prefix", "accepted_at"))
     made = []
-    for number, pk, at, left_at, _, before, then, change in found:
+    for number, pk, *times, _, before, then, change in found:
+        at, left_at = map(_aware, times)
         prefix = next(prefix for prefix, _ in rules if number.startswith(prefix))
         reason = changes[change].data.get("override", "")
         if not reason and at < accepted[prefix]:
@@ -83,11 +107,14 @@ def breaches(viewer, now):
     return made
 
 
-def _resold(rules, viewer, now):
-    """Return (number, id, when, when left, history id, account before, account, change) of breaches."""
+def _resold(rules, viewer, now, *, sold, shown):
+    """Return the statement that reads breaches, and its parameters.
+
+    ``sold``: how many of the newest numbers taken into use are looked at; ``shown``: the most breaches.
+    """
     is_postgresql = connection.vendor == "postgresql"
-    params = {"since": connection.ops.adapt_datetimefield_value(now - PERIOD), "most": SOLD_MOST}
-    params |= {"shown": SHOWN} | {f"prefix{n}": f"{prefix}%" for n, (prefix, _) in enumerate(rules)}
+    params = {"since": connection.ops.adapt_datetimefield_value(now - PERIOD), "most": sold}
+    params |= {"shown": shown} | {f"prefix{n}": f"{prefix}%" for n, (prefix, _) in enumerate(rules)}
     of_rules = " OR ".join(f"sold.number LIKE %(prefix{n})s" for n in range(len(rules)))
     whens = " ".join(f"WHEN sold.number LIKE %(prefix{n})s THEN {rule.days}" for n, rule in enumerate(rules))
     early = (
@@ -107,9 +134,7 @@ def _resold(rules, viewer, now):
         kinds=", ".join(f"'{kind}'" for kind in _KINDS),
         in_use=_IN_USE,
     )
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        return [(*row[:2], _aware(row[2]), _aware(row[3]), *row[4:]) for row in cursor.fetchall()]
+    return sql, params
 
 
 def _aware(at):

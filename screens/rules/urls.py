@@ -6,6 +6,7 @@ app_name = "rules"
 
 urlpatterns = [
     path("", views.rule_list, name="list"),
+    path("breaches/", views.breach_export, name="breaches"),
     path("new/", views.rule_new, name="new"),
     path("marks/new/", marks.mark_new, name="mark_new"),
     path("marks/words/", marks.mark_words, name="mark_words"),

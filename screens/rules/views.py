@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 from didmgmt import clock, dialogs
 from didmgmt.parameters import takes
 from didmgmt.text import count_noun
+from dids.exports.breaches import breach_rows
 from dids.forms.ageing import NewRuleForm, RuleForm
 from dids.history.breaches import SHOWN, SOLD_MOST
 from dids.history.minimums import minimums
@@ -23,6 +24,7 @@ from dids.job_kinds import MinimumJob, hold_ends_moved, submit_minimum
 from dids.models import AgeingRule
 from jobs.models import SMALL, Job
 from screens.answers import queued
+from screens.downloads import download, file_name
 from screens.people.people import confirm
 from screens.records import has_installation_wide, installation_wide
 from screens.rules.marks import panels
@@ -48,6 +50,15 @@ def rule_list(request):
     }
     context |= panels(request)
     return render(request, "rules/list.html", context)
+
+
+@require_safe
+@permission_required("dids.export_did", raise_exception=True)
+@takes()
+def breach_export(request):
+    """Send all breaches of the last year as CSV."""
+    now = clock.now()
+    return download(request, breach_rows(request.user, now), file_name("breaches", None, now))
 
 
 @dialogs.view

@@ -386,6 +386,7 @@ ADDRESSES = [
     Address("stock_levels:delete", "/stock-levels/{level}/delete/", *ON_RECORD),
     # Rules are those of all resellers.
     Address("rules:list", "/rules/", SIGNED_IN, NO_POST),
+    Address("rules:breaches", "/rules/breaches/", SIGNED_IN, NO_POST),
     Address(
         "rules:new",
         "/rules/new/",

@@ -1,5 +1,7 @@
 """The page of minimum holds, and the dialogs that change them."""
 
+import csv
+import io
 from datetime import timedelta
 
 import pytest
@@ -10,9 +12,10 @@ from audit import SYSTEM
 from audit.models import Change
 from clients.models import Account, Client, Package
 from didmgmt import clock
+from dids.history.breaches import breaches
 from dids.history.minimums import minimums
 from dids.models import DID, AgeingRule, ClientPackage
-from tests.carrier import carrier, numbers_in
+from tests.carrier import carrier, numbers_in, person
 from tests.world import client_of, make_world, member
 
 pytestmark = pytest.mark.django_db
@@ -148,6 +151,65 @@ def test_people_of_another_reseller_see_the_rules_but_neither_breaches_nor_names
 
     assert "Elsewhere" in page and "2567" not in page and "administrator" not in page
     assert "Add a prefix" not in page
+
+
+@pytest.fixture
+def broken(world, admin):
+    """Numbers that Bakery got too early, one after the other."""
+    given, account = bakery(world)
+    some = [f"25{n:04}" for n in range(7)]
+    for number in some:
+        numbers_in("active", [number], world)
+        did = released(number)
+        DID.objects.filter(pk=did.pk).assign(given, account, by=SYSTEM)
+    in_force(admin)
+    return some
+
+
+def breaches_of(user):
+    answer = client_of(user).get("/rules/breaches/")
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    header, *rows = csv.reader(io.StringIO(answer.getvalue().decode()))
+    return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def test_a_file_has_all_breaches_and_the_panel_the_newest(broken, admin, monkeypatch):
+    monkeypatch.setattr("dids.history.breaches.SHOWN", 3)
+    monkeypatch.setattr("dids.history.breaches.SOLD_MOST", 5)
+    monkeypatch.setattr("dids.history.breaches.CHUNK", 2)
+    rows = breaches_of(admin)
+    assert [row["DID"] for row in rows] == broken[::-1]
+    assert [one.number for one in breaches(admin, clock.now())] == broken[:3:-1]
+    newest = rows[0]
+    assert newest.pop("Assigned")[:10] == f"{clock.now():%Y-%m-%d}"
+    change = Change.objects.get(pk=newest.pop("Change"))
+    assert change.kind == "assign"
+    assert newest == {
+        "DID": broken[-1],
+        "Days rested": "0",
+        "Days, at least": "45",
+        "Prefix": "25",
+        "Before": "Rose Orig",
+        "Then": "Bakery",
+        "By": "the system",
+        "Reason": "Before the rule was accepted",
+    }
+    assert 'href="/rules/breaches/"' in page_of(admin)
+
+
+def test_a_file_of_breaches_has_those_of_the_branch_alone_and_needs_the_right(broken, world, admin):
+    theirs = member("Administrator", username="theirs", reseller=world.reseller_2)
+    ours = member("Viewer", username="ours", reseller=world.reseller)
+    assert breaches_of(theirs) == [] and "/rules/breaches/" not in page_of(theirs)
+    assert len(breaches_of(ours)) == len(broken)
+    reader = person("reader", "dids.view_did")
+    assert client_of(reader).get("/rules/breaches/").status_code == 403
+    assert "/rules/breaches/" not in page_of(reader)
+    assert client_of(admin).get("/rules/breaches/?q=1").status_code == 400
+
+
+def test_a_file_without_breaches_has_a_header(world, admin):
+    assert breaches_of(admin) == []
 
 
 def test_the_page_of_a_number_says_when_it_may_be_sold_again(world, admin):
