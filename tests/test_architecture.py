@@ -38,7 +38,7 @@ RANKS = {
     "dids": "__init__ lifecycle numbering forecast models packages reservations upcoming labels lists"
     " overview history forms imports exports reference_files marks job_kinds periodic demo apps",
     "dids.demo": "__init__ names world",
-    "dids.exports": "__init__ columns copying rows ownership reservations breaches upcoming workbook",
+    "dids.exports": "__init__ columns copying rows ownership reservations breaches upcoming stock workbook",
     "dids.forms": "__init__ records clients operators packages numbers reservations past free_runs blocks"
     " stock_levels ageing marks overview upcoming",
     "dids.history": "__init__ explain ownership breaches minimums timeline rows audit_log external_writes"

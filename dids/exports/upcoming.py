@@ -1,13 +1,22 @@
-"""The calendar as a feed (RFC 5545): an all-day event for each kind of a day, with counts."""
+"""The calendar as a feed (RFC 5545), an all-day event for each kind of a day with counts, and as a table."""
 
 from datetime import UTC, timedelta
 
 from didmgmt.dates import midnight
 from didmgmt.text import count_noun
-from dids.upcoming import PACKAGE_STARTS, RESERVATION_ENDS
+from dids.lifecycle import statuses as st
+from dids.upcoming import FOLLOWING, HOLD_ENDS, PACKAGE_STARTS, RESERVATION_ENDS
 
 ICAL = "text/calendar; charset=utf-8"
 LINE_MOST = 75  # octets, without the line break
+_OUTCOMES = (*st.FREE, st.HOLD)
+HEADER = (
+    "Day",
+    "Kind",
+    "Packages or reservations",
+    "Numbers",
+    *(f"To {st.LABELS[one]}" for one in _OUTCOMES),
+)
 _ESCAPED = str.maketrans({"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n"})
 
 
@@ -42,6 +51,15 @@ def ical(upcoming, *, feed, page):
         ]
     lines.append("END:VCALENDAR")
     return "".join(f"{_folded(line)}\r\n" for line in lines)
+
+
+def entry_rows(entries):
+    """Yield the rows of a file of what happens: the header, then a tuple for each ``Entry``."""
+    yield HEADER
+    for entry in entries:
+        events = entry.events if entry.kind not in (HOLD_ENDS, FOLLOWING) else None
+        outcomes = (entry.outcomes[status] for status in _OUTCOMES)
+        yield (entry.day.isoformat(), entry.label, events, entry.numbers, *outcomes)
 
 
 def _summary(entry):

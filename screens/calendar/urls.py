@@ -6,5 +6,6 @@ app_name = "calendar"
 
 urlpatterns = [
     path("", views.calendar, name="calendar"),
+    path("export/", views.calendar_export, name="export"),
     path("feed/", feed.feed_new, name="feed"),
 ]

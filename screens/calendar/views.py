@@ -10,9 +10,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from didmgmt import clock
+from didmgmt.addresses import go_to
 from didmgmt.dates import show_day
 from didmgmt.replica import may_lag
 from didmgmt.text import count_noun
+from dids.exports.upcoming import entry_rows
 from dids.forms.upcoming import CalendarForm
 from dids.lifecycle import statuses as st
 from dids.upcoming import (
@@ -26,6 +28,7 @@ from dids.upcoming import (
     Upcoming,
     becomes,
 )
+from screens.downloads import download, file_name
 
 DAY = timedelta(days=1)
 WEEKS = 7
@@ -52,13 +55,28 @@ OF_KIND = {
 @permission_required("dids.view_did", raise_exception=True)
 @may_lag
 def calendar(request):
+    form, page = _form_and_page(request, clock.now())
+    status = 200 if page else 422
+    return render(request, "calendar/calendar.html", {"form": form, "page": page}, status=status)
+
+
+@require_safe
+@permission_required("dids.export_did", raise_exception=True)
+@may_lag
+def calendar_export(request):
+    """Send what happens on the days of the weeks that the page shows, of the kind and the reseller chosen."""
     now = clock.now()
+    _, page = _form_and_page(request, now)
+    if page is None:
+        return go_to(f"{reverse('calendar:calendar')}?{request.GET.urlencode()}")  # it shows the errors
+    return download(request, entry_rows(page.entries), file_name("calendar", None, now, page.kind))
+
+
+def _form_and_page(request, now):
+    """Return the form and the page, which is None if the form is invalid."""
     today = timezone.localtime(now).date()
     form = CalendarForm(request.GET, by=request.user, today=today)
-    if not form.is_valid():
-        return render(request, "calendar/calendar.html", {"form": form}, status=422)
-    page = _Page(request.user, now, today, form.cleaned_data)
-    return render(request, "calendar/calendar.html", {"form": form, "page": page})
+    return form, _Page(request.user, now, today, form.cleaned_data) if form.is_valid() else None
 
 
 class _Page:
@@ -94,6 +112,16 @@ class _Page:
         }
         query = urlencode({name: value for name, value in chosen.items() if value})
         return f"{reverse('calendar:calendar')}{'?' if query else ''}{query}"
+
+    @property
+    def entries(self):
+        """The entries of the shown kind on the days of the weeks."""
+        return [entry for (day, _), entry in self._entries.items() if day <= self.until]
+
+    @property
+    def export_url(self):
+        query = self._url(self.first).partition("?")[2]
+        return f"{reverse('calendar:export')}{'?' if query else ''}{query}"
 
     # --- the kinds
 

@@ -4,4 +4,7 @@ from screens.overview import views
 
 app_name = "overview"
 
-urlpatterns = [path("", views.overview, name="stock")]
+urlpatterns = [
+    path("", views.overview, name="stock"),
+    path("export/", views.overview_export, name="export"),
+]

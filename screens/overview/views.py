@@ -14,6 +14,7 @@ from didmgmt import clock
 from didmgmt.parameters import takes
 from didmgmt.replica import may_lag
 from didmgmt.text import parse_whole
+from dids.exports.stock import stock_rows
 from dids.forecast import DAYS
 from dids.forms.overview import ScopeForm
 from dids.lifecycle import statuses as st
@@ -32,6 +33,7 @@ from dids.overview import (
     Overview,
     Subject,
 )
+from screens.downloads import download, file_name
 from screens.overview import plots
 
 SUBJECT_WORDS = {PREFIX: ("Prefix", "prefixes"), TAG: ("Tag", "tags"), OPERATOR: ("Operator", "operators")}
@@ -63,9 +65,7 @@ def _is_forecast(value):
     subjects=lambda value: value == "all",
 )
 def overview(request):
-    reseller = None
-    if pk := parse_whole(request.GET.get("reseller", "").strip()):
-        reseller = get_object_or_404(Reseller.objects.visible_to(request.user), pk=pk)
+    reseller = _reseller(request)
     found = Overview(request.user, clock.now(), reseller)
     context = {"overview": found, "reseller": reseller}
     if not request.user.reseller_id:
@@ -74,6 +74,23 @@ def overview(request):
     if found.total:
         context |= _context(found, request)
     return render(request, "overview/overview.html", context)
+
+
+@require_safe
+@permission_required("dids.export_did", raise_exception=True)
+@may_lag
+@takes(reseller=lambda value: parse_whole(value) is not None, group=lambda value: value in GROUPED)
+def overview_export(request):
+    """Send the stock by status of all numbers, of each operator and of each group that the page shows."""
+    now, by = clock.now(), request.GET.get("group", "").strip() or TAG
+    rows = stock_rows(Overview(request.user, now, _reseller(request)), by)
+    return download(request, rows, file_name("stock", None, now, f"by {by}"))
+
+
+def _reseller(request):
+    """Return the reseller whose numbers are wanted, None for all; 404 for one that the user may not see."""
+    pk = parse_whole(request.GET.get("reseller", "").strip())
+    return get_object_or_404(Reseller.objects.visible_to(request.user), pk=pk) if pk else None
 
 
 def home(request):
@@ -98,6 +115,7 @@ def _context(found, request):
         "flows": plots.flow_plot(found.flows()),
         "returns": plots.return_plot(found.returns()) if found.counted_at else None,
         "scope": scope,
+        "export_url": f"{reverse('overview:export')}?{urlencode({'group': by} | scope)}",
         "operators": _groups(found.grouped(OPERATOR), "operator", "operators"),
         "groups": _groups(found.grouped(by), *GROUP_WORDS[by]),
         "group_tabs": [(words[0], link(group=one), one == by) for one, words in GROUP_WORDS.items()],

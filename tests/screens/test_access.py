@@ -179,6 +179,7 @@ ADDRESSES = [
     Address("dids:client_choices", "/dids/choices/clients/", SIGNED_IN, NO_POST),
     Address("dids:tag_choices", "/dids/choices/tags/", SIGNED_IN, NO_POST),
     Address("calendar:calendar", "/calendar/", SIGNED_IN, NO_POST),
+    Address("calendar:export", "/calendar/export/", SIGNED_IN, NO_POST),
     Address(
         "calendar:feed",
         "/calendar/feed/",
@@ -372,6 +373,7 @@ ADDRESSES = [
     Address("jobs:cancel", "/jobs/{job}/cancel/", NO_POST, "login 404 404 302 302"),
     Address("jobs:retry", "/jobs/{job}/retry/", NO_POST, "login 404 404 302 302"),
     Address("overview:stock", "/overview/", SIGNED_IN, NO_POST),
+    Address("overview:export", "/overview/export/", SIGNED_IN, NO_POST),
     Address("stock_levels:list", "/stock-levels/", SIGNED_IN, NO_POST),
     Address(
         "stock_levels:new",

@@ -1,5 +1,7 @@
 """The page of what happens by itself."""
 
+import csv
+import io
 from datetime import timedelta
 
 import pytest
@@ -7,7 +9,7 @@ from django.utils import timezone
 
 from audit import SYSTEM
 from dids.models import DID
-from tests.carrier import numbers_in, reserved
+from tests.carrier import numbers_in, person, reserved
 from tests.dids.models.test_assigning import text
 from tests.world import client_of, member
 
@@ -121,3 +123,42 @@ def test_the_calendar_of_a_branch_has_nothing_of_others(world, busy, stranger):
     assert "Rose" not in text(page)
     bound = client_of(member("Viewer", username="bound", reseller=world.reseller))
     assert bound.get("/calendar/").context["page"].total >= 4
+
+
+def file_of(who, query=""):
+    answer = client_of(who).get(f"/calendar/export/{query}")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    return list(csv.reader(io.StringIO(answer.getvalue().decode())))
+
+
+def test_the_file_has_what_happens_by_day_and_kind(world, busy, viewer):
+    day = busy.isoformat()
+    header, *rows = file_of(viewer)
+    assert header == [
+        *("Day", "Kind", "Packages or reservations", "Numbers"),
+        *("To Reserved", "To In Stock", "To Archive", "To Hold"),
+    ]
+    assert rows == [
+        [day, "Hold ends", "", "1", "0", "1", "0", "0"],
+        [day, "Reservation ends", "1", "1", "0", "1", "0", "0"],
+        [day, "Package ends", "1", "2", "0", "0", "0", "2"],
+        [(busy + 30 * DAY).isoformat(), "Follow-on hold ends", "", "2", "0", "2", "0", "0"],
+    ]
+    assert file_of(viewer, "?kind=hold_ends")[1:] == rows[:1]
+    page = client_of(viewer).get("/calendar/?kind=hold_ends")
+    assert page.context["page"].export_url == "/calendar/export/?kind=hold_ends"
+    assert 'href="/calendar/export/?kind=hold_ends"' in page.content.decode()
+
+
+def test_the_file_has_what_the_branch_has_alone_and_needs_the_right(world, busy, viewer):
+    bound = member("Viewer", username="bound", reseller=world.reseller_2)
+    assert len(file_of(bound)) == 1 and len(file_of(viewer, f"?reseller={world.reseller_2.pk}")) == 1
+    assert len(file_of(viewer, f"?reseller={world.reseller.pk}")) == 5
+    reader = client_of(person("reader", "dids.view_did"))
+    assert reader.get("/calendar/export/").status_code == 403
+    assert "/calendar/export/" not in reader.get("/calendar/").content.decode()
+
+
+def test_the_file_of_days_that_are_not_understood_leads_to_their_errors(world, viewer):
+    answer = client_of(viewer).get("/calendar/export/?from=2020-01-01")
+    assert answer.url == "/calendar/?from=2020-01-01"

@@ -1,5 +1,7 @@
 """The overview: what it says of the stock, to whom, and what it costs."""
 
+import csv
+import io
 import re
 from collections import Counter
 from datetime import timedelta
@@ -12,7 +14,7 @@ from django.utils import timezone
 from audit import SYSTEM
 from dids.models import DID, CountedDay, StockDay, StockOutlook, head_geography, stock_days
 from dids.overview import Overview
-from tests.carrier import carrier, numbers_in
+from tests.carrier import carrier, numbers_in, person
 from tests.world import client_of, member
 
 pytestmark = pytest.mark.django_db
@@ -169,3 +171,34 @@ def test_overdue_holds_cost_two_queries_however_many_there_are(django_assert_num
     assert found._overdue
     with django_assert_num_queries(3):  # the counters, the holds by head, and where these heads belong
         found.grouped("country")
+
+
+def file_of(who, query=""):
+    answer = client_of(who).get(f"/overview/export/{query}")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    return list(csv.reader(io.StringIO(answer.getvalue().decode())))
+
+
+def test_the_file_has_all_numbers_and_those_of_each_operator_and_group(stock, viewer):
+    header, everything, *rows = file_of(viewer, "?group=country")
+    assert header == ["Group", "Name", "Active", "Blocked", "Hold", "Reserved", "In Stock", "Archive", "All"]
+    counts = Counter(DID.objects.values_list("status", flat=True))
+    in_order = [str(counts[one]) for one in ("active", "blocked", "hold", "reserved", "instock", "archive")]
+    assert everything == ["all", "", *in_order, str(DID.objects.count())]
+    assert ["operator", "DID Operator 2", "0", "0", "0", "0", "41", "0", "41"] in rows
+    assert ["country", "United Kingdom", "0", "0", "0", "0", "52", "0", "52"] in rows
+    assert ["tag", "London", "0", "0", "0", "0", "52", "0", "52"] in file_of(viewer)
+    page = client_of(viewer).get(f"/overview/?group=type&reseller={stock.reseller.pk}").content.decode()
+    assert f'href="/overview/export/?group=type&amp;reseller={stock.reseller.pk}"' in page
+
+
+def test_the_file_has_the_branch_alone_and_needs_the_right(stock, viewer):
+    bound = member("Viewer", username="bound", reseller=stock.reseller)
+    own = file_of(bound, "?group=prefix")
+    assert own == file_of(viewer, f"?group=prefix&reseller={stock.reseller.pk}")
+    assert not any("DID Operator 2" in row for row in own)
+    assert client_of(bound).get(f"/overview/export/?reseller={stock.reseller_2.pk}").status_code == 404
+    reader = client_of(person("reader", "dids.view_did"))
+    assert reader.get("/overview/export/").status_code == 403
+    assert "/overview/export/" not in reader.get("/overview/").content.decode()
+    assert client_of(viewer).get("/overview/export/?group=nonsense").status_code == 400
