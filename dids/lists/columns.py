@@ -16,6 +16,7 @@ from didmgmt.text import shorten
 from dids.labels import Names, ReservationNames
 from dids.lifecycle import statuses as st
 from dids.models import DID, head_geography
+from dids.models.ageing import in_force, rule_of
 from dids.models.marks import with_mark
 from dids.models.numbers import AsListed
 
@@ -94,8 +95,8 @@ def rows_with_columns(pks, keys, viewer, now):
     """Return the numbers with these ids as rows ``for_table`` with what these columns need besides.
 
     They are tuples with the attributes of ``AsListed``. Costs one query, with index lookups for each row; the
-    last clients cost another one, and those of names; so do reservations, and heads that are new to the
-    process.
+    last clients cost another one, and those of names; so do reservations, the minimum holds, and heads that
+    are new to the process. With "hold_days" each row has ``least``, its ``Minimum`` or None.
     """
     needed = frozenset(keys) & {"created", "changed", "hold_days", "mark"}
     statement, listed = _rows(needed)
@@ -105,6 +106,10 @@ def rows_with_columns(pks, keys, viewer, now):
         _add_past_clients(rows, viewer)
     if "reserved_for" in keys:
         _add_reservations(rows, viewer)
+    if "hold_days" in keys:
+        rules = in_force()
+        for row in rows:
+            row.least = rule_of(row.number, rules)
     if frozenset(keys) & {"country", "area", "type"}:
         head_geography.learn(row.number for row in rows)
     return rows

@@ -226,9 +226,15 @@ def begins_with(prefix):
     return {"number__gte": prefix, "number__lt": prefix + AFTER_DIGITS}
 
 
+def rule_of(number, rules):
+    """Return the ``Minimum`` of ``rules``, see ``in_force``, for ``number``; None without one."""
+    return next((rule for rule in rules if number.startswith(rule.prefix)), None)
+
+
 def minimum_of(number, rules):
-    """Return the least days that ``number`` rests by ``rules``, see ``in_force``; 0 without one."""
-    return next((days for prefix, days in rules if number.startswith(prefix)), 0)
+    """Return the least days that ``number`` rests by ``rules``; 0 without one."""
+    rule = rule_of(number, rules)
+    return rule.days if rule else 0
 
 
 def minimum_days(rules):
@@ -301,7 +307,7 @@ def resold_early(client, now):
 def until_of(number, now, rules):
     """Return (until when the number ages, its ``Minimum``), None if it does not; at most one query."""
     found = Release.objects.ageing(now, rules).filter(number=number).first() if rules else None
-    return found and (found.until, next(rule for rule in rules if number.startswith(rule.prefix)))
+    return found and (found.until, rule_of(number, rules))
 
 
 def why_ageing(now, remedy):

@@ -164,7 +164,7 @@ _OTHER_CELLS = {
     "number": _number,
     "notes": lambda did: _cut(escape(show_invisible(did.notes))) if did.notes else NONE,
     "after_hold": lambda did: escape(did.after_hold_label),
-    "hold_days": lambda did: str(did.hold_days_now),
+    "hold_days": lambda did: _hold_days(did.hold_days_now, did.least),
     "hold_until": lambda did: moment(did.hold_until) if did.status_now == st.HOLD else NONE,
     "reserved_until": lambda did: (did.status_now == st.RESERVED and moment(did.hold_until)) or NONE,
     "mark": lambda did: medal(did.mark_class, did.mark_name) if did.mark_class else NONE,
@@ -174,6 +174,14 @@ _OTHER_CELLS = {
     "created": lambda did: moment(did.created_at) or NONE,
     "changed": lambda did: moment(did.changed_at) or NONE,
 }
+
+
+def _hold_days(days, least):
+    """Return the days that a hold lasts; what it says else if a minimum hold is longer is told on hover."""
+    if least is None or least.days <= days:
+        return str(days)
+    title = f"Minimum hold of +{least.prefix}; without it {days}"
+    return f'<span title="{title}">{least.days}</span>'
 
 
 def _client(name, account):

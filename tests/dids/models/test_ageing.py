@@ -1,5 +1,6 @@
 """A number that a client has left goes to another client only after its minimum hold."""
 
+import re
 from datetime import timedelta
 from importlib import import_module
 
@@ -11,10 +12,11 @@ from audit.models import Change
 from clients.models import Account, Client, Package
 from didmgmt import clock
 from dids.history.undo.undo import Undo
+from dids.lists.columns import rows_with_columns
 from dids.models import DID, AgeingRule, ClientPackage, Release, Reservation
 from staff.models import User
 from tests.imports import finished, staged
-from tests.world import make_world, member
+from tests.world import client_of, make_world, member
 
 pytestmark = pytest.mark.django_db
 
@@ -284,3 +286,17 @@ def test_the_migration_reads_from_history_what_the_triggers_write(world):
         assert (
             abs(read[number].released_at - release.released_at) < DAY / 86_400
         )  # each trigger reads the clock
+
+
+def test_the_list_shows_the_days_that_a_hold_lasts_and_which_rule_sets_them(world, django_assert_num_queries):
+    rule("256", 60)
+    numbers("2567").edit(by=SYSTEM, hold_days=30)
+    numbers("256999").edit(by=SYSTEM, hold_days=90)
+    browser = client_of(world.supervisor)
+    page = browser.get("/dids/?columns=number,hold_days&sort=number").content.decode()
+    shown = dict(re.findall(r'data-copy="(\d+)".*?<td class="col-hold_days">(.*?)</td>', page, re.DOTALL))
+    assert shown["2567"] == '<span title="Minimum hold of +256; without it 30">60</span>'
+    assert shown["256999"] == "90" and shown["111"] == "30"
+    pks = list(DID.objects.values_list("pk", flat=True))
+    with django_assert_num_queries(2):  # the rows and the rules
+        rows_with_columns(pks, ["number", "hold_days"], world.supervisor, clock.now())
