@@ -36,7 +36,6 @@ from dids.history.undo.verdicts import (
     DELETE,
     FULL,
     NUMBERS,
-    REASONS,
     REMOVE,
     RESTORE,
     UNCHANGED,
@@ -45,6 +44,7 @@ from dids.history.undo.verdicts import (
     WRITES,
     has_visible_rows,
     verdict_groups,
+    why_refused,
 )
 from dids.lifecycle.result import KEPT, SAMPLE
 from dids.models import DID, ClientPackage, Reservation
@@ -282,7 +282,8 @@ class _Run:
                 most = KEPT if chunk.model is DID and not self.is_preview else SAMPLE
                 wanted = most - len(refusal.numbers) if refusal else most
                 named = writes.names(chunk.model, sorted(group.ids)[:wanted], self.undo.viewer)
-                result.refuse(group.verdict, REASONS[group.verdict], len(group.ids), named)
+                why = refusal.why if refusal else why_refused(group.verdict, groups, chunk)
+                result.refuse(group.verdict, why, len(group.ids), named)
         result.done += written
         if not result.selected:
             del self.result.results[chunk.model._meta.model_name]

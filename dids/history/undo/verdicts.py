@@ -15,7 +15,7 @@ from didmgmt.statements import embed
 from dids.history.undo.chunk import IN_PLACE, IN_USE, null_safe_equal, restored_value
 from dids.lifecycle import holds
 from dids.models import DID, ClientPackage, Release, Reservation
-from dids.models.ageing import in_force
+from dids.models.ageing import in_force, why_ageing
 from dids.models.package_classes import refuses_sql
 from operators.models import Operator
 
@@ -30,7 +30,9 @@ WRITES = {
     REMOVE: (DELETE, CLOSE),
 }
 FULL = "full"  # the verdict on numbers without a place in their package, which are tried again
+AGEING = "ageing"  # the verdict on numbers that another client left too recently
 
+UNDO_LATER = "undo it again then, or have an administrator assign what is free with a reason"
 REASONS = {
     "touched": "changed again by a later change; edit it by hand if it still has to be undone",
     "unknown": "its earlier state is unknown because old history was deleted; edit it by hand",
@@ -44,8 +46,6 @@ REASONS = {
     "client_package gone": "its client package was deleted; undo that first",
     "reservation gone": "its reservation was deleted; undo that first",
     "reservation changed": "its reservation has another end by now; reserve it again instead",
-    "ageing": "another client left it too recently; assign it when its minimum hold is over, or have an"
-    " administrator assign it with a reason",
     "over": "its earlier hold or reservation would have ended by now; leave it as it is, or edit it by hand",
     "client closed": "its client is closed; reopen the client first",
     "package archived": "its package is archived; restore the package first",
@@ -350,14 +350,22 @@ def _ageing(chunk, back_in_use):
         return
     releases = embed(Release.objects.ageing(chunk.now, rules).values("number", "client_id"), chunk.params)
     theirs = f"EXISTS (SELECT 1 FROM {releases} a WHERE a.number = prior.number AND a.client_id <> {{}})"
-    yield f"{back_in_use} AND {theirs.format('given.client_id')}", "ageing"
+    yield f"{back_in_use} AND {theirs.format('given.client_id')}", AGEING
     yield (
         f"""NOT (prior.reservation_id {null_safe_equal()} live.reservation_id) AND EXISTS (
             SELECT 1 FROM {chunk.rows_of(Reservation)} kept
             WHERE kept.id = prior.reservation_id AND {theirs.format("kept.client_id")}
         )""",
-        "ageing",
+        AGEING,
     )
+
+
+def why_refused(verdict, groups, chunk):
+    """Return why the objects of a verdict are refused; for ageing numbers of ``groups`` until when."""
+    if verdict != AGEING:
+        return REASONS[verdict]
+    rows = [pk for group in groups if group.verdict == AGEING for pk in group.prior_ids]
+    return why_ageing(chunk.now, UNDO_LATER)(chunk.history_model.objects.filter(pk__named=rows))
 
 
 def _client_package_reasons(chunk):

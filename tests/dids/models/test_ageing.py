@@ -14,6 +14,7 @@ from didmgmt import clock
 from dids.history.undo.undo import Undo
 from dids.lists.columns import rows_with_columns
 from dids.models import DID, AgeingRule, ClientPackage, Release, Reservation
+from dids.models.ageing import day_of
 from staff.models import User
 from tests.imports import finished, staged
 from tests.world import client_of, make_world, member
@@ -200,7 +201,12 @@ def test_an_undo_gives_no_number_to_another_client(world):
 
     undone = Undo(Change.objects.get(pk=hold), by=world.supervisor).run()
 
-    assert undone.done == 0 and "another client left it too recently" in undone.sentence()
+    free = day_of(clock.now() + 45 * DAY)
+    assert undone.done == 0
+    assert (
+        f"ageing after use by another client, may be sold again on {free}; undo it again then"
+        in undone.sentence()
+    )
 
 
 def test_an_assignment_that_is_undone_counts_as_use(world):
