@@ -1,6 +1,11 @@
 """Rules that mark special numbers: how they are changed, and the job that marks all numbers again."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import pytest
+from django.db import connection, connections, transaction
 
 from audit import SYSTEM
 from audit.models import Change
@@ -188,3 +193,25 @@ def test_the_worker_counts_what_has_changed_since(admin):
     assert marks.count_marks(clock.now()) == 0
     mark_all()
     assert marks.pattern_rules(admin).rules[0].numbers == 0
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+def test_a_number_that_is_being_written_while_the_rules_change_gets_their_mark():
+    house, admin, written = carrier(), member("Administrator"), Event()
+
+    def write():
+        try:
+            with transaction.atomic():
+                DID.objects.create_numbers(["33199000000"], operator=house.operator, by=SYSTEM)
+                written.set()
+                time.sleep(0.5)  # in which the rules would be saved without the number
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor() as pool:
+        writer = pool.submit(write)
+        assert written.wait(30)
+        job = marks.use_suggested(by=admin, version=0).job
+        writer.result()
+    assert run(job) == "Marked 1 number: 1 gold, 0 silver, 0 bronze."
