@@ -282,6 +282,7 @@ ADDRESSES = [
         name="Gold",
         reseller="{reseller}",
         did_limit="9",
+        allowed_classes="gold",
     ),
     Address("packages:detail", "/packages/{package}/", "login 200 404 200 200", NO_POST),
     Address(
@@ -291,6 +292,7 @@ ADDRESSES = [
         name="Plain",
         reseller="{reseller}",
         did_limit="9",
+        allowed_classes="gold",
     ),
     Address("packages:delete", "/packages/{spare_package}/delete/", *ON_RECORD),
     Address("packages:archive", "/packages/{package}/archive/", *ON_RECORD, step="apply"),
@@ -687,7 +689,7 @@ def status_of(answer):
 # What the records are called whose ids are in addresses
 NAMED = re.compile(
     r"2569|1 number|Rose Orig|rose_orig|Basic|Reseller 1|Own|Spare|spare_trunk|someone|Viewer"
-    r"|rose\.example|billing|numbers\.csv|3 for DID Operator|hange \d|Operators written|\+41"
+    r"|rose\.example|billing|numbers\.csv|3 for DID Operator|hange \d|Operators written|\+41|Three alike"
 )
 
 

@@ -36,7 +36,7 @@ def new_url(kind, world):
 
 
 def save(user, kind, world, url="", **fields):
-    fields = {"apply": "1", "reseller": world.reseller.pk, "did_limit": 5} | fields
+    fields = {"apply": "1", "reseller": world.reseller.pk, "did_limit": 5, "allowed_classes": "gold"} | fields
     return client_of(user).post(url or new_url(kind, world), fields, headers=HTMX)
 
 
@@ -49,7 +49,11 @@ def made(kind, world, name):
 def form_of(kind, world, user, record=None, **fields):
     """Return the bound form of a new record, or of an existing one."""
     record = record or MODELS[kind](**({"client": world.client} if kind == "accounts" else {}))
-    return FORMS[kind]({"reseller": world.reseller.pk, "did_limit": 5} | fields, instance=record, by=user)
+    return FORMS[kind](
+        {"reseller": world.reseller.pk, "did_limit": 5, "allowed_classes": "gold"} | fields,
+        instance=record,
+        by=user,
+    )
 
 
 def error(page):

@@ -207,7 +207,13 @@ def test_a_package_does_not_allow_a_new_tag_that_looks_like_another(world, admin
 
     page = client_of(administrator).post(
         f"/packages/{world.package.pk}/edit/",
-        {"name": "Basic", "reseller": world.reseller.pk, "did_limit": 5, "allowed_tags": CYRILLIC},
+        {
+            "name": "Basic",
+            "reseller": world.reseller.pk,
+            "did_limit": 5,
+            "allowed_tags": CYRILLIC,
+            "allowed_classes": "gold",
+        },
     )
 
     assert page.status_code == 422 and list(page.context["form"].errors) == ["allowed_tags"]

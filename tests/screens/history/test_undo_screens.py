@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 import audit
 from audit import SYSTEM
 from audit.models import Change
+from clients.classes import CLASSES
 from clients.models import Package
 from dids.history.undo.job import submit_undo
 from dids.history.undo.undo import Undo
@@ -115,7 +116,7 @@ def test_every_success_that_can_be_undone_offers_it(world, administrator):
         ("/clients/new/", {"name": "Fresh", "reseller": world.reseller.pk}),
         (
             f"/packages/{world.package.pk}/edit/",
-            {"name": "Basic", "did_limit": "9", "reseller": world.reseller.pk},
+            {"name": "Basic", "did_limit": "9", "reseller": world.reseller.pk, "allowed_classes": [*CLASSES]},
         ),
         (f"/packages/{world.package.pk}/archive/", {"step": "apply"}),
         (f"/packages/{world.package.pk}/restore/", {}),

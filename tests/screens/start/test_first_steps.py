@@ -58,7 +58,12 @@ def test_an_empty_system_leads_from_the_reseller_to_the_first_assigned_number(ad
     assert states(page)["Client"] == "next" and f"/clients/{client.pk}/accounts/new/" in page.text
     browser.post(f"/clients/{client.pk}/accounts/new/", {"name": "jarrow_dental"}, headers=HTMX)
 
-    sent = {"name": "Office", "reseller": operator.reseller_id, "did_limit": 10}
+    sent = {
+        "name": "Office",
+        "reseller": operator.reseller_id,
+        "did_limit": 10,
+        "allowed_classes": "unmarked",
+    }
     assert browser.post("/packages/new/", sent, headers=HTMX).headers["HX-Redirect"] == "/start/"
     assert f"/clients/{client.pk}/give/" in browser.get("/start/").text
     given = {"package": Package.objects.get().pk, "starts_at": "2026-01-01T00:00"}
