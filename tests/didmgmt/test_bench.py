@@ -65,7 +65,7 @@ def test_the_one_search_is_measured_with_more_clients_which_are_removed():
     before, out = _inventory(), StringIO()
     call_command("bench", "--find", "30", "--runs", "1", stdout=out)
     lines = _lines(out)
-    assert len(lines) == 38 and {line["status"] for line in lines} == {200}
+    assert len(lines) == 32 and {line["status"] for line in lines} == {200}
     assert all(line["found"] for line in lines)
     assert _inventory() == before and not Job.objects.exists() and Client.objects.count() < 30
     with pytest.raises(CommandError, match="--find must be at least 1"):
