@@ -6,7 +6,8 @@ from dids.imports.names import LABELS
 from dids.lifecycle import holds
 from dids.lists import columns as listed
 
-# {key of a column: (its field or annotation in a query ``with_status_now``, its attribute of a ``PastDID``)}
+# {key of a column: (its field or annotation in a query ``with_status_now`` and ``with_mark``, its attribute
+# of a ``PastDID``)}
 COLUMNS = {
     "id": ("pk", "pk"),
     "status": ("status_now", "status_now"),
@@ -19,14 +20,16 @@ COLUMNS = {
     "package": ("client_package__package__name", "package_name"),
     "after_hold": ("after_hold", "after_hold"),
     "reseller": ("operator__reseller__name", "reseller_name"),
+    "mark": ("mark_class", "mark_class"),
 }
-GEOGRAPHY = ("country", "area", "type")  # after those of the inventory; an import leaves them out
-HEADER = [LABELS[key] for key in COLUMNS] + [listed.COLUMNS[key].label for key in GEOGRAPHY]
+# After those of the inventory. An import leaves them out, and the mark, since they follow from the digits.
+GEOGRAPHY = ("country", "area", "type")
+HEADER = [LABELS.get(key) or listed.COLUMNS[key].label for key in (*COLUMNS, *GEOGRAPHY)]
 OF_HOLDER = ("client", "account", "package")  # without a value when a hold is over
 
 
 def values(now):
-    """Return the values of a row for ``values_list`` of a query ``with_status_now(now)``."""
+    """Return the values of a row for ``values_list`` of a query ``with_status_now`` and ``with_mark``."""
     return [
         Case(When(holds.over(now), then=None), default=F(field)) if key in OF_HOLDER else field
         for key, (field, _) in COLUMNS.items()

@@ -12,6 +12,7 @@ from dids.exports.columns import COLUMNS, HEADER, PAST_VALUES, missing_row, valu
 from dids.exports.copying import copied
 from dids.lists.as_of import PastListing
 from dids.models import head_geography
+from dids.models.marks import with_mark
 from dids.numbering.geography import head_of
 
 CHUNK = 2_000  # rows fetched at a time
@@ -109,4 +110,4 @@ def _with_geography(rows):
 
 
 def _values(dids, now):
-    return dids.with_status_now(now).values_list(*values(now))
+    return with_mark(dids.with_status_now(now)).values_list(*values(now))

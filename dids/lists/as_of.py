@@ -613,6 +613,8 @@ class PastListing(Listing):
 class PastDID:
     """The values of a version for a row of the list or of a file. ``reseller``: (id, name)."""
 
+    mark_class = mark_name = ""  # the present rules say nothing about the past
+
     def __init__(self, version, names, reseller, time):
         over = holds.is_over(version.hold_until, time)
         self.pk, self.number, self.notes = version.object_id, version.number, version.notes

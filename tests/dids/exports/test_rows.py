@@ -1,5 +1,7 @@
 """Rows of files of numbers, now and as of a past time."""
 
+import csv
+import io
 from datetime import timedelta
 
 import pytest
@@ -8,10 +10,11 @@ from django.utils import timezone
 
 import sheets
 from audit import SYSTEM
+from dids import marks
 from dids.exports import rows as export_rows
 from dids.exports.columns import HEADER
 from dids.lists.listing import did_listing
-from dids.models import DID, head_geography
+from dids.models import DID, MarkState, PatternRule, head_geography
 from tests.carrier import carrier, numbers_in
 from tests.world import member
 
@@ -70,6 +73,22 @@ def test_the_country_the_area_and_the_type_of_each_number_are_in_the_file(house)
     assert found["493022610001"] == ("Germany", "Berlin", "Geographic")
     assert found["18005550100"][1:] == ("", "Toll-free")
     assert found["4420"] == ("", "", "")
+
+
+def test_the_mark_of_each_number_is_in_the_file_and_no_mark_of_a_deleted_rule(house):
+    administrator = member("Administrator")
+    marks.use_suggested(by=administrator, version=0)
+    numbers_in("instock", ["442079460000", "442079461231", "442079464477"], house)
+    assert marks_by_number() == {"442079460000": "gold", "442079461231": "", "442079464477": "silver"}
+    gold = PatternRule.objects.get(text="AAAA")
+    marks.delete_rule(gold.pk, by=administrator, version=MarkState.current().version)
+    assert marks_by_number()["442079460000"] == ""
+
+
+def marks_by_number():
+    rows = export_rows.CurrentRows(DID.objects.filter(number__startswith="44207946"), timezone.now())
+    header, *rows = csv.reader(io.StringIO(b"".join(rows.csv()).decode()))
+    return {row[3]: row[header.index("Mark")] for row in rows}
 
 
 def rows_by_number(dids):

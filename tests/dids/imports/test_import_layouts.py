@@ -72,11 +72,11 @@ def test_the_list_of_a_known_system_is_imported_without_choosing_columns(name, s
 
 def test_the_header_of_our_own_export_is_no_other_system():
     row = ["17", "In Stock", "x", "441632960100", "", "", "", "", "", "In Stock", "y"]
-    found = guess([HEADER, [*row, "United Kingdom", "London", "Geographic"]], len(HEADER))
+    found = guess([HEADER, [*row, "gold", "United Kingdom", "London", "Geographic"]], len(HEADER))
     assert found.layout == ""
     assert found.keys == [
         "id", "status", "operator", "number", "tags", "notes", "client", "account", "package", "after_hold",
-        "reseller", "", "", "",
+        "reseller", "", "", "", "",
     ]  # fmt: skip
 
 
