@@ -1,8 +1,10 @@
 """The free runs that a person may see: numbers In Stock that follow one another."""
 
+from clients.classes import split_classes
 from clients.tags import tag_keys
 from dids.models import TagSet
 from dids.models.free_numbers import free_blocks
+from dids.models.marks import tail_bits
 from dids.numbering.free_runs import FreeRuns
 from operators.models import Operator
 
@@ -25,4 +27,7 @@ def free_runs(viewer, now, *, operator=None, tags="", package=None, prefix=""):
         tagged = set(TagSet.objects.filter(tags__key__in=keys).values_list("pk", flat=True))
         sets = tagged if sets is None else sets & tagged
     operators = list(seen.values_list("pk", flat=True)) if is_narrowed else None
-    return FreeRuns(free_blocks(operators=operators, tag_sets=sets, prefix=prefix, now=now))
+    classes = split_classes(package.allowed_classes) if package and package.allowed_classes else None
+    allowed = classes and tail_bits(classes)
+    blocks = free_blocks(operators=operators, tag_sets=sets, prefix=prefix, tail_bits=allowed, now=now)
+    return FreeRuns(blocks)

@@ -50,10 +50,11 @@ class _Place(NamedTuple):
     operator: int
 
 
-def free_blocks(*, operators=None, tag_sets=None, prefix="", now):
+def free_blocks(*, operators=None, tag_sets=None, prefix="", tail_bits=None, now):
     """Return the Blocks of numbers that are In Stock at ``now``, sorted by digits and head.
 
     ``operators``, ``tag_sets``: their keys; None for all. ``prefix``: digits with which the numbers begin.
+    ``tail_bits``: the ``patterns.TailBits`` of those that are wanted, None for all.
     Two queries, and one for each ``AT_ONCE`` prefixes that changed since the worker came by.
     """
     using = router.db_for_read(DID)
@@ -70,6 +71,8 @@ def free_blocks(*, operators=None, tag_sets=None, prefix="", now):
     for place, free in _by_place(using, over):
         _add(bits, place.head, free, tag_sets)
     masked = ((key, free & _mask(*key, prefix)) for key, free in bits.items())
+    if tail_bits:
+        masked = ((key, free & tail_bits.of(*key)) for key, free in masked)
     return [Block(*key, free) for key, free in sorted(masked) if free]
 
 

@@ -27,6 +27,7 @@ from django.db import connection, models
 from django.db.models import Case, F, Q, When
 
 from audit import triggers
+from clients.classes import UNMARKED
 from didmgmt.statements import Statement
 from dids.models.lookups import AmongIndexKeys
 from dids.models.numbers import DID, NUMBER_MAX
@@ -40,6 +41,7 @@ from dids.numbering.patterns import (
     PLACES,
     SILVER,
     WORDS,
+    TailBits,
     tails,
 )
 from operators.models import Operator
@@ -232,6 +234,12 @@ def with_mark(dids):
         mark_name=Case(When(in_force, then=F("mark__rule__name"))),
         mark_rule=Case(When(in_force, then=F("mark__rule"))),
     )
+
+
+def tail_bits(classes):
+    """Return the ``TailBits`` of the numbers of ``classes`` (see ``clients.classes``); one query."""
+    found = PatternTail.objects.filter(length__gt=0).values_list("tail", "rule__mark_class")
+    return TailBits(((tail, one in classes) for tail, one in found), others=UNMARKED in classes)
 
 
 def tail_length(number, rule):

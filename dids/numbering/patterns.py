@@ -17,6 +17,7 @@ from math import perm
 from typing import NamedTuple, TypeVar
 
 from didmgmt.text import count_noun, shorten
+from dids.numbering.free_runs import BLOCK, TAIL
 
 PATTERN, LADDER, WORDS = "pattern", "ladder", "words"
 GOLD, SILVER, BRONZE = "gold", "silver", "bronze"
@@ -174,6 +175,41 @@ def match(number: str, rules: Iterable[tuple[Rule, frozenset[str] | set[str]]]) 
             if number[-length:] in ends:
                 return rule, length
     return None
+
+
+class TailBits:
+    """Which numbers have a class that is ``wanted``, a bit for each of the last digits as in ``free_runs``.
+
+    ``tails``: pairs (tail, whether its class is wanted), of which the longest that a number ends in counts;
+    ``others``: whether numbers without a tail are wanted.
+    """
+
+    def __init__(self, tails: Iterable[tuple[str, bool]], *, others: bool):
+        short: list[list[tuple[str, bool]]] = [[] for _ in range(TAIL + 1)]
+        self._longer: dict[str, tuple[int, int]] = {}  # {digits before the last ones: (bits on, bits off)}
+        for tail, wanted in tails:
+            if len(tail) <= TAIL:
+                short[len(tail)].append((tail, wanted))
+                continue
+            on, off = self._longer.get(tail[:-TAIL], (0, 0))
+            bit = 1 << int(tail[-TAIL:])
+            self._longer[tail[:-TAIL]] = (on | bit, off) if wanted else (on, off | bit)
+        bits = (1 << BLOCK) - 1 if others else 0
+        self._short = []  # by the length of the longest tails that count
+        for length, some in enumerate(short):
+            step = 10**length
+            every = sum(1 << first for first in range(0, BLOCK, step)) if some else 0
+            for tail, wanted in some:
+                bits = bits | every << int(tail) if wanted else bits & ~(every << int(tail))
+            self._short.append(bits)
+
+    def of(self, digits: int, head: str) -> int:
+        """Return the bits of the numbers of ``digits`` digits that begin with ``head``."""
+        bits = self._short[min(digits, TAIL)]
+        for length in range(1, min(len(head), PLACES[-1] - TAIL) + 1):
+            on, off = self._longer.get(head[-length:], (0, 0))
+            bits = bits & ~off | on
+        return bits
 
 
 def example(kind: str, text: str, words: Iterable[str] = ()) -> tuple[str, str]:

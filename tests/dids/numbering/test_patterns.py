@@ -219,6 +219,22 @@ def test_what_is_no_word_is_refused_with_what_to_do(word, says):
     assert says in str(refused.value)
 
 
+# --- the numbers of wanted classes as bits
+
+DIGITS_OF_TAILS = st.text("01", min_size=2, max_size=8)
+
+
+@given(
+    st.dictionaries(DIGITS_OF_TAILS, st.booleans(), max_size=20),
+    st.booleans(),
+    st.integers(1, 9).flatmap(lambda digits: st.text("01", min_size=digits, max_size=digits)),
+)
+def test_the_longest_tail_of_a_number_says_whether_its_bit_is_set(ends, others, number):
+    bits = patterns.TailBits(ends.items(), others=others).of(len(number), number[:-4])
+    longest = next((number[start:] for start in range(len(number)) if number[start:] in ends), None)
+    assert bits >> int(number[-4:]) & 1 == (others if longest is None else ends[longest])
+
+
 # --- the suggestions
 
 

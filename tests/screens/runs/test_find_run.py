@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from audit import SYSTEM
+from dids import marks
 from dids.models import DID
 from tests.dids.models.test_assigning import text
 from tests.world import client_of, make_world, member
@@ -60,6 +61,22 @@ def test_what_was_found_is_assigned_and_seen_on_the_list(clerk, world):
     DID.objects.filter(number="6011").edit(by=SYSTEM, status="reserved")
     late = clerk.post("/dids/assign/", {"scope": "all", "expected": "3", "query": query})
     assert late.status_code == 422
+
+
+def test_a_run_for_a_package_has_no_numbers_that_it_refuses(clerk, world):
+    marks.use_suggested(by=member("Administrator"), version=0)
+    package = world.package
+    asked = {"count": "3", "begins": "60", "package": str(package.pk)}
+    assert len(found(clerk.get("/free-runs/", asked))) == 3
+    package.allowed_classes = "unmarked, silver, gold"
+    package.save()
+    assert found(clerk.get("/free-runs/", asked))[-1] == ("6000", "6002", "6")
+    package.allowed_classes = "unmarked, bronze, gold"
+    package.save()
+    # 6000 and 6006 are silver.
+    assert found(clerk.get("/free-runs/", asked))[1] == ("6001", "6003", "2")
+    page = clerk.get("/free-runs/", asked | {"count": "9"})
+    assert "The longest free run is 6: 6020 – 6025." in text(page)
 
 
 @pytest.mark.parametrize(
