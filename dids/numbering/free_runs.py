@@ -22,7 +22,8 @@ GAPS_MAX = 5
 COUNT_MAX = 10_000
 EXACT_LENGTHS = 255  # lengths of runs that are looked for in steps of twice as many; longer runs are few
 MEASURED_ONE_BY_ONE = 1_000  # runs; more of them are found by each of their lengths
-_CHUNK = 2_048  # bytes that are looked at when the end of a run is sought
+_CHUNK = 2_048  # bytes that are looked at together
+_ZEROS = bytes(_CHUNK)
 _BITS = [tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256)]
 
 
@@ -166,10 +167,13 @@ class FreeRuns:
         """Yield a Run in each free run, from the shortest run on and by number; ``starts`` are all places."""
         length, longer = count, starts  # of at least ``length`` free numbers in a row
         while longer and length < count + EXACT_LENGTHS:
+            begins = longer & ~(longer << 1)
+            if begins.bit_count() <= MEASURED_ONE_BY_ONE:
+                break
             step = length - count + 1
             after = longer & longer >> step
-            begins = longer & ~(longer << 1) & ~after  # of the runs that are shorter than length + step
-            for run_length, begin in self._by_length(begins, length, step):
+            # Those of the runs that are shorter than length + step
+            for run_length, begin in self._by_length(begins & ~after, length, step):
                 if run := self._placed(begin, run_length, count, multiple):
                     yield run
             length, longer = length + step, after
@@ -182,7 +186,8 @@ class FreeRuns:
     def _by_length(self, begins: int, shortest: int, lengths: int) -> Iterator[tuple[int, int]]:
         """Yield (length, begin), sorted, of runs of ``shortest`` numbers and less than ``lengths`` more."""
         if begins.bit_count() <= MEASURED_ONE_BY_ONE:
-            measured = ((shortest + self._ones_from(one + shortest), one) for one in _set_bits(begins))
+            size = lengths // 8 + 2  # bytes that hold the rest of a run and where it ends
+            measured = ((shortest + self._ones_from(one + shortest, size), one) for one in _set_bits(begins))
             yield from sorted(measured)
             return
         for length in range(shortest, shortest + lengths):
@@ -224,13 +229,14 @@ class FreeRuns:
         segment = self._segments[bisect_right(self._segments, at, key=lambda one: one.offset) - 1]
         return str(segment.number + at - segment.offset).zfill(segment.digits)
 
-    def _ones_from(self, at: int) -> int:
+    def _ones_from(self, at: int, size: int = _CHUNK) -> int:
+        """Return how many ones begin there, looking at ``size`` bytes at a time."""
         count = 0
         while True:
-            chunk = int.from_bytes(self._data[at // 8 : at // 8 + _CHUNK], "little") >> at % 8
+            chunk = int.from_bytes(self._data[at // 8 : at // 8 + size], "little") >> at % 8
             ones = (~chunk & chunk + 1).bit_length() - 1
             count, at = count + ones, at + ones
-            if ones < _CHUNK * 8 - 8:
+            if ones < size * 8 - 8:
                 return count
 
     def _ones_below(self, at: int) -> int:
@@ -292,10 +298,14 @@ def _longer(allowed: list[int], following: int) -> list[int]:
 def _set_bits(bits: int) -> Iterator[int]:
     """Yield the positions of the ones, the lowest first."""
     data = bits.to_bytes(-(-bits.bit_length() // 8), "little")
-    for match in re.finditer(rb"[^\0]", data):
-        base = match.start() * 8
-        for bit in _BITS[data[match.start()]]:
-            yield base + bit
+    for start in range(0, len(data), _CHUNK):
+        chunk = data[start : start + _CHUNK]
+        if chunk == _ZEROS:  # hundreds of times faster than looking at each byte
+            continue
+        for match in re.finditer(rb"[^\0]", chunk):
+            base = (start + match.start()) * 8
+            for bit in _BITS[chunk[match.start()]]:
+                yield base + bit
 
 
 def _tightness(run: Run) -> tuple[int, int, str]:
