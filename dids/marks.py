@@ -262,7 +262,7 @@ def _listed(names, most=_LISTED):
 
 
 def _submit(user, version):
-    total = Stock.objects.aggregate(numbers=Sum("numbers"))["numbers"] or 0
+    total = Stock.objects.total()
     return Job.objects.submit(
         kind=MarkJob.name,
         owner=user,

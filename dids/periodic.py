@@ -8,8 +8,7 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.files.storage import default_storage
 from django.db import connection, transaction
-from django.db.models import Q, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Q
 
 import audit
 from audit.seals.delivery import deliver_seals
@@ -109,8 +108,7 @@ def renew_statistics(now):
     """Update the planner statistics once the inventory has grown enough for them to matter."""
     if connection.vendor != "sqlite":
         return 0
-    numbers = Stock.objects.aggregate(numbers=Coalesce(Sum("numbers"), 0))["numbers"]
-    return int(sqlite_stats.write_statistics(numbers))
+    return int(sqlite_stats.write_statistics(Stock.objects.total()))
 
 
 @periodic_task("seal history")

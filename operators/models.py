@@ -77,7 +77,7 @@ class Operator(Recorded):
 
     def uses(self):
         """Return how many numbers it owns, as ["12 numbers"] or []; read from the counters."""
-        numbers = self.stock.aggregate(numbers=Coalesce(Sum("numbers"), 0))["numbers"]
+        numbers = self.stock.total()
         return [count_noun(numbers, "number")] if numbers else []
 
 

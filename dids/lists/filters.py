@@ -5,7 +5,7 @@ from functools import cached_property
 
 import django_filters
 from django import forms
-from django.db.models import F, Q, Sum
+from django.db.models import F, Q
 from django.db.models.functions import Length
 from django.db.models.lookups import Exact, In
 from django.urls import reverse
@@ -367,8 +367,7 @@ class DIDFilter(NumberFilter):
 
         PostgreSQL would read all its entries, millions perhaps, to combine them with those of the client.
         """
-        stock = Stock.objects.of(None, self.tag_sets).aggregate(numbers=Sum("numbers"))
-        return (stock["numbers"] or 0) > COMMON_TAG
+        return Stock.objects.of(None, self.tag_sets).total() > COMMON_TAG
 
     @cached_property
     def places(self):
@@ -416,7 +415,7 @@ class DIDFilter(NumberFilter):
         stock = Stock.objects.of(operators, None if tag_sets == [None] else tag_sets)
         stock = stock.filter(tag_set=None) if tag_sets == [None] else stock
         stock = stock.filter(status__in=statuses) if statuses else stock
-        return (stock.aggregate(numbers=Sum("numbers"))["numbers"] or 0) > self._marks_count
+        return stock.total() > self._marks_count
 
     @cached_property
     def _marks_count(self):

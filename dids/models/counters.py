@@ -49,6 +49,10 @@ class StockQuerySet(models.QuerySet):
             over = over.filter(tag_set__in=tag_sets)
         return move_overdue(counts, over)
 
+    def total(self):
+        """Return how many numbers the counters count."""
+        return self.aggregate(numbers=Sum("numbers", default=0))["numbers"]
+
     def grouped_by(self, column):
         """Return the pairs (value of the column, sum of its counters)."""
         return self.order_by().values_list(column).annotate(Sum("numbers"))

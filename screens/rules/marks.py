@@ -1,7 +1,6 @@
 """Pattern marks: the rules that mark special numbers, a try-out, and the dialogs that change the rules."""
 
 from django.contrib import messages
-from django.db.models import Sum
 from django.http import Http404
 from django.urls import reverse
 from django.views.decorators.http import require_POST
@@ -32,15 +31,11 @@ def panels(request):
         "marks": found,
         "mark_rows": [_row(place, rule, found.words) for place, rule in enumerate(found.rules, start=1)],
         "may_mark": may_change,
-        "mark_total": _total() if may_change else None,
+        "mark_total": Stock.objects.total() if may_change else None,
         "follows_job": found.job and found.job.owner_id == user.pk,
         "try_form": form,
         "tried": tried(form.cleaned_data["numbers"]) if form.is_valid() else [],
     }
-
-
-def _total():
-    return Stock.objects.aggregate(numbers=Sum("numbers"))["numbers"] or 0
 
 
 def _row(place, rule, words):
@@ -173,7 +168,7 @@ def mark_move(request, pk):
 def mark_again(request):
     """Queue the job that marks all numbers, after one that was cancelled or has failed."""
     marks.mark_all_again(by=request.user)
-    messages.success(request, f"A job marks {count_noun(_total(), 'number')} again.")
+    messages.success(request, f"A job marks {count_noun(Stock.objects.total(), 'number')} again.")
     return go_to(f"{reverse('rules:list')}#marks-title")
 
 
@@ -195,7 +190,7 @@ def _version(request):
 
 
 def _will_mark():
-    return f"A job then marks {count_noun(_total(), 'number')} again."
+    return f"A job then marks {count_noun(Stock.objects.total(), 'number')} again."
 
 
 def _job(saved):
