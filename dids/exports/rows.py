@@ -35,7 +35,7 @@ class CurrentRows:
         yield from self.missing
 
     def csv(self):
-        # COPY joins the table of heads, which lacks new ones until the worker has come by.
+        # COPY reads the table of heads, which lacks new ones until the worker has come by.
         if connections[self.dids.db].vendor != "postgresql" or head_geography.any_missing():
             yield from sheets.write(self)
             return

@@ -21,7 +21,7 @@ GROUP_BYTES = GROUP // 8
 GAPS_MAX = 5
 COUNT_MAX = 10_000
 EXACT_LENGTHS = 255  # lengths of runs that are looked for in steps of twice as many; longer runs are few
-MEASURED_ONE_BY_ONE = 1_000  # runs; more of them are found by each of their lengths
+MEASURED_ONE_BY_ONE = 1_000  # runs; of more, those of each length are found together
 _CHUNK = 2_048  # bytes that are looked at together
 _ZEROS = bytes(_CHUNK)
 _BITS = [tuple(bit for bit in range(8) if byte >> bit & 1) for byte in range(256)]
@@ -184,7 +184,7 @@ class FreeRuns:
                 yield run
 
     def _by_length(self, begins: int, shortest: int, lengths: int) -> Iterator[tuple[int, int]]:
-        """Yield (length, begin), sorted, of runs of ``shortest`` numbers and less than ``lengths`` more."""
+        """Yield (length, begin), sorted, of runs of ``shortest`` numbers and fewer than ``lengths`` more."""
         if begins.bit_count() <= MEASURED_ONE_BY_ONE:
             size = lengths // 8 + 2  # bytes that hold the rest of a run and where it ends
             measured = ((shortest + self._ones_from(one + shortest, size), one) for one in _set_bits(begins))
@@ -300,7 +300,7 @@ def _set_bits(bits: int) -> Iterator[int]:
     data = bits.to_bytes(-(-bits.bit_length() // 8), "little")
     for start in range(0, len(data), _CHUNK):
         chunk = data[start : start + _CHUNK]
-        if chunk == _ZEROS:  # hundreds of times faster than looking at each byte
+        if chunk == _ZEROS:  # one comparison in place of a look at each byte
             continue
         for match in re.finditer(rb"[^\0]", chunk):
             base = (start + match.start()) * 8
