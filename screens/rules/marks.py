@@ -153,14 +153,18 @@ def _confirm(request, act, **context):
 def mark_move(request, pk):
     """Put a rule one place up or down: ``place`` is the place that it gets, 1 for the first one."""
     rule = _rule(pk)
+    back = go_to(f"{reverse('rules:list')}#marks-title")
     place = parse_whole(request.POST.get("place", ""), most=PatternRule.MOST)
+    if not place:
+        messages.error(request, f"Rule “{rule}” stays where it is. Move it with the arrows of its row.")
+        return back
     try:
-        saved = marks.move_rule(pk, place or 1, by=request.user, version=_version(request))
+        saved = marks.move_rule(pk, place, by=request.user, version=_version(request))
     except marks.ChangedError as error:
         messages.error(request, str(error))
     else:
         messages.success(request, f"Rule “{rule}” is number {_place(pk)} now. {_job(saved)}")
-    return go_to(f"{reverse('rules:list')}#marks-title")
+    return back
 
 
 @require_POST

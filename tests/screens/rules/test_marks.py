@@ -175,6 +175,16 @@ def test_a_rule_is_edited_moved_and_deleted_with_a_sentence(world, admin):
     assert client_of(admin).get(f"/rules/marks/{pairs.pk}/").status_code == 404
 
 
+@pytest.mark.parametrize("place", ["", "0", "-1", "x", "999"])
+def test_a_move_to_no_place_leaves_the_rule_where_it_is(world, admin, place):
+    suggested(admin)
+    moved = post(admin, f"{rule('AABB').pk}/move/", place=place)
+    assert said(moved) == [
+        "Rule “Two pairs at the end” stays where it is. Move it with the arrows of its row."
+    ]
+    assert rules_in_force()[4].text == "AABB" and version() == 1
+
+
 def test_whoever_saw_other_rules_overwrites_nothing(world, admin):
     suggested(admin)
     pairs, seen = rule("AABB"), version()
