@@ -1,4 +1,4 @@
-"""The triggers that mark special numbers, and those of roles, which a migration dropped."""
+"""The triggers that mark special numbers, and those of roles and packages, whose columns have changed."""
 
 from pathlib import Path
 
@@ -11,5 +11,10 @@ DROP = "DROP FUNCTION dids_mark_insert(), dids_mark_update(), dids_mark_delete()
 
 
 class Migration(migrations.Migration):
-    dependencies = [("audit", "0022_pattern_rules"), ("dids", "0025_marks"), ("staff", "0013_pattern_rights")]
+    dependencies = [
+        ("audit", "0022_pattern_rules"),
+        ("clients", "0003_allowed_classes"),
+        ("dids", "0025_marks"),
+        ("staff", "0013_pattern_rights"),
+    ]
     operations = [CreateTriggers(Path(__file__).with_suffix(".sql")), RunPostgreSQL(RunPostgreSQL.noop, DROP)]

@@ -99,8 +99,8 @@ DECLARE
   change bigint := nullif(current_setting('audit.change', true), '')::bigint;
   sign text := CASE TG_OP WHEN 'INSERT' THEN '+' WHEN 'UPDATE' THEN '~' ELSE '-' END;
 BEGIN
-  INSERT INTO clients_packagehistory ("object_id", "reseller_id", "name", "did_limit", "allowed_tags", "hold_days", "archived_at", at, event, change_id)
-  SELECT "id", "reseller_id", "name", "did_limit", "allowed_tags", "hold_days", "archived_at", moment, sign, change FROM rows_written;
+  INSERT INTO clients_packagehistory ("object_id", "reseller_id", "name", "did_limit", "allowed_tags", "allowed_classes", "hold_days", "archived_at", at, event, change_id)
+  SELECT "id", "reseller_id", "name", "did_limit", "allowed_tags", "allowed_classes", "hold_days", "archived_at", moment, sign, change FROM rows_written;
   RETURN NULL;
 END
 $body$;
