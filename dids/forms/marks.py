@@ -3,11 +3,11 @@
 from django import forms
 from django.core.exceptions import ValidationError
 
+from clients.classes import GOLD
 from didmgmt.forms import Form, ModelForm
 from dids.models import PatternRule
 from dids.numbering.normalise import MAX_DIGITS
 from dids.numbering.patterns import (
-    GOLD,
     LADDER,
     LETTERS,
     PATTERN,

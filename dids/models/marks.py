@@ -27,26 +27,25 @@ from django.db import connection, models
 from django.db.models import Case, F, Q, When
 
 from audit import triggers
+from clients.classes import CLASSES as NAMES
 from clients.classes import UNMARKED
 from didmgmt.statements import Statement
 from dids.models.lookups import AmongIndexKeys
 from dids.models.numbers import DID, NUMBER_MAX
 from dids.numbering.patterns import (
-    BRONZE,
+    CLASSES,
     DIGITS,
-    GOLD,
     LADDER,
     LETTERS,
     PATTERN,
     PLACES,
-    SILVER,
     WORDS,
     TailBits,
     tails,
 )
 from operators.models import Operator
 
-LABELS = {GOLD: "Gold", SILVER: "Silver", BRONZE: "Bronze"}
+LABELS = {one: NAMES[one] for one in CLASSES}
 TAILS_MOST = 50_000  # of all rules
 LOCK = crc32(b"tails of patterns") - 2**31
 GATE = 4  # digits

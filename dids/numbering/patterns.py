@@ -16,11 +16,11 @@ from collections.abc import Iterable
 from math import perm
 from typing import NamedTuple, TypeVar
 
+from clients.classes import BRONZE, GOLD, SILVER
 from didmgmt.text import count_noun, shorten
 from dids.numbering.free_runs import BLOCK, TAIL
 
 PATTERN, LADDER, WORDS = "pattern", "ladder", "words"
-GOLD, SILVER, BRONZE = "gold", "silver", "bronze"
 CLASSES = (GOLD, SILVER, BRONZE)
 
 PLACES = range(2, 9)  # of a pattern
