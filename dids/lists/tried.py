@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from dids.models import PatternRule, PatternTail
 from dids.models.marks import rules_in_force
-from dids.numbering.patterns import PLACES, match
+from dids.numbering.patterns import ends_of, match
 
 
 class Tried(NamedTuple):
@@ -22,7 +22,7 @@ class Tried(NamedTuple):
 
 def tried(numbers):
     """Return a ``Tried`` for each of ``numbers``, few texts; reads the tails that the database marks by."""
-    ends = {number[-length:] for number in numbers for length in PLACES if length <= len(number)}
+    ends = {end for number in numbers for end in ends_of(number)}
     of_rule = defaultdict(set)
     for tail, rule in PatternTail.objects.filter(tail__in=ends, length__gt=0).values_list("tail", "rule"):
         of_rule[rule].add(tail)

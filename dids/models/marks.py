@@ -41,6 +41,7 @@ from dids.numbering.patterns import (
     PLACES,
     WORDS,
     TailBits,
+    ends_of,
     tails,
 )
 from operators.models import Operator
@@ -243,9 +244,8 @@ def tail_bits(classes):
 
 def tail_length(number, rule):
     """Return how many digits at the end of ``number`` the ``rule`` marks it for, 0 for none; one query."""
-    ends = [number[-length:] for length in PLACES if length <= len(number)]
-    found = PatternTail.objects.filter(rule=rule, tail__in=ends, length__gt=0).order_by("-length")
-    return found.values_list("length", flat=True).first() or 0
+    found = PatternTail.objects.filter(rule=rule, tail__in=ends_of(number), length__gt=0)
+    return found.order_by("-length").values_list("length", flat=True).first() or 0
 
 
 # --- tails

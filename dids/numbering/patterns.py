@@ -165,15 +165,20 @@ def _tails_of_pattern(pattern: str) -> Iterable[str]:
     return (tail for tail, _ in found)
 
 
+def ends_of(number: str) -> list[str]:
+    """Return the ends of ``number`` that can be tails, the longest first."""
+    return [number[-length:] for length in reversed(PLACES) if length <= len(number)]
+
+
 def match(number: str, rules: Iterable[tuple[Rule, frozenset[str] | set[str]]]) -> tuple[Rule, int] | None:
     """Return the first of ``rules``, pairs (rule, tails), that marks ``number``, and the length of the tail.
 
     None if there is none; the longest of its tails counts.
     """
     for rule, ends in rules:
-        for length in range(min(len(number), PLACES[-1]), PLACES[0] - 1, -1):
-            if number[-length:] in ends:
-                return rule, length
+        for end in ends_of(number):
+            if end in ends:
+                return rule, len(end)
     return None
 
 
