@@ -11,8 +11,8 @@ from functools import cached_property
 from itertools import chain
 from urllib.parse import urlencode
 
-from django.db.models import Count, F, FloatField, Max, Min, OuterRef, Q, Subquery, Sum, Value
-from django.db.models.functions import Cast, Coalesce, Length, NullIf, Substr
+from django.db.models import Count, F, FloatField, Max, Min, Q, Sum
+from django.db.models.functions import Cast, Length, NullIf, Substr
 from django.utils import timezone
 
 from dids.forecast import DAYS, Forecast, Rate, forecast
@@ -32,18 +32,15 @@ from dids.models import (
     head_geography,
     stock_days,
 )
-from dids.models.head_geography import HeadGeography
-from dids.models.head_stock import overdue_by_head
 from dids.models.number_reads import any_hold_over
 from dids.models.prefixes import TAIL
-from dids.models.stock_days import OPERATOR, PREFIX, PREFIX_DIGITS, SUBJECTS, TAG
+from dids.models.stock_days import COUNTRY, OPERATOR, PLACES, PREFIX, PREFIX_DIGITS, SUBJECTS, TAG, TYPE
 from dids.numbering.countries import COUNTRIES
 from dids.numbering.geography import TYPES, UNKNOWN, grouped
 from operators.models import Operator
 
 STATUSES = (st.ACTIVE, st.BLOCKED, st.HOLD, st.RESERVED, st.INSTOCK, st.ARCHIVE)  # in use first
-COUNTRY, TYPE = "country", "type"
-PLACES = {COUNTRY: COUNTRIES, TYPE: TYPES}  # with their names
+PLACE_NAMES = {COUNTRY: COUNTRIES, TYPE: TYPES}
 GROUPED = (TAG, COUNTRY, TYPE, PREFIX)  # what the last panel shows
 PAST, AHEAD = 90, 120  # days of a curve
 RETURNS = 45  # days of returns from Hold
@@ -266,35 +263,19 @@ class Overview:
         return _largest(groups)
 
     def _by_place(self, by):
-        """Return the groups of countries or types; new heads are unknown until a worker has come by."""
-        place = HeadGeography.objects.filter(head=OuterRef("head")).values(by)
-        rows = self._heads().annotate(_place=Coalesce(Subquery(place), Value(UNKNOWN))).values_list("_place")
-        counts = {
-            key: dict(zip(st.LABELS, found, strict=True))
-            for key, *found in rows.annotate(*(Sum(status) for status in st.LABELS))
-        }
-        if self._overdue:
-            self._move_overdue_of_places(by, counts)
+        """Return the groups of countries or types."""
+        over = DID.objects.hold_over(self.now) if self._overdue else None
         groups = (
             Group(
-                PLACES[by].get(key, "Unknown"),
+                PLACE_NAMES[by].get(key, "Unknown"),
                 self._scope | {by: key},
                 found,
                 blocks=self._blocks(by, key),
                 key=key,
             )
-            for key, found in counts.items()
+            for (key,), found in HeadStock.objects.by_place(by, self._operators, over=over).items()
         )
         return _largest(groups)
-
-    def _move_overdue_of_places(self, by, counts):
-        overdue = list(overdue_by_head(DID.objects.hold_over(self.now), self._operators))
-        heads = HeadGeography.objects.filter(head__named=sorted({head for head, *_ in overdue}))
-        places = dict(heads.values_list("head", by))
-        for head, status, following, count in overdue:
-            found = counts.setdefault(places.get(head, UNKNOWN), dict.fromkeys(st.LABELS, 0))
-            found[status] -= count
-            found[following] += count
 
     def _move_overdue(self, of, counts):
         for (one, key, _), status, after_hold, count in self._overdue:

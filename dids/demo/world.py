@@ -37,7 +37,7 @@ from dids.demo.names import (
     RESERVATIONS,
 )
 from dids.lifecycle import statuses as st
-from dids.models import DID, ClientPackage, MarkState, PatternRule, Reservation, stock_days
+from dids.models import DID, ClientPackage, MarkState, PatternRule, Reservation, head_geography, stock_days
 from operators.models import Operator
 from staff.models import User
 
@@ -361,7 +361,11 @@ class World:
 
     def _plan_snapshots(self):
         for ago in range(1, SNAPSHOTS + 1):
-            self._at(self.now - timedelta(days=ago - 1, minutes=1), stock_days.keep_stock)
+            self._at(self.now - timedelta(days=ago - 1, minutes=1), self._keep_stock)
+
+    def _keep_stock(self, when):
+        head_geography.renew()
+        stock_days.keep_stock(when)
 
     # --- sales ---
 

@@ -15,13 +15,15 @@ from operator import add
 from typing import NamedTuple
 
 from django.db import connection, models, transaction
-from django.db.models import Count, F, Q, Sum
-from django.db.models.functions import Greatest, Length, Substr
+from django.db.models import Count, F, OuterRef, Q, Subquery, Sum, Value
+from django.db.models.functions import Coalesce, Greatest, Length, Substr
 
 from audit import triggers
 from dids.lifecycle import holds
 from dids.lifecycle import statuses as st
+from dids.models.head_geography import HeadGeography
 from dids.models.prefixes import TAIL
+from dids.numbering.geography import UNKNOWN
 from operators.models import Operator
 
 COMPACT_ABOVE = 2_000  # differences; below that a compaction costs more than it saves
@@ -74,19 +76,43 @@ class HeadStockQuerySet(models.QuerySet):
             of_head[following] += count
         return counts
 
+    def by_place(self, place, operators=None, *, over=None, per=()):
+        """Return {(place, *values of ``per``): {status: numbers}} of countries or types.
 
-def overdue_by_head(over, operators):
-    """Yield (prefix, status, status that follows, numbers) of the numbers ``over``, None for no number.
+        ``place``: "country" or "type"; that of new prefixes is unknown until a worker has come by.
+        ``operators`` and ``over`` as in ``by_head``. ``per``: columns that counters and numbers share, such
+        as "operator__reseller".
+        """
+        heads = self if operators is None else self.filter(operator__in=operators)
+        of_head = HeadGeography.objects.filter(head=OuterRef("head")).values(place)
+        heads = heads.order_by().annotate(_place=Coalesce(Subquery(of_head), Value(UNKNOWN)))
+        sums = {f"of_{one}": Sum(one) for one in st.LABELS}
+        width, counts = 1 + len(per), {}
+        for row in heads.values_list("_place", *per).annotate(**sums):
+            counts[row[:width]] = dict(zip(st.LABELS, row[width:], strict=True))
+        overdue = list(overdue_by_head(over, operators, per))
+        some = HeadGeography.objects.filter(head__named=sorted({head for head, *_ in overdue}))
+        places = dict(some.values_list("head", place)) if overdue else {}
+        for head, status, following, count, *values in overdue:
+            key = (places.get(head, UNKNOWN), *values)
+            found = counts.setdefault(key, dict.fromkeys(st.LABELS, 0))
+            found[status] -= count
+            found[following] += count
+        return counts
 
-    ``operators`` as in ``by_head``.
+
+def overdue_by_head(over, operators, per=()):
+    """Yield (prefix, status, status that follows, numbers, *``per``) of the numbers ``over``, None for none.
+
+    ``operators`` and ``per`` as in ``HeadStockQuerySet``.
     """
     if over is None:
         return
     prefix = Substr("number", 1, Greatest(Length("number") - TAIL, 0))
     some = over if operators is None else over.filter(operator__in=operators)
-    rows = some.order_by().values_list(prefix, "status", "after_hold").annotate(Count("pk"))
-    for head, status, after_hold, count in rows:
-        yield head, status, holds.after(status, after_hold), count
+    rows = some.order_by().values_list(prefix, "status", "after_hold", *per).annotate(Count("pk"))
+    for head, status, after_hold, *values, count in rows:
+        yield head, status, holds.after(status, after_hold), count, *values
 
 
 class HeadStock(models.Model):

@@ -2,8 +2,8 @@
 
 A subject is an operator, a tag or a prefix; its rows are kept by reseller, the one that its numbers had then,
 so that each branch is the sum of its own rows and everybody’s the sum of all. Prefixes are the first
-``PREFIX_DIGITS`` digits of numbers that have four more, and those that have a level. A day is one of
-TIME_ZONE.
+``PREFIX_DIGITS`` digits of numbers that have four more, and those that have a level. Countries and types have
+rows too, of their stock alone: nothing is forecast of them. A day is one of TIME_ZONE.
 
 The stock of a day is that of the last snapshot on it. A day without one is a gap: nobody knows its stock any
 more. The flows of a day are counted from history, so those of days on which no worker ran are counted later.
@@ -32,6 +32,7 @@ from operators.models import Operator
 
 OPERATOR, TAG, PREFIX = "operator", "tag", "prefix"
 SUBJECTS = (OPERATOR, TAG, PREFIX)
+PLACES = COUNTRY, TYPE = "country", "type"
 PREFIX_DIGITS = 4
 KEEP = timedelta(days=400)
 FLOW_DAYS = 90  # that are counted later if no worker ran
@@ -60,7 +61,10 @@ class CountedDay(models.Model):
 
 
 class Subject(models.Model):
-    """``key``: the id of an operator, the name of a tag, or digits. ``reseller``: whose numbers count."""
+    """``key``: the id of an operator, the name of a tag, digits, or the code of a country or a type.
+
+    ``reseller``: whose numbers count.
+    """
 
     id = models.BigAutoField(primary_key=True)
     of = models.CharField(max_length=10)
@@ -200,7 +204,7 @@ def _write_stock(stock, now):
 
 def _write_outlook(stock, returns, heads, now):
     """Replace the outlook."""
-    today, keys = local_day(now), _bounded(stock)
+    today, keys = local_day(now), [key for key in _bounded(stock) if key[0] in SUBJECTS]
     with transaction.atomic():
         CountedDay.objects.select_for_update(no_key=True).get(day=today)
         StockOutlook.objects.all().delete()
@@ -263,9 +267,10 @@ def _bounded(counts):
         by_subject[key[0]].append(key)
     kept = []
     for of, keys in by_subject.items():
-        if of != OPERATOR and len(keys) > SUBJECTS_MOST:
+        if of in (TAG, PREFIX) and len(keys) > SUBJECTS_MOST:
             keys.sort(key=lambda key: (key[:2] not in levels, -sum(counts[key].values())))
-        kept += keys if of == OPERATOR else keys[: max(SUBJECTS_MOST, len(levels))]
+            del keys[max(SUBJECTS_MOST, len(levels)) :]
+        kept += keys
     return kept
 
 
@@ -304,6 +309,9 @@ def _stock(now):
     for key, status, after_hold, count in by_subject(DID.objects.hold_over(now), "status", "after_hold"):
         counts[key][status] -= count
         counts[key][holds.after(status, after_hold)] += count
+    for of in PLACES:
+        places = HeadStock.objects.by_place(of, over=DID.objects.hold_over(now), per=["operator__reseller"])
+        counts |= {(of, *key): found for key, found in places.items()}
     return {key: found for key, found in counts.items() if any(found.values())}
 
 

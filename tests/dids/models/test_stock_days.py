@@ -8,11 +8,23 @@ import pytest
 from audit import SYSTEM
 from clients.models import Account, Client, Package, Reseller
 from didmgmt import clock
-from dids.models import DID, ClientPackage, CountedDay, Stock, StockDay, StockLevel, StockOutlook, stock_days
+from dids.lifecycle import statuses as st
+from dids.models import (
+    DID,
+    ClientPackage,
+    CountedDay,
+    Stock,
+    StockDay,
+    StockLevel,
+    StockOutlook,
+    head_geography,
+    stock_days,
+)
 from dids.models.stock_days import count_stock, forget_old_days
 from dids.overview import Overview
 from dids.periodic import count_stock_of_the_day
 from operators.models import Operator
+from tests.carrier import carrier, numbers_in
 from tests.world import member
 
 pytestmark = pytest.mark.django_db
@@ -75,6 +87,32 @@ def test_the_snapshot_is_the_stock_with_overdue_holds_treated_as_over(world):
     gold = StockDay.objects.get(of="tag", key="gold")
     assert (gold.active, gold.instock, gold.hold) == (1, 1, 0)
     assert gold.reseller_id == world.reseller.pk
+
+
+@pytest.mark.parametrize("of", ["country", "type"])
+def test_countries_and_types_are_kept_as_counting_the_inventory_finds_them(of):
+    house, other = carrier(), carrier("South")
+    for one, ends in ((house, ("100", "101", "102")), (other, ("200",))):
+        for status in st.LABELS:
+            for place in ("442079", "447700", "1800555", "99"):
+                digits = f"{place}{list(st.LABELS).index(status)}"
+                numbers_in(status, [f"{digits}{end}" for end in ends], one, hold_days=5)
+    DID.objects.filter(number__endswith="102").edit(by=SYSTEM, after_hold="reserved")
+    DID.objects.filter(number__endswith="101").edit(by=SYSTEM, hold_days=365)
+    head_geography.renew()
+    now = clock.now() + 6 * DAY  # some holds are over, which no worker has written
+    count_stock(now)
+    counted = Counter()
+    for did in DID.objects.with_status_now(now).select_related("operator"):
+        place = getattr(head_geography.of_number(did.number), of)
+        counted[place, did.operator.reseller_id, did.status_now] += 1
+    kept = Counter()
+    for row in StockDay.objects.filter(of=of).values():
+        for status in st.LABELS:
+            kept[row["key"], row["reseller_id"], status] += row[status]
+    assert +kept == counted and len({place for place, *_ in counted}) > 1
+    assert any(status == "reserved" and place != "unknown" for place, _, status in counted)
+    assert set(StockOutlook.objects.values_list("of", flat=True)) == {"operator", "prefix"}
 
 
 def test_flows_are_what_clients_got_gave_back_and_what_returned():
@@ -151,7 +189,10 @@ def test_prefixes_with_a_level_are_subjects_of_their_own_and_others_are_bounded(
     Carrier("South", 30, NOW - DAY, prefix="4930")
     StockLevel(prefix="44207", minimum=5).create(by=SYSTEM)
     monkeypatch.setattr(stock_days, "SUBJECTS_MOST", 2)
+    head_geography.renew()
     count_all(NOW)
+    countries = StockDay.objects.filter(of="country").values_list("key", flat=True)
+    assert sorted(countries) == ["DE", "GB"]
     prefixes = StockDay.objects.filter(of="prefix").values_list("key", "instock")
     assert Counter(dict(prefixes)) == {"44207": 20, "4930": 30}
 
