@@ -25,7 +25,7 @@ import audit
 from audit import history
 from audit.models import Change
 from clients.models import Account
-from didmgmt import clock
+from didmgmt import clock, form_tokens
 from didmgmt.models import StoredSearch
 from didmgmt.streams import stream
 from didmgmt.text import count_noun, shorten
@@ -38,7 +38,7 @@ from dids.lists.changed import changed_url
 from dids.lists.filters import DIDFilter
 from dids.lists.listing import did_listing
 from dids.models import DID, AgeingRule, ClientPackage, DIDQuerySet
-from dids.models.ageing import edited_data, override_data
+from dids.models.ageing import JOB_KIND, RAISED_TO, edited_data, override_data
 from dids.models.number_writes import CHUNK
 from dids.numbering.ranges import Numbers
 from jobs.kinds import JobError, JobKind, register
@@ -544,34 +544,32 @@ class MinimumJob(JobKind):
     """Accept, change or remove a minimum hold whose prefix has many numbers on Hold.
 
     At every commit each hold lasts at least the minimum in force, so that reads are right without the job:
-    a higher minimum comes into force after the holds have been moved, a lower one before. Holds that begin
-    meanwhile are moved in the transaction that puts the rule into force; one more pass moves those whose
-    transactions ended with it.
+    a lower minimum is in force when the job is queued, a higher one after the holds have been moved. Sales
+    follow the higher one meanwhile (``dids.models.ageing.for_sales``). Holds that begin meanwhile are moved
+    in the transaction that puts the rule into force; one more pass moves those whose transactions ended with
+    it.
     """
 
-    name, label, unit, url_label = "minimum", "Minimum hold", "holds", "Show the rules"
+    name, label, unit, url_label = JOB_KIND, "Minimum hold", "holds", "Show the rules"
 
     def prepare(self, job):
         on_hold = self._rule(job).holds().filter(pk__gt=job.cursor.get("after", 0)).order_by("pk")
         job.selected = array("q", stream(on_hold.values_list("pk", flat=True)))
 
     def run(self, job):
-        lowers = job.params["lowers"]
-        if lowers and not job.cursor.get("settled"):
-            self._settle(job, since=clock.database_now())
-            yield
         ids, start = job.selected, 0
         while chunk := ids[start : start + job.at_once(CHUNK)]:
             start += len(chunk)
-            rules = None if lowers else self._rule(job).rules_with(self._days(job))
+            rule = self._rule(job)
+            rules = None if job.cursor.get("settled") else rule.rules_with(self._days(job))
             self._move(job, DID.objects.filter(pk__among=chunk), rules)
             job.cursor = job.cursor | {"after": chunk[-1]}
             job.done += len(chunk)
             yield
         if not job.cursor.get("settled"):
-            self._settle(job, since=job.started_at)
+            self.settle(job, self._rule(job))
             yield
-        self._move(job, self._rule(job).holds().filter(hold_from__gte=job.started_at))
+        self._move(job, self._rule(job).holds().filter(hold_from__gte=job.created_at))
         yield
 
     def _rule(self, job):
@@ -601,14 +599,18 @@ class MinimumJob(JobKind):
             moved = holds.recompute_hold_ends(by=audit.SYSTEM, every=True, rules=rules).done
         job.result = job.result | {"moved": job.result.get("moved", 0) + moved}
 
-    def _settle(self, job, since):
-        """Do to the rule what was asked for, and move the holds begun ``since``."""
-        rule, act = self._rule(job), job.params["act"]
+    def settle(self, job, rule):
+        """Do to the rule what was asked for, and move the holds begun since the job was queued.
+
+        Not only those since it was started: it may be continued long after a failure.
+        """
+        act = job.params["act"]
         values = {"fields": job.params["fields"]} if act == "change" else {}
         with self._change(job):
-            moved = getattr(rule, act)(by=job.actor, since=since, **values)
-        job.result = job.result | {"moved": job.result.get("moved", 0) + (moved or 0)}
-        job.cursor = job.cursor | {"settled": True}
+            moved = getattr(rule, act)(by=job.actor, since=job.created_at, **values)
+        if moved is not None:  # else the rule has just been removed
+            job.result = job.result | {"moved": job.result.get("moved", 0) + moved}
+            job.cursor = job.cursor | {"settled": True}
 
     def sentence(self, job):
         if "moved" not in job.result:
@@ -630,25 +632,32 @@ def hold_ends_moved(count):
 def submit_minimum(user, rule, act, fields=None):
     """Queue and return a job that does ``act``, a key of ``RULE_ACTS``, to ``rule``.
 
-    ``fields``: the new values of a change.
+    A minimum that does not rise is changed at once, before the job moves the holds. ``fields``: the new
+    values of a change.
     """
     fields = fields or {}
     days = fields.get("days", rule.days)
-    return Job.objects.submit(
-        kind=MinimumJob.name,
-        owner=user,
-        label=f"Minimum hold of {rule} {RULE_ACTS[act].label}: {days} days",
-        total=rule.holds().count(),
-        params={
-            "rule": rule.pk,
-            "prefix": rule.prefix,
-            "act": act,
-            "days": days,
-            "fields": fields,
-            "edited": rule.edited(fields),
-            "lowers": rule.lowers(None if act == "remove" else days),
-        },
-    )
+    raised_to = rule.raised_to(None if act == "remove" else days)
+    with form_tokens.atomic():
+        job = Job.objects.submit(
+            kind=MinimumJob.name,
+            owner=user,
+            label=f"Minimum hold of {rule} {RULE_ACTS[act].label}: {days} days",
+            total=rule.holds().count(),
+            params={
+                "rule": rule.pk,
+                "prefix": rule.prefix,
+                "act": act,
+                "days": days,
+                "fields": fields,
+                "edited": rule.edited(fields),
+            }
+            | ({} if raised_to is None else {RAISED_TO: raised_to}),
+        )
+        if raised_to is None:
+            MinimumJob().settle(job, rule)
+            job.save(update_fields=["cursor", "result", "change"])
+    return job
 
 
 for _kind in (CreateJob, EditJob, DeleteJob, AssignJob, MoveJob, AnyMoveJob, ExportJob, MinimumJob):

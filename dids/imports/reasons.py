@@ -11,7 +11,7 @@ from didmgmt.text import count_noun
 from dids.imports.names import LABELS
 from dids.lifecycle import statuses as st
 from dids.models import DID, Release
-from dids.models.ageing import day_of, in_force
+from dids.models.ageing import day_of, for_sales
 from dids.numbering.normalise import ALLOW_LONG, TOO_LONG
 from operators.models import Operator
 
@@ -339,7 +339,7 @@ def _ends_of_ageing(rows):
     numbers = {_digits(row) for row in rows if row.reason == "ageing"}
     if not numbers:
         return {}
-    found = Release.objects.ageing(clock.now(), in_force()).filter(number__in=numbers)
+    found = Release.objects.ageing(clock.now(), for_sales()).filter(number__in=numbers)
     return {number: day_of(until) for number, until in found.values_list("number", "until")}
 
 

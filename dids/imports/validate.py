@@ -13,7 +13,7 @@ from dids.imports.resolve import ANY_CLIENT_NAME
 from dids.imports.sql import Expression, case, execute, in_list, is_distinct, running_packages
 from dids.lifecycle import statuses as st
 from dids.models import DID, Release
-from dids.models.ageing import in_force
+from dids.models.ageing import for_sales
 from dids.numbering.normalise import longest_new
 
 PARTITION = 250_000  # rows among which one statement looks for duplicates
@@ -122,7 +122,7 @@ def refuse_ageing(first, last, now, verdict="!"):
 
     A number that was deleted is as old as it was.
     """
-    rules = in_force()
+    rules = for_sales()
     if not rules:
         return
     params = {"first": first, "last": last, "verdict": verdict}
@@ -158,7 +158,7 @@ def _compare(first, last, options, now, *, verdict, assignments):
         "notes", "account_id", "client_package_id", "reservation_id", "status_now",
     )  # fmt: skip
     numbers, running = embed(numbers, params), running_packages(now, params)
-    rules = in_force()
+    rules = for_sales()
     ages = "FALSE"
     if rules:
         releases = embed(Release.objects.ageing(now, rules).values("number", "client_id"), params)

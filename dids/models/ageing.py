@@ -13,6 +13,10 @@ the longest prefix of the number have passed. Until then
 that is deleted and created again is as old as it was. An assignment that is undone counts as use.
 
 A user with the right ``OVERRIDE`` and a reason may pass a number on earlier; the change keeps the reason.
+
+**Sales and holds.** ``in_force`` has the minimums that holds last at least; ``for_sales`` those that sales
+follow. They differ while a job moves many holds to a higher minimum: no sale is allowed any more that the new
+one forbids, but no read may assume yet that all holds last as long.
 """
 
 from contextlib import contextmanager
@@ -24,7 +28,8 @@ from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Case, Exists, ExpressionWrapper, F, Max, Min, OuterRef, Q, Value, When
-from django.db.models.functions import Length
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, Length
 from django.utils import timezone
 
 import audit
@@ -36,10 +41,13 @@ from didmgmt.clock import SQLITE_CLOCK
 from didmgmt.statements import Statement
 from dids.lifecycle import statuses as st
 from dids.models.prefixes import AFTER_DIGITS
+from jobs.models import Job
 
 OVERRIDE = "dids.override_ageing"
 REASON_MAX = 200
 PREFIX_MOST = 15
+JOB_KIND = "minimum"  # of the jobs that change a rule with many holds
+RAISED_TO = "raised_to"  # a parameter of those that raise a minimum: how many days it will be
 
 
 class Minimum(NamedTuple):
@@ -119,9 +127,13 @@ class AgeingRule(models.Model):
         others = [one for one in in_force() if one.prefix != self.prefix]
         return others if days is None else _longest_first([*others, Minimum(self.prefix, days)])
 
-    def lowers(self, days):
-        """Whether its numbers will rest for fewer days than now when it has ``days``; None: removed."""
-        return minimum_of(self.prefix, self.rules_with(days)) < minimum_of(self.prefix, in_force())
+    def raised_to(self, days):
+        """Return how long its numbers will rest when it has ``days``, None if no longer than now.
+
+        ``days``: None when it is removed.
+        """
+        after = minimum_of(self.prefix, self.rules_with(days))
+        return after if after > minimum_of(self.prefix, in_force()) else None
 
     # --- writes: changes of the audit log with the earlier and later values, and the ends of holds.
     # ``since``: only holds begun since then are moved; a job moves the others.
@@ -203,18 +215,42 @@ def edited_data(edited):
     return {"edited": rows} if rows else None
 
 
+def _accepted():
+    return AgeingRule.objects.filter(accepted_at__isnull=False)
+
+
+def _raised():
+    raised = Job.objects.unfinished().filter(kind=JOB_KIND, **{f"params__{RAISED_TO}__isnull": False})
+    days = Cast(KT(f"params__{RAISED_TO}"), models.PositiveSmallIntegerField())
+    return raised.values_list(KT("params__prefix"), days, Value(True))
+
+
 _rules = Statement(
-    lambda: (
-        AgeingRule.objects.filter(accepted_at__isnull=False)
-        .order_by(Length("prefix").desc(), "prefix")
-        .values_list("prefix", "days")
-    )
+    lambda: _accepted().order_by(Length("prefix").desc(), "prefix").values_list("prefix", "days")
+)
+_rules_and_raised = Statement(
+    lambda: _accepted().values_list("prefix", "days", Value(False)).union(_raised(), all=True)
 )
 
 
 def in_force():
     """Return the ``Minimum`` of each accepted rule, the longest prefix first; one small query."""
     return [Minimum(*row) for row in _rules.rows()]
+
+
+def for_sales():
+    """Return the ``Minimum`` of each prefix that sales follow, the longest prefix first; one small query.
+
+    These are the rules ``in_force``, and those that a job raises as soon as it is queued. If the job fails or
+    is cancelled, they are as before.
+    """
+    rows = _rules_and_raised.rows()
+    accepted = _longest_first(Minimum(prefix, days) for prefix, days, is_raised in rows if not is_raised)
+    least = dict(accepted)
+    for prefix, days, is_raised in rows:
+        if is_raised:
+            least[prefix] = max(days, minimum_of(prefix, accepted))
+    return _longest_first(Minimum(*rule) for rule in least.items())
 
 
 def _longest_first(rules):
@@ -300,7 +336,7 @@ def resting_of_others(client, now, rules, number="number"):
 
 def resold_early(client, now):
     """Return the condition for numbers that ``client``, an id, may not get yet; None if there is no rule."""
-    rules = in_force()
+    rules = for_sales()
     return Q(Exists(resting_of_others(client, now, rules))) if rules else None
 
 
@@ -314,7 +350,9 @@ def why_ageing(now, remedy):
     """Return a function of refused numbers that says until when they age, and what to do: ``remedy``."""
 
     def why(numbers):
-        found = Release.objects.ageing(now, in_force()).filter(number__in=numbers.order_by().values("number"))
+        found = Release.objects.ageing(now, for_sales()).filter(
+            number__in=numbers.order_by().values("number")
+        )
         return ageing_until(**found.aggregate(first=Min("until"), last=Max("until")), remedy=remedy)
 
     return why

@@ -25,7 +25,7 @@ from dids.lifecycle import statuses as st
 from dids.lifecycle.result import saved_sentence
 from dids.lists.blocks import place_of
 from dids.models import DID, AgeingRule
-from dids.models.ageing import day_of, in_force, minimum_of, until_of
+from dids.models.ageing import day_of, for_sales, in_force, minimum_of, until_of
 from dids.models.marks import tail_length, with_mark
 from dids.models.number_reads import neighbours
 from screens.answers import announce
@@ -145,8 +145,7 @@ def _number(user, pk):
     did = _found(_page, user, pk, rest=settings.HOLD_DAYS)
     if did is None:
         raise Http404
-    did.minimums = in_force()
-    did.hold_days_now = max(did.hold_days_now, minimum_of(did.number, did.minimums))
+    did.hold_days_now = max(did.hold_days_now, minimum_of(did.number, in_force()))
     return did
 
 
@@ -265,7 +264,7 @@ def _facts(did):
 
 def _ageing(did):
     """Return until when another client has to wait for the number, "" if none has to."""
-    found = until_of(did.number, clock.now(), did.minimums)
+    found = until_of(did.number, clock.now(), for_sales())
     if not found:
         return ""
     until, rule = found

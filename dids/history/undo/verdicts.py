@@ -15,7 +15,7 @@ from didmgmt.statements import embed
 from dids.history.undo.chunk import IN_PLACE, IN_USE, null_safe_equal, restored_value
 from dids.lifecycle import holds
 from dids.models import DID, ClientPackage, Release, Reservation
-from dids.models.ageing import in_force, why_ageing
+from dids.models.ageing import for_sales, why_ageing
 from dids.models.package_classes import refuses_sql
 from operators.models import Operator
 
@@ -345,7 +345,7 @@ def _number_reasons(chunk):
 
 def _ageing(chunk, back_in_use):
     """Yield the conditions of numbers that would go to a client while they age after use by another one."""
-    rules = in_force()
+    rules = for_sales()
     if not rules:
         return
     releases = embed(Release.objects.ageing(chunk.now, rules).values("number", "client_id"), chunk.params)
