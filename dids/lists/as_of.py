@@ -131,6 +131,7 @@ class PastFilter(DIDFilter):
     reserved_until = _NotOfPast("the end of a reservation")
     ends_on = _NotOfPast("the day of an end")
     mark = _NotOfPast("the mark")
+    mark_rule = _NotOfPast("a pattern rule")
     country = _NotOfPast("the country")
     type = _NotOfPast("the type of number")
     area = _NotOfPast("the area")

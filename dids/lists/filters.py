@@ -35,13 +35,14 @@ from dids.lists.missing import DELETED, Missing
 from dids.lists.places import Places, unknown_first
 from dids.lists.row_counts import COUNTED_TO
 from dids.lists.substring import Substring
-from dids.models import DID, ClientPackage, HeadStock, Reservation, Stock, Tag, TagSet
+from dids.models import DID, ClientPackage, HeadStock, PatternRule, Reservation, Stock, Tag, TagSet
 from dids.models.lookups import AmongIndexKeys, Unindexed
 from dids.numbering.countries import COUNTRIES
 from dids.numbering.geography import TYPES
 from dids.numbering.search import MATCHES, Search, parse_search
 from operators.models import Operator
 
+OF_MARKS = ("mark", "mark_rule")
 OF_ENDS = ("reservation", "reserved", "reserved_until", "ends_on")
 OF_ORDER = ("begins", "range")  # searches for numbers that follow one another
 OF_PLACES = ("country", "type", "area")
@@ -287,6 +288,12 @@ class DIDFilter(NumberFilter):
     )
     tag = _tags()
     mark = ChoicesFilter(label="Mark", choices=MARKS, widget=TickedBoxes, error_messages=no_such("mark"))
+    mark_rule = RowFilter(
+        label="Pattern rule",
+        error_messages=no_such("pattern rule"),
+        queryset=PatternRule.objects.filter(position__isnull=False),
+        widget=forms.HiddenInput,
+    )
     country = django_filters.ChoiceFilter(
         label="Country",
         choices=unknown_first(COUNTRIES),
@@ -388,9 +395,9 @@ class DIDFilter(NumberFilter):
 
     @cached_property
     def marks(self):
-        """The ``Marks`` of the chosen classes, None without any."""
-        chosen = self.form.cleaned_data["mark"]
-        return Marks(chosen) if chosen else None
+        """The ``Marks`` of the chosen classes and rule, None without any."""
+        chosen = [self.form.cleaned_data[name] for name in OF_MARKS]
+        return Marks(*chosen) if any(chosen) else None
 
     def marked(self, dids):
         """Return those of ``dids`` with a chosen mark."""
@@ -532,7 +539,7 @@ class DIDFilter(NumberFilter):
 
     @property
     def _is_narrowed(self):
-        return any(self.form.cleaned_data[name] for name in ("search", "change", "mark", *OF_ENDS))
+        return any(self.form.cleaned_data[name] for name in ("search", "change", *OF_MARKS, *OF_ENDS))
 
     @property
     def is_in_stock(self):
@@ -618,7 +625,8 @@ class DIDFilter(NumberFilter):
     @property
     def _is_substring_only(self):
         """Whether a substring is the only filter besides the status."""
-        others = any(self.form.cleaned_data[name] for name in ("client", "tag", "mark", *OF_ENDS, *OF_PLACES))
+        names = ("client", "tag", *OF_MARKS, *OF_ENDS, *OF_PLACES)
+        others = any(self.form.cleaned_data[name] for name in names)
         return bool(self.substring) and self.operators is None and not others
 
     @cached_property

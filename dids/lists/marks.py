@@ -20,14 +20,19 @@ NOTHING = Q(number="")
 
 
 class Marks:
-    """The numbers with a mark of one of the classes ``chosen``; ``ANY``: with a mark, ``NONE``: without."""
+    """The numbers with a mark of one of the classes ``chosen``; ``ANY``: with a mark, ``NONE``: without.
 
-    def __init__(self, chosen):
+    ``only``: a rule of which the mark must be as well, of any class without ``chosen``; None for every rule.
+    """
+
+    def __init__(self, chosen, only=None):
+        classes = chosen or [ANY]
         of_chosen = {True: [], False: []}
         for rule in rules_in_force():
-            of_chosen[ANY in chosen or rule.mark_class in chosen].append(rule.pk)
+            is_chosen = only in (None, rule) and (ANY in classes or rule.mark_class in classes)
+            of_chosen[is_chosen].append(rule.pk)
         self.rules, self._others = of_chosen[True], of_chosen[False]
-        self._without = NONE in chosen
+        self._without = NONE in classes and only is None
 
     @cached_property
     def condition(self):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dids.models import DID
+from dids.models import DID, PatternRule
 from tests.dids.models.test_marks import set_rules
 from tests.world import client_of, member
 
@@ -24,6 +24,10 @@ def test_a_list_is_filtered_by_mark_and_tells_the_rule(api, marked):
     assert none == {"number": "2567", "mark": None}
     assert "mark" not in program.get("/dids", limit=1).json["items"][0]
     assert program.get("/dids", mark="platinum").status == 422
+    rule = PatternRule.objects.get().pk
+    assert program.get("/dids", mark_rule=rule, fields="number,mark").json["items"] == found
+    (error,) = program.get("/dids", mark_rule=rule + 1).json["errors"]
+    assert "There is no pattern rule" in error["sentence"]
 
 
 def test_one_number_tells_its_rule_and_a_past_one_does_not(api, marked):

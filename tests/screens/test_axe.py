@@ -328,6 +328,12 @@ def test_the_pattern_marks_have_no_violation(page_of, world):
     expect(page.get_by_text("8 rules and 48 words are in force.")).to_be_visible()
     assert violations(page) == []
     call_command("worker", "--once")
+    visit(page, f"/dids/{DID.objects.get(number='111').pk}/")
+    assert violations(page) == []
+    page.get_by_role("link", name="Three alike at the end").click()
+    expect(page.get_by_role("link", name="256999")).to_be_visible()
+    visit(page, "/rules/")
+    assert violations(page) == []
     page.get_by_label("Numbers to try").fill("33199004774\n442079460177")
     page.get_by_role("button", name="Try", exact=True).click()
     expect(page.get_by_text("rule 6, Mirror of four")).to_be_visible()

@@ -1,6 +1,7 @@
 """The panels of pattern marks: the rules, the try-out without saving, and the dialogs that change them."""
 
 import pytest
+from django.utils.html import escape
 
 from audit.models import Change
 from dids import marks
@@ -81,6 +82,32 @@ def test_the_panel_shows_the_rules_with_examples_and_counts(world, admin):
     assert "<code>AUTO, 48 words</code>" in page
     counts = {row["rule"].text: row["rule"].numbers for row in context_of(admin)["mark_rows"]}
     assert counts == {"AAAA": 1, "4": 0, "": 0, "AAA": 2, "AABB": 0, "ABBA": 0, "ABAB": 0, "00": 0}
+
+
+def test_each_count_leads_to_the_numbers_counted(world, admin):
+    suggested(admin)
+    work()
+    theirs = member("Administrator", username="theirs", reseller=world.reseller_2)
+    for user in (admin, theirs):
+        browser = client_of(user)
+        page = browser.get("/rules/").content.decode()
+        for row in context_of(user)["mark_rows"]:
+            one = row["rule"]
+            for count, query in ((one.numbers, ""), (one.in_stock, "&status=instock")):
+                address = f"/dids/?mark_rule={one.pk}{query}"
+                assert f'href="{escape(address)}"' in page
+                listing = browser.get(address).context["listing"]
+                assert (listing.valid, listing.total) == (True, count)
+
+
+def test_the_list_of_a_rule_has_a_chip_with_its_name_and_the_page_of_a_number_leads_there(world, admin):
+    suggested(admin)
+    work()
+    three = rule("AAA")
+    chips = page_of(admin, "/dids/", mark_rule=three.pk)
+    assert "Pattern rule" in chips and "Three alike at the end" in chips
+    number = page_of(admin, f"/dids/{DID.objects.get(number='111').pk}/")
+    assert f'<a href="/dids/?mark_rule={three.pk}">Three alike at the end</a>' in number
 
 
 def context_of(user):
