@@ -15,14 +15,16 @@ from api.problems import errors_of, invalid, unknown_parameters
 from didmgmt import clock
 from didmgmt.replica import may_lag
 from dids.forecast import DAYS
-from dids.forms.overview import ScopeForm
+from dids.forms.overview import FiguresForm
 from dids.lifecycle import statuses as st
-from dids.models.stock_days import OPERATOR, PREFIX, SUBJECTS, TAG
-from dids.overview import CHANGE, COUNTRY, PAST, RANKED, RETURNS, TYPE, Overview
+from dids.models.stock_days import COUNTRY, OPERATOR, PREFIX, SUBJECTS, TAG, TYPE
+from dids.overview import CHANGE, PAST, RANKED, RETURNS, Overview
+from dids.past_overview import PastOverview
 
 router = Router(tags=["Overview"])
 GROUPS = {"operators": OPERATOR, "countries": COUNTRY, "types": TYPE, "prefixes": PREFIX, "tags": TAG}
 _DAY: Any = {"format": "date"}
+_NOT_KEPT = "Null as of a day on which they were not kept yet"
 
 
 class StatusFigures(Body):
@@ -52,8 +54,8 @@ class Groups(Body):
     """The largest groups first, at most 100 of a kind. A number counts under each of its tags."""
 
     operators: list[GroupFigures]
-    countries: list[GroupFigures]
-    types: list[GroupFigures]
+    countries: list[GroupFigures] | None = Field(description=_NOT_KEPT)
+    types: list[GroupFigures] | None = Field(description=_NOT_KEPT)
     prefixes: list[GroupFigures] = Field(
         description="By the first four digits, of numbers with eight or more"
     )
@@ -94,20 +96,25 @@ class SubjectForecast(Body):
 
 
 class Figures(Body):
-    """Counts are live. ``flows``, ``returns`` and ``forecasts`` are from the last snapshot of the worker."""
+    """Counts are live. ``flows``, ``returns`` and ``forecasts`` are from the last snapshot of the worker.
+
+    As of a past day counts are from its snapshot, and there are neither ``returns`` nor ``forecasts``.
+    """
 
     total: int = Field(examples=[1200])
     statuses: list[StatusFigures]
     groups: Groups
     counted_at: str | None = Field(
-        description="When the last snapshot was taken, or null",
+        description="When the last snapshot was taken, that of the day with ``as_of``; or null",
         json_schema_extra={"format": "date-time"},
         examples=["2026-11-30T14:00:02.113000Z"],
     )
     history_days: int = Field(
         description=f"Days with counted flows, without a gap; forecasts need {DAYS[0]}", examples=[90]
     )
-    flows: list[Flow] = Field(description=f"Of the last {PAST} days, today included")
+    flows: list[Flow] = Field(
+        description=f"Of the last {PAST} days, today included, or of those up to ``as_of``"
+    )
     returns: list[Return] = Field(description=f"Of the next {RETURNS} days; days without any are left out")
     forecasts: list[SubjectForecast] = Field(
         description=f"At most {RANKED} of each kind, those that run dry first come first"
@@ -120,38 +127,49 @@ class Figures(Body):
     url_name="get_overview",
     summary="Read the figures of the overview",
     response=Figures,
-    openapi_extra=parameters(reseller=(ID, "The id of a reseller; not for a token of one")),
+    openapi_extra=parameters(
+        reseller=(ID, "The id of a reseller; not for a token of one"),
+        as_of=(
+            {"type": "string", "format": "date"},
+            "A past day: the stock as it was, on one of the last 400 days on which the worker kept it",
+        ),
+    ),
 )
 @needs_scope("overview", "read")
 @may_lag
 def get_overview(request: HttpRequest) -> HttpResponse:
-    """Return what the page Overview shows, of all numbers that you may see or of one reseller."""
+    """Return what the page Overview shows, of all numbers that you may see or of one reseller.
+
+    Either as of now or as of a past day.
+    """
     user: Any = request.user
-    form = ScopeForm(request.GET, by=user)
+    form = FiguresForm(request.GET, by=user)
     if errors := unknown_parameters(request.GET, form.fields):
         raise invalid(errors)
     if not form.is_valid():
         raise invalid(errors_of(form.errors, request.GET, "?"))
-    found = Overview(user, clock.now(), form.cleaned_data.get("reseller"))
+    reseller, counted = form.cleaned_data.get("reseller"), form.cleaned_data["as_of"]
+    found = PastOverview(user, counted, reseller) if counted else Overview(user, clock.now(), reseller)
     return answer(
         {
             "total": found.total,
             "statuses": [
                 {"status": one.status, "numbers": one.numbers, "before": one.before} for one in found.statuses
             ],
-            "groups": {name: [_group(group) for group in found.grouped(by)] for name, by in GROUPS.items()},
+            "groups": {
+                name: [_group(group) for group in found.grouped(by)]
+                if not counted or counted.has(by)
+                else None
+                for name, by in GROUPS.items()
+            },
             "counted_at": moment(found.counted_at),
             "history_days": found.history_days,
             "flows": [
                 {"day": one.day.isoformat(), "assigned": one.assigned, "released": one.released}
                 for one in found.flows()
             ],
-            "returns": [
-                {"day": day.isoformat(), "statuses": _given(counts)}
-                for day, counts in found.returns()
-                if any(counts.values())
-            ],
-            "forecasts": _forecasts(found),
+            "returns": [] if counted else _returns(found),
+            "forecasts": [] if counted else _forecasts(found),
         }
     )
 
@@ -167,6 +185,14 @@ def _group(group: Any) -> dict[str, Any]:
 
 def _given(counts: dict[str, int]) -> dict[str, int]:
     return {status: count for status, count in counts.items() if count}
+
+
+def _returns(found: Overview) -> list[dict[str, Any]]:
+    return [
+        {"day": day.isoformat(), "statuses": _given(counts)}
+        for day, counts in found.returns()
+        if any(counts.values())
+    ]
 
 
 def _forecasts(found: Overview) -> list[dict[str, Any]]:

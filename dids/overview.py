@@ -168,6 +168,11 @@ class Overview:
         self.reseller_id = reseller.pk if reseller else user.reseller_id
         self.today = stock_days.local_day(now)
 
+    @property
+    def in_lists(self):
+        """Return the parameters of lists of the numbers that it counts, besides the reseller."""
+        return {}
+
     @cached_property
     def _operators(self):
         """Return the operators whose numbers count, for conditions; None for all."""
@@ -221,7 +226,7 @@ class Overview:
             for key, found in counts.items()
             if key in names
         )
-        return _largest(groups)
+        return largest(groups)
 
     def _names(self, of, keys):
         """Return {key: name} of operators or tags; operators that are gone have none."""
@@ -260,7 +265,7 @@ class Overview:
             )
             for key, found in counts.items()
         )
-        return _largest(groups)
+        return largest(groups)
 
     def _by_place(self, by):
         """Return the groups of countries or types."""
@@ -275,7 +280,7 @@ class Overview:
             )
             for (key,), found in HeadStock.objects.by_place(by, self._operators, over=over).items()
         )
-        return _largest(groups)
+        return largest(groups)
 
     def _move_overdue(self, of, counts):
         for (one, key, _), status, after_hold, count in self._overdue:
@@ -489,7 +494,8 @@ class Overview:
         return {key: [((day - self.base).days, stock[key].get(day, 0)) for day in days] for key in keys}
 
 
-def _largest(groups):
+def largest(groups):
+    """Return those with numbers, the largest first, at most ``GROUPS_MOST``."""
     found = sorted(groups, key=lambda group: (-group.total, group.name))
     return [group for group in found if group.total][:GROUPS_MOST]
 

@@ -36,7 +36,8 @@ RANKS = {
     "didmgmt.sqlite3": "__init__ waiting base",
     "didmgmt.templatetags": "__init__ look",
     "dids": "__init__ lifecycle numbering forecast models packages reservations upcoming labels lists"
-    " overview history forms imports exports reference_files marks job_kinds periodic demo apps",
+    " overview past_overview history forms imports exports reference_files marks job_kinds periodic demo"
+    " apps",
     "dids.demo": "__init__ names world",
     "dids.exports": "__init__ columns copying rows ownership reservations breaches upcoming stock workbook",
     "dids.forms": "__init__ records clients operators packages numbers reservations past free_runs blocks"

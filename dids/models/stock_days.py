@@ -10,10 +10,10 @@ more. The flows of a day are counted from history, so those of days on which no 
 """
 
 from collections import Counter, defaultdict
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from django.db import connection, models, transaction
-from django.db.models import Count, Max, Min, Q, Sum
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, Sum
 from django.db.models.functions import Length, Substr, TruncDate
 from django.utils import timezone
 
@@ -58,6 +58,10 @@ class CountedDay(models.Model):
 
     def __str__(self):
         return str(self.day)
+
+    def has(self, of):
+        """Tell whether the stock of this kind of subjects was kept; countries and types were not always."""
+        return of not in PLACES or StockDay.objects.filter(day=self.day, of=of).exists()
 
 
 class Subject(models.Model):
@@ -140,6 +144,39 @@ def _midnight(day):
 
 def _end(day):
     return _midnight(day + timedelta(days=1))
+
+
+def just_after(at):
+    """Return the first whole second that is not before ``at``, in UTC, for lists as of then."""
+    whole = at.astimezone(UTC).replace(microsecond=0)
+    return whole if whole == at else whole + timedelta(seconds=1)
+
+
+# --- which days are kept
+
+
+def kept(day):
+    """Return the ``CountedDay`` of a day whose stock was kept, else None."""
+    return _with_stock().filter(day=day).first()
+
+
+def nearest_kept(day, today):
+    """Return the last day before ``day`` whose stock was kept, the first one that was if all are later.
+
+    None if none before ``today`` was.
+    """
+    days = _with_stock().filter(day__lt=today).values_list("day", flat=True)
+    return days.filter(day__lt=day).order_by("-day").first() or days.order_by("day").first()
+
+
+def places_kept_since():
+    """Return the first day whose stock was kept by country and type, None if there is none."""
+    rows = StockDay.objects.filter(day=OuterRef("day"), of=COUNTRY)
+    return _with_stock().filter(Exists(rows)).order_by("day").values_list("day", flat=True).first()
+
+
+def _with_stock():
+    return CountedDay.objects.filter(stock_at__isnull=False)
 
 
 # --- writes: what the worker does

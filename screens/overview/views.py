@@ -1,38 +1,41 @@
-"""The overview: what is in stock, what needs somebody, where it runs dry, what comes back."""
+"""The overview: what is in stock, what needs somebody, where it runs dry, what comes back; and what was."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import permission_required
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from clients.models import Reseller
 from didmgmt import clock
+from didmgmt.addresses import go_to
 from didmgmt.parameters import takes
 from didmgmt.replica import may_lag
+from didmgmt.templatetags.look import required_control
 from didmgmt.text import parse_whole
 from dids.exports.stock import stock_rows
 from dids.forecast import DAYS
-from dids.forms.overview import ScopeForm
+from dids.forms.overview import AsOfForm, ScopeForm
 from dids.lifecycle import statuses as st
-from dids.models.stock_days import OPERATOR, PREFIX, SUBJECTS, TAG
+from dids.models.stock_days import COUNTRY, OPERATOR, PREFIX, SUBJECTS, TAG, TYPE, places_kept_since
 from dids.overview import (
     AHEAD,
     ALL_MOST,
-    COUNTRY,
     GROUPED,
     PAST,
     RANKED,
     SHOWN,
     SOON,
     STATUSES,
-    TYPE,
     Overview,
     Subject,
 )
+from dids.past_overview import PastOverview
 from screens.downloads import download, file_name
 from screens.overview import plots
 
@@ -44,7 +47,7 @@ GROUP_WORDS = {
     PREFIX: ("Prefix", "prefixes"),
 }
 CONCERNS = 7
-KEPT = ("forecast", "group", "subjects")  # parameters that stay with another reseller
+KEPT = ("as_of", "reseller", "forecast", "group", "subjects")  # parameters that forms of the page send on
 GROUP_ROWS = 11
 LABELLED, LABEL = 4, 16  # percent: the narrowest segment with a label, and the room of one
 SMALL = {"back": PAST, "ahead": AHEAD, "height": 22, "bottom": 21, "top": 1}
@@ -59,18 +62,26 @@ def _is_forecast(value):
 @permission_required("dids.view_did", raise_exception=True)
 @may_lag
 @takes(
+    "as_of",
     reseller=lambda value: parse_whole(value) is not None,
     forecast=_is_forecast,
     group=lambda value: value in GROUPED,
     subjects=lambda value: value == "all",
 )
 def overview(request):
-    reseller = _reseller(request)
-    found = Overview(request.user, clock.now(), reseller)
-    context = {"overview": found, "reseller": reseller}
+    reseller, form = _reseller(request), AsOfForm(request.GET)
+    context = {"reseller": reseller, "given": _given(request, KEPT)}
     if not request.user.reseller_id:
         context["scope_form"] = ScopeForm(initial={"reseller": reseller}, by=request.user)
-        context["kept"] = [(name, request.GET[name]) for name in KEPT if request.GET.get(name, "").strip()]
+    if not form.is_valid():
+        (error,) = form.errors.as_data()["as_of"]
+        context |= {"form": form, "nearest": (error.params or {}).get("nearest")}
+        return render(request, "overview/not_kept.html", context, status=422)
+    if counted := form.cleaned_data["as_of"]:
+        context |= _past_context(PastOverview(request.user, counted, reseller), form, request)
+        return render(request, "overview/past.html", context)
+    found = Overview(request.user, clock.now(), reseller)
+    context |= {"overview": found, "as_of_control": _as_of_control()}
     if found.total:
         context |= _context(found, request)
     return render(request, "overview/overview.html", context)
@@ -79,12 +90,30 @@ def overview(request):
 @require_safe
 @permission_required("dids.export_did", raise_exception=True)
 @may_lag
-@takes(reseller=lambda value: parse_whole(value) is not None, group=lambda value: value in GROUPED)
+@takes("as_of", reseller=lambda value: parse_whole(value) is not None, group=lambda value: value in GROUPED)
 def overview_export(request):
     """Send the stock by status of all numbers, of each operator and of each group that the page shows."""
-    now, by = clock.now(), request.GET.get("group", "").strip() or TAG
-    rows = stock_rows(Overview(request.user, now, _reseller(request)), by)
+    now, by, reseller = clock.now(), request.GET.get("group", "").strip() or TAG, _reseller(request)
+    form = AsOfForm(request.GET)
+    counted = form.cleaned_data["as_of"] if form.is_valid() else None
+    if not form.is_valid() or (counted and not counted.has(by)):
+        return go_to(f"{reverse('overview:stock')}?{request.GET.urlencode()}")  # it says what is wrong
+    if counted:
+        rows = stock_rows(PastOverview(request.user, counted, reseller), by)
+        return download(request, rows, file_name("stock", None, now, f"as of {counted} by {by}"))
+    rows = stock_rows(Overview(request.user, now, reseller), by)
     return download(request, rows, file_name("stock", None, now, f"by {by}"))
+
+
+@cache
+def _as_of_control():
+    """Return the control of the present, where it is empty."""
+    return required_control(AsOfForm()["as_of"], "as-of")
+
+
+def _given(request, names):
+    """Return (name, value) of these parameters, as far as they have one."""
+    return [(name, request.GET[name]) for name in names if request.GET.get(name, "").strip()]
 
 
 def _reseller(request):
@@ -99,31 +128,60 @@ def home(request):
 
 
 def _context(found, request):
+    """Return what the page of the present shows."""
     link = _Link(request)
     of, _, key = (request.GET.get("forecast", "").strip() or PREFIX).partition(":")
-    by = request.GET.get("group", "").strip() or TAG
     concerns = found.concerns()
-    scope = {"reseller": request.GET["reseller"]} if request.GET.get("reseller", "").strip() else {}
-    return {
-        "dids_url": _dids(scope),
-        "hold_url": _dids({"status": st.HOLD} | scope),
+    context = _counts(found, request, link)
+    context |= {
+        "hold_url": _dids({"status": st.HOLD} | context["scope"]),
         "concerns": [(one, _forecast_url(one, link)) for one in concerns[:CONCERNS]],
         "more_concerns": len(concerns) - CONCERNS,
-        "statuses": [(count, _dids({"status": count.status} | scope)) for count in found.statuses],
-        "status_labels": [st.LABELS[status] for status in STATUSES],
-        "most": max(count.numbers for count in found.statuses),
-        "flows": plots.flow_plot(found.flows()),
         "returns": plots.return_plot(found.returns()) if found.counted_at else None,
-        "scope": scope,
-        "export_url": f"{reverse('overview:export')}?{urlencode({'group': by} | scope)}",
-        "operators": _groups(found.grouped(OPERATOR), "operator", "operators"),
-        "groups": _groups(found.grouped(by), *GROUP_WORDS[by]),
-        "group_tabs": [(words[0], link(group=one), one == by) for one, words in GROUP_WORDS.items()],
         "forecast_tabs": [
             (words[0], link(forecast=one, subjects=None), one == of) for one, words in SUBJECT_WORDS.items()
         ],
         "needed": DAYS[0],
-    } | _forecasts(found, of, key, request.GET.get("subjects") == "all", link)
+    }
+    return context | _forecasts(found, of, key, request.GET.get("subjects") == "all", link)
+
+
+def _past_context(found, form, request):
+    """Return what the page as of a past day shows."""
+    link, counted = _Link(request), form.cleaned_data["as_of"]
+    zone = timezone.get_default_timezone_name()
+    context = {
+        "overview": found,
+        "day": counted.day,
+        "as_of_control": required_control(form["as_of"], "as-of"),
+        "now_url": f"{reverse('overview:stock')}{link(as_of=None)}",
+        "other_zone": None if zone == timezone.get_current_timezone_name() else zone,
+    }
+    if found.total:
+        context |= _counts(found, request, link)
+        if not counted.has(context["by"]):
+            context |= {"lacking": True, "kept_since": places_kept_since(), "export_url": None}
+    return context
+
+
+def _counts(found, request, link):
+    """Return the counts, groups and flows of an overview, of the present or of a past day."""
+    by = request.GET.get("group", "").strip() or TAG
+    scope, as_of = (dict(_given(request, [name])) for name in ("reseller", "as_of"))
+    in_lists = scope | found.in_lists
+    return {
+        "by": by,
+        "scope": scope,
+        "dids_url": _dids(in_lists),
+        "statuses": [(count, _dids({"status": count.status} | in_lists)) for count in found.statuses],
+        "status_labels": [st.LABELS[status] for status in STATUSES],
+        "most": max(count.numbers for count in found.statuses),
+        "flows": plots.flow_plot(found.flows()),
+        "export_url": f"{reverse('overview:export')}?{urlencode({'group': by} | scope | as_of)}",
+        "operators": _groups(found.grouped(OPERATOR), "operator", "operators"),
+        "groups": _groups(found.grouped(by), *GROUP_WORDS[by]),
+        "group_tabs": [(words[0], link(group=one), one == by) for one, words in GROUP_WORDS.items()],
+    }
 
 
 def _dids(query):

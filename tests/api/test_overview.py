@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from dids.models import AgeingRule, CountedDay, StockOutlook, stock_days
+from didmgmt.dates import show_day
+from dids.models import AgeingRule, CountedDay, StockDay, StockOutlook, stock_days
 from dids.overview import Overview
+from dids.past_overview import PastOverview
 from tests.screens.overview.test_overview import stock  # noqa: F401 - a fixture
 from tests.world import member
 
@@ -49,6 +51,24 @@ def test_what_returns_from_hold_is_there_by_day_once_it_is_counted(world, admini
     assert found["counted_at"] and found["forecasts"] == [] and CountedDay.objects.exists()
     assert sum(sum(one["statuses"].values()) for one in found["returns"]) == 1
     assert StockOutlook.objects.exists()
+
+
+def test_the_figures_of_a_past_day_are_those_of_its_page(stock, administrator, api):  # noqa: F811
+    today = stock_days.local_day(timezone.now())
+    day = today - timedelta(days=1)
+    StockDay.objects.filter(day=day, of="operator").delete()
+    StockDay.objects.filter(day=today, of__in=["country", "operator"]).update(day=day)
+    found = api(administrator, "overview:read").get("/overview", as_of=str(day)).json
+    page = PastOverview(administrator, stock_days.kept(day))
+    assert found["total"] == page.total > 0 and found["flows"][-1]["day"] == str(day)
+    assert [one["numbers"] for one in found["statuses"]] == [one.numbers for one in page.statuses]
+    names = [(one["key"], one["name"]) for one in found["groups"]["countries"]]
+    assert ("GB", "United Kingdom") in names
+    assert (found["returns"], found["forecasts"], found["groups"]["types"]) == ([], [], None)
+    one = api(administrator).get("/overview", as_of=str(day), reseller=str(stock.reseller.pk)).json
+    assert 0 < one["total"] < found["total"]
+    refused = api(administrator).get("/overview", as_of=str(today)).errors
+    assert f"The last day before it that was kept is {show_day(day)}." in refused["?as_of"]
 
 
 def test_minimum_holds_have_their_days_and_who_accepted_them(world, owner, administrator, api):

@@ -33,7 +33,7 @@ from dids.forms import reservations as reservation_forms
 from dids.forms import stock_levels as level_forms
 from dids.forms.blocks import BlockRangeForm
 from dids.forms.free_runs import FreeRunsForm
-from dids.forms.overview import ScopeForm
+from dids.forms.overview import AsOfForm, FiguresForm, ScopeForm
 from dids.forms.records import HoldDaysForm, RecordForm
 from dids.forms.upcoming import CalendarForm, DaysForm, SpanForm
 from dids.imports.mapping import guess
@@ -125,6 +125,8 @@ def bound_forms(world, user):
         BlockRangeForm(NO_DATA, place=BlockMap(user, now).place("25", 6)),
         FreeRunsForm(NO_DATA, by=user),
         ScopeForm(NO_DATA, by=user),
+        AsOfForm(NO_DATA),
+        FiguresForm(NO_DATA, by=user),
         CalendarForm(NO_DATA, by=user, today=date(2026, 11, 28)),
         SpanForm(NO_DATA, by=user, today=date(2026, 11, 28)),
         number_forms.EditForm(NO_DATA, shown=shown, by=user),

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from dids.models import DID
+from dids.models import DID, CountedDay, StockDay
 from tests.carrier import carrier, numbers_in
 from tests.world import client_of, member
 
@@ -24,6 +24,7 @@ PAGES = (
     "/dids/?type=unknown",
 )
 STATUSES = ("instock", "reserved", "active", "blocked", "hold", "archive")
+YESTERDAY = (timezone.now() - timedelta(days=1)).date()
 LENGTHS = (1, 3, 4, 5, 8, 15, 20)
 
 
@@ -37,3 +38,8 @@ def test_pages_that_count_by_prefix_open_with_numbers_of_any_length():
         for browser in people:
             assert {page: browser.get(page).status_code for page in PAGES} == dict.fromkeys(PAGES, 200)
         call_command("worker", "--once")
+    CountedDay.objects.update(day=YESTERDAY)
+    StockDay.objects.update(day=YESTERDAY)
+    past = [f"/overview/?as_of={YESTERDAY}&group={group}" for group in ("tag", "country", "type", "prefix")]
+    for browser in people:
+        assert {page: browser.get(page).status_code for page in past} == dict.fromkeys(past, 200)

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from audit import SYSTEM
 from audit.models import Change
 from dids.job_kinds import submit_create
-from dids.models import DID, Reservation
+from dids.models import DID, CountedDay, Reservation, StockDay, head_geography, stock_days
 from dids.numbering.ranges import Numbers
 from jobs.models import Job
 from tests.screens.test_access import endpoint_of
@@ -165,6 +165,7 @@ PAGES = [
     "/blocks/?prefix=25&block=259&select=256500-259999",
     "/blocks/?prefix=25&from=1&to=never",
     "/overview/?group=country",
+    "/overview/?as_of=never",
     "/blocks/?prefix=never",
     "/free-runs/",
     "/free-runs/?count=2&multiple=10&gaps=1",
@@ -243,6 +244,19 @@ def test_the_pages_of_a_section_have_no_violation(open_page, section):
         for path in SECTIONS[section]
     }
     assert {path: lines for path, lines in found.items() if lines} == {}
+
+
+def test_the_overview_of_a_past_day_has_no_violation(open_page):
+    page, yesterday = open_page("/overview/"), timezone.localdate() - timedelta(days=1)
+    head_geography.renew()
+    stock_days.keep_stock(timezone.now())
+    CountedDay.objects.update(day=yesterday)
+    StockDay.objects.update(day=yesterday)
+    visit(page, f"/overview/?group=country&as_of={yesterday}")
+    page.get_by_text("As of…").click()
+    assert page.get_by_role("heading", name="By country").is_visible() and violations(page) == []
+    visit(page, "/overview/?as_of=2001-01-01", 422)
+    assert page.get_by_role("link", name="Show ").is_visible() and violations(page) == []
 
 
 def test_the_pages_of_a_viewer_have_no_violation(open_page):

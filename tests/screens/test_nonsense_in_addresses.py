@@ -63,7 +63,7 @@ PARAMETERS = [
     ("/blocks/?prefix=25&digits=6", ("block", "select", "from", "to")),
     ("/free-runs/?count=3", ("multiple", "begins", "operator", "tag", "package", "gaps", "order")),
     ("/free-runs/?", ("count",)),
-    ("/overview/?", ("forecast", "group", "reseller", "subjects")),
+    ("/overview/?", ("as_of", "forecast", "group", "reseller", "subjects")),
     ("/audit/who-had-it/?", ("numbers",)),
 ]
 PATHS = ["/dids/{}/", "/dids/{}/history/", "/clients/{}/", "/clients/{}/dids/", "/packages/{}/"]
