@@ -1,5 +1,6 @@
 import gc
 import os
+import shutil
 import socket
 from contextlib import ExitStack
 from copy import deepcopy
@@ -8,6 +9,7 @@ from itertools import groupby
 import hypothesis
 import psycopg
 import pytest
+from django.conf import settings
 from django.core.management.color import no_style
 from django.db import connection, connections, transaction
 from django.db.backends.signals import connection_created
@@ -131,6 +133,19 @@ def delete_all_rows(connection, tables):
         cursor.execute("SET LOCAL session_replication_role = replica")
         for table in tables:
             cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_keepdb, django_db_modify_db_settings):
+    """Begin with a copy of the migrated database of tests/run.py, if there is one.
+
+    PostgreSQL makes that copy when Django creates the database; Django takes a file as one to be kept.
+    """
+    if not settings.TEMPLATE or connection.vendor != "sqlite":
+        return django_db_keepdb
+    test = settings.DATABASES["default"]["TEST"]
+    shutil.copyfile(test["TEMPLATE"], test["NAME"])
+    return True
 
 
 @pytest.fixture(scope="session")

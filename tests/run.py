@@ -4,8 +4,9 @@
 
 PostgreSQL's tests run next to SQLite's, which are followed by the browser's, and lint runs next to both:
 tests wait for workers, servers and pages, so several lanes keep two cores busier than one. Tests that need no
-database run with SQLite's only. The output of each part is printed when the part is done; until then it is in
-``.pytest_cache``. With CI=true, a part that cannot run counts as a failure.
+database run with SQLite's only. An engine is migrated once, and its processes take copies. The output of each
+part is printed when the part is done; until then it is in ``.pytest_cache``. With CI=true, a part that cannot
+run counts as a failure.
 """
 
 import os
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Lock
+from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
 import environ
@@ -33,6 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROCESSES = "2"  # of each lane
 DEFAULT_SERVER = "postgres://postgres:root@127.0.0.1:5432/test"
 printing, compiling = Lock(), Lock()
+lasting = ExitStack()  # undoes what lasts as long as the run
 
 
 @dataclass
@@ -55,7 +58,7 @@ def main(wanted):
     wanted = wanted or list(parts)
     lanes = [["lint"], ["sqlite", "browser"], ["postgresql"]]
     chosen = [[(name, parts[name]) for name in lane if name in wanted] for lane in lanes]
-    with ThreadPoolExecutor() as pool:
+    with lasting, ThreadPoolExecutor() as pool:
         outcomes = [outcome for lane in pool.map(run_lane, chosen) for outcome in lane]
     print("\n=== summary ===")
     for outcome in outcomes:
@@ -109,8 +112,7 @@ def on_sqlite(name):
 
 
 def on_postgresql(name):
-    with ExitStack() as stack:
-        return run_tests(name, postgresql(stack), "not browser and not without_database")
+    return run_tests(name, postgresql(), "not browser and not without_database")
 
 
 def in_browser(name):
@@ -126,6 +128,7 @@ def run_tests(name, database_url, marked):
     with compiling:
         of_browser = compile_tests()
     modules = of_browser if marked == "browser" else []  # of few tests: a process need not import all others
+    template = migrated(database_url)
     print(f"{name}: started; its output is in {output.relative_to(ROOT)}", flush=True)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix=f"did-{name}-") as folder:
@@ -135,7 +138,7 @@ def run_tests(name, database_url, marked):
             done = subprocess.run(
                 [*command, f"--junitxml={report}", "-o", f"cache_dir={folder}/cache"],
                 cwd=ROOT,
-                env=environment(folder, database_url),
+                env=environment(folder, database_url) | {"TEST_TEMPLATE": template},
                 stdout=file,
                 stderr=subprocess.STDOUT,
             )
@@ -175,6 +178,22 @@ def compile_tests():
     return sorted({line.partition("::")[0] for line in done.stdout.splitlines() if "::" in line})
 
 
+@cache
+def migrated(database_url):
+    """Migrate a database, of which each process takes a copy, and return its URL.
+
+    Return "" if migrations fail: each process then migrates its own, and reports what is wrong.
+    """
+    folder = lasting.enter_context(tempfile.TemporaryDirectory(prefix="did-template-"))
+    if database_url:
+        url = lasting.enter_context(database_on(database_url))
+    else:
+        url = f"sqlite:///{folder}/db.sqlite3"
+    command = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
+    done = subprocess.run(command, cwd=ROOT, env=environment(folder, url), check=False)
+    return "" if done.returncode else url
+
+
 def environment(folder, database_url=""):
     """Return the caller's environment without what would lead to the caller's own data.
 
@@ -188,7 +207,19 @@ def environment(folder, database_url=""):
 # --- a PostgreSQL server for the tests ----------------------------------------------------------------------
 
 
-def postgresql(stack):
+@contextmanager
+def database_on(url):
+    """Yield the URL of a new database on that server, which is dropped at the end of this block."""
+    parts = urlsplit(url)
+    name = f"{parts.path.lstrip('/')}_template"
+    with psycopg.connect(**login(url), autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}"')
+        connection.execute(f'CREATE DATABASE "{name}"')
+        yield parts._replace(path=f"/{name}").geturl()
+        connection.execute(f'DROP DATABASE "{name}"')
+
+
+def postgresql():
     """Return the URL of a server where databases can be created: given, default or temporary."""
     if given := os.environ.get("TEST_DATABASE_URL"):
         if trouble := unusable(given):
@@ -203,25 +234,24 @@ def postgresql(stack):
         raise CannotRunError(
             f"no server at 127.0.0.1:5432 ({trouble}), no TEST_DATABASE_URL, no initdb in PATH"
         )
-    return stack.enter_context(temporary_server(folder))
+    return lasting.enter_context(temporary_server(folder))
 
 
 def unusable(url):
     """Return why no test database can be created there, or None."""
-    parts = environ.Env.db_url_config(url)
     try:
-        with psycopg.connect(
-            host=parts["HOST"],
-            port=parts["PORT"] or 5432,
-            user=parts["USER"],
-            password=parts["PASSWORD"],
-            dbname="postgres",
-            connect_timeout=3,
-        ) as connection:
+        with psycopg.connect(**login(url), connect_timeout=3) as connection:
             query = "SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
             return None if connection.execute(query).fetchone()[0] else "its user may not create databases"
     except psycopg.Error as error:
         return str(error).strip().splitlines()[0]
+
+
+def login(url):
+    """Return the arguments with which psycopg connects to the server of that URL."""
+    parts = environ.Env.db_url_config(url)
+    where = {"host": parts["HOST"], "port": parts["PORT"] or 5432, "dbname": "postgres"}
+    return where | {"user": parts["USER"], "password": parts["PASSWORD"]}
 
 
 def binaries():
