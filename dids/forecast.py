@@ -45,11 +45,14 @@ class Forecast:
 
     def curve(self, until: int = HORIZON) -> list[tuple[int, float]]:
         """Return (day, numbers at its end) from today until it is dry, at most ``until`` a day."""
-        left, found = self.begin, [(0, self.begin / self.rate.days)]
+        left, days = self.begin, self.rate.days
+        found = [(0, left / days)]
         last = until if self.dry is None else min(until, self.dry)
         for day in range(1, last + 1):
-            left += self.returns.get(day, 0) * self.rate.days + _change(day, self.rate, self.mean_from)
-            found.append((day, max(0, left) / self.rate.days))
+            left += _change(day, self.rate, self.mean_from)
+            if returned := self.returns.get(day):
+                left += returned * days
+            found.append((day, max(0, left) / days))
         return found
 
 

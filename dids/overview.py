@@ -7,7 +7,7 @@ outlook that the worker keeps (``stock_days``). The inventory is not counted.
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain
 from urllib.parse import urlencode
 
@@ -306,7 +306,10 @@ class Overview:
     def _days(self):
         """Return the CountedDay of each of the last days that the worker knows of."""
         first = self.today - timedelta(days=2 * PAST)
-        return {one.day: one for one in CountedDay.objects.filter(day__gte=first)}
+        rows = CountedDay.objects.filter(day__gte=first).values_list(
+            "day", "stock_at", "flows_at", named=True
+        )
+        return {one.day: one for one in rows}
 
     @cached_property
     def counted_at(self):
@@ -387,12 +390,28 @@ class Overview:
         return rows.filter(Q(in_stock__gt=0) | Q(out__gt=0))
 
     def _subjects(self, rows):
-        rows = [row | {"heads": (row["first"], row["last"])} for row in rows]
+        """Return the subjects of these rows without those that are gone; each is made once."""
+        rows = list(rows)
+        self._make([row for row in rows if (row["of"], row["key"]) not in self._made])
+        subjects = (self._made[row["of"], row["key"]] for row in rows)
+        return [subject for subject in subjects if subject]
+
+    @cached_property
+    def _made(self):
+        """{(of, key): subject} of those made so far, None for one that is gone."""
+        return {}
+
+    def _make(self, rows):
+        if not rows:
+            return
         names = {of: self._names(of, [row["key"] for row in rows if row["of"] == of]) for of in SUBJECTS}
-        places = prefix_places({row["key"]: row["heads"] for row in rows if row["of"] == PREFIX})
+        places = prefix_places(
+            {row["key"]: (row["first"], row["last"]) for row in rows if row["of"] == PREFIX}
+        )
         found = {}
         for row in rows:
             of, key = row["of"], row["key"]
+            self._made[of, key] = None
             if key not in names[of]:
                 continue
             bold, label = places[key] if of == PREFIX else ("", names[of][key])
@@ -407,7 +426,7 @@ class Overview:
                 level=self.levels.get((of, key), 0),
             )
         self._add_returns(found)
-        return list(found.values())
+        self._made |= found
 
     def _add_returns(self, found):
         """Add what is known to return to {(of, key): subject}."""
@@ -419,8 +438,18 @@ class Overview:
             days = found[of, key].returns
             for day, counts in returns.items():
                 if count := counts.get(st.INSTOCK):
-                    ahead = max(0, (date.fromisoformat(day) - self.base).days)
+                    ahead = self._ahead(day)
                     days[ahead] = days.get(ahead, 0) + count
+
+    @cached_property
+    def _ahead(self):
+        """The function from a day in ISO to how many days it is after the snapshot, 0 for one before."""
+
+        @cache  # the same few days for each of some hundred subjects
+        def ahead(day):
+            return max(0, (date.fromisoformat(day) - self.base).days)
+
+        return ahead
 
     # --- what needs somebody
 

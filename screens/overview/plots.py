@@ -100,12 +100,12 @@ def path(points, *, first, last, most, top, bottom):
     A day that is not next to the one before it begins a new line: between them nothing is known. ``most`` is
     drawn at ``top``, 0 at ``bottom``, both in pixels.
     """
-    parts, before = [], None
+    parts, expected = [], None
+    wide, high = 1000 / max(1, last - first), (bottom - top) / most
     for day, value in points:
-        x = 1000 * (day - first) / max(1, last - first)
-        y = bottom - (bottom - top) * min(value, most) / most
-        parts.append(f"{'L' if before is not None and day - before == 1 else 'M'}{x:.1f} {y:.1f}")
-        before = day
+        x, y = (day - first) * wide, bottom - high * (value if value < most else most)
+        parts.append(f"{'L' if day == expected else 'M'}{x:.1f} {y:.1f}")
+        expected = day + 1
     return "".join(parts)
 
 
@@ -299,7 +299,7 @@ class Curve:
     """The stock of a subject: ``past`` solid, ``ahead`` dashed, and ``long``, at the rate of 90 days, dotted.
 
     Paths are in thousandths of the width. ``today``, ``dry``, ``long_dry`` and ``low``: percent of the width,
-    None if not within it. ``level_y``: pixels, None without a level.
+    None if not within it. ``level_y``: pixels, None without a level. ``most``: the value that is at ``top``.
     """
 
     past: str
@@ -311,10 +311,21 @@ class Curve:
     long_dry: float | None
     low: float | None
     level_y: float | None
-    grid: list
-    ticks: list
+    first: date
+    last: date
+    most: float
     height: int
     bottom: float
+    top: float
+
+    @property
+    def grid(self):
+        ticks = grid(self.most, self.bottom - self.top, 1)
+        return [Tick(round(self.bottom - tick.at, 1), tick.label) for tick in ticks]
+
+    @property
+    def ticks(self):
+        return months(self.first, self.last)
 
 
 def curve(subject, past, base, *, back, ahead, height, bottom, top, long=False):
@@ -342,8 +353,10 @@ def curve(subject, past, base, *, back, ahead, height, bottom, top, long=False):
         long_dry=x(other.dry) if other else None,
         low=x(found.low) if found.low else None,
         level_y=y(subject.level) if subject.level else None,
-        grid=[Tick(round(bottom - tick.at, 1), tick.label) for tick in grid(most, bottom - top, 1)],
-        ticks=months(base - timedelta(days=back), base + timedelta(days=ahead)),
+        first=base - timedelta(days=back),
+        last=base + timedelta(days=ahead),
+        most=most,
         height=height,
         bottom=bottom,
+        top=top,
     )

@@ -5,6 +5,7 @@ from html import escape
 from django import template
 from django.utils.safestring import mark_safe
 
+from dids.lifecycle import statuses as st
 from dids.overview import STATUSES
 
 register = template.Library()
@@ -40,6 +41,21 @@ def segment_boxes(segments):
 def group_rows(groups):
     """Render the rows of the table of Groups; in Python, because there may be a hundred."""
     return mark_safe("".join(f"<tr><td>{escape(group.name)}</td>{_counts(group)}</tr>" for group in groups))
+
+
+@register.simple_tag
+def return_rows(rows, hold_url):
+    """Render the rows of a ReturnPlot; ``hold_url``: the list of the numbers on Hold."""
+    return mark_safe(
+        "".join(_return_row(day, counts, total, escape(hold_url)) for day, counts, total in rows)
+    )
+
+
+def _return_row(day, counts, total, hold_url):
+    numbers = (total, *(counts[status] for status in (st.INSTOCK, st.RESERVED, st.ARCHIVE)))
+    cells = "".join(f'<td class="num">{count:,}</td>' for count in numbers)
+    named = f"{day:%a} {day.day} {day:%b %Y}"
+    return f'<tr><td><a href="{hold_url}&amp;ends_on={day}">{named}</a></td>{cells}</tr>'
 
 
 def _counts(group):
