@@ -39,7 +39,7 @@ KINDS = {
     PACKAGE_STARTS: "Package starts",
 }
 EVENTS_MOST = 100
-GROUPS_AT_ONCE = 2_000
+PACKAGES_AT_ONCE = 1_000
 _MOMENT = timedelta(microseconds=1)
 
 # A range of the index on ``hold_until``, which has all that is counted. Raw SQL, because one statement reads
@@ -238,22 +238,20 @@ class Upcoming:
         """Yield (client package, when, hold days, after hold, numbers) of packages that end by the last day.
 
         Those of earlier days are among them, because their holds may end later. The hold days are found for
-        each combination of what they are inherited from, see ``days_of``.
+        each combination of what they are inherited from, see ``days_of``. Numbers are grouped by few columns
+        and not through a cursor, for whose first rows PostgreSQL would sort them all.
         """
-        stopped = DID.objects.filter(
-            client_package__in=self._own(ClientPackage.objects).filter(active=True, ends_at__lt=self.ends),
-            status__in=st.IN_USE,
-        )
-        rested = stopped.order_by().annotate(least=minimum_days(in_force()) or Value(0))
-        groups = rested.values_list(
-            "hold_days", "client_package", "operator", "least", "after_hold", "client_package__ends_at"
-        )
-        rows = iter(stream(groups.annotate(Count("pk"))))
-        while some := list(islice(rows, GROUPS_AT_ONCE)):
-            days = days_of({tuple(keys) for *keys, _, _, _, _ in some})
-            for *keys, least, after_hold, at, count in some:
-                # The worker ends one that is over within a minute.
-                yield keys[1], max(at, self.now), max(days[tuple(keys)], least), after_hold, count
+        stopping = self._own(ClientPackage.objects).filter(active=True, ends_at__lt=self.ends)
+        packages = iter(stream(stopping.values_list("pk", "ends_at")))
+        while ends := dict(islice(packages, PACKAGES_AT_ONCE)):
+            stopped = DID.objects.filter(client_package__in=list(ends), status__in=st.IN_USE).order_by()
+            rested = stopped.annotate(least=minimum_days(in_force()) or Value(0))
+            groups = rested.values_list("client_package", "operator", "hold_days", "least", "after_hold")
+            found = list(groups.annotate(Count("pk")))
+            days = days_of({(own, package, operator) for package, operator, own, *_ in found})
+            for package, operator, own, least, after_hold, count in found:
+                at = max(ends[package], self.now)  # the worker ends one that is over within a minute
+                yield package, at, max(days[own, package, operator], least), after_hold, count
 
     def _day_of(self, at: datetime) -> date | None:
         """Return the day of a time, None if it is not among the days."""
