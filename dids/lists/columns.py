@@ -31,6 +31,11 @@ class Column(NamedTuple):
     label: str
     sorts: bool = False
 
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is shown to those who have chosen no columns."""
+        return self.key in DEFAULT
+
 
 COLUMNS = {
     key: Column(key, label, sorts=sorts)

@@ -171,6 +171,7 @@ def views_context(user, listing):
         }
         for view in views
     ]
+    columns = tuple(COLUMNS[key] for key in listing.columns)
     return {
         "views": tabs,
         "view": opened,
@@ -178,8 +179,9 @@ def views_context(user, listing):
         "view_is_mine": bool(opened) and opened.owner_id == user.pk,
         "view_differs": bool(opened) and listing.valid and opened.query != listing.view_query,
         "has_view": bool(opened),
-        "columns": tuple(COLUMNS[key] for key in listing.columns),
-        "is_wide": len(listing.columns) > len(DEFAULT),
+        "columns": columns,
+        "is_wide": len(columns) > len(DEFAULT),
+        "has_extra": not all(column.is_usual for column in columns),
         "more_columns": tuple(column for key, column in COLUMNS.items() if key not in listing.columns),
     }
 

@@ -108,6 +108,38 @@ def test_a_days_work_is_done_by_thumb(page_of):
     assert DID.objects.filter(number__in=FIVE, status="active").count() == 5
 
 
+FURTHER = "area,hold_days,mark,last_client,status,number,account,client"
+LONG = "61255796100"  # its area is a list of places in 326 characters
+
+
+def test_chosen_columns_stand_below_each_number_on_a_phone_as_label_and_value(page_of):
+    world = make_world()
+    DID.objects.create_numbers([LONG], operator=world.operator, by=SYSTEM, status="instock")
+    page = page_of(member("Supervisor"))
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"/dids/?columns={FURTHER}")
+
+    row = page.locator("tbody tr", has=page.get_by_role("link", name=LONG))
+    area, days = row.locator(".col-area"), row.locator(".col-hold_days")
+    assert area.aria_snapshot().count("Area Forster/Comboyne/") == 1
+    assert days.aria_snapshot() == '- cell "Hold days 30"'
+    number, within = row.locator(".col-number").bounding_box(), area.bounding_box()
+    assert within["y"] >= number["y"] + number["height"] and within["height"] <= 36  # two lines
+    assert within["x"] >= 0 and within["x"] + within["width"] <= 390
+    expect(row.locator(".col-mark")).to_be_hidden()  # it has none
+
+    # What the line of the client says is not said again.
+    used = page.locator("tbody tr", has=page.get_by_role("link", name="2567", exact=True))
+    expect(used.locator(".col-client")).to_be_visible()
+    for name in ("account", "last_client"):
+        expect(used.locator(f".col-{name}")).to_be_hidden()
+    expect(used.locator(".col-hold_days")).to_be_visible()
+    assert out_of_reach(page) == []
+
+    page.set_viewport_size({"width": 1440, "height": 900})
+    assert days.aria_snapshot() == '- cell "30"' and area.bounding_box()["height"] < 40
+
+
 def test_the_menu_of_views_on_a_phone_names_what_is_shown(page_of):
     make_world()
     clerk = member("Clerk")
