@@ -17,8 +17,8 @@ class RuleForm(ModelForm):
         fields = ("days", "place", "source")
         help_texts = {
             "days": "1 to 365, counted from when a client leaves the number",
-            "place": "The country or the kind of numbers, such as Switzerland",
-            "source": "The law, the contract or the rule of your house that says so",
+            "place": "The country or the kind of numbers, such as Switzerland. May be empty.",
+            "source": "The law, contract or company rule that says so",
         }
 
     def __init__(self, data=None, *, instance):

@@ -46,14 +46,13 @@ class MarkRuleForm(ModelForm):
     class Meta:
         model = PatternRule
         fields = ("mark_class", "kind", "text", "name")
-        labels = {"kind": "Looks for", "text": "Pattern or length"}
+        labels = {"kind": "Looks for", "text": "Pattern or length", "name": "Name"}
         help_texts = {
             "text": (
-                f"For a pattern {PLACES[0]} to {PLACES[-1]} places, such as AABB: the same letter is the same"
-                " digit, another letter another digit, a digit is itself and x is any digit. For a ladder how"
-                f" many digits, {STEPS[0]} to {STEPS[-1]}; it does not go on from 9 to 0. Empty for words."
+                f"Pattern: {PLACES[0]} to {PLACES[-1]} places. The same letter is the same digit, as in AABB;"
+                f" x is any digit. Ladder: how many digits, {STEPS[0]} to {STEPS[-1]}. Words: leave empty."
             ),
-            "name": "What people read, such as Two pairs at the end",
+            "name": "What the list says of it, such as Two pairs at the end",
         }
         widgets = {"text": forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"})}
 

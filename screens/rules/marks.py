@@ -58,7 +58,7 @@ def mark_new(request):
 @dialogs.view
 @may_set
 def mark_edit(request, pk):
-    rule = _rule(pk)
+    rule = _rule(pk, rules_in_force())
     return _save_rule(
         request,
         rule,
@@ -103,16 +103,22 @@ def _saved(form, field, save, user, **values):
 @dialogs.view
 @may_set
 def mark_delete(request, pk):
-    rule, state = _rule(pk), MarkState.current()
+    found = marks.pattern_rules(request.user)
+    rule = _rule(pk, found.rules)
+    marked = f"{count_noun(rule.numbers, 'number')} {'has' if rule.numbers == 1 else 'have'} its mark"
     return _confirm(
         request,
         lambda version: marks.delete_rule(pk, by=request.user, version=version),
         title=f"Delete the rule “{rule}”?",
-        says=["Its numbers get the mark of a later rule that fits them, or none.", _will_mark()],
+        says=[
+            *([f"{marked}, {rule.in_stock:,} of them In Stock."] if found.state.counted_at else []),
+            "Its numbers get the mark of a later rule that fits them, or none.",
+            _will_mark(),
+        ],
         button="Delete the rule",
         done=lambda saved: f"Rule “{rule}” is deleted. {_job(saved)}",
         danger=True,
-        sent={"version": state.version},
+        sent={"version": found.state.version},
     )
 
 
@@ -152,7 +158,7 @@ def _confirm(request, act, **context):
 @may_set
 def mark_move(request, pk):
     """Put a rule one place up or down: ``place`` is the place that it gets, 1 for the first one."""
-    rule = _rule(pk)
+    rule = _rule(pk, rules_in_force())
     back = go_to(f"{reverse('rules:list')}#marks-title")
     place = parse_whole(request.POST.get("place", ""), most=PatternRule.MOST)
     if not place:
@@ -180,8 +186,8 @@ def _place(pk):
     return next((place for place, rule in enumerate(rules_in_force(), start=1) if rule.pk == pk), 0)
 
 
-def _rule(pk):
-    rule = next((rule for rule in rules_in_force() if rule.pk == pk), None)
+def _rule(pk, rules):
+    rule = next((rule for rule in rules if rule.pk == pk), None)
     if rule is None:
         raise Http404
     return rule

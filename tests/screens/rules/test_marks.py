@@ -38,6 +38,15 @@ def version():
     return MarkState.current().version
 
 
+def test_the_dialog_that_deletes_a_rule_counts_its_numbers(world, admin):
+    suggested(admin)
+    work()
+    asked = page_of(admin, f"/rules/marks/{rule('AAA').pk}/delete/")
+    assert "2 numbers have its mark, 1 of them In Stock." in asked
+    gone = client_of(admin).get("/rules/marks/999999/delete/")
+    assert gone.status_code == 404
+
+
 def page_of(user, path="/rules/", **parameters):
     return " ".join(client_of(user).get(path, parameters).content.decode().split())
 
@@ -196,7 +205,9 @@ def test_a_rule_is_edited_moved_and_deleted_with_a_sentence(world, admin):
     assert said(edited) == ["Rule “Pairs” is saved. No number has to be marked again."]
     moved = post(admin, f"{pairs.pk}/move/", place="1")
     assert said(moved)[0].startswith("Rule “Pairs” is number 1 now.")
-    assert "and none" not in page_of(admin, f"/rules/marks/{pairs.pk}/delete/")
+    asked = page_of(admin, f"/rules/marks/{pairs.pk}/delete/")
+    assert "a later rule that fits them, or none." in asked
+    assert "its mark" not in asked  # numbers are not counted yet
     deleted = post(admin, f"{pairs.pk}/delete/")
     assert said(deleted) == ["Rule “Pairs” is deleted. A job marks 13 numbers again."]
     assert client_of(admin).get(f"/rules/marks/{pairs.pk}/").status_code == 404
