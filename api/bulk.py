@@ -240,9 +240,14 @@ def _rehearsed(result: Result, selected: int, warning: str = "") -> HttpResponse
 
 def queued(job: Job) -> HttpResponse:
     """Answer with a job that has just been submitted."""
-    location = reverse("api:get_job", args=[job.pk])
-    body = {"job": {"id": str(job.pk), "label": str(job), "state": job.state, "url": location}}
-    return answer(body, status=202, headers={"Location": location})
+    body = queued_job(job)
+    return answer({"job": body}, status=202, headers={"Location": body["url"]})
+
+
+def queued_job(job: Job) -> dict[str, Any]:
+    """Return a ``QueuedJob`` as JSON."""
+    url = reverse("api:get_job", args=[job.pk])
+    return {"id": str(job.pk), "label": str(job), "state": job.state, "url": url}
 
 
 # --- creating

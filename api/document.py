@@ -151,11 +151,13 @@ def _name_answers(one: dict[str, Any], schemas: dict[str, Any]) -> None:
 
 
 def _refer_to_records(schemas: dict[str, Any]) -> None:
-    """Replace the schemas of members that are marked as records, which pydantic knows nothing of."""
+    """Replace the schemas of members that are marked as records, or lists of them, unknown to pydantic."""
     for schema in schemas.values():
         for name, member in schema.get("properties", {}).items():
-            if noun := member.get(RECORD):
-                schema["properties"][name] = component_reference(noun)
+            if noun := member.pop(RECORD, ""):
+                record = component_reference(noun)
+                is_list = member.get("type") == "array"
+                schema["properties"][name] = {**member, "items": record} if is_list else record
 
 
 def _component(name: str, schema: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:

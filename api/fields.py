@@ -15,7 +15,7 @@ from clients.tags import split_tags
 from didmgmt.dates import for_programs
 from didmgmt.text import BIGGEST, shorten
 
-RECORD = "x-record"  # marks a member of an answer whose schema is that of ``Fields`` with this noun
+RECORD = "x-record"  # marks a member of an answer that is, or lists, ``Fields`` with this noun
 TEXT = {"type": "string"}
 MAYBE_TEXT = {"type": ["string", "null"]}
 UUID_TEXT = {"type": "string", "format": "uuid"}

@@ -28,6 +28,7 @@ from api import (
     overview,
     packages,
     past,
+    pattern_rules,
     problems,
     reference,
     reservations,
@@ -66,6 +67,7 @@ api.add_router("", free_runs.router)
 api.add_router("", calendar.router)
 api.add_router("", overview.router)
 api.add_router("", minimum_holds.router)
+api.add_router("", pattern_rules.router)
 api.add_router("", changes.router)
 api.add_router("", past.router)
 api.add_router("", moves.router)

@@ -34,8 +34,11 @@ ALTHOUGH: Any = Field(
 )
 
 
-def installation_wide(permission: str) -> Callable[[Any], Any]:
-    """Admit users with the permission who are not bound to a reseller, for what all resellers share."""
+def installation_wide(permission: str, admits: Callable[[Any], Any] | None = None) -> Callable[[Any], Any]:
+    """Admit users with the permission who are not bound to a reseller, for what all resellers share.
+
+    ``admits``: another decorator that admits users with the permission, such as by a scope.
+    """
 
     def guard(operation: Any) -> Any:
         @wraps(operation)
@@ -44,7 +47,7 @@ def installation_wide(permission: str) -> Callable[[Any], Any]:
                 raise lacks(permission)
             return operation(request, *args, **kwargs)
 
-        return needs(permission)(unbound)
+        return (admits or needs(permission))(unbound)
 
     return guard
 

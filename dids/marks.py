@@ -41,6 +41,7 @@ from jobs.kinds import JobKind, register
 from jobs.models import Job
 from operators.models import Operator
 
+CHANGE = "dids.change_patternrule"  # the permission
 CHUNK = 20_000  # numbers that are marked in one transaction
 COUNT_EVERY = 600  # seconds
 _LISTED = 5  # words that the audit log names
@@ -57,10 +58,21 @@ class ChangedError(Exception):
 
 
 class Saved(NamedTuple):
-    """``rule``: the one that was saved, None for several. ``job``: marks all numbers, None without need."""
+    """``rule``: the one that was saved, None for several. ``job``: marks all numbers, None without need.
+
+    ``done``: a sentence that says what was saved.
+    """
 
     rule: PatternRule | None
     job: Job | None
+    done: str
+
+    @property
+    def sentence(self) -> str:
+        """What was saved, and what follows."""
+        if self.job is None:
+            return f"{self.done} No number has to be marked again."
+        return f"{self.done} A job marks {count_noun(self.job.total or 0, 'number')} again."
 
 
 class Rules(NamedTuple):
@@ -103,7 +115,8 @@ def add_rule(*, mark_class, kind, text="", name, by, version):
         rule.save(force_insert=True)
 
     edited = [["Class", "", rule.class_label], ["Pattern", "", _shown(kind, text)]]
-    return _save(f"Pattern rule “{name}” added", edited, write, by=by, version=version, rule=rule)
+    done = f"Rule “{name}” is added after all others."
+    return _save(f"Pattern rule “{name}” added", edited, write, done, by=by, version=version, rule=rule)
 
 
 def edit_rule(pk, fields, *, by, version):
@@ -120,16 +133,17 @@ def edit_rule(pk, fields, *, by, version):
         for name, value in fields.items()
         if getattr(rule, name) != value
     ]
-    if not edited:
-        return Saved(rule, None)
     label = f"Pattern rule “{rule}” changed"
     for name, value in fields.items():
         setattr(rule, name, value)
+    done = f"Rule “{rule}” is saved."
+    if not edited:
+        return Saved(rule, None, done)
 
     def write(_rules):
         rule.save(update_fields=list(fields))
 
-    return _save(label, edited, write, by=by, version=version, rule=rule)
+    return _save(label, edited, write, done, by=by, version=version, rule=rule)
 
 
 def delete_rule(pk, *, by, version):
@@ -143,7 +157,8 @@ def delete_rule(pk, *, by, version):
         rule.save(update_fields=["position"])
 
     edited = [["Class", rule.class_label, ""], ["Pattern", _shown(rule.kind, rule.text), ""]]
-    return _save(f"Pattern rule “{rule}” deleted", edited, write, by=by, version=version, rule=rule)
+    done = f"Rule “{rule}” is deleted."
+    return _save(f"Pattern rule “{rule}” deleted", edited, write, done, by=by, version=version, rule=rule)
 
 
 def move_rule(pk, place, *, by, version):
@@ -156,8 +171,9 @@ def move_rule(pk, place, *, by, version):
     order = [one for one in before if one.pk != pk]
     order.insert(max(place, 1) - 1, rule)
     now = order.index(rule) + 1
+    done = f"Rule “{rule}” is number {now} now."
     if was == now:
-        return Saved(rule, None)
+        return Saved(rule, None, done)
 
     def write(rules):
         # Out of the way first: no two rules may have the same position at any time.
@@ -168,7 +184,7 @@ def move_rule(pk, place, *, by, version):
         PatternRule.objects.bulk_update(order, ["position"])
 
     label, edited = f"Pattern rule “{rule}” moved", [["Place", str(was), str(now)]]
-    return _save(label, edited, write, by=by, version=version, rule=rule)
+    return _save(label, edited, write, done, by=by, version=version, rule=rule)
 
 
 def set_words(words, *, by, version):
@@ -178,12 +194,13 @@ def set_words(words, *, by, version):
         raise PatternError(f"These are {len(wanted):,} words. Write at most {WORDS_MOST}.")
     stored = all_words()
     added, removed = (sorted({*some} - {*others}) for some, others in ((wanted, stored), (stored, wanted)))
+    done = f"The list has {count_noun(len(wanted), 'word')}."
     if not added and not removed:
-        return Saved(None, None)
+        return Saved(None, None, done)
     edited = [["Words", f"{len(stored)}", f"{len(wanted)}"]]
     edited += [[name, "", _listed(some)] for name, some in (("Added", added), ("Removed", removed)) if some]
     label = f"Words of pattern rules: {len(wanted)}"
-    return _save(label, edited, lambda _rules: _write_words(added, removed), by=by, version=version)
+    return _save(label, edited, lambda _rules: _write_words(added, removed), done, by=by, version=version)
 
 
 def use_suggested(*, by, version):
@@ -198,7 +215,8 @@ def use_suggested(*, by, version):
         _write_words(sorted({*SUGGESTED_WORDS} - {*all_words()}), [])
 
     edited = [["Rules", "", _listed([one.name for one in SUGGESTED], len(SUGGESTED))]]
-    return _save("Suggested pattern rules used", edited, write, by=by, version=version)
+    done = f"{len(SUGGESTED)} rules and {len(SUGGESTED_WORDS)} words are in force."
+    return _save("Suggested pattern rules used", edited, write, done, by=by, version=version)
 
 
 def mark_all_again(*, by):
@@ -206,7 +224,7 @@ def mark_all_again(*, by):
     return _submit(by, MarkState.current().tails_version)
 
 
-def _save(label, edited, write, *, by, version, rule=None):
+def _save(label, edited, write, done, *, by, version, rule=None):
     """Run ``write(rules in force)``, and store the tails of the rules that there are then."""
     data = {"edited": [[name, shorten(before, 200), shorten(after, 200)] for name, before, after in edited]}
     with audit.change(Change.Kind.PATTERN_RULE, by=by, label=label[:200], data=data) as change:
@@ -232,7 +250,7 @@ def _save(label, edited, write, *, by, version, rule=None):
         if job is None:
             _delete_retired()
         state.save()
-    return Saved(rule, job)
+    return Saved(rule, job, done)
 
 
 def _stored_rules():

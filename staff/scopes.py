@@ -45,6 +45,10 @@ SCOPES = {
     "calendar": {"read": frozenset({"dids.view_did"})},
     "overview": {"read": frozenset({"dids.view_did"})},
     "minimum-holds": {"read": frozenset({"dids.view_did"})},
+    "pattern-rules": {
+        "read": frozenset({"dids.view_did"}),
+        "write": frozenset({"dids.change_patternrule"}),
+    },
     "operators": _crud("operators.operator"),
     "resellers": _crud("clients.reseller"),
     "tags": {"read": frozenset({"dids.view_did"})},
@@ -63,7 +67,15 @@ SCOPES = {
 # Resources without permissions of their own: their levels need permissions of the owner but pass none on,
 # so that who may read tags can't read numbers. Their endpoints check ``user.scopes``. Reserving numbers moves
 # them, so it needs dids:write as well.
-PASS_NOTHING_ON = {"tags", "reservations", "stock-levels", "calendar", "overview", "minimum-holds"}
+PASS_NOTHING_ON = {
+    "tags",
+    "reservations",
+    "stock-levels",
+    "calendar",
+    "overview",
+    "minimum-holds",
+    "pattern-rules",
+}
 # A token with exactly these may be a part of an address, see ``api.calendar``.
 OF_FEEDS = "calendar:read"
 # What a resource is besides its name, for the form
@@ -74,6 +86,7 @@ HINTS = {
     "calendar": "Counts by day, no numbers",
     "overview": "Counts and forecasts, no numbers",
     "minimum-holds": "Rules, no numbers",
+    "pattern-rules": "Rules, words and counts; writing deletes as well",
     "jobs": "Its own",
     "changes": "Audit log",
 }

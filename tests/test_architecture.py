@@ -23,7 +23,7 @@ RANKS = {
     "api": "__init__ problems rates examples access fields facts streams lists records receiving idempotency"
     " inputs resources dids past results moves bulk rows jobs writes stops operators clients packages"
     " reservations tags stock_levels free_runs calendar"
-    " overview minimum_holds"
+    " overview minimum_holds pattern_rules"
     " changes webhooks links document reference",
     "audit": "history changes __init__ models middleware triggers words roles seals pruning checks apps",
     "audit.seals": "__init__ hashing spans failures chain verifying touched writing log delivery",

@@ -18,15 +18,14 @@ from screens.people.people import confirm
 from screens.records import has_installation_wide, installation_wide
 from staff.people import RefusedError
 
-CHANGE = "dids.change_patternrule"
-may_set = installation_wide(CHANGE)
+may_set = installation_wide(marks.CHANGE)
 
 
 def panels(request):
     """Return the context of the panels: the rules with their counts, and the numbers that are tried."""
     found, user = marks.pattern_rules(request.user), request.user
     form = TryForm(request.GET if "numbers" in request.GET else None)
-    may_change = has_installation_wide(user, CHANGE)
+    may_change = has_installation_wide(user, marks.CHANGE)
     return {
         "marks": found,
         "mark_rows": [_row(place, rule, found.words) for place, rule in enumerate(found.rules, start=1)],
@@ -52,7 +51,7 @@ def _row(place, rule, words):
 @dialogs.view
 @may_set
 def mark_new(request):
-    return _save_rule(request, PatternRule(), "Add a rule", "Add", lambda **values: marks.add_rule(**values))
+    return _save_rule(request, PatternRule(), "Add a rule", "Add", marks.add_rule)
 
 
 @dialogs.view
@@ -71,8 +70,7 @@ def mark_edit(request, pk):
 def _save_rule(request, rule, title, verb, save):
     form = MarkRuleForm(dialogs.posted(request), instance=rule, version=MarkState.current().version)
     if form.is_valid() and (saved := _saved(form, "text", save, request.user, **form.values)):
-        done = "added after all others" if verb == "Add" else "saved"
-        return _done(request, f"Rule “{saved.rule}” is {done}. {_job(saved)}")
+        return _done(request, saved.sentence)
     return dialogs.show_form(request, form, title, verb, back_url=_back(request))
 
 
@@ -84,8 +82,7 @@ def mark_words(request):
     if form.is_valid() and (
         saved := _saved(form, "words", marks.set_words, request.user, words=form.cleaned_data["words"])
     ):
-        count = count_noun(len(form.cleaned_data["words"]), "word")
-        return _done(request, f"The list has {count}. {_job(saved)}")
+        return _done(request, saved.sentence)
     return dialogs.show_form(request, form, "Words of pattern marks", "Save", back_url=_back(request))
 
 
@@ -116,7 +113,7 @@ def mark_delete(request, pk):
             _will_mark(),
         ],
         button="Delete the rule",
-        done=lambda saved: f"Rule “{rule}” is deleted. {_job(saved)}",
+        done=lambda saved: saved.sentence,
         danger=True,
         sent={"version": found.state.version},
     )
@@ -138,7 +135,7 @@ def mark_suggested(request):
             _will_mark(),
         ],
         button="Use them",
-        done=lambda saved: f"{rules} rules and {words} words are in force. {_job(saved)}",
+        done=lambda saved: saved.sentence,
         refusal=exist,
         sent={"version": state.version},
     )
@@ -169,7 +166,7 @@ def mark_move(request, pk):
     except marks.ChangedError as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, f"Rule “{rule}” is number {_place(pk)} now. {_job(saved)}")
+        messages.success(request, saved.sentence)
     return back
 
 
@@ -180,10 +177,6 @@ def mark_again(request):
     marks.mark_all_again(by=request.user)
     messages.success(request, f"A job marks {count_noun(Stock.objects.total(), 'number')} again.")
     return go_to(f"{reverse('rules:list')}#marks-title")
-
-
-def _place(pk):
-    return next((place for place, rule in enumerate(rules_in_force(), start=1) if rule.pk == pk), 0)
 
 
 def _rule(pk, rules):
@@ -201,12 +194,6 @@ def _version(request):
 
 def _will_mark():
     return f"A job then marks {count_noun(Stock.objects.total(), 'number')} again."
-
-
-def _job(saved):
-    if saved.job is None:
-        return "No number has to be marked again."
-    return f"A job marks {count_noun(saved.job.total, 'number')} again."
 
 
 def _back(request):

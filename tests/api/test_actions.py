@@ -80,6 +80,19 @@ BY_BOTH = {
         )
         for act, verb in (("new", "create"), ("edit", "edit"), ("delete", "delete"))
     },
+    **{
+        f"rules:mark_{act}": (
+            operation,
+            "pattern_rules.each_action_has_the_sentence_rules_and_change_of_the_screen",
+        )
+        for act, operation in (
+            ("new", "create_pattern_rule"),
+            ("edit", "edit_pattern_rule"),
+            ("move", "move_pattern_rule"),
+            ("delete", "delete_pattern_rule"),
+            ("words", "replace_pattern_words"),
+        )
+    },
     "jobs:cancel": ("cancel_job", "bulk.a_job_is_cancelled_and_an_ended_one_is_not"),
     "jobs:retry": ("retry_job", "bulk.a_cancelled_job_is_continued_and_one_that_waits_is_not"),
     **{
@@ -129,8 +142,8 @@ BY_PEOPLE = {
         "an administrator decides after the count of numbers that it holds back",
     ),
     **dict.fromkeys(
-        [f"rules:mark_{act}" for act in ("new", "edit", "delete", "move", "words", "suggested", "again")],
-        "an administrator decides with a look at all rules, which are tried first",
+        [f"rules:mark_{act}" for act in ("suggested", "again")],
+        "how a person begins, and helps a job that has failed; programs create rules, and change them",
     ),
     "audit:who_had_it_statement": "a page to print; its facts are those of who_had_it",
     "audit:undo": "a person decides after a preview; answers of the API have the address of that page",

@@ -165,6 +165,30 @@ OPERATIONS = [
     Operation("get_calendar", "GET", "/calendar", "401 200 200 200 200 403"),
     Operation("get_overview", "GET", "/overview", "401 200 200 200 200 403"),
     Operation("get_minimum_holds", "GET", "/minimum-holds", "401 200 200 200 200 403"),
+    Operation("get_pattern_rules", "GET", "/pattern-rules", "401 200 200 200 200 403"),
+    Operation("get_pattern_rule", "GET", "/pattern-rules/{mark_rule}", "401 200 200 200 200 403"),
+    Operation(
+        "create_pattern_rule",
+        "POST",
+        "/pattern-rules",
+        "401 403 403 403 201 403",
+        {"mark_class": "gold", "kind": "pattern", "text": "77", "name": "Sevens"},
+    ),
+    Operation(
+        "edit_pattern_rule", "PATCH", "/pattern-rules/{mark_rule}", "401 403 403 403 200 403", {"name": "New"}
+    ),
+    Operation(
+        "move_pattern_rule",
+        "POST",
+        "/pattern-rules/{mark_rule}/move",
+        "401 403 403 403 200 403",
+        {"place": 1},
+    ),
+    Operation("delete_pattern_rule", "DELETE", "/pattern-rules/{mark_rule}", "401 403 403 403 200 403"),
+    Operation("get_pattern_words", "GET", "/pattern-words", "401 200 200 200 200 403"),
+    Operation(
+        "replace_pattern_words", "PUT", "/pattern-words", "401 403 403 403 200 403", {"words": ["TAXI"]}
+    ),
     Operation("find_free_runs", "GET", "/free-runs?count=2", "401 200 200 200 200 403"),
     Operation("change_rows", "GET", "/changes/{change}/rows", "401 200 404 200 200 403"),
     Operation("list_tags", "GET", "/tags", "401 200 200 200 200 403"),
