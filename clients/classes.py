@@ -6,6 +6,7 @@ The text is the classes in their order, joined by ", "; "" stands for all of the
 from collections.abc import Iterable
 
 from django.core.exceptions import ValidationError
+from django.db.models import Q
 
 UNMARKED, BRONZE, SILVER, GOLD = "unmarked", "bronze", "silver", "gold"
 CLASSES = {UNMARKED: "Unmarked", BRONZE: "Bronze", SILVER: "Silver", GOLD: "Gold"}
@@ -23,6 +24,12 @@ def split_classes(text: str) -> list[str]:
             f"There is no class “{unknown[0][:20]}” of numbers. Use unmarked, bronze, silver or gold."
         )
     return [one for one in CLASSES if one in found or not found]
+
+
+def allowing(number_class: str) -> Q:
+    """Return the condition for packages that may hold numbers of a class."""
+    # No class is part of the name of another one.
+    return Q(allowed_classes="") | Q(allowed_classes__contains=number_class)
 
 
 def class_label(classes: Iterable[str]) -> str:

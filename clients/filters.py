@@ -2,6 +2,7 @@
 
 import django_filters
 
+from clients.classes import CLASSES, allowing
 from clients.models import Account, Client, Package, Reseller
 from clients.names import NameFormField
 from didmgmt.choices import RemoteSelect
@@ -88,6 +89,13 @@ class AccountsFilter(AccountFilter):
 class PackageFilter(FilterSet):
     name = name_filter()
     reseller = reseller_filter()
+    allowed_class = django_filters.ChoiceFilter(
+        label="Allowed class",
+        choices=[*CLASSES.items()],
+        empty_label="all",
+        error_messages=no_such("class of numbers"),
+        method=lambda queryset, _name, value: queryset.filter(allowing(value)),
+    )
     archived = _is_set_filter("archived_at", "Archived", "on offer", "archived")
 
     class Meta:

@@ -154,6 +154,7 @@ PACKAGES = RecordList(
         **_BY_RESELLER,
         "limit": ("did_limit", "id"),
         "tags": ("allowed_tags", "id"),
+        "classes": ("allowed_classes", "id"),
         "days": (F("hold_days"), "id"),
         "clients": ("client_count", "id"),
         "dids": ("all_dids", "id"),

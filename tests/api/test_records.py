@@ -14,7 +14,7 @@ PATHS = ["operators", "resellers", "clients", "accounts", "packages", "client-pa
 SCREENS = {
     "operators": ["name", "-name", "id", "dids", "reseller"],
     "clients": ["name", "-name", "accounts", "-packages", "dids", "state", "reseller"],
-    "packages": ["name", "limit", "tags", "days", "-clients", "dids", "state"],
+    "packages": ["name", "limit", "tags", "classes", "days", "-clients", "dids", "state"],
     "client-packages": ["client", "package", "reseller", "starts", "-ends", "state", "dids"],
 }
 
@@ -76,6 +76,9 @@ def test_filters_are_those_of_the_screens(api, owner, more, world):
     assert names("/clients", name="rose") == ["Rose Orig"]
     assert names("/accounts", client=world.client.pk) == ["rose_orig"]
     assert names("/packages", archived="yes") == []
+    Package.objects.exclude(name="Pack 2").update(allowed_classes="gold")
+    assert names("/packages", allowed_class="gold", name="a") == ["Basic", "Pack 0", "Pack 1", "Pack 2"]
+    assert names("/packages", allowed_class="silver") == ["Pack 2"]
     assert names("/tags", name="gol") == ["Gold"]
     assert len(program.get("/client-packages", state="running").items) == 1
     answer = program.get("/client-packages", state="gone", client="0")

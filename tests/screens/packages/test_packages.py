@@ -1,5 +1,6 @@
 """Packages: the list, a package's page, changed hold days, archiving and deleting."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -36,7 +37,7 @@ def test_the_list_counts_running_client_packages_and_numbers_in_use(world, viewe
     assert "New Package" not in page.content.decode()
 
 
-SORTS = ["id", "name", "reseller", "limit", "tags", "days", "clients", "dids", "state"]
+SORTS = ["id", "name", "reseller", "limit", "tags", "classes", "days", "clients", "dids", "state"]
 
 
 @pytest.mark.parametrize("sort", SORTS)
@@ -52,6 +53,24 @@ def test_it_sorts_by_every_column_both_ways(world, viewer, sort):
     browser = client_of(viewer)
     for sign in ("", "-"):
         assert sorted(rows_of(browser.get(f"/packages/?sort={sign}{sort}"))) == ["Basic", "Large"]
+
+
+def test_it_shows_and_filters_the_classes_that_each_package_may_hold(world, viewer):
+    for name, classes in (("Gold", "gold"), ("Plain", "unmarked, bronze")):
+        Package.objects.create(reseller=world.reseller, name=name, did_limit=9, allowed_classes=classes)
+    browser = client_of(viewer)
+    page = " ".join(browser.get("/packages/").content.decode().split())
+    cells = re.findall(r'<td class="col-classes"> <span class="\w+">([^<]*)</span> </td>', page)
+    assert cells == ["All", "gold", "unmarked, bronze"]
+    for one, names in (
+        ("gold", ["Basic", "Gold"]),
+        ("silver", ["Basic"]),
+        ("unmarked", ["Basic", "Plain"]),
+        ("bronze", ["Basic", "Plain"]),
+    ):
+        assert rows_of(browser.get(f"/packages/?allowed_class={one}")) == names
+    refused = browser.get("/packages/?allowed_class=tin")
+    assert rows_of(refused) == [] and "There is no class of numbers “tin”." in refused.content.decode()
 
 
 def test_it_filters_by_name_reseller_and_whether_it_is_archived(world, viewer):
