@@ -46,26 +46,25 @@ class Head(NamedTuple):
 
 def learn(numbers):
     """Read the geography of the heads of these numbers that this process doesn't know, in one query."""
-    new = {head_of(number) for number in numbers} - _known.keys()
-    if new:
-        _remember(_stored(head__named=sorted(new)))
+    _learn({head_of(number) for number in numbers})
 
 
 def of_number(number):
     """Return the ``Geography`` of a number. After ``learn`` it needs neither a query nor the library."""
-    head = head_of(number)
-    found = _known.get(head)
-    if found is None:
-        found = geography.of_head(head)
-        _remember({head: found})
-    return found
+    return _of_head(head_of(number))
+
+
+def of_heads(heads):
+    """Return {head: ``Geography``} of a set of heads; one query if this process doesn't know all of them."""
+    _learn(heads)
+    return {head: _of_head(head) for head in heads}
 
 
 def every_head():
     """Return the ``Head`` of all numbers that there are or were, sorted."""
     heads = sorted(set(NumberHead.objects.values_list("head", flat=True)))
     stored = _stored()
-    return [Head(one, stored.get(one) or of_number(f"{one}0000")) for one in heads]
+    return [Head(one, stored.get(one) or _of_head(one)) for one in heads]
 
 
 def renew():
@@ -100,6 +99,19 @@ def _missing():
 def _stored(**condition):
     rows = HeadGeography.objects.filter(version=geography.VERSION, **condition)
     return {head: Geography(*values) for head, *values in rows.values_list("head", *_COLUMNS)}
+
+
+def _learn(heads):
+    if new := heads - _known.keys():
+        _remember(_stored(head__named=sorted(new)))
+
+
+def _of_head(head):
+    found = _known.get(head)
+    if found is None:
+        found = geography.of_head(head)
+        _remember({head: found})
+    return found
 
 
 def _remember(found):
