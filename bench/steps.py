@@ -40,6 +40,7 @@ from bench.processor import cpu, session
 from clients.models import Account, Client, Package, Reseller
 from didmgmt.clock import SQLITE_CLOCK
 from didmgmt.listing import Selection
+from dids import marks
 from dids.history.undo.job import submit_undo
 from dids.history.undo.undo import Undo
 from dids.imports import mapping as columns
@@ -48,7 +49,8 @@ from dids.imports.options import KEEP
 from dids.imports.wizard import Import
 from dids.job_kinds import submit_create, submit_edit, submit_export
 from dids.lists.filters import DIDFilter
-from dids.models import DID, ClientPackage, TagSet, counters, head_stock
+from dids.models import DID, ClientPackage, TagSet, counters, head_geography, head_stock
+from dids.models.marks import mark_triggers
 from dids.numbering.ranges import Numbers
 from jobs.models import Job
 from operators.models import Operator
@@ -276,6 +278,28 @@ def import_without(*, index, rows, file):
         with connection.cursor() as cursor:
             cursor.execute(f"DROP INDEX {connection.ops.quote_name(index)}")
     return {"merge": import_raw(rows=rows, file=file)["merge"]}
+
+
+@step
+def suggest_rules():
+    marks.use_suggested(by=_user(), version=0)
+    return {}
+
+
+@step
+def drop_mark_triggers():
+    on = " ON dids_did" if connection.vendor == "postgresql" else ""
+    with connection.cursor() as cursor:
+        for trigger in mark_triggers(connection.vendor):
+            cursor.execute(f"DROP TRIGGER {trigger.name}{on}")
+    return {}
+
+
+@step
+def find_geography():
+    with measured() as took:
+        took["heads"] = head_geography.renew()
+    return took
 
 
 @step

@@ -193,6 +193,19 @@ def test_each_index_is_measured_with_an_import_without_it(empty):
 
 
 @on_sqlite
+def test_an_import_is_measured_with_and_without_marks(empty):
+    make_world()
+    before, databases = _inventory(), _databases()
+    out = StringIO()
+    call_command("bench", "--marks", "1", "--rows", "60", stdout=out)
+    [line] = _lines(out)
+    assert line["scenario"] == "import"
+    assert line["cpu"] > 0 and line["without"] > 0 and line["geography"] > 0
+    assert line["heads"] == 1
+    assert (_inventory(), _databases()) == (before, databases)
+
+
+@on_sqlite
 def test_the_list_is_measured_at_several_sizes(monkeypatch, tmp_path):
     monkeypatch.setattr(pages, "BASE", 220)
     databases, saved, out = _databases(), tmp_path / "lists.jsonl", StringIO()
@@ -291,6 +304,8 @@ def test_a_database_without_numbers_is_not_measured(capfd, empty):
         (["--meanwhile", "--rows", "0"], "at least 1"),
         (["--indexes", "--rows", "0"], "at least 1"),
         (["--indexes", "no_such_index"], "There is no index no_such_index. Choose from "),
+        (["--marks", "0"], "--marks and its --rows must be at least 1"),
+        (["--marks", "1", "--rows", "0"], "--marks and its --rows must be at least 1"),
         (["--who-had-it", "10001"], "takes 1 to 10,000 numbers"),
         (["--meanwhile", "--mixed", "5"], "not allowed with"),
         (["--lists", "many"], "invalid int value"),

@@ -87,6 +87,12 @@ class Command(BaseCommand):
             help="measure the cost of these indexes (default: all of DIDs and history) in an import",
         )
         only.add_argument(
+            "--marks",
+            type=int,
+            metavar="TIMES",
+            help="compare imports of --rows numbers with and without pattern marks",
+        )
+        only.add_argument(
             "--who-had-it",
             type=int,
             metavar="N",
@@ -178,6 +184,10 @@ class Command(BaseCommand):
             with Scratch() as scratch:
                 made = jobs.minimal(scratch, jobs.prepare(scratch, rows), rows, options["edits"])
                 self._table(made, ("ours", "raw", "ratio", "cpu", "raw_cpu", "cpu_ratio"))
+        elif options["marks"]:
+            with Scratch() as scratch:
+                made = jobs.marks(scratch, jobs.prepare(scratch, rows), rows, options["marks"])
+                self._table(made, ("cpu", "without", "cost", "geography", "heads"))
         elif options["indexes"] is not None:
             names = options["indexes"] or jobs.index_names()
             with Scratch() as scratch:
@@ -304,6 +314,7 @@ def _check(
     clients,
     who_had_it,
     find,
+    marks,
     plots,
     growth,
     cpu,
@@ -350,9 +361,10 @@ def _check(
         raise CommandError(f"--who-had-it takes 1 to {MAX_LISTED:,} numbers.")
     if find is not None and find < 1:
         raise CommandError("--find must be at least 1.")
-    writes = not (
-        made or meanwhile or indexes is not None or plots or growth or cpu or api or who_had_it or find
-    )
+    if marks is not None and (marks < 1 or rows < 1):
+        raise CommandError("--marks and its --rows must be at least 1.")
+    other = (made, meanwhile, indexes is not None, plots, growth, cpu, api, who_had_it, find, marks)
+    writes = not any(other)
     if writes and rows and not 0 < 2 * edits <= rows:
         raise CommandError("--edits must be from 1 to half of --rows; plain SQL changes the other half.")
 
