@@ -94,8 +94,13 @@ class PatternRules(Body):
 class NewPatternRule(Body):
     """A rule, which comes after all others."""
 
-    mark_class: StrictStr = Member("", description="The class", examples=["silver"], json_schema_extra=_CLASS)
-    kind: StrictStr = Member("", description="What it looks for", examples=[PATTERN], json_schema_extra=_KIND)
+    # The default is not "", which is none of the values: generators of clients would leave the operation out.
+    mark_class: StrictStr | None = Member(
+        None, description="The class", examples=["silver"], json_schema_extra=_CLASS
+    )
+    kind: StrictStr | None = Member(
+        None, description="What it looks for", examples=[PATTERN], json_schema_extra=_KIND
+    )
     text: StrictStr = Member("", description=_TEXT, examples=["AABB"])
     name: StrictStr = Member("", description="What people read", examples=["Two pairs at the end"])
 

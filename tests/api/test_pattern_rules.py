@@ -171,6 +171,7 @@ def test_whoever_read_other_rules_overwrites_nothing(boss, api):
     [
         ("POST", "/pattern-rules", {**SEVENS, "mark_class": "tin"}, "#/mark_class", "not one of the options"),
         ("POST", "/pattern-rules", {}, "#/name", "Fill in this field."),
+        ("POST", "/pattern-rules", {**SEVENS, "kind": None}, "#/kind", "Choose one of the options."),
         ("POST", "/pattern-rules", {**SEVENS, "text": "A" * 9}, "#/text", "Enter at most 8 characters"),
         ("PUT", "/pattern-words", {"words": ["TAXI", "CAFÉ"]}, "#/words/1", "“CAFÉ” has characters"),
         ("PUT", "/pattern-words", {"words": ["TAXI"] * 501}, "#/words", "at most 500 items"),
