@@ -10,9 +10,10 @@ from django.db import connection
 from django.db.models import Sum
 from django.test import Client
 
+from didmgmt import clock
 from didmgmt.server import collect_seldom
 from dids.lifecycle import statuses as st
-from dids.models import DID, Stock
+from dids.models import DID, Stock, stock_days
 
 WARM = 3  # requests before measuring: they load templates and prepare statements
 
@@ -69,6 +70,9 @@ def _pages():
     yield "largest operator", f"/dids/?per_page=100&operator={largest}"
     yield "largest operator, In Stock", f"/dids/?per_page=100&operator={largest}&status={st.INSTOCK}"
     yield "overview", "/overview/"
+    today = stock_days.local_day(clock.now())
+    if kept := stock_days.nearest_kept(today, today):
+        yield "overview as of a day", f"/overview/?as_of={kept}"
     yield "block map", "/blocks/"
     yield "20 in a row", "/free-runs/?count=20"
     yield "100 in a row from a hundred", "/free-runs/?count=100&multiple=100"
