@@ -267,6 +267,8 @@ class _Run:
                     lost.verdict = verdict
                     missed.append(lost)
                     group.ids, group.prior_ids = created.ids, created.prior_ids
+        if chunk.model is DID:
+            writes.rest([pk for group in groups if group.verdict != DELETE for pk in group.ids])
         return missed
 
     def _count(self, chunk, groups):

@@ -3,13 +3,17 @@
 from array import array
 
 from django.db import connection
+from django.db.models import F
 
 from audit import history
 from clients.models import Client, Package
 from dids.history.undo.chunk import IN_PLACE, id_list, is_one_of, restored_value
 from dids.history.undo.verdicts import UNDONE, taken_reason
 from dids.labels import ReservationNames
+from dids.lifecycle import statuses as st
 from dids.models import DID, ClientPackage, Reservation
+from dids.models.ageing import in_force, minimum_days
+from dids.models.hold_days import hold_end
 from dids.models.locks import lock_in_order
 from dids.models.number_reads import any_hold_over
 
@@ -92,6 +96,14 @@ def update(chunk, prior_ids, columns):
           AND {is_one_of("prior.history_id", "prior")} AND {_bounds("prior.history_id", prior_ids)}
         """
     )
+
+
+def rest(ids):
+    """Let the restored holds of these numbers last at least the minimum in force, which may be a new one."""
+    if ids and (rules := in_force()):
+        days = sorted({0, *(rule.days for rule in rules)})
+        least = hold_end(F("hold_from"), minimum_days(rules), days)
+        DID.objects.filter(pk__among=ids, status=st.HOLD, hold_until__lt=least).update(hold_until=least)
 
 
 def create(chunk, group):

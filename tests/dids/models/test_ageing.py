@@ -209,6 +209,18 @@ def test_an_undo_gives_no_number_to_another_client(world):
     )
 
 
+def test_a_hold_that_an_undo_restores_lasts_at_least_the_minimum(world):
+    numbers("2567").edit(by=SYSTEM, hold_days=60)
+    numbers("2567").hold(by=SYSTEM)
+    end = numbers("2567").end_hold(by=SYSTEM).change
+    rule("256", 90)
+
+    assert Undo(Change.objects.get(pk=end), by=world.supervisor).run().done == 1
+
+    did = world.did("2567")
+    assert (did.status, did.hold_until - did.hold_from) == ("hold", 90 * DAY)
+
+
 def test_an_assignment_that_is_undone_counts_as_use(world):
     dids = numbers("256999")
     given = to_bakery(world, dids)
