@@ -4,14 +4,9 @@ import codecs
 import csv
 import io
 import re
-import tempfile
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
-from itertools import chain, islice, product, zip_longest
-from string import ascii_uppercase
-from typing import BinaryIO
-from xml.sax.saxutils import escape as xml_escape
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice, zip_longest
+from typing import Any, BinaryIO
 
 from sheets.table import SheetError
 
@@ -73,9 +68,6 @@ def _escaped(row: Iterable[str | int | None]) -> list[str | int | None]:
 MOST_ROWS = 1_048_576  # of a worksheet
 MAX_WIDTH = 60  # characters of a column; longer cells are shown in part
 PROGRESS = 1_000  # rows between two reports of progress
-TEXTS = 4_096  # whose XML is remembered
-_SHEET = "xl/worksheets/sheet1.xml"
-_COLUMNS = [*ascii_uppercase, *map("".join, product(ascii_uppercase, repeat=2))]  # 702: no file has more
 _NO_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -87,73 +79,45 @@ def write_workbook(rows: Iterable[Iterable[str | int | None]], target: BinaryIO 
     represent become "\ufffd"; programs read a cell of spaces as empty. Memory does not grow with the rows.
     Raises SheetError for more rows than a worksheet holds.
     """
-    rows = iter(rows)
-    head = [list(row) for row in islice(rows, 100)]
-    rest, count = chain(head[1:], rows), len(head[:1])
-    xml_of = lru_cache(TEXTS)(_cell_xml)  # most texts are in many rows, such as the name of an operator
-    with (
-        zipfile.ZipFile(_workbook_with_header(head)) as begun,
-        tempfile.NamedTemporaryFile() as sheet,
-        zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as book,
-    ):
-        above, end, below = begun.read(_SHEET).partition(b"</sheetData>")
-        sheet.write(above)
-        while some := list(islice(rest, PROGRESS - count % PROGRESS)):
-            if count + len(some) > MOST_ROWS:
-                raise SheetError(f"A worksheet holds at most {MOST_ROWS:,} rows. Choose CSV, or fewer rows.")
-            sheet.write("".join(_row_xml(n, row, xml_of) for n, row in enumerate(some, count + 1)).encode())
-            count += len(some)
-            if count % PROGRESS == 0:
-                yield count
-        sheet.write(end + below)
-        sheet.flush()
-        for name in begun.namelist():
-            if name == _SHEET:
-                book.write(sheet.name, name)
-            else:
-                book.writestr(begun.getinfo(name), begun.read(name))
-    yield count
-
-
-def _workbook_with_header(head: Sequence[Sequence[str | int | None]]) -> BinaryIO:
-    """Return a workbook with the first row of ``head``, and columns that are as wide as all of it."""
     # Imported here, since it takes 13 MiB that most processes don't need.
     from openpyxl import Workbook
     from openpyxl.cell import WriteOnlyCell
     from openpyxl.styles import Font
     from openpyxl.utils import get_column_letter
 
-    texts = [[_cell_text(cell) for cell in row] for row in head]
-    book, bold, header, file = Workbook(write_only=True), Font(bold=True), [], io.BytesIO()
+    def cell_of(text: str, font: Any) -> Any:
+        """Return what ``append`` takes: plain text unless openpyxl would take it for something else."""
+        if not font and text[:1] not in ("=", "#"):
+            return text or None
+        cell = WriteOnlyCell(sheet, text)
+        cell.data_type = "s"
+        if font:
+            cell.font = font
+        return cell
+
+    rows = iter(rows)
+    head = [[_cell_text(cell) for cell in row] for row in islice(rows, 100)]
+    book = Workbook(write_only=True)
     sheet = book.create_sheet("Sheet1")
     sheet.freeze_panes = "A2"
-    for index, cells in enumerate(zip_longest(*texts, fillvalue=""), start=1):
+    for index, cells in enumerate(zip_longest(*head, fillvalue=""), start=1):
         longest = max(map(len, cells))
         sheet.column_dimensions[get_column_letter(index)].width = min(max(longest, 8) + 2, MAX_WIDTH)
-    for text in texts[0] if texts else ():
-        cell = WriteOnlyCell(sheet, text)
-        cell.data_type, cell.font = "s", bold
-        header.append(cell)
-    sheet.append(header)
-    book.save(file)
-    return file
-
-
-def _row_xml(number: int, row: Iterable[str | int | None], xml_of: Callable[[str | int | None], str]) -> str:
-    """Return the XML of a row, a tenth of the work of openpyxl, which makes objects of each cell."""
-    cells = [
-        f'<c r="{column}{number}" t="inlineStr"><is>{xml}</is></c>'
-        for column, xml in zip(_COLUMNS, map(xml_of, row), strict=False)
-        if xml
-    ]
-    return f'<row r="{number}">{"".join(cells)}</row>'
-
-
-def _cell_xml(cell: str | int | None) -> str:
-    """Return the XML of the text of a cell, "" for an empty one."""
-    text = _cell_text(cell)
-    space = ' xml:space="preserve"' if text != text.strip() else ""
-    return f"<t{space}>{xml_escape(text)}</t>" if text else ""
+    bold, count = Font(bold=True), 0
+    try:
+        for row in chain(head, ([_cell_text(cell) for cell in row] for row in rows)):
+            count += 1
+            if count > MOST_ROWS:
+                raise SheetError(f"A worksheet holds at most {MOST_ROWS:,} rows. Choose CSV, or fewer rows.")
+            sheet.append([cell_of(text, bold if count == 1 else None) for text in row])
+            if count % PROGRESS == 0:
+                yield count
+        book.save(target)
+    finally:
+        if not sheet.closed:  # abandoned; openpyxl would keep its temporary file until the process ends
+            sheet.close()
+            sheet._writer.cleanup()
+    yield count
 
 
 def _cell_text(cell: str | int | None) -> str:
