@@ -32,7 +32,7 @@ DEADLOCK, SERIALIZATION_FAILURE, LOCK_NOT_AVAILABLE, DISK_FULL = "40P01", "40001
 TOO_LONG = "57014"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 READS = ("GET", "HEAD", "OPTIONS")
-READ = re.compile(r"\s*(SELECT|SET|SHOW|EXPLAIN|PRAGMA|BEGIN|SAVEPOINT|RELEASE|ROLLBACK)\b", re.IGNORECASE)
+READ = re.compile(r"[\s(]*(SELECT|SET|SHOW|EXPLAIN|PRAGMA|BEGIN|SAVEPOINT|RELEASE|ROLLBACK)\b", re.IGNORECASE)
 
 NOTHING_CHANGED = "Nothing was changed."
 MAYBE_CHANGED = "Each change is written whole or not at all: check what was done before you try again."

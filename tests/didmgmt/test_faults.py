@@ -15,7 +15,7 @@ from django.test import override_settings
 from django.urls import path
 
 from audit.models import Change
-from clients.models import Reseller
+from clients.models import Client, Reseller
 from didmgmt import faults
 from didmgmt.urls import urlpatterns as ours
 from dids.models import DID
@@ -62,6 +62,13 @@ def busy_after_a_commit(request):
     database_fails()
 
 
+def busy_after_a_union(request):
+    """Read what begins with a bracket on PostgreSQL."""
+    calls.append(request.method)
+    list(Reseller.objects.values_list("name").union(Client.objects.values_list("name")))
+    database_fails()
+
+
 def disk_full(request):
     calls.append(request.method)
     database_fails(sqlite3.SQLITE_FULL, "53100")
@@ -80,6 +87,7 @@ urlpatterns = [
     path("busy-twice/", busy_twice),
     path("always-busy/", always_busy),
     path("busy-after-a-commit/", busy_after_a_commit),
+    path("busy-after-a-union/", busy_after_a_union),
     path("disk-full/", disk_full),
     path("no-room/", no_room_for_a_file),
     path("down/", down),
@@ -120,6 +128,11 @@ def test_a_request_that_has_committed_something_is_not_tried_again(browser):
     assert response.status_code == 503
     assert "check what was done before you try again" in response.text
     assert len(calls) == 1 == Reseller.objects.count()
+
+
+def test_a_union_is_read_and_so_no_reason_to_give_up(browser):
+    assert browser.post("/busy-after-a-union/").status_code == 503
+    assert len(calls) == 4
 
 
 @pytest.mark.parametrize(
