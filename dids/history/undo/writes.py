@@ -12,7 +12,7 @@ from dids.history.undo.verdicts import UNDONE, taken_reason
 from dids.labels import ReservationNames
 from dids.lifecycle import statuses as st
 from dids.models import DID, ClientPackage, Reservation
-from dids.models.ageing import in_force, minimum_days
+from dids.models.ageing import for_sales, minimum_days
 from dids.models.hold_days import hold_end
 from dids.models.locks import lock_in_order
 from dids.models.number_reads import any_hold_over
@@ -99,8 +99,11 @@ def update(chunk, prior_ids, columns):
 
 
 def rest(ids):
-    """Let the restored holds of these numbers last at least the minimum in force, which may be a new one."""
-    if ids and (rules := in_force()):
+    """Let the restored holds of these numbers last at least the minimum of today.
+
+    That of sales: a job that raises one has read its holds before, and these were none.
+    """
+    if ids and (rules := for_sales()):
         days = sorted({0, *(rule.days for rule in rules)})
         least = hold_end(F("hold_from"), minimum_days(rules), days)
         DID.objects.filter(pk__among=ids, status=st.HOLD, hold_until__lt=least).update(hold_until=least)

@@ -302,6 +302,16 @@ class PowerCut(BaseException):
     """What ends a process at once."""
 
 
+def test_a_hold_that_an_undo_restores_while_a_job_raises_its_minimum_lasts_as_long(house, admin):
+    end = DID.objects.filter(number="44200").end_hold(by=SYSTEM).change
+    work = steps(submit_minimum(admin, rule_of(admin, "44", 90), "accept"))
+    next(work)
+    assert Undo(Change.objects.get(pk=end), by=SYSTEM).run().done == 1
+    for _ in work:
+        pass
+    assert days_of() == {90} and DID.objects.filter(status="hold").count() == COUNT
+
+
 def cut_after_a_chunk(job):
     """Let a worker that has claimed the job die after its first chunk."""
     calls = iter([False])
