@@ -178,7 +178,7 @@ class Upcoming:
 
     @cached_property
     def entries(self) -> dict[tuple[date, str], Entry]:
-        """{(day, kind): Entry}, by day, of what happens; eight queries, with many packages more."""
+        """{(day, kind): Entry}, by day, of what happens; at most ten queries, with many packages more."""
         found: dict[tuple[date, str], Entry] = {}
         ends = {event.record.pk: event for event in self.events if event.kind == PACKAGE_ENDS}
 
@@ -243,15 +243,17 @@ class Upcoming:
         """
         stopping = self._own(ClientPackage.objects).filter(active=True, ends_at__lt=self.ends)
         packages = iter(stream(stopping.values_list("pk", "ends_at")))
+        least = minimum_days(in_force()) or Value(0)
         while ends := dict(islice(packages, PACKAGES_AT_ONCE)):
             stopped = DID.objects.filter(client_package__in=list(ends), status__in=st.IN_USE).order_by()
-            rested = stopped.annotate(least=minimum_days(in_force()) or Value(0))
-            groups = rested.values_list("client_package", "operator", "hold_days", "least", "after_hold")
+            groups = stopped.annotate(least=least).values_list(
+                "client_package", "operator", "hold_days", "least", "after_hold"
+            )
             found = list(groups.annotate(Count("pk")))
             days = days_of({(own, package, operator) for package, operator, own, *_ in found})
-            for package, operator, own, least, after_hold, count in found:
+            for package, operator, own, minimum, after_hold, count in found:
                 at = max(ends[package], self.now)  # the worker ends one that is over within a minute
-                yield package, at, max(days[own, package, operator], least), after_hold, count
+                yield package, at, max(days[own, package, operator], minimum), after_hold, count
 
     def _day_of(self, at: datetime) -> date | None:
         """Return the day of a time, None if it is not among the days."""
