@@ -304,12 +304,9 @@ class Overview:
 
     @cached_property
     def _days(self):
-        """Return the CountedDay of each of the last days that the worker knows of."""
-        first = self.today - timedelta(days=2 * PAST)
-        rows = CountedDay.objects.filter(day__gte=first).values_list(
-            "day", "stock_at", "flows_at", named=True
-        )
-        return {one.day: one for one in rows}
+        """Return {day: its ``stock_at`` and ``flows_at``} of the last days that the worker knows of."""
+        days = CountedDay.objects.filter(day__range=(self.today - timedelta(days=2 * PAST), self.today))
+        return {one.day: one for one in days.values_list("day", "stock_at", "flows_at", named=True)}
 
     @cached_property
     def counted_at(self):
@@ -334,7 +331,7 @@ class Overview:
         """Return the FlowDay of each of the last days, today included."""
         first = self.today - timedelta(days=PAST - 1)
         days = {day: FlowDay(day, 0, 0) for day, one in self._days.items() if one.flows_at}
-        rows = self._own(StockDay.objects.filter(of=OPERATOR, day__gte=first)).order_by()
+        rows = self._own(StockDay.objects.filter(of=OPERATOR, day__range=(first, self.today))).order_by()
         for day, assigned, released in rows.values_list("day").annotate(Sum("assigned"), Sum("released")):
             if day in days:
                 days[day] = FlowDay(day, assigned, released)
@@ -430,6 +427,11 @@ class Overview:
 
     def _add_returns(self, found):
         """Add what is known to return to {(of, key): subject}."""
+
+        @cache  # each subject has the same few days
+        def ahead(day):
+            return max(0, (date.fromisoformat(day) - self.base).days)
+
         named = Q(pk__in=[])
         for of in SUBJECTS:
             named |= Q(of=of, key__in=[key for one, key in found if one == of])
@@ -438,18 +440,7 @@ class Overview:
             days = found[of, key].returns
             for day, counts in returns.items():
                 if count := counts.get(st.INSTOCK):
-                    ahead = self._ahead(day)
-                    days[ahead] = days.get(ahead, 0) + count
-
-    @cached_property
-    def _ahead(self):
-        """The function from a day in ISO to how many days it is after the snapshot, 0 for one before."""
-
-        @cache  # the same few days for each of some hundred subjects
-        def ahead(day):
-            return max(0, (date.fromisoformat(day) - self.base).days)
-
-        return ahead
+                    days[ahead(day)] = days.get(ahead(day), 0) + count
 
     # --- what needs somebody
 
