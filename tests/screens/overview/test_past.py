@@ -231,7 +231,8 @@ def test_days_before_countries_were_kept_say_so(houses):
     assert "Countries are not kept yet." in texts(browser.get(f"/overview/?as_of={day}&group=country"))
     kept(NOON - 8 * DAY)
     page = browser.get(f"/overview/?as_of={day}&group=type")
-    assert "Types are kept since 7 Jun 2026." in texts(page) and "/overview/export/" not in page.text
+    assert "Types have been kept since 7 Jun 2026 only." in texts(page)
+    assert "/overview/export/" not in page.text
     exported = browser.get(f"/overview/export/?as_of={day}&group=country")
     assert exported.url == f"/overview/?as_of={day}&group=country"
     assert "United Kingdom" in texts(browser.get("/overview/?as_of=2026-06-07&group=country"))
